@@ -1,0 +1,1 @@
+"""A CNN + RNN + Transformer detector for video of manufactured parts."""

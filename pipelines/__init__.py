@@ -1,0 +1,1 @@
+"""Pretrain on simulation, fine-tune on photos, report the gap."""

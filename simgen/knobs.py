@@ -1,0 +1,89 @@
+"""Knobs: distributions as values. A config holds them, `draw` turns one into a number."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+_STRICT = {"extra": "forbid"}  # pydantic: an unknown key in YAML is an error
+
+
+@dataclass(frozen=True)
+class Uniform:
+    low: float
+    high: float
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
+            raise ValueError(f"needs finite low <= high, got low={self.low}, high={self.high}")
+
+    def draw(self, rng: np.random.Generator) -> float:
+        return float(rng.uniform(self.low, self.high))
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    low: float
+    high: float
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    def __post_init__(self) -> None:
+        if not (0 < self.low <= self.high and math.isfinite(self.high)):
+            raise ValueError(f"needs 0 < low <= high, got low={self.low}, high={self.high}")
+
+    def draw(self, rng: np.random.Generator) -> float:
+        return math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
+
+
+@dataclass(frozen=True)
+class IntRange:
+    """Whole numbers from low to high, both included."""
+
+    low: int
+    high: int
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.high:
+            raise ValueError(f"needs 0 <= low <= high, got low={self.low}, high={self.high}")
+
+    def draw(self, rng: np.random.Generator) -> int:
+        return int(rng.integers(self.low, self.high + 1))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Names with their weights, which need not sum to one."""
+
+    weights: Mapping[str, float]
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    def __post_init__(self) -> None:
+        if not self.weights or min(self.weights.values()) < 0 or sum(self.weights.values()) <= 0:
+            raise ValueError(f"needs at least one name with a weight above 0 and none below, got {dict(self.weights)}")
+
+    def draw(self, rng: np.random.Generator) -> str:
+        names = sorted(self.weights)
+        shares = np.array([self.weights[name] for name in names], float)
+        return names[int(rng.choice(len(names), p=shares / shares.sum()))]
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Independent random streams of one scene, by name.
+
+    A knob added, removed or changed under one name leaves every other name's draws as they were,
+    so two configs that differ in their light have the same parts in the same places.
+    """
+
+    seed: int
+    index: int
+
+    def __call__(self, name: str) -> np.random.Generator:
+        return np.random.default_rng([self.seed, self.index, zlib.crc32(name.encode())])

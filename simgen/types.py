@@ -1,0 +1,244 @@
+"""The values that flow through simgen. Frozen, plain, numpy only.
+
+Units: metres, seconds, radians, kilograms, kelvin. Light is linear RGB (sRGB primaries).
+Frames: the world has z up. A pose `world_from_x` maps coordinates of x to the world; quaternions are xyzw.
+The camera's frame is OpenCV's: x right, y down, z along the optical axis; pixel (0, 0)'s centre is at (0.5, 0.5).
+Boxes: pixels, (x_min, y_min, x_max, y_max), max exclusive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import NewType
+
+import numpy as np
+from jaxtyping import Float32, Int32, UInt8
+
+Metres = NewType("Metres", float)
+Radians = NewType("Radians", float)
+Vec3 = tuple[float, float, float]
+Quat = tuple[float, float, float, float]
+
+BACKGROUND = -1  # in an id map: table, belt, floor, sky
+CLUTTER = -2  # in an id map: an occluder or an unlabelled object
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pose:
+    position_m: Vec3
+    rotation_xyzw: Quat
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaterialSpec:
+    """How a surface meets light. For a metal `rgb` is the reflectance at normal incidence (F0), else the albedo."""
+
+    rgb: Vec3
+    metallic: float  # 0 dielectric .. 1 metal
+    roughness: float  # perceptual roughness, 0 mirror .. 1 matt
+    texture: str  # a row of simgen.render.textures.TEXTURES
+    texture_scale_m: Metres  # size of the texture's largest feature
+    contrast: float  # 0 plain .. 1 strong pattern
+    texture_seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartSpec:
+    """A labelled part, as it is let go."""
+
+    kind: str  # a row of simgen.parts.PARTS
+    designation: str  # a size that the family knows, such as "M8x30"
+    category: str
+    mass_kg: float
+    friction: float
+    material: MaterialSpec
+    world_from_part: Pose
+
+
+@dataclass(frozen=True, kw_only=True)
+class BodySpec:
+    """An unlabelled body: clutter stands, an occluder moves along `velocity_m_s`. Neither meets the parts."""
+
+    shape: str  # "box" | "cylinder"
+    size_m: Vec3  # full extents; a cylinder's axis is z and its diameter is x
+    material: MaterialSpec
+    world_from_body: Pose
+    velocity_m_s: Vec3
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetSpec:
+    """A thin coloured rectangle (paper, mat, tape) lying on the table, later ones on top."""
+
+    centre_m: tuple[float, float]
+    size_m: tuple[float, float]
+    yaw_rad: Radians
+    rgb: Vec3
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSpec:
+    """What the parts lie on: a table, or a belt that runs along +x. Its top is the plane z = 0."""
+
+    size_m: tuple[float, float]
+    thickness_m: Metres
+    floor_below_m: Metres
+    belt_speed_m_s: float  # 0 for a table
+    top: MaterialSpec
+    sides: MaterialSpec
+    floor: MaterialSpec
+    sheets: tuple[SheetSpec, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlowSpec:
+    """A bright patch of the surroundings that metal mirrors: a window, a lamp, a softbox."""
+
+    azimuth_rad: Radians
+    elevation_rad: Radians
+    width_rad: Radians
+    height_rad: Radians
+    radiance: Vec3
+
+
+@dataclass(frozen=True, kw_only=True)
+class LightSpec:
+    direction: Vec3  # towards the key light, unit length
+    key_rgb: Vec3  # irradiance of the key light on a surface that faces it
+    ambient_rgb: Vec3  # irradiance from everywhere else
+    shadow_strength: float  # share of the key light that a shadow takes away
+    source_angle_rad: Radians  # the key light's angular diameter, which decides how soft shadows are
+    occlusion_strength: float  # how dark the crevices are, 0..1
+    horizon_rgb: Vec3  # radiance of the surroundings at eye level
+    zenith_rgb: Vec3  # and overhead
+    glows: tuple[GlowSpec, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraSpec:
+    """A pinhole camera with one pose for each frame."""
+
+    width_px: int
+    height_px: int
+    focal_px: float
+    centre_px: tuple[float, float]  # principal point
+    world_from_camera: tuple[Pose, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensorSpec:
+    exposure: float  # linear gain before the sensor
+    white_balance: Vec3  # gain of each channel after the sensor
+    vignetting: float  # loss of light in the corner, share
+    blur_sigma_px: float  # lens and demosaicing
+    motion_blur_px: float
+    motion_angle_rad: Radians
+    full_well_e: float  # electrons at white: shot noise is sqrt(signal * full_well) electrons
+    read_noise_e: float
+    denoise: float  # 0 none .. 1 strong: the camera's own smoothing
+    sharpen: float
+    saturation: float
+    gamma: float  # exponent of the tone curve; 2.2 is close to sRGB's
+    jpeg_quality: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderSpec:
+    renderer: str  # a row of simgen.render.RENDERERS
+    supersample: int  # geometry is drawn at this many times the camera's resolution
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneSpec:
+    """Everything that decides one clip. Bullet's result depends on the order of `parts`."""
+
+    index: int
+    parts: tuple[PartSpec, ...]
+    clutter: tuple[BodySpec, ...]
+    occluders: tuple[BodySpec, ...]
+    stage: StageSpec
+    light: LightSpec
+    camera: CameraSpec
+    sensor: SensorSpec
+    render: RenderSpec
+    settle_s: float  # simulated before the first frame
+    frame_interval_s: float
+
+    @property
+    def frames(self) -> int:
+        return len(self.camera.world_from_camera)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True, allow_nan=False)
+
+    @property
+    def id(self) -> str:
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Poses of P parts and O occluders at T frames: positions in metres, rotations as xyzw quaternions."""
+
+    positions_m: Float32[np.ndarray, "t p 3"]
+    rotations_xyzw: Float32[np.ndarray, "t p 4"]
+    occluder_positions_m: Float32[np.ndarray, "t o 3"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a renderer makes of one moment: linear light before the sensor, and the truth under it."""
+
+    linear: Float32[np.ndarray, "h w 3"]
+    depth_m: Float32[np.ndarray, "h w"]  # along the optical axis; inf where there is nothing
+    ids: Int32[np.ndarray, "h w"]  # index into SceneSpec.parts, or BACKGROUND, or CLUTTER
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartLabel:
+    """One part in one frame. `box_xyxy_px` is what can be seen, None where nothing is."""
+
+    track_id: int  # index into SceneSpec.parts, the value in the id map
+    category: str
+    box_xyxy_px: tuple[float, float, float, float] | None
+    amodal_box_xyxy_px: tuple[float, float, float, float] | None  # with nothing in front, clipped to the frame
+    unclipped_box_xyxy_px: tuple[float, float, float, float] | None  # and not clipped; None behind the camera
+    visible_share: float  # seen pixels / pixels there would be with nothing in front and no frame edge
+    visible_px: int
+    camera_from_part: Pose
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameLabels:
+    frame: int
+    time_s: float
+    parts: tuple[PartLabel, ...]
+    world_from_camera: Pose
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Everything that a clip's JSON says beside its pixels."""
+
+    width_px: int
+    height_px: int
+    focal_px: float
+    centre_px: tuple[float, float]
+    frames: tuple[FrameLabels, ...]
+
+
+@dataclass(frozen=True)
+class RenderedClip:
+    """A finished clip, ready to be written: encoded images, and the truth as arrays."""
+
+    spec: SceneSpec
+    jpegs: tuple[bytes, ...]
+    ids: Int32[np.ndarray, "t h w"]
+    depth_m: Float32[np.ndarray, "t h w"]
+    labels: Labels
+
+
+Image = UInt8[np.ndarray, "h w 3"]
