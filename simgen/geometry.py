@@ -1,0 +1,94 @@
+"""Poses, rotations and the pinhole camera's geometry: numpy alone, float64.
+
+A pose `a_from_b` maps coordinates of b to coordinates of a; quaternions are xyzw; the camera's frame is OpenCV's
+(x right, y down, z along the optical axis).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from simgen.types import Pose, Quat, Vec3
+
+IDENTITY = Pose(position_m=(0.0, 0.0, 0.0), rotation_xyzw=(0.0, 0.0, 0.0, 1.0))
+
+
+def rotation_matrix(rotation_xyzw: Sequence[float] | Float[np.ndarray, " 4"]) -> Float64[np.ndarray, "3 3"]:
+    """The matrix of a quaternion, which need not have unit length.
+
+    Raises:
+        ValueError: its length is zero or not finite.
+    """
+    quat = np.asarray(rotation_xyzw, np.float64)
+    squared = float(quat @ quat)
+    if not (0 < squared < np.inf):
+        raise ValueError(f"needs a quaternion xyzw of finite length above 0, got {tuple(quat)}")
+    x, y, z, w = quat * np.sqrt(2 / squared)
+    return np.array(
+        [
+            [1 - y * y - z * z, x * y - z * w, x * z + y * w],
+            [x * y + z * w, 1 - x * x - z * z, y * z - x * w],
+            [x * z - y * w, y * z + x * w, 1 - x * x - y * y],
+        ]
+    )
+
+
+def quaternion(rotation: Float64[np.ndarray, "3 3"]) -> Quat:
+    """The unit quaternion xyzw, with w >= 0, of a rotation matrix.
+
+    Its outer product with itself is read from the matrix and the row of its largest entry taken
+    (Shepperd 1978), which is stable for every rotation.
+    """
+    m = rotation
+    trace = float(np.trace(m))
+    products = np.empty((4, 4))  # 4 q q^T, in the order xyzw
+    products[:3, :3] = m + m.T
+    products[np.arange(3), np.arange(3)] = 1 - trace + 2 * np.diag(m)
+    products[3, :3] = products[:3, 3] = m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]
+    products[3, 3] = 1 + trace
+    row = products[int(np.argmax(np.diag(products)))]
+    row = row / np.linalg.norm(row)
+    x, y, z, w = (float(v) for v in (row if row[3] >= 0 else -row))
+    return x, y, z, w
+
+
+def pose(rotation: Float64[np.ndarray, "3 3"], position_m: Float[np.ndarray, " 3"]) -> Pose:
+    x, y, z = (float(v) for v in position_m)
+    return Pose(position_m=(x, y, z), rotation_xyzw=quaternion(rotation))
+
+
+def transform(a_from_b: Pose, points_m: Float[np.ndarray, "*n 3"]) -> Float64[np.ndarray, "*n 3"]:
+    """Points given in b, in a."""
+    rotation = rotation_matrix(a_from_b.rotation_xyzw)
+    points: Float64[np.ndarray, "*n 3"] = np.asarray(points_m, np.float64) @ rotation.T + np.asarray(
+        a_from_b.position_m
+    )
+    return points
+
+
+def compose(a_from_b: Pose, b_from_c: Pose) -> Pose:
+    rotation = rotation_matrix(a_from_b.rotation_xyzw) @ rotation_matrix(b_from_c.rotation_xyzw)
+    return pose(rotation, transform(a_from_b, np.asarray(b_from_c.position_m)))
+
+
+def invert(a_from_b: Pose) -> Pose:
+    b_from_a = rotation_matrix(a_from_b.rotation_xyzw).T
+    return pose(b_from_a, -b_from_a @ np.asarray(a_from_b.position_m))
+
+
+def look_at(eye_m: Vec3, target_m: Vec3, up: Vec3 = (0.0, 0.0, 1.0)) -> Pose:
+    """`world_from_camera` of a camera at `eye_m` whose optical axis meets `target_m`; `up` is up in its picture.
+
+    Raises:
+        ValueError: eye and target coincide, or `up` is along the optical axis.
+    """
+    eye, target = np.asarray(eye_m, np.float64), np.asarray(target_m, np.float64)
+    forward = target - eye
+    right = np.cross(forward, np.asarray(up, np.float64))
+    if np.linalg.norm(right) <= 1e-9 * np.linalg.norm(forward) * np.linalg.norm(up):
+        raise ValueError(f"no view from {eye_m} to {target_m} with up {up}: needs two points, and up across the view")
+    forward, right = forward / np.linalg.norm(forward), right / np.linalg.norm(right)
+    return pose(np.stack([right, np.cross(forward, right), forward], axis=1), eye)
