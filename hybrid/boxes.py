@@ -1,0 +1,54 @@
+"""Boxes as tensors. xyxy in pixels, max exclusive, unless a name says otherwise; all in float32."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+
+def to_centre(boxes_xyxy: Float32[Tensor, "*n 4"]) -> Float32[Tensor, "*n 4"]:
+    """(x_min, y_min, x_max, y_max) as (x_centre, y_centre, width, height)."""
+    low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
+    return torch.cat([(low + high) / 2, high - low], -1)
+
+
+def to_corners(boxes_cxcywh: Float32[Tensor, "*n 4"]) -> Float32[Tensor, "*n 4"]:
+    """(x_centre, y_centre, width, height) as (x_min, y_min, x_max, y_max)."""
+    centre, half = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:] / 2
+    return torch.cat([centre - half, centre + half], -1)
+
+
+def area(boxes: Float32[Tensor, "*n 4"]) -> Float32[Tensor, "*n"]:
+    return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(-1)
+
+
+def iou_and_giou(
+    a: Float32[Tensor, "*n 4"], b: Float32[Tensor, "*m 4"]
+) -> tuple[Float32[Tensor, "..."], Float32[Tensor, "..."]]:
+    """IoU and generalized IoU (Rezatofighi et al., CVPR 2019) of boxes that broadcast against each other.
+
+    Boxes of no area answer 0 and a finite GIoU, with finite gradients.
+    """
+    tiny = 1e-7
+    overlap = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
+    hull = (torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
+    union = area(a) + area(b) - overlap
+    iou = overlap / (union + tiny)
+    return iou, iou - (hull - union) / (hull + tiny)
+
+
+def pairwise_iou(a: Float32[Tensor, "n 4"], b: Float32[Tensor, "m 4"]) -> Float32[Tensor, "n m"]:
+    return iou_and_giou(a[:, None], b[None])[0]
+
+
+def pairwise_giou(a: Float32[Tensor, "n 4"], b: Float32[Tensor, "m 4"]) -> Float32[Tensor, "n m"]:
+    return iou_and_giou(a[:, None], b[None])[1]
+
+
+def refine(boxes_cxcywh: Float32[Tensor, "*n 4"], change: Float[Tensor, "*n 4"]) -> Float32[Tensor, "*n 4"]:
+    """Move by shares of the box's size, scale by powers of e (Girshick et al., CVPR 2014), at most 16-fold."""
+    change = change.float()
+    size = boxes_cxcywh[..., 2:]
+    moved = boxes_cxcywh[..., :2] + change[..., :2] * size
+    return torch.cat([moved, (size * change[..., 2:].clamp(-2.77, 2.77).exp()).clamp(min=1e-2)], -1)

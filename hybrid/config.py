@@ -1,0 +1,68 @@
+"""What a detector is made of. Values only; `hybrid.detector.Detector` builds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+PARTS = ("cnn", "cnn+rnn", "cnn+transformer", "cnn+rnn+transformer")
+WEIGHTS = ("none", "default")  # or a file
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """A detector, but for its weights. `categories` name the columns of the logits."""
+
+    categories: tuple[str, ...]
+    parts: str = "cnn+rnn+transformer"  # a row of PARTS: which branches exist
+    backbone: str = "tiny"  # a row of hybrid.backbone.BACKBONES
+    weights: str = "none"  # the backbone's start: none, default (torchvision's own download), or a state-dict file
+    width: int = 64  # channels of the pyramid, the tokens and the queries
+    heads: int = 4
+    queries: int = 100
+    decoder_layers: int = 2
+    points: int = 4  # sampling points of each head on each level
+    encoder_layers: int = 1
+    memory_frames: int = 4  # how many past frames the encoder sees
+    fusion: str = "gated"  # a row of hybrid.fusion.FUSIONS
+    gate: float = 0.5  # where the gates of the branches start; at 0 they learn late (issue 4's figures)
+    denoising_queries: int = 100  # at most, in training; 0 switches denoising off
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    def __post_init__(self) -> None:
+        if self.parts not in PARTS:
+            raise ValueError(f"parts: there is no {self.parts!r}; choose from {list(PARTS)}")
+        if not self.categories or len(set(self.categories)) != len(self.categories):
+            raise ValueError(f"categories: needs one or more different names, got {list(self.categories)}")
+        if self.weights not in WEIGHTS and not Path(self.weights).is_file():
+            raise ValueError(f"weights: {self.weights!r} is neither one of {list(WEIGHTS)} nor a file")
+        if self.width % (4 * self.heads) or self.width < 16:
+            raise ValueError(f"width: needs a multiple of 4 * heads = {4 * self.heads}, 16 or more, got {self.width}")
+        least = {"queries": 1, "decoder_layers": 1, "points": 1, "encoder_layers": 1, "memory_frames": 0}
+        for name, low in (least | {"denoising_queries": 0}).items():
+            if getattr(self, name) < low:
+                raise ValueError(f"{name}: needs {low} or more, got {getattr(self, name)}")
+
+    @property
+    def recurrence(self) -> bool:
+        return "rnn" in self.parts
+
+    @property
+    def transformer(self) -> bool:
+        return "transformer" in self.parts
+
+
+def tiny(categories: tuple[str, ...]) -> ModelConfig:
+    """Trains on two CPU cores."""
+    return ModelConfig(categories=categories)
+
+
+def base(categories: tuple[str, ...]) -> ModelConfig:
+    """For a GPU: ResNet-18 up to stride 16."""
+    return replace(
+        tiny(categories), backbone="resnet18", width=128, heads=8, queries=200, decoder_layers=3, denoising_queries=200
+    )
+
+
+PRESETS = {"tiny": tiny, "base": base}

@@ -1,0 +1,246 @@
+"""The detector: CNN, then what the config switches on of recurrence and attention over frames, then set prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hybrid.backbone import BACKBONES, STRIDES, Maps, Pyramid
+from hybrid.boxes import refine, to_corners
+from hybrid.config import ModelConfig
+from hybrid.fusion import FUSIONS
+from hybrid.queries import Noised, Proposer, noised, separation, start_at_prior
+from hybrid.temporal import ConvGRU
+from hybrid.transformer import DecoderLayer, Encoder, place_box
+from hybrid.types import Denoising, Detections, Layer, Output, Proposals, State, Targets
+
+MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in 0..1, as torchvision's weights expect
+SPREAD = (0.229, 0.224, 0.225)
+RECURRENT_LEVELS = (1, 2)  # places in STRIDES: 8 and 16
+CATEGORY_ROWS = ("score.weight", "score.bias", "label.weight")  # ends of the names of parameters with a row a category
+
+
+class Context(nn.Module):
+    """The branches over time, each behind its gate: the same maps, having seen earlier frames. Any may be missing."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        join = FUSIONS[config.fusion]
+        coarsest = len(STRIDES) - 1
+        branches = {k: int(config.recurrence) for k in RECURRENT_LEVELS}
+        branches[coarsest] += int(config.transformer)
+        self.recurrences = nn.ModuleDict()
+        if config.recurrence:
+            self.recurrences.update({str(k): ConvGRU(config.width) for k in RECURRENT_LEVELS})
+        self.encoder = None
+        if config.transformer:
+            self.encoder = Encoder(config.width, config.heads, config.encoder_layers, config.memory_frames)
+        self.fusions = nn.ModuleDict(
+            {str(k): join(config.width, count, config.gate) for k, count in branches.items() if count}
+        )
+
+    def forward(self, maps: Maps, clips: int, state: State) -> tuple[Maps, State]:
+        joined: dict[int, list[Tensor]] = {k: [] for k in range(len(maps))}
+        hidden = []
+        for slot, (name, recurrence) in enumerate(self.recurrences.items()):
+            before = state.hidden[slot] if state.hidden else None
+            answer, after = recurrence(maps[int(name)].unflatten(0, (clips, -1)), before)
+            joined[int(name)].append(answer.flatten(0, 1))
+            hidden.append(after)
+        memory = None
+        if self.encoder is not None:
+            answer, memory = self.encoder(maps[-1].unflatten(0, (clips, -1)), state.memory)
+            joined[len(maps) - 1].append(answer.flatten(0, 1))
+        fused = tuple(self.fusions[str(k)](x, joined[k]) if joined[k] else x for k, x in enumerate(maps))
+        return fused, State(tuple(hidden), memory)
+
+
+class Decoder(nn.Module):
+    """Queries, refined layer by layer; each layer moves the boxes of the one before and scores them."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width, classes = config.width, len(config.categories)
+        self.denoising_queries = config.denoising_queries
+        self.propose = Proposer(width, classes, config.queries)
+        self.label = nn.Embedding(classes, width) if config.denoising_queries else None
+        self.place = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
+        self.layers = nn.ModuleList(
+            DecoderLayer(width, config.heads, config.points) for _ in range(config.decoder_layers)
+        )
+        self.score = nn.ModuleList(start_at_prior(nn.Linear(width, classes)) for _ in self.layers)
+        self.box = nn.ModuleList(_box_head(width) for _ in self.layers)
+
+    def forward(
+        self, maps: Maps, targets: Targets | None, generator: torch.Generator | None
+    ) -> tuple[list[Layer], Proposals, Noised | None]:
+        """Every layer's answers as [n frames, 1, queries + denoising queries, ...]."""
+        proposals, query, boxes = self.propose(maps)
+        noise, allowed = None, None
+        if targets is not None and self.label is not None:
+            flat = list(chain.from_iterable(targets))
+            noise = noised(flat, self.denoising_queries, self.label.num_embeddings, generator)
+            allowed = separation(query.shape[1], noise.group)
+            query = torch.cat([query, self.label(noise.labels).to(query.dtype)], 1)
+            boxes = torch.cat([boxes, noise.boxes_cxcywh], 1)
+        answers = []
+        for layer, score, box in zip(self.layers, self.score, self.box, strict=True):
+            query = layer(query, self.place(place_box(boxes, query.shape[-1])), boxes, maps, allowed)
+            refined = refine(boxes, box(query))
+            answers.append(Layer(score(query)[:, None], to_corners(refined)[:, None]))
+            boxes = refined.detach()
+        return answers, proposals, noise
+
+
+def _box_head(width: int) -> nn.Sequential:
+    last = nn.Linear(width, 4)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), last)
+
+
+class Detector(nn.Module):
+    """Clips in, boxes and class scores of every frame out. A still is a clip of one frame."""
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, config: ModelConfig, pretrained: bool = True) -> None:
+        """`pretrained=False` leaves `config.weights` unread, for a detector whose checkpoint is loaded next."""
+        super().__init__()
+        for name, table in (("backbone", BACKBONES), ("fusion", FUSIONS)):
+            if getattr(config, name) not in table:
+                raise ValueError(f"{name}: there is no {getattr(config, name)!r}; choose from {sorted(table)}")
+        self.config = config
+        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
+        self.register_buffer("spread", torch.tensor(SPREAD)[:, None, None], persistent=False)
+        self.backbone = BACKBONES[config.backbone](config.weights, pretrained)
+        self.pyramid = Pyramid(self.backbone.channels, config.width)
+        self.context = Context(config)
+        self.decoder = Decoder(config)
+
+    def forward(
+        self,
+        images: Float[Tensor, "b t 3 h w"],
+        state: State | None = None,
+        targets: Targets | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Output, State]:
+        """Detect in RGB images of 0..1.
+
+        Without a state the clips begin here. `targets` are for training: denoising queries are made from them, with
+        noise from `generator` (torch's global one where None).
+        """
+        clips, _, _, height, width = images.shape
+        maps = self.pyramid.lateral(self.backbone(self._prepared(images)))
+        state = state or State()
+        self._check_state(state, maps, clips)
+        maps, state = self.context(maps, clips, state)
+        answers, proposals, noise = self.decoder(self.pyramid(maps), targets, generator)
+        answers = [Layer(_clips(a.logits, clips), _clips(a.boxes_xyxy_px, clips)) for a in answers]
+        count = answers[-1].logits.shape[2] - (0 if noise is None else noise.labels.shape[1])
+        found = [Layer(a.logits[:, :, :count], a.boxes_xyxy_px[:, :, :count]) for a in answers]
+        denoising = None
+        if noise is not None:
+            rest = tuple(Layer(a.logits[:, :, count:], a.boxes_xyxy_px[:, :, count:]) for a in answers)
+            truth, positive, real = (x.unflatten(0, (clips, -1)) for x in (noise.truth, noise.positive, noise.real))
+            denoising = Denoising(rest, truth, positive, real)
+        dense = Proposals(
+            _clips(proposals.logits, clips), _clips(proposals.boxes_xyxy_px, clips), proposals.anchors_xyxy_px
+        )
+        last = found[-1]
+        return Output(last.logits, last.boxes_xyxy_px, (height, width), tuple(found[:-1]), dense, denoising), state
+
+    def _prepared(self, images: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "n 3 ph pw"]:
+        """Frames in the batch axis, standardised, padded on the right and below to whole coarsest cells."""
+        flat = (images.flatten(0, 1) - self.mean) / self.spread
+        down, right = (-side % STRIDES[-1] for side in images.shape[-2:])
+        return F.pad(flat, (0, right, 0, down)).contiguous(memory_format=torch.channels_last)
+
+    def _check_state(self, state: State, maps: Maps, clips: int) -> None:
+        levels = RECURRENT_LEVELS if state.hidden and self.config.recurrence else ()
+        if bool(state.hidden) and len(state.hidden) != len(levels):
+            raise ValueError(
+                f"the state holds {len(state.hidden)} recurrent maps; a {self.config.parts!r} detector has {len(levels)}"
+            )
+        for hidden, level in zip(state.hidden, levels, strict=True):
+            wanted = (clips, *maps[level].shape[1:])
+            if tuple(hidden.shape) != wanted:
+                raise ValueError(f"the state's map is {tuple(hidden.shape)}; these clips need {wanted}")
+        if state.memory is None:
+            return
+        if not self.config.transformer:
+            raise ValueError(f"the state holds a memory of tokens; a {self.config.parts!r} detector has none")
+        height, width = (-(-side // 2) for side in maps[-1].shape[-2:])
+        got = (state.memory.shape[0], *state.memory.shape[2:])
+        if got != (clips, height * width, self.config.width):
+            raise ValueError(
+                f"the state's memory is of {got} (clips, tokens, width); these clips need {(clips, height * width, self.config.width)}"
+            )
+
+    def load_compatible(
+        self, weights: Mapping[str, Tensor], categories: tuple[str, ...] | None = None
+    ) -> tuple[list[str], list[str]]:
+        """Take over what fits from another detector, such as one of fewer parts; answer (missing, unexpected) names.
+
+        `categories` are those that the weights were trained on, this detector's own where None: a category that both
+        know keeps its row in the heads, another starts anew. What is missing keeps its start; tensors of another shape
+        count on both sides.
+        """
+        known = categories or self.config.categories
+        own = self.state_dict()
+        missing = [name for name in own if name not in weights]
+        unexpected = [name for name in weights if name not in own]
+        for name in own.keys() & weights.keys():
+            given = weights[name]
+            if name.endswith(CATEGORY_ROWS) or _is_score(name):
+                if given.shape != (len(known), *own[name].shape[1:]):
+                    missing.append(name)
+                    unexpected.append(name)
+                    continue
+                for row, category in enumerate(self.config.categories):
+                    if category in known:
+                        own[name][row].copy_(given[known.index(category)])
+            elif given.shape == own[name].shape:
+                own[name].copy_(given)
+            else:
+                missing.append(name)
+                unexpected.append(name)
+        return sorted(missing), sorted(unexpected)
+
+
+def _is_score(name: str) -> bool:
+    return ".score." in name
+
+
+def _clips(x: Tensor, clips: int) -> Tensor:
+    """[clips * frames, 1, ...] as [clips, frames, ...]."""
+    return x.flatten(0, 1).unflatten(0, (clips, -1))
+
+
+def postprocess(output: Output, limit: int = 100, threshold: float = 0.0) -> list[list[Detections]]:
+    """The `limit` best (query, category) pairs of each frame [clip][frame], those that score `threshold` or more.
+
+    Boxes are clipped to the image; those that vanish are left out.
+    """
+    height, width = output.size_hw_px
+    categories = output.logits.shape[-1]
+    scores = output.logits.detach().float().sigmoid().flatten(2)
+    best, place = scores.topk(min(limit, scores.shape[-1]), -1)
+    corner = output.boxes_xyxy_px.new_tensor([width, height, width, height])
+    boxes = output.boxes_xyxy_px.detach().clamp(min=0).minimum(corner)
+    boxes = boxes.gather(2, (place // categories)[..., None].expand(-1, -1, -1, 4))
+    keep = (best >= threshold) & (boxes[..., 2:] > boxes[..., :2]).all(-1)
+    labels = place % categories
+    return [
+        [
+            Detections(boxes[i, k][keep[i, k]], best[i, k][keep[i, k]], labels[i, k][keep[i, k]])
+            for k in range(best.shape[1])
+        ]
+        for i in range(best.shape[0])
+    ]

@@ -1,0 +1,95 @@
+"""One-to-one matching of queries to truth, and one-to-many assignment of points to truth. All in float32."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float32, Int64
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from hybrid.boxes import iou_and_giou, pairwise_giou, pairwise_iou
+from hybrid.types import Target
+
+LEAST_SIDE_PX = 4.0  # differences of boxes count in shares of the true box, which is taken to be at least this large
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """Weights of a match's costs."""
+
+    score: float = 2.0
+    box: float = 2.0
+    giou: float = 2.0
+
+
+def relative_l1(boxes: Float32[Tensor, "*n 4"], truth: Float32[Tensor, "*m 4"]) -> Float32[Tensor, "..."]:
+    """Mean difference of the four edges in shares of the true box's sides: a pixel counts more on a small part."""
+    side = (truth[..., 2:] - truth[..., :2]).clamp(min=LEAST_SIDE_PX)
+    return ((boxes - truth).abs() / torch.cat([side, side], -1)).mean(-1)
+
+
+@torch.no_grad()
+def match(
+    logits: Float[Tensor, "q c"], boxes_xyxy_px: Float32[Tensor, "q 4"], target: Target, costs: Costs
+) -> tuple[Int64[Tensor, " k"], Int64[Tensor, " k"]]:
+    """The queries and the boxes of the cheapest one-to-one match (Carion et al., ECCV 2020), in the boxes' order.
+
+    The score's cost is the focal one. Costs that are not finite count as very dear, so a diverged step still matches.
+    """
+    if not len(target.labels):
+        nothing = torch.zeros(0, dtype=torch.int64, device=logits.device)
+        return nothing, nothing
+    share = logits.float().sigmoid()[:, target.labels]
+    positive = 0.25 * (1 - share) ** 2 * -(share + 1e-8).log()
+    negative = 0.75 * share**2 * -(1 - share + 1e-8).log()
+    truth = target.boxes_xyxy_px.float()
+    box = relative_l1(boxes_xyxy_px.float()[:, None], truth[None]).clamp(max=10.0)
+    giou = pairwise_giou(boxes_xyxy_px.float(), truth)
+    cost = costs.score * (positive - negative) + costs.box * box - costs.giou * giou
+    rows, columns = linear_sum_assignment(cost.nan_to_num(1e4, 1e4, 1e4).cpu().numpy())
+    queries, boxes = torch.from_numpy(rows), torch.from_numpy(columns)
+    order = boxes.argsort()
+    return queries[order].to(logits.device), boxes[order].to(logits.device)
+
+
+@torch.no_grad()
+def assign_many(
+    logits: Float[Tensor, "p c"],
+    boxes_xyxy_px: Float32[Tensor, "p 4"],
+    anchors_xyxy_px: Float32[Tensor, "p 4"],
+    target: Target,
+    most: int,
+) -> tuple[Int64[Tensor, " k"], Int64[Tensor, " k"], Float32[Tensor, " k"]]:
+    """Several points for each box: task-aligned assignment (Feng et al., TOOD, ICCV 2021).
+
+    Candidates lie near the box and start from an anchor of about its size; of those the `most` of best score times
+    IoU to the sixth are taken. Answers points, boxes, and the score that each point is to reach: its IoU, scaled so
+    that the best point of a box reaches the box's best IoU.
+    """
+    device = logits.device
+    if not len(target.labels):
+        nothing = torch.zeros(0, dtype=torch.int64, device=device)
+        return nothing, nothing, torch.zeros(0, device=device)
+    truth = target.boxes_xyxy_px.float()
+    near = _near(anchors_xyxy_px, truth, 3 * most)
+    iou = pairwise_iou(boxes_xyxy_px.float().nan_to_num(), truth)
+    worth = logits.float().nan_to_num().sigmoid()[:, target.labels].sqrt() * iou.clamp(min=1e-3) ** 3 * near
+    best, points = worth.topk(min(most, worth.shape[0]), 0)
+    chosen = torch.zeros_like(worth).scatter_(0, points, best)
+    owner = chosen.argmax(1)
+    taken = chosen.amax(1) > 0
+    points = taken.nonzero()[:, 0]
+    boxes = owner[points]
+    value = chosen[points, boxes]
+    top = torch.zeros(len(truth), device=device).scatter_reduce_(0, boxes, value, "amax")
+    reach = torch.zeros(len(truth), device=device).scatter_reduce_(0, boxes, iou[points, boxes], "amax")
+    return points, boxes, value / top[boxes] * reach[boxes]
+
+
+def _near(anchors_xyxy_px: Float32[Tensor, "p 4"], truth: Float32[Tensor, "n 4"], count: int) -> Float32[Tensor, "p n"]:
+    """1 for the `count` anchors of best GIoU with each box, those that a box's own size and place suggest."""
+    _, giou = iou_and_giou(anchors_xyxy_px[:, None], truth[None])
+    nearest = giou.topk(min(count, giou.shape[0]), 0).indices
+    return torch.zeros_like(giou).scatter_(0, nearest, 1.0)

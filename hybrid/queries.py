@@ -1,0 +1,124 @@
+"""Where the decoder's queries come from: the best of a dense answer at every point, and in training noised truth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Float32, Int64
+from torch import Tensor, nn
+
+from hybrid.backbone import STRIDES, Maps
+from hybrid.boxes import refine, to_centre, to_corners
+from hybrid.transformer import centres
+from hybrid.types import Proposals, Target
+
+ANCHOR_PX = {4: 16.0, 8: 40.0, 16: 96.0}  # side of the square that a point of each stride starts from
+PRIOR = 0.01  # the share of points that hold something, before anything is learned (Lin et al., ICCV 2017)
+
+
+def start_at_prior(layer: nn.Linear) -> nn.Linear:
+    nn.init.constant_(layer.bias, -math.log((1 - PRIOR) / PRIOR))
+    return layer
+
+
+def anchors(maps: Maps) -> Float32[Tensor, "p 4"]:
+    """(x, y, width, height) of every point of every level, finest level first, row by row."""
+    levels = []
+    for x, stride in zip(maps, STRIDES, strict=True):
+        points = centres(x.shape[-2], x.shape[-1], stride, x.device)
+        levels.append(torch.cat([points, torch.full_like(points, ANCHOR_PX[stride])], -1))
+    return torch.cat(levels)
+
+
+class Proposer(nn.Module):
+    """A class score and a box at every point, and the queries that start from the best of them."""
+
+    def __init__(self, width: int, categories: int, queries: int) -> None:
+        super().__init__()
+        self.queries = queries
+        self.token = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
+        self.score = start_at_prior(nn.Linear(width, categories))
+        self.box = nn.Linear(width, 4)
+        nn.init.zeros_(self.box.weight)
+        nn.init.zeros_(self.box.bias)
+
+    def forward(self, maps: Maps) -> tuple[Proposals, Float[Tensor, "n q c"], Float32[Tensor, "n q 4"]]:
+        """The proposals as [n, 1 frame, ...], and the queries' content and boxes (centre form, no gradient)."""
+        flat = torch.cat([x.flatten(2) for x in maps], -1).transpose(1, 2)
+        start = anchors(maps)
+        logits = self.score(flat)
+        boxes_cxcywh = refine(start.expand(flat.shape[0], -1, -1), self.box(flat))
+        best = logits.detach().amax(-1).topk(min(self.queries, flat.shape[1]), 1).indices[..., None]
+        content = self.token(flat.gather(1, best.expand(-1, -1, flat.shape[-1])))
+        chosen = boxes_cxcywh.detach().gather(1, best.expand(-1, -1, 4))
+        return Proposals(logits[:, None], to_corners(boxes_cxcywh)[:, None], to_corners(start)), content, chosen
+
+
+@dataclass(frozen=True)
+class Noised:
+    """Denoising queries of n frames. See hybrid.types.Denoising for `truth`, `positive` and `real`."""
+
+    labels: Int64[Tensor, "n d"]
+    boxes_cxcywh: Float32[Tensor, "n d 4"]
+    truth: Int64[Tensor, "n d"]
+    positive: Bool[Tensor, "n d"]
+    real: Bool[Tensor, "n d"]
+    group: Int64[Tensor, " d"]
+
+
+def noised(targets: Sequence[Target], limit: int, categories: int, generator: torch.Generator | None) -> Noised:
+    """Contrastive denoising queries (Zhang et al., DINO, ICLR 2023): pairs of a slightly and a badly moved box.
+
+    Groups repeat the frame's boxes as often as `limit` allows, at least once; where a frame has more boxes than fit
+    into one group, the first ones are taken. A quarter of the labels is wrong.
+    """
+    device = targets[0].boxes_xyxy_px.device
+    most = max(1, min(limit // 2, max(len(t.labels) for t in targets)))
+    groups = max(1, limit // (2 * most))
+    boxes = torch.zeros(len(targets), most, 4, device=device)
+    boxes[..., 2:] = 1.0
+    labels = torch.zeros(len(targets), most, dtype=torch.int64, device=device)
+    real = torch.zeros(len(targets), most, dtype=torch.bool, device=device)
+    for k, target in enumerate(targets):
+        count = min(most, len(target.labels))
+        boxes[k, :count], labels[k, :count], real[k, :count] = target.boxes_xyxy_px[:count], target.labels[:count], True
+    shape = (len(targets), groups, 2, most)  # axis 2: found, not to be found
+
+    def draw(*more: int) -> Tensor:
+        return torch.rand((*shape, *more), generator=generator).to(device)
+
+    size = (boxes[..., 2:] - boxes[..., :2]).repeat(1, 1, 2)[:, None, None]
+    far = torch.tensor([0.0, 1.0], device=device)[:, None, None]
+    sign = torch.where(draw(4) < 0.5, -1.0, 1.0)
+    corners = boxes[:, None, None] + sign * (draw(4) + far) * size / 2
+    corners = torch.cat(
+        [torch.minimum(corners[..., :2], corners[..., 2:]), torch.maximum(corners[..., :2], corners[..., 2:])], -1
+    )
+    wrong = (draw() * categories).long().clamp(max=categories - 1)
+    shown = torch.where(draw() < 0.25, wrong, labels[:, None, None])
+    place = torch.arange(most, device=device).expand(shape)
+    found = (far[:, :, 0] == 0).expand(shape)
+    return Noised(
+        labels=shown.flatten(1),
+        boxes_cxcywh=_at_least_a_pixel(to_centre(corners)).flatten(1, 3),
+        truth=place.flatten(1),
+        positive=(found & real[:, None, None]).flatten(1),
+        real=real[:, None, None].expand(shape).flatten(1),
+        group=torch.arange(groups, device=device).repeat_interleave(2 * most),
+    )
+
+
+def _at_least_a_pixel(boxes_cxcywh: Float32[Tensor, "*n 4"]) -> Float32[Tensor, "*n 4"]:
+    return torch.cat([boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:].clamp(min=1.0)], -1)
+
+
+def separation(queries: int, group: Int64[Tensor, " d"]) -> Bool[Tensor, "qd qd"]:
+    """Who may look at whom: queries at queries, denoising queries at their own group and at the queries.
+
+    Nothing looks from the queries into the truth that the denoising queries carry.
+    """
+    tag = torch.cat([group.new_full((queries,), -1), group])
+    return (tag[:, None] == tag[None]) | (tag[None] == -1)

@@ -1,0 +1,220 @@
+"""Attention: an encoder over the coarsest level's tokens and those of past frames, and a deformable decoder layer.
+
+Positions are in pixels, so that what is learned on tiles holds on whole photographs. Layers are post-norm.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Float32
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hybrid.backbone import STRIDES, Maps
+
+
+def sine(values: Float32[Tensor, "*n"], width: int, longest: float) -> Float32[Tensor, "*n width"]:
+    """Sines and cosines of wavelengths from `longest` down to a thousandth of it (Vaswani et al., NeurIPS 2017)."""
+    share = torch.arange(width // 2, device=values.device) / max(1, width // 2 - 1)
+    angle = values[..., None] * (2 * math.pi / longest) * 1000.0**share
+    return torch.cat([angle.sin(), angle.cos()], -1)
+
+
+def centres(height: int, width: int, stride: int, device: torch.device) -> Float32[Tensor, "hw 2"]:
+    """Each cell's (x, y) centre in pixels, row by row."""
+    y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
+    return (torch.stack([x, y], -1).flatten(0, 1) + 0.5) * stride
+
+
+def place(points_xy: Float32[Tensor, "*n 2"], width: int) -> Float32[Tensor, "*n width"]:
+    return sine(points_xy, width // 2, 2048.0).flatten(-2)
+
+
+def place_box(boxes_cxcywh: Float32[Tensor, "*n 4"], width: int) -> Float32[Tensor, "*n width"]:
+    """A box's position by its centre, and its size by its logarithm."""
+    size = boxes_cxcywh[..., 2:].clamp(min=1e-2).log()
+    return torch.cat([sine(boxes_cxcywh[..., :2], width // 4, 2048.0), sine(size, width // 4, 32.0)], -1).flatten(-2)
+
+
+class Attention(nn.Module):
+    """Multi-head attention; `allowed` is True where a query may look."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
+
+    def forward(
+        self,
+        query: Float[Tensor, "n q c"],
+        key: Float[Tensor, "n k c"],
+        value: Float[Tensor, "n k c"],
+        allowed: Bool[Tensor, "..."] | None = None,
+    ) -> Float[Tensor, "n q c"]:
+        q, k, v = (
+            layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for layer, x in ((self.query, query), (self.key, key), (self.value, value))
+        )
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+        return self.out(seen.transpose(1, 2).flatten(-2))  # type: ignore[no-any-return]
+
+
+def feed_forward(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width))
+
+
+class EncoderLayer(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.attention = Attention(width, heads)
+        self.attention_norm = nn.LayerNorm(width)
+        self.feed = feed_forward(width)
+        self.feed_norm = nn.LayerNorm(width)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "n k c"],
+        positions: Float[Tensor, "k c"],
+        past: Float[Tensor, "n p c"],
+        past_positions: Float[Tensor, "p c"],
+        allowed: Bool[Tensor, "n 1 1 kp"] | None,
+    ) -> Float[Tensor, "n k c"]:
+        placed = tokens + positions
+        keys = torch.cat([placed, past + past_positions], 1)
+        tokens = self.attention_norm(tokens + self.attention(placed, keys, torch.cat([tokens, past], 1), allowed))
+        return self.feed_norm(tokens + self.feed(tokens))  # type: ignore[no-any-return]
+
+
+class Encoder(nn.Module):
+    """Every token looks at its own frame's tokens and at the pooled tokens of the last `memory_frames` frames.
+
+    The past frames' tokens are this encoder's input, pooled twofold; they are what the state keeps. An answer depends
+    on the frame, the state and nothing later.
+    """
+
+    def __init__(self, width: int, heads: int, layers: int, memory_frames: int) -> None:
+        super().__init__()
+        self.memory_frames = memory_frames
+        self.layers = nn.ModuleList(EncoderLayer(width, heads) for _ in range(layers))
+        self.age = nn.Parameter(torch.randn(memory_frames, width) * 0.02)  # oldest first
+
+    def forward(
+        self, features: Float[Tensor, "b t c h w"], memory: Float[Tensor, "b m p c"] | None
+    ) -> tuple[Float[Tensor, "b t c h w"], Float[Tensor, "b _ p c"]]:
+        b, t, c, h, w = features.shape
+        fresh = F.avg_pool2d(features.flatten(0, 1), 2, ceil_mode=True)
+        pooled_h, pooled_w = fresh.shape[-2:]
+        fresh = fresh.flatten(2).transpose(1, 2).unflatten(0, (b, t))
+        known = fresh if memory is None else torch.cat([memory.to(fresh.dtype), fresh], 1)
+        past, allowed = self._windows(known, t, h * w)
+        at = place(centres(h, w, STRIDES[-1], features.device), c)
+        at_past = place(centres(pooled_h, pooled_w, 2 * STRIDES[-1], features.device), c)
+        past_positions = (self.age[:, None] + at_past).flatten(0, 1)
+        tokens = features.flatten(3).transpose(2, 3).flatten(0, 1)
+        for layer in self.layers:
+            tokens = layer(tokens, at, past, past_positions[past_positions.shape[0] - past.shape[1] :], allowed)
+        answer = tokens.transpose(1, 2).unflatten(0, (b, t)).unflatten(-1, (h, w))
+        return answer, known[:, max(0, known.shape[1] - self.memory_frames) :]
+
+    def _windows(
+        self, known: Float[Tensor, "b kt p c"], frames: int, own: int
+    ) -> tuple[Float[Tensor, "n mp c"], Bool[Tensor, "n 1 1 kp"] | None]:
+        """The tokens of the frames before each of the last `frames` ones, and which of them there are."""
+        b, total, p, _ = known.shape
+        reach = min(self.memory_frames, total - 1)
+        padded = F.pad(known, (0, 0, 0, 0, reach, 0))
+        first = total - frames  # the place of the call's first frame, and, in `padded`, of its oldest memory + reach
+        past = torch.stack([padded[:, first + k : first + k + reach] for k in range(frames)], 1)
+        past = past.flatten(0, 1).flatten(1, 2)
+        if first >= reach:
+            return past, None
+        age = torch.arange(reach, device=known.device)
+        there = age[None] + first + torch.arange(frames, device=known.device)[:, None] >= reach
+        there = F.pad(there.repeat_interleave(p, 1), (own, 0), value=True)
+        return past, there.repeat(b, 1)[:, None, None]
+
+
+class DeformableAttention(nn.Module):
+    """Each head samples every level at a few points around the query's box (Zhu et al., ICLR 2021), x and y apart."""
+
+    def __init__(self, width: int, heads: int, points: int) -> None:
+        super().__init__()
+        self.heads, self.points = heads, points
+        self.offsets = nn.Linear(width, heads * len(STRIDES) * points * 2)
+        self.weights = nn.Linear(width, heads * len(STRIDES) * points)
+        self.out = nn.Linear(width, width)
+        nn.init.zeros_(self.offsets.weight)
+        nn.init.zeros_(self.weights.weight)
+        nn.init.zeros_(self.weights.bias)
+        angle = torch.arange(heads) * (2 * math.pi / heads)
+        direction = torch.stack([angle.cos(), angle.sin()], -1)
+        direction = direction / direction.abs().max(-1, keepdim=True).values
+        reach = torch.arange(1, points + 1) / points
+        start = direction[:, None, None] * reach[:, None].expand(len(STRIDES), points, 1)
+        with torch.no_grad():
+            self.offsets.bias.copy_(start.flatten())
+
+    def forward(
+        self, query: Float[Tensor, "n q c"], boxes_cxcywh: Float32[Tensor, "n q 4"], values: Maps
+    ) -> Float[Tensor, "n q c"]:
+        shape = (self.heads, len(STRIDES), self.points)
+        offsets = self.offsets(query).float().unflatten(-1, (*shape, 2))  # in halves of the box
+        weights = self.weights(query).float().unflatten(-1, (self.heads, -1)).softmax(-1).unflatten(-1, shape[1:])
+        boxes = boxes_cxcywh[:, :, None, None, None]
+        points_xy_px = boxes[..., :2] + offsets * boxes[..., 2:] / 2
+        seen = deformable_sample(values, points_xy_px, weights)
+        return self.out(seen.to(query.dtype))  # type: ignore[no-any-return]
+
+
+def deformable_sample(
+    values: Maps,
+    points_xy_px: Float32[Tensor, "n q heads levels points 2"],
+    weights: Float32[Tensor, "n q heads levels points"],
+) -> Float32[Tensor, "n q c"]:
+    """The weighted sum of bilinear samples; what lies outside a map counts as 0.
+
+    A level's cell (i, j) has its centre at ((j + 0.5) * stride, (i + 0.5) * stride) pixels.
+    """
+    n, q, heads, _, points, _ = points_xy_px.shape
+    total: Tensor | None = None
+    for level, (value, stride) in enumerate(zip(values, STRIDES, strict=True)):
+        h, w = value.shape[-2:]
+        extent = points_xy_px.new_tensor([w * stride, h * stride])
+        grid = 2 * points_xy_px[:, :, :, level] / extent - 1
+        maps = value.float().unflatten(1, (heads, -1)).flatten(0, 1)
+        sampled = F.grid_sample(maps, grid.transpose(1, 2).flatten(0, 1), align_corners=False)
+        weight = weights[:, :, :, level].transpose(1, 2).flatten(0, 1)[:, None]
+        part = (sampled * weight).sum(-1)
+        total = part if total is None else total + part
+    assert total is not None
+    return total.unflatten(0, (n, heads)).flatten(1, 2).transpose(1, 2)
+
+
+class DecoderLayer(nn.Module):
+    """Queries look at each other, then at the pyramid around their boxes."""
+
+    def __init__(self, width: int, heads: int, points: int) -> None:
+        super().__init__()
+        self.between = Attention(width, heads)
+        self.between_norm = nn.LayerNorm(width)
+        self.values = nn.Conv2d(width, width, 1)
+        self.around = DeformableAttention(width, heads, points)
+        self.around_norm = nn.LayerNorm(width)
+        self.feed = feed_forward(width)
+        self.feed_norm = nn.LayerNorm(width)
+
+    def forward(
+        self,
+        query: Float[Tensor, "n q c"],
+        positions: Float[Tensor, "n q c"],
+        boxes_cxcywh: Float32[Tensor, "n q 4"],
+        maps: Maps,
+        allowed: Bool[Tensor, "q q"] | None,
+    ) -> Float[Tensor, "n q c"]:
+        placed = query + positions
+        query = self.between_norm(query + self.between(placed, placed, query, allowed))
+        values = tuple(self.values(x) for x in maps)
+        query = self.around_norm(query + self.around(query + positions, boxes_cxcywh, values))
+        return self.feed_norm(query + self.feed(query))  # type: ignore[no-any-return]
