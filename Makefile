@@ -1,0 +1,51 @@
+# make demo | test | check | real-run | clean.  PYTHON=/path/to/python3.11 chooses the interpreter; OUT=dir the demo's folder.
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+OUT ?= out/demo
+JOBS ?= 2
+# PyBullet has wheels for CPython 3.11 and older.
+PYTHON ?= $(shell for p in python3.11 python3.10; do "$$p" -c 'import venv, ensurepip' >/dev/null 2>&1 && command -v "$$p" && break; done)
+
+.PHONY: help demo test check real-run clean
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+help:
+	@echo "make demo      render, pretrain, fine-tune, measure, report: about 15 minutes on two cores, into $(OUT)"
+	@echo "make test      the whole test suite, on $(JOBS) processes"
+	@echo "make check     ruff, mypy --strict and the import rules"
+	@echo "make real-run  the experiment on real photographs (DATA=folder of bolts_washers, SIM=data set)"
+	@echo "make clean     remove $(VENV) and caches (out/ stays)"
+
+$(STAMP): pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo "error: no python3.11 or python3.10 with venv found. PyBullet has wheels for these alone." >&2; \
+	  echo "       Install one (Debian: apt-get install python3.11 python3.11-venv) or say PYTHON=/path/to/python3.11" >&2; exit 2; fi
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 11))' || { \
+	  echo "error: $(PYTHON) is not Python 3.10 or 3.11, which PyBullet needs" >&2; exit 2; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@echo "installing into $(VENV), once: some minutes and some GB"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@echo "No system package is needed or would add anything: PyBullet renders in software, OpenCV is headless."
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/python -m pipelines.demo --out $(OUT) $(ARGS)
+
+test: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+DATA ?= ../shared/real/bolts_washers
+SIM ?= out/real-run/sim
+real-run: $(STAMP)
+	$(BIN)/python benchmarks/real_run.py --data $(DATA) --sim $(SIM) --out out/real-run $(ARGS)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -1,0 +1,145 @@
+"""Pictures and charts for the report, as strings that stand inside one HTML file.
+
+Boxes are xyxy in pixels, max exclusive; images uint8 RGB [h, w, 3].
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+Image = UInt8[np.ndarray, "h w 3"]
+Boxes = Float[np.ndarray, "n 4"]
+Box = Float[np.ndarray, " 4"]
+
+HIT, MISS, FALSE_ALARM = (46, 160, 67), (250, 166, 26), (218, 54, 51)
+PALETTE = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860", "#da8bc3", "#8c8c8c")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One frame's detections against its truth, at one score threshold and IoU 0.5."""
+
+    hits: Int[np.ndarray, " h"]  # indices into the detections
+    false_alarms: Int[np.ndarray, " f"]  # indices into the detections
+    misses: Int[np.ndarray, " m"]  # indices into the truth
+
+
+def overlaps(a: Boxes, b: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
+    """Intersection over union of every pair."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    both = (high - low).clip(0).prod(-1)
+    areas = [(x[:, 2:] - x[:, :2]).clip(0).prod(-1) for x in (a, b)]
+    return np.asarray(both / np.maximum(areas[0][:, None] + areas[1][None] - both, 1e-9))
+
+
+def judge(
+    boxes: Boxes, labels: Int[np.ndarray, " n"], truth: Float[np.ndarray, "m 4"], truth_labels: Int[np.ndarray, " m"]
+) -> Verdict:
+    """Each detection, best first, takes the free truth of its category that it overlaps most, from IoU 0.5 up."""
+    iou = overlaps(boxes, truth) * (labels[:, None] == truth_labels[None])
+    free = np.ones(len(truth), bool)
+    hits, false_alarms = [], []
+    for i in range(len(boxes)):
+        candidates = np.where(free, iou[i], 0.0)
+        best = int(candidates.argmax()) if len(truth) else -1
+        if best >= 0 and candidates[best] >= 0.5:
+            free[best] = False
+            hits.append(i)
+        else:
+            false_alarms.append(i)
+    return Verdict(np.array(hits, int), np.array(false_alarms, int), np.flatnonzero(free))
+
+
+def draw(image: Image, boxes: Boxes, colour: tuple[int, int, int], thickness: int = 2) -> Image:
+    """A copy of the image with the boxes' outlines on it."""
+    canvas = image.copy()
+    for x0, y0, x1, y1 in np.round(boxes).astype(int).tolist():
+        cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colour, thickness, cv2.LINE_AA)
+    return canvas
+
+
+def annotated(image: Image, boxes: Boxes, truth: Float[np.ndarray, "m 4"], verdict: Verdict) -> Image:
+    """Found parts in green, false alarms in red, missed ones in amber."""
+    thick = max(1, round(max(image.shape[:2]) / 500))
+    canvas = draw(image, boxes[verdict.hits], HIT, thick)
+    canvas = draw(canvas, boxes[verdict.false_alarms], FALSE_ALARM, thick)
+    return draw(canvas, truth[verdict.misses], MISS, thick)
+
+
+def crop(image: Image, box: Box, colour: tuple[int, int, int], side_px: int = 144) -> UInt8[np.ndarray, "s s 3"]:
+    """A square round one box, three times its size, scaled to `side_px`, with the box on it."""
+    half = max(16.0, 1.5 * float((box[2:] - box[:2]).max()))
+    centre = (box[:2] + box[2:]) / 2
+    scale = side_px / (2 * half)
+    to_crop = np.array([[scale, 0, side_px / 2 - scale * centre[0]], [0, scale, side_px / 2 - scale * centre[1]]])
+    flag = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    view = cv2.warpAffine(image, to_crop, (side_px, side_px), flags=flag, borderValue=(40, 40, 40))
+    corners = (box.reshape(2, 2) * scale + to_crop[:, 2]).reshape(1, 4)
+    return draw(np.asarray(view, np.uint8), corners, colour)
+
+
+def to_uri(image: Image, longest_px: int = 900, quality: int = 82) -> str:
+    """A JPEG as a data URI, no side longer than `longest_px`."""
+    scale = min(1.0, longest_px / max(image.shape[:2]))
+    if scale < 1.0:
+        image = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    ok, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert ok
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _axes(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9)
+    return figure, axes
+
+
+def bars(groups: Sequence[str], series: dict[str, Sequence[float | None]], label: str) -> str:
+    """Grouped bars from 0 to 1: a series for each data set, a group for each run. None leaves its place empty."""
+    figure, axes = _axes(max(5.5, 1.3 * len(groups)), 3.0)
+    width = 0.8 / max(len(series), 1)
+    for k, (name, values) in enumerate(series.items()):
+        xs = np.arange(len(groups)) + (k - (len(series) - 1) / 2) * width
+        heights = [0.0 if v is None else v for v in values]
+        drawn = axes.bar(xs, heights, width * 0.92, label=name, color=PALETTE[k % len(PALETTE)])
+        axes.bar_label(drawn, ["" if v is None else f"{v:.2f}" for v in values], fontsize=8, padding=2)
+    axes.set_xticks(range(len(groups)), list(groups), rotation=20 if len(groups) > 4 else 0, ha="center")
+    axes.set_ylabel(label)
+    axes.set_ylim(0, 1.08)
+    axes.legend(frameon=False, fontsize=9, ncols=len(series), loc="lower left", bbox_to_anchor=(0, 1))
+    return _svg(figure)
+
+
+def histograms(a: np.ndarray, b: np.ndarray, names: tuple[str, str], unit: str) -> str:
+    """Two outlines of shares on common bins."""
+    figure, axes = _axes(3.1, 1.7)
+    both = np.concatenate([a, b])
+    low, high = np.percentile(both, [0.5, 99.5])
+    edges = np.linspace(low, high if high > low else low + 1.0, 24)
+    for values, name, colour in zip((a, b), names, PALETTE, strict=False):
+        shares = np.histogram(values.clip(edges[0], edges[-1]), edges)[0] / len(values)
+        axes.stairs(shares, edges, fill=True, alpha=0.35, color=colour, label=name)
+        axes.stairs(shares, edges, color=colour)
+    axes.set_xlabel(unit, fontsize=8)
+    axes.set_yticks([])
+    axes.legend(frameon=False, fontsize=7)
+    return _svg(figure)
