@@ -1,0 +1,213 @@
+"""A PyBullet world that holds one scene. With `simgen.physics` and `simgen.render.tiny`, all that names pybullet.
+
+Two kinds of world, which need different shapes of the same things. To draw: meshes, in metres, and nothing collides.
+To simulate: collision shapes alone, `SCALE` times as large as the things are, because Bullet's tolerances (collision
+margins, contact slop, the sizes that its solver converges for) are made for lengths between 0.05 and 10 units.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pybullet as p
+from jaxtyping import Int32
+
+from simgen.parts import PartModel, part_model
+from simgen.types import BACKGROUND, CLUTTER, BodySpec, PartSpec, SceneSpec, StageSpec
+
+SCALE = 50.0  # units of Bullet's length in a metre, in a world to simulate
+GRAVITY_M_S2 = 9.81
+FLOOR_M = 40.0  # side of the floor that is drawn
+DEPTH_M = 2.0  # of the block and of the walls that parts are simulated on
+SOLVER_ITERATIONS = 20
+WHITE = (1.0, 1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class World:
+    """A client, and the ids of the bodies in it, in the order of the spec."""
+
+    client: int
+    parts: tuple[int, ...]
+    clutter: tuple[int, ...] = ()
+    occluders: tuple[int, ...] = ()
+    stage: int = -1
+    floor: int = -1
+
+    def ids(self, bodies: Int32[np.ndarray, "h w"]) -> Int32[np.ndarray, "h w"]:
+        """PyBullet's segmentation mask as an id map: index of a part, BACKGROUND or CLUTTER."""
+        last = max((*self.parts, *self.clutter, *self.occluders, self.stage, self.floor))
+        table = np.full(last + 2, BACKGROUND, np.int32)  # the last entry is hit by -1, which is nothing
+        table[list(self.parts)] = np.arange(len(self.parts))
+        table[[*self.clutter, *self.occluders]] = CLUTTER
+        ids: Int32[np.ndarray, "h w"] = table[bodies]
+        return ids
+
+
+@contextmanager
+def world(spec: SceneSpec, *, collide: bool) -> Iterator[World]:
+    """The scene as `spec` lets it go, to simulate (`collide`) or to draw; gone on exit.
+
+    Raises:
+        RuntimeError: this PyBullet was built without numpy.
+        KeyError: a part's kind or size does not exist.
+    """
+    if not p.isNumpyEnabled():
+        raise RuntimeError(
+            "this PyBullet was built without numpy and returns images as tuples: install it from a wheel"
+        )
+    client = p.connect(p.DIRECT)
+    try:
+        yield _solid(client, spec) if collide else _drawn(client, spec)
+    finally:
+        p.disconnect(client)
+
+
+def _drawn(client: int, spec: SceneSpec) -> World:
+    shapes: dict[tuple[str, str], int] = {}
+    parts = []
+    for part in spec.parts:
+        key = (part.kind, part.designation)
+        if key not in shapes:
+            shapes[key] = _mesh_shape(client, part_model(*key))
+        parts.append(_body(client, part.world_from_part.position_m, part.world_from_part.rotation_xyzw, shapes[key]))
+    return World(
+        client,
+        tuple(parts),
+        tuple(_drawn_body(client, body) for body in spec.clutter),
+        tuple(_drawn_body(client, body) for body in spec.occluders),
+        *_drawn_stage(client, spec.stage),
+    )
+
+
+def _mesh_shape(client: int, model: PartModel) -> int:
+    return int(
+        p.createVisualShape(
+            p.GEOM_MESH,
+            vertices=model.vertices_m.tolist(),
+            indices=model.triangles.ravel().tolist(),
+            normals=model.normals.tolist(),
+            rgbaColor=WHITE,
+            physicsClientId=client,
+        )
+    )
+
+
+def _body(client: int, position: tuple[float, ...], rotation: tuple[float, ...], visual: int) -> int:
+    return int(p.createMultiBody(0, -1, visual, position, rotation, physicsClientId=client))
+
+
+def _box_shape(client: int, size: tuple[float, ...]) -> int:
+    half = [extent / 2 for extent in size]
+    return int(p.createVisualShape(p.GEOM_BOX, halfExtents=half, rgbaColor=WHITE, physicsClientId=client))
+
+
+def _drawn_body(client: int, body: BodySpec) -> int:
+    if body.shape == "box":
+        shape = _box_shape(client, body.size_m)
+    elif body.shape == "cylinder":
+        radius, length = body.size_m[0] / 2, body.size_m[2]
+        shape = p.createVisualShape(
+            p.GEOM_CYLINDER, radius=radius, length=length, rgbaColor=WHITE, physicsClientId=client
+        )
+    else:
+        raise ValueError(f"no body of shape {body.shape!r}; there are box and cylinder")
+    return _body(client, body.world_from_body.position_m, body.world_from_body.rotation_xyzw, int(shape))
+
+
+def _drawn_stage(client: int, stage: StageSpec) -> tuple[int, int]:
+    slab = _box_shape(client, (*stage.size_m, stage.thickness_m))
+    half = FLOOR_M / 2
+    floor = p.createVisualShape(
+        p.GEOM_MESH,
+        vertices=[[-half, -half, 0], [half, -half, 0], [half, half, 0], [-half, half, 0]],
+        indices=[0, 1, 2, 0, 2, 3],
+        normals=[[0, 0, 1]] * 4,
+        rgbaColor=WHITE,
+        physicsClientId=client,
+    )
+    upright = (0.0, 0.0, 0.0, 1.0)
+    return (
+        _body(client, (0.0, 0.0, -stage.thickness_m / 2), upright, slab),
+        _body(client, (0.0, 0.0, -stage.floor_below_m), upright, int(floor)),
+    )
+
+
+def _solid(client: int, spec: SceneSpec) -> World:
+    p.setGravity(0, 0, -GRAVITY_M_S2 * SCALE, physicsClientId=client)
+    p.setPhysicsEngineParameter(
+        deterministicOverlappingPairs=1,
+        numSolverIterations=SOLVER_ITERATIONS,
+        physicsClientId=client,
+    )
+    stage = _solid_stage(client, spec)
+    return World(client, tuple(_solid_part(client, part) for part in spec.parts), stage=stage)
+
+
+def _solid_stage(client: int, spec: SceneSpec) -> int:
+    """The top as a deep block, with walls that keep parts on it: on all sides of a table, along a belt's sides."""
+    length_m, width_m = spec.stage.size_m
+    if spec.stage.belt_speed_m_s:
+        seconds = spec.settle_s + spec.frames * spec.frame_interval_s
+        length_m += 2 * (seconds * abs(spec.stage.belt_speed_m_s) + 1.0)
+    x, y, thick = length_m / 2, width_m / 2, DEPTH_M / 2
+    stage = _static_box(client, (0.0, 0.0, -thick), (x + DEPTH_M, y + DEPTH_M, thick), friction=1.0)
+    for side in (-1.0, 1.0):
+        _static_box(client, (0.0, side * (y + thick), 0.0), (x + DEPTH_M, thick, DEPTH_M), friction=0.0)
+        if not spec.stage.belt_speed_m_s:
+            _static_box(client, (side * (x + thick), 0.0, 0.0), (thick, y + DEPTH_M, DEPTH_M), friction=0.0)
+    return stage
+
+
+def _static_box(client: int, centre_m: tuple[float, ...], half_m: tuple[float, ...], friction: float) -> int:
+    half = [x * SCALE for x in half_m]
+    shape = p.createCollisionShape(p.GEOM_BOX, halfExtents=half, physicsClientId=client)
+    centre = [x * SCALE for x in centre_m]
+    body = p.createMultiBody(0, shape, -1, centre, useMaximalCoordinates=True, physicsClientId=client)
+    p.changeDynamics(body, -1, lateralFriction=friction, physicsClientId=client)
+    return int(body)
+
+
+def _solid_part(client: int, part: PartSpec) -> int:
+    model = part_model(part.kind, part.designation)
+    body = p.createMultiBody(
+        part.mass_kg,
+        _compound(client, model),
+        -1,
+        [x * SCALE for x in part.world_from_part.position_m],
+        part.world_from_part.rotation_xyzw,
+        useMaximalCoordinates=True,
+        physicsClientId=client,
+    )
+    p.changeDynamics(
+        body,
+        -1,
+        mass=part.mass_kg,  # with maximal coordinates an inertia set without its mass makes the velocity nan
+        localInertiaDiagonal=[part.mass_kg * moment * SCALE**2 for moment in model.inertia_m2],
+        lateralFriction=part.friction,
+        linearDamping=0.0,
+        angularDamping=0.0,
+        physicsClientId=client,
+    )
+    return int(body)
+
+
+def _compound(client: int, model: PartModel) -> int:
+    types = {"box": p.GEOM_BOX, "cylinder": p.GEOM_CYLINDER}
+    pieces = model.collision
+    half_turns = [piece.yaw_rad / 2 for piece in pieces]
+    return int(
+        p.createCollisionShapeArray(
+            shapeTypes=[types[piece.shape] for piece in pieces],
+            halfExtents=[[x * SCALE / 2 for x in piece.size_m] for piece in pieces],
+            radii=[piece.size_m[0] * SCALE / 2 for piece in pieces],
+            lengths=[piece.size_m[2] * SCALE for piece in pieces],
+            collisionFramePositions=[[x * SCALE for x in piece.position_m] for piece in pieces],
+            collisionFrameOrientations=[[0.0, 0.0, math.sin(half), math.cos(half)] for half in half_turns],
+            physicsClientId=client,
+        )
+    )

@@ -1,0 +1,67 @@
+"""Small specs for tests."""
+
+from __future__ import annotations
+
+from simgen.geometry import look_at
+from simgen.parts import part_model
+from simgen.types import (
+    CameraSpec,
+    LightSpec,
+    MaterialSpec,
+    PartSpec,
+    Pose,
+    RenderSpec,
+    SceneSpec,
+    SensorSpec,
+    StageSpec,
+)
+
+STEEL_KG_M3 = 7850.0
+GREY = MaterialSpec(
+    rgb=(0.5, 0.5, 0.5), metallic=0.0, roughness=0.5, texture="plain", texture_scale_m=0.01, contrast=0.0,
+    texture_seed=0,
+)  # fmt: skip
+
+
+def part(kind, designation, position_m=(0.0, 0.0, 0.05), rotation_xyzw=(0.0, 0.0, 0.0, 1.0), friction=0.5):
+    return PartSpec(
+        kind=kind, designation=designation, category=kind, friction=friction, material=GREY,
+        mass_kg=part_model(kind, designation).volume_m3 * STEEL_KG_M3,
+        world_from_part=Pose(position_m=position_m, rotation_xyzw=rotation_xyzw),
+    )  # fmt: skip
+
+
+def scene(
+    parts,
+    *,
+    belt_speed_m_s=0.0,
+    settle_s=2.0,
+    frames=4,
+    frame_interval_s=1 / 30,
+    size_m=(1.0, 0.8),
+    clutter=(),
+    occluders=(),
+):
+    """A scene that a camera of 160 by 120 pixels sees from (0, -0.2, 0.3)."""
+    return SceneSpec(
+        index=0, parts=tuple(parts), clutter=tuple(clutter), occluders=tuple(occluders),
+        stage=StageSpec(
+            size_m=size_m, thickness_m=0.03, floor_below_m=0.7, belt_speed_m_s=belt_speed_m_s, top=GREY, sides=GREY,
+            floor=GREY, sheets=(),
+        ),
+        light=LightSpec(
+            direction=(0.0, 0.0, 1.0), key_rgb=(1.0, 1.0, 1.0), ambient_rgb=(0.5, 0.5, 0.5), shadow_strength=0.5,
+            source_angle_rad=0.1, occlusion_strength=0.5, horizon_rgb=(0.5, 0.5, 0.5), zenith_rgb=(0.5, 0.5, 0.5),
+            glows=(),
+        ),
+        camera=CameraSpec(
+            width_px=160, height_px=120, focal_px=200.0, centre_px=(80.0, 60.0),
+            world_from_camera=(look_at((0.0, -0.2, 0.3), (0.0, 0.0, 0.0)),) * frames,
+        ),
+        sensor=SensorSpec(
+            exposure=1.0, white_balance=(1.0, 1.0, 1.0), vignetting=0.0, blur_sigma_px=0.0, motion_blur_px=0.0,
+            motion_angle_rad=0.0, full_well_e=1e4, read_noise_e=1.0, denoise=0.0, sharpen=0.0, saturation=1.0,
+            gamma=2.2, jpeg_quality=90, seed=0,
+        ),
+        render=RenderSpec(renderer="tiny", supersample=1), settle_s=settle_s, frame_interval_s=frame_interval_s,
+    )  # fmt: skip
