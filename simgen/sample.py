@@ -26,7 +26,7 @@ from simgen.config import (
 )
 from simgen.geometry import look_at, pose
 from simgen.knobs import Choice, Streams
-from simgen.parts import PARTS, PartModel, nominal_mm
+from simgen.parts import PARTS, PartModel, Size, part_model
 from simgen.types import (
     BodySpec,
     CameraSpec,
@@ -103,16 +103,14 @@ def sizes(kind: str, knobs: KindKnobs) -> list[str]:
     if kind not in PARTS:
         raise KeyError(f"no part kind {kind!r}; there are {sorted(PARTS)}")
 
-    def within(designation: str) -> bool:
-        diameter, length = nominal_mm(designation)
-        in_length = length == 0 or knobs.length_mm.low <= length <= knobs.length_mm.high
-        return knobs.diameter_mm.low <= diameter <= knobs.diameter_mm.high and in_length
+    def within(size: Size) -> bool:
+        in_length = size.length_mm is None or knobs.length_mm.low <= size.length_mm <= knobs.length_mm.high
+        return knobs.diameter_mm.low <= size.diameter_mm <= knobs.diameter_mm.high and in_length
 
-    found = [designation for designation in PARTS[kind].designations if within(designation)]
+    found = [size.designation for size in PARTS[kind].sizes if within(size)]
     if not found:
-        raise ValueError(
-            f"parts.kinds.{kind}: no size of {PARTS[kind].standard} has {knobs.diameter_mm}, {knobs.length_mm}"
-        )
+        standard = PARTS[kind].standard
+        raise ValueError(f"parts.kinds.{kind}: {standard} has no size in {knobs.diameter_mm} mm, {knobs.length_mm} mm")
     return found
 
 
@@ -134,7 +132,7 @@ def _parts(
         kind = kinds.draw(rng)
         options = sizes(kind, knobs.kinds[kind])
         designation = options[int(rng.integers(len(options)))]
-        model = PARTS[kind].model(designation)
+        model = part_model(kind, designation)
         density, friction = knobs.density_kg_m3.draw(rng), knobs.friction.draw(rng)
         parts.append(
             PartSpec(
@@ -155,7 +153,6 @@ def _let_go(
 ) -> Pose:
     """Where a part is let go: just above the stage on a free spot, or above an earlier part."""
     height_m = float(np.ptp(model.vertices_m[:, 2]))
-    radius_m = float(np.linalg.norm(model.vertices_m, axis=1).max())
     is_long = height_m > 0.8 * 2 * float(np.abs(model.vertices_m[:, :2]).max())
     upright = rng.uniform() < stands if is_long else True
     piled = bool(ground.circles) and rng.uniform() < piles
@@ -167,15 +164,14 @@ def _let_go(
         x, y = cx + away * math.cos(angle), cy + away * math.sin(angle)
         x, y = (float(np.clip(v, -half, half)) for v, half in zip((x, y), ground.half_m, strict=True))
     ground.circles.append((x, y, _footprint(model, upright)))
-    lift = 0.0 if clear and not piled else 0.03 + 0.004 * i + radius_m
-    z = lift + DROP_M + model.resting_height_m(pose(rotation, np.zeros(3)).rotation_xyzw)
+    lift = 0.0 if clear and not piled else 0.03 + 0.004 * i + model.radius_m
+    z = lift + DROP_M - float((model.vertices_m @ rotation.T)[:, 2].min())
     return pose(rotation, np.array([x - upstream_m, y, z]))
 
 
 def _footprint(model: PartModel, upright: bool) -> float:
     """Radius of the circle that a part covers on the stage."""
-    across = model.vertices_m[:, :2] if upright else model.vertices_m
-    return float(np.linalg.norm(across, axis=1).max())
+    return float(np.linalg.norm(model.vertices_m[:, :2], axis=1).max()) if upright else model.radius_m
 
 
 def _orientation(upright: bool, is_long: bool, tumbling: bool, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,430 @@
+"""Light on surfaces that a geometry pass has found: deferred shading in numpy.
+
+In: for every sample what surface it shows, how deep, and how the key light falls on it. Out: linear radiance, where a
+white card facing a light of irradiance 1 has radiance 1.
+
+Table, belt and floor are planes with a baked picture. Parts are metal: their normals come from the depth buffer, a
+thread is a bump on them, and they mirror an environment of horizon, zenith and bright patches, and the stage they lie on.
+Microfacets are GGX (Walter et al. 2007) with Schlick's Fresnel term; a rough mirror looks up a blurred environment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Int32, UInt8
+
+from simgen.geometry import rotation_matrix
+from simgen.parts import part_model
+from simgen.render.environment import Environment
+from simgen.render.textures import sample_pattern
+from simgen.types import MaterialSpec, Pose, SceneSpec, SheetSpec, Vec3
+
+# Surface codes. Parts are their index, 0 and up; other bodies count down from BODY.
+NOTHING, FLOOR, STAGE, _BODY = -1, -2, -3, -4
+
+STAGE_TEXEL_M = 0.0005
+FLOOR_TEXEL_M = 0.002
+FLOOR_EXTENT_M = 5.0
+SHADOWED = 0.9  # TinyRenderer multiplies by 0.8 in shadow
+OCCLUSION_REACH_M = 0.008  # how far a part darkens what it stands on
+TYPICAL_HEIGHT_M = 0.01  # of the parts, for how wide their penumbra is
+BRIGHTEST = 16.0  # radiance above this is clipped: far over any sensor's range
+
+Samples = Float32[np.ndarray, "n"]
+Colours = Float32[np.ndarray, "n 3"]
+
+
+def body_code(index: int) -> int:
+    """The surface code of the clutter and occluders, counted in that order."""
+    return _BODY - index
+
+
+@dataclass(frozen=True)
+class Geometry:
+    depth_m: Float32[np.ndarray, "h w"]  # along the optical axis
+    surface: Int32[np.ndarray, "h w"]
+    lit: UInt8[np.ndarray, "h w"]  # 255 * cosine of the key light, times 0.8 in shadow
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where everything is in one frame."""
+
+    camera: Pose  # world_from_camera
+    positions_m: Float32[np.ndarray, "p 3"]
+    rotations_xyzw: Float32[np.ndarray, "p 4"]
+    occluder_positions_m: Float32[np.ndarray, "o 3"]
+    belt_shift_m: float
+
+
+class Shader:
+    """What a scene's frames share: baked pictures of the planes, the environment, the parts' materials."""
+
+    def __init__(self, spec: SceneSpec) -> None:
+        self._spec = spec
+        self._stage = _bake_stage(spec)
+        floor_px = round(FLOOR_EXTENT_M / FLOOR_TEXEL_M)
+        self._floor = _bake(spec.stage.floor, (floor_px, floor_px), FLOOR_TEXEL_M)
+        self._environment = Environment(spec.light, spec.stage.floor.rgb)
+        self._parts = _PartTable(spec)
+        self._sun = np.asarray(spec.light.direction, np.float32)
+
+    def shade(self, geometry: Geometry, moment: Moment) -> Float32[np.ndarray, "h w 3"]:
+        """Radiance of every sample."""
+        view = _View.of(self._spec, moment.camera)
+        key, open_share = self._irradiance(geometry)
+        light = self._spec.light
+        linear = self._planes(geometry, view, moment)
+        linear *= (
+            key[..., None] * np.asarray(light.key_rgb, np.float32)
+            + open_share[..., None] * np.asarray(light.ambient_rgb, np.float32)
+        )  # fmt: skip
+        linear[geometry.surface == NOTHING] = light.horizon_rgb
+        self._bodies(linear, geometry, view, moment)
+        self._metal(linear, geometry, view, moment)
+        return np.minimum(linear, np.float32(BRIGHTEST), out=linear)
+
+    def _irradiance(self, geometry: Geometry) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
+        """On the planes: the key light's cosine after soft shadows, and the share of the ambient light that arrives.
+
+        Both are smooth, so they are worked out at half resolution.
+        """
+        light, camera, s = self._spec.light, self._spec.camera, self._spec.render.supersample
+        height, width = geometry.surface.shape
+        half = (max(width // 2, 1), max(height // 2, 1))
+        surface, lit = geometry.surface[::2, ::2], geometry.lit[::2, ::2]
+        cosine = max(light.direction[2], 0.02)
+        shadow = (lit < SHADOWED * 255 * cosine).astype(np.float32)
+        px_per_m = camera.focal_px * s / 2 / np.linalg.norm(camera.world_from_camera[0].position_m)
+        penumbra = px_per_m * TYPICAL_HEIGHT_M * np.tan(light.source_angle_rad / 2)
+        shadow = _blur(shadow, min(max(penumbra, 0.5), 20.0))
+        covered = _blur((surface >= 0).astype(np.float32), max(px_per_m * OCCLUSION_REACH_M, 0.5))
+        key = np.float32(light.direction[2]) * (1 - np.float32(light.shadow_strength) * shadow)
+        open_share = 1 - np.float32(light.occlusion_strength) * np.minimum(2 * covered, 1)
+        del half
+        return tuple(cv2.resize(a, (width, height), interpolation=cv2.INTER_LINEAR) for a in (key, open_share))  # type: ignore[return-value]
+
+    def _planes(self, geometry: Geometry, view: _View, moment: Moment) -> Float32[np.ndarray, "h w 3"]:
+        """Albedo of stage and floor by homography; elsewhere whatever."""
+        height, width = geometry.surface.shape
+        stage, size = self._spec.stage, (width, height)
+        origin = (-stage.size_m[0] / 2 + moment.belt_shift_m, -stage.size_m[1] / 2)
+        linear = _warp(self._stage, view.plane_to_image(0.0, origin, STAGE_TEXEL_M), size)
+        below = geometry.surface == FLOOR
+        if below.any():
+            corner = -FLOOR_EXTENT_M / 2
+            floor = view.plane_to_image(-stage.floor_below_m, (corner, corner), FLOOR_TEXEL_M)
+            linear[below] = _warp(self._floor, floor, size)[below]
+        return linear
+
+    def _bodies(self, linear: np.ndarray, geometry: Geometry, view: _View, moment: Moment) -> None:
+        """Clutter, occluders and the stage's sides: matt, with TinyRenderer's own cosine and shadow."""
+        light, spec = self._spec.light, self._spec
+        on_stage = geometry.surface == STAGE
+        ys, xs = np.nonzero((geometry.surface <= _BODY) | (on_stage & (view.height(geometry.depth_m) < -0.001)))
+        if not len(ys):
+            return
+        points = view.points(xs, ys, geometry.depth_m[ys, xs])
+        codes = geometry.surface[ys, xs]
+        albedo = np.empty((len(ys), 3), np.float32)
+        everything = [*spec.clutter, *spec.occluders]
+        for code in np.unique(codes):
+            chosen = codes == code
+            body = None if code == STAGE else everything[_BODY - int(code)]
+            material = spec.stage.sides if body is None else body.material
+            local = points[chosen]
+            if body is not None:
+                moved = int(_BODY - code) - len(spec.clutter)
+                at = body.world_from_body.position_m if moved < 0 else moment.occluder_positions_m[moved]
+                rotation = rotation_matrix(body.world_from_body.rotation_xyzw).astype(np.float32)
+                local = (local - np.asarray(at, np.float32)) @ rotation
+            albedo[chosen] = _solid_albedo(material, local)
+        cosine = geometry.lit[ys, xs, None].astype(np.float32) / 255
+        linear[ys, xs] = albedo * (
+            cosine * np.asarray(light.key_rgb, np.float32) + 0.8 * np.asarray(light.ambient_rgb, np.float32)
+        )
+
+    def _metal(self, linear: np.ndarray, geometry: Geometry, view: _View, moment: Moment) -> None:
+        ys, xs = np.nonzero(geometry.surface >= 0)
+        if not len(ys):
+            return
+        part = geometry.surface[ys, xs]
+        points = view.points(xs, ys, geometry.depth_m[ys, xs])
+        toward_eye = _unit(view.eye - points)
+        local, normal, cavity = self._parts.surface(
+            part, points, _normals(geometry, view, xs, ys, points, toward_eye), moment
+        )
+        del local
+        material = self._parts
+        grain = material.pattern(part, points, moment)
+        base = material.rgb[part] * (1 + material.contrast[part, None] * grain[:, None])
+        linear[ys, xs] = self._lit_metal(part, points, normal, toward_eye, base, cavity, geometry.lit[ys, xs], moment)
+
+    def _lit_metal(
+        self,
+        part: Int32[np.ndarray, "n"],
+        points: Colours,
+        normal: Colours,
+        toward_eye: Colours,
+        base: Colours,
+        cavity: Samples,
+        lit: UInt8[np.ndarray, "n"],
+        moment: Moment,
+    ) -> Colours:
+        light = self._spec.light
+        rough, metallic = self._parts.roughness[part], self._parts.metallic[part, None]
+        facing = np.maximum(_dot(normal, toward_eye), 0.02)
+        sun = np.maximum(normal @ self._sun, 0.0)
+        shadowed = lit.astype(np.float32) < SHADOWED * 255 * sun
+        sun = sun * (1 - light.shadow_strength * (shadowed & (sun > 0.1)))
+        f0 = metallic * base + (1 - metallic) * 0.04
+        fresnel = f0 + (1 - f0) * ((1 - facing) ** 5 * (1 - rough))[:, None]
+        mirrored = 2 * facing[:, None] * normal - toward_eye
+        glossy = fresnel * self._mirror(points, mirrored, rough, moment)
+        glossy += (
+            fresnel
+            * (self._highlight(normal, toward_eye, facing, rough) * sun)[:, None]
+            * np.asarray(light.key_rgb, np.float32)
+        )
+        up = 0.5 + 0.5 * normal[:, 2:]
+        sky = np.asarray(light.ambient_rgb, np.float32)
+        bounce = np.asarray(self._spec.stage.top.rgb, np.float32) * 0.5 * sky
+        matt = (
+            (1 - metallic)
+            * base
+            * (up * sky + (1 - up) * bounce + sun[:, None] * np.asarray(light.key_rgb, np.float32))
+        )
+        return ((glossy + matt) * cavity[:, None]).astype(np.float32)
+
+    def _highlight(self, normal: Colours, toward_eye: Colours, facing: Samples, rough: Samples) -> Samples:
+        """GGX's lobe for the key light, widened by its size, times pi for irradiance to radiance of a white card."""
+        alpha = np.clip(rough**2 + 0.25 * self._spec.light.source_angle_rad, 0.02, 1.0)
+        half = _unit(toward_eye + self._sun)
+        cosine = np.maximum(_dot(normal, half), 0.0)
+        spread = alpha**2 / (cosine**2 * (alpha**2 - 1) + 1) ** 2
+        k = (rough + 1) ** 2 / 8
+        masking = facing / (facing * (1 - k) + k)
+        return (spread * masking / (4 * facing)).astype(np.float32)
+
+    def _mirror(self, points: Colours, mirrored: Colours, rough: Samples, moment: Moment) -> Colours:
+        """What a mirror of that roughness shows: the environment above, the stage's own picture below."""
+        seen = self._environment.radiance(mirrored, rough)
+        down = np.nonzero((mirrored[:, 2] < -0.02) & (points[:, 2] > 0))[0]
+        if not len(down):
+            return seen
+        hit = points[down] - mirrored[down] * (points[down, 2:] / mirrored[down, 2:])
+        size = np.asarray(self._spec.stage.size_m, np.float32)
+        on_stage = (np.abs(hit[:, :2]) < size / 2).all(axis=1)
+        texel = (hit[on_stage, :2] + size / 2 - np.array([moment.belt_shift_m, 0], np.float32)) / np.float32(
+            STAGE_TEXEL_M
+        )
+        rows, columns = (np.mod(texel[:, i].astype(np.int64), self._stage.shape[1 - i]) for i in (1, 0))
+        light = self._spec.light
+        card = np.asarray(light.key_rgb) * light.direction[2] + np.asarray(light.ambient_rgb)
+        seen[down[on_stage]] = self._stage[rows, columns] * (card * (1 - 0.4 * light.occlusion_strength))
+        return seen
+
+
+class _PartTable:
+    """The parts' materials and threads as arrays, to be indexed by the part at each sample."""
+
+    def __init__(self, spec: SceneSpec) -> None:
+        materials = [part.material for part in spec.parts]
+        self._materials = materials
+        self.rgb = np.array([m.rgb for m in materials], np.float32).reshape(-1, 3)
+        self.metallic = np.array([m.metallic for m in materials], np.float32)
+        self.roughness = np.array([m.roughness for m in materials], np.float32)
+        self.contrast = np.array([m.contrast for m in materials], np.float32)
+        threads = [part_model(part.kind, part.designation).thread for part in spec.parts]
+        # pitch, radius, lowest z, highest z; a part without an outer thread has an empty range of z
+        self._threads = np.array(
+            [
+                (t.pitch_m, t.radius_m, t.z_from_m, t.z_to_m) if t and not t.internal else (1.0, 0.0, 1.0, -1.0)
+                for t in threads
+            ],
+            np.float32,
+        ).reshape(-1, 4)
+
+    def local(self, part: Int32[np.ndarray, "n"], points: Colours, moment: Moment) -> Colours:
+        rotations = _rotations(moment)
+        offset = points - moment.positions_m[part]
+        return np.einsum("nij,ni->nj", rotations[part], offset)
+
+    def pattern(self, part: Int32[np.ndarray, "n"], points: Colours, moment: Moment) -> Samples:
+        local = self.local(part, points, moment)
+        value = np.empty(len(part), np.float32)
+        for i in np.unique(part):
+            chosen = part == i
+            value[chosen] = _solid_pattern(self._materials[i], local[chosen])
+        return value
+
+    def surface(
+        self, part: Int32[np.ndarray, "n"], points: Colours, normal: Colours, moment: Moment
+    ) -> tuple[Colours, Colours, Samples]:
+        """Local points, normals with round shanks and threads in relief, and how open the thread's grooves are."""
+        local = self.local(part, points, moment)
+        cavity = np.ones(len(part), np.float32)
+        pitch, shank, low, high = self._threads[part].T
+        radius = np.hypot(local[:, 0], local[:, 1])
+        rotations = _rotations(moment)[part]
+        inward = np.einsum("nij,ni->nj", rotations, normal)
+        near_shank = (high > low) & (np.abs(radius - shank) < 0.15 * shank) & (np.abs(inward[:, 2]) < 0.5)
+        threaded = near_shank & (local[:, 2] > low) & (local[:, 2] < high)
+        radial = np.stack([local[:, 0], local[:, 1], np.zeros_like(radius)], axis=1) / np.maximum(radius, 1e-6)[:, None]
+        inward[near_shank] = radial[near_shank]
+        turn = np.arctan2(local[:, 1], local[:, 0]) - 2 * np.pi * local[:, 2] / pitch
+        inward[threaded, 2] += 1.1 * np.sin(turn[threaded])  # flanks of a 60 degree thread, rounded
+        cavity[threaded] = 0.75 + 0.25 * np.cos(turn[threaded])
+        changed = near_shank
+        normal = normal.copy()
+        normal[changed] = _unit(np.einsum("nij,nj->ni", rotations[changed], inward[changed]))
+        return local, normal, cavity
+
+
+@dataclass(frozen=True)
+class _View:
+    """The camera at the samples' resolution, with column i at x = i + offset."""
+
+    eye: Float32[np.ndarray, "3"]
+    rotation: Float32[np.ndarray, "3 3"]  # world_from_camera
+    focal: float
+    centre: tuple[float, float]
+    offset: float
+
+    @classmethod
+    def of(cls, spec: SceneSpec, camera: Pose) -> _View:
+        s = spec.render.supersample
+        return cls(
+            eye=np.asarray(camera.position_m, np.float32),
+            rotation=rotation_matrix(camera.rotation_xyzw).astype(np.float32),
+            focal=spec.camera.focal_px * s,
+            centre=(spec.camera.centre_px[0] * s, spec.camera.centre_px[1] * s),
+            offset=0.5 if s % 2 else 0.0,
+        )
+
+    def rays(self, xs: np.ndarray, ys: np.ndarray) -> Colours:
+        """World directions with unit depth along the optical axis."""
+        x = (xs + (self.offset - self.centre[0])) / self.focal
+        y = (ys + (self.offset - self.centre[1])) / self.focal
+        return np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float32) @ self.rotation.T
+
+    def points(self, xs: np.ndarray, ys: np.ndarray, depth_m: np.ndarray) -> Colours:
+        return self.eye + self.rays(xs, ys) * depth_m[:, None]
+
+    def height(self, depth_m: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
+        """World z of every sample."""
+        rows, columns = depth_m.shape
+        across = self.rotation[2, 0] * (np.arange(columns) + self.offset - self.centre[0]) / self.focal
+        down = self.rotation[2, 1] * (np.arange(rows) + self.offset - self.centre[1]) / self.focal + self.rotation[2, 2]
+        return np.asarray(self.eye[2] + depth_m * np.add.outer(down, across).astype(np.float32), np.float32)
+
+    def plane_to_image(self, z_m: float, origin_m: tuple[float, float], texel_m: float) -> np.ndarray:
+        """Homography from texels of a picture on the plane z, whose first corner is `origin_m`, to samples."""
+        k = np.array(
+            [[self.focal, 0, self.centre[0] - self.offset], [0, self.focal, self.centre[1] - self.offset], [0, 0, 1]]
+        )
+        camera_from_world = self.rotation.astype(float).T
+        half = texel_m / 2
+        plane = np.array([[texel_m, 0, origin_m[0] + half], [0, texel_m, origin_m[1] + half], [0, 0, z_m]])
+        plane[:, 2] -= self.eye
+        return np.asarray(k @ camera_from_world @ plane)
+
+
+# --- helpers ---------------------------------------------------------------------------------------------------------
+
+
+def _dot(a: Colours, b: Colours) -> Samples:
+    return np.einsum("ni,ni->n", a, b)
+
+
+def _unit(v: Colours) -> Colours:
+    return np.asarray(v / np.maximum(np.sqrt(_dot(v, v)), 1e-9)[:, None], np.float32)
+
+
+def _rotations(moment: Moment) -> Float32[np.ndarray, "p 3 3"]:
+    return np.array([rotation_matrix(q) for q in moment.rotations_xyzw], np.float32).reshape(-1, 3, 3)
+
+
+def _blur(a: Float32[np.ndarray, "h w"], sigma_px: float) -> Float32[np.ndarray, "h w"]:
+    return np.asarray(cv2.GaussianBlur(a, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32)
+
+
+def _warp(picture: np.ndarray, image_from_picture: np.ndarray, size: tuple[int, int]) -> Float32[np.ndarray, "h w 3"]:
+    warped = cv2.warpPerspective(picture, image_from_picture, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return np.asarray(warped, np.float32)
+
+
+def _normals(
+    geometry: Geometry, view: _View, xs: np.ndarray, ys: np.ndarray, points: Colours, toward_eye: Colours
+) -> Colours:
+    """From the depth of each sample's neighbours on the same part, of two opposite ones the nearer in depth."""
+    across = _tangent(geometry, view, xs, ys, points, (1, 0))
+    down = _tangent(geometry, view, xs, ys, points, (0, 1))
+    normal = np.cross(down, across)
+    flat = _dot(normal, normal) < 1e-20
+    normal[flat] = toward_eye[flat]
+    normal = _unit(normal)
+    away = _dot(normal, toward_eye) < 0
+    normal[away] *= -1
+    return normal
+
+
+def _tangent(
+    geometry: Geometry, view: _View, xs: np.ndarray, ys: np.ndarray, points: Colours, step: tuple[int, int]
+) -> Colours:
+    """The difference to the better of two opposite neighbours; zero where neither is on the same part."""
+    height, width = geometry.surface.shape
+    here, part = geometry.depth_m[ys, xs], geometry.surface[ys, xs]
+    best, gap = np.zeros_like(points), np.full(len(xs), np.inf, np.float32)
+    for sign in (1, -1):
+        nx, ny = xs + sign * step[0], ys + sign * step[1]
+        inside = (nx >= 0) & (nx < width) & (ny >= 0) & (ny < height)
+        nx, ny = np.clip(nx, 0, width - 1), np.clip(ny, 0, height - 1)
+        depth = geometry.depth_m[ny, nx]
+        jump = np.abs(depth - here)
+        better = inside & (geometry.surface[ny, nx] == part) & (jump < gap)
+        best[better] = sign * (view.points(nx[better], ny[better], depth[better]) - points[better])
+        gap[better] = jump[better]
+    return best
+
+
+def _solid_pattern(material: MaterialSpec, local: Colours) -> Samples:
+    """A tile's value on a solid: two coordinates that change along any face."""
+    u, v = local[:, 0] + 0.7 * local[:, 1], local[:, 2] + 0.7 * local[:, 1]
+    return sample_pattern(material, u, v)
+
+
+def _solid_albedo(material: MaterialSpec, local: Colours) -> Colours:
+    pattern = _solid_pattern(material, local)
+    return np.clip(np.asarray(material.rgb, np.float32) * (1 + material.contrast * pattern[:, None]), 0, 1).astype(
+        np.float32
+    )
+
+
+def _bake(material: MaterialSpec, shape: tuple[int, int], texel_m: float) -> Float32[np.ndarray, "h w 3"]:
+    v, u = (a.astype(np.float32).ravel() * np.float32(texel_m) for a in np.mgrid[: shape[0], : shape[1]])
+    albedo = 1 + np.float32(material.contrast) * sample_pattern(material, u, v).reshape(*shape, 1)
+    return np.clip(albedo * np.asarray(material.rgb, np.float32), 0, 1)
+
+
+def _bake_stage(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
+    stage = spec.stage
+    columns, rows = (max(round(s / STAGE_TEXEL_M), 1) for s in stage.size_m)
+    picture = _bake(stage.top, (rows, columns), STAGE_TEXEL_M)
+    for sheet in stage.sheets:
+        _draw_sheet(picture, sheet, stage.size_m)
+    return picture
+
+
+def _draw_sheet(picture: Float32[np.ndarray, "h w 3"], sheet: SheetSpec, stage_m: tuple[float, float]) -> None:
+    """A rectangle with a thin dark line where it lifts off what lies under it."""
+    c, s = np.cos(sheet.yaw_rad), np.sin(sheet.yaw_rad)
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * np.asarray(sheet.size_m) / 2
+    corners = corners @ np.array([[c, s], [-s, c]]) + np.asarray(sheet.centre_m) + np.asarray(stage_m) / 2
+    texels = np.round(corners / STAGE_TEXEL_M).astype(np.int32)
+    cv2.fillConvexPoly(picture, texels, sheet.rgb, cv2.LINE_AA)
+    edge: Vec3 = (sheet.rgb[0] * 0.75, sheet.rgb[1] * 0.75, sheet.rgb[2] * 0.75)
+    cv2.polylines(picture, [texels], True, edge, 1, cv2.LINE_AA)

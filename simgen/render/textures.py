@@ -1,0 +1,111 @@
+"""Procedural patterns: seamless square tiles of values in [-1, 1] whose features are `FEATURE_PX` wide.
+
+A surface's albedo is its colour times `1 + contrast * pattern`. A new pattern is a function and a row of `TEXTURES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from simgen.render.lookup import look_up
+from simgen.types import MaterialSpec
+
+TILE_PX = 256
+FEATURE_PX = 8  # texels across the largest feature
+
+Tile = Float32[np.ndarray, "256 256"]
+
+
+def plain(rng: np.random.Generator) -> Tile:
+    return np.zeros((TILE_PX, TILE_PX), np.float32)
+
+
+def noise(rng: np.random.Generator) -> Tile:
+    """Blotches at four scales, each half as strong as the one above it (value noise)."""
+    octaves = [_smooth(rng, FEATURE_PX * 4 / 2**k, FEATURE_PX * 4 / 2**k) * 0.5**k for k in range(4)]
+    return _spread(np.sum(octaves, axis=0))
+
+
+def grain(rng: np.random.Generator) -> Tile:
+    """Long streaks in one direction, as in wood."""
+    return _spread(_smooth(rng, 64, 2) + 0.6 * _smooth(rng, 32, 6))
+
+
+def brushed(rng: np.random.Generator) -> Tile:
+    """Fine scratches in one direction."""
+    return _spread(_smooth(rng, 40, 0.6))
+
+
+def speckle(rng: np.random.Generator) -> Tile:
+    """Chips of stone in a ground: terrazzo, granite, printed floors."""
+    chips = _smooth(rng, FEATURE_PX / 3, FEATURE_PX / 3)
+    light, dark = np.quantile(chips, [0.8, 0.15])
+    tile = np.where(chips > light, 0.8, np.where(chips < dark, -1.0, 0.0)).astype(np.float32)
+    return np.asarray(np.clip(cv2.GaussianBlur(tile, (3, 3), 0.7) + 0.15 * noise(rng), -1, 1), np.float32)
+
+
+def stripes(rng: np.random.Generator) -> Tile:
+    """Printed bands and fields: what boxes and labels look like from afar."""
+    edges = np.sort(rng.integers(0, TILE_PX, 24))
+    values = rng.uniform(-1, 1, 25)
+    rows = values[np.searchsorted(edges, np.arange(TILE_PX))]
+    columns = rng.permutation(values)[np.searchsorted(edges, np.arange(TILE_PX))]
+    tile = np.where(rng.uniform(size=(1, TILE_PX)) < 0.5, rows[:, None], columns[None, :])
+    return np.asarray(cv2.blur(tile.astype(np.float32), (9, 1)), np.float32)
+
+
+def weave(rng: np.random.Generator) -> Tile:
+    """The regular relief of a fabric or PVC belt, with wear."""
+    y, x = np.mgrid[:TILE_PX, :TILE_PX] * (2 * np.pi / FEATURE_PX)
+    return _spread((np.sin(x) * np.sin(y)).astype(np.float32) + 0.6 * noise(rng))
+
+
+TEXTURES: dict[str, Callable[[np.random.Generator], Tile]] = {
+    "brushed": brushed,
+    "grain": grain,
+    "noise": noise,
+    "plain": plain,
+    "speckle": speckle,
+    "stripes": stripes,
+    "weave": weave,
+}
+
+
+@lru_cache(maxsize=256)
+def tile(texture: str, seed: int) -> Tile:
+    """The tile of a row of `TEXTURES`.
+
+    Raises:
+        KeyError: there is no such row.
+    """
+    if texture not in TEXTURES:
+        raise KeyError(f"no texture {texture!r}; there are {sorted(TEXTURES)}")
+    return TEXTURES[texture](np.random.default_rng(seed))
+
+
+def sample_pattern(
+    material: MaterialSpec, u_m: Float32[np.ndarray, "n"], v_m: Float32[np.ndarray, "n"]
+) -> Float32[np.ndarray, "n"]:
+    """The pattern's value at surface coordinates in metres, repeated without end."""
+    texels_per_m = np.float32(FEATURE_PX / material.texture_scale_m)
+    u, v = (np.mod(c * texels_per_m, np.float32(TILE_PX)) for c in (u_m, v_m))
+    return look_up(tile(material.texture, material.texture_seed), u, v, cv2.BORDER_WRAP)
+
+
+def _smooth(rng: np.random.Generator, sigma_x: float, sigma_y: float) -> Tile:
+    """White noise behind a Gaussian, wrapped round the tile's edges, of unit variance."""
+    white = rng.standard_normal((TILE_PX, TILE_PX))
+    frequency = np.fft.fftfreq(TILE_PX)
+    kernel = np.exp(-2 * np.pi**2 * ((frequency[None, :] * sigma_x) ** 2 + (frequency[:, None] * sigma_y) ** 2))
+    blurred = np.fft.ifft2(np.fft.fft2(white) * kernel).real
+    return (blurred / blurred.std()).astype(np.float32)
+
+
+def _spread(tile_: np.ndarray) -> Tile:
+    """To zero mean, with two standard deviations at 1."""
+    return np.asarray(np.clip((tile_ - tile_.mean()) / (2 * tile_.std() + 1e-9), -1, 1), np.float32)

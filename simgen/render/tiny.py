@@ -1,0 +1,149 @@
+"""The renderer that always works: PyBullet's TinyRenderer finds what is where, `simgen.render.shading` lights it.
+
+TinyRenderer has one light, no reflections and no anti-aliasing, so its colours are not used. What is taken of it: the
+body and the depth at each sample, and the cosine of the key light on a white surface, which is multiplied by 0.8
+where another body shadows it (measured, PyBullet 3.2.7). It samples column i at x = i and row j at y = j + 1 of its
+viewport, not at the pixels' centres (measured against projected boxes and a slanted plane); the projection here
+makes up for that.
+
+`supersample` s draws s by s samples a pixel. One of them lies at the pixel's centre and gives id and depth; colour is
+the mean over the pixel (for even s, samples on its border count half).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pybullet as p
+from jaxtyping import Float32
+
+from simgen.bullet import World, world
+from simgen.geometry import rotation_matrix
+from simgen.render.shading import FLOOR, NOTHING, STAGE, Geometry, Moment, Shader, body_code
+from simgen.types import BACKGROUND, CLUTTER, Frame, Pose, SceneSpec, Trajectory, Vec3
+
+NEAR_M, FAR_M = 0.05, 12.0
+SHADOW_RANGE_M = 10.0  # TinyRenderer's light distance: below about 2 m it shadows what is lit (measured)
+
+
+def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
+    """Frames of linear light at the camera's resolution."""
+    if not p.isNumpyEnabled():
+        raise RuntimeError(
+            "this PyBullet was built without numpy, and its images come as tuples: install another build"
+        )
+    shader = Shader(spec)
+    with world(spec, collide=False) as bodies:
+        codes = _codes(bodies)
+        for frame in range(spec.frames):
+            moment = _moment(spec, trajectory, frame)
+            _place(bodies, moment)
+            geometry = _draw(spec, bodies.client, moment.camera, codes)
+            yield _resolve(shader.shade(geometry, moment), geometry, spec.render.supersample)
+
+
+def _codes(bodies: World) -> np.ndarray:
+    """Body id to surface code; the last entry is hit by id -1, where there is nothing."""
+    floor, stage = bodies.floor, bodies.stage
+    others = [*bodies.clutter, *bodies.occluders]
+    codes = np.full(max([floor, stage, *bodies.parts, *others]) + 2, NOTHING, np.int32)
+    codes[floor], codes[stage] = FLOOR, STAGE
+    codes[list(bodies.parts)] = np.arange(len(bodies.parts))
+    codes[others] = [body_code(i) for i in range(len(others))]
+    return codes
+
+
+def _moment(spec: SceneSpec, trajectory: Trajectory, frame: int) -> Moment:
+    return Moment(
+        camera=spec.camera.world_from_camera[frame],
+        positions_m=trajectory.positions_m[frame],
+        rotations_xyzw=trajectory.rotations_xyzw[frame],
+        occluder_positions_m=trajectory.occluder_positions_m[frame],
+        belt_shift_m=spec.stage.belt_speed_m_s * spec.frame_interval_s * frame,
+    )
+
+
+def _place(bodies: World, moment: Moment) -> None:
+    client = bodies.client
+    for body, position, rotation in zip(bodies.parts, moment.positions_m, moment.rotations_xyzw, strict=True):
+        p.resetBasePositionAndOrientation(body, position, rotation, physicsClientId=client)
+    for body, position in zip(bodies.occluders, moment.occluder_positions_m, strict=True):
+        _, rotation = p.getBasePositionAndOrientation(body, physicsClientId=client)
+        p.resetBasePositionAndOrientation(body, position, rotation, physicsClientId=client)
+
+
+def _draw(spec: SceneSpec, client: int, camera: Pose, codes: np.ndarray) -> Geometry:
+    s = spec.render.supersample
+    width, height = spec.camera.width_px * s, spec.camera.height_px * s
+    _, _, rgba, buffer, bodies = p.getCameraImage(
+        width, height, _view(camera), _projection(spec), **light(spec.light.direction), physicsClientId=client,
+    )  # fmt: skip
+    depth = np.asarray(buffer, np.float32).reshape(height, width)
+    surface = codes[np.asarray(bodies, np.int32).reshape(height, width)]
+    depth = np.float32(FAR_M * NEAR_M) / (np.float32(FAR_M) - np.float32(FAR_M - NEAR_M) * depth)
+    depth[surface == NOTHING] = np.inf
+    lit = np.ascontiguousarray(np.asarray(rgba, np.uint8).reshape(height, width, 4)[..., 0])
+    return Geometry(depth_m=depth, surface=surface, lit=lit)
+
+
+def light(direction: Vec3) -> dict[str, object]:
+    """Every light argument of getCameraImage, since an omitted one keeps the previous call's value."""
+    return {
+        "lightDirection": list(direction),
+        "lightColor": [1.0, 1.0, 1.0],
+        "lightDistance": SHADOW_RANGE_M,
+        "shadow": 1,
+        "lightAmbientCoeff": 0.0,
+        "lightDiffuseCoeff": 1.0,
+        "lightSpecularCoeff": 0.0,
+        "renderer": p.ER_TINY_RENDERER,
+    }
+
+
+def _view(world_from_camera: Pose) -> list[float]:
+    """OpenGL's view matrix (y up, looking along -z), by columns."""
+    rotation = rotation_matrix(world_from_camera.rotation_xyzw).T * np.array([[1.0], [-1.0], [-1.0]])
+    view = np.eye(4)
+    view[:3, :3] = rotation
+    view[:3, 3] = -rotation @ np.asarray(world_from_camera.position_m)
+    return [float(v) for v in view.T.ravel()]
+
+
+def centre_offset(supersample: int) -> float:
+    """Where in its cell each sample lies (0.5 is the middle), so that one falls on every pixel's centre."""
+    return 0.5 if supersample % 2 else 0.0
+
+
+def _projection(spec: SceneSpec) -> list[float]:
+    """OpenGL's projection of the pinhole camera at the samples' resolution, by columns."""
+    s, offset = spec.render.supersample, centre_offset(spec.render.supersample)
+    width, height = spec.camera.width_px * s, spec.camera.height_px * s
+    focal = spec.camera.focal_px * s
+    cx = spec.camera.centre_px[0] * s - offset
+    cy = spec.camera.centre_px[1] * s + 1.0 - offset
+    depth = FAR_M - NEAR_M
+    rows = [
+        [2 * focal / width, 0.0, 1 - 2 * cx / width, 0.0],
+        [0.0, 2 * focal / height, 2 * cy / height - 1, 0.0],
+        [0.0, 0.0, -(FAR_M + NEAR_M) / depth, -2 * FAR_M * NEAR_M / depth],
+        [0.0, 0.0, -1.0, 0.0],
+    ]
+    return [float(v) for v in np.array(rows).T.ravel()]
+
+
+def _resolve(linear: Float32[np.ndarray, "h w 3"], geometry: Geometry, s: int) -> Frame:
+    """Samples to pixels."""
+    if s > 1:
+        weights = np.ones(s) if s % 2 else np.array([0.5, *np.ones(s - 1), 0.5])
+        kernel = (weights / s).astype(np.float32)
+        linear = cv2.sepFilter2D(linear, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
+    centre = slice(s // 2, None, s)
+    surface = geometry.surface[centre, centre]
+    ids = np.where(surface >= 0, surface, np.where(surface <= body_code(0), CLUTTER, BACKGROUND)).astype(np.int32)
+    return Frame(
+        linear=np.ascontiguousarray(linear[centre, centre]),
+        depth_m=np.ascontiguousarray(geometry.depth_m[centre, centre]),
+        ids=ids,
+    )

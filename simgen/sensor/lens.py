@@ -1,0 +1,54 @@
+"""Between the scene and the sensor: exposure, vignetting, motion and blur, on linear light."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from simgen.types import SensorSpec
+
+Light = Float32[np.ndarray, "h w 3"]
+
+
+def exposure(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
+    return linear * np.float32(sensor.exposure)
+
+
+def vignetting(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
+    """Loss that grows with the fourth power of the distance from the middle, all of it in the corner."""
+    if sensor.vignetting == 0:
+        return linear
+    height, width = linear.shape[:2]
+    y = (np.arange(height, dtype=np.float32) + 0.5) / height * 2 - 1
+    x = (np.arange(width, dtype=np.float32) + 0.5) / width * 2 - 1
+    radius2 = np.add.outer(y**2, x**2) / 2
+    return np.asarray(linear * (1 - np.float32(sensor.vignetting) * radius2**2)[..., None], np.float32)
+
+
+def motion_blur(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
+    """The mean along a line of `motion_blur_px`, as of a camera that shakes while it exposes."""
+    length = sensor.motion_blur_px
+    if length < 0.3:
+        return linear
+    size = 2 * int(np.ceil(length / 2)) + 3
+    kernel = np.zeros((size, size), np.float32)
+    middle, reach = (size - 1) / 2, length / 2
+    dx, dy = np.cos(sensor.motion_angle_rad) * reach, np.sin(sensor.motion_angle_rad) * reach
+    for step in np.linspace(-1, 1, 4 * size):
+        _splat(kernel, middle + step * dx, middle + step * dy)
+    return np.asarray(cv2.filter2D(linear, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE), np.float32)
+
+
+def _splat(kernel: Float32[np.ndarray, "k k"], x: float, y: float) -> None:
+    """Adds one at (x, y), shared among the four nearest cells."""
+    column, row = int(x), int(y)
+    fx, fy = x - column, y - row
+    kernel[row : row + 2, column : column + 2] += np.outer([1 - fy, fy], [1 - fx, fx]).astype(np.float32)
+
+
+def blur(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
+    if sensor.blur_sigma_px < 0.2:
+        return linear
+    sigma = sensor.blur_sigma_px
+    return np.asarray(cv2.GaussianBlur(linear, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32)
