@@ -46,13 +46,13 @@ def _down(from_channels: int, to_channels: int) -> nn.Sequential:
 class Tiny(nn.Module):
     """A residual network for CPUs: few channels where maps are large, two thirds of its work at strides 8 and 16."""
 
-    channels = (48, 96, 160)
+    channels = (32, 80, 128)
 
     def __init__(self) -> None:
         super().__init__()
         fine, middle, coarse = self.channels
         self.stem = nn.Sequential(
-            nn.Conv2d(3, 24, 4, stride=2, padding=1, bias=False), normalised(24), nn.ReLU(), _down(24, fine)
+            nn.Conv2d(3, 16, 4, stride=2, padding=1, bias=False), normalised(16), nn.ReLU(), _down(16, fine)
         )
         self.fine = Residual(fine)
         self.middle = nn.Sequential(_down(fine, middle), Residual(middle), Residual(middle))
@@ -131,18 +131,20 @@ BACKBONES: dict[str, Callable[[str, bool], Backbone]] = {"tiny": _tiny, "resnet1
 class Pyramid(nn.Module):
     """Top-down feature pyramid (Lin et al., CVPR 2017) of one width, in two steps.
 
-    `lateral` makes the levels equally wide, before the branches over time join; `forward` then carries the coarse
-    levels' content down to the fine ones.
+    `lateral` prepares the levels, before the branches over time join; `forward` then carries the coarse levels'
+    content down to the fine ones. Between the two the finest level is no wider than the backbone's: it holds most of
+    the pixels, and so most of the cost.
     """
 
     def __init__(self, channels: Sequence[int], width: int) -> None:
         super().__init__()
+        inner = [min(channels[0], width), *[width] * (len(channels) - 1)]
         self.laterals = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(c, width, 1, bias=False), normalised(width)) for c in channels
+            nn.Sequential(nn.Conv2d(c, i, 1, bias=False), normalised(i)) for c, i in zip(channels, inner, strict=True)
         )
+        self.carry = nn.ModuleList(nn.Conv2d(i, j, 1) for i, j in zip(inner[1:], inner, strict=False))
         self.smooth = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), normalised(width), nn.ReLU())
-            for _ in channels
+            nn.Sequential(nn.Conv2d(i, width, 3, padding=1, bias=False), normalised(width), nn.ReLU()) for i in inner
         )
 
     def lateral(self, maps: Maps) -> Maps:
@@ -150,6 +152,6 @@ class Pyramid(nn.Module):
 
     def forward(self, maps: Maps) -> Maps:
         merged = [maps[-1]]
-        for finer in reversed(maps[:-1]):
-            merged.insert(0, finer + F.interpolate(merged[0], size=finer.shape[-2:], mode="nearest"))
+        for finer, carry in zip(reversed(maps[:-1]), reversed(self.carry), strict=True):
+            merged.insert(0, finer + F.interpolate(carry(merged[0]), size=finer.shape[-2:], mode="nearest"))
         return tuple(layer(x) for layer, x in zip(self.smooth, merged, strict=True))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import chain
 
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,7 +16,7 @@ from hybrid.config import ModelConfig
 from hybrid.fusion import FUSIONS
 from hybrid.queries import Noised, Proposer, noised, separation, start_at_prior
 from hybrid.temporal import ConvGRU
-from hybrid.transformer import DecoderLayer, Encoder, place_box
+from hybrid.transformer import DecoderLayer, Encoder, as_values, place_box
 from hybrid.types import Denoising, Detections, Layer, Output, Proposals, State, Targets
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in 0..1, as torchvision's weights expect
@@ -66,7 +66,7 @@ class Decoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, classes = config.width, len(config.categories)
-        self.denoising_queries = config.denoising_queries
+        self.heads, self.denoising_queries = config.heads, config.denoising_queries
         self.propose = Proposer(width, classes, config.queries)
         self.label = nn.Embedding(classes, width) if config.denoising_queries else None
         self.place = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
@@ -88,9 +88,9 @@ class Decoder(nn.Module):
             allowed = separation(query.shape[1], noise.group)
             query = torch.cat([query, self.label(noise.labels).to(query.dtype)], 1)
             boxes = torch.cat([boxes, noise.boxes_cxcywh], 1)
-        answers = []
+        answers, values = [], as_values(maps, self.heads)
         for layer, score, box in zip(self.layers, self.score, self.box, strict=True):
-            query = layer(query, self.place(place_box(boxes, query.shape[-1])), boxes, maps, allowed)
+            query = layer(query, self.place(place_box(boxes, query.shape[-1])), boxes, values, allowed)
             refined = refine(boxes, box(query))
             answers.append(Layer(score(query)[:, None], to_corners(refined)[:, None]))
             boxes = refined.detach()

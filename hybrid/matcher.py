@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32, Int64
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from hybrid.boxes import iou_and_giou, pairwise_giou, pairwise_iou
+from hybrid.boxes import iou_and_giou, pairwise_giou, to_centre
 from hybrid.types import Target
 
 LEAST_SIDE_PX = 4.0  # differences of boxes count in shares of the true box, which is taken to be at least this large
@@ -64,32 +64,31 @@ def assign_many(
 ) -> tuple[Int64[Tensor, " k"], Int64[Tensor, " k"], Float32[Tensor, " k"]]:
     """Several points for each box: task-aligned assignment (Feng et al., TOOD, ICCV 2021).
 
-    Candidates lie near the box and start from an anchor of about its size; of those the `most` of best score times
-    IoU to the sixth are taken. Answers points, boxes, and the score that each point is to reach: its IoU, scaled so
-    that the best point of a box reaches the box's best IoU.
+    Candidates are the 4 * `most` anchors that are nearest to the box in place and size; of those the `most` of best
+    score^0.5 * IoU^3 are taken. A point that two boxes take goes to the one it serves best. Answers points, boxes, and
+    the score that each point is to reach: its IoU's share of the best among the box's points, times that best.
     """
     device = logits.device
     if not len(target.labels):
         nothing = torch.zeros(0, dtype=torch.int64, device=device)
         return nothing, nothing, torch.zeros(0, device=device)
     truth = target.boxes_xyxy_px.float()
-    near = _near(anchors_xyxy_px, truth, 3 * most)
-    iou = pairwise_iou(boxes_xyxy_px.float().nan_to_num(), truth)
-    worth = logits.float().nan_to_num().sigmoid()[:, target.labels].sqrt() * iou.clamp(min=1e-3) ** 3 * near
-    best, points = worth.topk(min(most, worth.shape[0]), 0)
-    chosen = torch.zeros_like(worth).scatter_(0, points, best)
-    owner = chosen.argmax(1)
-    taken = chosen.amax(1) > 0
-    points = taken.nonzero()[:, 0]
-    boxes = owner[points]
-    value = chosen[points, boxes]
-    top = torch.zeros(len(truth), device=device).scatter_reduce_(0, boxes, value, "amax")
-    reach = torch.zeros(len(truth), device=device).scatter_reduce_(0, boxes, iou[points, boxes], "amax")
-    return points, boxes, value / top[boxes] * reach[boxes]
+    near = _distance(anchors_xyxy_px, truth).topk(min(4 * most, len(logits)), 0, largest=False).indices
+    score = logits[near, target.labels].float().nan_to_num().sigmoid()
+    iou, _ = iou_and_giou(boxes_xyxy_px[near].float().nan_to_num(), truth)
+    worth = score.sqrt() * iou.clamp(min=1e-2) ** 3
+    worth, order = worth.topk(min(most, len(worth)), 0)
+    points, iou = near.gather(0, order), iou.gather(0, order)
+    reach = worth / worth.amax(0) * iou.amax(0)
+    boxes = torch.arange(len(truth), device=device).expand_as(points)
+    best = torch.zeros(len(logits), device=device).scatter_reduce_(0, points.flatten(), worth.flatten(), "amax")
+    served = worth >= best[points]
+    return points[served], boxes[served], reach[served]
 
 
-def _near(anchors_xyxy_px: Float32[Tensor, "p 4"], truth: Float32[Tensor, "n 4"], count: int) -> Float32[Tensor, "p n"]:
-    """1 for the `count` anchors of best GIoU with each box, those that a box's own size and place suggest."""
-    _, giou = iou_and_giou(anchors_xyxy_px[:, None], truth[None])
-    nearest = giou.topk(min(count, giou.shape[0]), 0).indices
-    return torch.zeros_like(giou).scatter_(0, nearest, 1.0)
+def _distance(anchors_xyxy_px: Float32[Tensor, "p 4"], truth: Float32[Tensor, "n 4"]) -> Float32[Tensor, "p n"]:
+    """Between centres in shares of the larger of the two boxes' mean sides, plus the logarithm of the sides' ratio."""
+    anchors, boxes = to_centre(anchors_xyxy_px)[:, None], to_centre(truth)[None]
+    side, other = anchors[..., 2:].mean(-1), boxes[..., 2:].mean(-1).clamp(min=1.0)
+    apart = (anchors[..., :2] - boxes[..., :2]).square().sum(-1).sqrt()
+    return apart / torch.maximum(side, other) + (side / other).log().abs()

@@ -47,7 +47,7 @@ class Proposer(nn.Module):
 
     def forward(self, maps: Maps) -> tuple[Proposals, Float[Tensor, "n q c"], Float32[Tensor, "n q 4"]]:
         """The proposals as [n, 1 frame, ...], and the queries' content and boxes (centre form, no gradient)."""
-        flat = torch.cat([x.flatten(2) for x in maps], -1).transpose(1, 2)
+        flat = torch.cat([x.permute(0, 2, 3, 1).flatten(1, 2) for x in maps], 1)
         start = anchors(maps)
         logits = self.score(flat)
         boxes_cxcywh = refine(start.expand(flat.shape[0], -1, -1), self.box(flat))

@@ -136,8 +136,20 @@ class Encoder(nn.Module):
         return past, there.repeat(b, 1)[:, None, None]
 
 
+Values = tuple[Float32[Tensor, "nh _ _ _"], ...]  # one a level: each head's channels, heads in the batch axis
+
+
+def as_values(maps: Maps, heads: int) -> Values:
+    """The pyramid as deformable attention reads it: head k samples the k-th share of the channels."""
+    return tuple(x.float().unflatten(1, (heads, -1)).flatten(0, 1).contiguous() for x in maps)
+
+
 class DeformableAttention(nn.Module):
-    """Each head samples every level at a few points around the query's box (Zhu et al., ICLR 2021), x and y apart."""
+    """Each head samples every level at a few points around the query's box (Zhu et al., ICLR 2021), x and y apart.
+
+    Unlike there, the maps are sampled as they are: a projection of every pixel costs more than all else here, and the
+    one after the sampling mixes the heads too.
+    """
 
     def __init__(self, width: int, heads: int, points: int) -> None:
         super().__init__()
@@ -145,19 +157,19 @@ class DeformableAttention(nn.Module):
         self.offsets = nn.Linear(width, heads * len(STRIDES) * points * 2)
         self.weights = nn.Linear(width, heads * len(STRIDES) * points)
         self.out = nn.Linear(width, width)
-        nn.init.zeros_(self.offsets.weight)
-        nn.init.zeros_(self.weights.weight)
+        for layer in (self.offsets, self.weights):
+            nn.init.zeros_(layer.weight)
         nn.init.zeros_(self.weights.bias)
         angle = torch.arange(heads) * (2 * math.pi / heads)
         direction = torch.stack([angle.cos(), angle.sin()], -1)
-        direction = direction / direction.abs().max(-1, keepdim=True).values
+        direction = direction / direction.abs().amax(-1, keepdim=True)
         reach = torch.arange(1, points + 1) / points
         start = direction[:, None, None] * reach[:, None].expand(len(STRIDES), points, 1)
         with torch.no_grad():
             self.offsets.bias.copy_(start.flatten())
 
     def forward(
-        self, query: Float[Tensor, "n q c"], boxes_cxcywh: Float32[Tensor, "n q 4"], values: Maps
+        self, query: Float[Tensor, "n q c"], boxes_cxcywh: Float32[Tensor, "n q 4"], values: Values
     ) -> Float[Tensor, "n q c"]:
         shape = (self.heads, len(STRIDES), self.points)
         offsets = self.offsets(query).float().unflatten(-1, (*shape, 2))  # in halves of the box
@@ -169,7 +181,7 @@ class DeformableAttention(nn.Module):
 
 
 def deformable_sample(
-    values: Maps,
+    values: Values,
     points_xy_px: Float32[Tensor, "n q heads levels points 2"],
     weights: Float32[Tensor, "n q heads levels points"],
 ) -> Float32[Tensor, "n q c"]:
@@ -177,19 +189,15 @@ def deformable_sample(
 
     A level's cell (i, j) has its centre at ((j + 0.5) * stride, (i + 0.5) * stride) pixels.
     """
-    n, q, heads, _, points, _ = points_xy_px.shape
-    total: Tensor | None = None
+    parts = []
     for level, (value, stride) in enumerate(zip(values, STRIDES, strict=True)):
-        h, w = value.shape[-2:]
-        extent = points_xy_px.new_tensor([w * stride, h * stride])
+        height, width = value.shape[-2:]
+        extent = points_xy_px.new_tensor([width * stride, height * stride])
         grid = 2 * points_xy_px[:, :, :, level] / extent - 1
-        maps = value.float().unflatten(1, (heads, -1)).flatten(0, 1)
-        sampled = F.grid_sample(maps, grid.transpose(1, 2).flatten(0, 1), align_corners=False)
-        weight = weights[:, :, :, level].transpose(1, 2).flatten(0, 1)[:, None]
-        part = (sampled * weight).sum(-1)
-        total = part if total is None else total + part
-    assert total is not None
-    return total.unflatten(0, (n, heads)).flatten(1, 2).transpose(1, 2)
+        sampled = F.grid_sample(value, grid.transpose(1, 2).flatten(0, 1), align_corners=False)
+        parts.append((sampled * weights[:, :, :, level].transpose(1, 2).flatten(0, 1)[:, None]).sum(-1))
+    per_head = torch.stack(parts).sum(0)  # [n * heads, channels of a head, q]
+    return per_head.unflatten(0, (points_xy_px.shape[0], -1)).flatten(1, 2).transpose(1, 2)
 
 
 class DecoderLayer(nn.Module):
@@ -199,7 +207,6 @@ class DecoderLayer(nn.Module):
         super().__init__()
         self.between = Attention(width, heads)
         self.between_norm = nn.LayerNorm(width)
-        self.values = nn.Conv2d(width, width, 1)
         self.around = DeformableAttention(width, heads, points)
         self.around_norm = nn.LayerNorm(width)
         self.feed = feed_forward(width)
@@ -210,11 +217,10 @@ class DecoderLayer(nn.Module):
         query: Float[Tensor, "n q c"],
         positions: Float[Tensor, "n q c"],
         boxes_cxcywh: Float32[Tensor, "n q 4"],
-        maps: Maps,
+        values: Values,
         allowed: Bool[Tensor, "q q"] | None,
     ) -> Float[Tensor, "n q c"]:
         placed = query + positions
         query = self.between_norm(query + self.between(placed, placed, query, allowed))
-        values = tuple(self.values(x) for x in maps)
         query = self.around_norm(query + self.around(query + positions, boxes_cxcywh, values))
         return self.feed_norm(query + self.feed(query))  # type: ignore[no-any-return]
