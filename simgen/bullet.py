@@ -12,16 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
 import pybullet as p
-from jaxtyping import Int32
 
 from simgen.parts import PartModel, part_model
-from simgen.types import BACKGROUND, CLUTTER, BodySpec, PartSpec, SceneSpec, StageSpec
+from simgen.types import BodySpec, PartSpec, SceneSpec, StageSpec
 
 SCALE = 50.0  # units of Bullet's length in a metre, in a world to simulate
 GRAVITY_M_S2 = 9.81
-FLOOR_M = 40.0  # side of the floor that is drawn
 DEPTH_M = 2.0  # of the block and of the walls that parts are simulated on
 SOLVER_ITERATIONS = 20
 WHITE = (1.0, 1.0, 1.0, 1.0)
@@ -36,16 +33,6 @@ class World:
     clutter: tuple[int, ...] = ()
     occluders: tuple[int, ...] = ()
     stage: int = -1
-    floor: int = -1
-
-    def ids(self, bodies: Int32[np.ndarray, "h w"]) -> Int32[np.ndarray, "h w"]:
-        """PyBullet's segmentation mask as an id map: index of a part, BACKGROUND or CLUTTER."""
-        last = max((*self.parts, *self.clutter, *self.occluders, self.stage, self.floor))
-        table = np.full(last + 2, BACKGROUND, np.int32)  # the last entry is hit by -1, which is nothing
-        table[list(self.parts)] = np.arange(len(self.parts))
-        table[[*self.clutter, *self.occluders]] = CLUTTER
-        ids: Int32[np.ndarray, "h w"] = table[bodies]
-        return ids
 
 
 @contextmanager
@@ -53,13 +40,8 @@ def world(spec: SceneSpec, *, collide: bool) -> Iterator[World]:
     """The scene as `spec` lets it go, to simulate (`collide`) or to draw; gone on exit.
 
     Raises:
-        RuntimeError: this PyBullet was built without numpy.
         KeyError: a part's kind or size does not exist.
     """
-    if not p.isNumpyEnabled():
-        raise RuntimeError(
-            "this PyBullet was built without numpy and returns images as tuples: install it from a wheel"
-        )
     client = p.connect(p.DIRECT)
     try:
         yield _solid(client, spec) if collide else _drawn(client, spec)
@@ -80,7 +62,7 @@ def _drawn(client: int, spec: SceneSpec) -> World:
         tuple(parts),
         tuple(_drawn_body(client, body) for body in spec.clutter),
         tuple(_drawn_body(client, body) for body in spec.occluders),
-        *_drawn_stage(client, spec.stage),
+        _drawn_stage(client, spec.stage),
     )
 
 
@@ -119,22 +101,10 @@ def _drawn_body(client: int, body: BodySpec) -> int:
     return _body(client, body.world_from_body.position_m, body.world_from_body.rotation_xyzw, int(shape))
 
 
-def _drawn_stage(client: int, stage: StageSpec) -> tuple[int, int]:
+def _drawn_stage(client: int, stage: StageSpec) -> int:
+    """The slab alone: the floor is a plane, which a renderer works out faster than TinyRenderer draws it."""
     slab = _box_shape(client, (*stage.size_m, stage.thickness_m))
-    half = FLOOR_M / 2
-    floor = p.createVisualShape(
-        p.GEOM_MESH,
-        vertices=[[-half, -half, 0], [half, -half, 0], [half, half, 0], [-half, half, 0]],
-        indices=[0, 1, 2, 0, 2, 3],
-        normals=[[0, 0, 1]] * 4,
-        rgbaColor=WHITE,
-        physicsClientId=client,
-    )
-    upright = (0.0, 0.0, 0.0, 1.0)
-    return (
-        _body(client, (0.0, 0.0, -stage.thickness_m / 2), upright, slab),
-        _body(client, (0.0, 0.0, -stage.floor_below_m), upright, int(floor)),
-    )
+    return _body(client, (0.0, 0.0, -stage.thickness_m / 2), (0.0, 0.0, 0.0, 1.0), slab)
 
 
 def _solid(client: int, spec: SceneSpec) -> World:

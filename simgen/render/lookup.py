@@ -12,7 +12,7 @@ ROW = 1024  # OpenCV's remap takes no side of 32768 or more
 def look_up(
     picture: Float32[np.ndarray, "h w *c"], x: Float32[np.ndarray, "n"], y: Float32[np.ndarray, "n"], border: int
 ) -> Float32[np.ndarray, "n *c"]:
-    """The picture at columns `x` and rows `y`, where whole numbers are texels' centres; `border` is an OpenCV border type."""
+    """The picture at columns `x` and rows `y` (whole numbers are texels' centres); `border` is one of OpenCV's."""
     rows = -(-len(x) // ROW)
     at = np.zeros((2, rows * ROW), np.float32)
     at[0, : len(x)], at[1, : len(x)] = x, y

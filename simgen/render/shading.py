@@ -4,7 +4,7 @@ In: for every sample what surface it shows, how deep, and how the key light fall
 white card facing a light of irradiance 1 has radiance 1.
 
 Table, belt and floor are planes with a baked picture. Parts are metal: their normals come from the depth buffer, a
-thread is a bump on them, and they mirror an environment of horizon, zenith and bright patches, and the stage they lie on.
+thread is a bump on them, and they mirror an environment of horizon, zenith and bright patches, and the stage below.
 Microfacets are GGX (Walter et al. 2007) with Schlick's Fresnel term; a rough mirror looks up a blurred environment.
 """
 
@@ -20,13 +20,14 @@ from simgen.geometry import rotation_matrix
 from simgen.parts import part_model
 from simgen.render.environment import Environment
 from simgen.render.textures import sample_pattern
+from simgen.render.view import View
 from simgen.types import MaterialSpec, Pose, SceneSpec, SheetSpec, Vec3
 
 # Surface codes. Parts are their index, 0 and up; other bodies count down from BODY.
 NOTHING, FLOOR, STAGE, _BODY = -1, -2, -3, -4
 
-STAGE_TEXEL_M = 0.0005
-FLOOR_TEXEL_M = 0.002
+STAGE_TEXEL_M = 0.0006
+FLOOR_TEXEL_M = 0.003
 FLOOR_EXTENT_M = 5.0
 SHADOWED = 0.9  # TinyRenderer multiplies by 0.8 in shadow
 OCCLUSION_REACH_M = 0.008  # how far a part darkens what it stands on
@@ -66,65 +67,61 @@ class Shader:
     def __init__(self, spec: SceneSpec) -> None:
         self._spec = spec
         self._stage = _bake_stage(spec)
-        floor_px = round(FLOOR_EXTENT_M / FLOOR_TEXEL_M)
-        self._floor = _bake(spec.stage.floor, (floor_px, floor_px), FLOOR_TEXEL_M)
+        self._floor = _bake_floor(spec)
         self._environment = Environment(spec.light, spec.stage.floor.rgb)
         self._parts = _PartTable(spec)
         self._sun = np.asarray(spec.light.direction, np.float32)
 
     def shade(self, geometry: Geometry, moment: Moment) -> Float32[np.ndarray, "h w 3"]:
         """Radiance of every sample."""
-        view = _View.of(self._spec, moment.camera)
-        key, open_share = self._irradiance(geometry)
-        light = self._spec.light
+        view = View.of(self._spec, moment.camera)
         linear = self._planes(geometry, view, moment)
-        linear *= (
-            key[..., None] * np.asarray(light.key_rgb, np.float32)
-            + open_share[..., None] * np.asarray(light.ambient_rgb, np.float32)
-        )  # fmt: skip
-        linear[geometry.surface == NOTHING] = light.horizon_rgb
+        cv2.multiply(linear, self._irradiance(geometry), dst=linear)
+        linear[geometry.surface == NOTHING] = self._spec.light.horizon_rgb
         self._bodies(linear, geometry, view, moment)
         self._metal(linear, geometry, view, moment)
-        return np.minimum(linear, np.float32(BRIGHTEST), out=linear)
+        return linear
 
-    def _irradiance(self, geometry: Geometry) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
-        """On the planes: the key light's cosine after soft shadows, and the share of the ambient light that arrives.
+    def _irradiance(self, geometry: Geometry) -> Float32[np.ndarray, "h w 3"]:
+        """On the planes: the key light after soft shadows, and the ambient light that parts do not keep off.
 
-        Both are smooth, so they are worked out at half resolution.
+        It is smooth, so it is worked out at half resolution.
         """
         light, camera, s = self._spec.light, self._spec.camera, self._spec.render.supersample
         height, width = geometry.surface.shape
-        half = (max(width // 2, 1), max(height // 2, 1))
         surface, lit = geometry.surface[::2, ::2], geometry.lit[::2, ::2]
-        cosine = max(light.direction[2], 0.02)
-        shadow = (lit < SHADOWED * 255 * cosine).astype(np.float32)
-        px_per_m = camera.focal_px * s / 2 / np.linalg.norm(camera.world_from_camera[0].position_m)
+        raised = (surface == STAGE) | (surface >= 0)
+        shadow = (raised & (lit < SHADOWED * 255 * light.direction[2])).astype(np.float32)
+        px_per_m = camera.focal_px * s / 2 / float(np.linalg.norm(camera.world_from_camera[0].position_m))
         penumbra = px_per_m * TYPICAL_HEIGHT_M * np.tan(light.source_angle_rad / 2)
         shadow = _blur(shadow, min(max(penumbra, 0.5), 20.0))
         covered = _blur((surface >= 0).astype(np.float32), max(px_per_m * OCCLUSION_REACH_M, 0.5))
         key = np.float32(light.direction[2]) * (1 - np.float32(light.shadow_strength) * shadow)
         open_share = 1 - np.float32(light.occlusion_strength) * np.minimum(2 * covered, 1)
-        del half
-        return tuple(cv2.resize(a, (width, height), interpolation=cv2.INTER_LINEAR) for a in (key, open_share))  # type: ignore[return-value]
+        arriving = np.multiply.outer(key, np.asarray(light.key_rgb, np.float32))
+        arriving += np.multiply.outer(open_share, np.asarray(light.ambient_rgb, np.float32))
+        return np.asarray(cv2.resize(arriving, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
-    def _planes(self, geometry: Geometry, view: _View, moment: Moment) -> Float32[np.ndarray, "h w 3"]:
+    def _planes(self, geometry: Geometry, view: View, moment: Moment) -> Float32[np.ndarray, "h w 3"]:
         """Albedo of stage and floor by homography; elsewhere whatever."""
         height, width = geometry.surface.shape
         stage, size = self._spec.stage, (width, height)
         origin = (-stage.size_m[0] / 2 + moment.belt_shift_m, -stage.size_m[1] / 2)
-        linear = _warp(self._stage, view.plane_to_image(0.0, origin, STAGE_TEXEL_M), size)
+        linear = _warp(self._stage, view.image_from_plane(0.0, origin, STAGE_TEXEL_M), size)
         below = geometry.surface == FLOOR
         if below.any():
             corner = -FLOOR_EXTENT_M / 2
-            floor = view.plane_to_image(-stage.floor_below_m, (corner, corner), FLOOR_TEXEL_M)
-            linear[below] = _warp(self._floor, floor, size)[below]
+            floor = view.image_from_plane(-stage.floor_below_m, (corner, corner), FLOOR_TEXEL_M)
+            cv2.copyTo(_warp(self._floor, floor, size), below.view(np.uint8), linear)
         return linear
 
-    def _bodies(self, linear: np.ndarray, geometry: Geometry, view: _View, moment: Moment) -> None:
+    def _bodies(self, linear: np.ndarray, geometry: Geometry, view: View, moment: Moment) -> None:
         """Clutter, occluders and the stage's sides: matt, with TinyRenderer's own cosine and shadow."""
         light, spec = self._spec.light, self._spec
         on_stage = geometry.surface == STAGE
-        ys, xs = np.nonzero((geometry.surface <= _BODY) | (on_stage & (view.height(geometry.depth_m) < -0.001)))
+        ys, xs = np.nonzero(
+            (geometry.surface <= _BODY) | (on_stage & (view.eye[2] + geometry.depth_m * view.climb() < -0.001))
+        )
         if not len(ys):
             return
         points = view.points(xs, ys, geometry.depth_m[ys, xs])
@@ -147,21 +144,19 @@ class Shader:
             cosine * np.asarray(light.key_rgb, np.float32) + 0.8 * np.asarray(light.ambient_rgb, np.float32)
         )
 
-    def _metal(self, linear: np.ndarray, geometry: Geometry, view: _View, moment: Moment) -> None:
+    def _metal(self, linear: np.ndarray, geometry: Geometry, view: View, moment: Moment) -> None:
         ys, xs = np.nonzero(geometry.surface >= 0)
         if not len(ys):
             return
         part = geometry.surface[ys, xs]
         points = view.points(xs, ys, geometry.depth_m[ys, xs])
         toward_eye = _unit(view.eye - points)
-        local, normal, cavity = self._parts.surface(
-            part, points, _normals(geometry, view, xs, ys, points, toward_eye), moment
-        )
-        del local
-        material = self._parts
-        grain = material.pattern(part, points, moment)
-        base = material.rgb[part] * (1 + material.contrast[part, None] * grain[:, None])
-        linear[ys, xs] = self._lit_metal(part, points, normal, toward_eye, base, cavity, geometry.lit[ys, xs], moment)
+        flat = _normals(geometry, view, xs, ys, points, toward_eye)
+        local = self._parts.local(part, points, moment)
+        normal, cavity = self._parts.relief(part, local, flat, moment)
+        base = self._parts.albedo(part, local)
+        radiance = self._lit_metal(part, points, normal, toward_eye, base, geometry.lit[ys, xs], moment)
+        linear[ys, xs] = np.minimum(radiance * cavity[:, None], BRIGHTEST)
 
     def _lit_metal(
         self,
@@ -170,7 +165,6 @@ class Shader:
         normal: Colours,
         toward_eye: Colours,
         base: Colours,
-        cavity: Samples,
         lit: UInt8[np.ndarray, "n"],
         moment: Moment,
     ) -> Colours:
@@ -197,7 +191,7 @@ class Shader:
             * base
             * (up * sky + (1 - up) * bounce + sun[:, None] * np.asarray(light.key_rgb, np.float32))
         )
-        return ((glossy + matt) * cavity[:, None]).astype(np.float32)
+        return (glossy + matt).astype(np.float32)
 
     def _highlight(self, normal: Colours, toward_eye: Colours, facing: Samples, rough: Samples) -> Samples:
         """GGX's lobe for the key light, widened by its size, times pi for irradiance to radiance of a white card."""
@@ -253,19 +247,18 @@ class _PartTable:
         offset = points - moment.positions_m[part]
         return np.einsum("nij,ni->nj", rotations[part], offset)
 
-    def pattern(self, part: Int32[np.ndarray, "n"], points: Colours, moment: Moment) -> Samples:
-        local = self.local(part, points, moment)
-        value = np.empty(len(part), np.float32)
+    def albedo(self, part: Int32[np.ndarray, "n"], local: Colours) -> Colours:
+        """Reflectance with the finish's pattern on it."""
+        pattern = np.empty(len(part), np.float32)
         for i in np.unique(part):
             chosen = part == i
-            value[chosen] = _solid_pattern(self._materials[i], local[chosen])
-        return value
+            pattern[chosen] = _solid_pattern(self._materials[i], local[chosen])
+        return np.clip(self.rgb[part] * (1 + self.contrast[part] * pattern)[:, None], 0, 1)
 
-    def surface(
-        self, part: Int32[np.ndarray, "n"], points: Colours, normal: Colours, moment: Moment
-    ) -> tuple[Colours, Colours, Samples]:
-        """Local points, normals with round shanks and threads in relief, and how open the thread's grooves are."""
-        local = self.local(part, points, moment)
+    def relief(
+        self, part: Int32[np.ndarray, "n"], local: Colours, normal: Colours, moment: Moment
+    ) -> tuple[Colours, Samples]:
+        """Normals with round shanks and threads in relief, and how open the thread's grooves are."""
         cavity = np.ones(len(part), np.float32)
         pitch, shank, low, high = self._threads[part].T
         radius = np.hypot(local[:, 0], local[:, 1])
@@ -278,59 +271,9 @@ class _PartTable:
         turn = np.arctan2(local[:, 1], local[:, 0]) - 2 * np.pi * local[:, 2] / pitch
         inward[threaded, 2] += 1.1 * np.sin(turn[threaded])  # flanks of a 60 degree thread, rounded
         cavity[threaded] = 0.75 + 0.25 * np.cos(turn[threaded])
-        changed = near_shank
         normal = normal.copy()
-        normal[changed] = _unit(np.einsum("nij,nj->ni", rotations[changed], inward[changed]))
-        return local, normal, cavity
-
-
-@dataclass(frozen=True)
-class _View:
-    """The camera at the samples' resolution, with column i at x = i + offset."""
-
-    eye: Float32[np.ndarray, "3"]
-    rotation: Float32[np.ndarray, "3 3"]  # world_from_camera
-    focal: float
-    centre: tuple[float, float]
-    offset: float
-
-    @classmethod
-    def of(cls, spec: SceneSpec, camera: Pose) -> _View:
-        s = spec.render.supersample
-        return cls(
-            eye=np.asarray(camera.position_m, np.float32),
-            rotation=rotation_matrix(camera.rotation_xyzw).astype(np.float32),
-            focal=spec.camera.focal_px * s,
-            centre=(spec.camera.centre_px[0] * s, spec.camera.centre_px[1] * s),
-            offset=0.5 if s % 2 else 0.0,
-        )
-
-    def rays(self, xs: np.ndarray, ys: np.ndarray) -> Colours:
-        """World directions with unit depth along the optical axis."""
-        x = (xs + (self.offset - self.centre[0])) / self.focal
-        y = (ys + (self.offset - self.centre[1])) / self.focal
-        return np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float32) @ self.rotation.T
-
-    def points(self, xs: np.ndarray, ys: np.ndarray, depth_m: np.ndarray) -> Colours:
-        return self.eye + self.rays(xs, ys) * depth_m[:, None]
-
-    def height(self, depth_m: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-        """World z of every sample."""
-        rows, columns = depth_m.shape
-        across = self.rotation[2, 0] * (np.arange(columns) + self.offset - self.centre[0]) / self.focal
-        down = self.rotation[2, 1] * (np.arange(rows) + self.offset - self.centre[1]) / self.focal + self.rotation[2, 2]
-        return np.asarray(self.eye[2] + depth_m * np.add.outer(down, across).astype(np.float32), np.float32)
-
-    def plane_to_image(self, z_m: float, origin_m: tuple[float, float], texel_m: float) -> np.ndarray:
-        """Homography from texels of a picture on the plane z, whose first corner is `origin_m`, to samples."""
-        k = np.array(
-            [[self.focal, 0, self.centre[0] - self.offset], [0, self.focal, self.centre[1] - self.offset], [0, 0, 1]]
-        )
-        camera_from_world = self.rotation.astype(float).T
-        half = texel_m / 2
-        plane = np.array([[texel_m, 0, origin_m[0] + half], [0, texel_m, origin_m[1] + half], [0, 0, z_m]])
-        plane[:, 2] -= self.eye
-        return np.asarray(k @ camera_from_world @ plane)
+        normal[near_shank] = _unit(np.einsum("nij,nj->ni", rotations[near_shank], inward[near_shank]))
+        return normal, cavity
 
 
 # --- helpers ---------------------------------------------------------------------------------------------------------
@@ -358,7 +301,7 @@ def _warp(picture: np.ndarray, image_from_picture: np.ndarray, size: tuple[int, 
 
 
 def _normals(
-    geometry: Geometry, view: _View, xs: np.ndarray, ys: np.ndarray, points: Colours, toward_eye: Colours
+    geometry: Geometry, view: View, xs: np.ndarray, ys: np.ndarray, points: Colours, toward_eye: Colours
 ) -> Colours:
     """From the depth of each sample's neighbours on the same part, of two opposite ones the nearer in depth."""
     across = _tangent(geometry, view, xs, ys, points, (1, 0))
@@ -373,7 +316,7 @@ def _normals(
 
 
 def _tangent(
-    geometry: Geometry, view: _View, xs: np.ndarray, ys: np.ndarray, points: Colours, step: tuple[int, int]
+    geometry: Geometry, view: View, xs: np.ndarray, ys: np.ndarray, points: Colours, step: tuple[int, int]
 ) -> Colours:
     """The difference to the better of two opposite neighbours; zero where neither is on the same part."""
     height, width = geometry.surface.shape
@@ -405,9 +348,13 @@ def _solid_albedo(material: MaterialSpec, local: Colours) -> Colours:
 
 
 def _bake(material: MaterialSpec, shape: tuple[int, int], texel_m: float) -> Float32[np.ndarray, "h w 3"]:
-    v, u = (a.astype(np.float32).ravel() * np.float32(texel_m) for a in np.mgrid[: shape[0], : shape[1]])
-    albedo = 1 + np.float32(material.contrast) * sample_pattern(material, u, v).reshape(*shape, 1)
-    return np.clip(albedo * np.asarray(material.rgb, np.float32), 0, 1)
+    rgb = np.asarray(material.rgb, np.float32)
+    if material.texture == "plain" or material.contrast == 0:
+        return np.full((*shape, 3), rgb, np.float32)
+    v, u = (np.arange(n, dtype=np.float32) * np.float32(texel_m) for n in shape)
+    pattern = sample_pattern(material, np.tile(u, shape[0]), np.repeat(v, shape[1]))
+    albedo = np.multiply.outer(1 + np.float32(material.contrast) * pattern.reshape(shape), rgb)
+    return np.clip(albedo, 0, 1, out=albedo)
 
 
 def _bake_stage(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
@@ -417,6 +364,35 @@ def _bake_stage(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
     for sheet in stage.sheets:
         _draw_sheet(picture, sheet, stage.size_m)
     return picture
+
+
+def _bake_floor(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
+    """The floor with the stage's shadow and the dimness round the clutter, which stay from frame to frame."""
+    side = round(FLOOR_EXTENT_M / FLOOR_TEXEL_M)
+    picture = _bake(spec.stage.floor, (side, side), FLOOR_TEXEL_M)
+    light, below_m = spec.light, spec.stage.floor_below_m
+    shift = -np.asarray(light.direction[:2]) / max(light.direction[2], 0.1) * below_m
+    shadow = _coarse_cover([(shift, spec.stage.size_m)], below_m * np.tan(light.source_angle_rad / 2) + 0.01)
+    stood = [(np.asarray(b.world_from_body.position_m[:2]), b.size_m[:2]) for b in spec.clutter]
+    dim = _coarse_cover([(np.zeros(2), spec.stage.size_m), *stood], 0.08)
+    key = light.direction[2] * sum(light.key_rgb) / 3
+    ambient = sum(light.ambient_rgb) / 3
+    lit = key * (1 - light.shadow_strength * shadow) + ambient * (1 - light.occlusion_strength * dim)
+    arriving = cv2.resize((lit / (key + ambient)).astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR)
+    picture *= arriving[..., None]
+    return picture
+
+
+def _coarse_cover(rectangles: list[tuple[np.ndarray, tuple[float, ...]]], sigma_m: float) -> Float32[np.ndarray, "h w"]:
+    """1 under axis-aligned rectangles (centre, size), else 0, blurred, at a tenth of the floor's picture's size."""
+    texel_m = FLOOR_TEXEL_M * 10
+    side = round(FLOOR_EXTENT_M / texel_m)
+    cover = np.zeros((side, side), np.float32)
+    for centre, size in rectangles:
+        low, high = ((centre + sign * np.asarray(size) / 2 + FLOOR_EXTENT_M / 2) / texel_m for sign in (-1, 1))
+        x0, y0, x1, y1 = (int(np.clip(round(v), 0, side)) for v in (*low, *high))
+        cover[y0:y1, x0:x1] = 1
+    return _blur(cover, max(sigma_m / texel_m, 0.5))
 
 
 def _draw_sheet(picture: Float32[np.ndarray, "h w 3"], sheet: SheetSpec, stage_m: tuple[float, float]) -> None:

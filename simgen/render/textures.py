@@ -6,7 +6,7 @@ A surface's albedo is its colour times `1 + contrast * pattern`. A new pattern i
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from simgen.types import MaterialSpec
 
 TILE_PX = 256
 FEATURE_PX = 8  # texels across the largest feature
+VARIANTS = 8  # tiles kept of each pattern
 
 Tile = Float32[np.ndarray, "256 256"]
 
@@ -76,25 +77,29 @@ TEXTURES: dict[str, Callable[[np.random.Generator], Tile]] = {
 }
 
 
-@lru_cache(maxsize=256)
-def tile(texture: str, seed: int) -> Tile:
-    """The tile of a row of `TEXTURES`.
+@cache
+def tile(texture: str, variant: int) -> Tile:
+    """One of the tiles of a row of `TEXTURES`; kept, so that scenes share them.
 
     Raises:
         KeyError: there is no such row.
     """
     if texture not in TEXTURES:
         raise KeyError(f"no texture {texture!r}; there are {sorted(TEXTURES)}")
-    return TEXTURES[texture](np.random.default_rng(seed))
+    return TEXTURES[texture](np.random.default_rng(variant))
 
 
 def sample_pattern(
     material: MaterialSpec, u_m: Float32[np.ndarray, "n"], v_m: Float32[np.ndarray, "n"]
 ) -> Float32[np.ndarray, "n"]:
-    """The pattern's value at surface coordinates in metres, repeated without end."""
+    """The pattern at surface coordinates in metres, without end; the seed picks a tile and a place on it."""
     texels_per_m = np.float32(FEATURE_PX / material.texture_scale_m)
-    u, v = (np.mod(c * texels_per_m, np.float32(TILE_PX)) for c in (u_m, v_m))
-    return look_up(tile(material.texture, material.texture_seed), u, v, cv2.BORDER_WRAP)
+    seed, variant = divmod(material.texture_seed, VARIANTS)
+    offsets = (np.float32(seed % TILE_PX), np.float32(seed // TILE_PX % TILE_PX))
+    u, v = (
+        np.mod(c * texels_per_m + offset, np.float32(TILE_PX)) for c, offset in zip((u_m, v_m), offsets, strict=True)
+    )
+    return look_up(tile(material.texture, variant), u, v, cv2.BORDER_WRAP)
 
 
 def _smooth(rng: np.random.Generator, sigma_x: float, sigma_y: float) -> Tile:

@@ -22,6 +22,7 @@ from jaxtyping import Float32
 from simgen.bullet import World, world
 from simgen.geometry import rotation_matrix
 from simgen.render.shading import FLOOR, NOTHING, STAGE, Geometry, Moment, Shader, body_code
+from simgen.render.view import View, centre_offset
 from simgen.types import BACKGROUND, CLUTTER, Frame, Pose, SceneSpec, Trajectory, Vec3
 
 NEAR_M, FAR_M = 0.05, 12.0
@@ -46,10 +47,9 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
 
 def _codes(bodies: World) -> np.ndarray:
     """Body id to surface code; the last entry is hit by id -1, where there is nothing."""
-    floor, stage = bodies.floor, bodies.stage
     others = [*bodies.clutter, *bodies.occluders]
-    codes = np.full(max([floor, stage, *bodies.parts, *others]) + 2, NOTHING, np.int32)
-    codes[floor], codes[stage] = FLOOR, STAGE
+    codes = np.full(max([bodies.stage, *bodies.parts, *others]) + 2, NOTHING, np.int32)
+    codes[bodies.stage] = STAGE
     codes[list(bodies.parts)] = np.arange(len(bodies.parts))
     codes[others] = [body_code(i) for i in range(len(others))]
     return codes
@@ -83,9 +83,20 @@ def _draw(spec: SceneSpec, client: int, camera: Pose, codes: np.ndarray) -> Geom
     depth = np.asarray(buffer, np.float32).reshape(height, width)
     surface = codes[np.asarray(bodies, np.int32).reshape(height, width)]
     depth = np.float32(FAR_M * NEAR_M) / (np.float32(FAR_M) - np.float32(FAR_M - NEAR_M) * depth)
-    depth[surface == NOTHING] = np.inf
+    _add_floor(spec, View.of(spec, camera), depth, surface)
     lit = np.ascontiguousarray(np.asarray(rgba, np.uint8).reshape(height, width, 4)[..., 0])
     return Geometry(depth_m=depth, surface=surface, lit=lit)
+
+
+def _add_floor(spec: SceneSpec, view: View, depth: np.ndarray, surface: np.ndarray) -> None:
+    """Where nothing was drawn, the floor's plane, or nothing at an infinite depth."""
+    empty = surface == NOTHING
+    climb = view.climb()[empty]
+    with np.errstate(divide="ignore"):
+        distance = (-np.float32(spec.stage.floor_below_m) - view.eye[2]) / climb
+    hit = (distance > NEAR_M) & (distance < FAR_M)
+    depth[empty] = np.where(hit, distance, np.inf)
+    surface[empty] = np.where(hit, FLOOR, NOTHING)
 
 
 def light(direction: Vec3) -> dict[str, object]:
@@ -109,11 +120,6 @@ def _view(world_from_camera: Pose) -> list[float]:
     view[:3, :3] = rotation
     view[:3, 3] = -rotation @ np.asarray(world_from_camera.position_m)
     return [float(v) for v in view.T.ravel()]
-
-
-def centre_offset(supersample: int) -> float:
-    """Where in its cell each sample lies (0.5 is the middle), so that one falls on every pixel's centre."""
-    return 0.5 if supersample % 2 else 0.0
 
 
 def _projection(spec: SceneSpec) -> list[float]:

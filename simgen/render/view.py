@@ -1,0 +1,64 @@
+"""The camera at the samples' resolution: from samples to points of the world and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from simgen.geometry import rotation_matrix
+from simgen.types import Pose, SceneSpec
+
+
+def centre_offset(supersample: int) -> float:
+    """Where in its cell each sample lies (0.5 is the middle), so that one falls on every pixel's centre."""
+    return 0.5 if supersample % 2 else 0.0
+
+
+@dataclass(frozen=True)
+class View:
+    """A pinhole camera whose sample (i, j) lies at (i + offset, j + offset)."""
+
+    eye: Float32[np.ndarray, "3"]
+    rotation: Float32[np.ndarray, "3 3"]  # world_from_camera
+    width: int
+    height: int
+    focal: float
+    centre: tuple[float, float]
+    offset: float
+
+    @classmethod
+    def of(cls, spec: SceneSpec, world_from_camera: Pose) -> View:
+        camera, s = spec.camera, spec.render.supersample
+        return cls(
+            eye=np.asarray(world_from_camera.position_m, np.float32),
+            rotation=rotation_matrix(world_from_camera.rotation_xyzw).astype(np.float32),
+            width=camera.width_px * s,
+            height=camera.height_px * s,
+            focal=camera.focal_px * s,
+            centre=(camera.centre_px[0] * s, camera.centre_px[1] * s),
+            offset=centre_offset(s),
+        )
+
+    def points(self, xs: np.ndarray, ys: np.ndarray, depth_m: Float32[np.ndarray, "n"]) -> Float32[np.ndarray, "n 3"]:
+        """World points of samples at columns `xs` and rows `ys`."""
+        x = (xs + (self.offset - self.centre[0])) / self.focal
+        y = (ys + (self.offset - self.centre[1])) / self.focal
+        rays = np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float32) @ self.rotation.T
+        return self.eye + rays * depth_m[:, None]
+
+    def climb(self) -> Float32[np.ndarray, "h w"]:
+        """How far each sample's ray rises in the world for each metre of depth."""
+        across = self.rotation[2, 0] * (np.arange(self.width) + self.offset - self.centre[0]) / self.focal
+        down = self.rotation[2, 1] * (np.arange(self.height) + self.offset - self.centre[1]) / self.focal
+        return np.add.outer((down + self.rotation[2, 2]).astype(np.float32), across.astype(np.float32))
+
+    def image_from_plane(self, z_m: float, origin_m: tuple[float, float], texel_m: float) -> Float64[np.ndarray, "3 3"]:
+        """Homography to samples from texels of a picture on the plane z, whose first corner is at `origin_m`."""
+        cx, cy = (c - self.offset for c in self.centre)
+        intrinsics = np.array([[self.focal, 0, cx], [0, self.focal, cy], [0, 0, 1]])
+        half = texel_m / 2
+        plane = np.array([[texel_m, 0, origin_m[0] + half], [0, texel_m, origin_m[1] + half], [0, 0, z_m]])
+        plane[:, 2] -= self.eye
+        return np.asarray(intrinsics @ self.rotation.astype(float).T @ plane, np.float64)
