@@ -1,0 +1,149 @@
+"""The experiment on photographs: does a detector that learned from simulation first need fewer photos?
+
+    python benchmarks/real_run.py --data ../shared/real/bolts_washers --sim data/table --out out/real-run
+    python benchmarks/real_run.py ... --choose      a fifth of the pool held out to choose settings by; test is not read
+
+The folder `--data` holds pool/annotations.json (to train on) and test/annotations.json (measured once all runs are
+done, never trained or chosen on). Runs, all with one detector, one tile and one batch:
+
+    sim                 simulation alone
+    scratch10-s0 -s1    the first 10 photos of one fixed shuffle, no simulation, two seeds
+    scratch-all         all photos, no simulation
+    sim10-s0 -s1        simulation, then the same 10 photos
+    sim-all             simulation, then all photos
+
+`--scratch-steps` is by default the sum of the pretraining's and the fine-tuning's steps, so that no run without
+simulation had fewer steps than one with it. Each run is a folder under --out. A run that was stopped goes on, a
+finished one is left as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SHOTS = 10
+SEEDS = (0, 1)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder with pool/ and test/")
+    add("--sim", type=Path, required=True, help="simulated data set to pretrain on")
+    add("--out", type=Path, required=True)
+    add("--choose", action="store_true", help="hold a fifth of the pool out and measure on it; read no test")
+    add("--preset", default="tiny")
+    add("--parts", default="cnn+rnn+transformer")
+    add("--sim-steps", type=int, default=2000)
+    add("--steps", type=int, default=600, help="of fine-tuning")
+    add("--scratch-steps", type=int, default=0, help="0: sim-steps + steps")
+    add("--batch", type=int, default=8)
+    add("--clip-length", type=int, default=1)
+    add("--tile", type=int, default=256)
+    add("--lr", type=float, default=5e-4, help="of pretraining and of training from scratch")
+    add("--fine-lr", type=float, default=2e-4)
+    add("--mix", type=float, default=0.0, help="share of simulated samples in fine-tuning")
+    add("--device", default="auto")
+    add("--threads", type=int, default=0)
+    add("--workers", type=int, default=1)
+    add("--only", nargs="*", help="names of the runs to do (default: all)")
+    return parser.parse_args()
+
+
+def plan(asked: argparse.Namespace) -> dict[str, list[str]]:
+    """Each run's command, in an order in which every start exists when it is needed."""
+    common = [
+        "--batch", asked.batch, "--clip-length", asked.clip_length, "--tile", asked.tile, "--device", asked.device,
+        "--threads", asked.threads, "--workers", asked.workers,
+    ]  # fmt: skip
+    model = ["--preset", asked.preset, "--parts", asked.parts]
+    photos = ["pipelines.finetune_real", "--data", asked.data / "pool/annotations.json", *common]
+    if asked.choose:
+        photos += ["--holdout", 0.2]
+    scratch_steps = asked.scratch_steps or asked.sim_steps + asked.steps
+    scratch = [*photos, *model, "--checkpoint", "none", "--steps", scratch_steps, "--lr", asked.lr]
+    tuned = [*photos, "--checkpoint", asked.out / "sim", "--steps", asked.steps, "--lr", asked.fine_lr]
+    if asked.mix:
+        tuned += ["--sim", asked.sim, "--sim-share", asked.mix]
+    runs = {
+        "sim": [
+            "pipelines.train_sim",
+            "--data",
+            asked.sim,
+            *model,
+            *common,
+            "--steps",
+            asked.sim_steps,
+            "--lr",
+            asked.lr,
+        ]
+    }
+    for seed in SEEDS:
+        runs[f"scratch{SHOTS}-s{seed}"] = [*scratch, "--shots", SHOTS, "--seed", seed]
+        runs[f"sim{SHOTS}-s{seed}"] = [*tuned, "--shots", SHOTS, "--seed", seed]
+    runs["scratch-all"] = scratch
+    runs["sim-all"] = tuned
+    return {name: [str(word) for word in command] for name, command in runs.items()}
+
+
+def folder(asked: argparse.Namespace, name: str) -> Path:
+    """Runs to choose by lie beside the final ones; the pretrained one serves both."""
+    return asked.out / (f"choose-{name}" if asked.choose and name != "sim" else name)
+
+
+def run(command: list[str]) -> None:
+    print("$ python -m", *command, flush=True)
+    subprocess.run([sys.executable, "-m", *command], check=True)
+
+
+def table(rows: dict[str, dict[str, object]]) -> str:
+    lines = ["| run | AP50 | AP | AR |", "|---|---|---|---|"]
+    for name, row in rows.items():
+        figures = ("n/a" if row[key] is None else f"{row[key]:.3f}" for key in ("ap50", "ap", "ar"))
+        lines.append(f"| {name} | {' | '.join(figures)} |")
+    return "\n".join(lines)
+
+
+def chosen_on(folders: list[Path]) -> dict[str, dict[str, object]]:
+    """How each run does on the photos of the pool that it did not train on."""
+    rows = {}
+    for one in folders:
+        plain = json.loads((one / "run.json").read_text())
+        rows[one.name] = plain["validation"]["ema"]["overall"]
+    return rows
+
+
+def main() -> None:
+    asked = arguments()
+    commands = plan(asked)
+    names = [name for name in commands if not asked.only or name in asked.only]
+    unknown = set(asked.only or ()) - set(commands)
+    if unknown:
+        sys.exit(f"error: no run {sorted(unknown)}; there are {list(commands)}")
+    began = time.monotonic()
+    for done, name in enumerate(names):
+        print(f"[{done + 1}/{len(names)}] {name}, {(time.monotonic() - began) / 60:.0f} min so far", flush=True)
+        run([*commands[name], "--out", str(folder(asked, name))])
+    if asked.choose:
+        tuned = [folder(asked, name) for name in names if name != "sim"]  # sim's own validation is on simulation
+        print("\nOn the held-out part of the pool (to choose by; the test photos were not read):\n")
+        print(table(chosen_on(tuned)))
+        return
+    report = asked.out / "report.html"
+    run([
+        "pipelines.gap_report", "--sim", str(asked.sim), "--real", str(asked.data / "test/annotations.json"),
+        "--look", str(asked.data / "pool/annotations.json"), "--out", str(report),
+        "--runs", *(str(folder(asked, name)) for name in names),
+    ])  # fmt: skip
+    measured = json.loads(report.with_suffix(".json").read_text())
+    print(f"\nOn {measured['real']['images']} test photos, {measured['real']['boxes']} boxes:\n")
+    print(table({row["name"]: row["target"] for row in measured["runs"]}))
+
+
+if __name__ == "__main__":
+    main()

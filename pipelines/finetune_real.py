@@ -1,0 +1,80 @@
+"""Fine-tune a pretrained detector on photographs, or train one on them alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines import options
+
+EPILOG = """Examples:
+
+  python -m pipelines.finetune_real --checkpoint out/sim --data photos/train.json --shots 10 --out out/sim10
+
+  python -m pipelines.finetune_real --checkpoint none --data photos/train.json --shots 10 --out out/scratch10
+"""
+
+
+def main(
+    checkpoint: Annotated[
+        str, typer.Option(help="A finished run to start from, or none: from scratch, for comparison.")
+    ],
+    data: Annotated[
+        Path, typer.Option(help="COCO JSON of photos; a simulated data set takes their place as a stand-in.")
+    ],
+    out: options.Out,
+    shots: Annotated[int, typer.Option(help="Photos to train on: the first of a fixed shuffle; 0: all.")] = 0,
+    shuffle_seed: Annotated[int, typer.Option(help="Of that shuffle.")] = 0,
+    sim: Annotated[Path | None, typer.Option(help="Simulated data set to go on mixing in.")] = None,
+    sim_share: Annotated[float, typer.Option(help="Share of the samples that come from --sim.")] = 0.3,
+    preset: options.Preset = "tiny",
+    parts: options.Parts = "cnn+rnn+transformer",
+    steps: options.Steps = 600,
+    batch: options.Batch = 8,
+    clip_length: options.ClipLength = 2,
+    tile: options.Tile = 256,
+    lr: options.Rate = 3e-4,
+    seed: options.Seed = 0,
+    holdout: options.Holdout = 0.0,
+    threads: options.Threads = 0,
+    workers: options.Workers = 1,
+    device: options.Device = "auto",
+) -> None:
+    """Fine-tune on photos. --preset and --parts count for --checkpoint none; else they are the checkpoint's."""
+    with options.one_line_errors():
+        from hybrid.data import DataError
+        from hybrid.sampling import Share
+        from hybrid.train_config import TrainConfig
+        from pipelines.runs import carry_out, hold_out, names, read, start, target_kind
+
+        if shots < 0 or not 0.0 <= sim_share < 1.0:
+            raise DataError(f"needs --shots of 0 or more and 0 <= --sim-share < 1, got {shots} and {sim_share}")
+        config = TrainConfig(
+            steps=steps, batch_clips=batch, clip_length=clip_length, tile_px=tile, learning_rate=lr, seed=seed,
+            warmup_steps=min(100, steps // 10), threads=threads, workers=workers, device=device,
+        )  # fmt: skip
+        source = read(data)
+        pool, held = hold_out(source, holdout, shuffle_seed)
+        if shots > len(pool):
+            raise DataError(f"{data}: --shots {shots}, but {len(pool)} pictures are there to train on")
+        kept = source.take(shots, shuffle_seed) if shots else pool
+        shares = [Share(kept, 1.0 - sim_share if sim else 1.0)]
+        if sim is not None:
+            shares.append(Share(read(sim, source.categories), sim_share))
+        record = {
+            "script": "finetune_real", "data": str(data), "kind": target_kind(data), "shots": len(kept),
+            "shuffle_seed": shuffle_seed, "trained_on": names(kept), "mixed_in": str(sim) if sim else None,
+        }  # fmt: skip
+        init = None if checkpoint == "none" else Path(checkpoint)
+        run = carry_out(lambda: start(init, source.categories, preset, parts, seed), shares, held, config, out, record)
+        used = f"{len(kept)} of {len(source)} {target_kind(data)} clips"
+        typer.echo(f"{out}: {run['steps']} steps on {used}, {run['seconds']:.0f} s")
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command(epilog=EPILOG)(main)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,51 @@
+"""What the command lines have in common: the training options, and errors of one line. Loads nothing heavy."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_TRAINING, _MACHINE = "Training", "Machine"
+
+Out = Annotated[Path, typer.Option(help="The run's folder; a run of the same options goes on where it was stopped.")]
+Preset = Annotated[str, typer.Option(help="Size of the detector: tiny (trains on two cores) or base (for a GPU).")]
+Parts = Annotated[str, typer.Option(help="Branches: cnn, cnn+rnn, cnn+transformer or cnn+rnn+transformer.")]
+Steps = Annotated[int, typer.Option(help="Optimizer steps.", rich_help_panel=_TRAINING)]
+Batch = Annotated[int, typer.Option(help="Clips a step.", rich_help_panel=_TRAINING)]
+ClipLength = Annotated[int, typer.Option(help="Frames of a training clip; 1: stills.", rich_help_panel=_TRAINING)]
+Tile = Annotated[int, typer.Option(help="Side of the training tile in pixels.", rich_help_panel=_TRAINING)]
+Rate = Annotated[float, typer.Option("--lr", help="Peak learning rate.", rich_help_panel=_TRAINING)]
+Seed = Annotated[int, typer.Option(help="Of the first weights and of the samples.", rich_help_panel=_TRAINING)]
+Holdout = Annotated[
+    float, typer.Option(help="Share of clips to validate on, not to train on.", rich_help_panel=_TRAINING)
+]
+Threads = Annotated[int, typer.Option(help="Of torch; 0: as torch chooses.", rich_help_panel=_MACHINE)]
+Workers = Annotated[int, typer.Option(help="Processes that make tiles.", rich_help_panel=_MACHINE)]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_MACHINE)]
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """A user's mistake is one line and exit status 2; ours keeps its traceback."""
+    from pydantic import ValidationError
+
+    from hybrid.data import DataError
+    from hybrid.engine import RunError
+
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        _stop(f"{'.'.join(map(str, first['loc'])) or 'config'}: {first['msg']}, got {first['input']!r:.60}")
+    except (DataError, RunError, OSError) as error:
+        _stop(str(error))
+
+
+def _stop(message: str) -> None:
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    raise SystemExit(2)

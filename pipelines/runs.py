@@ -1,0 +1,168 @@
+"""What the training scripts share: data by what it is, a start, a run's record. The loops themselves are hybrid's.
+
+Data are a COCO JSON of photographs, or the folder of a simulated data set. In the place of photographs, a simulated
+one is a stand-in, and the record of every run says so.
+A run's folder is hybrid.engine's; what these scripts add stands in `experiment.json` from the start and, once the run
+has finished, under "experiment" in `run.json`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hybrid.config import PARTS, PRESETS
+from hybrid.data import ClipSource, DataError, from_coco, from_shards
+from hybrid.detector import Detector
+from hybrid.engine import RUN, RunError, load, train, write_atomically
+from hybrid.progress import bar
+from hybrid.sampling import Share
+from hybrid.tiles import View
+from hybrid.train_config import TrainConfig
+
+EXPERIMENT = "experiment.json"
+REAL, STAND_IN = "real", "stand-in"
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run's weights are before its first step."""
+
+    detector: Detector
+    record: Mapping[str, Any]
+
+
+def is_data_set(path: Path) -> bool:
+    return path.is_dir() or path.name == "manifest.json"
+
+
+def target_kind(path: Path) -> str:
+    """Whether measured data are photographs ("real") or a simulated data set in their place ("stand-in")."""
+    return STAND_IN if is_data_set(path) else REAL
+
+
+def read(path: Path, categories: tuple[str, ...] | None = None) -> ClipSource:
+    """The clips at `path`, and a line on the error stream for what was left out.
+
+    Raises:
+        DataError: nothing usable is there, or none of its boxes bears one of `categories`.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file or folder")
+    if is_data_set(path):
+        source = from_shards(path if path.is_dir() else path.parent, categories)
+    else:
+        source = from_coco(path, categories)
+    for reason, what in source.skipped.items():
+        sys.stderr.write(f"note: {path}: {reason}: {len(what)}, such as {what[0]}\n")
+    if not sum(source.counts().values()):
+        unknown = sorted({reason for reason in source.skipped if "not known" in reason})
+        raise DataError(f"{path}: no box of {list(source.categories)}. {'; '.join(unknown)}")
+    return source
+
+
+def hold_out(source: ClipSource, share: float, seed: int) -> tuple[ClipSource, ClipSource | None]:
+    """The source without the last `share` of one fixed shuffle, and that share; whole clips, so whole scenes."""
+    if not 0.0 <= share < 1.0:
+        raise DataError(f"holdout: needs 0 <= share < 1, got {share}")
+    held = math.ceil(share * len(source))
+    if held == len(source):
+        raise DataError(f"{source.name}: {len(source)} clips cannot give a training and a held-out part")
+    if not held:
+        return source, None
+    rest = len(source) - held
+    return source.take(rest, seed), source.take(held, seed, rest)
+
+
+def start(init: Path | None, categories: tuple[str, ...], preset: str, parts: str, seed: int) -> Start:
+    """A detector for `categories`: new, or with the weights of a finished run, whose architecture it then has.
+
+    Raises:
+        DataError: the run's detector knows none of the categories.
+    """
+    import torch
+
+    torch.manual_seed(seed)
+    if init is None:
+        if preset not in PRESETS or parts not in PARTS:
+            raise DataError(f"choose --preset from {sorted(PRESETS)} and --parts from {list(PARTS)}")
+        return Start(Detector(replace(PRESETS[preset](categories), parts=parts)), {"init": None})
+    earlier = load(init)
+    known = earlier.config.categories
+    if not set(known) & set(categories):
+        raise DataError(f"{init}: its detector knows {list(known)}, the data have {list(categories)}: none in common")
+    new = [name for name in categories if name not in known]
+    if new:
+        sys.stderr.write(f"note: {init} does not know {new}: they start anew\n")
+    detector = Detector(replace(earlier.config, categories=categories), pretrained=False)
+    detector.load_compatible(earlier.state_dict(), known)
+    return Start(detector, {"init": {"run": str(init), "sha256": fingerprint(init)}})
+
+
+def fingerprint(run: Path) -> str:
+    """The hash of a run's weights."""
+    return hashlib.sha256((run / "ema.safetensors").read_bytes()).hexdigest()
+
+
+def claim(out: Path, record: Mapping[str, Any]) -> None:
+    """State what the run is before it begins.
+
+    Raises:
+        RunError: the folder belongs to another experiment.
+    """
+    path = out / EXPERIMENT
+    out.mkdir(parents=True, exist_ok=True)
+    if path.is_file():
+        before = json.loads(path.read_text())
+        changed = sorted(key for key in {*before, *record} if before.get(key) != record.get(key))
+        if changed:
+            raise RunError(f"{out}: holds a run that differs in {', '.join(changed)}. Choose another folder")
+        return
+    if any(out.iterdir()):
+        raise RunError(f"{out}: is not empty and holds no run of these scripts. Choose another folder")
+    write_atomically(path, json.dumps(record, indent=1).encode())
+
+
+def carry_out(
+    begin: Callable[[], Start],
+    shares: list[Share],
+    held: ClipSource | None,
+    config: TrainConfig,
+    out: Path,
+    record: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Train, or go on, or return what a finished run says."""
+    from_start = begin()
+    whole = json.loads(json.dumps({**record, **from_start.record, "held_out": names(held)}))
+    claim(out, whole)
+    with bar(out.name) as progress:
+        summary = train(
+            from_start.detector,
+            shares,
+            config,
+            out,
+            resume=True,
+            validation=held,
+            view=View(tile_px=config.tile_px),
+            progress=progress,
+        )
+    run = {**summary.run, "experiment": whole, "seconds": seconds(out)}
+    write_atomically(out / RUN, json.dumps(run, indent=1).encode())
+    return run
+
+
+def names(source: ClipSource | None) -> list[str]:
+    return [] if source is None else [clip.name for clip in source.clips]
+
+
+def seconds(run: Path) -> float:
+    """Of all the steps of a run, over as many processes as it took."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    steps = [0, *(int(row["step"]) for row in rows)]
+    return float(sum((b - a) * row["seconds_per_step"] for a, b, row in zip(steps, steps[1:], rows, strict=False)))

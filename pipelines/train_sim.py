@@ -1,0 +1,63 @@
+"""Pretrain a detector on a simulated data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines import options
+
+EPILOG = """Examples:
+
+  python -m pipelines.train_sim --data data/sim --out out/sim
+
+  python -m pipelines.train_sim --data data/sim --parts cnn --steps 500 --out out/sim-cnn
+"""
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder of a simulated data set (simgen render).")],
+    out: options.Out,
+    preset: options.Preset = "tiny",
+    parts: options.Parts = "cnn+rnn+transformer",
+    steps: options.Steps = 2000,
+    batch: options.Batch = 8,
+    clip_length: options.ClipLength = 2,
+    tile: options.Tile = 256,
+    lr: options.Rate = 5e-4,
+    seed: options.Seed = 0,
+    holdout: options.Holdout = 0.1,
+    init: Annotated[Path | None, typer.Option(help="A finished run to start from.")] = None,
+    threads: options.Threads = 0,
+    workers: options.Workers = 1,
+    device: options.Device = "auto",
+) -> None:
+    """Pretrain a detector on a simulated data set. A share of the scenes is held out and measured on at the end."""
+    with options.one_line_errors():
+        from hybrid.data import DataError
+        from hybrid.sampling import Share
+        from hybrid.train_config import TrainConfig
+        from pipelines.runs import carry_out, hold_out, is_data_set, names, read, start
+
+        if not is_data_set(data):
+            raise DataError(f"{data}: no folder of a simulated data set; photographs are for pipelines.finetune_real")
+        config = TrainConfig(
+            steps=steps, batch_clips=batch, clip_length=clip_length, tile_px=tile, learning_rate=lr, seed=seed,
+            warmup_steps=min(100, steps // 10), threads=threads, workers=workers, device=device,
+        )  # fmt: skip
+        source = read(data)
+        kept, held = hold_out(source, holdout, seed=0)
+        record = {"script": "train_sim", "data": str(data), "kind": "simulated", "trained_on": names(kept)}
+        run = carry_out(
+            lambda: start(init, source.categories, preset, parts, seed), [Share(kept)], held, config, out, record
+        )
+        typer.echo(f"{out}: {run['steps']} steps on {len(kept)} of {len(source)} scenes, {run['seconds']:.0f} s")
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command(epilog=EPILOG)(main)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,70 @@
+"""Who may import whom, as a process sees it: import-linter reads the sources, these load the modules.
+
+Each case runs in a fresh interpreter whose import system refuses the named packages.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BLOCKER = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ImportError(f"blocked: {{name}}")
+sys.meta_path.insert(0, Block())
+"""
+HEAVY = ("torch", "torchvision", "pybullet", "cv2", "scipy", "matplotlib", "albumentations")
+
+
+def run(code: str, blocked: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    script = BLOCKER.format(blocked=set(blocked)) + code
+    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def modules(package: str) -> list[str]:
+    files = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / package).rglob("*.py")]
+    return sorted(".".join(part for part in file.parts if part != "__init__") for file in files)
+
+
+def test_the_blocker_blocks() -> None:
+    assert "blocked: torch" in run("import torch", ("torch",)).stderr
+
+
+@pytest.mark.parametrize("package", ["hybrid", "pipelines"])
+def test_training_needs_no_pybullet(package: str) -> None:
+    names = modules(package)
+    assert len(names) > 5
+    done = run(f"import {', '.join(names)}", ("pybullet", "pybullet_data"))
+    assert done.returncode == 0, done.stderr
+
+
+def test_shards_are_read_with_numpy_and_the_standard_library() -> None:
+    done = run("import simgen.shards, simgen.types", (*HEAVY, "pydantic", "yaml", "typer", "rich"))
+    assert done.returncode == 0, done.stderr
+
+
+def test_simgen_never_imports_torch_or_hybrid() -> None:
+    names = modules("simgen")
+    assert len(names) > 10
+    done = run(f"import {', '.join(names)}", ("torch", "torchvision", "hybrid", "pipelines"))
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_loads_nothing_heavy() -> None:
+    done = run("sys.argv = ['simgen', '--help']; from simgen.cli import main; main()", HEAVY)
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+
+
+def test_the_import_rules_hold() -> None:
+    linter = Path(sys.executable).parent / "lint-imports"
+    if not linter.is_file():
+        pytest.skip("import-linter is not installed beside this interpreter")
+    done = subprocess.run([linter], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert "0 broken" in done.stdout
