@@ -148,3 +148,24 @@ def make_other(config: object, seed: int, index: int) -> RenderedClip:
     ids = clip.ids.copy()
     ids[0, 0, :3] = 2
     return replace(clip, ids=ids)
+
+
+def make_on_a_full_disk(config: object, seed: int, index: int) -> RenderedClip:
+    raise OSError(28, "No space left on device")
+
+
+def _refuse():
+    raise RuntimeError("will not load")
+
+
+class _Unloadable:
+    """A maker that a worker cannot even take over."""
+
+    def __call__(self, config: object, seed: int, index: int) -> RenderedClip:
+        return make(config, seed, index)
+
+    def __reduce__(self):
+        return _refuse, ()
+
+
+unloadable = _Unloadable()

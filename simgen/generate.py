@@ -1,0 +1,214 @@
+"""A data set from a plan: which shards are missing, who makes them, and the manifest when all are there.
+
+The folder's progress is journalled in `manifest.partial.json`, so that a run that was killed loses the shards in flight
+alone and `resume` ends with the same bytes. Nothing but a data set of the same request is ever touched.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from simgen.engine import Engine, EngineError, Event, Plan, SceneLost, SceneMade, ShardMade, processes
+from simgen.shards import (
+    DATA_SET_FORMAT,
+    MANIFEST,
+    Manifest,
+    Request,
+    ShardEntry,
+    ShardError,
+    file_sha256,
+    read_manifest,
+    shard_name,
+    write_manifest,
+)
+
+PARTIAL = "manifest.partial.json"
+MAX_SHARD_SCENES = 16
+HOPELESS = 8  # scenes lost with none made: the fault is not in the scenes
+_TEMPORARY = re.compile(r"\.(shard-\d+\.tar|manifest(\.partial)?\.json)\.\d+\.tmp")
+
+
+class GenerateError(Exception):
+    """A data set that cannot be made here, or not to its end. Says why and what to do."""
+
+
+class Interrupted(GenerateError):
+    """Someone pressed Ctrl-C. What is finished stays, and `resume` goes on from there."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A shard of an earlier run that is whole and is not made again."""
+
+    entry: ShardEntry
+
+
+Tell = Callable[[Event | Kept], None]
+
+
+def default_shard_scenes(scenes: int) -> int:
+    """Scenes in a shard, which depends on their number alone, as the bytes must not know the workers.
+
+    At most 16: making one again costs about a minute, and it takes some tens of MB. Fewer where there would be less than
+    16 shards, so that workers end together.
+    """
+    return max(1, min(MAX_SHARD_SCENES, -(-scenes // MAX_SHARD_SCENES)))
+
+
+def generate(
+    plan: Plan,
+    categories: tuple[str, ...],
+    out: Path,
+    *,
+    workers: int = 1,
+    resume: bool = False,
+    tell: Tell = lambda event: None,
+    engine: Engine = processes,
+) -> Manifest:
+    """Make the data set that `plan` asks for, in the folder `out`.
+
+    Args:
+        categories: every category that the plan's scenes may hold; a class index is the place in their sorted order.
+        workers: processes; the bytes do not depend on it.
+        resume: go on with what a run of the same request left in `out`.
+        tell: is called for each scene and shard.
+
+    Raises:
+        GenerateError: `out` holds something else, the disk is full, every scene fails, a worker dies without a cause.
+        Interrupted: Ctrl-C.
+    """
+    request = plan.request
+    if request.scenes < 1 or request.shard_scenes < 1 or workers < 1:
+        asked = f"{request.scenes} scenes, {request.shard_scenes} a shard, {workers} workers"
+        raise GenerateError(f"needs at least one scene, one scene a shard and one worker, got {asked}")
+    try:
+        _make_folder(out)
+        with _locked(out):
+            before = _inspect(out, request, resume)
+            if before is not None and (out / MANIFEST).exists():
+                return before
+            empty = Manifest(format=DATA_SET_FORMAT, request=request, categories=tuple(sorted(categories)), shards=())
+            return _fill(plan, out, before or empty, workers, tell, engine)
+    except KeyboardInterrupt:
+        raise Interrupted(f"{out}: stopped; the same command with --resume goes on") from None
+    except (OSError, EngineError) as error:
+        text = f"cannot write {error.filename or out}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise GenerateError(f"{text}; finished shards stay, and the same command with --resume goes on") from error
+
+
+def _fill(plan: Plan, out: Path, manifest: Manifest, workers: int, tell: Tell, engine: Engine) -> Manifest:
+    done = {entry.name: entry for entry in _whole(out, manifest)}
+    for entry in done.values():
+        tell(Kept(entry))
+    missing = [k for k in range(plan.request.shards) if shard_name(k) not in done]
+    made, lost = sum(entry.clips for entry in done.values()), 0
+    manifest = _journal(out, manifest, done)
+    events = engine(plan, out, missing, workers)
+    try:
+        for event in events:
+            made, lost = made + isinstance(event, SceneMade), lost + isinstance(event, SceneLost)
+            if isinstance(event, SceneLost) and not made and lost == min(HOPELESS, plan.request.scenes):
+                raise GenerateError(f"none of the first {lost} scenes can be made: {event.reason}")
+            if isinstance(event, ShardMade):
+                done[event.entry.name] = event.entry
+                manifest = _journal(out, manifest, done)
+            tell(event)
+    finally:
+        close = getattr(events, "close", None)
+        if close:
+            close()
+    write_manifest(out / MANIFEST, manifest)
+    (out / PARTIAL).unlink()
+    return manifest
+
+
+def _journal(out: Path, manifest: Manifest, done: Mapping[str, ShardEntry]) -> Manifest:
+    manifest = replace(manifest, shards=tuple(sorted(done.values(), key=lambda entry: entry.first_scene)))
+    write_manifest(out / PARTIAL, manifest)
+    return manifest
+
+
+def _whole(out: Path, manifest: Manifest) -> Iterator[ShardEntry]:
+    """The shards of a journal that are on the disk as it says."""
+    for entry in manifest.shards:
+        path = out / entry.name
+        if path.is_file() and path.stat().st_size == entry.bytes and file_sha256(path) == entry.sha256:
+            yield entry
+
+
+# ------------------------------------------------------------------------------------ what the folder holds
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise GenerateError(f"{out}: is a file, or lies in one; --out needs a folder") from None
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Keep a second run out of the folder for as long as this one lives. No file is left behind."""
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        yield
+        return
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GenerateError(f"{out}: another run is writing here") from None
+        yield
+    finally:
+        os.close(folder)
+
+
+def _inspect(out: Path, request: Request, resume: bool) -> Manifest | None:
+    """What an earlier run of the same request left here, or None in an empty folder.
+
+    Raises:
+        GenerateError: there is something else, or there is something and `resume` was not asked for.
+    """
+    names = sorted(path.name for path in out.iterdir())
+    found = next((name for name in (MANIFEST, PARTIAL) if name in names), None)
+    if found:
+        before = _agreeing(out / found, request)
+        if not resume:
+            state = "finished; --resume accepts it" if found == MANIFEST else "unfinished; add --resume to go on"
+            raise GenerateError(f"{out}: holds this data set already, {state}")
+    elif other := [name for name in names if not _TEMPORARY.fullmatch(name)]:
+        shown = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
+        raise GenerateError(f"{out}: holds other files ({shown}); --out needs an empty or a new folder")
+    for name in names:
+        if _TEMPORARY.fullmatch(name):
+            (out / name).unlink(missing_ok=True)
+    return before if found else None
+
+
+def _agreeing(path: Path, request: Request) -> Manifest:
+    try:
+        before = read_manifest(path)
+    except ShardError as error:
+        raise GenerateError(f"{error}; choose another folder") from None
+    if differing := list(islice(differences(asdict(before.request), asdict(request)), 4)):
+        more = "; ..." if len(differing) > 3 else ""
+        raise GenerateError(f"{path.parent}: holds another data set: {'; '.join(differing[:3])}{more}")
+    return before
+
+
+def differences(there: Any, asked: Any, above: str = "") -> Iterator[str]:
+    """Where two requests differ, by dotted keys."""
+    if isinstance(there, Mapping) and isinstance(asked, Mapping):
+        for key in [*there, *(key for key in asked if key not in there)]:
+            yield from differences(there.get(key), asked.get(key), f"{above}.{key}" if above else str(key))
+    elif there != asked:
+        yield f"{above} is {there!r:.60} there, {asked!r:.60} was asked for"
