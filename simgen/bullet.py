@@ -112,6 +112,8 @@ def _solid(client: int, spec: SceneSpec) -> World:
     p.setPhysicsEngineParameter(
         deterministicOverlappingPairs=1,
         numSolverIterations=SOLVER_ITERATIONS,
+        contactBreakingThreshold=0.01,
+        contactERP=0.1,
         physicsClientId=client,
     )
     stage = _solid_stage(client, spec)

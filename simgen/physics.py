@@ -1,7 +1,7 @@
 """Let the parts of a scene fall and lie, or ride on its belt. Where they are at each frame, and nothing else.
 
-PyBullet knows no surface velocity, so a belt is simulated in its own frame (Galileo): there the belt rests, parts
-that are let go at rest start with minus its velocity, and what rests on it rides without slipping or sinking.
+PyBullet knows no surface velocity, so a belt is simulated in its own frame (Galileo), where it is a table: what rests
+there rides on the belt without slipping or sinking, and to the last bit at the belt's speed.
 """
 
 from __future__ import annotations
@@ -15,59 +15,58 @@ from jaxtyping import Float32, Float64
 from simgen.bullet import SCALE, World, world
 from simgen.types import SceneSpec, Trajectory
 
-STEP_S = 1 / 240
-CHECK_EVERY = 8  # steps between two looks at whether all parts rest
-CHECKS_TO_REST = 4  # looks in a row at which they must
-REST_M_S = 0.004
-REST_RAD_S = 0.15
+STEP_S = 1 / 480
+LOOK_S = 0.125  # between two looks at the parts; they all rest when in that time
+STILL_M = 0.0002  # none has moved further than this,
+STILL_COS = math.cos(0.01)  # nor turned further than twice this angle: cosine of half the angle that each turned
+
+_Poses = tuple[Float64[np.ndarray, "p 3"], Float64[np.ndarray, "p 4"]]  # positions in metres, quaternions xyzw
 
 
 def simulate(spec: SceneSpec) -> Trajectory:
     """The parts' poses at each frame; the first frame is `settle_s` after they were let go.
 
-    A belt runs from the moment they are let go. Occluders move from the first frame on.
+    Parts on a belt ride from the moment they are let go, and the belt has no end. Once all parts rest, they rest for
+    good. Occluders move from the first frame on.
     """
     count = len(spec.parts)
     positions = np.zeros((spec.frames, count, 3), np.float32)
     rotations = np.zeros((spec.frames, count, 4), np.float32)
     with world(spec, collide=True) as scene:
-        for body in scene.parts:
-            p.resetBaseVelocity(body, [-spec.stage.belt_speed_m_s * SCALE, 0, 0], physicsClientId=scene.client)
-        rests = _advance(scene, spec.settle_s, rests=False)
+        rests = _advance(scene, spec.settle_s)
         for frame in range(spec.frames):
-            if frame:
-                rests = _advance(scene, spec.frame_interval_s, rests)
-            positions[frame], rotations[frame] = _poses(scene)
-            since_release_s = spec.settle_s + frame * spec.frame_interval_s
-            positions[frame, :, 0] += np.float32(spec.stage.belt_speed_m_s * since_release_s)
+            if frame and not rests:
+                rests = _advance(scene, spec.frame_interval_s)
+            positions_m, rotations[frame] = _poses(scene)
+            ridden_m = spec.stage.belt_speed_m_s * (spec.settle_s + frame * spec.frame_interval_s)
+            positions[frame] = positions_m + np.array([ridden_m, 0.0, 0.0])
     return Trajectory(positions, rotations, _occluders(spec))
 
 
-def _advance(scene: World, seconds: float, rests: bool) -> bool:
-    """Step on, unless all parts rest already; whether they do at the end."""
+def _advance(scene: World, seconds: float) -> bool:
+    """Step on until the time is over or all parts rest; whether they do."""
     steps = math.ceil(seconds / STEP_S - 1e-9)
-    if rests or not steps:
-        return rests
+    if not steps:
+        return False
     p.setTimeStep(seconds / steps, physicsClientId=scene.client)
-    checks = 0
+    before = _poses(scene)
     for step in range(1, steps + 1):
         p.stepSimulation(physicsClientId=scene.client)
-        if step % CHECK_EVERY == 0:
-            checks = checks + 1 if _slow(scene) else 0
-            if checks == CHECKS_TO_REST:
+        if step % round(LOOK_S / STEP_S) == 0:
+            now = _poses(scene)
+            if _still(before, now):
                 return True
+            before = now
     return False
 
 
-def _slow(scene: World) -> bool:
-    for body in scene.parts:
-        velocity, spin = p.getBaseVelocity(body, physicsClientId=scene.client)
-        if math.hypot(*velocity) > REST_M_S * SCALE or math.hypot(*spin) > REST_RAD_S:
-            return False
-    return True
+def _still(before: _Poses, now: _Poses) -> bool:
+    moved = np.linalg.norm(now[0] - before[0], axis=1)
+    turned_cos = np.abs(np.sum(now[1] * before[1], axis=1))
+    return bool((moved < STILL_M).all() and (turned_cos > STILL_COS).all())
 
 
-def _poses(scene: World) -> tuple[Float64[np.ndarray, "p 3"], Float64[np.ndarray, "p 4"]]:
+def _poses(scene: World) -> _Poses:
     poses = [p.getBasePositionAndOrientation(body, physicsClientId=scene.client) for body in scene.parts]
     positions = np.array([position for position, _ in poses], float).reshape(-1, 3)
     return positions / SCALE, np.array([rotation for _, rotation in poses], float).reshape(-1, 4)

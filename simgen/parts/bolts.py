@@ -52,7 +52,7 @@ def _hexagon_headed(size: Size, plain_mm: float) -> PartModel:
     flats_m, head_m, pitch_mm = FLATS_MM[d] / 1000, HEAD_MM[d] / 1000, PITCH_MM[d]
     tip_m = head_m + size.length_mm / 1000
     plain_to_m = head_m + plain_mm / 1000
-    thread_radius_m = pitch_diameter_m(d, pitch_mm) / 2
+    thread_radius_m = pitch_diameter_m(size.diameter_mm, pitch_mm) / 2
     depth_m = thread_depth_m(pitch_mm)
     plain = [circle(d / 2000, z, SEGMENTS) for z in (head_m, plain_to_m)] if plain_mm else []
     mesh = loft(

@@ -25,7 +25,7 @@ COUNTERSINK_MM = {  # d_a, max
 def _nut(size: Size) -> PartModel:
     d = int(size.diameter_mm)
     flats_m, height_m, sink_m = FLATS_MM[d] / 1000, HEIGHT_MM[d] / 1000, COUNTERSINK_MM[d] / 2000
-    hole_m = pitch_diameter_m(d, PITCH_MM[d]) / 2
+    hole_m = pitch_diameter_m(size.diameter_mm, PITCH_MM[d]) / 2
     deep_m = (sink_m - hole_m) / 3**0.5  # a countersink of 120 degrees (ISO 4032: 90 to 120)
     mesh = loft(
         [
