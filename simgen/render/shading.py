@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Bool, Float32, Int32, UInt8
 
 from simgen.geometry import rotation_matrix
 from simgen.parts import part_model
 from simgen.render.environment import Environment
+from simgen.render.light_map import LightMap
 from simgen.render.textures import sample_pattern
 from simgen.render.view import View
 from simgen.types import MaterialSpec, Pose, SceneSpec, SheetSpec, Vec3
@@ -29,7 +30,6 @@ NOTHING, FLOOR, STAGE, _BODY = -1, -2, -3, -4
 STAGE_TEXEL_M = 0.0006
 FLOOR_TEXEL_M = 0.003
 FLOOR_EXTENT_M = 5.0
-SHADOWED = 0.9  # TinyRenderer multiplies by 0.8 in shadow
 OCCLUSION_REACH_M = 0.008  # how far a part darkens what it stands on
 TYPICAL_HEIGHT_M = 0.01  # of the parts, for how wide their penumbra is
 BRIGHTEST = 16.0  # radiance above this is clipped: far over any sensor's range
@@ -47,7 +47,7 @@ def body_code(index: int) -> int:
 class Geometry:
     depth_m: Float32[np.ndarray, "h w"]  # along the optical axis
     surface: Int32[np.ndarray, "h w"]
-    lit: UInt8[np.ndarray, "h w"]  # 255 * cosine of the key light, times 0.8 in shadow
+    lit: UInt8[np.ndarray, "h w"]  # 255 * cosine of the key light
 
 
 @dataclass(frozen=True)
@@ -72,29 +72,30 @@ class Shader:
         self._parts = _PartTable(spec)
         self._sun = np.asarray(spec.light.direction, np.float32)
 
-    def shade(self, geometry: Geometry, moment: Moment) -> Float32[np.ndarray, "h w 3"]:
+    def shade(self, geometry: Geometry, light_map: LightMap, moment: Moment) -> Float32[np.ndarray, "h w 3"]:
         """Radiance of every sample."""
         view = View.of(self._spec, moment.camera)
         linear = self._planes(geometry, view, moment)
-        cv2.multiply(linear, self._irradiance(geometry), dst=linear)
+        cv2.multiply(linear, self._irradiance(geometry, light_map, view), dst=linear)
         linear[geometry.surface == NOTHING] = self._spec.light.horizon_rgb
         self._bodies(linear, geometry, view, moment)
-        self._metal(linear, geometry, view, moment)
+        self._metal(linear, geometry, light_map, view, moment)
         return linear
 
-    def _irradiance(self, geometry: Geometry) -> Float32[np.ndarray, "h w 3"]:
+    def _irradiance(self, geometry: Geometry, light_map: LightMap, view: View) -> Float32[np.ndarray, "h w 3"]:
         """On the planes: the key light after soft shadows, and the ambient light that parts do not keep off.
 
         It is smooth, so it is worked out at half resolution.
         """
         light, camera, s = self._spec.light, self._spec.camera, self._spec.render.supersample
         height, width = geometry.surface.shape
-        surface, lit = geometry.surface[::2, ::2], geometry.lit[::2, ::2]
-        raised = (surface == STAGE) | (surface >= 0)
-        shadow = (raised & (lit < SHADOWED * 255 * light.direction[2])).astype(np.float32)
+        surface = geometry.surface[::2, ::2]
+        blocked = (light_map.surface >= 0) | (light_map.surface <= _BODY)
+        plane = np.diag([0.5, 0.5, 1.0]) @ view.image_from_plane(0.0, (-0.5, -0.5), 1.0)
+        penumbra_m = TYPICAL_HEIGHT_M * float(np.tan(light.source_angle_rad / 2))
+        shadow = light_map.plane_shadow(blocked, plane, surface.shape[::-1], penumbra_m)
+        shadow[surface == FLOOR] = 0  # the floor has its own, baked
         px_per_m = camera.focal_px * s / 2 / float(np.linalg.norm(camera.world_from_camera[0].position_m))
-        penumbra = px_per_m * TYPICAL_HEIGHT_M * np.tan(light.source_angle_rad / 2)
-        shadow = _blur(shadow, min(max(penumbra, 0.5), 20.0))
         covered = _blur((surface >= 0).astype(np.float32), max(px_per_m * OCCLUSION_REACH_M, 0.5))
         key = np.float32(light.direction[2]) * (1 - np.float32(light.shadow_strength) * shadow)
         open_share = 1 - np.float32(light.occlusion_strength) * np.minimum(2 * covered, 1)
@@ -116,7 +117,7 @@ class Shader:
         return linear
 
     def _bodies(self, linear: np.ndarray, geometry: Geometry, view: View, moment: Moment) -> None:
-        """Clutter, occluders and the stage's sides: matt, with TinyRenderer's own cosine and shadow."""
+        """Clutter, occluders and the stage's sides: matt, with TinyRenderer's own cosine and no shadow."""
         light, spec = self._spec.light, self._spec
         on_stage = geometry.surface == STAGE
         ys, xs = np.nonzero(
@@ -144,7 +145,7 @@ class Shader:
             cosine * np.asarray(light.key_rgb, np.float32) + 0.8 * np.asarray(light.ambient_rgb, np.float32)
         )
 
-    def _metal(self, linear: np.ndarray, geometry: Geometry, view: View, moment: Moment) -> None:
+    def _metal(self, linear: np.ndarray, geometry: Geometry, light_map: LightMap, view: View, moment: Moment) -> None:
         ys, xs = np.nonzero(geometry.surface >= 0)
         if not len(ys):
             return
@@ -155,7 +156,9 @@ class Shader:
         local = self._parts.local(part, points, moment)
         normal, cavity = self._parts.relief(part, local, flat, moment)
         base = self._parts.albedo(part, local)
-        radiance = self._lit_metal(part, points, normal, toward_eye, base, geometry.lit[ys, xs], moment)
+        met = light_map.seen(points)
+        shadowed = (met != part) & ((met >= 0) | (met <= _BODY))
+        radiance = self._lit_metal(part, points, normal, toward_eye, base, shadowed, moment)
         linear[ys, xs] = np.minimum(radiance * cavity[:, None], BRIGHTEST)
 
     def _lit_metal(
@@ -165,15 +168,14 @@ class Shader:
         normal: Colours,
         toward_eye: Colours,
         base: Colours,
-        lit: UInt8[np.ndarray, "n"],
+        shadowed: Bool[np.ndarray, "n"],
         moment: Moment,
     ) -> Colours:
         light = self._spec.light
         rough, metallic = self._parts.roughness[part], self._parts.metallic[part, None]
         facing = np.maximum(_dot(normal, toward_eye), 0.02)
         sun = np.maximum(normal @ self._sun, 0.0)
-        shadowed = lit.astype(np.float32) < SHADOWED * 255 * sun
-        sun = sun * (1 - light.shadow_strength * (shadowed & (sun > 0.1)))
+        sun = sun * (1 - np.float32(light.shadow_strength) * shadowed)
         f0 = metallic * base + (1 - metallic) * 0.04
         fresnel = f0 + (1 - f0) * ((1 - facing) ** 5 * (1 - rough))[:, None]
         mirrored = 2 * facing[:, None] * normal - toward_eye

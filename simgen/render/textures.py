@@ -34,12 +34,12 @@ def noise(rng: np.random.Generator) -> Tile:
 
 def grain(rng: np.random.Generator) -> Tile:
     """Long streaks in one direction, as in wood."""
-    return _spread(_smooth(rng, 64, 2) + 0.6 * _smooth(rng, 32, 6))
+    return _spread(_smooth(rng, 64.0, 2.0) + 0.6 * _smooth(rng, 32.0, 6.0))
 
 
 def brushed(rng: np.random.Generator) -> Tile:
     """Fine scratches in one direction."""
-    return _spread(_smooth(rng, 40, 0.6))
+    return _spread(_smooth(rng, 40.0, 0.6))
 
 
 def speckle(rng: np.random.Generator) -> Tile:
@@ -47,7 +47,7 @@ def speckle(rng: np.random.Generator) -> Tile:
     chips = _smooth(rng, FEATURE_PX / 3, FEATURE_PX / 3)
     light, dark = np.quantile(chips, [0.8, 0.15])
     tile = np.where(chips > light, 0.8, np.where(chips < dark, -1.0, 0.0)).astype(np.float32)
-    return np.asarray(np.clip(cv2.GaussianBlur(tile, (3, 3), 0.7) + 0.15 * noise(rng), -1, 1), np.float32)
+    return np.asarray(np.clip(_soften(tile) + 0.15 * noise(rng), -1, 1), np.float32)
 
 
 def stripes(rng: np.random.Generator) -> Tile:
@@ -57,7 +57,7 @@ def stripes(rng: np.random.Generator) -> Tile:
     rows = values[np.searchsorted(edges, np.arange(TILE_PX))]
     columns = rng.permutation(values)[np.searchsorted(edges, np.arange(TILE_PX))]
     tile = np.where(rng.uniform(size=(1, TILE_PX)) < 0.5, rows[:, None], columns[None, :])
-    return np.asarray(cv2.blur(tile.astype(np.float32), (9, 1)), np.float32)
+    return _soften(tile.astype(np.float32))
 
 
 def weave(rng: np.random.Generator) -> Tile:
@@ -109,6 +109,11 @@ def _smooth(rng: np.random.Generator, sigma_x: float, sigma_y: float) -> Tile:
     kernel = np.exp(-2 * np.pi**2 * ((frequency[None, :] * sigma_x) ** 2 + (frequency[:, None] * sigma_y) ** 2))
     blurred = np.fft.ifft2(np.fft.fft2(white) * kernel).real
     return (blurred / blurred.std()).astype(np.float32)
+
+
+def _soften(tile_: Tile) -> Tile:
+    wrapped = np.pad(tile_, 2, mode="wrap")
+    return np.asarray(cv2.GaussianBlur(wrapped, (3, 3), 0.7)[2:-2, 2:-2], np.float32)
 
 
 def _spread(tile_: np.ndarray) -> Tile:

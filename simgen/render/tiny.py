@@ -1,10 +1,9 @@
 """The renderer that always works: PyBullet's TinyRenderer finds what is where, `simgen.render.shading` lights it.
 
 TinyRenderer has one light, no reflections and no anti-aliasing, so its colours are not used. What is taken of it: the
-body and the depth at each sample, and the cosine of the key light on a white surface, which is multiplied by 0.8
-where another body shadows it (measured, PyBullet 3.2.7). It samples column i at x = i and row j at y = j + 1 of its
-viewport, not at the pixels' centres (measured against projected boxes and a slanted plane); the projection here
-makes up for that.
+body and the depth at each sample, and the cosine of the key light on a white surface. It samples column i at x = i and
+row j at y = j + 1 of its viewport, not at the pixels' centres (measured on PyBullet 3.2.7, against projected boxes and
+a slanted plane); the projection here makes up for that.
 
 `supersample` s draws s by s samples a pixel. One of them lies at the pixel's centre and gives id and depth; colour is
 the mean over the pixel (for even s, samples on its border count half).
@@ -17,16 +16,16 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import pybullet as p
-from jaxtyping import Float32
+from jaxtyping import Float32, Int32
 
 from simgen.bullet import World, world
 from simgen.geometry import rotation_matrix
+from simgen.render.light_map import SIDE_TEXELS, LightBox, LightMap
 from simgen.render.shading import FLOOR, NOTHING, STAGE, Geometry, Moment, Shader, body_code
 from simgen.render.view import View, centre_offset
 from simgen.types import BACKGROUND, CLUTTER, Frame, Pose, SceneSpec, Trajectory, Vec3
 
 NEAR_M, FAR_M = 0.05, 12.0
-SHADOW_RANGE_M = 10.0  # TinyRenderer's light distance: below about 2 m it shadows what is lit (measured)
 
 
 def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
@@ -35,14 +34,15 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
         raise RuntimeError(
             "this PyBullet was built without numpy, and its images come as tuples: install another build"
         )
-    shader = Shader(spec)
+    shader, box = Shader(spec), LightBox.of(spec)
     with world(spec, collide=False) as bodies:
         codes = _codes(bodies)
         for frame in range(spec.frames):
             moment = _moment(spec, trajectory, frame)
             _place(bodies, moment)
             geometry = _draw(spec, bodies.client, moment.camera, codes)
-            yield _resolve(shader.shade(geometry, moment), geometry, spec.render.supersample)
+            light_map = LightMap(box, _draw_light_map(spec, bodies.client, box, codes))
+            yield _resolve(shader.shade(geometry, light_map, moment), geometry, spec.render.supersample)
 
 
 def _codes(bodies: World) -> np.ndarray:
@@ -99,13 +99,21 @@ def _add_floor(spec: SceneSpec, view: View, depth: np.ndarray, surface: np.ndarr
     surface[empty] = np.where(hit, FLOOR, NOTHING)
 
 
+def _draw_light_map(spec: SceneSpec, client: int, box: LightBox, codes: np.ndarray) -> Int32[np.ndarray, "n n"]:
+    view, projection = ([float(v) for v in m.T.ravel()] for m in (box.view, box.projection()))
+    image = p.getCameraImage(
+        SIDE_TEXELS, SIDE_TEXELS, view, projection, **light(spec.light.direction), physicsClientId=client,
+    )  # fmt: skip
+    return np.asarray(codes[np.asarray(image[4], np.int32).reshape(SIDE_TEXELS, SIDE_TEXELS)], np.int32)
+
+
 def light(direction: Vec3) -> dict[str, object]:
     """Every light argument of getCameraImage, since an omitted one keeps the previous call's value."""
     return {
         "lightDirection": list(direction),
         "lightColor": [1.0, 1.0, 1.0],
-        "lightDistance": SHADOW_RANGE_M,
-        "shadow": 1,
+        "lightDistance": 1.0,
+        "shadow": 0,
         "lightAmbientCoeff": 0.0,
         "lightDiffuseCoeff": 1.0,
         "lightSpecularCoeff": 0.0,

@@ -1,0 +1,113 @@
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from simgen.colour import LUMINANCE, black_body, linear_from_hsv, linear_from_srgb
+from simgen.geometry import transform
+from simgen.loading import load_config
+from simgen.parts import part_model
+from simgen.sample import sample
+
+PRESETS = ["bolts_on_table", "conveyor", "demo", "standin", "tiny"]
+WIDER = {
+    "light": "light.key_intensity.high=9",
+    "sensor": "sensor.read_noise_e.high=300",
+    "camera": "camera.distance_m.high=3",
+    "texture": "texture.floor.contrast.high=1",
+    "clutter": "clutter.ring_m.high=2",
+}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_draws_distinct_scenes_of_its_own_kinds(preset):
+    config = load_config(preset)
+    specs = [sample(config, 0, i) for i in range(12)]
+    assert len({s.id for s in specs}) == 12
+    kinds = {part.kind for s in specs for part in s.parts}
+    assert kinds == set(config.parts.kinds)
+
+
+@pytest.mark.parametrize("group", sorted(WIDER))
+def test_widening_one_group_moves_that_group_alone(group):
+    base, wide = load_config("tiny"), load_config("tiny", [WIDER[group]])
+    same, moved = set(), set()
+    for i in range(6):
+        a, b = (asdict(sample(c, 3, i)) for c in (base, wide))
+        if group == "light":  # auto exposure follows the light
+            a["sensor"], b["sensor"] = (
+                {k: v for k, v in s["sensor"].items() if k not in ("exposure", "white_balance")} for s in (a, b)
+            )
+        for field in a:
+            (same if a[field] == b[field] else moved).add(field)
+    home = {"texture": "stage", "clutter": "clutter"}.get(group, group)
+    assert moved == ({"clutter", "occluders"} & moved | {home} if group == "clutter" else {home})
+    assert "parts" in same
+
+
+def test_draws_keep_to_the_ranges_of_the_config():
+    config = load_config("bolts_on_table")
+    for i in range(20):
+        spec = sample(config, 1, i)
+        assert config.parts.count.low <= len(spec.parts) <= config.parts.count.high
+        assert config.sensor.gamma.low <= spec.sensor.gamma <= config.sensor.gamma.high
+        eye = np.array(spec.camera.world_from_camera[0].position_m)
+        reach = np.hypot(*(s / 2 for s in spec.stage.size_m))
+        assert config.camera.distance_m.low - reach < np.linalg.norm(eye) < config.camera.distance_m.high + reach
+
+
+def test_parts_start_above_the_stage_and_weigh_what_their_volume_says():
+    config = load_config("bolts_on_table")
+    for part in sample(config, 1, 0).parts:
+        model = part_model(part.kind, part.designation)
+        density = part.mass_kg / model.volume_m3
+        assert config.parts.density_kg_m3.low <= density <= config.parts.density_kg_m3.high * (1 + 1e-9)
+        assert transform(part.world_from_part, model.vertices_m)[:, 2].min() > 0
+
+
+def test_auto_exposure_and_white_balance_make_a_white_card_neutral():
+    config = load_config("tiny", ["sensor.white_balance.low=1", "sensor.white_balance.high=1"])
+    for i in range(10):
+        spec = sample(config, 0, i)
+        card = np.array(spec.light.key_rgb) * spec.light.direction[2] + np.array(spec.light.ambient_rgb)
+        seen = card * spec.sensor.exposure * np.array(spec.sensor.white_balance)
+        assert np.ptp(seen) < 1e-6
+        assert config.sensor.exposure.low * 0.99 < LUMINANCE @ seen < config.sensor.exposure.high * 1.01
+
+
+def test_sampling_needs_no_simulator():
+    code = "import sys, simgen.sample; sys.exit('pybullet' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_size_range_without_a_standard_size_is_named():
+    config = load_config("tiny", ["parts.kinds.washer.diameter_mm.low=6.1", "parts.kinds.washer.diameter_mm.high=6.2"])
+    with pytest.raises(ValueError, match=r"parts\.kinds\.washer: ISO 7089 has no size"):
+        for i in range(20):
+            sample(config, 0, i)
+
+
+def test_spec_holds_plain_numbers_only():
+    def plain(value):
+        if isinstance(value, Mapping):
+            return all(plain(v) for v in value.values())
+        if isinstance(value, tuple | list):
+            return all(plain(v) for v in value)
+        return type(value) in (int, float, str, bool)
+
+    assert plain(asdict(sample(load_config("conveyor"), 0, 0)))
+
+
+def test_colours():
+    assert linear_from_hsv(0.0, 1.0, 1.0) == (1, 0, 0)
+    assert linear_from_srgb(np.array([0.5]))[0] == pytest.approx(0.214041, abs=1e-5)  # IEC 61966-2-1
+    for kelvin in (2000.0, 4000.0, 6500.0, 12000.0):
+        assert LUMINANCE @ np.array(black_body(kelvin)) == pytest.approx(1)
+    red, _, blue = black_body(2500.0)
+    assert red > 3 * blue
+    assert np.ptp(black_body(6600.0)) < 0.12  # near D65, sRGB's white
+    with pytest.raises(ValueError, match="1667"):
+        black_body(900.0)
