@@ -1,0 +1,190 @@
+"""Labels from id maps, meshes and poses: boxes, visible shares and 6D poses, on the pixels' own geometry.
+
+A pixel belongs to what is seen at its centre, so the silhouettes here are taken at the pixels' centres as well.
+Coordinates in pictures are continuous: the centre of pixel (0, 0) is at (0.5, 0.5).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Float64, Int32, Int64
+
+from simgen.geometry import compose, invert, transform
+from simgen.parts import PartModel, part_model
+from simgen.types import BACKGROUND, CameraSpec, FrameLabels, Labels, PartLabel, Pose, SceneSpec, Trajectory
+
+NEAR_M = 0.01  # what reaches nearer to the camera's plane has no box
+SUNK_M = 0.0005  # what reaches deeper below the stage's top than this may be hidden by the stage
+
+Box = tuple[float, float, float, float]
+
+
+def annotate(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "t h w"]) -> Labels:
+    """The labels of every part in every frame.
+
+    Args:
+        spec: the scene.
+        trajectory: what `simulate(spec)` made of it.
+        ids: for each pixel the index of the part seen there, or BACKGROUND, or CLUTTER.
+
+    Raises:
+        ValueError: the id maps are not of this scene: another number of frames, another size, or ids it has not.
+    """
+    camera = spec.camera
+    if ids.shape != (spec.frames, camera.height_px, camera.width_px) or ids.max(initial=BACKGROUND) >= len(spec.parts):
+        raise ValueError(
+            f"id maps of shape {ids.shape} with ids up to {ids.max(initial=BACKGROUND)} are not of a scene of "
+            f"{spec.frames} frames, {camera.height_px} by {camera.width_px} pixels, {len(spec.parts)} parts"
+        )
+    frames = tuple(
+        FrameLabels(
+            frame=frame,
+            time_s=frame * spec.frame_interval_s,
+            parts=_frame(spec, trajectory, ids[frame], frame),
+            world_from_camera=camera.world_from_camera[frame],
+        )
+        for frame in range(spec.frames)
+    )
+    return Labels(camera.width_px, camera.height_px, camera.focal_px, camera.centre_px, frames)
+
+
+def project(
+    points_world: Float[np.ndarray, "n 3"], camera: CameraSpec, frame: int
+) -> tuple[Float64[np.ndarray, "n 2"], Float64[np.ndarray, " n"]]:
+    """Where points given in the world lie in a frame's picture, in pixels, and their depth in metres.
+
+    Points at or behind the camera's plane (depth <= 0) have no meaningful place.
+    """
+    return _pixels(transform(invert(camera.world_from_camera[frame]), points_world), camera)
+
+
+def camera_from_part(spec: SceneSpec, trajectory: Trajectory, frame: int, part: int) -> Pose:
+    """A part's 6D pose in the camera's frame."""
+    return compose(invert(spec.camera.world_from_camera[frame]), world_from_part(trajectory, frame, part))
+
+
+def world_from_part(trajectory: Trajectory, frame: int, part: int) -> Pose:
+    x, y, z = (float(v) for v in trajectory.positions_m[frame, part])
+    i, j, k, w = (float(v) for v in trajectory.rotations_xyzw[frame, part])
+    return Pose(position_m=(x, y, z), rotation_xyzw=(i, j, k, w))
+
+
+def silhouette_px(
+    pixels: Float64[np.ndarray, "v 2"], triangles: Int32[np.ndarray, "t 3"]
+) -> tuple[Int64[np.ndarray, "h w"], tuple[int, int]]:
+    """How many front faces of a closed mesh cover each pixel's centre; and the x and y of the first pixel.
+
+    Each pixel's winding number under the front faces, summed along rows from their edges' crossings. An edge that two
+    front faces share is computed alike for both, so that it cancels without a gap: what counts is the outline.
+
+    Args:
+        pixels: the mesh's vertices in the picture.
+        triangles: the mesh, counter-clockwise seen from outside; all of it in front of the camera.
+    """
+    corners = pixels[triangles]
+    first, last = np.ceil(pixels.min(axis=0) - 0.5).astype(int), np.floor(pixels.max(axis=0) - 0.5).astype(int)
+    width, height = (int(n) for n in np.maximum(last - first + 1, 0))
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    front = corners[a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] < 0]  # y is down, so that front faces run clockwise
+    starts, ends = front.reshape(-1, 2), np.roll(front, -1, axis=1).reshape(-1, 2)
+    down = starts[:, 1] < ends[:, 1]
+    top, bottom = np.where(down[:, None], starts, ends), np.where(down[:, None], ends, starts)
+    from_row, to_row = (np.ceil(end[:, 1] - 0.5).astype(int) - first[1] for end in (top, bottom))
+    rows_of = np.maximum(to_row - from_row, 0)
+    edge = np.repeat(np.arange(len(rows_of)), rows_of)
+    row = from_row[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(rows_of) - rows_of, rows_of)
+    share = (row + first[1] + 0.5 - top[edge, 1]) / (bottom[edge, 1] - top[edge, 1])
+    crossing = top[edge, 0] + share * (bottom[edge, 0] - top[edge, 0])
+    column = np.ceil(crossing - 0.5).astype(int) - first[0]
+    steps = np.zeros((height, width + 1), np.int64)
+    np.add.at(steps, (row, np.clip(column, 0, width)), np.where(down[edge], 1, -1))
+    return np.abs(np.cumsum(steps, axis=1)[:, :width]), (int(first[0]), int(first[1]))
+
+
+def _pixels(
+    points_camera: Float64[np.ndarray, "n 3"], camera: CameraSpec
+) -> tuple[Float64[np.ndarray, "n 2"], Float64[np.ndarray, " n"]]:
+    depth = points_camera[:, 2]
+    safe = np.where(depth > 0, depth, np.inf)
+    return camera.focal_px * points_camera[:, :2] / safe[:, None] + np.asarray(camera.centre_px), depth
+
+
+def _frame(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "h w"], frame: int) -> tuple[PartLabel, ...]:
+    boxes, counts = _seen(ids, len(spec.parts))
+    labels = []
+    for i, part in enumerate(spec.parts):
+        model = part_model(part.kind, part.designation)
+        camera_pose = camera_from_part(spec, trajectory, frame, i)
+        pixels, depth = _pixels(transform(camera_pose, model.vertices_m), spec.camera)
+        whole = _bounds(pixels) if depth.min() > NEAR_M else None
+        visible = int(counts[i])
+        share = 0.0
+        if visible and whole is not None:
+            lies = _lies_on_stage(model, trajectory, frame, i)
+            alone = lies and _alone(ids, i, whole)
+            share = 1.0 if alone else min(1.0, visible / max(1, _silhouette_area(pixels, model)))
+        labels.append(
+            PartLabel(
+                track_id=i,
+                category=part.category,
+                box_xyxy_px=_box(boxes[i]) if visible else None,
+                amodal_box_xyxy_px=_clipped(whole, spec.camera),
+                unclipped_box_xyxy_px=whole,
+                visible_share=share,
+                visible_px=visible,
+                camera_from_part=camera_pose,
+            )
+        )
+    return tuple(labels)
+
+
+def _seen(ids: Int32[np.ndarray, "h w"], count: int) -> tuple[Int64[np.ndarray, "p 4"], Int64[np.ndarray, " p"]]:
+    """The box of each part's pixels (meaningless where it has none), and how many they are."""
+    y, x = np.nonzero(ids >= 0)
+    part = ids[y, x]
+    boxes = np.empty((count, 4), np.int64)
+    boxes[:, :2], boxes[:, 2:] = np.iinfo(np.int64).max, 0
+    for side, values, extreme in (
+        (0, x, np.minimum),
+        (1, y, np.minimum),
+        (2, x + 1, np.maximum),
+        (3, y + 1, np.maximum),
+    ):
+        extreme.at(boxes[:, side], part, values)
+    return boxes, np.bincount(part, minlength=count).astype(np.int64)
+
+
+def _silhouette_area(pixels: Float64[np.ndarray, "v 2"], model: PartModel) -> int:
+    cover, _ = silhouette_px(pixels, model.triangles)
+    return int(np.count_nonzero(cover))
+
+
+def _alone(ids: Int32[np.ndarray, "h w"], part: int, box: Box) -> bool:
+    """Whether the box is within the frame and nothing but the part and the background is seen in it."""
+    height, width = ids.shape
+    if box[0] < 0 or box[1] < 0 or box[2] > width or box[3] > height:
+        return False
+    window = ids[int(box[1]) : int(np.ceil(box[3])), int(box[0]) : int(np.ceil(box[2]))]
+    return bool(((window == part) | (window == BACKGROUND)).all())
+
+
+def _lies_on_stage(model: PartModel, trajectory: Trajectory, frame: int, part: int) -> bool:
+    heights_m = transform(world_from_part(trajectory, frame, part), model.vertices_m)[:, 2]
+    return bool(heights_m.min() > -SUNK_M)
+
+
+def _bounds(pixels: Float64[np.ndarray, "v 2"]) -> Box:
+    return _box(np.concatenate([pixels.min(axis=0), pixels.max(axis=0)]))
+
+
+def _box(box: Float64[np.ndarray, "4"] | Int64[np.ndarray, "4"]) -> Box:
+    x_min, y_min, x_max, y_max = (float(v) for v in box)
+    return x_min, y_min, x_max, y_max
+
+
+def _clipped(box: Box | None, camera: CameraSpec) -> Box | None:
+    if box is None:
+        return None
+    x_min, y_min = max(box[0], 0.0), max(box[1], 0.0)
+    x_max, y_max = min(box[2], float(camera.width_px)), min(box[3], float(camera.height_px))
+    return (x_min, y_min, x_max, y_max) if x_min < x_max and y_min < y_max else None
