@@ -21,6 +21,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from simgen.quiet import quiet_stderr
 from simgen.shards import Quarantined, Request, ShardEntry, clip_members, shard_name, write_shard
 from simgen.types import RenderedClip
 
@@ -95,11 +96,13 @@ class _Failure:
     message: str
 
 
-def _serve(connection: Connection, plan: Plan, folder: Path) -> None:
-    """A worker's life. It ends with None from the parent, or with the parent."""
+def _serve(connection: Connection, folder: Path) -> None:
+    """A worker's life: a plan, then shards. It ends with None from the parent, or with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     _one_thread()
     try:
+        with quiet_stderr():
+            plan = connection.recv()
         while (task := connection.recv()) is not None:
             try:
                 connection.send(ShardMade(make_shard(plan, folder, task.shard, task.skip, connection.send)))
@@ -279,10 +282,11 @@ def _cause(code: int | None) -> str:
 def _hire(plan: Plan, folder: Path) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, plan, folder), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, folder), daemon=True)
     with _environment({name: "1" for name in _ONE_THREAD}):
         process.start()
     theirs.close()
+    ours.send(plan)
     return _Worker(process, ours)
 
 

@@ -56,7 +56,7 @@ Tell = Callable[[Event | Kept], None]
 def default_shard_scenes(scenes: int) -> int:
     """Scenes in a shard, which depends on their number alone, as the bytes must not know the workers.
 
-    At most 16: making one again costs about a minute, and it takes some tens of MB. Fewer where there would be less than
+    At most 16: making one again costs about a minute, and it takes some tens of MB. Fewer where there would be under
     16 shards, so that workers end together.
     """
     return max(1, min(MAX_SHARD_SCENES, -(-scenes // MAX_SHARD_SCENES)))

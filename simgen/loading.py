@@ -1,7 +1,7 @@
 """YAML presets and `--set` overrides to a `SceneConfig`, with errors that a person can act on.
 
 A preset may say `base: other`, a preset's name or a path beside the file: what it says itself is laid over what the
-base says. Groups are merged key by key, the `weights` of a choice are replaced as a whole, and `null` takes an inherited
+base says. Groups are merged key by key, the `weights` of a choice are replaced as a whole, `null` takes an inherited
 key away.
 Every error names file and line, the dotted key, what came, and what would do:
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from functools import reduce
@@ -26,6 +26,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from simgen.config import SceneConfig
+from simgen.quiet import quiet_stderr
 
 PRESETS = Path(__file__).parent / "presets"
 OVERRIDE = "--set"  # where an override stands, in place of file and line
@@ -68,6 +69,19 @@ def load_config(preset: str, overrides: Sequence[str] = ()) -> SceneConfig:
     if problems := list(_unknown_names(tree)):
         raise ConfigError(*problems)
     return config
+
+
+def stored_config(plain: Mapping[str, Any]) -> SceneConfig:
+    """The config that a data set's manifest holds.
+
+    Raises:
+        ConfigError: it is of a version of simgen whose configs were others.
+    """
+    try:
+        return SceneConfig.model_validate_json(json.dumps(plain), strict=True)
+    except ValidationError as error:
+        tree = _Tree(dict(plain), {(): "manifest.json"})
+        raise ConfigError(*_explain(tree, error.errors(include_url=False))) from None
 
 
 def presets() -> dict[str, str]:
@@ -360,9 +374,10 @@ def _all_dotted(kind: Any, above: str) -> Iterator[str]:
 
 def _unknown_names(tree: _Tree) -> Iterator[str]:
     """Kinds of parts, textures and renderers that there are not: found now, not when the scene is drawn."""
-    from simgen.parts import PARTS
-    from simgen.render import RENDERERS
-    from simgen.render.textures import TEXTURES
+    with quiet_stderr():
+        from simgen.parts import PARTS
+        from simgen.render import RENDERERS
+        from simgen.render.textures import TEXTURES
 
     tables: tuple[tuple[str, str, Sequence[str]], ...] = (
         ("part", r"parts\.kinds\.([^.]+)", sorted(PARTS)),

@@ -1,0 +1,34 @@
+"""One scene from its number to its pixels: the whole flow in one place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simgen.annotate import annotate
+from simgen.config import SceneConfig
+from simgen.parts import PARTS
+from simgen.physics import simulate
+from simgen.render import render
+from simgen.sample import sample
+from simgen.sensor import expose
+from simgen.types import RenderedClip
+
+
+def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:
+    """The clip numbered `index` of the data set that `config` and `seed` name: the same bytes wherever it is made."""
+    spec = sample(config, seed, index)
+    trajectory = simulate(spec)
+    frames = list(render(spec, trajectory))
+    ids = np.stack([frame.ids for frame in frames])
+    return RenderedClip(
+        spec=spec,
+        jpegs=tuple(expose(frame.linear, spec.sensor, t) for t, frame in enumerate(frames)),
+        ids=ids,
+        depth_m=np.stack([frame.depth_m for frame in frames]),
+        labels=annotate(spec, trajectory, ids),
+    )
+
+
+def categories(config: SceneConfig) -> tuple[str, ...]:
+    """The categories of every kind of part that scenes of `config` may hold, sorted."""
+    return tuple(sorted({PARTS[kind].category for kind, knobs in config.parts.kinds.items() if knobs.weight > 0}))

@@ -1,0 +1,94 @@
+"""How far a run is, on the terminal. Silent where stderr is no terminal, but for a line every minute."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+import rich.progress as bars
+from rich.console import Console
+
+from simgen.engine import Event, SceneLost, SceneMade, ShardAgain, ShardMade
+from simgen.generate import Kept
+
+LINE_EVERY_S = 60.0  # where there is no terminal
+
+
+class Progress:
+    """Scenes and frames a second, what is left, what was lost: `with Progress(100) as progress: ... progress.tell`."""
+
+    def __init__(self, scenes: int) -> None:
+        self.scenes, self.kept, self.made, self.frames, self.lost = scenes, 0, 0, 0, 0
+        self.start = self.said = time.monotonic()
+        self.console = Console(stderr=True)
+        self.bar = bars.Progress(
+            bars.TextColumn("render"),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TextColumn("scenes  {task.fields[rates]}"),
+            bars.TimeRemainingColumn(elapsed_when_finished=True),
+            console=self.console,
+            speed_estimate_period=120,
+            transient=False,
+        )
+        self.task = self.bar.add_task("render", total=scenes, rates="")
+
+    def __enter__(self) -> Progress:
+        if self.console.is_terminal:
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def tell(self, event: Event | Kept) -> None:
+        """Take note of what happened."""
+        if isinstance(event, Kept):
+            self.kept += event.entry.clips + len(event.entry.quarantined)
+        elif isinstance(event, SceneMade):
+            self.made, self.frames = self.made + 1, self.frames + event.frames
+        elif isinstance(event, SceneLost):
+            self.lost += 1
+            self._note(f"scene {event.index} is left out: {event.reason}")
+        elif isinstance(event, ShardAgain):
+            self.made, self.frames, self.lost = (
+                self.made - event.made,
+                self.frames - event.frames,
+                self.lost - event.lost,
+            )
+            self._note(f"{event.name} is made again: {event.reason}")
+        if not isinstance(event, ShardMade):
+            self._show()
+
+    def _show(self) -> None:
+        now = time.monotonic()
+        seconds = max(now - self.start, 1e-6)
+        parts = [f"{self.made / seconds:.2f} scenes/s", f"{self.frames / seconds:.1f} frames/s"]
+        if self.kept:
+            parts.append(f"{self.kept} kept")
+        if self.lost:
+            parts.append(f"[red]{self.lost} left out[/]")
+        done = self.kept + self.made + self.lost
+        if self.console.is_terminal:
+            self.bar.update(self.task, completed=done, rates="  ".join(parts))
+        elif now - self.said >= LINE_EVERY_S:
+            self.said = now
+            sys.stderr.write(f"{done} of {self.scenes} scenes, {parts[0]}, {parts[1]}\n")
+
+    def _note(self, text: str) -> None:
+        self.console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def track(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal; call what it yields after each of `total` steps."""
+    console = Console(stderr=True)
+    columns = (bars.TextColumn(what), bars.BarColumn(), bars.MofNCompleteColumn(), bars.TimeRemainingColumn())
+    with bars.Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
