@@ -169,10 +169,12 @@ def test_a_thread_reads_as_one():
     near = look_at((0.0, 0.0, 0.14), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))
     spec = replace(spec, camera=replace(spec.camera, focal_px=300.0, world_from_camera=(near,)))
     frame = first(spec)
-    row = frame.linear[60, :, 1][frame.ids[60] == 0]
-    waves = np.abs(np.fft.rfft(row[15:75]))[4:]
-    px_per_pitch = 0.0025 * 300 / 0.12
-    assert abs(60 / (4 + np.argmax(waves)) - px_per_pitch) < 0.2 * px_per_pitch
+    row = frame.linear[45, 48:152, 1]  # beside the highlight that runs along the top
+    assert (frame.ids[45, 48:152] == 0).all()
+    waves = np.abs(np.fft.rfft(row - row.mean()))
+    crown_m = 0.14 - 0.02 - 0.0092  # from the camera to the shank's top, half a pitch diameter over its axis
+    px_per_pitch = 0.0025 * 300 / crown_m
+    assert len(row) / np.argmax(waves) == pytest.approx(px_per_pitch, rel=0.1)
 
 
 @pytest.mark.parametrize("name", sorted(TEXTURES))

@@ -10,7 +10,7 @@ from simgen.colour import LUMINANCE, black_body, linear_from_hsv, linear_from_sr
 from simgen.geometry import transform
 from simgen.loading import load_config
 from simgen.parts import part_model
-from simgen.sample import sample
+from simgen.sample import sample, sizes
 
 PRESETS = ["bolts_on_table", "conveyor", "demo", "standin", "tiny"]
 WIDER = {
@@ -86,8 +86,7 @@ def test_sampling_needs_no_simulator():
 def test_a_size_range_without_a_standard_size_is_named():
     config = load_config("tiny", ["parts.kinds.washer.diameter_mm.low=6.1", "parts.kinds.washer.diameter_mm.high=6.2"])
     with pytest.raises(ValueError, match=r"parts\.kinds\.washer: ISO 7089 has no size"):
-        for i in range(20):
-            sample(config, 0, i)
+        sizes("washer", config.parts.kinds["washer"])
 
 
 def test_spec_holds_plain_numbers_only():
