@@ -16,13 +16,20 @@ from pipelines.options import one_line_errors
 SIM_SCENES, TRAIN_SCENES, TEST_SCENES = 100, 10, 20
 PRETRAIN_STEPS, TUNE_STEPS = 300, 100
 SCRATCH_STEPS = PRETRAIN_STEPS + TUNE_STEPS  # as many as the pretrained one had in all
+SIZE = ["--clip-length", "2", "--tile", "256", "--batch", "4"]
+Command = list[str | Path]
+RUNS: dict[str, tuple[str, Command]] = {
+    "sim": ("pretrain on simulation", ["-m", "pipelines.train_sim"]),
+    "tuned": ("fine-tune", ["-m", "pipelines.finetune_real"]),
+    "scratch": ("train without simulation", ["-m", "pipelines.finetune_real", "--checkpoint", "none", "--lr", "5e-4"]),
+}
 
 
 @dataclass(frozen=True)
 class Step:
     title: str
     expected_s: float  # on two cores; what has run so far corrects it
-    command: Sequence[str | Path]
+    command: Command
     done: Path  # exists once the step has finished
 
 
@@ -57,36 +64,22 @@ def steps(asked: argparse.Namespace) -> list[Step]:
         photos, test = out / "data/standin-train", out / "data/standin-test"
         todo.append(_render("the stand-in to fine-tune on", "standin", few["train"], 1, photos, asked.workers))
         todo.append(_render("the stand-in to measure on", "standin", few["test"], 2, test, asked.workers))
-    size = ["--clip-length", "2", "--tile", "256", "--batch", "4"]
-    tune: list[str | Path] = ["-m", "pipelines.finetune_real", "--data", photos, *size, "--shots", "0"]
-    runs: dict[str, list[str | Path]] = {
-        "sim": ["-m", "pipelines.train_sim", "--data", sim, *size],
-        "tuned": [*tune, "--checkpoint", out / "runs/sim"],
-        "scratch": [*tune, "--checkpoint", "none", "--lr", "5e-4"],
-    }
-    titles = {"sim": "pretrain on simulation", "tuned": "fine-tune", "scratch": "train without simulation"}
-    for name, command in runs.items():
-        folder = out / "runs" / name
-        whole = [*command, "--steps", str(count[name]), "--out", folder]
-        todo.append(Step(titles[name], 0.65 * count[name], whole, folder / "run.json"))
-    report = [
-        "-m",
-        "pipelines.gap_report",
-        "--sim",
-        sim,
-        "--real",
-        test,
-        "--out",
-        out / "report.html",
-        "--sim-clips",
-        "10",
-    ]
-    report += ["--runs", *(out / "runs" / name for name in runs)]
+    todo += [_train(out, name, photos if name != "sim" else sim, count[name]) for name in RUNS]
+    report: Command = ["-m", "pipelines.gap_report", "--sim", sim, "--real", test, "--out", out / "report.html"]
+    report = [*report, "--sim-clips", "10", "--runs", *(out / "runs" / name for name in RUNS)]
     return [*todo, Step("measure and write the report", 60.0, report, out / "report.json")]
 
 
+def _train(out: Path, name: str, data: Path, count: int) -> Step:
+    title, more = RUNS[name]
+    start: Command = ["--checkpoint", out / "runs/sim"] if name == "tuned" else []
+    folder = out / "runs" / name
+    command = [*more, *start, "--data", data, *SIZE, "--steps", str(count), "--out", folder]
+    return Step(title, 0.65 * count, command, folder / "run.json")
+
+
 def _render(what: str, preset: str, scenes: int, seed: int, folder: Path, workers: int) -> Step:
-    command = [
+    command: Command = [
         "-c", "from simgen.cli import main; main()", "render", "--preset", preset, "--scenes", str(scenes),
         "--seed", str(seed), "--out", folder, "--workers", str(workers), "--resume",
     ]  # fmt: skip

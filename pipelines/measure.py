@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from hybrid.data import ClipSource, DataError
@@ -24,7 +23,7 @@ from hybrid.progress import bar
 from hybrid.tiles import View
 from hybrid.types import Detections
 from pipelines.report import Measured
-from pipelines.runs import EXPERIMENT, fingerprint
+from pipelines.runs import EXPERIMENT, fingerprint, view
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Run:
 
     @property
     def view(self) -> View:
-        return View(tile_px=self.plain["train"]["tile_px"])
+        return view(self.plain["train"]["tile_px"])
 
     def described(self) -> str:
         """What it was trained on, in words that never call a stand-in real."""
@@ -112,8 +111,8 @@ def _key(run: Run, source: ClipSource) -> str:
 
 def _packed(found: Detections) -> dict[str, Any]:
     return {
-        "boxes_xyxy_px": np.round(found.boxes_xyxy_px.numpy().astype(float), 2).tolist(),
-        "scores": np.round(found.scores.numpy().astype(float), 5).tolist(),
+        "boxes_xyxy_px": found.boxes_xyxy_px.tolist(),
+        "scores": found.scores.tolist(),
         "labels": found.labels.tolist(),
     }
 

@@ -149,12 +149,17 @@ def carry_out(
             out,
             resume=True,
             validation=held,
-            view=View(tile_px=config.tile_px),
+            view=view(config.tile_px),
             progress=progress,
         )
     run = {**summary.run, "experiment": whole, "seconds": seconds(out)}
     write_atomically(out / RUN, json.dumps(run, indent=1).encode())
     return run
+
+
+def view(tile_px: int) -> View:
+    """How a detector that was trained on tiles of this size looks at images: neighbours share a quarter."""
+    return View(tile_px=tile_px, overlap_px=tile_px // 4)
 
 
 def names(source: ClipSource | None) -> list[str]:

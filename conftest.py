@@ -1,0 +1,53 @@
+"""What tests share: a data set rendered once, and the photographs where they are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent
+REAL_DATA = Path(os.environ.get("SIM2REAL_REAL_DATA", ROOT.parent / "shared" / "real"))
+
+
+@pytest.fixture(scope="session")
+def tiny_data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six rendered clips of two small frames, with bolts, nuts and washers."""
+    pytest.importorskip("pybullet", reason="rendering needs PyBullet, which has wheels for Python 3.11 and older")
+    return render(tmp_path_factory.mktemp("tiny") / "data", seed=0)
+
+
+@pytest.fixture(scope="session")
+def other_data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As tiny_data_set, by another seed: takes the place of photographs."""
+    pytest.importorskip("pybullet", reason="rendering needs PyBullet, which has wheels for Python 3.11 and older")
+    return render(tmp_path_factory.mktemp("other") / "data", seed=1)
+
+
+def render(folder: Path, seed: int, scenes: int = 6) -> Path:
+    from simgen.clip import categories, make_clip
+    from simgen.engine import Plan, make_shard
+    from simgen.loading import load_config
+    from simgen.shards import DATA_SET_FORMAT, MANIFEST, Manifest, Request, write_manifest
+
+    larger = ("camera.width_px=128", "camera.height_px=96", "camera.focal_px.low=240", "camera.focal_px.high=260")
+    config = load_config("tiny", larger)
+    request = Request(
+        simgen="0", preset="tiny", config=config.model_dump(mode="json"), seed=seed, scenes=scenes, shard_scenes=scenes
+    )
+    folder.mkdir()
+    shard = make_shard(Plan(request, config, make_clip), folder, 0, {})
+    known = categories(config)
+    write_manifest(
+        folder / MANIFEST, Manifest(format=DATA_SET_FORMAT, request=request, categories=known, shards=(shard,))
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of photographs, or a skip that says where it was looked for."""
+    if not (REAL_DATA / "bolts_washers" / "pool" / "annotations.json").is_file():
+        pytest.skip(f"no photographs at {REAL_DATA}; SIM2REAL_REAL_DATA names another folder")
+    return REAL_DATA

@@ -1,0 +1,235 @@
+"""The scripts as a person runs them, on the smallest data that still exercise everything."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SMALL = ["--steps", "3", "--batch", "2", "--tile", "64", "--clip-length", "2", "--workers", "0", "--threads", "1"]
+
+
+@dataclass(frozen=True)
+class Result:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def script(name: str, *arguments: object) -> Result:
+    """Run a script in this process: loading torch anew for each would take longer than all else."""
+    module = importlib.import_module(f"pipelines.{name}")
+    out, err = io.StringIO(), io.StringIO()
+    line = [str(argument) for argument in arguments]
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            module.app(line) if hasattr(module, "app") else module.main(line)
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+def done(result: Result) -> str:
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+def refused(result: Result) -> str:
+    """The one line that a mistake is answered with."""
+    assert result.returncode == 2, result.stderr[-3000:]
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("note: ")]
+    assert len(lines) == 1, result.stderr[-3000:]
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def photographs(folder: Path, categories: tuple[str, ...] = ("bolt", "nut", "washer"), count: int = 6) -> Path:
+    """A COCO set of grey rectangles on noise: what matters is its form."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    images, annotations = [], []
+    for i in range(count):
+        pixels = rng.normal(110, 12, (96, 128, 3)).clip(0, 255).astype(np.uint8)
+        for label in range(len(categories)):
+            x, y, side = int(rng.integers(100)), int(rng.integers(70)), 12 + 6 * label
+            pixels[y : y + side, x : x + side] = 200 - 60 * label
+            box = [x, y, min(side, 128 - x), min(side, 96 - y)]
+            annotations.append({"id": len(annotations) + 1, "image_id": i, "category_id": label + 1, "bbox": box})
+        cv2.imwrite(str(folder / f"{i}.png"), pixels)
+        images.append({"id": i, "file_name": f"{i}.png", "width": 128, "height": 96})
+    names = [{"id": k + 1, "name": name} for k, name in enumerate(categories)]
+    path = folder / "photos.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": names}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def line(tiny_data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The three runs that a report compares, three steps each."""
+    out = tmp_path_factory.mktemp("line")
+    photos = photographs(out / "photos")
+    done(script("train_sim", "--data", tiny_data_set, "--out", out / "sim", "--holdout", 0.4, *SMALL))
+    tune = ["--data", photos, "--shots", 3, *SMALL]
+    done(script("finetune_real", "--checkpoint", out / "sim", *tune, "--out", out / "tuned"))
+    done(script("finetune_real", "--checkpoint", "none", *tune, "--out", out / "scratch"))
+    return out
+
+
+def record(run: Path) -> dict[str, object]:
+    return dict(json.loads((run / "run.json").read_text())["experiment"])
+
+
+def test_a_run_says_what_it_was_trained_on(line: Path) -> None:
+    sim, tuned, scratch = (record(line / name) for name in ("sim", "tuned", "scratch"))
+    assert len(sim["trained_on"]) == 3
+    assert len(sim["held_out"]) == 3
+    assert not set(sim["trained_on"]) & set(sim["held_out"])
+    assert len(tuned["trained_on"]) == 3
+    assert tuned["trained_on"] == scratch["trained_on"]
+    assert tuned["kind"] == "real"
+    assert tuned["init"]["run"] == str(line / "sim")
+    assert scratch["init"] is None
+
+
+def test_shots_are_the_first_of_one_shuffle_whatever_the_seed(line: Path, tmp_path: Path) -> None:
+    tune = ["--checkpoint", "none", "--data", line / "photos/photos.json", *SMALL]
+    done(script("finetune_real", *tune, "--shots", 2, "--seed", 5, "--out", tmp_path / "two"))
+    assert record(tmp_path / "two")["trained_on"] == record(line / "tuned")["trained_on"][:2]
+
+
+def test_a_finished_run_is_left_as_it_is_and_another_is_refused(line: Path) -> None:
+    before = (line / "scratch/ema.safetensors").stat().st_mtime_ns
+    tune = ["--checkpoint", "none", "--data", line / "photos/photos.json", *SMALL, "--out", line / "scratch"]
+    done(script("finetune_real", *tune, "--shots", 3))
+    assert (line / "scratch/ema.safetensors").stat().st_mtime_ns == before
+    assert "differs in shots" in refused(script("finetune_real", *tune, "--shots", 4))
+
+
+def test_the_report_measures_every_run_on_both_and_a_second_call_measures_nothing(
+    line: Path, tiny_data_set: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "report.html"
+    runs = [line / name for name in ("scratch", "sim", "tuned")]
+    ask = ["--sim", tiny_data_set, "--real", line / "photos/photos.json", "--runs", *runs, "--out", out]
+    assert str(out) in done(script("gap_report", *ask))
+    stored = json.loads(out.with_suffix(".json").read_text())
+    assert stored["target"] == "real"
+    assert [run["name"] for run in stored["runs"]] == ["scratch", "sim", "tuned"]
+    assert stored["real"]["images"] == 6
+    assert stored["real"]["boxes"] == 18
+    assert stored["sim"]["images"] == 2 * 3  # two frames of each held-out scene
+    for run in stored["runs"]:
+        for data in ("sim", "target"):
+            assert 0.0 <= run[data]["ap"] <= run[data]["ap50"] <= 1.0
+            assert sorted(run[data]["ap_by_category"]) == ["bolt", "nut", "washer"]
+    assert len(stored["differences"]) == 10
+    html = out.read_text()
+    assert html.count("data:image/jpeg") > 4
+    assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]+"', html)
+    cached = {path: path.stat().st_mtime_ns for path in out.with_name("report-cache").iterdir()}
+    assert len(cached) == 6
+    again = script("gap_report", *ask)
+    done(again)
+    assert "on simulated" not in again.stdout + again.stderr
+    assert {path: path.stat().st_mtime_ns for path in out.with_name("report-cache").iterdir()} == cached
+    assert json.loads(out.with_suffix(".json").read_text())["runs"] == stored["runs"]
+
+
+def test_a_simulated_set_in_the_place_of_photos_is_a_stand_in_everywhere(
+    line: Path, tiny_data_set: Path, other_data_set: Path, tmp_path: Path
+) -> None:
+    tuned = script(
+        "finetune_real", "--checkpoint", line / "sim", "--data", other_data_set, *SMALL, "--out", tmp_path / "tuned"
+    )
+    assert "stand-in" in done(tuned)
+    assert record(tmp_path / "tuned")["kind"] == "stand-in"
+    out = tmp_path / "report.html"
+    done(script("gap_report", "--sim", tiny_data_set, "--real", other_data_set, "--runs", tmp_path / "tuned",
+                "--out", out))  # fmt: skip
+    assert json.loads(out.with_suffix(".json").read_text())["target"] == "stand-in"
+    words = re.sub(r"<(style|pre)>.*?</\1>|<code>.*?</code>|<[^>]+>", " ", out.read_text(), flags=re.S)
+    assert "Stand-in" in words
+    assert not re.search(r"\breal(ity)?\b", words)
+
+
+@pytest.mark.parametrize("name", ["train_sim", "finetune_real", "gap_report", "demo"])
+@pytest.mark.parametrize("how", ["module", "file"])
+def test_help_comes_without_torch_both_ways(name: str, how: str) -> None:
+    call = {
+        "module": f"runpy.run_module('pipelines.{name}', run_name='__main__')",
+        "file": f"runpy.run_path('pipelines/{name}.py', run_name='__main__')",
+    }[how]
+    code = f"import runpy, sys; sys.modules['torch'] = None; sys.argv = ['{name}', '--help']; {call}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+    assert "--out" in result.stdout
+
+
+def test_missing_data_are_named(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    assert "gone" in refused(script("train_sim", "--data", gone, "--out", tmp_path / "run"))
+    (tmp_path / "empty").mkdir()
+    told = refused(script("train_sim", "--data", tmp_path / "empty", "--out", tmp_path / "run"))
+    assert "manifest.json" in told
+    told = refused(script("finetune_real", "--checkpoint", "none", "--data", f"{gone}.json", "--out", tmp_path / "run"))
+    assert "gone.json: there is no such file" in told
+    assert not (tmp_path / "run").exists()
+
+
+def test_photos_of_other_categories_are_refused_with_both_lists(line: Path, tmp_path: Path) -> None:
+    photos = photographs(tmp_path / "photos", ("cat", "dog"))
+    told = refused(script("finetune_real", "--checkpoint", line / "sim", "--data", photos, "--out", tmp_path / "run"))
+    assert "cat" in told
+    assert "bolt" in told
+
+
+def test_a_report_of_a_category_that_a_run_does_not_know_is_refused(
+    line: Path, tiny_data_set: Path, tmp_path: Path
+) -> None:
+    photos = photographs(tmp_path / "photos", ("bolt", "dog"))
+    told = refused(script("gap_report", "--sim", tiny_data_set, "--real", photos, "--runs", line / "sim",
+                          "--out", tmp_path / "report.html"))  # fmt: skip
+    assert "dog" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--shots", "99"], "--shots 99"),
+        (["--shots", "-1"], "--shots"),
+        (["--steps", "0"], "steps"),
+        (["--tile", "50"], "tile_px"),
+        (["--parts", "rnn"], "--parts"),
+        (["--holdout", "1.0"], "holdout"),
+    ],
+)
+def test_senseless_options_are_named(tmp_path: Path, options: list[str], word: str) -> None:
+    photos = photographs(tmp_path / "photos")
+    told = refused(
+        script("finetune_real", "--checkpoint", "none", "--data", photos, "--out", tmp_path / "run", *options)
+    )
+    assert word in told
+
+
+def test_a_missing_run_is_named(tmp_path: Path) -> None:
+    photos = photographs(tmp_path / "photos")
+    told = refused(
+        script("finetune_real", "--checkpoint", tmp_path / "no", "--data", photos, "--out", tmp_path / "run")
+    )
+    assert str(tmp_path / "no") in told
