@@ -1,0 +1,187 @@
+"""Sample k is a function of k; its boxes lie on its pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from hybrid.augment import photometric
+from hybrid.data import ClipSource, DataError, from_coco
+from hybrid.sampling import Batches, Sampler, Share, Window, loader
+from hybrid.tiles import GREY
+from hybrid.train_config import AugmentConfig, TrainConfig
+from tests.hybrid.photos import COLOURS, coco_document, write_coco, write_video
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> ClipSource:
+    return from_coco(write_coco(tmp_path_factory.mktemp("photos"), coco_document(5, boxes=2)))
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> ClipSource:
+    return from_coco(write_video(tmp_path_factory.mktemp("video"), 6))
+
+
+def config(**changes: object) -> TrainConfig:
+    return TrainConfig(**({"steps": 6, "warmup_steps": 0, "batch_clips": 4, "tile_px": 64, "workers": 0} | changes))
+
+
+def plain(**changes: object) -> AugmentConfig:
+    return AugmentConfig(**({"strength": 0.0, "scale": (1.0, 1.0)} | changes))
+
+
+def test_sample_k_depends_on_seed_and_k_alone(source: ClipSource) -> None:
+    forward, backward = Sampler([Share(source)], config()), Sampler([Share(source)], config(steps=99, cache_mb=0))
+    first = [forward.sample(k) for k in range(8)]
+    again = [backward.sample(k) for k in reversed(range(8))][::-1]
+    for one, other in zip(first, again, strict=True):
+        assert (one.images == other.images).all()
+        assert all((a[0] == b[0]).all() and (a[1] == b[1]).all() for a, b in zip(one.truth, other.truth, strict=True))
+    assert len({sample.images.tobytes() for sample in first}) == 8
+    other_seed = Sampler([Share(source)], config(seed=1)).sample(0)
+    assert not np.array_equal(other_seed.images, first[0].images)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_and_a_late_start_change_no_batch(source: ClipSource, workers: int) -> None:
+    batches = Batches([Share(source)], config())
+    wanted = [batches[i] for i in range(2, 6)]
+    got = list(loader(batches, 2, workers, pin=False))
+    assert len(got) == 4
+    for one, other in zip(wanted, got, strict=True):
+        assert torch.equal(one.images, other.images)
+        assert torch.equal(one.boxes_xyxy_px, other.boxes_xyxy_px)
+        assert torch.equal(one.counts, other.counts)
+
+
+def test_devices_share_the_batch_that_one_would_see(source: ClipSource) -> None:
+    whole = Batches([Share(source)], config())[3]
+    parts = [Batches([Share(source)], config(), rank, 2)[3] for rank in range(2)]
+    assert torch.equal(torch.cat([part.images for part in parts]), whole.images)
+    assert torch.equal(torch.cat([part.labels for part in parts]), whole.labels)
+    with pytest.raises(DataError, match="shared evenly"):
+        Batches([Share(source)], config(), 0, 3)
+
+
+def test_targets_are_those_of_their_clip_and_frame(video: ClipSource) -> None:
+    batch = Batches([Share(video)], config(clip_length=3))[0]
+    targets = batch.targets()
+    assert (len(targets), {len(clip) for clip in targets}) == (4, {3})
+    assert [[len(t.labels) for t in clip] for clip in targets] == batch.counts.tolist()
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.0, 1.7])
+def test_boxes_lie_on_the_pixels_of_their_category(source: ClipSource, scale: float) -> None:
+    sampler = Sampler([Share(source)], config(augment=plain(scale=(scale, scale))))
+    seen = 0
+    for k in range(40):
+        sample = sampler.sample(k)
+        for box, label in zip(*sample.truth[0], strict=True):
+            left, top = np.ceil(box[:2] + 1).astype(int)
+            right, bottom = np.floor(box[2:] - 1).astype(int)
+            inside = sample.images[0, top:bottom, left:right].astype(int).reshape(-1, 3)
+            centre = inside[len(inside) // 2]
+            hidden = np.abs(centre - COLOURS[1 - int(label)]).max() < 30  # by the other part, drawn over it
+            assert hidden or np.abs(centre - COLOURS[int(label)]).max() < 30
+            seen += 1
+    assert seen > 30
+
+
+def test_flips_mirror_pixels_and_boxes_alike() -> None:
+    image = np.arange(64 * 64 * 3, dtype=np.uint32).reshape(64, 64, 3).astype(np.uint8)
+    box, label = np.array([[4, 10, 20, 40]], np.float32), np.array([0])
+    for flip_x, flip_y in ((True, False), (False, True), (True, True)):
+        window = Window(0, 0, 64, flip_x, flip_y)
+        (moved,), _ = window.boxes(box, label, 64, 0.35)
+        left, top, right, bottom = moved.astype(int)
+        pixels = window.pixels(image, 64)[top:bottom, left:right]
+        assert (pixels[:: -1 if flip_y else 1, :: -1 if flip_x else 1] == image[10:40, 4:20]).all()
+
+
+@pytest.mark.parametrize(("left", "kept"), [(0, True), (12, True), (13, True), (14, False), (30, False)])
+def test_a_cut_box_stays_while_enough_of_it_is_inside(left: int, kept: bool) -> None:
+    box = np.array([[0, 10, 20, 30]], np.float32)  # 35 % of it remain from x = 13 on
+    found, _ = Window(left, 0, 64, False, False).boxes(box, np.array([0]), 64, 0.35)
+    assert len(found) == kept
+    if kept:
+        assert found[0].tolist() == [0, 10, 20 - left, 30]
+
+
+def test_a_tile_larger_than_the_image_is_grey_beyond_it(source: ClipSource) -> None:
+    sample = Sampler([Share(source)], config(tile_px=160, augment=plain(horizontal_flip=0, vertical_flip=0))).sample(0)
+    grey = (sample.images[0] == GREY).all(-1)
+    assert grey.all(1).sum() == 160 - 90
+    assert grey.all(0).sum() == 160 - 120
+
+
+def test_most_tiles_hold_an_object(source: ClipSource) -> None:
+    def share(object_share: float) -> float:
+        close = plain(object_share=object_share, scale=(1.3, 1.3))
+        sampler = Sampler([Share(source)], config(tile_px=32, augment=close))
+        return float(np.mean([len(sampler.sample(k).truth[0][1]) > 0 for k in range(150)]))
+
+    assert share(1.0) == 1.0
+    assert share(0.0) < 0.8
+
+
+def test_all_frames_of_a_clip_get_the_same_draw(source: ClipSource) -> None:
+    still = plain(strength=1.5, still_drift_px=0)
+    sampler = Sampler([Share(source)], config(clip_length=3, blank_probability=0, augment=still))
+    plainly = Sampler([Share(source)], config(clip_length=3, blank_probability=0, augment=plain(still_drift_px=0)))
+    changed = 0
+    for k in range(12):
+        images = sampler.sample(k).images
+        assert (images == images[0]).all()
+        changed += not np.array_equal(images, plainly.sample(k).images)
+    assert changed >= 8
+
+
+def test_photometric_changes_repeat_by_seed_and_leave_the_input() -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (2, 32, 32, 3)).astype(np.uint8)
+    before = frames.copy()
+    assert (photometric(1.0)(frames, 5) == photometric(1.0)(frames, 5)).all()
+    assert len({photometric(1.0)(frames, seed).tobytes() for seed in range(12)}) > 6
+    assert (photometric(0.0)(frames, 5) == before).all()
+    assert (frames == before).all()
+
+
+def test_a_still_shown_as_a_clip_drifts_with_its_boxes(source: ClipSource) -> None:
+    sampler = Sampler([Share(source)], config(clip_length=4, blank_probability=0, augment=plain(still_drift_px=3)))
+    samples = [sampler.sample(k) for k in range(10)]
+    assert any(not (sample.images == sample.images[0]).all() for sample in samples)
+
+
+def test_blank_frames_are_grey_never_the_first_and_keep_their_truth(video: ClipSource) -> None:
+    sampler = Sampler([Share(video)], config(clip_length=4, blank_probability=1.0, augment=plain(object_share=1.0)))
+    sample = sampler.sample(0)
+    assert (sample.images[1:] == GREY).all()
+    assert not (sample.images[0] == GREY).all()
+    assert all(len(labels) == 1 for _, labels in sample.truth)
+    rare = Sampler([Share(video)], config(clip_length=4, blank_probability=0.25))
+    blank = np.mean([[(image == GREY).all() for image in rare.sample(k).images[1:]] for k in range(100)])
+    assert 0.15 < blank < 0.35
+
+
+def test_sources_are_drawn_by_their_weight(source: ClipSource, video: ClipSource) -> None:
+    sampler = Sampler([Share(source, 3.0), Share(video, 1.0)], config(augment=plain()))
+    of_video = np.mean([sampler.sample(k).truth[0][1].tolist() == [0] for k in range(200)])
+    only_video = Sampler([Share(source, 0.0), Share(video, 1.0)], config(augment=plain(object_share=1.0)))
+    assert all(only_video.sample(k).truth[0][1].tolist() == [0] for k in range(20))
+    assert of_video < 0.6
+    with pytest.raises(DataError, match="weight above 0"):
+        Sampler([Share(source, 0.0)], config())
+    with pytest.raises(DataError, match="differ in their categories"):
+        Sampler([Share(source), Share(ClipSource("x", ("nut",), source.clips))], config())
+
+
+def test_configs_say_what_is_wrong_with_them() -> None:
+    with pytest.raises(ValueError, match="warmup_steps: needs fewer than steps = 5"):
+        TrainConfig(steps=5, warmup_steps=5)
+    with pytest.raises(ValueError, match="scale: needs"):
+        AugmentConfig(scale=(2.0, 1.0))
+    with pytest.raises(ValueError, match="Extra inputs"):
+        TrainConfig(leraning_rate=1.0)
+    assert config().identity() == config(workers=2, threads=1, log_every=7).identity()
+    assert config().identity() != config(seed=1).identity()
