@@ -74,8 +74,8 @@ class ResNet18(nn.Module):
 
     def __init__(self, frozen_norm: bool) -> None:
         super().__init__()
-        from torchvision.models import resnet18
-        from torchvision.ops import FrozenBatchNorm2d
+        from torchvision.models import resnet18  # type: ignore[import-untyped]
+        from torchvision.ops import FrozenBatchNorm2d  # type: ignore[import-untyped]
 
         net = resnet18(weights=None, norm_layer=FrozenBatchNorm2d if frozen_norm else normalised)
         self.stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)

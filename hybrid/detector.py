@@ -14,7 +14,7 @@ from hybrid.backbone import BACKBONES, STRIDES, Maps, Pyramid
 from hybrid.boxes import refine, to_corners
 from hybrid.config import ModelConfig
 from hybrid.fusion import FUSIONS
-from hybrid.queries import Noised, Proposer, noised, separation, start_at_prior
+from hybrid.queries import Noised, Proposer, noised, separation, undecided
 from hybrid.temporal import ConvGRU
 from hybrid.transformer import DecoderLayer, Encoder, as_values, place_box
 from hybrid.types import Denoising, Detections, Layer, Output, Proposals, State, Targets
@@ -22,7 +22,6 @@ from hybrid.types import Denoising, Detections, Layer, Output, Proposals, State,
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in 0..1, as torchvision's weights expect
 SPREAD = (0.229, 0.224, 0.225)
 RECURRENT_LEVELS = (1, 2)  # places in STRIDES: 8 and 16
-CATEGORY_ROWS = ("score.weight", "score.bias", "label.weight")  # ends of the names of parameters with a row a category
 
 
 class Context(nn.Module):
@@ -49,19 +48,22 @@ class Context(nn.Module):
         hidden = []
         for slot, (name, recurrence) in enumerate(self.recurrences.items()):
             before = state.hidden[slot] if state.hidden else None
-            answer, after = recurrence(maps[int(name)].unflatten(0, (clips, -1)), before)
+            answer, after = recurrence(torch.unflatten(maps[int(name)], 0, (clips, -1)), before)
             joined[int(name)].append(answer.flatten(0, 1))
             hidden.append(after)
         memory = None
         if self.encoder is not None:
-            answer, memory = self.encoder(maps[-1].unflatten(0, (clips, -1)), state.memory)
+            answer, memory = self.encoder(torch.unflatten(maps[-1], 0, (clips, -1)), state.memory)
             joined[len(maps) - 1].append(answer.flatten(0, 1))
         fused = tuple(self.fusions[str(k)](x, joined[k]) if joined[k] else x for k, x in enumerate(maps))
         return fused, State(tuple(hidden), memory)
 
 
 class Decoder(nn.Module):
-    """Queries, refined layer by layer; each layer moves the boxes of the one before and scores them."""
+    """Queries, refined layer by layer: each layer corrects the boxes and the scores of the one before.
+
+    All corrections start at nothing, so that the first answers are the proposals', which are learned fast.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -70,38 +72,41 @@ class Decoder(nn.Module):
         self.propose = Proposer(width, classes, config.queries)
         self.label = nn.Embedding(classes, width) if config.denoising_queries else None
         self.place = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
+        self.values = nn.Conv2d(width, width, 1)
         self.layers = nn.ModuleList(
             DecoderLayer(width, config.heads, config.points) for _ in range(config.decoder_layers)
         )
-        self.score = nn.ModuleList(start_at_prior(nn.Linear(width, classes)) for _ in self.layers)
-        self.box = nn.ModuleList(_box_head(width) for _ in self.layers)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in self.layers)
+        self.score = nn.ModuleList(_correction(width, classes) for _ in self.layers)
+        self.box = nn.ModuleList(_correction(width, 4) for _ in self.layers)
 
     def forward(
         self, maps: Maps, targets: Targets | None, generator: torch.Generator | None
     ) -> tuple[list[Layer], Proposals, Noised | None]:
         """Every layer's answers as [n frames, 1, queries + denoising queries, ...]."""
-        proposals, query, boxes = self.propose(maps)
+        proposals, query, logits, boxes = self.propose(maps)
         noise, allowed = None, None
         if targets is not None and self.label is not None:
-            flat = list(chain.from_iterable(targets))
-            noise = noised(flat, self.denoising_queries, self.label.num_embeddings, generator)
+            noise = noised(list(chain.from_iterable(targets)), self.denoising_queries, logits.shape[-1], generator)
             allowed = separation(query.shape[1], noise.group)
             query = torch.cat([query, self.label(noise.labels).to(query.dtype)], 1)
+            logits = torch.cat([logits, undecided(noise.labels, logits.shape[-1]).to(logits.dtype)], 1)
             boxes = torch.cat([boxes, noise.boxes_cxcywh], 1)
-        answers, values = [], as_values(maps, self.heads)
-        for layer, score, box in zip(self.layers, self.score, self.box, strict=True):
+        answers, values = [], as_values(tuple(self.values(x) for x in maps), self.heads)
+        for layer, norm, score, box in zip(self.layers, self.norms, self.score, self.box, strict=True):
             query = layer(query, self.place(place_box(boxes, query.shape[-1])), boxes, values, allowed)
-            refined = refine(boxes, box(query))
-            answers.append(Layer(score(query)[:, None], to_corners(refined)[:, None]))
+            normed = norm(query)
+            refined, logits = refine(boxes, box(normed)), logits.detach() + score(normed)
+            answers.append(Layer(logits[:, None], to_corners(refined)[:, None]))
             boxes = refined.detach()
         return answers, proposals, noise
 
 
-def _box_head(width: int) -> nn.Sequential:
-    last = nn.Linear(width, 4)
+def _correction(width: int, outputs: int) -> nn.Sequential:
+    last = nn.Linear(width, outputs)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), last)
+    return nn.Sequential(nn.Linear(width, width), nn.ReLU(), last)
 
 
 class Detector(nn.Module):
@@ -148,10 +153,15 @@ class Detector(nn.Module):
         denoising = None
         if noise is not None:
             rest = tuple(Layer(a.logits[:, :, count:], a.boxes_xyxy_px[:, :, count:]) for a in answers)
-            truth, positive, real = (x.unflatten(0, (clips, -1)) for x in (noise.truth, noise.positive, noise.real))
+            truth, positive, real = (
+                torch.unflatten(x, 0, (clips, -1)) for x in (noise.truth, noise.positive, noise.real)
+            )
             denoising = Denoising(rest, truth, positive, real)
         dense = Proposals(
-            _clips(proposals.logits, clips), _clips(proposals.boxes_xyxy_px, clips), proposals.anchors_xyxy_px
+            _clips(proposals.logits, clips),
+            _clips(proposals.dense_logits, clips),
+            _clips(proposals.boxes_xyxy_px, clips),
+            proposals.anchors_xyxy_px,
         )
         last = found[-1]
         return Output(last.logits, last.boxes_xyxy_px, (height, width), tuple(found[:-1]), dense, denoising), state
@@ -163,12 +173,11 @@ class Detector(nn.Module):
         return F.pad(flat, (0, right, 0, down)).contiguous(memory_format=torch.channels_last)
 
     def _check_state(self, state: State, maps: Maps, clips: int) -> None:
-        levels = RECURRENT_LEVELS if state.hidden and self.config.recurrence else ()
-        if bool(state.hidden) and len(state.hidden) != len(levels):
-            raise ValueError(
-                f"the state holds {len(state.hidden)} recurrent maps; a {self.config.parts!r} detector has {len(levels)}"
-            )
-        for hidden, level in zip(state.hidden, levels, strict=True):
+        levels = RECURRENT_LEVELS if self.config.recurrence else ()
+        if state.hidden and len(state.hidden) != len(levels):
+            count = len(state.hidden)
+            raise ValueError(f"the state holds {count} recurrent maps; {self.config.parts!r} has {len(levels)}")
+        for hidden, level in zip(state.hidden, levels, strict=False):
             wanted = (clips, *maps[level].shape[1:])
             if tuple(hidden.shape) != wanted:
                 raise ValueError(f"the state's map is {tuple(hidden.shape)}; these clips need {wanted}")
@@ -177,11 +186,9 @@ class Detector(nn.Module):
         if not self.config.transformer:
             raise ValueError(f"the state holds a memory of tokens; a {self.config.parts!r} detector has none")
         height, width = (-(-side // 2) for side in maps[-1].shape[-2:])
-        got = (state.memory.shape[0], *state.memory.shape[2:])
-        if got != (clips, height * width, self.config.width):
-            raise ValueError(
-                f"the state's memory is of {got} (clips, tokens, width); these clips need {(clips, height * width, self.config.width)}"
-            )
+        came, needed = (state.memory.shape[0], *state.memory.shape[2:]), (clips, height * width, self.config.width)
+        if came != needed:
+            raise ValueError(f"the state's memory (clips, tokens, width) is {came}; these clips need {needed}")
 
     def load_compatible(
         self, weights: Mapping[str, Tensor], categories: tuple[str, ...] | None = None
@@ -189,38 +196,38 @@ class Detector(nn.Module):
         """Take over what fits from another detector, such as one of fewer parts; answer (missing, unexpected) names.
 
         `categories` are those that the weights were trained on, this detector's own where None: a category that both
-        know keeps its row in the heads, another starts anew. What is missing keeps its start; tensors of another shape
-        count on both sides.
+        know keeps its row in the heads, another starts anew. What is missing keeps its start; a tensor of another shape
+        counts on both sides.
         """
         known = categories or self.config.categories
         own = self.state_dict()
-        missing = [name for name in own if name not in weights]
-        unexpected = [name for name in weights if name not in own]
+        missing = {name for name in own if name not in weights}
+        unexpected = {name for name in weights if name not in own}
+        rows = [(new, known.index(name)) for new, name in enumerate(self.config.categories) if name in known]
         for name in own.keys() & weights.keys():
-            given = weights[name]
-            if name.endswith(CATEGORY_ROWS) or _is_score(name):
-                if given.shape != (len(known), *own[name].shape[1:]):
-                    missing.append(name)
-                    unexpected.append(name)
-                    continue
-                for row, category in enumerate(self.config.categories):
-                    if category in known:
-                        own[name][row].copy_(given[known.index(category)])
-            elif given.shape == own[name].shape:
-                own[name].copy_(given)
+            start, given, by_row = own[name], weights[name], _has_row_a_category(name)
+            if by_row and len(given) != len(known):
+                raise ValueError(f"{len(known)} categories came, {list(known)}; {name} has {len(given)} rows")
+            if given.shape[by_row:] != start.shape[by_row:]:
+                missing.add(name)
+                unexpected.add(name)
+            elif by_row:
+                for new, old in rows:
+                    start[new].copy_(given[old])
             else:
-                missing.append(name)
-                unexpected.append(name)
+                start.copy_(given)
         return sorted(missing), sorted(unexpected)
 
 
-def _is_score(name: str) -> bool:
-    return ".score." in name
+def _has_row_a_category(name: str) -> bool:
+    """The label embedding, the proposals' score layers, and the last layer of each decoder layer's score."""
+    parts = name.split(".")
+    return "label" in parts or "dense_score" in parts or ("score" in parts and parts[-2] in ("score", "2"))
 
 
 def _clips(x: Tensor, clips: int) -> Tensor:
     """[clips * frames, 1, ...] as [clips, frames, ...]."""
-    return x.flatten(0, 1).unflatten(0, (clips, -1))
+    return torch.unflatten(x.flatten(0, 1), 0, (clips, -1))
 
 
 def postprocess(output: Output, limit: int = 100, threshold: float = 0.0) -> list[list[Detections]]:

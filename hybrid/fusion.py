@@ -41,8 +41,7 @@ class Concat(nn.Module):
 
     def __init__(self, width: int, branches: int, gate: float) -> None:
         super().__init__()
-        self.mix = nn.Conv2d((1 + branches) * width, width, 1)
-        nn.init.zeros_(self.mix.bias)
+        self.mix = nn.Conv2d((1 + branches) * width, width, 1, bias=False)
         with torch.no_grad():
             start = torch.cat([torch.eye(width), *[gate * torch.eye(width)] * branches], 1)
             self.mix.weight.copy_(start[..., None, None])
@@ -50,7 +49,7 @@ class Concat(nn.Module):
     def forward(
         self, cnn: Float[Tensor, "n c h w"], branches: Sequence[Float[Tensor, "n c h w"]]
     ) -> Float[Tensor, "n c h w"]:
-        return self.mix(torch.cat([cnn, *branches], 1))
+        return self.mix(torch.cat([cnn, *branches], 1))  # type: ignore[no-any-return]
 
 
 FUSIONS: dict[str, Callable[[int, int, float], nn.Module]] = {"gated": Gated, "sum": Sum, "concat": Concat}

@@ -60,15 +60,18 @@ class Criterion:
         )
 
     def _proposed(self, output: Output, targets: Sequence[Target]) -> dict[str, Loss]:
+        """One point an object for `logits`, several for `dense_logits`; all of them learn boxes."""
         dense = output.proposals
-        if self.config.points_per_box == 1:
-            return self._matched(Layer(dense.logits, dense.boxes_xyxy_px), targets)
-        logits, boxes = dense.logits.flatten(0, 1), dense.boxes_xyxy_px.flatten(0, 1)
-        picks = [
-            assign_many(score, box, dense.anchors_xyxy_px, target, self.config.points_per_box)
-            for score, box, target in zip(logits.detach(), boxes.detach(), targets, strict=True)
-        ]
-        return self._set_losses(logits, boxes, targets, picks, sum(len(pick[0]) for pick in picks))
+        boxes = dense.boxes_xyxy_px.flatten(0, 1)
+        losses = []
+        for logits, most in ((dense.logits, 1), (dense.dense_logits, self.config.points_per_box)):
+            frames = logits.flatten(0, 1)
+            picks = [
+                assign_many(score, box, dense.anchors_xyxy_px, target, most)
+                for score, box, target in zip(frames.detach(), boxes.detach(), targets, strict=True)
+            ]
+            losses.append(self._set_losses(frames, boxes, targets, picks, sum(len(pick[0]) for pick in picks)))
+        return _add(losses, "")
 
     def _denoised(self, output: Output, layer: Layer, targets: Sequence[Target]) -> dict[str, Loss]:
         noise = output.denoising

@@ -64,16 +64,16 @@ def assign_many(
 ) -> tuple[Int64[Tensor, " k"], Int64[Tensor, " k"], Float32[Tensor, " k"]]:
     """Several points for each box: task-aligned assignment (Feng et al., TOOD, ICCV 2021).
 
-    Candidates are the 4 * `most` anchors that are nearest to the box in place and size; of those the `most` of best
-    score^0.5 * IoU^3 are taken. A point that two boxes take goes to the one it serves best. Answers points, boxes, and
-    the score that each point is to reach: its IoU's share of the best among the box's points, times that best.
+    Candidates are the 4 * `most` + 12 anchors that are nearest to the box in place and size; of those the `most` of
+    best score^0.5 * IoU^3 are taken. A point that two boxes take goes to the one it serves best. Answers points, boxes
+    and the score that each point is to reach: its worth's share of the best among the box's points, times their best IoU.
     """
     device = logits.device
     if not len(target.labels):
         nothing = torch.zeros(0, dtype=torch.int64, device=device)
         return nothing, nothing, torch.zeros(0, device=device)
     truth = target.boxes_xyxy_px.float()
-    near = _distance(anchors_xyxy_px, truth).topk(min(4 * most, len(logits)), 0, largest=False).indices
+    near = _distance(anchors_xyxy_px, truth).topk(min(4 * most + 12, len(logits)), 0, largest=False).indices
     score = logits[near, target.labels].float().nan_to_num().sigmoid()
     iou, _ = iou_and_giou(boxes_xyxy_px[near].float().nan_to_num(), truth)
     worth = score.sqrt() * iou.clamp(min=1e-2) ** 3
@@ -83,6 +83,9 @@ def assign_many(
     boxes = torch.arange(len(truth), device=device).expand_as(points)
     best = torch.zeros(len(logits), device=device).scatter_reduce_(0, points.flatten(), worth.flatten(), "amax")
     served = worth >= best[points]
+    owner = torch.full((len(logits),), len(truth), device=device)
+    owner.scatter_reduce_(0, points[served], boxes[served], "amin")  # of two that it serves alike, the first
+    served &= owner[points] == boxes
     return points[served], boxes[served], reach[served]
 
 

@@ -17,10 +17,11 @@ from hybrid.types import Proposals, Target
 
 ANCHOR_PX = {4: 16.0, 8: 40.0, 16: 96.0}  # side of the square that a point of each stride starts from
 PRIOR = 0.01  # the share of points that hold something, before anything is learned (Lin et al., ICCV 2017)
+_PRIOR_LOGIT = math.log(PRIOR / (1 - PRIOR))
 
 
 def start_at_prior(layer: nn.Linear) -> nn.Linear:
-    nn.init.constant_(layer.bias, -math.log((1 - PRIOR) / PRIOR))
+    nn.init.constant_(layer.bias, _PRIOR_LOGIT)
     return layer
 
 
@@ -34,19 +35,26 @@ def anchors(maps: Maps) -> Float32[Tensor, "p 4"]:
 
 
 class Proposer(nn.Module):
-    """A class score and a box at every point, and the queries that start from the best of them."""
+    """Class scores and a box at every point, and the queries that start from the best of them.
+
+    Two scores (Wang et al., YOLOv10, NeurIPS 2024): `score` is to be high at one point of each object and chooses the
+    queries, so that few of them stand for the same object; `dense_score` at several, which trains the maps faster.
+    """
 
     def __init__(self, width: int, categories: int, queries: int) -> None:
         super().__init__()
         self.queries = queries
         self.token = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
         self.score = start_at_prior(nn.Linear(width, categories))
+        self.dense_score = start_at_prior(nn.Linear(width, categories))
         self.box = nn.Linear(width, 4)
         nn.init.zeros_(self.box.weight)
         nn.init.zeros_(self.box.bias)
 
-    def forward(self, maps: Maps) -> tuple[Proposals, Float[Tensor, "n q c"], Float32[Tensor, "n q 4"]]:
-        """The proposals as [n, 1 frame, ...], and the queries' content and boxes (centre form, no gradient)."""
+    def forward(
+        self, maps: Maps
+    ) -> tuple[Proposals, Float[Tensor, "n q c"], Float[Tensor, "n q k"], Float32[Tensor, "n q 4"]]:
+        """The proposals as [n, 1 frame, ...]; the queries' content, logits and boxes (in centre form, no gradient)."""
         flat = torch.cat([x.permute(0, 2, 3, 1).flatten(1, 2) for x in maps], 1)
         start = anchors(maps)
         logits = self.score(flat)
@@ -54,7 +62,10 @@ class Proposer(nn.Module):
         best = logits.detach().amax(-1).topk(min(self.queries, flat.shape[1]), 1).indices[..., None]
         content = self.token(flat.gather(1, best.expand(-1, -1, flat.shape[-1])))
         chosen = boxes_cxcywh.detach().gather(1, best.expand(-1, -1, 4))
-        return Proposals(logits[:, None], to_corners(boxes_cxcywh)[:, None], to_corners(start)), content, chosen
+        logits_chosen = logits.gather(1, best.expand(-1, -1, logits.shape[-1]))
+        boxes = to_corners(boxes_cxcywh)[:, None]
+        proposals = Proposals(logits[:, None], self.dense_score(flat)[:, None], boxes, to_corners(start))
+        return proposals, content, logits_chosen, chosen
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,12 @@ def noised(targets: Sequence[Target], limit: int, categories: int, generator: to
         real=real[:, None, None].expand(shape).flatten(1),
         group=torch.arange(groups, device=device).repeat_interleave(2 * most),
     )
+
+
+def undecided(labels: Int64[Tensor, "n d"], categories: int) -> Float32[Tensor, "n d c"]:
+    """The logits that denoising queries start from: even odds for the label they carry, the prior for the others."""
+    start = torch.full((*labels.shape, categories), _PRIOR_LOGIT, device=labels.device)
+    return start.scatter_(2, labels[..., None], 0.0)
 
 
 def _at_least_a_pixel(boxes_cxcywh: Float32[Tensor, "*n 4"]) -> Float32[Tensor, "*n 4"]:

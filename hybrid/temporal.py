@@ -20,15 +20,15 @@ class ConvGRU(nn.Module):
     def forward(
         self, features: Float[Tensor, "b t c h w"], hidden: Float[Tensor, "b c h w"] | None
     ) -> tuple[Float[Tensor, "b t c h w"], Float[Tensor, "b c h w"]]:
-        given = self.from_input(features.flatten(0, 1)).unflatten(0, features.shape[:2])
+        given = torch.unflatten(self.from_input(features.flatten(0, 1)), 0, features.shape[:2])
         if hidden is None:
             hidden = torch.zeros_like(features[:, 0])
         over_time = []
         for now in given.unbind(1):
-            gates, content = now.split([2 * hidden.shape[1], hidden.shape[1]], 1)
+            gates, content = torch.split(now, [2 * hidden.shape[1], hidden.shape[1]], 1)
             update, reset = (gates + self.gates_from_hidden(hidden)).sigmoid().chunk(2, 1)
             fresh = (content + self.content_from_hidden(reset * hidden)).tanh()
             hidden = hidden + update * (fresh - hidden)
             over_time.append(hidden)
         stacked = torch.stack(over_time, 1)
-        return self.out(stacked.flatten(0, 1)).unflatten(0, features.shape[:2]), hidden
+        return torch.unflatten(self.out(stacked.flatten(0, 1)), 0, features.shape[:2]), hidden

@@ -54,7 +54,7 @@ class Attention(nn.Module):
         allowed: Bool[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "n q c"]:
         q, k, v = (
-            layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            torch.unflatten(layer(x), -1, (self.heads, -1)).transpose(1, 2)
             for layer, x in ((self.query, query), (self.key, key), (self.value, value))
         )
         seen = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
@@ -106,7 +106,7 @@ class Encoder(nn.Module):
         b, t, c, h, w = features.shape
         fresh = F.avg_pool2d(features.flatten(0, 1), 2, ceil_mode=True)
         pooled_h, pooled_w = fresh.shape[-2:]
-        fresh = fresh.flatten(2).transpose(1, 2).unflatten(0, (b, t))
+        fresh = torch.unflatten(fresh.flatten(2).transpose(1, 2), 0, (b, t))
         known = fresh if memory is None else torch.cat([memory.to(fresh.dtype), fresh], 1)
         past, allowed = self._windows(known, t, h * w)
         at = place(centres(h, w, STRIDES[-1], features.device), c)
@@ -115,7 +115,7 @@ class Encoder(nn.Module):
         tokens = features.flatten(3).transpose(2, 3).flatten(0, 1)
         for layer in self.layers:
             tokens = layer(tokens, at, past, past_positions[past_positions.shape[0] - past.shape[1] :], allowed)
-        answer = tokens.transpose(1, 2).unflatten(0, (b, t)).unflatten(-1, (h, w))
+        answer = tokens.transpose(1, 2).reshape(b, t, c, h, w)
         return answer, known[:, max(0, known.shape[1] - self.memory_frames) :]
 
     def _windows(
@@ -141,14 +141,14 @@ Values = tuple[Float32[Tensor, "nh _ _ _"], ...]  # one a level: each head's cha
 
 def as_values(maps: Maps, heads: int) -> Values:
     """The pyramid as deformable attention reads it: head k samples the k-th share of the channels."""
-    return tuple(x.float().unflatten(1, (heads, -1)).flatten(0, 1).contiguous() for x in maps)
+    return tuple(torch.unflatten(x.float(), 1, (heads, -1)).flatten(0, 1).contiguous() for x in maps)
 
 
 class DeformableAttention(nn.Module):
     """Each head samples every level at a few points around the query's box (Zhu et al., ICLR 2021), x and y apart.
 
-    Unlike there, the maps are sampled as they are: a projection of every pixel costs more than all else here, and the
-    one after the sampling mixes the heads too.
+    Unlike there, the maps are projected once for all layers (see Decoder): a projection of every pixel for each layer
+    would cost more than all else here. Each head's first point starts at the box's centre, its last at the edge.
     """
 
     def __init__(self, width: int, heads: int, points: int) -> None:
@@ -163,7 +163,7 @@ class DeformableAttention(nn.Module):
         angle = torch.arange(heads) * (2 * math.pi / heads)
         direction = torch.stack([angle.cos(), angle.sin()], -1)
         direction = direction / direction.abs().amax(-1, keepdim=True)
-        reach = torch.arange(1, points + 1) / points
+        reach = torch.arange(points) / max(1, points - 1)
         start = direction[:, None, None] * reach[:, None].expand(len(STRIDES), points, 1)
         with torch.no_grad():
             self.offsets.bias.copy_(start.flatten())
@@ -172,8 +172,9 @@ class DeformableAttention(nn.Module):
         self, query: Float[Tensor, "n q c"], boxes_cxcywh: Float32[Tensor, "n q 4"], values: Values
     ) -> Float[Tensor, "n q c"]:
         shape = (self.heads, len(STRIDES), self.points)
-        offsets = self.offsets(query).float().unflatten(-1, (*shape, 2))  # in halves of the box
-        weights = self.weights(query).float().unflatten(-1, (self.heads, -1)).softmax(-1).unflatten(-1, shape[1:])
+        offsets = torch.unflatten(self.offsets(query).float(), -1, (*shape, 2))  # in halves of the box
+        weights = torch.unflatten(self.weights(query).float(), -1, (self.heads, -1)).softmax(-1)
+        weights = torch.unflatten(weights, -1, shape[1:])
         boxes = boxes_cxcywh[:, :, None, None, None]
         points_xy_px = boxes[..., :2] + offsets * boxes[..., 2:] / 2
         seen = deformable_sample(values, points_xy_px, weights)
@@ -196,12 +197,12 @@ def deformable_sample(
         grid = 2 * points_xy_px[:, :, :, level] / extent - 1
         sampled = F.grid_sample(value, grid.transpose(1, 2).flatten(0, 1), align_corners=False)
         parts.append((sampled * weights[:, :, :, level].transpose(1, 2).flatten(0, 1)[:, None]).sum(-1))
-    per_head = torch.stack(parts).sum(0)  # [n * heads, channels of a head, q]
-    return per_head.unflatten(0, (points_xy_px.shape[0], -1)).flatten(1, 2).transpose(1, 2)
+    per_head: Tensor = torch.stack(parts).sum(0)  # [n * heads, channels of a head, q]
+    return torch.unflatten(per_head, 0, (points_xy_px.shape[0], -1)).flatten(1, 2).transpose(1, 2)
 
 
 class DecoderLayer(nn.Module):
-    """Queries look at each other, then at the pyramid around their boxes."""
+    """Queries look at each other, then at the pyramid around their boxes. Pre-norm; starts out changing nothing."""
 
     def __init__(self, width: int, heads: int, points: int) -> None:
         super().__init__()
@@ -220,7 +221,7 @@ class DecoderLayer(nn.Module):
         values: Values,
         allowed: Bool[Tensor, "q q"] | None,
     ) -> Float[Tensor, "n q c"]:
-        placed = query + positions
-        query = self.between_norm(query + self.between(placed, placed, query, allowed))
-        query = self.around_norm(query + self.around(query + positions, boxes_cxcywh, values))
-        return self.feed_norm(query + self.feed(query))  # type: ignore[no-any-return]
+        normed = self.between_norm(query)
+        query = query + self.between(normed + positions, normed + positions, normed, allowed)
+        query = query + self.around(self.around_norm(query) + positions, boxes_cxcywh, values)
+        return query + self.feed(self.feed_norm(query))  # type: ignore[no-any-return]

@@ -70,7 +70,8 @@ class Layer:
 class Proposals:
     """The dense answer of every point of every level, from which the queries are chosen."""
 
-    logits: Float[Tensor, "b t p c"]
+    logits: Float[Tensor, "b t p c"]  # high at one point of each object
+    dense_logits: Float[Tensor, "b t p c"]  # high at several
     boxes_xyxy_px: Float32[Tensor, "b t p 4"]
     anchors_xyxy_px: Float32[Tensor, "p 4"]
 

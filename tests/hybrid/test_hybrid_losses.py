@@ -1,0 +1,109 @@
+"""Losses: never without a gradient, divided by the boxes, least at the truth."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from hybrid.config import PARTS, tiny
+from hybrid.detector import Detector
+from hybrid.losses import Criterion, LossConfig
+from hybrid.types import Denoising, Layer, Output, Proposals, Target
+
+SMALL = replace(tiny(("bolt", "nut")), width=16, queries=12, decoder_layers=2, denoising_queries=12)
+TARGET = Target(torch.tensor([[10.0, 12, 30, 28], [40, 8, 60, 50]]), torch.tensor([0, 1]))
+
+
+def answer(logits, boxes, auxiliary=0):
+    """An output whose layers and proposals all say the same."""
+    layer = Layer(logits, boxes)
+    return Output(logits, boxes, (64, 64), (layer,) * auxiliary, Proposals(logits, logits, boxes, boxes[0, 0].detach()))
+
+
+def perfect(confidence):
+    labels = torch.tensor([[1.0, 0], [0, 1], [0, 0]])
+    boxes = torch.cat([TARGET.boxes_xyxy_px, torch.tensor([[1.0, 1, 5, 5]])])
+    return answer(((labels * 2 - 1) * confidence)[None, None], boxes[None, None])
+
+
+@pytest.mark.parametrize("parts", PARTS)
+def test_frames_without_boxes_give_a_finite_loss_and_every_gradient(parts):
+    detector = Detector(replace(SMALL, parts=parts))
+    targets = [[Target.empty(), Target.empty()]]
+    output, _ = detector(torch.rand(1, 2, 3, 48, 64), None, targets)
+    losses = Criterion()(output, targets)
+    losses["total"].backward()
+    assert torch.isfinite(losses["total"])
+    assert losses["box"] == losses["giou"] == losses["denoising/box"] == 0
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in detector.parameters())
+
+
+def test_the_truth_costs_next_to_nothing_and_anything_else_more():
+    criterion = Criterion(LossConfig(points_per_box=1))
+    assert criterion(perfect(12.0), [[TARGET]])["total"] < 1e-3
+    moved = perfect(12.0)
+    moved = answer(moved.logits, moved.boxes_xyxy_px + 3)
+    assert criterion(moved, [[TARGET]])["total"] > 0.3
+    assert criterion(perfect(0.0), [[TARGET]])["total"] > 0.3
+    swapped = perfect(12.0)
+    assert criterion(answer(swapped.logits.flip(-1), swapped.boxes_xyxy_px), [[TARGET]])["total"] > 5
+
+
+def test_the_loss_of_a_frame_does_not_depend_on_how_often_it_comes():
+    one = answer(torch.zeros(1, 1, 3, 2), perfect(1.0).boxes_xyxy_px + 2)
+    two = answer(torch.zeros(2, 1, 3, 2), (perfect(1.0).boxes_xyxy_px + 2).repeat(2, 1, 1, 1))
+    once, twice = Criterion()(one, [[TARGET]]), Criterion()(two, [[TARGET], [TARGET]])
+    for name, value in once.items():
+        assert twice[name].item() == pytest.approx(value.item(), rel=1e-5), name
+
+
+def test_each_layer_counts():
+    logits, boxes = torch.zeros(1, 1, 3, 2), perfect(1.0).boxes_xyxy_px + 2
+    alone, three = (Criterion()(answer(logits, boxes, more), [[TARGET]]) for more in (0, 2))
+    assert three["giou"].item() == pytest.approx(3 * alone["giou"].item(), rel=1e-5)
+    assert three["proposals/giou"].item() == pytest.approx(alone["proposals/giou"].item())
+
+
+def test_total_is_the_sum_and_weights_weigh():
+    output = answer(torch.zeros(1, 1, 3, 2), perfect(1.0).boxes_xyxy_px + 2)
+    losses = Criterion()(output, [[TARGET]])
+    assert losses["total"].item() == pytest.approx(sum(v.item() for k, v in losses.items() if k != "total"), rel=1e-5)
+    doubled = Criterion(LossConfig(giou=4.0, proposals=0.0))(output, [[TARGET]])
+    assert doubled["giou"].item() == pytest.approx(2 * losses["giou"].item())
+    assert doubled["proposals/giou"] == 0
+
+
+def test_negative_denoising_queries_learn_silence_and_padding_nothing():
+    boxes = TARGET.boxes_xyxy_px[None, None, :1].repeat(1, 1, 3, 1)
+    logits = torch.zeros(1, 1, 3, 2, requires_grad=True)
+    flags = torch.tensor([[[True, False, False]]]), torch.tensor([[[True, True, False]]])
+    noise = Denoising((Layer(logits, boxes),), torch.zeros(1, 1, 3, dtype=torch.int64), *flags)
+    Criterion()(replace(perfect(1.0), denoising=noise), [[TARGET]])["total"].backward()
+    gradient = logits.grad[0, 0]
+    assert gradient[0, 0] < 0 < gradient[0, 1]
+    assert (gradient[1] > 0).all()
+    assert (gradient[2] == 0).all()
+
+
+def test_a_diverged_step_is_told_not_hidden():
+    output = answer(torch.full((1, 1, 3, 2), float("nan")), perfect(1.0).boxes_xyxy_px)
+    assert torch.isnan(Criterion()(output, [[TARGET]])["total"])
+
+
+def test_targets_must_be_as_many_as_frames():
+    with pytest.raises(ValueError, match=r"1 frames were detected in, 2 targets"):
+        Criterion()(perfect(1.0), [[TARGET, TARGET]])
+
+
+@pytest.mark.parametrize("count", [1, 300])
+def test_crowds_and_one_pixel_boxes_under_bfloat16(count):
+    generator = torch.Generator().manual_seed(0)
+    corner = torch.rand(count, 2, generator=generator) * 60
+    target = Target(torch.cat([corner, corner + 1], 1), torch.zeros(count, dtype=torch.int64))
+    detector = Detector(SMALL)
+    with torch.autocast("cpu", torch.bfloat16):
+        output, _ = detector(torch.rand(1, 1, 3, 64, 64), None, [[target]])
+        loss = Criterion()(output, [[target]])["total"]
+    loss.backward()
+    assert output.boxes_xyxy_px.dtype == torch.float32
+    assert all(torch.isfinite(p.grad).all() for p in detector.parameters())
