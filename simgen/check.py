@@ -50,8 +50,10 @@ def _shard(data: DataSet, number: int, entry: ShardEntry, step: Callable[[], Non
     for clip in table.values():
         try:
             yield from (f"{path.name}: clip {clip.index}: {problem}" for problem in _clip(clip, data.categories))
-        except (ShardError, ValueError) as error:
+        except ShardError as error:
             yield _relative(error, data.folder)
+        except ValueError as error:
+            yield f"{path.name}: clip {clip.index}: {error}"
         step()
 
 

@@ -15,9 +15,11 @@ from simgen.types import CLUTTER, FrameLabels, Image, PartLabel
 TILE_PX = 640  # width that a frame is shown at, by a whole factor where it is smaller
 STRIP_PX = 26  # height of a line of text
 WORDY_PARTS = 14  # up to so many visible parts a label has its category's name; the colour tells it always
+SAME_PX = 1.5  # a whole part's box that differs by less from what is seen is not drawn
 INK = (235, 235, 235)
 CLUTTER_TINT = (90, 90, 90)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
+Box = tuple[float, float, float, float]
 # Hues that most people tell apart, after Okabe and Ito, "Color Universal Design" (2008).
 COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0), (0, 114, 178))
 
@@ -53,9 +55,13 @@ def _row(clip: StoredClip, colours: dict[str, tuple[int, int, int]], frames: int
 
 def frame_picture(clip: StoredClip, t: int, frame: FrameLabels, colours: dict[str, tuple[int, int, int]]) -> Image:
     """One frame with masks, boxes and labels."""
-    image, ids = decode(clip.jpeg(t)), clip.ids(t)
+    ids = clip.ids(t)
+    try:
+        image = decode(clip.jpeg(t))
+    except ValueError as error:
+        raise clip.damaged(f"f{t:03d}.jpg", error) from error
     tinted = _tinted(image, ids, [colours[part.category] for part in frame.parts])
-    scale = max(1, TILE_PX // image.shape[1]) if image.shape[1] <= TILE_PX else TILE_PX / image.shape[1]
+    scale = float(TILE_PX // image.shape[1]) if image.shape[1] <= TILE_PX else TILE_PX / image.shape[1]
     size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
     picture = cv2.resize(tinted, size, interpolation=cv2.INTER_NEAREST if scale >= 1 else cv2.INTER_AREA)
     wordy = sum(part.visible_px > 0 for part in frame.parts) <= WORDY_PARTS
@@ -78,11 +84,15 @@ def _tinted(image: Image, ids: Int32[np.ndarray, "h w"], tints: list[tuple[int, 
 
 
 def _draw_boxes(picture: Image, part: PartLabel, colour: tuple[int, int, int], scale: float) -> None:
-    if part.amodal_box_xyxy_px is not None and part.amodal_box_xyxy_px != part.box_xyxy_px:
+    if part.amodal_box_xyxy_px is not None and not _alike(part.amodal_box_xyxy_px, part.box_xyxy_px):
         _dashed(picture, [round(v * scale) for v in part.amodal_box_xyxy_px], colour)
     if part.box_xyxy_px is not None:
         x0, y0, x1, y1 = (round(v * scale) for v in part.box_xyxy_px)
         cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), colour, 1)
+
+
+def _alike(one: Box, other: Box | None) -> bool:
+    return other is not None and all(abs(a - b) < SAME_PX for a, b in zip(one, other, strict=True))
 
 
 def _dashed(picture: Image, box: list[int], colour: tuple[int, int, int], dash: int = 4) -> None:
@@ -101,8 +111,10 @@ def _draw_label(picture: Image, part: PartLabel, colour: tuple[int, int, int], s
     word = f" {part.category}" if wordy else ""
     text = f"{part.track_id}{word} {part.visible_share:.0%}"
     at = (round(part.box_xyxy_px[0] * scale), max(9, round(part.box_xyxy_px[1] * scale) - 3))
-    cv2.putText(picture, text, at, FONT, 0.35, (0, 0, 0), 3, cv2.LINE_AA)
-    cv2.putText(picture, text, at, FONT, 0.35, colour, 1, cv2.LINE_AA)
+    (width, height), below = cv2.getTextSize(text, FONT, 0.35, 1)
+    x, y = min(at[0], max(0, picture.shape[1] - width)), at[1]
+    picture[max(0, y - height - 1) : y + below // 2, x : x + width] //= 3
+    cv2.putText(picture, text, (x, y), FONT, 0.35, colour, 1, cv2.LINE_AA)
 
 
 def _legend(data: DataSet, colours: dict[str, tuple[int, int, int]], width: int) -> Image:

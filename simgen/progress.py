@@ -44,7 +44,8 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.bar.stop()
+        if self.console.is_terminal:  # elsewhere rich would still end an empty line
+            self.bar.stop()
 
     def tell(self, event: Event | Kept) -> None:
         """Take note of what happened."""

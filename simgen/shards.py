@@ -379,7 +379,7 @@ class StoredClip:
             if meta["format"] != CLIP_FORMAT or meta["index"] != self.index:
                 raise ValueError(f"it says {meta['format']!r}, index {meta['index']}")
         except (ValueError, KeyError, TypeError) as error:
-            raise self._damaged("json", error) from error
+            raise self.damaged("json", error) from error
         return meta  # type: ignore[no-any-return]
 
     def labels(self) -> Labels:
@@ -397,7 +397,7 @@ class StoredClip:
         try:
             return decode_ids(self.read(name))
         except ValueError as error:
-            raise self._damaged(name, error) from error
+            raise self.damaged(name, error) from error
 
     def depth_m(self, frame: int) -> Float32[np.ndarray, "h w"]:
         """Metres along the optical axis, inf where there is nothing near."""
@@ -405,15 +405,16 @@ class StoredClip:
         try:
             return decode_depth(self.read(name))
         except ValueError as error:
-            raise self._damaged(name, error) from error
+            raise self.damaged(name, error) from error
 
     def _typed(self, kind: type[T], key: str) -> T:
         try:
             return from_plain(kind, self.meta()[key])
         except (ValueError, KeyError) as error:
-            raise self._damaged("json", error) from error
+            raise self.damaged("json", error) from error
 
-    def _damaged(self, name: str, error: Exception) -> ShardError:
+    def damaged(self, name: str, error: Exception) -> ShardError:
+        """The error to raise for a member that cannot be understood."""
         return ShardError(f"{self.path}: {name!r} of clip {self.index} is damaged: {error}")
 
 

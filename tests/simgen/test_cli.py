@@ -1,0 +1,183 @@
+"""The command as a user meets it: clear lines, right exit statuses, nothing on stdout but what was asked for."""
+
+import json
+import re
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from simgen import cli
+from simgen.loading import presets as known
+from simgen.shards import MANIFEST, DataSet
+from tests.simgen.test_generate import contents
+
+COMMANDS = ("render", "presets", "preview", "replay", "export", "check")
+
+
+def simgen(*arguments, status=0):
+    """Run the command in this process; its stdout and stderr."""
+    result = CliRunner().invoke(cli.app, [str(a) for a in arguments])
+    assert result.exit_code == status, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.stdout, result.stderr
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """Three scenes of the real pipeline."""
+    out = tmp_path_factory.mktemp("cli") / "tiny"
+    simgen("render", "--preset", "tiny", "--scenes", 3, "--out", out, "--seed", 4)
+    return out
+
+
+@pytest.fixture
+def copied(tiny, tmp_path):
+    """A copy of it to damage."""
+    for path in tiny.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def edit(folder, shard, member, change):
+    """Replace a member of a shard's first clip by bytes of the same length."""
+    clip = next(iter(DataSet(folder).table(shard).values()))
+    place = clip.members[member]
+    data = bytearray((folder / f"shard-{shard:05d}.tar").read_bytes())
+    changed = change(bytes(data[place.offset : place.offset + place.size]))
+    assert len(changed) == place.size
+    data[place.offset : place.offset + place.size] = changed
+    (folder / f"shard-{shard:05d}.tar").write_bytes(data)
+
+
+def _next_digit(match):
+    return match[0][:-1] + b"%d" % ((int(match[0][-1:]) + 1) % 10)
+
+
+def test_help_comes_at_once_and_shows_examples():
+    assert {command.name or command.callback.__name__ for command in cli.app.registered_commands} == set(COMMANDS)
+    assert _cpu_seconds("--help") < 1.0
+    for command in COMMANDS:
+        assert f"simgen {command}" in simgen(command, "--help")[0]
+
+
+def _cpu_seconds(*arguments):
+    """Of a process of its own: the time on the clock goes by what else the machine does."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "simgen.cli", *arguments], check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_help_loads_nothing_heavy():
+    heavy = {"numpy", "pybullet", "pydantic", "cv2", "yaml"}
+    code = f"import sys, simgen.cli; sys.exit(bool({heavy} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_presets_are_listed_with_a_line_each():
+    lines = simgen("presets")[0].splitlines()
+    assert [line.split()[0] for line in lines] == list(known())
+    assert {"bolts_on_table", "conveyor", "tiny"} <= known().keys()
+    assert all(line.endswith(".") for line in lines)
+
+
+def test_a_data_set_of_the_real_pipeline_is_sound_and_does_not_depend_on_workers(tiny, tmp_path):
+    command = [sys.executable, "-m", "simgen.cli", "render", "--preset", "tiny", "--scenes", "3", "--seed", "4"]
+    done = subprocess.run([*command, "--out", tmp_path / "b", "--workers", "2"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert done.stdout.startswith(f"3 clips, 6 frames, 0.1 MB in 3 shards: {tmp_path / 'b'}\n")
+    assert contents(tmp_path / "b") == contents(tiny)
+    assert simgen("check", tiny)[0] == f"{tiny}: 3 clips, nothing wrong\n"
+    assert DataSet(tiny).categories == ("bolt", "nut", "washer")
+
+
+def test_a_finished_data_set_is_accepted_with_resume_only(tiny):
+    again = ["render", "--preset", "tiny", "--scenes", 3, "--out", tiny, "--seed", 4]
+    assert "--resume accepts it" in simgen(*again, status=2)[1]
+    assert simgen(*again, "--resume")[0].startswith("3 clips")
+    text = simgen(*again, "--resume", "--set", "light.azimuth_deg.low=5", status=2)[1]
+    assert "config.light.azimuth_deg.low is 0.0 there, 5.0 was asked for" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--scenes", "0"], "simgen: --scenes: needs at least 1, got 0"),
+        (["--scenes", "-3"], "simgen: --scenes: needs at least 1, got -3"),
+        (["--scenes", "1", "--preset", "tinny"], "simgen: no preset 'tinny'; did you mean 'tiny'?"),
+        (["--scenes", "1", "--set", "light.ambiant=3"], "simgen: --set: light.ambiant: no such knob"),
+        (["--scenes", "1", "--workers", "0"], "simgen: needs at least one scene, one scene a shard and one worker"),
+        (["--scenes", "1", "--shard-scenes", "0"], "simgen: needs at least one scene, one scene a shard"),
+    ],
+)
+def test_a_mistake_is_one_line_on_stderr(tmp_path, arguments, expected):
+    stdout, stderr = simgen("render", "--out", tmp_path / "out", *arguments, status=2)
+    assert stdout == ""
+    assert len(stderr.splitlines()) == 1
+    assert stderr.startswith(expected)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", [["preview"], ["check"], ["replay", "0"], ["export", "--out", "x"]])
+def test_a_folder_that_is_no_data_set_is_told(tmp_path, command):
+    stderr = simgen(command[0], tmp_path, *command[1:], status=2)[1]
+    assert stderr == f"simgen: {tmp_path}: no manifest.json, so no finished simgen data set\n"
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    stderr = simgen("render", "--preset", "tiny", "--scenes", 1, "--out", tmp_path / "file" / "x", status=2)[1]
+    assert "--out needs a folder" in stderr
+
+
+def test_replay_is_identical_and_tells_what_was_tampered_with(tiny, copied):
+    members = 1 + 2 * 3
+    assert simgen("replay", tiny, 1)[0] == f"scene 1: identical, {members} members\n"
+    edit(copied, 1, "json", lambda raw: re.sub(rb'"gamma":\d', b'"gamma":9', raw))
+    stdout, stderr = simgen("replay", copied, 1, status=1)
+    assert re.fullmatch(r"000001.json: spec.sensor.gamma is [\d.]+ stored, [\d.]+ now\n", stdout)
+    assert stderr == f"simgen: scene 1: 1 of {members} members differ\n"
+    assert "no scene 3; there are 0 to 2" in simgen("replay", copied, 3, status=2)[1]
+
+
+def test_check_finds_what_is_damaged(copied):
+    edit(copied, 2, "json", lambda raw: re.sub(rb'"visible_px":\d+', _next_digit, raw))
+    data = (copied / "shard-00001.tar").read_bytes()
+    (copied / "shard-00001.tar").write_bytes(data[:-3000])
+    (copied / "shard-00000.tar").unlink()
+    stdout, stderr = simgen("check", copied, status=1)
+    assert "shard-00000.tar: cannot be read: No such file or directory" in stdout
+    assert "shard-00001.tar: is not the file of the manifest" in stdout
+    assert "shard-00001.tar: cut short at offset" in stdout
+    assert re.search(
+        r"shard-00002.tar: clip 2: frame 0: part 0: 0\d* visible pixels in the labels, \d+ in the ids", stdout
+    ) or ("visible pixels in the labels" in stdout)
+    assert re.fullmatch(rf"simgen: {copied}: \d+ problems\n", stderr)
+
+
+def test_preview_draws_every_clip_and_frame(tiny, tmp_path):
+    import cv2
+
+    stdout, _ = simgen("preview", tiny, "--out", tmp_path / "sheet.png", "--clips", 2, "--frames", 2)
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    assert stdout == f"{tmp_path / 'sheet.png'} ({sheet.shape[1]} x {sheet.shape[0]})\n"
+    assert sheet.shape[1] == 2 * 6 * 96
+    assert sheet.shape[0] > 2 * 6 * 72
+    assert len(np.unique(sheet.reshape(-1, 3), axis=0)) > 1000
+    simgen("preview", tiny)
+    assert tiny.with_name("tiny.png").exists()
+
+
+def test_export_says_where_it_went_and_refuses_to_write_over(tiny, tmp_path):
+    stdout, _ = simgen("export", tiny, "--out", tmp_path / "coco")
+    assert stdout.startswith(f"{tmp_path / 'coco' / 'annotations.json'}: 6 images, ")
+    whole = json.loads((tmp_path / "coco" / "annotations.json").read_text())
+    assert len(whole["images"]) == len(list((tmp_path / "coco" / "images").iterdir())) == 6
+    assert "is there already" in simgen("export", tiny, "--out", tmp_path / "coco", status=2)[1]
+    assert "no format 'yolo'; there are coco" in simgen("export", tiny, "--format", "yolo", "--out", "x", status=2)[1]
+    assert (tiny / MANIFEST).exists()
