@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
 
 
-class Progress(Protocol):
-    def __call__(self, done: int, total: int, values: Mapping[str, float]) -> None: ...
+Progress = Callable[[int, int, Mapping[str, float]], None]  # (done, total, figures to show)
 
 
 def silent(done: int, total: int, values: Mapping[str, float]) -> None:
