@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import torch
@@ -147,24 +147,7 @@ class Detector(nn.Module):
         self._check_state(state, maps, clips)
         maps, state = self.context(maps, clips, state)
         answers, proposals, noise = self.decoder(self.pyramid(maps), targets, generator)
-        answers = [Layer(_clips(a.logits, clips), _clips(a.boxes_xyxy_px, clips)) for a in answers]
-        count = answers[-1].logits.shape[2] - (0 if noise is None else noise.labels.shape[1])
-        found = [Layer(a.logits[:, :, :count], a.boxes_xyxy_px[:, :, :count]) for a in answers]
-        denoising = None
-        if noise is not None:
-            rest = tuple(Layer(a.logits[:, :, count:], a.boxes_xyxy_px[:, :, count:]) for a in answers)
-            truth, positive, real = (
-                torch.unflatten(x, 0, (clips, -1)) for x in (noise.truth, noise.positive, noise.real)
-            )
-            denoising = Denoising(rest, truth, positive, real)
-        dense = Proposals(
-            _clips(proposals.logits, clips),
-            _clips(proposals.dense_logits, clips),
-            _clips(proposals.boxes_xyxy_px, clips),
-            proposals.anchors_xyxy_px,
-        )
-        last = found[-1]
-        return Output(last.logits, last.boxes_xyxy_px, (height, width), tuple(found[:-1]), dense, denoising), state
+        return _output(answers, proposals, noise, clips, (height, width)), state
 
     def _prepared(self, images: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "n 3 ph pw"]:
         """Frames in the batch axis, standardised, padded on the right and below to whole coarsest cells."""
@@ -217,6 +200,27 @@ class Detector(nn.Module):
             else:
                 start.copy_(given)
         return sorted(missing), sorted(unexpected)
+
+
+def _output(
+    answers: Sequence[Layer], proposals: Proposals, noise: Noised | None, clips: int, size_hw_px: tuple[int, int]
+) -> Output:
+    """The decoder's answers by clip and frame, those for denoising queries apart."""
+    noisy = 0 if noise is None else noise.labels.shape[1]
+    count = answers[0].logits.shape[2] - noisy
+    layers = [Layer(_clips(a.logits, clips), _clips(a.boxes_xyxy_px, clips)) for a in answers]
+    found = [Layer(a.logits[:, :, :count], a.boxes_xyxy_px[:, :, :count]) for a in layers]
+    dense = Proposals(
+        _clips(proposals.logits, clips),
+        _clips(proposals.dense_logits, clips),
+        _clips(proposals.boxes_xyxy_px, clips),
+        proposals.anchors_xyxy_px,
+    )
+    denoising = None
+    if noise is not None:
+        rest = tuple(Layer(a.logits[:, :, count:], a.boxes_xyxy_px[:, :, count:]) for a in layers)
+        denoising = Denoising(rest, *(_clips(x[:, None], clips) for x in (noise.truth, noise.positive, noise.real)))
+    return Output(found[-1].logits, found[-1].boxes_xyxy_px, size_hw_px, tuple(found[:-1]), dense, denoising)
 
 
 def _has_row_a_category(name: str) -> bool:

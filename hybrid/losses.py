@@ -25,7 +25,7 @@ class LossConfig:
     giou: float = 2.0
     proposals: float = 1.0  # weight of the dense answer's losses
     denoising: float = 1.0
-    points_per_box: int = 4  # of the dense answer; 1 matches one-to-one
+    points_per_box: int = 4  # that learn each box in the dense answer
     costs: Costs = field(default_factory=Costs)
 
 

@@ -66,7 +66,7 @@ def assign_many(
 
     Candidates are the 4 * `most` + 12 anchors that are nearest to the box in place and size; of those the `most` of
     best score^0.5 * IoU^3 are taken. A point that two boxes take goes to the one it serves best. Answers points, boxes
-    and the score that each point is to reach: its worth's share of the best among the box's points, times their best IoU.
+    and the score that each point is to reach: its worth's share of the best of the box's points, times their best IoU.
     """
     device = logits.device
     if not len(target.labels):

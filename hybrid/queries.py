@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor, nn
 
 from hybrid.backbone import STRIDES, Maps
-from hybrid.boxes import refine, to_centre, to_corners
+from hybrid.boxes import refine, to_corners
 from hybrid.transformer import centres
 from hybrid.types import Proposals, Target
 
@@ -84,52 +84,50 @@ def noised(targets: Sequence[Target], limit: int, categories: int, generator: to
     """Contrastive denoising queries (Zhang et al., DINO, ICLR 2023): pairs of a slightly and a badly moved box.
 
     Groups repeat the frame's boxes as often as `limit` allows, at least once; where a frame has more boxes than fit
-    into one group, the first ones are taken. A quarter of the labels is wrong.
+    into one group, the first ones are taken. A quarter of the labels is drawn anew.
     """
-    device = targets[0].boxes_xyxy_px.device
     most = max(1, min(limit // 2, max(len(t.labels) for t in targets)))
-    groups = max(1, limit // (2 * most))
-    boxes = torch.zeros(len(targets), most, 4, device=device)
-    boxes[..., 2:] = 1.0
-    labels = torch.zeros(len(targets), most, dtype=torch.int64, device=device)
-    real = torch.zeros(len(targets), most, dtype=torch.bool, device=device)
-    for k, target in enumerate(targets):
-        count = min(most, len(target.labels))
-        boxes[k, :count], labels[k, :count], real[k, :count] = target.boxes_xyxy_px[:count], target.labels[:count], True
-    shape = (len(targets), groups, 2, most)  # axis 2: found, not to be found
+    boxes, labels, there = _padded(targets, most)
+    shape = (len(targets), max(1, limit // (2 * most)), 2, most)  # axis 1: groups; 2: to be found, not to be found
 
     def draw(*more: int) -> Tensor:
-        return torch.rand((*shape, *more), generator=generator).to(device)
+        return torch.rand((*shape, *more), generator=generator).to(boxes.device)
 
-    size = (boxes[..., 2:] - boxes[..., :2]).repeat(1, 1, 2)[:, None, None]
-    far = torch.tensor([0.0, 1.0], device=device)[:, None, None]
-    sign = torch.where(draw(4) < 0.5, -1.0, 1.0)
-    corners = boxes[:, None, None] + sign * (draw(4) + far) * size / 2
-    corners = torch.cat(
-        [torch.minimum(corners[..., :2], corners[..., 2:]), torch.maximum(corners[..., :2], corners[..., 2:])], -1
-    )
-    wrong = (draw() * categories).long().clamp(max=categories - 1)
-    shown = torch.where(draw() < 0.25, wrong, labels[:, None, None])
-    place = torch.arange(most, device=device).expand(shape)
-    found = (far[:, :, 0] == 0).expand(shape)
+    far = torch.tensor([0.0, 1.0], device=boxes.device)[:, None]
+    half = (boxes[..., 2:] - boxes[..., :2]).repeat(1, 1, 2)[:, None, None] / 2
+    moved = boxes[:, None, None] + torch.where(draw(4) < 0.5, -1.0, 1.0) * (draw(4) + far[..., None]) * half
+    low, high = torch.minimum(moved[..., :2], moved[..., 2:]), torch.maximum(moved[..., :2], moved[..., 2:])
+    anew = (draw() * categories).long().clamp(max=categories - 1)
+    real = there[:, None, None].expand(shape)
     return Noised(
-        labels=shown.flatten(1),
-        boxes_cxcywh=_at_least_a_pixel(to_centre(corners)).flatten(1, 3),
-        truth=place.flatten(1),
-        positive=(found & real[:, None, None]).flatten(1),
-        real=real[:, None, None].expand(shape).flatten(1),
-        group=torch.arange(groups, device=device).repeat_interleave(2 * most),
+        labels=torch.where(draw() < 0.25, anew, labels[:, None, None]).flatten(1),
+        boxes_cxcywh=torch.cat([(low + high) / 2, (high - low).clamp(min=1.0)], -1).flatten(1, 3),
+        truth=torch.arange(most, device=boxes.device).expand(shape).flatten(1),
+        positive=(real & (far == 0)).flatten(1),
+        real=real.flatten(1),
+        group=torch.arange(shape[1], device=boxes.device).repeat_interleave(2 * most),
     )
+
+
+def _padded(
+    targets: Sequence[Target], most: int
+) -> tuple[Float32[Tensor, "n m 4"], Int64[Tensor, "n m"], Bool[Tensor, "n m"]]:
+    """The first `most` boxes and labels of each frame, filled up, and which of them there are."""
+    device = targets[0].boxes_xyxy_px.device
+    boxes = torch.tensor([0.0, 0.0, 1.0, 1.0], device=device).repeat(len(targets), most, 1)
+    labels = torch.zeros(len(targets), most, dtype=torch.int64, device=device)
+    there = torch.zeros(len(targets), most, dtype=torch.bool, device=device)
+    for k, target in enumerate(targets):
+        count = min(most, len(target.labels))
+        boxes[k, :count], labels[k, :count] = target.boxes_xyxy_px[:count], target.labels[:count]
+        there[k, :count] = True
+    return boxes, labels, there
 
 
 def undecided(labels: Int64[Tensor, "n d"], categories: int) -> Float32[Tensor, "n d c"]:
     """The logits that denoising queries start from: even odds for the label they carry, the prior for the others."""
     start = torch.full((*labels.shape, categories), _PRIOR_LOGIT, device=labels.device)
     return start.scatter_(2, labels[..., None], 0.0)
-
-
-def _at_least_a_pixel(boxes_cxcywh: Float32[Tensor, "*n 4"]) -> Float32[Tensor, "*n 4"]:
-    return torch.cat([boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:].clamp(min=1.0)], -1)
 
 
 def separation(queries: int, group: Int64[Tensor, " d"]) -> Bool[Tensor, "qd qd"]:

@@ -27,10 +27,11 @@ def perfect(confidence):
 
 
 @pytest.mark.parametrize("parts", PARTS)
-def test_frames_without_boxes_give_a_finite_loss_and_every_gradient(parts):
+@pytest.mark.parametrize("frames", [1, 2])
+def test_frames_without_boxes_give_a_finite_loss_and_every_gradient(parts, frames):
     detector = Detector(replace(SMALL, parts=parts))
-    targets = [[Target.empty(), Target.empty()]]
-    output, _ = detector(torch.rand(1, 2, 3, 48, 64), None, targets)
+    targets = [[Target.empty()] * frames]
+    output, _ = detector(torch.rand(1, frames, 3, 48, 64), None, targets)
     losses = Criterion()(output, targets)
     losses["total"].backward()
     assert torch.isfinite(losses["total"])
