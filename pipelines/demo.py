@@ -16,7 +16,7 @@ from pipelines.options import one_line_errors
 SIM_SCENES, TRAIN_SCENES, TEST_SCENES = 100, 10, 20
 PRETRAIN_STEPS, TUNE_STEPS = 300, 100
 SCRATCH_STEPS = PRETRAIN_STEPS + TUNE_STEPS  # as many as the pretrained one had in all
-SIZE = ["--clip-length", "2", "--tile", "256", "--batch", "4"]
+SIZE = ["--clip-length", "2", "--tile", "192", "--batch", "4"]
 Command = list[str | Path]
 RUNS: dict[str, tuple[str, Command]] = {
     "sim": ("pretrain on simulation", ["-m", "pipelines.train_sim"]),
@@ -75,7 +75,7 @@ def _train(out: Path, name: str, data: Path, count: int) -> Step:
     start: Command = ["--checkpoint", out / "runs/sim"] if name == "tuned" else []
     folder = out / "runs" / name
     command = [*more, *start, "--data", data, *SIZE, "--steps", str(count), "--out", folder]
-    return Step(title, 0.65 * count, command, folder / "run.json")
+    return Step(title, 0.5 * count, command, folder / "run.json")
 
 
 def _render(what: str, preset: str, scenes: int, seed: int, folder: Path, workers: int) -> Step:
@@ -83,7 +83,7 @@ def _render(what: str, preset: str, scenes: int, seed: int, folder: Path, worker
         "-c", "from simgen.cli import main; main()", "render", "--preset", preset, "--scenes", str(scenes),
         "--seed", str(seed), "--out", folder, "--workers", str(workers), "--resume",
     ]  # fmt: skip
-    return Step(f"render {what}", 1.3 * scenes, command, folder / "manifest.json")
+    return Step(f"render {what}", 0.9 * scenes, command, folder / "manifest.json")
 
 
 def main(line: Sequence[str] | None = None) -> None:

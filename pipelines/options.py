@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,9 +30,18 @@ Workers = Annotated[int, typer.Option(help="Processes that make tiles.", rich_he
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_MACHINE)]
 
 
+def share_cores() -> None:
+    """Let torch's threads sleep while they wait: where they spin, they take the cores from those who make the tiles.
+
+    OpenMP reads this once, when torch is first imported.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """A user's mistake is one line and exit status 2; ours keeps its traceback."""
+    share_cores()
     from pydantic import ValidationError
 
     from hybrid.data import DataError
