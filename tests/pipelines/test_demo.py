@@ -1,4 +1,4 @@
-"""Laws of the demo: what it runs and in which order, that it goes on where it stopped, that it compares like with like."""
+"""Laws of the demo: what it runs, that it goes on where it was stopped, that it compares like with like."""
 
 from __future__ import annotations
 
