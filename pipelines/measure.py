@@ -35,7 +35,8 @@ class Run:
 
     @property
     def experiment(self) -> dict[str, Any]:
-        return dict(self.plain.get("experiment", {}))
+        told = self.folder / EXPERIMENT
+        return dict(json.loads(told.read_text())) if told.is_file() else {}
 
     @property
     def categories(self) -> tuple[str, ...]:
