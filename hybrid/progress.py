@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-
 Progress = Callable[[int, int, Mapping[str, float]], None]  # (done, total, figures to show)
 
 
