@@ -113,7 +113,7 @@ def _solid(client: int, spec: SceneSpec) -> World:
         deterministicOverlappingPairs=1,
         numSolverIterations=SOLVER_ITERATIONS,
         contactBreakingThreshold=0.01,  # 0.02 units by default: 0.4 mm, more than the thinnest washer
-        contactERP=0.1,  # at 0.4 twice as many parts in piles jittered
+        contactERP=0.1,  # at 0.4 more parts in piles jittered, 41 of 240 for 25 (steps of 1/240 s)
         physicsClientId=client,
     )
     stage = _solid_stage(client, spec.stage)

@@ -16,7 +16,7 @@ from jaxtyping import Float32, Float64
 from simgen.bullet import SCALE, World, world
 from simgen.types import SceneSpec, Trajectory
 
-STEP_S = 1 / 480  # at 1/360 and 1/240 parts under heavy bolts sank up to 4 mm, here 0.8 mm (8 scenes, 282 parts)
+STEP_S = 1 / 480  # at 1/360 and 1/240 one of 282 parts in 8 scenes sank by 4 and 3 mm, here the deepest by 0.8 mm
 LOOK_S = 0.125  # between two looks at the parts; they all rest when in that time
 STILL_M = 0.0002  # none has moved further than this,
 STILL_COS = math.cos(0.01)  # nor turned further than twice this angle: cosine of half the angle that each turned
