@@ -191,7 +191,7 @@ class _Crew:
     pending: deque[_Task]
     workers: list[_Worker] = field(default_factory=list)
     skip: dict[int, str] = field(default_factory=dict)
-    strikes: Counter[int] = field(default_factory=Counter)
+    strikes: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     def run(self) -> Iterator[Event]:
         while self.pending or any(worker.task for worker in self.workers):
@@ -249,15 +249,17 @@ class _Crew:
         how, scene = _cause(worker.process.exitcode), worker.scene
         if worker.task is None:
             return
-        if scene is None:
-            where = "between two scenes" if worker.scenes else "before its first scene: its messages stand above"
-            raise EngineError(f"a worker {how} {where}")
-        self.strikes[scene] += 1
-        if self.strikes[scene] >= STRIKES:
+        name, culprit = shard_name(worker.task.shard), ("shard", worker.task.shard)
+        where = "between two scenes" if worker.scenes else "before its first scene: its messages stand above"
+        if scene is not None:
+            culprit, where = ("scene", scene), f"at scene {scene}"
+        self.strikes[culprit] += 1
+        if self.strikes[culprit] >= STRIKES:
+            if scene is None:
+                raise EngineError(f"{name}: a worker {how} {where}, {STRIKES} times")
             self.skip[scene] = f"its worker {how}, {STRIKES} times"
         self.pending.appendleft(_Task(worker.task.shard, dict(self.skip)))
-        name = shard_name(worker.task.shard)
-        yield ShardAgain(name, f"a worker {how} at scene {scene}", worker.made, worker.frames, worker.lost)
+        yield ShardAgain(name, f"a worker {how} {where}", worker.made, worker.frames, worker.lost)
 
     def close(self) -> None:
         """End every worker at once; unfinished shards vanish with them."""

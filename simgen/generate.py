@@ -93,6 +93,7 @@ def generate(
         with _locked(out):
             before = _inspect(out, request, resume)
             if before is not None and (out / MANIFEST).exists():
+                (out / PARTIAL).unlink(missing_ok=True)  # of a run that was killed between the two
                 return before
             empty = Manifest(format=DATA_SET_FORMAT, request=request, categories=tuple(sorted(categories)), shards=())
             return _fill(plan, out, before or empty, workers, tell, engine)

@@ -271,11 +271,12 @@ def clip_members(clip: RenderedClip) -> list[tuple[str, bytes]]:
         "index": spec.index,
         "id": spec.id,
         "depth_unit_m": DEPTH_UNIT_M,
-        "spec": asdict(spec),
-        "labels": asdict(clip.labels),
+        "spec": spec,
+        "labels": clip.labels,
     }
     key = f"{spec.index:06d}"
-    members = [(f"{key}.json", json.dumps(meta, sort_keys=True, allow_nan=False, separators=(",", ":")).encode())]
+    text = json.dumps(meta, sort_keys=True, allow_nan=False, separators=(",", ":"), default=vars)  # asdict is slower
+    members = [(f"{key}.json", text.encode())]
     for frame, jpeg in enumerate(clip.jpegs):
         members += [
             (f"{key}.f{frame:03d}.jpg", jpeg),

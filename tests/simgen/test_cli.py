@@ -154,9 +154,7 @@ def test_check_finds_what_is_damaged(copied):
     assert "shard-00000.tar: cannot be read: No such file or directory" in stdout
     assert "shard-00001.tar: is not the file of the manifest" in stdout
     assert "shard-00001.tar: cut short at offset" in stdout
-    assert re.search(
-        r"shard-00002.tar: clip 2: frame 0: part 0: 0\d* visible pixels in the labels, \d+ in the ids", stdout
-    ) or ("visible pixels in the labels" in stdout)
+    assert re.search(r"shard-00002.tar: clip 2: frame 0: part \d: \d+ visible pixels in the labels, \d+ in the", stdout)
     assert re.fullmatch(rf"simgen: {copied}: \d+ problems\n", stderr)
 
 

@@ -1,0 +1,152 @@
+"""How fast `simgen render` is, beside a bare loop over getCameraImage on the same scenes.
+
+    python benchmarks/render_speed.py --preset conveyor --scenes 16 --out benchmarks/2026-11-21-render-speed.md
+
+The bare loop is the time inside `getCameraImage` alone: the very calls that the renderer makes for these scenes (poses,
+sizes with supersampling, light map, flags), with nothing round them. `simgen render` is the whole command: start of the
+interpreter, physics, rendering, sensor, labels, compression, shards, manifest. Each is run several times in turns and
+the best is taken. CPU seconds are those of the command and its workers; on a machine that does other things at the same
+time they say more than the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+import cv2
+
+from simgen.loading import load_config
+from simgen.physics import simulate
+from simgen.render import render, tiny
+from simgen.sample import sample
+
+
+@dataclass(frozen=True)
+class Cost:
+    wall_s: float
+    cpu_s: float
+
+
+class Timed:
+    """Stands in for pybullet in the renderer, and times getCameraImage."""
+
+    def __init__(self, pybullet: Any) -> None:
+        self.pybullet, self.wall_s, self.cpu_s, self.calls = pybullet, 0.0, 0.0, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.pybullet, name)
+
+    def getCameraImage(self, *asked: Any, **named: Any) -> Any:
+        wall, cpu = time.perf_counter(), time.process_time()
+        image = self.pybullet.getCameraImage(*asked, **named)
+        self.wall_s, self.cpu_s = self.wall_s + time.perf_counter() - wall, self.cpu_s + time.process_time() - cpu
+        self.calls += 1
+        return image
+
+
+def bare(preset: str, seed: int, scenes: int) -> tuple[Cost, int, int]:
+    """What getCameraImage costs for these scenes, in how many frames and calls."""
+    config, timed, frames = load_config(preset), Timed(tiny.p), 0
+    tiny.p, kept = timed, tiny.p
+    try:
+        for index in range(scenes):
+            spec = sample(config, seed, index)
+            frames += sum(1 for _ in render(spec, simulate(spec)))
+    finally:
+        tiny.p = kept
+    return Cost(timed.wall_s, timed.cpu_s), frames, timed.calls
+
+
+def command(preset: str, seed: int, scenes: int, workers: int) -> Cost:
+    """What the whole of `simgen render` costs."""
+    with tempfile.TemporaryDirectory() as folder:
+        asked = ["--preset", preset, "--scenes", str(scenes), "--seed", str(seed), "--workers", str(workers)]
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "simgen.cli", "render", *asked, "--shard-scenes", "2", "--out", f"{folder}/x"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def best(costs: list[Cost]) -> Cost:
+    return Cost(min(c.wall_s for c in costs), min(c.cpu_s for c in costs))
+
+
+def in_turns(repeats: int, *measures: Callable[[], Cost]) -> list[Cost]:
+    """The best of each, run in turns so that a busy minute does not fall on one of them."""
+    rounds = [[measure() for measure in measures] for _ in range(repeats)]
+    return [best([one[i] for one in rounds]) for i in range(len(measures))]
+
+
+def report(preset: str, seed: int, scenes: int, repeats: int) -> str:
+    _, frames, calls = bare(preset, seed, 1)
+    _, frames, calls = bare(preset, seed, scenes)
+    load = os.getloadavg()[0]
+    loop, one, two = in_turns(
+        repeats,
+        lambda: bare(preset, seed, scenes)[0],
+        lambda: command(preset, seed, scenes, 1),
+        lambda: command(preset, seed, scenes, 2),
+    )
+    rows = [("bare loop", loop), ("simgen render, 1 worker", one), ("simgen render, 2 workers", two)]
+    camera = load_config(preset).camera
+    lines = [
+        f"## {preset}: {scenes} scenes, {frames} frames of {camera.width_px} x {camera.height_px}, seed {seed}",
+        "",
+        f"Supersampling {load_config(preset).render.supersample}, {calls / frames:.0f} getCameraImage calls a frame; "
+        f"best of {repeats}; load average {load:.1f} before, {os.getloadavg()[0]:.1f} after.",
+        "",
+        "| | wall s | CPU s | frames/s by the clock | frames/s by CPU time |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {name} | {c.wall_s:.1f} | {c.cpu_s:.1f} | {frames / c.wall_s:.2f} | {frames / c.cpu_s:.2f} |"
+            for name, c in rows
+        ),
+        "",
+        f"- `simgen render` to the bare loop: **{loop.cpu_s / one.cpu_s:.2f}** by CPU time, "
+        f"{loop.wall_s / one.wall_s:.2f} by the clock (target 0.7)",
+        f"- two workers to one: **{one.wall_s / two.wall_s:.2f}** by the clock (target 1.8); "
+        f"CPU time {two.cpu_s / one.cpu_s:.2f} of one's",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", action="append", help="may be repeated; conveyor unless told")
+    parser.add_argument("--scenes", type=int, default=16)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="a Markdown file; the terminal unless told")
+    asked = parser.parse_args()
+    cv2.setNumThreads(1)
+    when = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    what = "is the time inside the renderer's own getCameraImage calls on the same scenes"
+    text = f"# Speed of `simgen render`\n\n{when}, commit {commit}, {os.cpu_count()} cores, {platform.machine()}. "
+    text += f"`benchmarks/render_speed.py`; the bare loop {what}.\n\n"
+    text += "\n".join(report(name, asked.seed, asked.scenes, asked.repeats) for name in asked.preset or ["conveyor"])
+    if asked.out:
+        asked.out.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
