@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3.10; do "$$p" -c 'import venv, ensu
 .NOTPARALLEL:
 
 help:
-	@echo "make demo      render, pretrain, fine-tune, measure, report: about 15 minutes on two cores, into $(OUT)"
+	@echo "make demo      render, pretrain, fine-tune, measure, report: sized for 15 minutes on two free cores, into $(OUT)"
 	@echo "make test      the whole test suite, on $(JOBS) processes"
 	@echo "make check     ruff, mypy --strict and the import rules"
 	@echo "make real-run  the experiment on real photographs (DATA=folder of bolts_washers, SIM=data set)"
@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@echo "installing into $(VENV), once: some minutes and some GB"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
-	@echo "No system package is needed or would add anything: PyBullet renders in software, OpenCV is headless."
+	@echo "No system package is needed, and none would add anything today: PyBullet renders in software, OpenCV is headless."
 	@touch $@
 
 demo: $(STAMP)

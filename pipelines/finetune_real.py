@@ -47,7 +47,7 @@ def main(
         from hybrid.data import DataError
         from hybrid.sampling import Share
         from hybrid.train_config import TrainConfig
-        from pipelines.runs import carry_out, hold_out, names, read, start, target_kind
+        from pipelines.runs import carry_out, data_hash, hold_out, names, read, start, target_kind
 
         if shots < 0 or not 0.0 <= sim_share < 1.0:
             raise DataError(f"needs --shots of 0 or more and 0 <= --sim-share < 1, got {shots} and {sim_share}")
@@ -64,8 +64,10 @@ def main(
         if sim is not None:
             shares.append(Share(read(sim, source.categories), sim_share))
         record = {
-            "script": "finetune_real", "data": str(data), "kind": target_kind(data), "shots": len(kept),
+            "script": "finetune_real", "data": str(data), "data_sha256": data_hash(data),
+            "kind": target_kind(data), "shots": len(kept),
             "shuffle_seed": shuffle_seed, "trained_on": names(kept), "mixed_in": str(sim) if sim else None,
+            "mixed_in_sha256": data_hash(sim) if sim else None,
         }  # fmt: skip
         init = None if checkpoint == "none" else Path(checkpoint)
         run = carry_out(lambda: start(init, source.categories, preset, parts, seed), shares, held, config, out, record)

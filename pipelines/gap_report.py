@@ -98,11 +98,12 @@ def main(line: Sequence[str] | None = None) -> None:
 
 
 def _sets(asked: argparse.Namespace, runs: Sequence[Run]) -> Sets:
-    from pipelines.measure import held_out, open_run
+    from pipelines.measure import held_out, never_seen
     from pipelines.runs import STAND_IN, read, target_kind
 
     target = read(asked.real)
-    sim, note = held_out(read(asked.sim, target.categories), asked.sim, runs, open_run)
+    never_seen(target, asked.real, runs)
+    sim, note = held_out(read(asked.sim, target.categories), asked.sim, runs)
     if 0 < asked.sim_clips < len(sim):
         sim, note = sim.take(asked.sim_clips), f"{note}; {asked.sim_clips} of them measured"
     look = target if asked.look is None else read(asked.look, target.categories)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from hybrid.progress import bar
 from hybrid.tiles import View
 from hybrid.types import Detections
 from pipelines.report import Measured
-from pipelines.runs import EXPERIMENT, fingerprint, view
+from pipelines.runs import EXPERIMENT, data_hash, fingerprint, view
 
 
 @dataclass(frozen=True)
@@ -138,20 +138,48 @@ def in_report(metrics: Metrics) -> Measured:
     )
 
 
-def held_out(
-    source: ClipSource, data: Path, runs: Sequence[Run], chain: Callable[[Path], Run]
-) -> tuple[ClipSource, str]:
-    """The clips of the simulated set that none of the runs, nor a run that one of them started from, trained on."""
-    trained: set[str] = set()
+def lineage(run: Run) -> list[Run]:
+    """The run, the one that it started from, and so on."""
+    told = run.experiment.get("init")
+    return [run] + (lineage(open_run(Path(told["run"]))) if told else [])
+
+
+def trained_on(run: Run, source: ClipSource, data: Path) -> set[str]:
+    """The clips of the set at `data` that the run or one before it trained on."""
+    clips: set[str] = set()
+    for told in (one.experiment for one in lineage(run)):
+        if _same(told, "data", data):
+            clips |= set(told["trained_on"])
+        if _same(told, "mixed_in", data):
+            clips |= {clip.name for clip in source.clips}
+    return clips
+
+
+def _same(told: dict[str, Any], key: str, data: Path) -> bool:
+    if told.get(f"{key}_sha256"):
+        return bool(told[f"{key}_sha256"] == data_hash(data))
+    return bool(told.get(key)) and Path(told[key]).resolve() == data.resolve()
+
+
+def never_seen(source: ClipSource, data: Path, runs: Sequence[Run]) -> None:
+    """Test data are for measuring alone.
+
+    Raises:
+        DataError: a run trained on some of them.
+    """
     for run in runs:
-        link: Run | None = run
-        while link is not None:
-            told = link.experiment
-            if told.get("kind") == "simulated" and Path(told["data"]).resolve() == data.resolve():
-                trained |= set(told["trained_on"])
-            if told.get("mixed_in") and Path(told["mixed_in"]).resolve() == data.resolve():
-                trained |= {clip.name for clip in source.clips}
-            link = chain(Path(told["init"]["run"])) if told.get("init") else None
+        clips = trained_on(run, source, data)
+        if clips:
+            raise DataError(f"{data}: {run.folder} trained on {len(clips)} of its clips: nothing to measure it on")
+
+
+def held_out(source: ClipSource, data: Path, runs: Sequence[Run]) -> tuple[ClipSource, str]:
+    """The clips of the simulated set that none of the runs, nor one that it started from, trained on.
+
+    Raises:
+        DataError: there are none.
+    """
+    trained = set().union(*(trained_on(run, source, data) for run in runs))
     free = [clip.name for clip in source.clips if clip.name not in trained]
     if not free:
         raise DataError(f"{data}: every clip of it was trained on; give --sim another data set of the same preset")

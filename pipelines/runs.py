@@ -110,6 +110,12 @@ def fingerprint(run: Path) -> str:
     return hashlib.sha256((run / "ema.safetensors").read_bytes()).hexdigest()
 
 
+def data_hash(path: Path) -> str:
+    """Of what lists the data: a data set is the same one wherever it is called from or copied to."""
+    listing = path / "manifest.json" if path.is_dir() else path
+    return hashlib.sha256(listing.read_bytes()).hexdigest()
+
+
 def claim(out: Path, record: Mapping[str, Any]) -> None:
     """State what the run is before it begins.
 
@@ -120,7 +126,7 @@ def claim(out: Path, record: Mapping[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if path.is_file():
         before = json.loads(path.read_text())
-        changed = sorted(key for key in {*before, *record} if before.get(key) != record.get(key))
+        changed = sorted(key for key in before if before[key] != record.get(key))
         if changed:
             raise RunError(f"{out}: holds a run that differs in {', '.join(changed)}. Choose another folder")
         return

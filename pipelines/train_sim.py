@@ -39,7 +39,7 @@ def main(
         from hybrid.data import DataError
         from hybrid.sampling import Share
         from hybrid.train_config import TrainConfig
-        from pipelines.runs import carry_out, hold_out, is_data_set, names, read, start
+        from pipelines.runs import carry_out, data_hash, hold_out, is_data_set, names, read, start
 
         if not is_data_set(data):
             raise DataError(f"{data}: no folder of a simulated data set; photographs are for pipelines.finetune_real")
@@ -49,7 +49,10 @@ def main(
         )  # fmt: skip
         source = read(data)
         kept, held = hold_out(source, holdout, seed=0)
-        record = {"script": "train_sim", "data": str(data), "kind": "simulated", "trained_on": names(kept)}
+        record = {
+            "script": "train_sim", "data": str(data), "data_sha256": data_hash(data), "kind": "simulated",
+            "trained_on": names(kept),
+        }  # fmt: skip
         run = carry_out(
             lambda: start(init, source.categories, preset, parts, seed), [Share(kept)], held, config, out, record
         )

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -56,10 +57,12 @@ def refused(result: Result) -> str:
     return lines[0]
 
 
-def photographs(folder: Path, categories: tuple[str, ...] = ("bolt", "nut", "washer"), count: int = 6) -> Path:
+def photographs(
+    folder: Path, categories: tuple[str, ...] = ("bolt", "nut", "washer"), count: int = 6, seed: int = 0
+) -> Path:
     """A COCO set of grey rectangles on noise: what matters is its form."""
     folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     images, annotations = [], []
     for i in range(count):
         pixels = rng.normal(110, 12, (96, 128, 3)).clip(0, 255).astype(np.uint8)
@@ -81,6 +84,7 @@ def line(tiny_data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The three runs that a report compares, three steps each."""
     out = tmp_path_factory.mktemp("line")
     photos = photographs(out / "photos")
+    photographs(out / "test-photos", seed=1)
     done(script("train_sim", "--data", tiny_data_set, "--out", out / "sim", "--holdout", 0.4, *SMALL))
     tune = ["--data", photos, "--shots", 3, *SMALL]
     done(script("finetune_real", "--checkpoint", out / "sim", *tune, "--out", out / "tuned"))
@@ -123,7 +127,7 @@ def test_the_report_measures_every_run_on_both_and_a_second_call_measures_nothin
 ) -> None:
     out = tmp_path / "report.html"
     runs = [line / name for name in ("scratch", "sim", "tuned")]
-    ask = ["--sim", tiny_data_set, "--real", line / "photos/photos.json", "--runs", *runs, "--out", out]
+    ask = ["--sim", tiny_data_set, "--real", line / "test-photos/photos.json", "--runs", *runs, "--out", out]
     assert str(out) in done(script("gap_report", *ask))
     stored = json.loads(out.with_suffix(".json").read_text())
     assert stored["target"] == "real"
@@ -157,12 +161,22 @@ def test_a_simulated_set_in_the_place_of_photos_is_a_stand_in_everywhere(
     assert "stand-in" in done(tuned)
     assert record(tmp_path / "tuned")["kind"] == "stand-in"
     out = tmp_path / "report.html"
-    done(script("gap_report", "--sim", tiny_data_set, "--real", other_data_set, "--runs", tmp_path / "tuned",
+    done(script("gap_report", "--sim", tiny_data_set, "--real", other_data_set, "--runs", line / "sim",
                 "--out", out))  # fmt: skip
     assert json.loads(out.with_suffix(".json").read_text())["target"] == "stand-in"
     words = re.sub(r"<(style|pre)>.*?</\1>|<code>.*?</code>|<[^>]+>", " ", out.read_text(), flags=re.S)
     assert "Stand-in" in words
     assert not re.search(r"\breal(ity)?\b", words)
+
+
+def test_photos_that_a_run_trained_on_are_not_measured_on_wherever_they_lie(
+    line: Path, tiny_data_set: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(line / "photos", tmp_path / "copied")
+    for photos in (line / "photos", tmp_path / "copied"):
+        told = refused(script("gap_report", "--sim", tiny_data_set, "--real", photos / "photos.json", "--runs",
+                              line / "sim", line / "tuned", "--out", tmp_path / "report.html"))  # fmt: skip
+        assert "tuned trained on 3 of its clips" in told
 
 
 @pytest.mark.parametrize("name", ["train_sim", "finetune_real", "gap_report", "demo"])
