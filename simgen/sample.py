@@ -181,7 +181,7 @@ def _orientation(upright: bool, is_long: bool, tumbling: bool, rng: np.random.Ge
         tilt = math.acos(rng.uniform(-1, 1))
     else:
         tilt = (math.pi if flip and not is_long else 0.0) if upright else math.pi / 2
-    return _about_z(yaw) @ _about_x(tilt) @ _about_z(spin)
+    return np.asarray(_about_z(yaw) @ _about_x(tilt) @ _about_z(spin))
 
 
 def _about_z(angle: float) -> np.ndarray:

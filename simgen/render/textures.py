@@ -108,7 +108,7 @@ def _smooth(rng: np.random.Generator, sigma_x: float, sigma_y: float) -> Tile:
     frequency = np.fft.fftfreq(TILE_PX)
     kernel = np.exp(-2 * np.pi**2 * ((frequency[None, :] * sigma_x) ** 2 + (frequency[:, None] * sigma_y) ** 2))
     blurred = np.fft.ifft2(np.fft.fft2(white) * kernel).real
-    return (blurred / blurred.std()).astype(np.float32)
+    return np.asarray(blurred / blurred.std(), np.float32)
 
 
 def _soften(tile_: Tile) -> Tile:

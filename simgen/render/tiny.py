@@ -21,7 +21,8 @@ from jaxtyping import Float32, Int32
 from simgen.bullet import World, world
 from simgen.geometry import rotation_matrix
 from simgen.render.light_map import SIDE_TEXELS, LightBox, LightMap
-from simgen.render.shading import FLOOR, NOTHING, STAGE, Geometry, Moment, Shader, body_code
+from simgen.render.shading import Shader
+from simgen.render.surfaces import BODY, FLOOR, NOTHING, STAGE, Geometry, Moment
 from simgen.render.view import View, centre_offset
 from simgen.types import BACKGROUND, CLUTTER, Frame, Pose, SceneSpec, Trajectory, Vec3
 
@@ -51,7 +52,7 @@ def _codes(bodies: World) -> np.ndarray:
     codes = np.full(max([bodies.stage, *bodies.parts, *others]) + 2, NOTHING, np.int32)
     codes[bodies.stage] = STAGE
     codes[list(bodies.parts)] = np.arange(len(bodies.parts))
-    codes[others] = [body_code(i) for i in range(len(others))]
+    codes[others] = BODY - np.arange(len(others))
     return codes
 
 
@@ -155,7 +156,7 @@ def _resolve(linear: Float32[np.ndarray, "h w 3"], geometry: Geometry, s: int) -
         linear = cv2.sepFilter2D(linear, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
     centre = slice(s // 2, None, s)
     surface = geometry.surface[centre, centre]
-    ids = np.where(surface >= 0, surface, np.where(surface <= body_code(0), CLUTTER, BACKGROUND)).astype(np.int32)
+    ids = np.where(surface >= 0, surface, np.where(surface <= BODY, CLUTTER, BACKGROUND)).astype(np.int32)
     return Frame(
         linear=np.ascontiguousarray(linear[centre, centre]),
         depth_m=np.ascontiguousarray(geometry.depth_m[centre, centre]),

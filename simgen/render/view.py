@@ -46,13 +46,13 @@ class View:
         x = (xs + (self.offset - self.centre[0])) / self.focal
         y = (ys + (self.offset - self.centre[1])) / self.focal
         rays = np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float32) @ self.rotation.T
-        return self.eye + rays * depth_m[:, None]
+        return np.asarray(self.eye + rays * depth_m[:, None], np.float32)
 
     def climb(self) -> Float32[np.ndarray, "h w"]:
         """How far each sample's ray rises in the world for each metre of depth."""
         across = self.rotation[2, 0] * (np.arange(self.width) + self.offset - self.centre[0]) / self.focal
         down = self.rotation[2, 1] * (np.arange(self.height) + self.offset - self.centre[1]) / self.focal
-        return np.add.outer((down + self.rotation[2, 2]).astype(np.float32), across.astype(np.float32))
+        return np.asarray(np.add.outer((down + self.rotation[2, 2]).astype(np.float32), across.astype(np.float32)))
 
     def image_from_plane(self, z_m: float, origin_m: tuple[float, float], texel_m: float) -> Float64[np.ndarray, "3 3"]:
         """Homography to samples from texels of a picture on the plane z, whose first corner is at `origin_m`."""

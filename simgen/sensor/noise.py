@@ -22,4 +22,4 @@ def noise(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
     )
     deviation *= rng.standard_normal(signal.shape, np.float32)
     signal += deviation
-    return np.clip(signal, 0, 1, out=signal)
+    return np.asarray(np.clip(signal, 0, 1), np.float32)

@@ -32,7 +32,7 @@ def saturation(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> L
 
 def tone(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
     """A power law; from here on values are what a display gets."""
-    return np.power(np.clip(linear, 0, 1), np.float32(1 / sensor.gamma))
+    return np.asarray(np.power(np.clip(linear, 0, 1), np.float32(1 / sensor.gamma)), np.float32)
 
 
 def sharpen(display: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
