@@ -39,7 +39,7 @@ class Sets:
 
     sim: ClipSource
     target: ClipSource
-    look: ClipSource  # whose pictures are compared with simulation's
+    pictures: tuple[ClipSource, ClipSource]  # compared with each other: simulated, and what is to look like it
     word: str  # what the target is called
     note: str  # which simulated clips
 
@@ -103,11 +103,12 @@ def _sets(asked: argparse.Namespace, runs: Sequence[Run]) -> Sets:
 
     target = read(asked.real)
     never_seen(target, asked.real, runs)
-    sim, note = held_out(read(asked.sim, target.categories), asked.sim, runs)
+    every = read(asked.sim, target.categories)
+    sim, note = held_out(every, asked.sim, runs)
     if 0 < asked.sim_clips < len(sim):
         sim, note = sim.take(asked.sim_clips), f"{note}; {asked.sim_clips} of them measured"
     look = target if asked.look is None else read(asked.look, target.categories)
-    return Sets(sim, target, look, STAND_IN if asked.stand_in else target_kind(asked.real), note)
+    return Sets(sim, target, (every, look), STAND_IN if asked.stand_in else target_kind(asked.real), note)
 
 
 def _as_known(source: ClipSource, run: Run) -> ClipSource:
@@ -165,7 +166,7 @@ def _samples(sets: Sets) -> Compared:
 
     sim, look = (
         sample((decode(f), f.boxes_xyxy_px.astype(float)) for f in (clip.frames[0] for clip in source.clips[:PICTURES]))
-        for source in (sets.sim, sets.look)
+        for source in sets.pictures
     )
     found = compare(sim, look)
     names = ("simulated", sets.word)
