@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float32, Float64, Int32
 
 from simgen.types import SceneSpec
 
-SIDE_TEXELS = 512
+SIDE_TEXELS = 384
 DISTANCE_M = 60.0  # to where the light looks from: TinyRenderer draws nothing in an orthographic view (measured)
 DEPTH_M = 4.0  # of the region that it sees
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
-from simgen.geometry import rotation_matrix
 from simgen.parts import part_model
 from simgen.render.environment import Environment
 from simgen.render.light_map import LightMap
@@ -128,9 +127,8 @@ class PartTable:
         ).reshape(-1, 4)
 
     def local(self, part: Int32[np.ndarray, "n"], points: Colours, moment: Moment) -> Colours:
-        rotations = _rotations(moment)
         offset = points - moment.positions_m[part]
-        return np.asarray(np.einsum("nij,ni->nj", rotations[part], offset))
+        return np.asarray(np.einsum("nij,ni->nj", moment.rotations[part], offset))
 
     def albedo(self, part: Int32[np.ndarray, "n"], local: Colours) -> Colours:
         """Reflectance with the finish's pattern on it."""
@@ -147,7 +145,7 @@ class PartTable:
         cavity = np.ones(len(part), np.float32)
         pitch, shank, low, high = self._threads[part].T
         radius = np.hypot(local[:, 0], local[:, 1])
-        rotations = _rotations(moment)[part]
+        rotations = moment.rotations[part]
         inward = np.einsum("nij,ni->nj", rotations, normal)
         near_shank = (high > low) & (np.abs(radius - shank) < 0.15 * shank) & (np.abs(inward[:, 2]) < 0.5)
         threaded = near_shank & (local[:, 2] > low) & (local[:, 2] < high)
@@ -193,7 +191,3 @@ def _tangent(
         best[better] = sign * (view.points(nx[better], ny[better], depth[better]) - points[better])
         gap[better] = jump[better]
     return best
-
-
-def _rotations(moment: Moment) -> Float32[np.ndarray, "p 3 3"]:
-    return np.array([rotation_matrix(q) for q in moment.rotations_xyzw], np.float32).reshape(-1, 3, 3)

@@ -7,12 +7,12 @@ import numpy as np
 from jaxtyping import Float32
 
 from simgen.render.surfaces import FLOOR, Colours, Geometry, Moment, blurred
-from simgen.render.textures import sample_pattern
+from simgen.render.textures import pattern_grid
 from simgen.render.view import View
 from simgen.types import MaterialSpec, SceneSpec, SheetSpec, Vec3
 
 STAGE_TEXEL_M = 0.0006
-FLOOR_TEXEL_M = 0.003
+FLOOR_TEXEL_M = 0.005
 FLOOR_EXTENT_M = 5.0
 
 
@@ -55,9 +55,8 @@ def _bake(material: MaterialSpec, shape: tuple[int, int], texel_m: float) -> Flo
     if material.texture == "plain" or material.contrast == 0:
         return np.full((*shape, 3), rgb, np.float32)
     v, u = (np.arange(n, dtype=np.float32) * np.float32(texel_m) for n in shape)
-    pattern = sample_pattern(material, np.tile(u, shape[0]), np.repeat(v, shape[1]))
-    albedo = np.multiply.outer(1 + np.float32(material.contrast) * pattern.reshape(shape), rgb)
-    return np.clip(albedo, 0, 1, out=albedo)
+    brightness = 1 + np.float32(material.contrast) * pattern_grid(material, u, v)
+    return np.asarray(np.clip(cv2.merge([brightness * channel for channel in rgb]), 0, 1), np.float32)
 
 
 def _bake_stage(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
@@ -87,8 +86,8 @@ def _bake_floor(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
 
 
 def _coarse_cover(rectangles: list[tuple[np.ndarray, tuple[float, ...]]], sigma_m: float) -> Float32[np.ndarray, "h w"]:
-    """1 under axis-aligned rectangles (centre, size), else 0, blurred, at a tenth of the floor's picture's size."""
-    texel_m = FLOOR_TEXEL_M * 10
+    """1 under axis-aligned rectangles (centre, size), else 0, blurred, at a fifth of the floor's picture's size."""
+    texel_m = FLOOR_TEXEL_M * 5
     side = round(FLOOR_EXTENT_M / texel_m)
     cover = np.zeros((side, side), np.float32)
     for centre, size in rectangles:

@@ -57,8 +57,12 @@ class Shader:
         covered = blurred((surface >= 0).astype(np.float32), max(px_per_m * OCCLUSION_REACH_M, 0.5))
         key = np.float32(light.direction[2]) * (1 - np.float32(light.shadow_strength) * shadow)
         open_share = 1 - np.float32(light.occlusion_strength) * np.minimum(2 * covered, 1)
-        arriving = np.multiply.outer(key, np.asarray(light.key_rgb, np.float32))
-        arriving += np.multiply.outer(open_share, np.asarray(light.ambient_rgb, np.float32))
+        arriving = cv2.merge(
+            [
+                cv2.addWeighted(key, from_key, open_share, from_sky, 0)
+                for from_key, from_sky in zip(light.key_rgb, light.ambient_rgb, strict=True)
+            ]
+        )
         return np.asarray(cv2.resize(arriving, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
     def _bodies(self, linear: Float32[np.ndarray, "h w 3"], geometry: Geometry, view: View, moment: Moment) -> None:

@@ -31,7 +31,7 @@ class Moment:
 
     camera: Pose  # world_from_camera
     positions_m: Float32[np.ndarray, "p 3"]
-    rotations_xyzw: Float32[np.ndarray, "p 4"]
+    rotations: Float32[np.ndarray, "p 3 3"]  # world_from_part
     occluder_positions_m: Float32[np.ndarray, "o 3"]
     belt_shift_m: float
 

@@ -93,13 +93,30 @@ def sample_pattern(
     material: MaterialSpec, u_m: Float32[np.ndarray, "n"], v_m: Float32[np.ndarray, "n"]
 ) -> Float32[np.ndarray, "n"]:
     """The pattern at surface coordinates in metres, without end; the seed picks a tile and a place on it."""
+    found, u, v = _on_tile(material, u_m, v_m)
+    return look_up(found, u, v, cv2.BORDER_WRAP)
+
+
+def pattern_grid(
+    material: MaterialSpec, u_m: Float32[np.ndarray, "w"], v_m: Float32[np.ndarray, "h"]
+) -> Float32[np.ndarray, "h w"]:
+    """`sample_pattern` at every pair of a column's u and a row's v."""
+    found, u, v = _on_tile(material, u_m, v_m)
+    columns, rows = np.tile(u, (len(v), 1)), np.repeat(v[:, None], len(u), axis=1)
+    return np.asarray(cv2.remap(found, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
+
+
+def _on_tile(
+    material: MaterialSpec, u_m: Float32[np.ndarray, "n"], v_m: Float32[np.ndarray, "m"]
+) -> tuple[Tile, Float32[np.ndarray, "n"], Float32[np.ndarray, "m"]]:
+    """The material's tile, and metres as its columns and rows."""
     texels_per_m = np.float32(FEATURE_PX / material.texture_scale_m)
     seed, variant = divmod(material.texture_seed, VARIANTS)
-    offsets = (np.float32(seed % TILE_PX), np.float32(seed // TILE_PX % TILE_PX))
     u, v = (
-        np.mod(c * texels_per_m + offset, np.float32(TILE_PX)) for c, offset in zip((u_m, v_m), offsets, strict=True)
+        np.mod(c * texels_per_m + np.float32(offset), np.float32(TILE_PX))
+        for c, offset in ((u_m, seed % TILE_PX), (v_m, seed // TILE_PX % TILE_PX))
     )
-    return look_up(tile(material.texture, variant), u, v, cv2.BORDER_WRAP)
+    return tile(material.texture, variant), u, v
 
 
 def _smooth(rng: np.random.Generator, sigma_x: float, sigma_y: float) -> Tile:

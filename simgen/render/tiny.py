@@ -40,7 +40,7 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
         codes = _codes(bodies)
         for frame in range(spec.frames):
             moment = _moment(spec, trajectory, frame)
-            _place(bodies, moment)
+            _place(bodies, trajectory, frame)
             geometry = _draw(spec, bodies.client, moment.camera, codes)
             light_map = LightMap(box, _draw_light_map(spec, bodies.client, box, codes))
             yield _resolve(shader.shade(geometry, light_map, moment), geometry, spec.render.supersample)
@@ -57,20 +57,22 @@ def _codes(bodies: World) -> np.ndarray:
 
 
 def _moment(spec: SceneSpec, trajectory: Trajectory, frame: int) -> Moment:
+    rotations = [rotation_matrix(rotation) for rotation in trajectory.rotations_xyzw[frame]]
     return Moment(
         camera=spec.camera.world_from_camera[frame],
         positions_m=trajectory.positions_m[frame],
-        rotations_xyzw=trajectory.rotations_xyzw[frame],
+        rotations=np.array(rotations, np.float32).reshape(-1, 3, 3),
         occluder_positions_m=trajectory.occluder_positions_m[frame],
         belt_shift_m=spec.stage.belt_speed_m_s * spec.frame_interval_s * frame,
     )
 
 
-def _place(bodies: World, moment: Moment) -> None:
+def _place(bodies: World, trajectory: Trajectory, frame: int) -> None:
     client = bodies.client
-    for body, position, rotation in zip(bodies.parts, moment.positions_m, moment.rotations_xyzw, strict=True):
+    poses = zip(bodies.parts, trajectory.positions_m[frame], trajectory.rotations_xyzw[frame], strict=True)
+    for body, position, rotation in poses:
         p.resetBasePositionAndOrientation(body, position, rotation, physicsClientId=client)
-    for body, position in zip(bodies.occluders, moment.occluder_positions_m, strict=True):
+    for body, position in zip(bodies.occluders, trajectory.occluder_positions_m[frame], strict=True):
         _, rotation = p.getBasePositionAndOrientation(body, physicsClientId=client)
         p.resetBasePositionAndOrientation(body, position, rotation, physicsClientId=client)
 
