@@ -40,7 +40,7 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
         codes = _codes(bodies)
         for frame in range(spec.frames):
             moment = _moment(spec, trajectory, frame)
-            _place(bodies, trajectory, frame)
+            place(bodies, trajectory, frame)
             geometry = _draw(spec, bodies.client, moment.camera, codes)
             light_map = LightMap(box, _draw_light_map(spec, bodies.client, box, codes))
             yield _resolve(shader.shade(geometry, light_map, moment), geometry, spec.render.supersample)
@@ -67,7 +67,7 @@ def _moment(spec: SceneSpec, trajectory: Trajectory, frame: int) -> Moment:
     )
 
 
-def _place(bodies: World, trajectory: Trajectory, frame: int) -> None:
+def place(bodies: World, trajectory: Trajectory, frame: int) -> None:
     client = bodies.client
     poses = zip(bodies.parts, trajectory.positions_m[frame], trajectory.rotations_xyzw[frame], strict=True)
     for body, position, rotation in poses:
@@ -80,9 +80,10 @@ def _place(bodies: World, trajectory: Trajectory, frame: int) -> None:
 def _draw(spec: SceneSpec, client: int, camera: Pose, codes: np.ndarray) -> Geometry:
     s = spec.render.supersample
     width, height = spec.camera.width_px * s, spec.camera.height_px * s
+    view, projection = view_matrix(camera), projection_matrix(spec)
     _, _, rgba, buffer, bodies = p.getCameraImage(
-        width, height, _view(camera), _projection(spec), **light(spec.light.direction), physicsClientId=client,
-    )  # fmt: skip
+        width, height, view, projection, **light(spec.light.direction), physicsClientId=client
+    )
     depth = np.asarray(buffer, np.float32).reshape(height, width)
     surface = codes[np.asarray(bodies, np.int32).reshape(height, width)]
     depth = np.float32(FAR_M * NEAR_M) / (np.float32(FAR_M) - np.float32(FAR_M - NEAR_M) * depth)
@@ -124,7 +125,7 @@ def light(direction: Vec3) -> dict[str, object]:
     }
 
 
-def _view(world_from_camera: Pose) -> list[float]:
+def view_matrix(world_from_camera: Pose) -> list[float]:
     """OpenGL's view matrix (y up, looking along -z), by columns."""
     rotation = rotation_matrix(world_from_camera.rotation_xyzw).T * np.array([[1.0], [-1.0], [-1.0]])
     view = np.eye(4)
@@ -133,7 +134,7 @@ def _view(world_from_camera: Pose) -> list[float]:
     return [float(v) for v in view.T.ravel()]
 
 
-def _projection(spec: SceneSpec) -> list[float]:
+def projection_matrix(spec: SceneSpec) -> list[float]:
     """OpenGL's projection of the pinhole camera at the samples' resolution, by columns."""
     s, offset = spec.render.supersample, centre_offset(spec.render.supersample)
     width, height = spec.camera.width_px * s, spec.camera.height_px * s
