@@ -180,8 +180,8 @@ def rate(config: TrainConfig, step: int) -> float:
 
 
 def ema_decay(config: TrainConfig, step: int) -> float:
-    """Of the moving average: it spans a tenth of the run at most, and in the beginning a tenth of what has been."""
-    return min(config.ema_decay, 1 - min(1.0, 10 / config.steps), (1 + step) / (10 + step))
+    """Of the moving average: it spans a ninth of the steps so far, so short runs forget their start as long ones do."""
+    return min(config.ema_decay, (1 + step) / (10 + step))
 
 
 def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, Any]]:

@@ -1,0 +1,154 @@
+"""The figures are COCO's."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hybrid.data import FrameRecord
+from hybrid.metrics import SIZE_BINS_PX, coco_documents, score
+from hybrid.types import Detections
+
+NAMES = ("bolt", "washer", "nut")
+
+
+def frame(boxes: np.ndarray, labels: np.ndarray) -> FrameRecord:
+    return FrameRecord(
+        name="f",
+        path=Path("f"),
+        width_px=640,
+        height_px=480,
+        boxes_xyxy_px=boxes.astype(np.float32),
+        labels=labels.astype(np.int64),
+    )
+
+
+def scene(seed: int, frames: int = 12) -> list[FrameRecord]:
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(frames):
+        count = int(rng.integers(1, 9))
+        corner, side = rng.uniform(0, 300, (count, 2)), np.exp(rng.uniform(np.log(5), np.log(170), (count, 1)))
+        boxes = np.concatenate([corner, corner + side * rng.uniform(0.7, 1.4, (count, 2))], 1)
+        made.append(frame(boxes, rng.integers(0, 2, count)))  # no nut anywhere
+    return made
+
+
+def noisy(frames: list[FrameRecord], seed: int) -> list[Detections]:
+    rng = np.random.default_rng(seed)
+    found = []
+    for one in frames:
+        kept = rng.random(len(one.labels)) < 0.8
+        boxes = one.boxes_xyxy_px[kept]
+        moved = boxes + rng.normal(0, 0.06, boxes.shape) * np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+        labels = np.where(rng.random(kept.sum()) < 0.85, one.labels[kept], 1 - one.labels[kept])
+        extra = rng.uniform(0, 300, (3, 2))
+        boxes = np.concatenate([moved, np.concatenate([extra, extra + rng.uniform(5, 90, (3, 2))], 1)])
+        labels = np.concatenate([labels, rng.integers(0, 3, 3)])
+        scores = rng.random(len(labels))
+        found.append(
+            Detections(
+                torch.from_numpy(boxes.astype(np.float32)),
+                torch.from_numpy(scores.astype(np.float32)),
+                torch.from_numpy(labels.astype(np.int64)),
+            )
+        )
+    return found
+
+
+def perfect(frames: list[FrameRecord]) -> list[Detections]:
+    return [
+        Detections(torch.from_numpy(f.boxes_xyxy_px), torch.full((len(f.labels),), 0.5), torch.from_numpy(f.labels))
+        for f in frames
+    ]
+
+
+def nothing(frames: list[FrameRecord]) -> list[Detections]:
+    return [Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64)) for _ in frames]
+
+
+def test_the_truth_as_detections_scores_one_everywhere() -> None:
+    frames = scene(0)
+    metrics = score(perfect(frames), frames, NAMES)
+    rows = [metrics.overall, *metrics.by_category.values(), *metrics.by_size.values()]
+    assert len(rows) == 1 + 3 + len(SIZE_BINS_PX)
+    for row in rows:
+        wanted = 1.0 if row.boxes else None
+        assert row.ap == row.ap50 == row.ap75 == row.ar == (pytest.approx(wanted) if wanted else None)
+    assert metrics.by_category["nut"].boxes == 0
+    assert (
+        sum(row.boxes for row in metrics.by_size.values())
+        == metrics.overall.boxes
+        == sum(len(f.labels) for f in frames)
+    )
+    assert metrics.frames == 12
+
+
+def test_no_detections_score_zero() -> None:
+    frames = scene(0)
+    assert score(nothing(frames), frames, NAMES).overall.ap == 0.0
+    assert score(nothing(frames), frames, NAMES).overall.ar == 0.0
+
+
+def test_the_order_of_frames_boxes_and_detections_does_not_matter() -> None:
+    frames = scene(1)
+    found = noisy(frames, 2)
+    rng = np.random.default_rng(3)
+    order = rng.permutation(len(frames))
+    turned_frames, turned_found = [], []
+    for i in order:
+        one, two = rng.permutation(len(frames[i].labels)), torch.from_numpy(rng.permutation(len(found[i].labels)))
+        turned_frames.append(frame(frames[i].boxes_xyxy_px[one], frames[i].labels[one]))
+        turned_found.append(Detections(found[i].boxes_xyxy_px[two], found[i].scores[two], found[i].labels[two]))
+    one, other = score(found, frames, NAMES), score(turned_found, turned_frames, NAMES)
+    assert 0.05 < one.overall.ap < 0.95
+    assert other.overall.ap == pytest.approx(one.overall.ap, abs=1e-9)
+    assert [row.ap for row in other.by_size.values()] == pytest.approx(
+        [row.ap for row in one.by_size.values()], abs=1e-9
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_figures_are_those_of_pycocotools(seed: int) -> None:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    frames = scene(seed)
+    found = noisy(frames, seed + 10)
+    ours = score(found, frames, NAMES)
+    truth, rows = coco_documents(found, frames, len(NAMES))
+    with contextlib.redirect_stdout(io.StringIO()):
+        known = COCO()
+        known.dataset = truth
+        known.createIndex()
+        judge = COCOeval(known, known.loadRes(rows), "bbox")
+        judge.params.areaRng = [[0, 1e12], *([low**2, min(1e12, high**2)] for low, high in SIZE_BINS_PX.values())]
+        judge.params.areaRngLbl = ["all", *SIZE_BINS_PX]
+        judge.evaluate()
+        judge.accumulate()
+    precision, recall = judge.eval["precision"][..., -1], judge.eval["recall"][..., -1]
+
+    def mean(values: np.ndarray) -> float | None:
+        return float(values[values > -1].mean()) if (values > -1).any() else None
+
+    assert ours.overall.ap == pytest.approx(mean(precision[..., 0]), abs=1e-6)
+    assert ours.overall.ap50 == pytest.approx(mean(precision[0, ..., 0]), abs=1e-6)
+    assert ours.overall.ar == pytest.approx(mean(recall[..., 0]), abs=1e-6)
+    for k, name in enumerate(NAMES):
+        assert ours.by_category[name].ap == (pytest.approx(mean(precision[:, :, k, 0]), abs=1e-6) if k < 2 else None)
+    for k, name in enumerate(SIZE_BINS_PX):
+        wanted = mean(precision[..., 1 + k])
+        assert ours.by_size[name].ap == (None if wanted is None else pytest.approx(wanted, abs=1e-6))
+
+
+def test_a_truth_without_boxes_is_refused() -> None:
+    empty = [frame(np.zeros((0, 4)), np.zeros(0))]
+    with pytest.raises(ValueError, match="none of the 1 frames holds a box"):
+        score(nothing(empty), empty, NAMES)
+    with pytest.raises(ValueError, match="12 frames, but detections of 1"):
+        score(nothing(empty), scene(0), NAMES)

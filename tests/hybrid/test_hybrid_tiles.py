@@ -1,0 +1,123 @@
+"""Tiles cover the image, and what was found in them joins to what is there."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybrid.tiles import CUT_SCORE, GREY, View, cut, layout, merge, starts
+from hybrid.types import Detections
+
+
+def detections(rows: list[tuple[list[float], float, int]]) -> Detections:
+    return Detections(
+        torch.tensor([box for box, _, _ in rows], dtype=torch.float32).reshape(-1, 4),
+        torch.tensor([score for _, score, _ in rows], dtype=torch.float32),
+        torch.tensor([label for _, _, label in rows], dtype=torch.int64),
+    )
+
+
+@given(length=st.integers(1, 3000), tile=st.integers(32, 512), share=st.floats(0, 0.9))
+@settings(deadline=None)
+def test_tiles_cover_every_pixel_and_overlap_enough(length: int, tile: int, share: float) -> None:
+    overlap = int(share * tile)
+    begin = starts(length, tile, overlap)
+    assert begin[0] == 0
+    assert begin[-1] + tile >= length
+    assert len(begin) == 1 or begin[-1] + tile == length
+    assert all(0 < b - a <= tile - overlap for a, b in pairwise(begin))
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (640, 360), (100, 300), (256, 256), (37, 41)])
+@pytest.mark.parametrize("tile_px", [256, None])
+def test_tiles_show_the_image_s_own_pixels(size: tuple[int, int], tile_px: int | None) -> None:
+    view = View(tile_px=tile_px, scales=(1.0,))
+    image = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3)).astype(np.uint8)
+    tiles = layout(*size, view)
+    seen = np.zeros(size[::-1], bool)
+    for tile, piece in zip(tiles, cut(image, tiles, view), strict=True):
+        part = piece.permute(1, 2, 0).numpy()
+        rows, columns = slice(tile.top, tile.top + tile.height), slice(tile.left, tile.left + tile.width)
+        assert (part[: tile.height, : tile.width] == image[rows, columns]).all()
+        assert (part[tile.height :] == GREY).all()
+        assert (part[:, tile.width :] == GREY).all()
+        seen[rows, columns] = True
+    assert seen.all()
+    assert tile_px is not None or len(tiles) == 1
+
+
+def _ideal(boxes: list[list[float]], size: tuple[int, int], view: View) -> Detections:
+    """What a perfect detector makes of each tile, merged: every box, as far as the tile shows it."""
+    found = []
+    for tile in layout(*size, view):
+        rows = []
+        for k, box in enumerate(boxes):
+            scaled = np.array(box) * np.tile(tile.scale_xy, 2) - [tile.left, tile.top] * 2
+            seen = scaled.clip(0, [tile.width, tile.height] * 2)
+            if (seen[2:] - seen[:2]).min() >= 2:
+                rows.append((seen.tolist(), 0.9 - 0.01 * k, 0))
+        found.append(detections(rows))
+    return merge(layout(*size, view), found, view)
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=40, deadline=None)
+def test_perfect_tiles_merge_to_each_object_once(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    size, view = (900, 600), View(threshold=0.0)
+    cells = rng.permutation(6)[:4]  # one object in each cell of a 3 x 2 grid of 300 px, so that none overlap
+    boxes = []
+    for cell in cells:
+        extent = rng.uniform(12, 240, 2)
+        corner = np.array([300 * (cell % 3), 300 * (cell // 3)]) + rng.uniform(5, 295 - extent)
+        boxes.append([*corner, *(corner + extent)])
+    merged = _ideal(boxes, size, view)
+    sure = merged.scores > 0.6  # cut parts that nothing covers come at half the score
+    assert int(sure.sum()) == len(boxes)
+    order = merged.boxes_xyxy_px[sure].numpy()
+    for box in boxes:
+        assert np.abs(order - np.array(box, np.float32)).max(1).min() < 0.1
+
+
+def test_without_the_coarser_scale_a_long_part_is_found_in_pieces_only() -> None:
+    boxes = [[100.0, 100.0, 335.0, 120.0]]
+    both = _ideal(boxes, (900, 600), View())
+    fine = _ideal(boxes, (900, 600), View(scales=(1.0,)))
+    assert np.abs(both.boxes_xyxy_px[0].numpy() - boxes[0]).max() < 0.1
+    assert fine.scores.max() <= 0.9 * CUT_SCORE + 1e-6
+
+
+def test_two_parts_of_different_categories_in_one_place_both_stay() -> None:
+    view = View(scales=(1.0,))
+    tiles = layout(448, 256, view)
+    assert len(tiles) == 2
+    left = detections([([210, 50, 240, 80], 0.9, 0), ([210, 50, 240, 80], 0.8, 1)])
+    right = detections([([18, 50, 48, 80], 0.7, 0)])
+    merged = merge(tiles, [left, right], view)
+    assert merged.labels.tolist() == [0, 1]
+    assert merged.boxes_xyxy_px.tolist() == [[210, 50, 240, 80]] * 2
+    torch.testing.assert_close(merged.scores, torch.tensor([0.9, 0.8]))
+
+
+def test_a_part_at_the_image_s_own_edge_is_no_cut_part() -> None:
+    view = View(scales=(1.0,))
+    tiles = layout(448, 256, view)
+    merged = merge(tiles, [detections([([0, 0, 30, 30], 0.9, 0)]), detections([([226, 226, 256, 256], 0.9, 0)])], view)
+    assert merged.scores.tolist() == pytest.approx([0.9, 0.9])
+
+
+def test_nothing_found_merges_to_nothing() -> None:
+    tiles = layout(448, 256, View())
+    assert len(merge(tiles, [detections([]) for _ in tiles], View()).scores) == 0
+
+
+def test_a_view_that_cannot_be_is_refused() -> None:
+    with pytest.raises(ValueError, match="overlap_px: needs 0 <= overlap < tile_px = 64, got 64"):
+        View(tile_px=64)
+    with pytest.raises(ValueError, match="scales above 0"):
+        View(scales=())
