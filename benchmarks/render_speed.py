@@ -2,8 +2,8 @@
 
     python benchmarks/render_speed.py --preset conveyor --scenes 16 --out benchmarks/2026-11-21-render-speed.md
 
-Two bare loops, both the time inside `getCameraImage` alone. The *plain* one draws the whole scene as PyBullet would show
-it, with its floor and shadows, in one call a frame at the renderer's sampling. The *own* one is the very calls that the
+Two bare loops, both the time inside `getCameraImage` alone. The *plain* one draws the whole scene as PyBullet would
+show it, with its floor and shadows, in one call a frame at the renderer's sampling. The *own* one is the very calls that the
 renderer makes: it leaves the floor out, which it works out itself, and takes shadows from a picture along the light, so
 its calls are cheaper and the ratio to it harder to reach.
 
