@@ -3,13 +3,13 @@
     python benchmarks/render_speed.py --preset conveyor --scenes 16 --out benchmarks/2026-11-21-render-speed.md
 
 Two bare loops, both the time inside `getCameraImage` alone. The *plain* one draws the whole scene as PyBullet would
-show it, with its floor and shadows, in one call a frame at the renderer's sampling. The *own* one is the very calls that the
-renderer makes: it leaves the floor out, which it works out itself, and takes shadows from a picture along the light, so
-its calls are cheaper and the ratio to it harder to reach.
+show it, with its floor and shadows, in one call a frame at the renderer's sampling. The *own* one is the very calls
+that the renderer makes: it leaves the floor out, which it works out itself, and takes shadows from a picture along
+the light, so its calls are cheaper and the ratio to it harder to reach.
 
-`simgen render` is the whole command: start of the interpreter, physics, rendering, sensor, labels, compression, shards,
-manifest. Each is run several times in turns and the best is taken. CPU seconds are those of the command and its
-workers; on a machine that does other things at the same time they say more than the clock.
+`simgen render` is the whole command: start of the interpreter, physics, rendering, sensor, labels, compression,
+shards, manifest. Each is run several times in turns and the best is taken. CPU seconds are those of the command and
+its workers; on a machine that does other things at the same time they say more than the clock.
 """
 
 from __future__ import annotations
