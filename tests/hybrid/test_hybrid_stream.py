@@ -76,7 +76,7 @@ def test_each_tile_carries_its_own_state() -> None:
 
 def test_a_change_of_size_within_a_clip_is_an_error() -> None:
     with pytest.raises(ValueError, match="a frame of 32x32 in a clip of 64x48"):
-        list(stream(detector("cnn"), [frames()[0], frames(1, (32, 32))[0]], WHOLE))
+        list(stream(detector("cnn"), iter([frames()[0], frames(1, (32, 32))[0]]), WHOLE))
 
 
 def test_every_frame_of_a_source_is_answered_in_order_with_a_fresh_state_for_each_clip(tmp_path: Path) -> None:
