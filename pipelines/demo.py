@@ -75,7 +75,7 @@ def _train(out: Path, name: str, data: Path, count: int) -> Step:
     start: Command = ["--checkpoint", out / "runs/sim"] if name == "tuned" else []
     folder = out / "runs" / name
     command = [*more, *start, "--data", data, *SIZE, "--steps", str(count), "--out", folder]
-    return Step(title, 0.5 * count, command, folder / "run.json")
+    return Step(title, 20 + 0.5 * count, command, folder / "run.json")
 
 
 def _render(what: str, preset: str, scenes: int, seed: int, folder: Path, workers: int) -> Step:
@@ -83,7 +83,7 @@ def _render(what: str, preset: str, scenes: int, seed: int, folder: Path, worker
         "-c", "from simgen.cli import main; main()", "render", "--preset", preset, "--scenes", str(scenes),
         "--seed", str(seed), "--out", folder, "--workers", str(workers), "--resume",
     ]  # fmt: skip
-    return Step(f"render {what}", 0.9 * scenes, command, folder / "manifest.json")
+    return Step(f"render {what}", 6 + 0.9 * scenes, command, folder / "manifest.json")
 
 
 def main(line: Sequence[str] | None = None) -> None:

@@ -42,18 +42,28 @@ def share_cores() -> None:
 def one_line_errors() -> Iterator[None]:
     """A user's mistake is one line and exit status 2; ours keeps its traceback."""
     share_cores()
+    try:
+        yield
+    except OSError as error:
+        _stop(str(error))
+    except Exception as error:
+        told = _mistake(error)
+        if told is None:
+            raise
+        _stop(told)
+
+
+def _mistake(error: Exception) -> str | None:
+    """What to tell a user, or None where the mistake is ours. Whoever raises these has loaded their modules."""
     from pydantic import ValidationError
 
     from hybrid.data import DataError
     from hybrid.engine import RunError
 
-    try:
-        yield
-    except ValidationError as error:
+    if isinstance(error, ValidationError):
         first = error.errors()[0]
-        _stop(f"{'.'.join(map(str, first['loc'])) or 'config'}: {first['msg']}, got {first['input']!r:.60}")
-    except (DataError, RunError, OSError) as error:
-        _stop(str(error))
+        return f"{'.'.join(map(str, first['loc'])) or 'config'}: {first['msg']}, got {first['input']!r:.60}"
+    return str(error) if isinstance(error, (DataError, RunError)) else None
 
 
 def _stop(message: str) -> None:
