@@ -58,6 +58,7 @@ def arguments(line: Sequence[str] | None) -> argparse.Namespace:
     add("--out", type=Path, required=True, help="the HTML file; its JSON is written beside it")
     add("--look", type=Path, help="photos for the picture statistics, so that no test photo tunes the simulation")
     add("--sim-clips", type=int, default=40, help="simulated clips to measure on, 0: all (default: %(default)s)")
+    add("--without-photos", action="store_true", help="show no photo, for a page to pass on where photos may not be")
     add("--stand-in", action="store_true", help="call --real a stand-in, whatever it is")
     return parser.parse_args(line)
 
@@ -93,7 +94,7 @@ def main(line: Sequence[str] | None = None) -> None:
             command="python -m pipelines.gap_report " + shlex.join(sys.argv[1:] if line is None else line),
         )
         top = list(report.runs).index(best(report))
-        panel = _panel(sets, runs[top], results[top])
+        panel = _panel(sets, runs[top], results[top], photos=not asked.without_photos)
         sys.stdout.write(f"{write(report, replace(panel, histograms=samples.histograms), asked.out)}\n")
 
 
@@ -195,14 +196,13 @@ def _judged(source: ClipSource, found: Sequence[Detections]) -> Iterator[Judged]
         yield Judged(frame, boxes, one.scores.numpy()[shown], verdict)
 
 
-def _panel(sets: Sets, run: Run, results: tuple[Result, Result]) -> Panel:
-    """Whole scenes and failures of one run, simulated and real side by side."""
+def _panel(sets: Sets, run: Run, results: tuple[Result, Result], photos: bool) -> Panel:
+    """Whole scenes and failures of one run, simulated and real side by side, or simulated alone."""
     from pipelines.report import Panel
 
-    judged = {
-        "simulated": list(_judged(_as_known(sets.sim, run), results[0].detections)),
-        sets.word: list(_judged(_as_known(sets.target, run), results[1].detections)),
-    }
+    judged = {"simulated": list(_judged(_as_known(sets.sim, run), results[0].detections))}
+    if photos:
+        judged[sets.word] = list(_judged(_as_known(sets.target, run), results[1].detections))
     scenes = {word: _scenes(word, rows) for word, rows in judged.items()}
     missed = {f"{word}: missed": _missed(rows) for word, rows in judged.items()}
     false = {f"{word}: false alarms, surest first": _false_alarms(rows) for word, rows in judged.items()}
