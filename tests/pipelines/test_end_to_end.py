@@ -148,8 +148,9 @@ def test_the_report_measures_every_run_on_both_and_a_second_call_measures_nothin
     assert "real: " in html
     again = script("gap_report", *ask, "--without-photos")
     done(again)
-    assert "simulated: " in out.read_text()
-    assert "real: " not in out.read_text()
+    assert 'alt="real: ' in html
+    assert 'alt="simulated: ' in out.read_text()
+    assert 'alt="real: ' not in out.read_text()
     assert "on simulated" not in again.stdout + again.stderr
     assert {path: path.stat().st_mtime_ns for path in out.with_name("report-cache").iterdir()} == cached
     assert json.loads(out.with_suffix(".json").read_text())["runs"] == stored["runs"]

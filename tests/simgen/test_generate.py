@@ -242,8 +242,12 @@ def test_ctrl_c_ends_workers_and_leaves_finished_shards_alone(tmp_path):
         if isinstance(event, ShardMade):
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(Interrupted):
-        run(tmp_path, make=clips.make_slowly, scenes=40, tell=press)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with pytest.raises(Interrupted):
+            run(tmp_path, make=clips.make_slowly, scenes=40, tell=press)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not any(child.is_alive() for child in engine.multiprocessing.active_children())
     assert not list(tmp_path.glob(".*"))
     manifest = run(tmp_path, scenes=40, resume=True)
