@@ -26,7 +26,7 @@ class ModelConfig:
     encoder_layers: int = 1
     memory_frames: int = 4  # how many past frames the encoder sees
     fusion: str = "gated"  # a row of hybrid.fusion.FUSIONS
-    gate: float = 0.5  # where the gates of the branches start; at 0 they learn late (issue 4's figures)
+    gate: float = 0.5  # where the gates of the branches start; at 0 they learn late (measured on blanked frames)
     denoising_queries: int = 100  # at most, in training; 0 switches denoising off
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
