@@ -37,6 +37,7 @@ from simgen.bullet import world
 from simgen.loading import load_config
 from simgen.physics import simulate
 from simgen.render import render, tiny
+from simgen.render.view import View
 from simgen.sample import sample
 
 QUIET_LOAD = 0.5
@@ -84,15 +85,15 @@ def plain(preset: str, seed: int, scenes: int) -> Cost:
     config, timed = load_config(preset), Timed(tiny.p)
     for index in range(scenes):
         spec = sample(config, seed, index)
-        trajectory, s = simulate(spec), spec.render.supersample
+        trajectory = simulate(spec)
         lights = {**tiny.light(spec.light.direction), "shadow": 1, "lightDistance": 3.0}
         with world(spec, collide=False) as bodies:
             _draw_floor(bodies.client, spec.stage.floor_below_m)
             for frame, pose in enumerate(spec.camera.world_from_camera):
                 tiny.place(bodies, trajectory, frame)
-                view, projection = tiny.view_matrix(pose), tiny.projection_matrix(spec)
-                size = spec.camera.width_px * s, spec.camera.height_px * s
-                timed.getCameraImage(*size, view, projection, **lights, physicsClientId=bodies.client)
+                view = View.of(spec, pose)
+                matrices = tiny.view_matrix(pose), tiny.projection_matrix(view)
+                timed.getCameraImage(view.width, view.height, *matrices, **lights, physicsClientId=bodies.client)
     return Cost(timed.wall_s, timed.cpu_s)
 
 

@@ -32,7 +32,7 @@ class Shader:
 
     def shade(self, geometry: Geometry, light_map: LightMap, moment: Moment) -> Float32[np.ndarray, "h w 3"]:
         """Radiance of every sample."""
-        view = View.of(self._spec, moment.camera)
+        view = moment.view
         linear = self._planes.albedo(geometry, view, moment)
         cv2.multiply(linear, self._irradiance(geometry, light_map, view), dst=linear)
         linear[geometry.surface == NOTHING] = self._spec.light.horizon_rgb

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 
 from simgen.render.textures import sample_pattern
-from simgen.types import MaterialSpec, Pose
+from simgen.render.view import View
+from simgen.types import MaterialSpec
 
 # Surface codes. Parts are their index, 0 and up; clutter and occluders count down from BODY, in that order.
 NOTHING, FLOOR, STAGE, BODY = -1, -2, -3, -4
@@ -29,7 +30,7 @@ class Geometry:
 class Moment:
     """Where everything is in one frame."""
 
-    camera: Pose  # world_from_camera
+    view: View
     positions_m: Float32[np.ndarray, "p 3"]
     rotations: Float32[np.ndarray, "p 3 3"]  # world_from_part
     occluder_positions_m: Float32[np.ndarray, "o 3"]

@@ -23,7 +23,7 @@ from simgen.geometry import rotation_matrix
 from simgen.render.light_map import SIDE_TEXELS, LightBox, LightMap
 from simgen.render.shading import Shader
 from simgen.render.surfaces import BODY, FLOOR, NOTHING, STAGE, Geometry, Moment
-from simgen.render.view import View, centre_offset
+from simgen.render.view import View
 from simgen.types import BACKGROUND, CLUTTER, Frame, Pose, SceneSpec, Trajectory, Vec3
 
 NEAR_M, FAR_M = 0.05, 12.0
@@ -41,7 +41,7 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
         for frame in range(spec.frames):
             moment = _moment(spec, trajectory, frame)
             place(bodies, trajectory, frame)
-            geometry = _draw(spec, bodies.client, moment.camera, codes)
+            geometry = _draw(spec, bodies.client, spec.camera.world_from_camera[frame], moment.view, codes)
             light_map = LightMap(box, _draw_light_map(spec, bodies.client, box, codes))
             yield _resolve(shader.shade(geometry, light_map, moment), geometry, spec.render.supersample)
 
@@ -59,7 +59,7 @@ def _codes(bodies: World) -> np.ndarray:
 def _moment(spec: SceneSpec, trajectory: Trajectory, frame: int) -> Moment:
     rotations = [rotation_matrix(rotation) for rotation in trajectory.rotations_xyzw[frame]]
     return Moment(
-        camera=spec.camera.world_from_camera[frame],
+        view=View.of(spec, spec.camera.world_from_camera[frame]),
         positions_m=trajectory.positions_m[frame],
         rotations=np.array(rotations, np.float32).reshape(-1, 3, 3),
         occluder_positions_m=trajectory.occluder_positions_m[frame],
@@ -77,18 +77,17 @@ def place(bodies: World, trajectory: Trajectory, frame: int) -> None:
         p.resetBasePositionAndOrientation(body, position, rotation, physicsClientId=client)
 
 
-def _draw(spec: SceneSpec, client: int, camera: Pose, codes: np.ndarray) -> Geometry:
-    s = spec.render.supersample
-    width, height = spec.camera.width_px * s, spec.camera.height_px * s
-    view, projection = view_matrix(camera), projection_matrix(spec)
+def _draw(spec: SceneSpec, client: int, camera: Pose, view: View, codes: np.ndarray) -> Geometry:
+    shape = view.height, view.width
+    matrices = view_matrix(camera), projection_matrix(view)
     _, _, rgba, buffer, bodies = p.getCameraImage(
-        width, height, view, projection, **light(spec.light.direction), physicsClientId=client
+        view.width, view.height, *matrices, **light(spec.light.direction), physicsClientId=client
     )
-    depth = np.asarray(buffer, np.float32).reshape(height, width)
-    surface = codes[np.asarray(bodies, np.int32).reshape(height, width)]
+    depth = np.asarray(buffer, np.float32).reshape(shape)
+    surface = codes[np.asarray(bodies, np.int32).reshape(shape)]
     depth = np.float32(FAR_M * NEAR_M) / (np.float32(FAR_M) - np.float32(FAR_M - NEAR_M) * depth)
-    _add_floor(spec, View.of(spec, camera), depth, surface)
-    lit = np.ascontiguousarray(np.asarray(rgba, np.uint8).reshape(height, width, 4)[..., 0])
+    _add_floor(spec, view, depth, surface)
+    lit = np.ascontiguousarray(np.asarray(rgba, np.uint8).reshape(*shape, 4)[..., 0])
     return Geometry(depth_m=depth, surface=surface, lit=lit)
 
 
@@ -134,17 +133,13 @@ def view_matrix(world_from_camera: Pose) -> list[float]:
     return [float(v) for v in view.T.ravel()]
 
 
-def projection_matrix(spec: SceneSpec) -> list[float]:
+def projection_matrix(view: View) -> list[float]:
     """OpenGL's projection of the pinhole camera at the samples' resolution, by columns."""
-    s, offset = spec.render.supersample, centre_offset(spec.render.supersample)
-    width, height = spec.camera.width_px * s, spec.camera.height_px * s
-    focal = spec.camera.focal_px * s
-    cx = spec.camera.centre_px[0] * s - offset
-    cy = spec.camera.centre_px[1] * s + 1.0 - offset
+    cx, cy = view.centre[0] - view.offset, view.centre[1] + 1.0 - view.offset
     depth = FAR_M - NEAR_M
     rows = [
-        [2 * focal / width, 0.0, 1 - 2 * cx / width, 0.0],
-        [0.0, 2 * focal / height, 2 * cy / height - 1, 0.0],
+        [2 * view.focal / view.width, 0.0, 1 - 2 * cx / view.width, 0.0],
+        [0.0, 2 * view.focal / view.height, 2 * cy / view.height - 1, 0.0],
         [0.0, 0.0, -(FAR_M + NEAR_M) / depth, -2 * FAR_M * NEAR_M / depth],
         [0.0, 0.0, -1.0, 0.0],
     ]
