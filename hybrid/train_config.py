@@ -16,10 +16,10 @@ class AugmentConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     strength: Annotated[float, Field(ge=0.0, le=2.0)] = 1.0  # scales every range of colour, blur and noise; 0: none
-    scale: tuple[float, float] = (0.7, 1.4)  # tile pixels for each image pixel, drawn log-uniformly
+    scale: tuple[float, float] = (0.45, 1.4)  # tile pixels for each image pixel, log-uniform; holds View.scales
     horizontal_flip: Share = 0.5
     vertical_flip: Share = 0.5
-    object_share: Share = 0.85  # of the tiles are laid around a random object
+    object_share: Share = 0.7  # of the tiles are laid around a random object
     least_visible: Share = 0.35  # of a box's area that the tile's edge must leave
     still_drift_px: Annotated[float, Field(ge=0.0)] = 2.0  # a still shown as a clip moves up to so far each frame
 
