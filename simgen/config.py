@@ -68,6 +68,7 @@ class StageKnobs(Group):
     width_m: Uniform
     thickness_m: Uniform
     floor_below_m: Uniform
+    leg_m: Uniform  # how thick the four legs are; under 2 cm there are none, as under a belt
     belt_speed_m_s: Uniform
     sheets: Choice  # "none" | "scattered" | "covering"
     sheet_count: IntRange

@@ -45,6 +45,7 @@ from simgen.types import (
     Vec3,
 )
 
+THINNEST_LEG_M = 0.02
 DROP_M = 0.0005  # parts are let go this far above where they would lie
 
 
@@ -63,11 +64,12 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
     stage = _stage(config.stage, config.texture, stream("stage"), stream("texture"))
     light = _light(config.light, stream("light"))
     clutter, occluders = _clutter(config.clutter, config.texture, stage, stream("clutter"), stream("texture.clutter"))
+    legs = _legs(stage, config.stage.leg_m.draw(stream("stage.legs")))
     belt_run_m = stage.belt_speed_m_s * (config.timing.settle_s + interval_s * (config.timing.frames - 1))
     return SceneSpec(
         index=index,
         parts=_parts(config.parts, config.texture, stage, belt_run_m, stream("parts"), stream("texture.parts")),
-        clutter=clutter,
+        clutter=clutter + legs,
         occluders=occluders,
         stage=stage,
         light=light,
@@ -283,6 +285,26 @@ def _covering(
     return tuple(sheets)
 
 
+def _legs(stage: StageSpec, thick_m: float) -> tuple[BodySpec, ...]:
+    """Four square legs under the corners of the stage, down to the floor."""
+    length = stage.floor_below_m - stage.thickness_m
+    if thick_m < THINNEST_LEG_M or length <= 0:
+        return ()
+    x, y = ((size - thick_m) / 2 for size in stage.size_m)
+    below = -stage.thickness_m - length / 2
+    return tuple(
+        BodySpec(
+            shape="box",
+            size_m=(thick_m, thick_m, length),
+            material=stage.sides,
+            world_from_body=pose(np.eye(3), np.array([across * x, along * y, below])),
+            velocity_m_s=(0.0, 0.0, 0.0),
+        )
+        for across in (-1, 1)
+        for along in (-1, 1)
+    )
+
+
 # --- surroundings ----------------------------------------------------------------------------------------------------
 
 
@@ -416,7 +438,7 @@ def _sensor(knobs: SensorKnobs, light: LightSpec, rng: np.random.Generator) -> S
         white_balance=_vec3(errors / grey),
         vignetting=knobs.vignetting.draw(rng),
         blur_sigma_px=knobs.blur_sigma_px.draw(rng),
-        motion_blur_px=knobs.motion_blur_px.draw(rng),
+        motion_blur_px=max(0.0, knobs.motion_blur_px.draw(rng)),
         motion_angle_rad=Radians(float(rng.uniform(0, math.pi))),
         full_well_e=knobs.full_well_e.draw(rng),
         read_noise_e=knobs.read_noise_e.draw(rng),

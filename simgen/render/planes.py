@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from simgen.render.surfaces import FLOOR, Colours, Geometry, Moment, blurred
-from simgen.render.textures import pattern_grid
+from simgen.render.textures import pattern_grid, placed_tile
 from simgen.render.view import View
 from simgen.types import MaterialSpec, SceneSpec, SheetSpec, Vec3
 
@@ -33,9 +33,21 @@ class Planes:
         below = geometry.surface == FLOOR
         if below.any():
             corner = -FLOOR_EXTENT_M / 2
-            floor = view.image_from_plane(-stage.floor_below_m, (corner, corner), FLOOR_TEXEL_M)
-            cv2.copyTo(_warp(self._floor, floor, size), below.view(np.uint8), linear)
+            floor = _warp(
+                self._floor, view.image_from_plane(-stage.floor_below_m, (corner, corner), FLOOR_TEXEL_M), size
+            )
+            if stage.floor.contrast and stage.floor.texture != "plain":
+                floor *= self._floor_pattern(view, size)[..., None]
+            cv2.copyTo(floor, below.view(np.uint8), linear)
         return linear
+
+    def _floor_pattern(self, view: View, size: tuple[int, int]) -> Float32[np.ndarray, "h w"]:
+        """Its brightness from its own tile, whose stones are smaller than the floor picture's texels."""
+        floor, below_m = self._spec.stage.floor, self._spec.stage.floor_below_m
+        tile, at_origin, texel_m = placed_tile(floor)
+        origin = (-at_origin[0] * texel_m, -at_origin[1] * texel_m)
+        pattern = _warp(tile, view.image_from_plane(-below_m, origin, texel_m), size)
+        return np.maximum(1 + np.float32(floor.contrast) * pattern, 0)
 
     def stage_at(self, points_m: Float32[np.ndarray, "n 2"], moment: Moment) -> Colours:
         """Albedo of the stage at world (x, y), which must lie on it."""
@@ -45,7 +57,7 @@ class Planes:
         return np.asarray(self._stage[rows, columns], np.float32)
 
 
-def _warp(picture: np.ndarray, image_from_picture: np.ndarray, size: tuple[int, int]) -> Float32[np.ndarray, "h w 3"]:
+def _warp(picture: np.ndarray, image_from_picture: np.ndarray, size: tuple[int, int]) -> Float32[np.ndarray, "h w *c"]:
     warped = cv2.warpPerspective(picture, image_from_picture, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     return np.asarray(warped, np.float32)
 
@@ -69,9 +81,8 @@ def _bake_stage(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
 
 
 def _bake_floor(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
-    """The floor with the stage's shadow and the dimness round the clutter, which stay from frame to frame."""
+    """The floor's colour with the stage's shadow and the dimness round the clutter; its pattern is finer than this."""
     side = round(FLOOR_EXTENT_M / FLOOR_TEXEL_M)
-    picture = _bake(spec.stage.floor, (side, side), FLOOR_TEXEL_M)
     light, below_m = spec.light, spec.stage.floor_below_m
     shift = -np.asarray(light.direction[:2]) / max(light.direction[2], 0.1) * below_m
     shadow = _coarse_cover([(shift, spec.stage.size_m)], below_m * np.tan(light.source_angle_rad / 2) + 0.01)
@@ -81,8 +92,7 @@ def _bake_floor(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
     ambient = sum(light.ambient_rgb) / 3
     lit = key * (1 - light.shadow_strength * shadow) + ambient * (1 - light.occlusion_strength * dim)
     arriving = cv2.resize((lit / (key + ambient)).astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR)
-    picture *= arriving[..., None]
-    return picture
+    return np.asarray(arriving[..., None] * np.asarray(spec.stage.floor.rgb, np.float32), np.float32)
 
 
 def _coarse_cover(rectangles: list[tuple[np.ndarray, tuple[float, ...]]], sigma_m: float) -> Float32[np.ndarray, "h w"]:

@@ -50,6 +50,36 @@ def speckle(rng: np.random.Generator) -> Tile:
     return np.asarray(np.clip(_soften(tile) + 0.15 * noise(rng), -1, 1), np.float32)
 
 
+def terrazzo(rng: np.random.Generator) -> Tile:
+    """Sparse stones of three sizes, dark and light, in a fine-grained ground."""
+    tile = 0.12 * rng.standard_normal((TILE_PX, TILE_PX))
+    for sigma, share in ((0.9, 0.06), (1.8, 0.04), (3.5, 0.02)):
+        stones = _smooth(rng, sigma, sigma)
+        dark, light = np.quantile(stones, [share, 1 - share * 0.6])
+        tile = np.where(stones < dark, rng.uniform(-1.0, -0.4), np.where(stones > light, rng.uniform(0.3, 0.9), tile))
+    return np.asarray(np.clip(_soften(tile.astype(np.float32)), -1, 1), np.float32)
+
+
+def printed(rng: np.random.Generator) -> Tile:
+    """Packaging: fields, discs, bars and lines of something like text."""
+    tile = np.full((TILE_PX, TILE_PX), rng.uniform(-0.3, 0.5), np.float32)
+    for _ in range(10):
+        x, y, w, h = (int(v) for v in (*rng.integers(0, TILE_PX, 2), *rng.integers(12, 110, 2)))
+        value = float(rng.uniform(-1, 1))
+        if rng.uniform() < 0.3:
+            cv2.circle(tile, (x, y), w // 2, value, -1)
+        else:
+            cv2.rectangle(tile, (x, y), (x + w, y + h), value, -1)
+    for _ in range(12):
+        x, y, letter, line = (int(v) for v in (*rng.integers(0, TILE_PX - 40, 2), *rng.integers(3, 14, 2)))
+        value, end = float(rng.uniform(-1, 1)), int(rng.integers(40, 140))
+        while x < end:
+            wide = int(rng.integers(1, letter + 1))
+            cv2.rectangle(tile, (x, y), (x + wide, y + line), value, -1 if rng.uniform() < 0.6 else 1)
+            x += wide + int(rng.integers(1, letter + 1))
+    return _soften(tile)
+
+
 def stripes(rng: np.random.Generator) -> Tile:
     """Printed bands and fields: what boxes and labels look like from afar."""
     edges = np.sort(rng.integers(0, TILE_PX, 24))
@@ -71,8 +101,10 @@ TEXTURES: dict[str, Callable[[np.random.Generator], Tile]] = {
     "grain": grain,
     "noise": noise,
     "plain": plain,
+    "printed": printed,
     "speckle": speckle,
     "stripes": stripes,
+    "terrazzo": terrazzo,
     "weave": weave,
 }
 
@@ -106,17 +138,23 @@ def pattern_grid(
     return np.asarray(cv2.remap(found, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
 
 
+def placed_tile(material: MaterialSpec) -> tuple[Tile, tuple[int, int], float]:
+    """The material's tile, the column and row of it that lie at the origin, and the size of a texel in metres."""
+    seed, variant = divmod(material.texture_seed, VARIANTS)
+    at_origin = (seed % TILE_PX, seed // TILE_PX % TILE_PX)
+    return tile(material.texture, variant), at_origin, material.texture_scale_m / FEATURE_PX
+
+
 def _on_tile(
     material: MaterialSpec, u_m: Float32[np.ndarray, "n"], v_m: Float32[np.ndarray, "m"]
 ) -> tuple[Tile, Float32[np.ndarray, "n"], Float32[np.ndarray, "m"]]:
     """The material's tile, and metres as its columns and rows."""
-    texels_per_m = np.float32(FEATURE_PX / material.texture_scale_m)
-    seed, variant = divmod(material.texture_seed, VARIANTS)
+    found, at_origin, texel_m = placed_tile(material)
     u, v = (
-        np.mod(c * texels_per_m + np.float32(offset), np.float32(TILE_PX))
-        for c, offset in ((u_m, seed % TILE_PX), (v_m, seed // TILE_PX % TILE_PX))
+        np.mod(c * np.float32(1 / texel_m) + np.float32(offset), np.float32(TILE_PX))
+        for c, offset in zip((u_m, v_m), at_origin, strict=True)
     )
-    return tile(material.texture, variant), u, v
+    return found, u, v
 
 
 def _smooth(rng: np.random.Generator, sigma_x: float, sigma_y: float) -> Tile:
