@@ -439,7 +439,7 @@ def from_yolo(
     Raises:
         DataError: no names or no images are found, or none can be used.
     """
-    folder, own_names = _yolo_layout(path, split, names)
+    folder, own_names = yolo_layout(path, split, names)
     known = tuple(categories) if categories is not None else own_names
     skips = Skips()
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
@@ -451,22 +451,24 @@ def from_yolo(
     return _finished(f"{path} ({split})", known, clips, skips)
 
 
-def _yolo_layout(path: Path, split: str, names: Sequence[str] | None) -> tuple[Path, tuple[str, ...]]:
-    """The folder of images, and the names of the classes."""
+def yolo_layout(path: Path, split: str, names: Sequence[str] | None) -> tuple[Path, tuple[str, ...]]:
+    """The folder of a split's images, and the names of the classes.
+
+    Raises:
+        DataError: as `from_yolo`.
+    """
     listing = path if path.is_file() else path / "data.yaml"
     if not listing.is_file():
         folder = path / "images" / split if (path / "images" / split).is_dir() else path / "images"
         if names is None or not folder.is_dir():
             raise DataError(f"{path}: no data.yaml; without it the folder needs `images`, and the classes' names given")
         return folder, tuple(names)
-    import yaml
-
+    stated = _yolo_listing(listing)
     try:
-        stated = yaml.safe_load(listing.read_text())
         classes = stated["names"]
         own = tuple(str(classes[i]) for i in range(len(classes)))
         place = stated[split]
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise DataError(f"{listing}: needs `names` (0, 1, 2, ...) and {split!r}: {error!r}") from None
     if not isinstance(place, str):
         raise DataError(f"{listing}: {split}: give one folder, got {place!r}")
@@ -474,6 +476,24 @@ def _yolo_layout(path: Path, split: str, names: Sequence[str] | None) -> tuple[P
     if below is None or not below.is_dir():
         raise DataError(f"{listing}: {split}: {place!r} is no folder below {listing.parent}")
     return below, tuple(names) if names is not None else own
+
+
+def _yolo_listing(file: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        stated = yaml.safe_load(file.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: is no YAML: {error}") from None
+    if not isinstance(stated, dict):
+        raise DataError(f"{file}: needs `names` and splits, got {type(stated).__name__}")
+    return stated
+
+
+def measuring_split(path: Path) -> str:
+    """The split of a YOLO data set to measure on: `test`, or `val` where it states no `test`."""
+    listing = path if path.is_file() else path / "data.yaml"
+    return "test" if _yolo_listing(listing).get("test") else "val"
 
 
 def _yolo_frame(

@@ -53,7 +53,7 @@ def arguments(line: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--sim", type=Path, required=True, help="simulated data set; clips that a run trained on are left out")
-    add("--real", type=Path, required=True, help="COCO JSON of test photos, or a simulated data set as a stand-in")
+    add("--real", type=Path, required=True, help="test photos: COCO JSON or YOLO data.yaml (its test or val); or a simulated data set as a stand-in")
     add("--runs", type=Path, nargs="+", required=True, help="folders of finished runs")
     add("--out", type=Path, required=True, help="the HTML file; its JSON is written beside it")
     add("--look", type=Path, help="photos for the picture statistics, so that no test photo tunes the simulation")
@@ -100,10 +100,11 @@ def main(line: Sequence[str] | None = None) -> None:
 
 def _sets(asked: argparse.Namespace, runs: Sequence[Run]) -> Sets:
     from pipelines.measure import held_out, never_seen
-    from pipelines.runs import STAND_IN, read, target_kind
+    from pipelines.runs import STAND_IN, read, split_to_measure, target_kind
 
-    target = read(asked.real)
-    never_seen(target, asked.real, runs)
+    split = split_to_measure(asked.real)
+    target = read(asked.real, split=split)
+    never_seen(target, asked.real, runs, split)
     every = read(asked.sim, target.categories)
     sim, note = held_out(every, asked.sim, runs)
     if 0 < asked.sim_clips < len(sim):

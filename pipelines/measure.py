@@ -144,31 +144,31 @@ def lineage(run: Run) -> list[Run]:
     return [run] + (lineage(open_run(Path(told["run"]))) if told else [])
 
 
-def trained_on(run: Run, source: ClipSource, data: Path) -> set[str]:
+def trained_on(run: Run, source: ClipSource, data: Path, split: str = "train") -> set[str]:
     """The clips of the set at `data` that the run or one before it trained on."""
     clips: set[str] = set()
     for told in (one.experiment for one in lineage(run)):
-        if _same(told, "data", data):
+        if _same(told, "data", data, split):
             clips |= set(told["trained_on"])
-        if _same(told, "mixed_in", data):
+        if _same(told, "mixed_in", data, split):
             clips |= {clip.name for clip in source.clips}
     return clips
 
 
-def _same(told: dict[str, Any], key: str, data: Path) -> bool:
+def _same(told: dict[str, Any], key: str, data: Path, split: str) -> bool:
     if told.get(f"{key}_sha256"):
-        return bool(told[f"{key}_sha256"] == data_hash(data))
+        return bool(told[f"{key}_sha256"] == data_hash(data, split))
     return bool(told.get(key)) and Path(told[key]).resolve() == data.resolve()
 
 
-def never_seen(source: ClipSource, data: Path, runs: Sequence[Run]) -> None:
+def never_seen(source: ClipSource, data: Path, runs: Sequence[Run], split: str = "train") -> None:
     """Test data are for measuring alone.
 
     Raises:
         DataError: a run trained on some of them.
     """
     for run in runs:
-        clips = trained_on(run, source, data)
+        clips = trained_on(run, source, data, split)
         if clips:
             raise DataError(f"{data}: {run.folder} trained on {len(clips)} of its clips: nothing to measure it on")
 

@@ -1,7 +1,8 @@
 """What the training scripts share: data by what it is, a start, a run's record. The loops themselves are hybrid's.
 
-Data are a COCO JSON of photographs, or the folder of a simulated data set. In the place of photographs, a simulated
-one is a stand-in, and the record of every run says so.
+Data are photographs, as a COCO JSON or a YOLO folder with its data.yaml, or the folder of a simulated data set. In the
+place of photographs, a simulated one is a stand-in, and the record of every run says so. A YOLO folder names its splits
+itself: training takes `train`, measuring `test`, or `val` where there is no `test`.
 A run's folder is hybrid.engine's; what these scripts add stands in `experiment.json` from the start and, once the run
 has finished, under "experiment" in `run.json`.
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hybrid.config import PARTS, PRESETS
-from hybrid.data import ClipSource, DataError, from_coco, from_shards
+from hybrid.data import ClipSource, DataError, from_coco, from_shards, from_yolo, measuring_split, yolo_layout
 from hybrid.detector import Detector
 from hybrid.engine import RUN, RunError, load, train, write_atomically
 from hybrid.progress import bar
@@ -38,8 +39,17 @@ class Start:
     record: Mapping[str, Any]
 
 
+def is_yolo(path: Path) -> bool:
+    return path.suffix in (".yaml", ".yml") or (path / "data.yaml").is_file()
+
+
 def is_data_set(path: Path) -> bool:
-    return path.is_dir() or path.name == "manifest.json"
+    return path.name == "manifest.json" or (path.is_dir() and not is_yolo(path))
+
+
+def split_to_measure(path: Path) -> str:
+    """Of a YOLO folder; other data have no splits, and the word means nothing for them."""
+    return measuring_split(path) if path.exists() and is_yolo(path) else "train"
 
 
 def target_kind(path: Path) -> str:
@@ -47,8 +57,8 @@ def target_kind(path: Path) -> str:
     return STAND_IN if is_data_set(path) else REAL
 
 
-def read(path: Path, categories: tuple[str, ...] | None = None) -> ClipSource:
-    """The clips at `path`, and a line on the error stream for what was left out.
+def read(path: Path, categories: tuple[str, ...] | None = None, split: str = "train") -> ClipSource:
+    """The clips at `path`, and a line on the error stream for what was left out. `split` is of a YOLO folder.
 
     Raises:
         DataError: nothing usable is there, or none of its boxes bears one of `categories`.
@@ -57,6 +67,8 @@ def read(path: Path, categories: tuple[str, ...] | None = None) -> ClipSource:
         raise DataError(f"{path}: there is no such file or folder")
     if is_data_set(path):
         source = from_shards(path if path.is_dir() else path.parent, categories)
+    elif is_yolo(path):
+        source = from_yolo(path, split, categories)
     else:
         source = from_coco(path, categories)
     for reason, what in source.skipped.items():
@@ -110,8 +122,14 @@ def fingerprint(run: Path) -> str:
     return hashlib.sha256((run / "ema.safetensors").read_bytes()).hexdigest()
 
 
-def data_hash(path: Path) -> str:
+def data_hash(path: Path, split: str = "train") -> str:
     """Of what lists the data: a data set is the same one wherever it is called from or copied to."""
+    if is_yolo(path):
+        images, _ = yolo_layout(path, split, None)
+        digest = hashlib.sha256()
+        for file in sorted(images.rglob("*")):
+            digest.update(f"{file.relative_to(images).as_posix()} {file.stat().st_size}\n".encode())
+        return digest.hexdigest()
     listing = path / "manifest.json" if path.is_dir() else path
     return hashlib.sha256(listing.read_bytes()).hexdigest()
 

@@ -173,6 +173,50 @@ def test_a_simulated_set_in_the_place_of_photos_is_a_stand_in_everywhere(
     assert not re.search(r"\breal(ity)?\b", words)
 
 
+def yolo(folder: Path, test: str) -> Path:
+    """The photographs of two folders as one YOLO folder's `train` and `test`."""
+    for split, seed in (("train", 0), ("test", 1)):
+        coco = json.loads(photographs(folder / f"{split}-coco", seed=seed).read_text())
+        (folder / split / "labels").mkdir(parents=True)
+        shutil.copytree(folder / f"{split}-coco", folder / split / "images", ignore=lambda *_: ["photos.json"])
+        names = [category["name"] for category in coco["categories"]]
+        place = {category["id"]: i for i, category in enumerate(coco["categories"])}
+        for image in coco["images"]:
+            wide, high = image["width"], image["height"]
+            lines = [
+                f"{place[a['category_id']]} {(x + w / 2) / wide} {(y + h / 2) / high} {w / wide} {h / high}"
+                for a in coco["annotations"]
+                if a["image_id"] == image["id"]
+                for x, y, w, h in [a["bbox"]]
+            ]
+            label = folder / split / "labels" / Path(image["file_name"]).with_suffix(".txt")
+            label.parent.mkdir(parents=True, exist_ok=True)
+            label.write_text("\n".join(lines))
+    listing = folder / "data.yaml"
+    listing.write_text(json.dumps({"names": names, "train": "train/images", "test": f"{test}/images"}))
+    return listing
+
+
+def test_a_yolo_folder_trains_on_its_train_and_is_measured_on_its_test(
+    line: Path, tiny_data_set: Path, tmp_path: Path
+) -> None:
+    photos, out = yolo(tmp_path / "photos", "test"), tmp_path / "report.html"
+    tune = ["--checkpoint", line / "sim", "--data", photos, *SMALL, "--out", tmp_path / "tuned"]
+    assert "real clips" in done(script("finetune_real", *tune))
+    coco = record(line / "tuned")
+    assert len(record(tmp_path / "tuned")["trained_on"]) >= len(coco["trained_on"])
+    report = ["--sim", tiny_data_set, "--runs", line / "sim", tmp_path / "tuned", "--out", out]
+    done(script("gap_report", *report, "--real", photos.parent))
+    as_coco = tmp_path / "as-coco.html"
+    done(script("gap_report", *report[:-1], as_coco, "--real", photos.parent / "test-coco/photos.json"))
+    one, other = (json.loads(page.with_suffix(".json").read_text()) for page in (out, as_coco))
+    assert one["target"] == "real"
+    assert one["real"]["boxes"] == other["real"]["boxes"] > 0
+    assert [run["target"]["ar"] for run in one["runs"]] == pytest.approx([run["target"]["ar"] for run in other["runs"]])
+    leaky = yolo(tmp_path / "leaky", "train")  # its test is its train
+    assert "trained on" in refused(script("gap_report", *report, "--real", leaky))
+
+
 def test_photos_that_a_run_trained_on_are_not_measured_on_wherever_they_lie(
     line: Path, tiny_data_set: Path, tmp_path: Path
 ) -> None:
