@@ -22,7 +22,7 @@ def main(
         str, typer.Option(help="A finished run to start from, or none: from scratch, for comparison.")
     ],
     data: Annotated[
-        Path, typer.Option(help="Photos: COCO JSON or YOLO data.yaml (its train); or a simulated data set as a stand-in.")
+        Path, typer.Option(help="Photos: COCO JSON, or YOLO data.yaml (its train); or, as a stand-in, a simulated set.")
     ],
     out: options.Out,
     shots: Annotated[int, typer.Option(help="Photos to train on: the first of a fixed shuffle; 0: all.")] = 0,

@@ -53,7 +53,8 @@ def arguments(line: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--sim", type=Path, required=True, help="simulated data set; clips that a run trained on are left out")
-    add("--real", type=Path, required=True, help="test photos: COCO JSON or YOLO data.yaml (its test or val); or a simulated data set as a stand-in")
+    photos = "COCO JSON or YOLO data.yaml (its test or val) of test photos; or a simulated data set as a stand-in"
+    add("--real", type=Path, required=True, help=photos)
     add("--runs", type=Path, nargs="+", required=True, help="folders of finished runs")
     add("--out", type=Path, required=True, help="the HTML file; its JSON is written beside it")
     add("--look", type=Path, help="photos for the picture statistics, so that no test photo tunes the simulation")
