@@ -105,7 +105,7 @@ def told(samples: list[Sample], scenes: int, line: str) -> str:
     highest = max(one.command_mib + sum(one.workers_mib) for one in samples)
     return "\n".join([
         "# Memory of a long run", "",
-        f"{time.strftime('%Y-%m-%d')}, {platform.processor() or platform.machine()}, Python {platform.python_version()}.",
+        f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, Python {platform.python_version()}.",
         "", "```", line, "```", "",
         "| resident MiB, median | second tenth | last tenth | change |", "|---|---|---|---|", *rows, "",
         f"Command and workers together never took more than {highest:.0f} MiB; {samples[-1].seconds / 60:.0f} minutes.",
