@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.tiles import CUT_SCORE, GREY, View, cut, layout, merge, starts
+from hybrid.train_config import AugmentConfig
 from hybrid.types import Detections
 
 
@@ -114,6 +115,12 @@ def test_a_part_at_the_image_s_own_edge_is_no_cut_part() -> None:
 def test_nothing_found_merges_to_nothing() -> None:
     tiles = layout(448, 256, View())
     assert len(merge(tiles, [detections([]) for _ in tiles], View()).scores) == 0
+
+
+def test_training_shows_parts_at_every_scale_that_images_are_looked_at_by() -> None:
+    low, high = AugmentConfig().scale
+    assert low <= min(View().scales)
+    assert max(View().scales) <= high
 
 
 def test_a_view_that_cannot_be_is_refused() -> None:

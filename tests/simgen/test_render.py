@@ -142,6 +142,18 @@ def test_the_belts_pattern_travels_with_the_belt():
     assert moved < 0.35 * still_there
 
 
+def test_a_floors_stones_may_be_smaller_than_a_pixel_of_its_light():
+    """Stones of 2 mm on a floor whose light and shadow are worked out every 5 mm."""
+    stones = replace(GREY, texture="terrazzo", texture_scale_m=0.012, contrast=0.8)
+    bare = scene([], frames=1, size_m=(0.02, 0.02))
+    floor_near = replace(bare.stage, floor=stones, floor_below_m=0.05)
+    fine, plain = (first(replace(bare, stage=stage)).linear[60:, :60, 1] for stage in (floor_near, bare.stage))
+    steps = np.abs(np.diff(fine, axis=1)).max(axis=1) / fine.mean()
+    assert np.median(steps) > 0.2, "within a row there is an edge from one column, some 2 mm, to the next"
+    assert np.abs(np.diff(plain, axis=1)).max() < 0.05 * plain.mean()
+    assert fine.mean() == pytest.approx(plain.mean(), rel=0.25), "a pattern changes the mean little"
+
+
 def test_metal_mirrors_what_it_lies_on_and_what_shines():
     """A red sheet reddens a nut's flanks; a lamp overhead whitens a washer seen from above."""
     nut = replace(part("hex_nut", "M24", (0.0, 0.0, 0.011)), material=STEEL)

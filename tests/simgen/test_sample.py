@@ -68,6 +68,23 @@ def test_parts_start_above_the_stage_and_weigh_what_their_volume_says():
         assert transform(part.world_from_part, model.vertices_m)[:, 2].min() > 0
 
 
+def test_legs_stand_under_the_corners_from_the_top_down_to_the_floor():
+    with_legs, without = (
+        sample(load_config("bolts_on_table", [f"stage.leg_m.low={mm}", f"stage.leg_m.high={mm}"]), 1, 0)
+        for mm in ("0.05", "0.019")
+    )
+    stage, legs = with_legs.stage, with_legs.clutter[-4:]
+    assert with_legs.clutter[:-4] == without.clutter
+    for leg in legs:
+        x, y, z = leg.world_from_body.position_m
+        assert abs(x) == pytest.approx((stage.size_m[0] - 0.05) / 2)
+        assert abs(y) == pytest.approx((stage.size_m[1] - 0.05) / 2)
+        assert z + leg.size_m[2] / 2 == pytest.approx(-stage.thickness_m)
+        assert z - leg.size_m[2] / 2 == pytest.approx(-stage.floor_below_m)
+    corners = {tuple(np.sign(leg.world_from_body.position_m[:2])) for leg in legs}
+    assert len(corners) == 4
+
+
 def test_auto_exposure_and_white_balance_make_a_white_card_neutral():
     config = load_config("tiny", ["sensor.white_balance.low=1", "sensor.white_balance.high=1"])
     for i in range(10):
@@ -116,7 +133,7 @@ GOLDEN = {  # Change these only on purpose: they say that a data set of this see
     "bolts_on_table": (
         34,
         "M5",
-        30,
+        53,
         (-0.250464, 0.675828, 0.738219, 1457.161033, 2.265729, 0.074565, 0.223003, 0.441179),
     ),
     "conveyor": (16, "M6x25", 12, (-0.250464, 1.280662, 0.738219, 428.337574, 2.265729, 0.063107, 0.205906, 0.699792)),
