@@ -22,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+UNFINISHED = 3  # exit status of a run whose budget ended before it did
 Folder = Annotated[Path, typer.Argument(help="Folder of a data set.", metavar="DIR")]
 
 
@@ -40,7 +41,7 @@ def _fail(message: str, status: int = 2) -> NoReturn:
 def _clear_errors() -> Iterator[None]:
     """What a user can put right is told in a line, without a traceback."""
     from simgen.export.errors import ExportError
-    from simgen.generate import GenerateError, Interrupted
+    from simgen.generate import BudgetSpent, GenerateError, Interrupted
     from simgen.loading import ConfigError
     from simgen.shards import ShardError
 
@@ -48,6 +49,8 @@ def _clear_errors() -> Iterator[None]:
         yield
     except Interrupted as error:
         _fail(str(error), 130)
+    except BudgetSpent as error:
+        _fail(str(error), UNFINISHED)
     except (ConfigError, ExportError, GenerateError, ShardError) as error:
         _fail(str(error))
     except OSError as error:
@@ -75,6 +78,15 @@ def render(
     shard_scenes: Annotated[
         int | None, typer.Option(help="Scenes in a shard; the default goes by --scenes and is at most 16.")
     ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Stop at a shard's end before this is spent (90m, 2h, 50GB), with exit status 3.")
+    ] = None,
+    scene_limit: Annotated[
+        float, typer.Option(min=1.0, help="Seconds after which a scene counts as hanging and is left out.")
+    ] = 600.0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Make a few scenes, write none, say what all take.")
+    ] = False,
 ) -> None:
     """Render a data set of labelled clips.
 
@@ -82,19 +94,35 @@ def render(
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     with _clear_errors():
+        from simgen.budget import TRIAL_SCENES, estimate, parse_budget
         from simgen.generate import default_shard_scenes, generate
-        from simgen.progress import Progress
+        from simgen.progress import Progress, track
 
         if scenes < 1:
             _fail(f"--scenes: needs at least 1, got {scenes}")
         size = shard_scenes if shard_scenes is not None else default_shard_scenes(scenes)
-        plan, categories = _plan(preset, overrides or [], seed, scenes, size)
+        plan, categories = _plan(preset, overrides or [], seed, scenes, size, scene_limit)
+        try:
+            allowed = parse_budget(budget) if budget else None
+        except ValueError as error:
+            _fail(f"--budget: {error}")
+        if dry_run:
+            with track("trial scenes", 1 + min(TRIAL_SCENES, scenes)) as advance:
+                found = estimate(plan, out, workers, advance)
+            typer.echo(
+                "\n".join([f"{scenes} scenes of {preset}, nothing written:", *(f"  {line}" for line in found.lines())])
+            )
+            return
         with Progress(scenes) as progress:
-            manifest = generate(plan, categories, out, workers=workers, resume=resume, tell=progress.tell)
+            manifest = generate(
+                plan, categories, out, workers=workers, resume=resume, tell=progress.tell, budget=allowed
+            )
     _sum_up(out, manifest)
 
 
-def _plan(preset: str, overrides: list[str], seed: int, scenes: int, shard_scenes: int) -> tuple[Plan, tuple[str, ...]]:
+def _plan(
+    preset: str, overrides: list[str], seed: int, scenes: int, shard_scenes: int, scene_limit_s: float
+) -> tuple[Plan, tuple[str, ...]]:
     from simgen import __version__
     from simgen.engine import Plan
     from simgen.loading import load_config
@@ -112,7 +140,7 @@ def _plan(preset: str, overrides: list[str], seed: int, scenes: int, shard_scene
         scenes=scenes,
         shard_scenes=shard_scenes,
     )
-    return Plan(request, config, make_clip), categories(config)
+    return Plan(request, config, make_clip, scene_limit_s), categories(config)
 
 
 def _sum_up(out: Path, manifest: Manifest) -> None:

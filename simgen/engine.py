@@ -1,8 +1,9 @@
 """Shards made by worker processes. What an engine yields is the same for any number of workers, but for its order.
 
 A worker is told one shard at a time and reports each scene as it begins and ends, so a worker that dies names the scene
-that killed it. Its shard is made again, and a scene that kills a worker twice is left out. Workers are spawned, not
-forked, and replaced after a while: PyBullet keeps some of what it loads.
+that killed it. Its shard is made again, and a scene that kills a worker twice is left out; so is one that takes longer
+than `Plan.scene_limit_s`, whose worker is killed for it. Workers are spawned, not forked, and replaced after a while:
+PyBullet keeps some of what it loads.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import multiprocessing
 import os
 import re
 import signal
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -27,6 +29,7 @@ from simgen.types import RenderedClip
 
 RECYCLE_SCENES = 256  # after which a worker is replaced: memory stays flat whatever PyBullet keeps
 STRIKES = 2  # times that a scene may kill its worker before it is left out
+SCENE_LIMIT_S = 600.0  # a scene takes seconds; one that takes this long hangs
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 Maker = Callable[[Any, int, int], RenderedClip]
@@ -43,6 +46,7 @@ class Plan:
     request: Request
     config: Any
     make: Maker
+    scene_limit_s: float = SCENE_LIMIT_S
 
 
 @dataclass(frozen=True)
@@ -177,6 +181,8 @@ class _Worker:
     connection: Connection
     task: _Task | None = None
     scene: int | None = None  # that it is at
+    since: float = 0.0  # when it began that scene, by the monotonic clock
+    overran: bool = False
     scenes: int = 0  # that it has been given in its life
     made: int = 0  # of its shard, as reported
     frames: int = 0
@@ -188,15 +194,16 @@ class _Crew:
     plan: Plan
     folder: Path
     size: int
-    pending: deque[_Task]
+    fresh: Iterator[int]  # shards that nobody has begun; asked for one when a worker is free for it
+    again: deque[_Task] = field(default_factory=deque)
     workers: list[_Worker] = field(default_factory=list)
     skip: dict[int, str] = field(default_factory=dict)
     strikes: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     def run(self) -> Iterator[Event]:
-        while self.pending or any(worker.task for worker in self.workers):
-            self._employ()
-            ready = wait([worker.connection for worker in self.workers])
+        while self._employ():
+            ready = wait([worker.connection for worker in self.workers], timeout=self._patience_s())
+            self._end_what_hangs()
             for worker in [w for w in self.workers if w.connection in ready]:
                 try:
                     message = worker.connection.recv()
@@ -205,23 +212,43 @@ class _Crew:
                 else:
                     yield from self._heed(worker, message)
 
-    def _employ(self) -> None:
-        """Give every idle worker a shard, and hire while there are shards and room."""
-        while self.pending:
+    def _employ(self) -> bool:
+        """Give every idle worker a shard, hire while there are shards and room, and answer whether anyone works."""
+        while len(busy := [worker for worker in self.workers if worker.task]) < self.size:
+            task = self._next_task()
+            if task is None:
+                return bool(busy)
             idle = next((worker for worker in self.workers if worker.task is None), None)
             if idle is None:
-                if len(self.workers) == self.size:
-                    return
                 self.workers.append(idle := _hire(self.plan, self.folder))
-            idle.task, idle.scene, idle.made, idle.frames, idle.lost = self.pending.popleft(), None, 0, 0, 0
+            idle.task, idle.scene, idle.made, idle.frames, idle.lost = task, None, 0, 0, 0
             try:
                 idle.connection.send(idle.task)
             except (BrokenPipeError, ConnectionResetError):
-                return  # it is dead: its connection says so when it is asked
+                return True  # it is dead: its connection says so when it is asked
+        return True
+
+    def _next_task(self) -> _Task | None:
+        if self.again:
+            return self.again.popleft()
+        number = next(self.fresh, None)
+        return None if number is None else _Task(number, {})
+
+    def _patience_s(self) -> float | None:
+        """Until the next worker at a scene would have overrun."""
+        begun = [worker.since for worker in self.workers if worker.scene is not None]
+        return max(0.0, min(begun) + self.plan.scene_limit_s - time.monotonic()) if begun else None
+
+    def _end_what_hangs(self) -> None:
+        """Their connections then say that they are dead."""
+        for worker in self.workers:
+            if worker.scene is not None and time.monotonic() - worker.since > self.plan.scene_limit_s:
+                worker.overran = True
+                worker.process.kill()
 
     def _heed(self, worker: _Worker, message: object) -> Iterator[Event]:
         if isinstance(message, SceneBegun):
-            worker.scene, worker.scenes = message.index, worker.scenes + 1
+            worker.scene, worker.scenes, worker.since = message.index, worker.scenes + 1, time.monotonic()
         elif isinstance(message, SceneMade):
             worker.scene, worker.made, worker.frames = None, worker.made + 1, worker.frames + message.frames
             yield message
@@ -247,6 +274,8 @@ class _Crew:
         self.workers.remove(worker)
         self._end(worker)
         how, scene = _cause(worker.process.exitcode), worker.scene
+        if worker.overran:
+            how = f"took longer than {self.plan.scene_limit_s:g} s"
         if worker.task is None:
             return
         name, culprit = shard_name(worker.task.shard), ("shard", worker.task.shard)
@@ -258,7 +287,7 @@ class _Crew:
             if scene is None:
                 raise EngineError(f"{name}: a worker {how} {where}, {STRIKES} times")
             self.skip[scene] = f"its worker {how}, {STRIKES} times"
-        self.pending.appendleft(_Task(worker.task.shard, dict(self.skip)))
+        self.again.appendleft(_Task(worker.task.shard, dict(self.skip)))
         yield ShardAgain(name, f"a worker {how} {where}", worker.made, worker.frames, worker.lost)
 
     def close(self) -> None:
@@ -309,11 +338,12 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
 def processes(plan: Plan, folder: Path, shards: Iterable[int], workers: int) -> Iterator[Event]:
     """Make `shards` in `folder` with so many worker processes. Closing the iterator ends them.
 
+    `shards` is asked for the next one when a worker is free: where it ends early, what has begun is still finished.
+
     Raises:
         EngineError: a shard cannot be written (the disk is full), or workers die where no scene is to blame.
     """
-    pending = deque(_Task(number, {}) for number in shards)
-    crew = _Crew(plan, folder, min(workers, max(1, len(pending))), pending)
+    crew = _Crew(plan, folder, workers, iter(shards))
     try:
         yield from crew.run()
         for worker in list(crew.workers):

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from simgen.budget import Budget
 from simgen.engine import Engine, EngineError, Event, Plan, SceneLost, SceneMade, ShardMade, processes
 from simgen.shards import (
     DATA_SET_FORMAT,
@@ -41,6 +43,10 @@ class GenerateError(Exception):
 
 class Interrupted(GenerateError):
     """Someone pressed Ctrl-C. What is finished stays, and `resume` goes on from there."""
+
+
+class BudgetSpent(GenerateError):
+    """The time or the disk that was allowed is used up. What is finished stays, and `resume` goes on from there."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,7 @@ def generate(
     resume: bool = False,
     tell: Tell = lambda event: None,
     engine: Engine = processes,
+    budget: Budget | None = None,
 ) -> Manifest:
     """Make the data set that `plan` asks for, in the folder `out`.
 
@@ -79,10 +86,12 @@ def generate(
         workers: processes; the bytes do not depend on it.
         resume: go on with what a run of the same request left in `out`.
         tell: is called for each scene and shard.
+        budget: shards begin only while it allows them; those that have begun are finished.
 
     Raises:
         GenerateError: `out` holds something else, the disk is full, every scene fails, a worker dies without a cause.
         Interrupted: Ctrl-C.
+        BudgetSpent: `budget` is.
     """
     request = plan.request
     if request.scenes < 1 or request.shard_scenes < 1 or workers < 1:
@@ -96,7 +105,7 @@ def generate(
                 (out / PARTIAL).unlink(missing_ok=True)  # of a run that was killed between the two
                 return before
             empty = Manifest(format=DATA_SET_FORMAT, request=request, categories=tuple(sorted(categories)), shards=())
-            return _fill(plan, out, before or empty, workers, tell, engine)
+            return _fill(plan, out, before or empty, workers, tell, engine, budget or Budget())
     except KeyboardInterrupt:
         raise Interrupted(f"{out}: stopped; the same command with --resume goes on") from None
     except (OSError, EngineError) as error:
@@ -104,14 +113,17 @@ def generate(
         raise GenerateError(f"{text}; finished shards stay, and the same command with --resume goes on") from error
 
 
-def _fill(plan: Plan, out: Path, manifest: Manifest, workers: int, tell: Tell, engine: Engine) -> Manifest:
+def _fill(
+    plan: Plan, out: Path, manifest: Manifest, workers: int, tell: Tell, engine: Engine, budget: Budget
+) -> Manifest:
     done = {entry.name: entry for entry in _whole(out, manifest)}
     for entry in done.values():
         tell(Kept(entry))
     missing = [k for k in range(plan.request.shards) if shard_name(k) not in done]
     made, lost = sum(entry.clips for entry in done.values()), 0
     manifest = _journal(out, manifest, done)
-    events = engine(plan, out, missing, workers)
+    purse = _Purse(budget, [entry.bytes for entry in done.values()])
+    events = engine(plan, out, purse.allowed(missing), workers)
     try:
         for event in events:
             made, lost = made + isinstance(event, SceneMade), lost + isinstance(event, SceneLost)
@@ -119,15 +131,45 @@ def _fill(plan: Plan, out: Path, manifest: Manifest, workers: int, tell: Tell, e
                 raise GenerateError(f"none of the first {lost} scenes can be made: {event.reason}")
             if isinstance(event, ShardMade):
                 done[event.entry.name] = event.entry
+                purse.pay(event.entry)
                 manifest = _journal(out, manifest, done)
             tell(event)
     finally:
         close = getattr(events, "close", None)
         if close:
             close()
+    if len(done) < plan.request.shards:
+        there = f"{len(done)} of {plan.request.shards} shards are there"
+        raise BudgetSpent(f"{out}: the budget is spent: {there}; the same command with --resume goes on")
     write_manifest(out / MANIFEST, manifest)
     (out / PARTIAL).unlink()
     return manifest
+
+
+@dataclass
+class _Purse:
+    """Hands out shards while the budget lasts."""
+
+    budget: Budget
+    sizes: list[int]  # bytes of finished shards
+    began: float = field(default_factory=time.monotonic)
+    since: dict[str, float] = field(default_factory=dict)  # when each shard in flight was handed out
+    took_s: list[float] = field(default_factory=list)  # each shard of this run
+
+    def allowed(self, shards: Iterable[int]) -> Iterator[int]:
+        for number in shards:
+            now = time.monotonic()
+            a_shard_s = sum(self.took_s) / max(1, len(self.took_s))
+            a_shard = sum(self.sizes) / max(1, len(self.sizes))
+            size = sum(self.sizes) + a_shard * len(self.since)
+            if not self.budget.allows(now - self.began, a_shard_s, size, a_shard):
+                return
+            self.since[shard_name(number)] = now
+            yield number
+
+    def pay(self, entry: ShardEntry) -> None:
+        self.took_s.append(time.monotonic() - self.since.pop(entry.name))
+        self.sizes.append(entry.bytes)
 
 
 def _journal(out: Path, manifest: Manifest, done: Mapping[str, ShardEntry]) -> Manifest:

@@ -11,7 +11,7 @@ from types import TracebackType
 import rich.progress as bars
 from rich.console import Console
 
-from simgen.engine import Event, SceneLost, SceneMade, ShardAgain, ShardMade
+from simgen.engine import Event, SceneLost, SceneMade, ShardAgain
 from simgen.generate import Kept
 
 LINE_EVERY_S = 60.0  # where there is no terminal
@@ -22,6 +22,7 @@ class Progress:
 
     def __init__(self, scenes: int) -> None:
         self.scenes, self.kept, self.made, self.frames, self.lost = scenes, 0, 0, 0, 0
+        self.again, self.bytes = 0, 0
         self.start = self.said = time.monotonic()
         self.console = Console(stderr=True)
         self.bar = bars.Progress(
@@ -62,18 +63,24 @@ class Progress:
                 self.frames - event.frames,
                 self.lost - event.lost,
             )
+            self.again += 1
             self._note(f"{event.name} is made again: {event.reason}")
-        if not isinstance(event, ShardMade):
-            self._show()
+        else:
+            self.bytes += event.entry.bytes
+        self._show()
 
     def _show(self) -> None:
         now = time.monotonic()
         seconds = max(now - self.start, 1e-6)
         parts = [f"{self.made / seconds:.2f} scenes/s", f"{self.frames / seconds:.1f} frames/s"]
+        if self.bytes:
+            parts.append(f"{self.bytes / seconds / 1e6:.1f} MB/s")
         if self.kept:
             parts.append(f"{self.kept} kept")
         if self.lost:
             parts.append(f"[red]{self.lost} left out[/]")
+        if self.again:
+            parts.append(f"[yellow]{self.again} made again[/]")
         done = self.kept + self.made + self.lost
         if self.console.is_terminal:
             self.bar.update(self.task, completed=done, rates="  ".join(parts))

@@ -134,6 +134,12 @@ def make_or_die(config: object, seed: int, index: int) -> RenderedClip:
     return make(config, seed, index)
 
 
+def make_or_hang(config: object, seed: int, index: int) -> RenderedClip:
+    if index == 4:
+        time.sleep(600)
+    return make(config, seed, index)
+
+
 def make_or_die_once(config: object, seed: int, index: int) -> RenderedClip:
     died = Path(os.environ["SIMGEN_TEST_DIED"])
     if index == 3 and not died.exists():

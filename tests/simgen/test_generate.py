@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from simgen import engine, generate
+from simgen.budget import Budget, estimate, parse_budget
 from simgen.engine import Plan, SceneLost, SceneMade, ShardAgain, ShardMade
-from simgen.generate import PARTIAL, GenerateError, Interrupted, Kept, default_shard_scenes
+from simgen.generate import PARTIAL, BudgetSpent, GenerateError, Interrupted, Kept, default_shard_scenes
 from simgen.shards import MANIFEST, DataSet, Request
 from tests.simgen import clips
 
@@ -252,6 +253,78 @@ def test_ctrl_c_ends_workers_and_leaves_finished_shards_alone(tmp_path):
     assert not list(tmp_path.glob(".*"))
     manifest = run(tmp_path, scenes=40, resume=True)
     assert manifest.clips == 40
+
+
+def test_a_scene_that_hangs_is_left_out(tmp_path, whole):
+    events = []
+    asked = replace(plan(make=clips.make_or_hang), scene_limit_s=1.0)
+    manifest = generate.generate(asked, clips.CATEGORIES, tmp_path, workers=2, tell=events.append)
+    assert [(q.index, q.reason) for q in manifest.quarantined] == [(4, "its worker took longer than 1 s, 2 times")]
+    assert [e.name for e in events if isinstance(e, ShardAgain)] == ["shard-00002.tar"] * 2
+    others = [name for name in contents(whole) if name not in (MANIFEST, "shard-00002.tar")]
+    assert all(contents(tmp_path)[name] == contents(whole)[name] for name in others)
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_budget_ends_a_run_at_a_shards_end_and_resume_finishes_it(tmp_path, whole, workers):
+    shard = float((whole / "shard-00000.tar").stat().st_size)
+    asked = {"out": tmp_path, "workers": workers, "resume": True}
+    told = r"\d of 4 shards are there; the same command with --resume goes on"
+    with pytest.raises(BudgetSpent, match=told):
+        generate.generate(plan(), clips.CATEGORIES, **asked, budget=Budget(bytes=2.5 * shard))
+    assert not (tmp_path / MANIFEST).exists()
+    assert len(list(tmp_path.glob("*.tar"))) == 2
+    with pytest.raises(BudgetSpent, match="2 of 4"):
+        generate.generate(plan(), clips.CATEGORIES, **asked, budget=Budget(bytes=2.0 * shard))
+    generate.generate(plan(), clips.CATEGORIES, **asked, budget=Budget(bytes=9 * shard, seconds=600.0))
+    assert contents(tmp_path) == contents(whole)
+
+
+def test_no_shard_begins_that_would_end_too_late(tmp_path):
+    told = []
+    began = time.monotonic()
+    with pytest.raises(BudgetSpent):
+        generate.generate(
+            plan(make=clips.make_slowly, scenes=400, shard_scenes=4), clips.CATEGORIES, tmp_path,
+            engine=in_this_process, budget=Budget(seconds=1.5), tell=told.append,
+        )  # fmt: skip
+    assert time.monotonic() - began < 4
+    assert sum(isinstance(event, ShardMade) for event in told) == len(list(tmp_path.glob("*.tar"))) >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "size"),
+    [
+        ("90m", 5400.0, None),
+        ("2h", 7200.0, None),
+        ("1.5d", 129600.0, None),
+        (".5 h", 1800.0, None),
+        ("50GB", None, 50e9),
+        ("3mb", None, 3e6),
+    ],
+)
+def test_budgets_are_read(text, seconds, size):
+    assert parse_budget(text) == Budget(seconds=seconds, bytes=size)
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "-1h", "0h", "2 weeks", "1e3GB", "2h30m"])
+def test_what_is_no_budget_is_told(text):
+    with pytest.raises(ValueError, match="is no budget: give a time such as 90m or 2h, or a size"):
+        parse_budget(text)
+
+
+def test_an_estimate_is_of_the_scenes_that_the_run_makes(tmp_path):
+    asked, steps = plan(make=clips.make_slowly, scenes=40), []
+    found = estimate(asked, tmp_path / "not" / "there", 2, lambda: steps.append(1))
+    assert len(steps) == 6
+    assert not list(tmp_path.iterdir())
+    run(tmp_path / "made", make=clips.make_slowly, scenes=40, shard_scenes=40, engine=in_this_process)
+    assert found.disk_bytes == pytest.approx((tmp_path / "made/shard-00000.tar").stat().st_size, rel=0.1)
+    assert all(0.05 <= seconds < 1 for seconds in found.scene_s)
+    assert 20e6 < found.worker_bytes < 20e9
+    assert "the disk is too small by" in replace(found, free_bytes=1000).lines()[-1]
+    assert "the disk is too small" not in " ".join(found.lines())
 
 
 def test_workers_are_replaced_after_so_many_scenes(tmp_path, whole, monkeypatch):
