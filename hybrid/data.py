@@ -132,6 +132,20 @@ def decode(record: FrameRecord) -> Image:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
 
+def read_image(path: Path) -> Image | str:
+    """An image file's pixels, turned as its EXIF says, or why it is of no use."""
+    found = _inspect(path)
+    if isinstance(found, str):
+        return found
+    width, height, turned = found
+    width, height = (height, width) if turned else (width, height)
+    record = FrameRecord(
+        name=path.name, path=path, width_px=width, height_px=height, upright=turned,
+        boxes_xyxy_px=np.zeros((0, 4), np.float32), labels=np.zeros(0, np.int64),
+    )  # fmt: skip
+    return decode(record)
+
+
 class DecodedImages:
     """The last decoded frames, up to a number of bytes."""
 

@@ -46,6 +46,11 @@ class View:
             raise ValueError(f"needs scales above 0, batch and limit of 1 or more, got {self}")
 
 
+def view_of(tile_px: int) -> View:
+    """How a detector that was trained on tiles of this size looks at images: neighbours share a quarter."""
+    return View(tile_px=tile_px, overlap_px=tile_px // 4)
+
+
 @dataclass(frozen=True)
 class Tile:
     """A rectangle of the scaled image. `inner` tells for left, top, right, bottom whether the image goes on there."""

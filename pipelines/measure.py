@@ -20,10 +20,10 @@ from hybrid.detector import Detector
 from hybrid.engine import CONFIG, RUN, load, write_atomically
 from hybrid.metrics import Metrics, evaluate, score
 from hybrid.progress import bar
-from hybrid.tiles import View
+from hybrid.tiles import View, view_of
 from hybrid.types import Detections
 from pipelines.report import Measured
-from pipelines.runs import EXPERIMENT, data_hash, fingerprint, view
+from pipelines.runs import EXPERIMENT, data_hash, fingerprint
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Run:
 
     @property
     def view(self) -> View:
-        return view(self.plain["train"]["tile_px"])
+        return view_of(self.plain["train"]["tile_px"])
 
     def described(self) -> str:
         """What it was trained on, in words that never call a stand-in real."""

@@ -24,7 +24,7 @@ from hybrid.detector import Detector
 from hybrid.engine import RUN, RunError, load, train, write_atomically
 from hybrid.progress import bar
 from hybrid.sampling import Share
-from hybrid.tiles import View
+from hybrid.tiles import view_of
 from hybrid.train_config import TrainConfig
 
 EXPERIMENT = "experiment.json"
@@ -173,17 +173,12 @@ def carry_out(
             out,
             resume=True,
             validation=held,
-            view=view(config.tile_px),
+            view=view_of(config.tile_px),
             progress=progress,
         )
     run = {**summary.run, "experiment": whole, "seconds": seconds(out)}
     write_atomically(out / RUN, json.dumps(run, indent=1).encode())
     return run
-
-
-def view(tile_px: int) -> View:
-    """How a detector that was trained on tiles of this size looks at images: neighbours share a quarter."""
-    return View(tile_px=tile_px, overlap_px=tile_px // 4)
 
 
 def names(source: ClipSource | None) -> list[str]:

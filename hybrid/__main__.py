@@ -1,0 +1,77 @@
+"""`python -m hybrid predict`: a trained detector on photos, a video or a camera. Loads torch when it begins to work."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EPILOG = """examples:\n\n
+python -m hybrid predict --checkpoint out/sim10 --source photos/ --out found/\n\n
+python -m hybrid predict --checkpoint out/sim10 --source belt.mp4 --out belt-found.mp4\n\n
+python -m hybrid predict --checkpoint out/sim10 --source 0 --show
+"""
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def main() -> None:
+    """Use a detector of manufactured parts. pipelines.train_sim and pipelines.finetune_real train it."""
+
+
+@app.command(epilog=EPILOG)
+def predict(
+    checkpoint: Annotated[Path, typer.Option(help="A finished run's folder, or a .safetensors file of one.")],
+    source: Annotated[str, typer.Option(help="Image, folder of images, video file, camera's number or stream's URL.")],
+    out: Annotated[
+        Path | None, typer.Option(help="A video (.mp4, .avi), or a folder for pictures; JSON lines are written beside.")
+    ] = None,
+    score: Annotated[float, typer.Option(min=0.0, max=1.0, help="Leave out what is less sure.")] = 0.3,
+    sequence: Annotated[bool, typer.Option("--sequence", help="A folder's images are consecutive frames.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Show a window; q or Esc ends.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="Look at images as a whole, not in tiles: faster.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Find parts, draw boxes, write JSON lines, and say how fast it was."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from hybrid.data import DataError
+    from hybrid.engine import RunError
+    from hybrid.predictor import Predictor
+    from hybrid.sinks import Sinks
+    from hybrid.sources import open_source
+    from hybrid.tiles import View
+
+    try:
+        view = View(tile_px=None, scales=(1.0,)) if whole else None
+        predictor = Predictor.load(checkpoint, device=device, score=score, view=view)
+        opened = open_source(source, sequence)
+        count, found, busy_s = 0, 0, 0.0
+        with Sinks(opened, out, show) as sinks:
+            began = time.perf_counter()
+            for image, result in predictor.watch(opened):
+                busy_s += time.perf_counter() - began
+                count, found = count + 1, found + len(result)
+                if not sinks.put(image, result):
+                    break
+                began = time.perf_counter()
+    except (DataError, RunError, OSError, ValueError) as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+    for reason, what in opened.skips.done().items():
+        sys.stderr.write(f"note: {reason}: {len(what)}, such as {what[0]}\n")
+    if not count:
+        sys.stderr.write(f"error: {source}: not one frame could be used\n")
+        raise SystemExit(2)
+    typer.echo(f"{found} detections in {count} frames, {count / max(busy_s, 1e-9):.2f} frames/s")
+    for path in sinks.written:
+        typer.echo(f"  {path}")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,154 @@
+"""Where what was found goes: a video or a folder of pictures with boxes on them, JSON lines beside, a window, a bar."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, TextIO
+
+import numpy as np
+from jaxtyping import UInt8
+
+from hybrid.data import DataError
+from hybrid.progress import bar
+from hybrid.sources import VIDEO_SUFFIXES, Source
+
+if TYPE_CHECKING:
+    import cv2
+
+    from hybrid.predictor import Result
+
+Image = UInt8[np.ndarray, "h w 3"]
+COLOURS = (
+    (46, 160, 67),
+    (31, 111, 235),
+    (250, 166, 26),
+    (191, 57, 137),
+    (0, 171, 179),
+    (218, 54, 51),
+)  # RGB, repeating
+CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "MJPG"}
+
+
+def drawn(image: Image, result: Result) -> Image:
+    """A copy with a box and a line of text for each detection."""
+    import cv2
+
+    canvas = image.copy()
+    thick = max(1, round(max(image.shape[:2]) / 640))
+    for box, score, label, name in zip(result.boxes_xyxy_px, result.scores, result.labels, result.names, strict=True):
+        colour = COLOURS[int(label) % len(COLOURS)]
+        x0, y0, x1, y1 = (int(v) for v in np.round(box))
+        cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colour, thick, cv2.LINE_AA)
+        place = (x0, y0 - 2 * thick if y0 > 12 * thick else y1 + 10 * thick)
+        cv2.putText(
+            canvas, f"{name} {score:.2f}", place, cv2.FONT_HERSHEY_SIMPLEX, 0.35 * thick, colour, thick, cv2.LINE_AA
+        )
+    return canvas
+
+
+class Sinks:
+    """What `put` is given goes to all of them; `with` closes them. `written` lists the files and folders."""
+
+    def __init__(self, source: Source, out: Path | None, show: bool) -> None:
+        """Claim what is to be written.
+
+        Raises:
+            DataError: `out` exists and is not ours to write into, a video is asked for of stills, or no window opens.
+        """
+        self._source, self._out, self._show = source, out, show
+        self._is_video = out is not None and out.suffix.lower() in CODECS
+        self._video: cv2.VideoWriter | None = None
+        self._done = 0
+        self._stack = ExitStack()
+        self.written: list[Path] = []
+        if out is not None and not self._is_video and (out.suffix.lower() in VIDEO_SUFFIXES or out.is_file()):
+            raise DataError(f"--out: {out} must be a folder, or a video ending in {', '.join(CODECS)}")
+        if self._is_video and source.frames_per_s is None:
+            raise DataError(
+                f"--out: {out} is a video, but {source.name} holds stills; give a folder, or say --sequence"
+            )
+        if out is not None and not self._is_video and out.is_dir() and any(out.iterdir()):
+            raise DataError(f"--out: {out} is not empty")
+        if show:
+            _window_or_error()
+
+    def __enter__(self) -> Sinks:
+        self._tell = self._stack.enter_context(bar(self._source.name))
+        self._lines: TextIO | None = None
+        if self._out is not None:
+            folder = self._out.parent if self._is_video else self._out
+            folder.mkdir(parents=True, exist_ok=True)
+            listing = self._out.with_suffix(".jsonl") if self._is_video else self._out / "detections.jsonl"
+            self._lines = self._stack.enter_context(listing.open("w"))
+            self.written = [self._out, listing]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._video is not None:
+            self._video.release()
+        if self._show:
+            import cv2
+
+            cv2.destroyAllWindows()
+        self._stack.close()
+
+    def put(self, image: Image, result: Result) -> bool:
+        """Write and show one frame; False where the user has seen enough."""
+        import cv2
+
+        self._done += 1
+        figures: Mapping[str, float] = {"found": float(len(result))}
+        self._tell(self._done, max(self._done, self._source.total or 0), figures)
+        if self._lines is not None:
+            self._lines.write(json.dumps(result.to_plain()) + "\n")
+            self._lines.flush()
+        if self._out is None and not self._show:
+            return True
+        picture = cv2.cvtColor(drawn(image, result), cv2.COLOR_RGB2BGR)
+        if self._is_video:
+            self._film(picture)
+        elif self._out is not None:
+            _save(self._out / f"{result.name.removesuffix('.jpg')}.jpg", picture)
+        if self._show:
+            cv2.imshow(self._source.name, picture)
+            return cv2.waitKey(1) & 0xFF not in (ord("q"), 27)
+        return True
+
+    def _film(self, picture: Image) -> None:
+        import cv2
+
+        assert self._out is not None
+        if self._video is None:
+            codec = cv2.VideoWriter.fourcc(*CODECS[self._out.suffix.lower()])
+            size = (picture.shape[1], picture.shape[0])
+            self._video = cv2.VideoWriter(str(self._out), codec, self._source.frames_per_s or 25.0, size)
+            if not self._video.isOpened():
+                raise DataError(f"--out: {self._out}: this OpenCV cannot write such a video; try .avi, or a folder")
+        self._video.write(picture)
+
+
+def _save(path: Path, picture: Image) -> None:
+    import cv2
+
+    done, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
+    assert done
+    path.write_bytes(encoded.tobytes())
+
+
+def _window_or_error() -> None:
+    import cv2
+
+    try:
+        cv2.namedWindow("hybrid")
+        cv2.destroyWindow("hybrid")
+    except cv2.error:
+        raise DataError(
+            "--show: this OpenCV has no windows: it is the headless build, or there is no display. Use --out, or in "
+            "an environment of its own install opencv-python in place of opencv-python-headless"
+        ) from None

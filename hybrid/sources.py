@@ -1,0 +1,137 @@
+"""Where frames come from in use: an image, a folder of images, a video file, a camera, any iterator of arrays.
+
+A source is clips of frames. A video or a camera is one clip, whose state is carried from frame to frame; a folder holds
+stills, each a clip of its own, unless its pictures are said to be consecutive frames.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from hybrid.data import IMAGE_SUFFIXES, DataError, Skips, read_image
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".ts", ".wmv")
+STREAM = re.compile(r"(rtsp|rtmp|http|https|udp|tcp)://")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture, RGB, and when it was taken: seconds from the clip's first; None for a still."""
+
+    name: str
+    image: UInt8[np.ndarray, "h w 3"]
+    time_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Clips of frames, to be gone through once. `skips` fills on the way."""
+
+    name: str
+    clips: Iterable[Iterable[Frame]]
+    total: int | None = None  # frames, where that is known
+    frames_per_s: float | None = None  # None: stills
+    skips: Skips = field(default_factory=Skips)
+
+
+def open_source(what: str | int | Path | Iterable[UInt8[np.ndarray, "h w 3"]], sequence: bool = False) -> Source:
+    """The source that `what` names: a file, a folder, a camera's number, a stream's address, or frames themselves.
+
+    Args:
+        what: as above; frames must be RGB and of one size.
+        sequence: the pictures of a folder are consecutive frames, by name, numbers counting as numbers.
+
+    Raises:
+        DataError: nothing is there, or it is nothing of these.
+    """
+    if isinstance(what, int) or (isinstance(what, str) and what.isdecimal()):
+        return _camera(int(what))
+    if not isinstance(what, str | Path):
+        frames = (Frame(f"frame {i}", image) for i, image in enumerate(what))
+        return Source("frames", [frames])
+    if isinstance(what, str) and STREAM.match(what):
+        return _video(what, what)
+    path = Path(what)
+    if path.is_dir():
+        return _folder(path, sequence)
+    if not path.is_file():
+        raise DataError(f"{what}: is no file, no folder, no camera's number (0, 1, ...) and no stream's address")
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return _video(str(path), path.name)
+    return _stills(path.name, [path], sequence)
+
+
+def _folder(folder: Path, sequence: bool) -> Source:
+    files = sorted((f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES), key=lambda f: _natural(f.name))
+    if not files:
+        raise DataError(f"{folder}: holds no image ({', '.join(IMAGE_SUFFIXES)})")
+    return _stills(folder.name, files, sequence)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """frame_10 after frame_9."""
+    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in re.split(r"(\d+)", name)]
+
+
+def _stills(name: str, files: list[Path], sequence: bool) -> Source:
+    skips = Skips()
+
+    def frames() -> Iterator[Frame]:
+        for file in files:
+            image = read_image(file)
+            if isinstance(image, str):
+                skips.add(image, file.name)
+            else:
+                yield Frame(file.name, image)
+
+    clips = [frames()] if sequence else ([frame] for frame in frames())
+    return Source(name, clips, len(files), frames_per_s=10.0 if sequence else None, skips=skips)
+
+
+def _video(address: str, name: str) -> Source:
+    import cv2
+
+    capture = cv2.VideoCapture(address)
+    if not capture.isOpened():
+        capture.release()
+        raise DataError(f"{address}: cannot be opened as a video: broken, or of a kind that OpenCV does not read")
+    total, rate = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), float(capture.get(cv2.CAP_PROP_FPS))
+    rate = rate if 0 < rate < 1000 else 25.0
+    return Source(name, [_grabbed(capture, name, rate)], total if total > 0 else None, rate)
+
+
+def _camera(number: int) -> Source:
+    import cv2
+
+    capture = cv2.VideoCapture(number)
+    if not capture.isOpened():
+        capture.release()
+        raise DataError(f"camera {number}: cannot be opened; is it plugged in, free, and this user allowed to use it?")
+    return Source(f"camera {number}", [_grabbed(capture, f"camera {number}", None)], None, 25.0)
+
+
+def _grabbed(capture: object, name: str, rate: float | None) -> Iterator[Frame]:
+    """Frames until there are no more. A camera's are timed by the clock, a file's by its rate."""
+    import cv2
+
+    assert isinstance(capture, cv2.VideoCapture)
+    began, count = time.monotonic(), 0
+    try:
+        while True:
+            came, image = capture.read()
+            if not came:
+                break
+            moment = count / rate if rate else time.monotonic() - began
+            yield Frame(f"{name} {count}", np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), moment)
+            count += 1
+    finally:
+        capture.release()
+    if not count:
+        raise DataError(f"{name}: not one frame could be read")
