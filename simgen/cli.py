@@ -84,6 +84,10 @@ def render(
     scene_limit: Annotated[
         float, typer.Option(min=1.0, help="Seconds after which a scene counts as hanging and is left out.")
     ] = 600.0,
+    shards: Annotated[
+        str | None,
+        typer.Option(metavar="A:B", help="Render shards A to B - 1 only, a slice: simgen join joins slices."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Make a few scenes, write none, say what all take.")
     ] = False,
@@ -106,6 +110,7 @@ def render(
             allowed = parse_budget(budget) if budget else None
         except ValueError as error:
             _fail(f"--budget: {error}")
+        only = _slice(shards) if shards else None
         if dry_run:
             with track("trial scenes", 1 + min(TRIAL_SCENES, scenes)) as advance:
                 found = estimate(plan, out, workers, advance)
@@ -113,11 +118,18 @@ def render(
                 "\n".join([f"{scenes} scenes of {preset}, nothing written:", *(f"  {line}" for line in found.lines())])
             )
             return
-        with Progress(scenes) as progress:
+        with Progress(sum(len(plan.request.scenes_of(k)) for k in only) if only else scenes) as progress:
             manifest = generate(
-                plan, categories, out, workers=workers, resume=resume, tell=progress.tell, budget=allowed
+                plan, categories, out, workers=workers, resume=resume, tell=progress.tell, budget=allowed, only=only
             )
     _sum_up(out, manifest)
+
+
+def _slice(text: str) -> range:
+    first, colon, last = text.partition(":")
+    if not (colon and first.isdecimal() and last.isdecimal()):
+        _fail(f"--shards: {text!r} is no slice such as 0:100")
+    return range(int(first), int(last))
 
 
 def _plan(
@@ -153,7 +165,30 @@ def _sum_up(out: Path, manifest: Manifest) -> None:
         typer.echo(f"  left out: scene {scene.index}: {scene.reason}", err=True)
     if len(manifest.quarantined) > 5:
         typer.echo(f"  left out: {len(manifest.quarantined) - 5} more, in {out / 'manifest.json'}", err=True)
+    if len(manifest.shards) < manifest.request.shards:
+        slice_of = f"a slice: {len(manifest.shards)} of {manifest.request.shards} shards"
+        typer.echo(f"  {slice_of}; simgen join --out DIR {out} ... joins slices")
+        return
     typer.echo(f"  look at it: simgen preview {out}")
+
+
+@app.command(
+    epilog="simgen render --scenes 10000 --shard-scenes 25 --shards 0:200 --out part-0    (and 200:400, elsewhere)\n\n"
+    "simgen join --out data/belt part-0 part-1"
+)
+def join(
+    parts: Annotated[list[Path], typer.Argument(help="Folders of slices of one data set.", metavar="PART...")],
+    out: Annotated[Path, typer.Option(help="Folder for the whole data set, empty or new.")],
+) -> None:
+    """Join slices, rendered on any machines with --shards, into one data set: the bytes of a single run."""
+    with _clear_errors():
+        from simgen.join import join as bring_together
+        from simgen.progress import track
+
+        seen = {path.name for part in parts for path in part.glob("shard-*.tar")}
+        with track("join", len(seen)) as advance:
+            manifest = bring_together(out, parts, advance)
+    _sum_up(out, manifest)
 
 
 @app.command(epilog="simgen presets")

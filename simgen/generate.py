@@ -78,6 +78,7 @@ def generate(
     tell: Tell = lambda event: None,
     engine: Engine = processes,
     budget: Budget | None = None,
+    only: range | None = None,
 ) -> Manifest:
     """Make the data set that `plan` asks for, in the folder `out`.
 
@@ -86,6 +87,7 @@ def generate(
         workers: processes; the bytes do not depend on it.
         resume: go on with what a run of the same request left in `out`.
         tell: is called for each scene and shard.
+        only: a slice: these shards and no others, for `simgen.join` to bring together; the journal stays as it is then.
         budget: shards begin only while it allows them; those that have begun are finished.
 
     Raises:
@@ -97,15 +99,17 @@ def generate(
     if request.scenes < 1 or request.shard_scenes < 1 or workers < 1:
         asked = f"{request.scenes} scenes, {request.shard_scenes} a shard, {workers} workers"
         raise GenerateError(f"needs at least one scene, one scene a shard and one worker, got {asked}")
+    if only is not None and not 0 <= only.start < only.stop <= request.shards:
+        raise GenerateError(f"shards {only.start}:{only.stop}: there are {request.shards}, 0:{request.shards}")
     try:
         _make_folder(out)
-        with _locked(out):
+        with locked(out):
             before = _inspect(out, request, resume)
             if before is not None and (out / MANIFEST).exists():
                 (out / PARTIAL).unlink(missing_ok=True)  # of a run that was killed between the two
                 return before
             empty = Manifest(format=DATA_SET_FORMAT, request=request, categories=tuple(sorted(categories)), shards=())
-            return _fill(plan, out, before or empty, workers, tell, engine, budget or Budget())
+            return _fill(plan, out, before or empty, workers, tell, engine, budget or Budget(), only)
     except KeyboardInterrupt:
         raise Interrupted(f"{out}: stopped; the same command with --resume goes on") from None
     except (OSError, EngineError) as error:
@@ -114,12 +118,19 @@ def generate(
 
 
 def _fill(
-    plan: Plan, out: Path, manifest: Manifest, workers: int, tell: Tell, engine: Engine, budget: Budget
+    plan: Plan,
+    out: Path,
+    manifest: Manifest,
+    workers: int,
+    tell: Tell,
+    engine: Engine,
+    budget: Budget,
+    only: range | None,
 ) -> Manifest:
     done = {entry.name: entry for entry in _whole(out, manifest)}
     for entry in done.values():
         tell(Kept(entry))
-    missing = [k for k in range(plan.request.shards) if shard_name(k) not in done]
+    missing = [k for k in only or range(plan.request.shards) if shard_name(k) not in done]
     made, lost = sum(entry.clips for entry in done.values()), 0
     manifest = _journal(out, manifest, done)
     purse = _Purse(budget, [entry.bytes for entry in done.values()])
@@ -138,9 +149,11 @@ def _fill(
         close = getattr(events, "close", None)
         if close:
             close()
-    if len(done) < plan.request.shards:
-        there = f"{len(done)} of {plan.request.shards} shards are there"
+    if any(shard_name(k) not in done for k in missing):
+        there = f"{len(done)} of {len(only or range(plan.request.shards))} shards are there"
         raise BudgetSpent(f"{out}: the budget is spent: {there}; the same command with --resume goes on")
+    if len(done) < plan.request.shards:
+        return manifest  # a slice
     write_manifest(out / MANIFEST, manifest)
     (out / PARTIAL).unlink()
     return manifest
@@ -197,7 +210,7 @@ def _make_folder(out: Path) -> None:
 
 
 @contextmanager
-def _locked(out: Path) -> Iterator[None]:
+def locked(out: Path) -> Iterator[None]:
     """Keep a second run out of the folder for as long as this one lives. No file is left behind."""
     try:
         import fcntl
