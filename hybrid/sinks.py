@@ -38,14 +38,22 @@ def drawn(image: Image, result: Result) -> Image:
     import cv2
 
     canvas = image.copy()
-    thick = max(1, round(max(image.shape[:2]) / 640))
+    longest = max(image.shape[:2])
+    thick, letters = max(1, round(longest / 800)), max(0.35, longest / 3000)
     for box, score, label, name in zip(result.boxes_xyxy_px, result.scores, result.labels, result.names, strict=True):
         colour = COLOURS[int(label) % len(COLOURS)]
         x0, y0, x1, y1 = (int(v) for v in np.round(box))
         cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colour, thick, cv2.LINE_AA)
         place = (x0, y0 - 2 * thick if y0 > 12 * thick else y1 + 10 * thick)
         cv2.putText(
-            canvas, f"{name} {score:.2f}", place, cv2.FONT_HERSHEY_SIMPLEX, 0.35 * thick, colour, thick, cv2.LINE_AA
+            canvas,
+            f"{name} {score:.2f}",
+            place,
+            cv2.FONT_HERSHEY_SIMPLEX,
+            letters,
+            colour,
+            max(1, thick - 1),
+            cv2.LINE_AA,
         )
     return canvas
 
