@@ -38,8 +38,8 @@ def predict(
 ) -> None:
     """Find parts, draw boxes, write JSON lines, and say how fast it was."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from hybrid.checkpoint import RunError
     from hybrid.data import DataError
-    from hybrid.engine import RunError
     from hybrid.predictor import Predictor
     from hybrid.sinks import Sinks
     from hybrid.sources import open_source

@@ -28,16 +28,15 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from hybrid.config import ModelConfig
+from hybrid.checkpoint import RUN, WEIGHTS, RunError, load, portable, read_tensors, save_detector, write_atomically
 from hybrid.data import ClipSource
 from hybrid.detector import Detector
 from hybrid.losses import Criterion
@@ -49,12 +48,7 @@ from hybrid.tiles import View
 from hybrid.train_config import TrainConfig
 from hybrid.types import Targets
 
-CHECKPOINT, CONFIG, METRICS, RUN = "checkpoint.safetensors", "config.json", "metrics.jsonl", "run.json"
-WEIGHTS = ("ema", "raw")
-
-
-class RunError(RuntimeError):
-    """A run that cannot start or go on; the message says why and what would do."""
+CHECKPOINT, CONFIG, METRICS = "checkpoint.safetensors", "config.json", "metrics.jsonl"
 
 
 @dataclass(frozen=True)
@@ -66,63 +60,6 @@ class Summary:
 
     def load(self, weights: str = "ema") -> Detector:
         return load(self.folder, weights)
-
-
-# --- files ----------------------------------------------------------------------------------------------------------
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """`path` holds the old content or the new one, whatever happens."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
-
-
-def save_detector(path: Path, detector: Detector, weights: Mapping[str, Tensor] | None = None) -> None:
-    """The detector as one safetensors file with its config in the header; `weights` take the place of its own."""
-    given = detector.state_dict() if weights is None else weights
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in given.items()}
-    write_atomically(path, save(plain, {"model": json.dumps(_portable(detector.config))}))
-
-
-def _portable(config: ModelConfig) -> dict[str, Any]:
-    """The config without the path of the backbone's first weights, which the file's weights have replaced."""
-    return asdict(config if config.weights == "none" else replace(config, weights="default"))
-
-
-def load(path: Path, weights: str = "ema", device: str = "cpu") -> Detector:
-    """The detector of a finished run's folder, or of a file that `save_detector` wrote, ready for use.
-
-    Raises:
-        RunError: there is no such file, or it holds no detector.
-    """
-    if weights not in WEIGHTS:
-        raise RunError(f"weights: there are {list(WEIGHTS)}, not {weights!r}")
-    file = path / f"{weights}.safetensors" if path.is_dir() else path
-    tensors, header = _read(file)
-    if "model" not in header:
-        raise RunError(f"{file}: holds no detector: its header has no model")
-    plain = json.loads(header["model"])
-    detector = Detector(ModelConfig(**plain | {"categories": tuple(plain["categories"])}), pretrained=False)
-    detector.load_state_dict(tensors)
-    return detector.to(device).to(memory_format=torch.channels_last).eval()
-
-
-def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    try:
-        with safe_open(file, "pt") as opened:
-            return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
-    except FileNotFoundError:
-        raise RunError(f"{file}: there is no such file; a run writes it when it has finished") from None
-    except Exception as error:  # safetensors' own error class is no public name
-        raise RunError(f"{file}: cannot be read: {error}") from error
 
 
 # --- devices --------------------------------------------------------------------------------------------------------
@@ -258,7 +195,7 @@ class Training:
         return save(plain, {"step": str(self.done)})
 
     def restore(self, file: Path) -> None:
-        tensors, header = _read(file)
+        tensors, header = read_tensors(file)
         self.detector.load_state_dict(_below(tensors, "raw/"))
         for name, tensor in _below(tensors, "ema/").items():
             self.average[name].copy_(tensor)
@@ -332,7 +269,7 @@ def _identity(detector: Detector, shares: Sequence[Share], config: TrainConfig) 
         {"name": share.source.name, "weight": share.weight, "clips": len(share.source), "boxes": share.source.counts()}
         for share in shares
     ]
-    model = _portable(detector.config)
+    model = portable(detector.config)
     return json.loads(json.dumps({"model": model, "train": config.identity(), "data": data}))  # type: ignore[no-any-return]
 
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
+from hybrid.checkpoint import RUN, load
 from hybrid.detector import Detector
-from hybrid.engine import RUN, load
 from hybrid.sources import Frame, Source, open_source
 from hybrid.stream import stream
 from hybrid.tiles import View, view_of

@@ -15,9 +15,10 @@ from typing import Any
 
 import torch
 
+from hybrid.checkpoint import RUN, load, write_atomically
 from hybrid.data import ClipSource, DataError
 from hybrid.detector import Detector
-from hybrid.engine import CONFIG, RUN, load, write_atomically
+from hybrid.engine import CONFIG
 from hybrid.metrics import Metrics, evaluate, score
 from hybrid.progress import bar
 from hybrid.tiles import View, view_of

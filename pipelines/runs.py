@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hybrid.checkpoint import RUN, RunError, load, write_atomically
 from hybrid.config import PARTS, PRESETS
 from hybrid.data import ClipSource, DataError, from_coco, from_shards, from_yolo, measuring_split, yolo_layout
 from hybrid.detector import Detector
-from hybrid.engine import RUN, RunError, load, train, write_atomically
+from hybrid.engine import train
 from hybrid.progress import bar
 from hybrid.sampling import Share
 from hybrid.tiles import view_of

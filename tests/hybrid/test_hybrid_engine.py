@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from hybrid.checkpoint import RunError, load, save_detector
 from hybrid.config import ModelConfig, tiny
 from hybrid.data import ClipSource, from_coco
 from hybrid.detector import Detector
-from hybrid.engine import RunError, Summary, Training, ema_decay, load, place, rate, save_detector, train
+from hybrid.engine import Summary, Training, ema_decay, place, rate, train
 from hybrid.losses import Criterion
 from hybrid.metrics import evaluate
 from hybrid.progress import silent

@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 
 from hybrid import Predictor
 from hybrid.__main__ import app
+from hybrid.checkpoint import RUN, save_detector
 from hybrid.config import tiny
 from hybrid.data import DataError
 from hybrid.detector import Detector
-from hybrid.engine import RUN, save_detector
 from hybrid.predictor import trained_view
 from hybrid.sinks import drawn
 from hybrid.sources import open_source

@@ -1,0 +1,84 @@
+"""A run's files: a detector as safetensors with its config in the header, written whole or not, read without pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from hybrid.config import ModelConfig
+from hybrid.detector import Detector
+
+RUN = "run.json"  # what a finished run says of itself
+WEIGHTS = ("ema", "raw")
+
+
+class RunError(RuntimeError):
+    """A run that cannot start, go on or be read; the message says why and what would do."""
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """`path` holds the old content or the new one, whatever happens."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+
+
+def save_detector(path: Path, detector: Detector, weights: Mapping[str, Tensor] | None = None) -> None:
+    """The detector as one safetensors file with its config in the header; `weights` take the place of its own."""
+    given = detector.state_dict() if weights is None else weights
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in given.items()}
+    write_atomically(path, save(plain, {"model": json.dumps(portable(detector.config))}))
+
+
+def portable(config: ModelConfig) -> dict[str, Any]:
+    """The config without the path of the backbone's first weights, which the file's weights have replaced."""
+    return asdict(config if config.weights == "none" else replace(config, weights="default"))
+
+
+def load(path: Path, weights: str = "ema", device: str = "cpu") -> Detector:
+    """The detector of a finished run's folder, or of a file that `save_detector` wrote, ready for use.
+
+    Raises:
+        RunError: there is no such file, or it holds no detector.
+    """
+    if weights not in WEIGHTS:
+        raise RunError(f"weights: there are {list(WEIGHTS)}, not {weights!r}")
+    file = path / f"{weights}.safetensors" if path.is_dir() else path
+    tensors, header = read_tensors(file)
+    if "model" not in header:
+        raise RunError(f"{file}: holds no detector: its header has no model")
+    plain = json.loads(header["model"])
+    detector = Detector(ModelConfig(**plain | {"categories": tuple(plain["categories"])}), pretrained=False)
+    detector.load_state_dict(tensors)
+    return detector.to(device).to(memory_format=torch.channels_last).eval()
+
+
+def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, and the words in its header.
+
+    Raises:
+        RunError: there is no such file, or it is no safetensors.
+    """
+    try:
+        with safe_open(file, "pt") as opened:
+            return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError:
+        raise RunError(f"{file}: there is no such file; a run writes it when it has finished") from None
+    except Exception as error:  # safetensors' own error class is no public name
+        raise RunError(f"{file}: cannot be read: {error}") from error
