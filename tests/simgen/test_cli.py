@@ -177,5 +177,22 @@ def test_export_says_where_it_went_and_refuses_to_write_over(tiny, tmp_path):
     whole = json.loads((tmp_path / "coco" / "annotations.json").read_text())
     assert len(whole["images"]) == len(list((tmp_path / "coco" / "images").iterdir())) == 6
     assert "is there already" in simgen("export", tiny, "--out", tmp_path / "coco", status=2)[1]
-    assert "no format 'yolo'; there are coco" in simgen("export", tiny, "--format", "yolo", "--out", "x", status=2)[1]
+    assert (
+        "no format 'yolo'; there are bop, coco, "
+        in simgen("export", tiny, "--format", "yolo", "--out", "x", status=2)[1]
+    )
     assert (tiny / MANIFEST).exists()
+
+
+def test_export_tells_what_it_left_out_and_how_it_split(tiny, tmp_path):
+    options = ["--format", "yolo-detect", "--split", "0.5,0.5", "--categories", "washer, bolt", "--min-visible", "0.9"]
+    stdout, _ = simgen("export", tiny, "--out", tmp_path / "a", *options, "--min-size", 4)
+    first, second, third = stdout.splitlines()
+    assert re.fullmatch(rf"{tmp_path}/a/data.yaml: 6 images, \d+ labels", first)
+    assert re.fullmatch(r"  scenes: \d train, \d val", second)
+    assert third.startswith("  left out: ")
+    assert re.search(r"\d+ of other categories", third)
+    assert "names:\n  0: washer\n  1: bolt\n" in (tmp_path / "a" / "data.yaml").read_text()
+    assert "needs shares such as" in simgen("export", tiny, "--out", tmp_path / "b", "--split", "most", status=2)[1]
+    assert "add up to 1" in simgen("export", tiny, "--out", tmp_path / "b", "--split", "0.5,0.1", status=2)[1]
+    assert not (tmp_path / "b").exists()
