@@ -232,21 +232,41 @@ def _shares(split: str) -> tuple[float, ...]:
         _fail(f"--split: needs shares such as 0.8,0.1,0.1, got {split!r}")
 
 
-@app.command(epilog="simgen check out/belt")
-def check(folder: Folder) -> None:
-    """Check a data set: checksums, schema, labels that agree with the pixels. Exit status 1 if anything is wrong."""
-    with _clear_errors():
-        from simgen.check import check_data_set
-        from simgen.progress import track
+@app.command(
+    epilog="simgen check out/belt\n\nsimgen check photos/labels.json --page report.html\n\n"
+    "simgen check out/belt --strict --json report.json"
+)
+def check(
+    path: Annotated[Path, typer.Argument(help="Folder of a data set, or a COCO JSON.", metavar="DIR|COCO.json")],
+    json: Annotated[Path | None, typer.Option(help="Write the report there as JSON.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write a page there, with the offenders drawn.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings count as errors.")] = False,
+) -> None:
+    """Check a data set: checksums, schema, pictures, labels that agree with the pixels. Exit status 1 if it is wrong.
 
-        data = _data_set(folder)
-        with track("check", len(data)) as step:
-            problems = check_data_set(data, step)
-    for line in problems:
+    What is only unlike the rest (labels out of family, pictures that look alike) is a warning.
+    """
+    with _clear_errors():
+        from simgen.check import check as check_it
+        from simgen.check import page as drawn
+        from simgen.progress import track
+        from simgen.shards import write_atomically
+
+        if not path.is_dir() and not path.is_file():
+            _fail(f"{path}: there is no such folder or file")
+        with track("check", len(_data_set(path)) if path.is_dir() else None) as step:
+            report = check_it(path, step)
+        if json is not None:
+            write_atomically(json, [report.to_json().encode()])
+        if page is not None:
+            write_atomically(page, [drawn(report).encode()])
+    for line in report.lines:
         typer.echo(line)
-    if problems:
-        _fail(f"{folder}: {len(problems)} problems", 1)
-    typer.echo(f"{folder}: {len(data)} clips, nothing wrong")
+    wrong = report.errors + (report.warnings if strict else 0)
+    if wrong:
+        _fail(f"{path}: {wrong} problems", 1)
+    verdict = f"{report.warnings} warnings" if report.warnings else "nothing wrong"
+    typer.echo(f"{path}: {report.clips} clips, {verdict}")
 
 
 def _data_set(folder: Path) -> DataSet:

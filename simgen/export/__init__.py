@@ -84,4 +84,5 @@ def export(
         if one_file:
             (folder / row.main).rename(folder / out.name)
         main = out if one_file else out / row.main if (folder / row.main).exists() else out
-    return Exported(main, counts, dict(selection.dropped), dict(selection.clips))
+    clips = {split: selection.clips[split] for split in selection.splits}
+    return Exported(main, counts, dict(selection.dropped), clips)

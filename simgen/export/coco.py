@@ -37,7 +37,7 @@ def write(selection: Selection, folder: Path) -> dict[str, int]:
     with ExitStack() as stack:
         documents = {
             split: stack.enter_context(
-                GrowingJson(folder / document_name(selection, split), head, ("videos", "images", "annotations"))
+                GrowingJson(folder / document_name(selection, split), head, ("images", "annotations", "videos"))
             )
             for split in selection.splits
         }
