@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Int32
+from scipy.ndimage import find_objects
 
 from simgen.check.pictures import PictureError, Pictures, decoded
 from simgen.check.report import Box, Picture, Problem, Report
@@ -158,35 +159,42 @@ def _frame(clip: StoredClip, t: int, labels: Labels, frame: FrameLabels, at: str
         yield Problem("ids", at, f"ids go from {ids.min()} to {ids.max()}, with {len(frame.parts)} parts", picture)
     if not np.isfinite(depth_m[ids >= 0]).all():
         yield Problem("depth", at, "a part's pixel has no depth", picture)
+    counts, bounds = _seen(ids)
     for part in frame.parts:
-        for kind, text in _part(part, ids, shape):
+        for kind, text in _part(part, counts.get(part.track_id, 0), bounds.get(part.track_id), shape):
             boxes = tuple(box for box in (part.box_xyxy_px, part.amodal_box_xyxy_px) if box)
             yield Problem(kind, f"{at}: part {part.track_id}", text, picture, boxes)
 
 
-def _part(part: PartLabel, ids: Int32[np.ndarray, "h w"], shape: tuple[int, int]) -> Iterator[tuple[str, str]]:
-    """The kind and the text of what is wrong with a label."""
-    mask = ids == part.track_id
-    seen = int(mask.sum())
+def _seen(ids: Int32[np.ndarray, "h w"]) -> tuple[dict[int, int], dict[int, Box]]:
+    """How many pixels each id has, and their bounds."""
+    parts = np.maximum(ids + 1, 0)
+    counts = {i - 1: int(count) for i, count in enumerate(np.bincount(parts.ravel())) if i and count}
+    places = find_objects(parts)
+    bounds = {i: _span(*place) for i, place in enumerate(places) if place is not None}
+    return counts, bounds
+
+
+def _span(rows: slice, columns: slice) -> Box:
+    return float(columns.start), float(rows.start), float(columns.stop), float(rows.stop)
+
+
+def _part(part: PartLabel, seen: int, bounds: Box | None, shape: tuple[int, int]) -> Iterator[tuple[str, str]]:
+    """The kind and the text of what is wrong with a label, of which `seen` pixels within `bounds` are in the ids."""
     if seen != part.visible_px:
         yield "ids", f"{part.visible_px} visible pixels in the labels, {seen} in the ids"
     if not 0 <= part.visible_share <= 1 or (part.visible_share > 0) != (seen > 0):
         yield "visibility", f"visible share {part.visible_share} with {seen} visible pixels"
     box, whole = part.box_xyxy_px, part.amodal_box_xyxy_px
-    if (box is None) != (seen == 0):
+    if (box is None) != (bounds is None):
         yield "box", f"box {box} with {seen} visible pixels"
-    elif box is not None:
-        if not _near(box, _bounds(mask), TOLERANCE_PX):
-            yield "box", f"box {box} in the labels, {_bounds(mask)} in the ids"
+    elif box is not None and bounds is not None:
+        if not _near(box, bounds, TOLERANCE_PX):
+            yield "box", f"box {box} in the labels, {bounds} in the ids"
         if whole is None or not _inside(box, whole, AMODAL_TOLERANCE_PX):
             yield "box", f"box {box} is not inside the amodal box {whole}"
     if whole is not None and not _inside(whole, (0.0, 0.0, float(shape[1]), float(shape[0])), TOLERANCE_PX):
         yield "box", f"amodal box {whole} is not clipped to the frame"
-
-
-def _bounds(mask: np.ndarray) -> Box:
-    xs, ys = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
-    return float(xs[0]), float(ys[0]), float(xs[-1] + 1), float(ys[-1] + 1)
 
 
 def _near(one: Box, other: Box, tolerance: float) -> bool:

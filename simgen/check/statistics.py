@@ -19,7 +19,7 @@ from simgen.check.report import Box, Picture, Problem
 SAMPLE = 20_000  # of each category and measure
 EXTREMES = 20  # kept on each side
 FENCE = 3.0  # interquartile ranges
-LEAST_SPREAD = 0.2  # of logarithms: categories of nearly equal labels are given so much
+LEAST_SPREAD = 0.4  # of logarithms: categories of nearly equal labels are given so much
 LEAST_LABELS = 50  # below which a category has no family
 
 
