@@ -32,6 +32,7 @@ from simgen.annotate import NEAR_M, silhouette_px
 from simgen.export.errors import ExportError
 from simgen.export.records import Box, FrameRecord, LabelRecord, Mask, read_json, splits_in
 from simgen.export.selection import PickedClip, SeenPart, Selection
+from simgen.export.symmetries import symmetries
 from simgen.geometry import invert, rotation_matrix, transform
 from simgen.parts import PartModel, part_model
 from simgen.shards import DEPTH_UNIT_M
@@ -202,7 +203,7 @@ def _write_models(folder: Path, models: dict[int, PartModel]) -> None:
         (folder / f"obj_{i:06d}.ply").write_bytes(head + corners.tobytes() + faces.tobytes())
 
 
-def _model_info(vertices_mm: Float64[np.ndarray, "v 3"]) -> dict[str, float]:
+def _model_info(vertices_mm: Float64[np.ndarray, "v 3"]) -> dict[str, Any]:
     from scipy.spatial import ConvexHull
     from scipy.spatial.distance import pdist
 
@@ -213,6 +214,7 @@ def _model_info(vertices_mm: Float64[np.ndarray, "v 3"]) -> dict[str, float]:
         "diameter": float(pdist(hull).max()),
         **named,
         **{f"size_{a}": float(v) for a, v in zip("xyz", size, strict=True)},
+        **symmetries(vertices_mm),
     }
 
 
