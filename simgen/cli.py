@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 UNFINISHED = 3  # exit status of a run whose budget ended before it did
 Folder = Annotated[Path, typer.Argument(help="Folder of a data set.", metavar="DIR")]
+FORMATS = "coco, coco-vid, yolo-detect, yolo-segment, bop, mot, kitti or parquet."  # help must not load them
 
 
 def main() -> None:
@@ -245,39 +246,90 @@ def replay(folder: Folder, scene: Annotated[int, typer.Argument(help="The scene'
 
 
 @app.command(
-    epilog="simgen export out/belt --format coco --out out/belt_coco\n\nsimgen export out/belt --out belt/labels.json"
+    epilog="simgen export out/belt --format coco --out out/belt_coco\n\n"
+    "simgen export out/belt --format yolo-segment --split 0.8,0.1,0.1 --min-visible 0.2 --out out/belt_yolo\n\n"
+    "simgen export out/belt --out belt/labels.json"
 )
 def export(
     folder: Folder,
-    out: Annotated[Path, typer.Option(help="A folder, or the .json to write; pictures go to images/ beside it.")],
-    format: Annotated[str, typer.Option(help="coco")] = "coco",
+    out: Annotated[Path, typer.Option(help="A new or empty folder; for coco also the .json, beside its images/.")],
+    format: Annotated[str, typer.Option(help=FORMATS)] = "coco",
+    split: Annotated[
+        str | None, typer.Option(metavar="TRAIN,VAL,TEST", help="Shares such as 0.8,0.1,0.1. Goes by scene.")
+    ] = None,
+    categories: Annotated[
+        str | None, typer.Option(metavar="A,B", help="These alone; class ids follow their order.")
+    ] = None,
+    min_visible: Annotated[float, typer.Option(help="Least share of a part that can be seen, 0 to 1.")] = 0.0,
+    min_size: Annotated[float, typer.Option(help="Least shorter side of a box, in pixels.")] = 0.0,
 ) -> None:
-    """Write a data set in another format."""
+    """Write a data set in another format. It is at --out when it is whole, and not before.
+
+    A part that is left out stays in the picture without a label.
+    """
     with _clear_errors():
+        from simgen.export import Filters
         from simgen.export import export as write
         from simgen.progress import track
 
+        filters = Filters(
+            categories=None if categories is None else tuple(name.strip() for name in categories.split(",")),
+            min_visible=min_visible,
+            min_size_px=min_size,
+            shares=None if split is None else _shares(split),
+        )
         data = _data_set(folder)
         with track(f"export to {format}", len(data)) as step:
-            path, counts = write(data, format, out, step)
-    typer.echo(f"{path}: " + ", ".join(f"{number} {what}" for what, number in counts.items()))
+            done = write(data, format, out, step, filters)
+    typer.echo(f"{done.path}: " + ", ".join(f"{number} {what}" for what, number in done.counts.items()))
+    if split is not None:
+        typer.echo("  scenes: " + ", ".join(f"{number} {name}" for name, number in done.clips.items()))
+    if done.dropped:
+        typer.echo("  left out: " + ", ".join(f"{number} {why}" for why, number in done.dropped.items()))
 
 
-@app.command(epilog="simgen check out/belt")
-def check(folder: Folder) -> None:
-    """Check a data set: checksums, schema, labels that agree with the pixels. Exit status 1 if anything is wrong."""
+def _shares(split: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(share) for share in split.split(","))
+    except ValueError:
+        _fail(f"--split: needs shares such as 0.8,0.1,0.1, got {split!r}")
+
+
+@app.command(
+    epilog="simgen check out/belt\n\nsimgen check photos/labels.json --page report.html\n\n"
+    "simgen check out/belt --strict --json report.json"
+)
+def check(
+    path: Annotated[Path, typer.Argument(help="Folder of a data set, or a COCO JSON.", metavar="DIR|COCO.json")],
+    json: Annotated[Path | None, typer.Option(help="Write the report there as JSON.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write a page there, with the offenders drawn.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings count as errors.")] = False,
+) -> None:
+    """Check a data set: checksums, schema, pictures, labels that agree with the pixels. Exit status 1 if it is wrong.
+
+    What is only unlike the rest (labels out of family, pictures that look alike) is a warning.
+    """
     with _clear_errors():
-        from simgen.check import check_data_set
+        from simgen.check import check as check_it
+        from simgen.check import page as drawn
         from simgen.progress import track
+        from simgen.shards import write_atomically
 
-        data = _data_set(folder)
-        with track("check", len(data)) as step:
-            problems = check_data_set(data, step)
-    for line in problems:
+        if not path.is_dir() and not path.is_file():
+            _fail(f"{path}: there is no such folder or file")
+        with track("check", len(_data_set(path)) if path.is_dir() else None) as step:
+            report = check_it(path, step)
+        if json is not None:
+            write_atomically(json, [report.to_json().encode()])
+        if page is not None:
+            write_atomically(page, [drawn(report).encode()])
+    for line in report.lines:
         typer.echo(line)
-    if problems:
-        _fail(f"{folder}: {len(problems)} problems", 1)
-    typer.echo(f"{folder}: {len(data)} clips, nothing wrong")
+    wrong = report.errors + (report.warnings if strict else 0)
+    if wrong:
+        _fail(f"{path}: {wrong} problems", 1)
+    verdict = f"{report.warnings} warnings" if report.warnings else "nothing wrong"
+    typer.echo(f"{path}: {report.clips} clips, {verdict}")
 
 
 def _data_set(folder: Path) -> DataSet:

@@ -93,8 +93,8 @@ class Progress:
 
 
 @contextmanager
-def track(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal; call what it yields after each of `total` steps."""
+def track(what: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal; call what it yields after each of `total` steps, or of unknown many."""
     console = Console(stderr=True)
     columns = (bars.TextColumn(what), bars.BarColumn(), bars.MofNCompleteColumn(), bars.TimeRemainingColumn())
     with bars.Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:

@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import struct
 import tarfile
 import types as builtin_types
@@ -41,6 +42,8 @@ CLIP_FORMAT = "simgen-clip/1"
 MANIFEST = "manifest.json"
 DEPTH_UNIT_M = 0.0001
 MAX_MEMBER_BYTES = 256 * 2**20  # a frame of 8192 x 8192 pixels with 16 bits stays under it
+MAX_JSON_BYTES = 64 * 2**20  # of a clip: a thousand parts in a hundred frames stay under it
+MAX_MANIFEST_BYTES = 2 * 2**30
 MAX_INDEXED_SHARDS = 1024  # whose member tables a reader keeps in memory at once
 _CLUTTER_CODE = 65535
 _MEMBER_NAME = re.compile(r"(\d{6,12})\.([a-z0-9]+(?:\.[a-z0-9]+)*)")
@@ -126,13 +129,14 @@ def read_manifest(path: Path) -> Manifest:
         ShardError: there is none, or it is not of this format.
     """
     try:
+        _check_plain(path, MAX_MANIFEST_BYTES)
         plain = json.loads(path.read_bytes())
         if plain.get("format") != DATA_SET_FORMAT:
             raise ShardError(f"{path}: its format is {plain.get('format')!r}, this reads {DATA_SET_FORMAT!r}")
         manifest = from_plain(Manifest, plain)
     except FileNotFoundError:
         raise ShardError(f"{path.parent}: no {path.name}, so no finished simgen data set") from None
-    except (ValueError, AttributeError, OSError) as error:
+    except (ValueError, AttributeError, OSError, RecursionError) as error:
         raise ShardError(f"{path}: not a manifest: {error}") from error
     for shard in manifest.shards:
         if not _SHARD_NAME.fullmatch(shard.name):
@@ -376,10 +380,12 @@ class StoredClip:
     def meta(self) -> dict[str, Any]:
         """The clip's JSON, as it stands."""
         try:
+            if (member := self.members.get("json")) and member.size > MAX_JSON_BYTES:
+                raise ValueError(f"{member.size} bytes, more than the {MAX_JSON_BYTES} that are read")
             meta = json.loads(self.read("json"))
             if meta["format"] != CLIP_FORMAT or meta["index"] != self.index:
                 raise ValueError(f"it says {meta['format']!r}, index {meta['index']}")
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise self.damaged("json", error) from error
         return meta  # type: ignore[no-any-return]
 
@@ -440,7 +446,17 @@ def scan_shard(path: Path) -> dict[int, StoredClip]:
     return {index: StoredClip(path, index, members) for index, members in found.items()}
 
 
+def _check_plain(path: Path, limit_bytes: int | None = None) -> None:
+    """Refuse a pipe, which would never end, a device or a folder, and what is too large to be read whole."""
+    info = path.stat()
+    if not stat.S_ISREG(info.st_mode):
+        raise ShardError(f"{path}: is no plain file")
+    if limit_bytes is not None and info.st_size > limit_bytes:
+        raise ShardError(f"{path}: {info.st_size} bytes, more than the {limit_bytes} that are read")
+
+
 def _scan(path: Path) -> Iterator[tuple[str, Member]]:
+    _check_plain(path)
     with path.open("rb") as file:
         end = os.fstat(file.fileno()).st_size
         at = 0

@@ -1,154 +1,150 @@
 """COCO JSON, with `videos` for its sequences. Boxes are xywh in pixels there, category ids begin at 1.
 
+    annotations.json         or train.json, val.json, test.json when split
+    images/000041_003.jpg    scene 41, frame 3
+
 Beyond COCO's own keys an image has `video_id` and `frame_index`, an annotation has `track_id` (the same part in all
-frames of a video), `amodal_bbox` (the whole part, clipped to the frame) and `visible_share`. A part that cannot be seen
-in a frame has no annotation there. Masks are compressed RLE, as pycocotools writes it.
+frames of a video), `amodal_bbox` (the whole part, clipped to the frame) and `visible_share`. Masks are compressed RLE,
+as pycocotools writes it.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int32
+from jaxtyping import Int32
 
 from simgen.export.errors import ExportError
-from simgen.shards import DataSet, StoredClip
-from simgen.types import FrameLabels, PartLabel
+from simgen.export.lists import GrowingJson
+from simgen.export.masks import from_rle, rle
+from simgen.export.records import FrameRecord, LabelRecord, Mask, inside, read_json, xywh, xyxy
+from simgen.export.selection import SPLITS, PickedClip, SeenPart, Selection
 
-Box = tuple[float, float, float, float]
-
-
-def write(data: DataSet, out: Path, step: Callable[[], None]) -> tuple[Path, dict[str, int]]:
-    """Write `out` (a .json, or a folder for `annotations.json`) and `images/` beside it, one clip at a time in memory.
-
-    Raises:
-        ExportError: the JSON or the images are there already.
-    """
-    path = out if out.suffix == ".json" else out / "annotations.json"
-    images = path.parent / "images"
-    if found := next((p for p in (path, images) if p.exists()), None):
-        raise ExportError(f"{found}: is there already; choose another --out")
-    images.mkdir(parents=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        counts = _write_json(data, part, images, step)
-        os.replace(part, path)
-    finally:
-        for left in path.parent.glob(f"{part.name}*"):
-            left.unlink()
-    return path, counts
+MAIN = "annotations.json"
+IMAGES = "images"
+TOOL = "pycocotools"
 
 
-def _write_json(data: DataSet, part: Path, images: Path, step: Callable[[], None]) -> dict[str, int]:
-    """The JSON, list after list, with each list in a file of its own until all are complete."""
-    category_ids = {name: i + 1 for i, name in enumerate(data.categories)}
-    files = {name: part.with_name(f"{part.name}.{name}") for name in ("images", "annotations", "videos")}
+def write(selection: Selection, folder: Path) -> dict[str, int]:
+    """Fill `folder`, one clip at a time in memory. Returns how many of what were written."""
+    (folder / IMAGES).mkdir()
+    head = {"info": info(selection), "categories": categories(selection)}
     with ExitStack() as stack:
-        lists = {name: _List(stack.enter_context(file.open("w"))) for name, file in files.items()}
-        for video_id, clip in enumerate(data, start=1):
-            lists["videos"].add({"id": video_id, "name": f"{clip.index:06d}"})
-            for image, annotations in _frames(clip, video_id, category_ids, images):
-                image_id = lists["images"].add({"id": lists["images"].count + 1, **image})
-                for annotation in annotations:
-                    ids = {"id": lists["annotations"].count + 1, "image_id": image_id}
-                    lists["annotations"].add({**ids, **annotation})
-            step()
-        counts = {name: one.count for name, one in lists.items()}
-    with part.open("w") as whole:
-        whole.write('{"info": ' + json.dumps({"description": f"simgen {data.manifest.request.preset}"}))
-        whole.write(', "categories": ' + json.dumps([{"id": i, "name": n} for n, i in category_ids.items()]))
-        for name, file in files.items():
-            whole.write(f', "{name}": [\n')
-            with file.open() as one:
-                shutil.copyfileobj(one, whole)
-            whole.write("\n]")
-        whole.write("}\n")
-        whole.flush()
-        os.fsync(whole.fileno())
-    return counts
-
-
-class _List:
-    """The inside of a JSON list, written as it grows."""
-
-    def __init__(self, file: TextIO) -> None:
-        self.file, self.count = file, 0
-
-    def add(self, entry: dict[str, Any]) -> int:
-        self.file.write((",\n" if self.count else "") + json.dumps(entry, allow_nan=False))
-        self.count += 1
-        return int(entry["id"])
-
-
-def _frames(
-    clip: StoredClip, video_id: int, category_ids: dict[str, int], images: Path
-) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Each frame's image entry with its annotations; its picture is written to `images`."""
-    labels = clip.labels()
-    for t, frame in enumerate(labels.frames):
-        name = f"{clip.index:06d}_{t:03d}.jpg"
-        (images / name).write_bytes(clip.jpeg(t))
-        image = {
-            "file_name": f"images/{name}",
-            "width": labels.width_px,
-            "height": labels.height_px,
-            "video_id": video_id,
-            "frame_index": t,
+        documents = {
+            split: stack.enter_context(
+                GrowingJson(folder / document_name(selection, split), head, ("images", "annotations", "videos"))
+            )
+            for split in selection.splits
         }
-        yield image, _annotations(frame, clip.ids(t), category_ids)
+        for clip in selection:
+            _write_clip(clip, documents[clip.split], folder / IMAGES)
+    return dict(sum((Counter(document.counts) for document in documents.values()), Counter()))
 
 
-def _annotations(
-    frame: FrameLabels, ids: Int32[np.ndarray, "h w"], category_ids: dict[str, int]
-) -> list[dict[str, Any]]:
-    return [_annotation(part, ids == part.track_id, category_ids) for part in frame.parts if part.box_xyxy_px]
+def document_name(selection: Selection, split: str) -> str:
+    return f"{split}.json" if selection.is_split else MAIN
 
 
-def _annotation(part: PartLabel, mask: Bool[np.ndarray, "h w"], category_ids: dict[str, int]) -> dict[str, Any]:
-    assert part.box_xyxy_px is not None
+def info(selection: Selection) -> dict[str, str]:
+    return {"description": f"simgen {selection.data.manifest.request.preset}"}
+
+
+def categories(selection: Selection) -> list[dict[str, object]]:
+    return [{"id": i, "name": name} for i, name in enumerate(selection.categories, start=1)]
+
+
+def _write_clip(clip: PickedClip, document: GrowingJson, images: Path) -> None:
+    video_id = document.add("videos", {"name": f"{clip.scene:06d}"})
+    for t, parts in enumerate(clip.frames):
+        name = f"{clip.scene:06d}_{t:03d}.jpg"
+        (images / name).write_bytes(clip.stored.jpeg(t))
+        size = {"width": clip.labels.width_px, "height": clip.labels.height_px}
+        place = {"video_id": video_id, "frame_index": t}
+        image_id = document.add("images", {"file_name": f"{IMAGES}/{name}", **size, **place})
+        ids = clip.stored.ids(t)
+        for part in parts:
+            document.add("annotations", {"image_id": image_id, **_annotation(part, ids)})
+
+
+def _annotation(part: SeenPart, ids: Int32[np.ndarray, "h w"]) -> dict[str, Any]:
     return {
-        "category_id": category_ids[part.category],
+        "category_id": part.category_id + 1,
         "bbox": xywh(part.box_xyxy_px),
-        "area": part.visible_px,
-        "segmentation": {"size": list(mask.shape), "counts": compressed(run_lengths(mask))},
+        "area": part.label.visible_px,
+        "segmentation": rle(ids == part.track_id),
         "iscrowd": 0,
         "track_id": part.track_id,
-        "amodal_bbox": xywh(part.amodal_box_xyxy_px or part.box_xyxy_px),
-        "visible_share": part.visible_share,
+        "amodal_bbox": xywh(part.label.amodal_box_xyxy_px or part.box_xyxy_px),
+        "visible_share": part.label.visible_share,
     }
 
 
-def xywh(box_xyxy_px: Box) -> list[float]:
-    x0, y0, x1, y1 = box_xyxy_px
-    return [x0, y0, x1 - x0, y1 - y0]
+def read(place: Path) -> Iterator[FrameRecord]:
+    """What `write` wrote, from the folder or from one JSON, whose text is whole in memory.
 
-
-def run_lengths(mask: Bool[np.ndarray, "h w"]) -> list[int]:
-    """How many pixels are off, on, off, ... down one column after the other."""
-    flat = mask.ravel(order="F")
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    lengths = np.diff(np.concatenate([[0], changes, [flat.size]])).tolist()
-    return [0, *lengths] if flat[0] else lengths
-
-
-def compressed(lengths: list[int]) -> str:
-    """Run lengths as COCO's text, 5 bits a letter; from the fourth on, the difference to the one before the last.
-
-    The format is that of `rleToString` in pycocotools' maskApi.c.
+    Raises:
+        ExportError: it is damaged, or of another kind.
     """
-    letters = []
-    for i, length in enumerate(lengths):
-        value, more = length - (lengths[i - 2] if i > 2 else 0), True
-        while more:
-            bits = value & 0x1F
-            value >>= 5
-            more = value != (-1 if bits & 0x10 else 0)
-            letters.append(chr(48 + (bits | 0x20 if more else bits)))
-    return "".join(letters)
+    for split, path in documents_at(place):
+        document = read_json(path)
+        try:
+            yield from _frames(document, path, split)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ExportError(f"{path}: not as COCO has it: {error!r}") from error
+
+
+def documents_at(place: Path) -> list[tuple[str, Path]]:
+    """The splits and JSON files of an export: the file itself, or what a folder holds.
+
+    Raises:
+        ExportError: there is none.
+    """
+    if place.is_file():
+        return [(place.stem if place.stem in SPLITS else SPLITS[0], place)]
+    if (place / MAIN).is_file():
+        return [(SPLITS[0], place / MAIN)]
+    found = [(split, place / f"{split}.json") for split in SPLITS if (place / f"{split}.json").is_file()]
+    if not found:
+        raise ExportError(f"{place}: no {MAIN} and no train.json")
+    return found
+
+
+def _frames(document: Mapping[str, Any], path: Path, split: str) -> Iterator[FrameRecord]:
+    names = {category["id"]: str(category["name"]) for category in document["categories"]}
+    scenes = {video["id"]: int(video["name"]) for video in document["videos"]}
+    of_image: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for annotation in document["annotations"]:
+        of_image[annotation["image_id"]].append(annotation)
+    for image in document["images"]:
+        size = int(image["height"]), int(image["width"])
+        yield FrameRecord(
+            split=split,
+            scene=scenes[image["video_id"]],
+            frame=int(image["frame_index"]),
+            width_px=size[1],
+            height_px=size[0],
+            image=inside(path.parent, str(image["file_name"])),
+            labels=tuple(
+                LabelRecord(
+                    category=names[annotation["category_id"]],
+                    box_xyxy_px=xyxy(annotation["bbox"], f"{path}: annotation {annotation['id']}"),
+                    track_id=int(annotation["track_id"]),
+                    mask=mask_of(annotation["segmentation"], size),
+                )
+                for annotation in of_image.pop(image["id"], [])
+            ),
+        )
+    if of_image:
+        raise ExportError(f"{path}: annotations of images that are not there: {sorted(of_image)[:5]}")
+
+
+def mask_of(segmentation: Mapping[str, Any], size: tuple[int, int]) -> Mask:
+    """The mask of an RLE object, which must be of the picture's (height, width)."""
+    if tuple(segmentation["size"]) != size:
+        raise ValueError(f"a mask of {segmentation['size']} in a picture of {size}")
+    return from_rle(segmentation["counts"], *size)

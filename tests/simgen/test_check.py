@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simgen.check import MAX_PROBLEMS, check_data_set
+from simgen.check import check_data_set
 from simgen.replay import replay_scene
 from simgen.shards import DataSet, ShardError
 from tests.simgen import clips
@@ -33,7 +33,9 @@ def part(clip, t, k, **changes):
 def test_a_sound_data_set_passes(tmp_path):
     steps = []
     run(tmp_path, make=clips.make_or_raise, engine=in_this_process)
-    assert check_data_set(DataSet(tmp_path), lambda: steps.append(1)) == []
+    report = check_data_set(DataSet(tmp_path), lambda: steps.append(1))
+    assert report.lines == []
+    assert (report.clips, report.frames, sum(report.labels.values())) == (5, 10, 20)
     assert len(steps) == 5
 
 
@@ -62,14 +64,19 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_labels_that_do_not_agree_are_named(tmp_path, damage):
     change, expected = DAMAGE[damage]
-    problems = check_data_set(made(tmp_path, change))
+    problems = check_data_set(made(tmp_path, change)).lines
     assert any(expected in problem for problem in problems), problems
     assert all(problem.startswith("shard-0000") for problem in problems)
 
 
-def test_a_flood_of_problems_is_cut(tmp_path):
-    flood = made(tmp_path, lambda c: replace(c, ids=np.zeros_like(c.ids)))
-    assert 1 < len(check_data_set(flood)) <= MAX_PROBLEMS + 1
+def test_a_flood_of_problems_is_cut_and_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr("simgen.check.report.MAX_OF_A_KIND", 3)
+    report = check_data_set(made(tmp_path, lambda c: replace(c, ids=np.zeros_like(c.ids))))
+    assert report.counts == {"ids": 8, "box": 8, "visibility": 4, "depth": 4}
+    assert report.errors == 24
+    assert len(report.problems) == 12
+    more = (("box", 5), ("depth", 1), ("ids", 5), ("visibility", 1))
+    assert report.lines[12:] == [f"and {count} more of the kind {kind!r}" for kind, count in more]
 
 
 def test_a_file_that_is_not_the_manifests_is_named(tmp_path):
@@ -77,7 +84,8 @@ def test_a_file_that_is_not_the_manifests_is_named(tmp_path):
     raw = bytearray((tmp_path / "shard-00001.tar").read_bytes())
     raw[-1] ^= 1
     (tmp_path / "shard-00001.tar").write_bytes(raw)
-    assert check_data_set(data) == ["shard-00001.tar: is not the file of the manifest: its checksum or size differs"]
+    lines = check_data_set(data).lines
+    assert lines == ["shard-00001.tar: is not the file of the manifest: its checksum or size differs"]
 
 
 def test_a_replay_is_identical_or_says_what_differs(tmp_path):

@@ -158,6 +158,24 @@ def test_check_finds_what_is_damaged(copied):
     assert re.fullmatch(rf"simgen: {copied}: \d+ problems\n", stderr)
 
 
+def test_check_writes_its_report_and_takes_a_coco_json(tiny, copied, tmp_path):
+    (copied / "shard-00000.tar").unlink()
+    report, page = tmp_path / "report.json", tmp_path / "report.html"
+    simgen("check", copied, "--json", report, "--page", page, status=1)
+    assert json.loads(report.read_text())["counts"] == {"file": 1}
+    assert page.read_text().startswith("<!doctype html>")
+    simgen("export", tiny, "--out", tmp_path / "coco")
+    labels = tmp_path / "coco" / "annotations.json"
+    assert simgen("check", labels)[0] == f"{labels}: 3 clips, nothing wrong\n"
+    image = tmp_path / "coco" / "images" / "000000_001.jpg"
+    image.write_bytes(image.with_name("000000_000.jpg").read_bytes())
+    stdout, _ = simgen("check", labels)
+    assert stdout.startswith("warning: images/000000_001.jpg: the same picture as images/000000_000.jpg\n")
+    assert stdout.endswith(": 3 clips, 1 warnings\n")
+    assert simgen("check", labels, "--strict", status=1)[1] == f"simgen: {labels}: 1 problems\n"
+    assert "there is no such folder or file" in simgen("check", tmp_path / "nothing", status=2)[1]
+
+
 def test_preview_draws_every_clip_and_frame(tiny, tmp_path):
     import cv2
 
@@ -177,5 +195,22 @@ def test_export_says_where_it_went_and_refuses_to_write_over(tiny, tmp_path):
     whole = json.loads((tmp_path / "coco" / "annotations.json").read_text())
     assert len(whole["images"]) == len(list((tmp_path / "coco" / "images").iterdir())) == 6
     assert "is there already" in simgen("export", tiny, "--out", tmp_path / "coco", status=2)[1]
-    assert "no format 'yolo'; there are coco" in simgen("export", tiny, "--format", "yolo", "--out", "x", status=2)[1]
+    assert (
+        "no format 'yolo'; there are bop, coco, "
+        in simgen("export", tiny, "--format", "yolo", "--out", "x", status=2)[1]
+    )
     assert (tiny / MANIFEST).exists()
+
+
+def test_export_tells_what_it_left_out_and_how_it_split(tiny, tmp_path):
+    options = ["--format", "yolo-detect", "--split", "0.5,0.5", "--categories", "washer, bolt", "--min-visible", "0.9"]
+    stdout, _ = simgen("export", tiny, "--out", tmp_path / "a", *options, "--min-size", 4)
+    first, second, third = stdout.splitlines()
+    assert re.fullmatch(rf"{tmp_path}/a/data.yaml: 6 images, \d+ labels", first)
+    assert re.fullmatch(r"  scenes: [12] train, [12] val", second)
+    assert third.startswith("  left out: ")
+    assert re.search(r"\d+ of other categories", third)
+    assert "names:\n  0: washer\n  1: bolt\n" in (tmp_path / "a" / "data.yaml").read_text()
+    assert "needs shares such as" in simgen("export", tiny, "--out", tmp_path / "b", "--split", "most", status=2)[1]
+    assert "add up to 1" in simgen("export", tiny, "--out", tmp_path / "b", "--split", "0.5,0.1", status=2)[1]
+    assert not (tmp_path / "b").exists()
