@@ -8,7 +8,6 @@ values, which are the simulated camera's own effects, are fitted to the median e
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -30,7 +29,6 @@ PHASES = 16  # ways in which a modelled edge falls on the pixels
 
 Luma = Float32[np.ndarray, "h w"]
 Profiles = Float64[np.ndarray, "n 17"]
-Average = Callable[[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]], Float64[np.ndarray, " b"]]
 POSITIONS_PX = np.arange(-REACH, REACH + 1) * 1.0
 CENTRES_PX = np.arange(-5, 5 + BIN_PX / 2, BIN_PX)
 
@@ -56,8 +54,8 @@ def sharpness(luma: Luma) -> Sharpness | None:
     if np.count_nonzero(keep) < FEWEST:
         return None
     keep &= width <= np.quantile(width[keep], SHARPEST)
-    spread = _laid_over(steps[keep], middle[keep], _median)
-    sigmas, sharpens, models = _models(*(round(20 * float(np.median(level[keep]))) / 20 for level in (dark, bright)))
+    spread = _laid_over(steps[keep], middle[keep])
+    sigmas, sharpens, models = _models(*(round(float(np.median(level[keep])), 1) for level in (dark, bright)))
     best = int(np.nanmean((models - spread) ** 2, axis=1).argmin())
     return Sharpness(float(sigmas[best]), float(sharpens[best]), _rise(spread), int(np.count_nonzero(keep)))
 
@@ -116,11 +114,16 @@ def _steps(profiles: Profiles) -> Profiles:
     return np.asarray((light - dark[:, None]) / (bright - dark)[:, None])
 
 
-def _laid_over(steps: Profiles, middle: Float64[np.ndarray, " n"], average: Average) -> Float64[np.ndarray, " b"]:
-    """The average of all profiles in bins of a quarter of a pixel; NaN in an empty one."""
-    bins = np.rint((POSITIONS_PX[None] - middle[:, None] - CENTRES_PX[0]) / BIN_PX).astype(int).ravel()
-    inside = (bins >= 0) & (bins < len(CENTRES_PX))
-    return average(bins[inside], steps.ravel()[inside])
+def _bins(middle: Float64[np.ndarray, " n"]) -> Int64[np.ndarray, "n 17"]:
+    """The bin of `CENTRES_PX` that each pixel of profiles with these middles falls into; some lie outside."""
+    return np.asarray(np.rint((POSITIONS_PX[None] - middle[:, None] - CENTRES_PX[0]) / BIN_PX), int)
+
+
+def _laid_over(steps: Profiles, middle: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " b"]:
+    """The median of all profiles in bins of a quarter of a pixel; NaN in an empty one."""
+    bins = _bins(middle)
+    filled = [steps[bins == i] for i in range(len(CENTRES_PX))]
+    return np.array([np.median(v) if len(v) else np.nan for v in filled])
 
 
 def _rise(spread: Float64[np.ndarray, " b"]) -> float:
@@ -134,20 +137,19 @@ def _models(
     dark: float, bright: float
 ) -> tuple[Float64[np.ndarray, " m"], Float64[np.ndarray, " m"], Float64[np.ndarray, "m b"]]:
     """The edges that the simulated camera makes, by blur and sharpening, of a step between two display values."""
-    sigmas, sharpens, models = [], [], []
+    sharpens = np.arange(0, 2.01, 0.1)
+    sigmas = np.arange(0.2, 3.51, 0.05)
     offsets = np.arange(-2 * REACH, 2 * REACH + 1)[None] - np.linspace(-0.5, 0.5, PHASES, endpoint=False)[:, None]
     covered = np.clip(offsets + 0.5, 0, 1)  # the bright share of each pixel, for edges that fall differently on them
     light = dark**GAMMA + (bright**GAMMA - dark**GAMMA) * covered
-    for sigma in np.arange(0.2, 3.51, 0.05):
+    models = []
+    for sigma in sigmas:
         edge = _smooth(light, float(sigma)) ** (1 / GAMMA)
-        soft = _smooth(edge, UNSHARP_SIGMA_PX)
-        for sharpen in np.arange(0, 2.01, 0.1):
-            shown = np.clip(edge + sharpen * (edge - soft), 0, 1)[:, REACH:-REACH]
-            steps = _steps(shown)
-            sigmas.append(sigma)
-            sharpens.append(sharpen)
-            models.append(_laid_over(steps, _middle(steps), _mean))
-    return np.array(sigmas), np.array(sharpens), np.array(models)
+        halo = edge - _smooth(edge, UNSHARP_SIGMA_PX)
+        shown = np.clip(edge + sharpens[:, None, None] * halo, 0, 1)[..., REACH:-REACH]
+        steps = _steps(shown.reshape(-1, shown.shape[-1]))
+        models.append(_means(steps, len(sharpens)))
+    return np.repeat(sigmas, len(sharpens)), np.tile(sharpens, len(sigmas)), np.concatenate(models)
 
 
 def _smooth(rows: Float64[np.ndarray, "p n"], sigma: float) -> Float64[np.ndarray, "p n"]:
@@ -155,11 +157,12 @@ def _smooth(rows: Float64[np.ndarray, "p n"], sigma: float) -> Float64[np.ndarra
     return np.asarray(cv2.GaussianBlur(rows, (0, 0), sigma, sigmaY=1e-6, borderType=cv2.BORDER_REPLICATE))
 
 
-def _mean(bins: Int64[np.ndarray, " n"], values: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " b"]:
-    count = np.bincount(bins, minlength=len(CENTRES_PX))
-    return np.asarray(np.bincount(bins, values, len(CENTRES_PX)) / np.where(count > 0, count, np.nan))
-
-
-def _median(bins: Int64[np.ndarray, " n"], values: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " b"]:
-    filled = [values[bins == i] for i in range(len(CENTRES_PX))]
-    return np.array([np.median(v) if len(v) else np.nan for v in filled])
+def _means(steps: Profiles, kinds: int) -> Float64[np.ndarray, "k b"]:
+    """As `_laid_over`, but the mean, for as many profiles of each of so many kinds."""
+    bins = _bins(_middle(steps))
+    inside = (bins >= 0) & (bins < len(CENTRES_PX))
+    kind = np.repeat(np.arange(kinds), len(steps) // kinds)[:, None]
+    places, size = (bins + kind * len(CENTRES_PX))[inside], kinds * len(CENTRES_PX)
+    count = np.bincount(places, minlength=size)
+    means = np.bincount(places, steps[inside], size) / np.where(count > 0, count, np.nan)
+    return np.asarray(means.reshape(kinds, -1))

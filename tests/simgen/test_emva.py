@@ -179,6 +179,16 @@ def test_saturated_pixels_are_clean_and_equal():
     assert codes.min() > 4095 - 6 * 8 * 0.4
 
 
+@pytest.mark.parametrize("full_well_e", [6000.0, 20000.0])
+def test_a_full_well_is_found_where_the_converter_is_not_full(full_well_e):
+    """At a gain under one wells overflow below the highest code: their mean is the full well without a bias."""
+    sensor = camera(gain=0.8, full_well_e=full_well_e)
+    full, dark = stack(sensor, 2.0, 4, 0), stack(sensor, 0.0, 4, 10)
+    assert full.max() < 4095
+    gain = characterise(sensor).gain_dn_e
+    assert (full.mean() - dark.mean()) / gain == pytest.approx(full_well_e, rel=0.02)
+
+
 def test_row_noise_shows_in_the_means_of_rows_alone():
     sensor = camera(row_noise_e=10.0)
     (dark,) = stack(sensor, 0.0, 1, 0)
