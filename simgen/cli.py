@@ -41,6 +41,7 @@ def _fail(message: str, status: int = 2) -> NoReturn:
 @contextmanager
 def _clear_errors() -> Iterator[None]:
     """What a user can put right is told in a line, without a traceback."""
+    from simgen.camera.errors import CameraError
     from simgen.export.errors import ExportError
     from simgen.generate import BudgetSpent, GenerateError, Interrupted
     from simgen.loading import ConfigError
@@ -52,7 +53,7 @@ def _clear_errors() -> Iterator[None]:
         _fail(str(error), 130)
     except BudgetSpent as error:
         _fail(str(error), UNFINISHED)
-    except (ConfigError, ExportError, GenerateError, ShardError) as error:
+    except (CameraError, ConfigError, ExportError, GenerateError, ShardError) as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
@@ -330,6 +331,69 @@ def check(
         _fail(f"{path}: {wrong} problems", 1)
     verdict = f"{report.warnings} warnings" if report.warnings else "nothing wrong"
     typer.echo(f"{path}: {report.clips} clips, {verdict}")
+
+
+# ------------------------------------------------------------------------------------------------- the user's camera
+
+camera = typer.Typer(help="Your own camera, from its photographs.", no_args_is_help=True)
+app.add_typer(camera, name="camera")
+
+
+@camera.callback()
+def _camera() -> None:
+    """A group, even while it has one command."""
+
+
+@camera.command(
+    epilog="simgen camera fit photos --out my_camera.yaml --page my_camera.html\n\n"
+    "simgen render --preset my_camera.yaml --scenes 8 --out out/after\n\n"
+    "simgen camera fit photos --page my_camera.html --beside out/before --beside out/after"
+)
+def fit(
+    folder: Annotated[Path, typer.Argument(help="Folder of .jpg or .png photos by one camera.", metavar="FOLDER")],
+    out: Annotated[Path, typer.Option(help="The preset to write.")] = Path("sensor.yaml"),
+    flat_fields: Annotated[
+        Path | None, typer.Option(help="Folder of photos of an evenly lit empty surface, best as PNG.")
+    ] = None,
+    page: Annotated[Path | None, typer.Option(help="An HTML page to write that shows what was found.")] = None,
+    beside: Annotated[
+        list[Path] | None, typer.Option(help="Data set, or folder of pictures, for the page; may be repeated.")
+    ] = None,
+    base: Annotated[str, typer.Option(help="The preset, or YAML file, that it is laid over.")] = "bolts_on_table",
+    photos: Annotated[int, typer.Option(help="At most so many photos are read, spread over the folder.")] = 24,
+) -> None:
+    """Estimate noise, sharpness, white balance, exposure and compression, and write them as a preset.
+
+    Without a test chart some things cannot be told: those stay as they are in --base, and the preset says why.
+    """
+    with _clear_errors():
+        import os
+
+        from simgen.camera.fit import fit_camera
+        from simgen.camera.measures import measure
+        from simgen.camera.page import page as page_of
+        from simgen.camera.photos import read_pictures
+        from simgen.loading import load_config
+        from simgen.shards import write_atomically
+
+        load_config(base)
+        if beside and not page:
+            _fail("--beside: is shown on the page: add --page FILE")
+        pictures = read_pictures(folder, photos)
+        fields = read_pictures(flat_fields, photos, fewest=1) if flat_fields else []
+        shown = {str(path): [measure(p) for p in read_pictures(path, photos)] for path in beside or []}
+        found = fit_camera(pictures, fields)
+        is_file = "/" in base or base.endswith((".yaml", ".yml"))
+        named = os.path.relpath(base, out.parent) if is_file else base
+        write_atomically(out, [found.to_yaml(named).encode()])
+        load_config(str(out) if "/" in str(out) else f"./{out}")
+        if page:
+            write_atomically(page, [page_of(found, shown).encode()])
+    for name, knob in found.ranges.items():
+        typer.echo(f"sensor.{name}: {knob.low:g} to {knob.high:g}: {knob.how}")
+    for name, why in found.untold.items():
+        typer.echo(f"not told: {name}: {why}")
+    typer.echo(f"{out}" + (f", {page}" if page else ""))
 
 
 def _data_set(folder: Path) -> DataSet:

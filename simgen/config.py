@@ -9,12 +9,13 @@ Colours are hue in degrees, saturation and value in 0..1 of the sRGB that a pers
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from simgen.knobs import Choice, IntRange, LogUniform, Uniform
 
+Range = TypeVar("Range", Uniform, LogUniform)
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -127,6 +128,23 @@ class CameraKnobs(Group):
     height_above_m: Annotated[float, Field(ge=0.0)]  # the aim's height over the stage
 
 
+def _within(low: float, high: float) -> AfterValidator:
+    """A range that must lie in another, told as every other wrong value is."""
+
+    def check(knob: Range) -> Range:
+        if not low <= knob.low <= knob.high <= high:
+            raise ValueError(f"needs {low} <= low <= high <= {high}, got low={knob.low}, high={knob.high}")
+        return knob
+
+    return AfterValidator(check)
+
+
+def _bits(knob: IntRange) -> IntRange:
+    if knob.high != 0 and not 8 <= knob.low <= knob.high <= 16:
+        raise ValueError(f"needs 0 (no converter), or a range in 8..16, got low={knob.low}, high={knob.high}")
+    return knob
+
+
 class SensorKnobs(Group):
     exposure: LogUniform
     white_balance: Uniform  # gain of red and of blue against green
@@ -140,6 +158,18 @@ class SensorKnobs(Group):
     saturation: Uniform
     gamma: Uniform
     jpeg_quality: IntRange
+    gain: Annotated[LogUniform, _within(0.1, 100.0)]  # less light to the same `exposure`: more noise
+    lateral_ca: Annotated[Uniform, _within(-0.01, 0.01)]  # magnification of red and of blue against green
+    glare: Annotated[Uniform, _within(0.0, 1.0)]
+    crosstalk: Annotated[Uniform, _within(0.0, 0.4)]
+    demosaic: Choice  # "none", or rows of simgen.sensor.bayer.DEMOSAIC
+    prnu: Annotated[Uniform, _within(0.0, 0.5)]
+    dsnu_e: Annotated[Uniform, _within(0.0, 1e6)]
+    dark_current_e: Annotated[Uniform, _within(0.0, 1e6)]  # in one frame
+    hot_pixels: Annotated[Uniform, _within(0.0, 0.1)]  # share of all pixels
+    row_noise_e: Annotated[Uniform, _within(0.0, 1e6)]
+    black_level: Annotated[Uniform, _within(0.0, 0.25)]
+    adc_bits: Annotated[IntRange, AfterValidator(_bits)]  # 0: no converter
 
 
 class TimingKnobs(Group):

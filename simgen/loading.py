@@ -378,11 +378,13 @@ def _unknown_names(tree: _Tree) -> Iterator[str]:
         from simgen.parts import PARTS
         from simgen.render import RENDERERS
         from simgen.render.textures import TEXTURES
+        from simgen.sensor.bayer import DEMOSAIC
 
     tables: tuple[tuple[str, str, Sequence[str]], ...] = (
         ("part", r"parts\.kinds\.([^.]+)", sorted(PARTS)),
         ("texture", r".*\.texture\.weights\.([^.]+)", sorted(TEXTURES)),
         ("arrangement of sheets", r"stage\.sheets\.weights\.([^.]+)", ("none", "scattered", "covering")),
+        ("demosaicing", r"sensor\.demosaic\.weights\.([^.]+)", ("none", *DEMOSAIC)),
     )
     for path, value in _leaves_and_groups(tree.values, ()):
         if path == ("render", "renderer") and value not in RENDERERS:

@@ -6,7 +6,7 @@ Each group of knobs draws from a stream of its own name (`Streams`), so that abl
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from simgen.config import (
 from simgen.geometry import look_at, pose
 from simgen.knobs import Choice, Streams
 from simgen.parts import PARTS, PartModel, Size, part_model
+from simgen.sensor.spectral import sensor_from_light
 from simgen.types import (
     BodySpec,
     CameraSpec,
@@ -431,11 +432,10 @@ def _vec3(v: np.ndarray) -> Vec3:
 def _sensor(knobs: SensorKnobs, light: LightSpec, rng: np.random.Generator) -> SensorSpec:
     """Auto exposure and auto white balance aim at a white card on the stage; the knobs are their errors."""
     card = np.array(light.key_rgb) * light.direction[2] + np.array(light.ambient_rgb)
-    grey = card / (LUMINANCE @ card)
     errors = np.array([knobs.white_balance.draw(rng), 1.0, knobs.white_balance.draw(rng)])
-    return SensorSpec(
+    plain = SensorSpec(
         exposure=float(knobs.exposure.draw(rng) / (LUMINANCE @ card)),
-        white_balance=_vec3(errors / grey),
+        white_balance=_vec3(errors / (card / (LUMINANCE @ card))),
         vignetting=knobs.vignetting.draw(rng),
         blur_sigma_px=knobs.blur_sigma_px.draw(rng),
         motion_blur_px=max(0.0, knobs.motion_blur_px.draw(rng)),
@@ -448,4 +448,23 @@ def _sensor(knobs: SensorKnobs, light: LightSpec, rng: np.random.Generator) -> S
         gamma=knobs.gamma.draw(rng),
         jpeg_quality=knobs.jpeg_quality.draw(rng),
         seed=int(rng.integers(2**32)),
+    )
+    gain, share = knobs.gain.draw(rng), knobs.crosstalk.draw(rng)
+    seen = sensor_from_light(share) @ card  # by the sensor, whose own white balance it is
+    return replace(
+        plain,
+        exposure=plain.exposure / gain,
+        white_balance=_vec3(errors / (seen / (LUMINANCE @ card))),
+        gain=gain,
+        crosstalk=share,
+        lateral_ca=(knobs.lateral_ca.draw(rng), knobs.lateral_ca.draw(rng)),
+        glare=knobs.glare.draw(rng),
+        demosaic=knobs.demosaic.draw(rng),
+        prnu=knobs.prnu.draw(rng),
+        dsnu_e=knobs.dsnu_e.draw(rng),
+        dark_current_e=knobs.dark_current_e.draw(rng),
+        hot_pixels=knobs.hot_pixels.draw(rng),
+        row_noise_e=knobs.row_noise_e.draw(rng),
+        black_level=knobs.black_level.draw(rng),
+        adc_bits=knobs.adc_bits.draw(rng),
     )

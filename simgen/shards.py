@@ -27,7 +27,7 @@ import tarfile
 import types as builtin_types
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -148,7 +148,7 @@ def from_plain(kind: type[T], plain: Any) -> T:
     """What `dataclasses.asdict` and JSON made of a value of `kind`, back as that value.
 
     Raises:
-        ValueError: a key or a type is not what `kind` has; says where.
+        ValueError: a key or a type is not what `kind` has; says where. A field with a default may be missing.
     """
     return _convert(kind, plain, kind.__name__)  # type: ignore[no-any-return]
 
@@ -178,11 +178,12 @@ def _convert(kind: Any, plain: Any, where: str) -> Any:
 
 def _convert_dataclass(kind: Any, plain: Any, where: str) -> Any:
     names = {f.name for f in fields(kind)}
-    if not isinstance(plain, dict) or plain.keys() != names:
+    needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
+    if not isinstance(plain, dict) or not needed <= plain.keys() <= names:
         got = sorted(plain) if isinstance(plain, dict) else plain
         raise ValueError(f"{where}: needs the keys {sorted(names)}, got {got!r:.200}")
     hints = _hints(kind)
-    return kind(**{name: _convert(hints[name], plain[name], f"{where}.{name}") for name in names})
+    return kind(**{name: _convert(hints[name], plain[name], f"{where}.{name}") for name in names & plain.keys()})
 
 
 # ------------------------------------------------------------------------------------- 16 bit grey PNG, lossless

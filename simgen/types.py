@@ -129,6 +129,8 @@ class CameraSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class SensorSpec:
+    """A camera behind its lens. What has a default is off by default, and may be missing in an older data set."""
+
     exposure: float  # linear gain before the sensor
     white_balance: Vec3  # gain of each channel after the sensor
     vignetting: float  # loss of light in the corner, share
@@ -143,6 +145,18 @@ class SensorSpec:
     gamma: float  # exponent of the tone curve; 2.2 is close to sRGB's
     jpeg_quality: int
     seed: int
+    gain: float = 1.0  # after the sensor: at 2, white is half a full well
+    lateral_ca: tuple[float, float] = (0.0, 0.0)  # how much larger red and blue are drawn than green, share
+    glare: float = 0.0  # light scattered over the whole picture, share
+    crosstalk: float = 0.0  # share of a channel's light that is its neighbours'; the colour matrix takes it out
+    demosaic: str = "none"  # three sensors; or a row of simgen.sensor.bayer.DEMOSAIC, behind Bayer filters
+    prnu: float = 0.0  # standard deviation of the pixels' response, share
+    dsnu_e: float = 0.0  # standard deviation of the pixels' dark signal
+    dark_current_e: float = 0.0  # in one frame
+    hot_pixels: float = 0.0  # share of all pixels
+    row_noise_e: float = 0.0
+    black_level: float = 0.0  # the converter's code without light, share of its range
+    adc_bits: int = 0  # 0: no converter, and the noise of all before it clipped at black and white
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,30 +1,42 @@
 """What the camera does to the light, in the order in which it happens. One file per effect, one row in `EFFECTS`.
 
-An effect takes linear light (after `tone`, display values), where 1 is full scale, and returns the same shape. Noise is
-drawn from the seed in the spec and the frame's number, so the same spec gives the same bytes.
+An effect takes linear light (after `tone`, display values), where 1 is full scale, and returns the same shape, but for
+the channels: from `mosaic` to `demosaic` there is one. Noise is drawn from the seed in the spec and the frame's number,
+what is the camera's own from the seed alone, so the same spec gives the same bytes. From `response` to `offsets` the
+unit is the full well; after `convert` 1 is the converter's white again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, UInt8, UInt16
 
-from simgen.sensor import lens, noise, processing
+from simgen.sensor import aberration, bayer, converter, glare, lens, noise, pattern, processing, spectral
 from simgen.types import SensorSpec
 
-Light = Float32[np.ndarray, "h w 3"]
+Light = Float32[np.ndarray, "h w _"]
 Effect = Callable[[Light, SensorSpec, np.random.Generator], Light]
 
 EFFECTS: dict[str, Effect] = {  # applied from first to last
     "exposure": lens.exposure,
     "vignetting": lens.vignetting,
+    "chromatic_aberration": aberration.chromatic_aberration,
     "motion_blur": lens.motion_blur,
     "blur": lens.blur,
+    "glare": glare.glare,
+    "crosstalk": spectral.crosstalk,
+    "mosaic": bayer.mosaic,
+    "response": pattern.response,
+    "dark_current": pattern.dark_current,
     "noise": noise.noise,
+    "offsets": pattern.offsets,
+    "convert": converter.convert,
+    "demosaic": bayer.demosaic,
     "white_balance": processing.white_balance,
+    "colour_matrix": spectral.colour_matrix,
     "denoise": processing.denoise,
     "saturation": processing.saturation,
     "tone": processing.tone,
@@ -32,16 +44,34 @@ EFFECTS: dict[str, Effect] = {  # applied from first to last
 }
 
 
-def develop(linear: Light, sensor: SensorSpec, frame: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Linear light to an 8-bit RGB image, before compression."""
+def _through(names: Iterable[str], image: Light, sensor: SensorSpec, frame: int) -> Light:
     rng = np.random.default_rng([sensor.seed, frame])
-    image = linear
-    for effect in EFFECTS.values():
-        image = effect(image, sensor, rng)
+    for name in names:
+        image = EFFECTS[name](image, sensor, rng)
+    return image
+
+
+def raw(linear: Float32[np.ndarray, "h w 3"], sensor: SensorSpec, frame: int) -> UInt16[np.ndarray, "h w _"]:
+    """The converter's codes, black included: what EMVA 1288 measures. One channel under Bayer filters, else three.
+
+    Raises:
+        ValueError: the spec has no converter (`adc_bits` is 0).
+    """
+    if not sensor.adc_bits:
+        raise ValueError("adc_bits is 0: a sensor without a converter has no codes")
+    names = list(EFFECTS)
+    signal = _through(names[: names.index("convert") + 1], linear, sensor, frame)
+    black = converter.black_of(sensor)
+    return np.asarray(np.rint((signal * (1 - black) + black) * (2**sensor.adc_bits - 1)), np.uint16)
+
+
+def develop(linear: Float32[np.ndarray, "h w 3"], sensor: SensorSpec, frame: int) -> UInt8[np.ndarray, "h w 3"]:
+    """Linear light to an 8-bit RGB image, before compression."""
+    image = _through(EFFECTS, linear, sensor, frame)
     return np.asarray(np.rint(np.clip(image, 0, 1) * np.float32(255)), np.uint8)
 
 
-def expose(linear: Light, sensor: SensorSpec, frame: int) -> bytes:
+def expose(linear: Float32[np.ndarray, "h w 3"], sensor: SensorSpec, frame: int) -> bytes:
     """Linear light to the JPEG file that the camera would deliver; the compression is the last effect."""
     image = develop(linear, sensor, frame)
     ok, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, sensor.jpeg_quality])

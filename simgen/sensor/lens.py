@@ -8,7 +8,7 @@ from jaxtyping import Float32
 
 from simgen.types import SensorSpec
 
-Light = Float32[np.ndarray, "h w 3"]
+Light = Float32[np.ndarray, "h w _"]
 
 
 def exposure(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:

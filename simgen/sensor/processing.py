@@ -9,7 +9,7 @@ from jaxtyping import Float32
 from simgen.colour import LUMINANCE
 from simgen.types import SensorSpec
 
-Light = Float32[np.ndarray, "h w 3"]
+Light = Float32[np.ndarray, "h w _"]
 
 
 def white_balance(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:

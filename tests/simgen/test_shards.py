@@ -164,6 +164,18 @@ def test_specs_and_labels_survive_json():
             shards.from_plain(kind, plain)
 
 
+def test_a_spec_of_before_the_physical_sensor_reads_with_that_sensor_off():
+    spec = clips.make(None, 1, 2).spec
+    plain = json.loads(json.dumps(asdict(spec)))
+    for name in [name for name in plain["sensor"] if name in ("gain", "lateral_ca", "demosaic", "adc_bits")]:
+        del plain["sensor"][name]
+    assert len(plain["sensor"]) == len(asdict(spec.sensor)) - 4
+    assert shards.from_plain(SceneSpec, plain) == spec
+    plain["sensor"]["gian"] = 2.0
+    with pytest.raises(ValueError, match=r"SceneSpec\.sensor: needs the keys"):
+        shards.from_plain(SceneSpec, plain)
+
+
 def manifest(folder, counts=(2, 0, 1)):
     """A data set of seven scenes in shards of three, some of them left out."""
     entries = []

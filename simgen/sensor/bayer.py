@@ -1,0 +1,42 @@
+"""The colour filters over the pixels, red-green over green-blue, and the interpolation of what they leave out.
+
+From `mosaic` to `demosaic` the picture has one channel.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from simgen.types import SensorSpec
+
+Light = Float32[np.ndarray, "h w _"]
+DEMOSAIC = {"bilinear": cv2.COLOR_BayerRGGB2RGB, "edge_aware": cv2.COLOR_BayerRGGB2RGB_EA}
+LOWEST = -0.5  # of what OpenCV's 16 bit are laid over; black_level 0.25 reaches down to -1/3
+
+
+def mosaic(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
+    """The one channel that each pixel's filter lets through (B. E. Bayer, US patent 3971065, 1976)."""
+    if sensor.demosaic == "none":
+        return linear
+    raw = linear[..., 1:2].copy()
+    raw[0::2, 0::2, 0] = linear[0::2, 0::2, 0]
+    raw[1::2, 1::2, 0] = linear[1::2, 1::2, 2]
+    return raw
+
+
+def demosaic(raw: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
+    """All three channels at every pixel again, by OpenCV on 16 bits.
+
+    Raises:
+        KeyError: the spec names a way that there is not.
+    """
+    if sensor.demosaic == "none":
+        return raw
+    if sensor.demosaic not in DEMOSAIC:
+        raise KeyError(f"no demosaicing {sensor.demosaic!r}; there are none, {', '.join(DEMOSAIC)}")
+    step = np.float32((1 - LOWEST) / 65535)
+    codes = np.rint((np.clip(raw[..., 0], LOWEST, 1) - np.float32(LOWEST)) / step).astype(np.uint16)
+    full = cv2.cvtColor(codes, DEMOSAIC[sensor.demosaic])
+    return np.asarray(full * step + np.float32(LOWEST), np.float32)
