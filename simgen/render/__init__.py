@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from simgen.render import tiny
+from simgen.render import pbr, tiny
 from simgen.types import Frame, SceneSpec, Trajectory
 
 Renderer = Callable[[SceneSpec, Trajectory], Iterator[Frame]]
 
-RENDERERS: dict[str, Renderer] = {"tiny": tiny.render}
+RENDERERS: dict[str, Renderer] = {"pbr": pbr.render, "tiny": tiny.render}
 
 
 def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
