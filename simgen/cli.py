@@ -43,12 +43,13 @@ def _clear_errors() -> Iterator[None]:
     from simgen.generate import GenerateError, Interrupted
     from simgen.loading import ConfigError
     from simgen.shards import ShardError
+    from simgen.unavailable import RendererUnavailable
 
     try:
         yield
     except Interrupted as error:
         _fail(str(error), 130)
-    except (ConfigError, ExportError, GenerateError, ShardError) as error:
+    except (ConfigError, ExportError, GenerateError, RendererUnavailable, ShardError) as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
@@ -60,7 +61,7 @@ def _clear_errors() -> Iterator[None]:
 @app.command(
     epilog="simgen render --preset conveyor --scenes 100 --out out/belt --workers 4\n\n"
     "simgen render --preset bolts_on_table --scenes 20 --seed 7 --out out/dim --set light.key_intensity.high=1.5\n\n"
-    "simgen render --preset my_line.yaml --scenes 1000 --out out/line --resume"
+    "simgen render --preset my_line.yaml --scenes 1000 --out out/line --renderer auto --resume"
 )
 def render(
     scenes: Annotated[int, typer.Option(help="How many scenes, each of which becomes a clip.")],
@@ -70,6 +71,9 @@ def render(
     workers: Annotated[int, typer.Option(help="Processes. The bytes do not depend on it.")] = 1,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one knob; may be repeated.")
+    ] = None,
+    renderer: Annotated[
+        str | None, typer.Option(help="auto (pbr where it can run, else tiny), tiny or pbr; the preset's unless told.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what an earlier run left in --out.")] = False,
     shard_scenes: Annotated[
@@ -88,22 +92,28 @@ def render(
         if scenes < 1:
             _fail(f"--scenes: needs at least 1, got {scenes}")
         size = shard_scenes if shard_scenes is not None else default_shard_scenes(scenes)
-        plan, categories = _plan(preset, overrides or [], seed, scenes, size)
+        plan, categories = _plan(preset, overrides or [], seed, scenes, size, renderer)
         with Progress(scenes) as progress:
             manifest = generate(plan, categories, out, workers=workers, resume=resume, tell=progress.tell)
     _sum_up(out, manifest)
 
 
-def _plan(preset: str, overrides: list[str], seed: int, scenes: int, shard_scenes: int) -> tuple[Plan, tuple[str, ...]]:
+def _plan(
+    preset: str, overrides: list[str], seed: int, scenes: int, shard_scenes: int, renderer: str | None
+) -> tuple[Plan, tuple[str, ...]]:
     from simgen import __version__
     from simgen.engine import Plan
     from simgen.loading import load_config
     from simgen.quiet import quiet_stderr
     from simgen.shards import Request
 
-    config = load_config(preset, overrides)
     with quiet_stderr():
         from simgen.clip import categories, make_clip
+        from simgen.render import AUTO, choose, describe
+    if renderer == AUTO:  # once, here: the config says what draws, for every worker and for replay
+        renderer, why = choose()
+        typer.echo(f"simgen: renderer {renderer}: {why}", err=True)
+    config = load_config(preset, [*overrides, *([f"render.renderer={renderer}"] if renderer else [])])
     request = Request(
         simgen=__version__,
         preset=Path(preset).stem,
@@ -111,6 +121,7 @@ def _plan(preset: str, overrides: list[str], seed: int, scenes: int, shard_scene
         seed=seed,
         scenes=scenes,
         shard_scenes=shard_scenes,
+        renderer=describe(config.render.renderer),
     )
     return Plan(request, config, make_clip), categories(config)
 

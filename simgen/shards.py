@@ -26,7 +26,7 @@ import tarfile
 import types as builtin_types
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -65,6 +65,9 @@ class Request:
     seed: int
     scenes: int
     shard_scenes: int
+    renderer: str = (
+        ""  # its name, and what of the machine its pixels depend on; empty in data sets of before it was noted
+    )
 
     @property
     def shards(self) -> int:
@@ -174,11 +177,12 @@ def _convert(kind: Any, plain: Any, where: str) -> Any:
 
 def _convert_dataclass(kind: Any, plain: Any, where: str) -> Any:
     names = {f.name for f in fields(kind)}
-    if not isinstance(plain, dict) or plain.keys() != names:
+    needed = {f.name for f in fields(kind) if f.default is MISSING}
+    if not isinstance(plain, dict) or not needed <= plain.keys() <= names:
         got = sorted(plain) if isinstance(plain, dict) else plain
-        raise ValueError(f"{where}: needs the keys {sorted(names)}, got {got!r:.200}")
+        raise ValueError(f"{where}: needs the keys {sorted(needed)}, got {got!r:.200}")
     hints = _hints(kind)
-    return kind(**{name: _convert(hints[name], plain[name], f"{where}.{name}") for name in names})
+    return kind(**{name: _convert(hints[name], plain[name], f"{where}.{name}") for name in plain})
 
 
 # ------------------------------------------------------------------------------------- 16 bit grey PNG, lossless

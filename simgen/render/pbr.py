@@ -42,7 +42,7 @@ from simgen.types import CLUTTER, Frame, SceneSpec, Trajectory
 from simgen.unavailable import RendererLost
 
 NEAR_M, FAR_M = 0.05, 12.0  # as tiny's
-OCCLUSION_REACH_M = 0.012  # how far a part darkens what it stands on
+OCCLUSION_REACH_M = 0.03  # how far a part darkens what it stands on
 _UNREAD = -(2**31)  # what no id is
 
 
@@ -161,16 +161,17 @@ class _Scene:
         multisampled = target.colour is not target.resolved
         if multisampled:
             target.colour.clear(depth=1.0)
-        gl.enable_only(gl.NOTHING)
         scale = (1 / target.factor, 1 / target.factor)
-        gpu.fill("sky", target.colour, truth_scale=scale)
         gl.enable_only(gl.DEPTH_TEST | gl.CULL_FACE)
         gl.depth_func = "<" if multisampled else "=="
-        for program in ("part", "body", "stage", "floor"):
+        for program in ("part", "stage", "body", "floor"):
             gpu.programs[program]["truth_scale"].value = scale
             for record, mesh in self._items(program):
                 self._tiles[record].use(TILE)
                 gpu.draw(program, [(record, mesh)])
+        gl.enable_only(gl.DEPTH_TEST)
+        gl.depth_func = "<="
+        gpu.fill("sky", target.colour, truth_scale=scale)
         if multisampled:
             gl.copy_framebuffer(target.resolved, target.colour)
 
@@ -259,7 +260,8 @@ def _sheets_block(spec: SceneSpec) -> np.ndarray:
     block = np.zeros(1, layout.SHEETS)
     for i, sheet in enumerate(spec.stage.sheets):
         block["place"][0, i] = (*sheet.centre_m, sheet.size_m[0] / 2, sheet.size_m[1] / 2)
-        block["rgb"][0, i] = (*sheet.rgb, sheet.yaw_rad)
+        block["turn"][0, i, :2] = np.cos(sheet.yaw_rad), np.sin(sheet.yaw_rad)
+        block["rgb"][0, i, :3] = sheet.rgb
     return block
 
 

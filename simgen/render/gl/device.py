@@ -114,9 +114,7 @@ class Device:
         self.tiles: Store[tuple[str, int], Any] = Store(
             MAX_TILES, lambda key: self.texture(tile(*key), mipmaps=True, wrap=(True, True))
         )
-        self.skies: Store[LightSpec, tuple[Any, Any]] = Store(
-            MAX_SKIES, lambda light: environment.upload(self, light)
-        )
+        self.skies: Store[LightSpec, tuple[Any, Any]] = Store(MAX_SKIES, lambda light: environment.upload(self, light))
         self.targets: Store[tuple[int, int, int], Target] = Store(MAX_TARGETS, lambda key: self._target(*key))
         self.shadows = (self._shadow_target(), self._shadow_target())
         self.response = self.texture(environment.response())
@@ -137,7 +135,9 @@ class Device:
         constants = [*defined, f"MAX_SHEETS {layout.MAX_SHEETS}", f"NOTHING_M {NOTHING_M}"]
         head = "#version 430\n" + "".join(f"#define {line}\n" for line in constants)
         frame = (SHADERS / "frame.glsl").read_text("utf-8")
-        vertex_shader, fragment_shader = (head + frame + (SHADERS / name).read_text("utf-8") for name in (vertex, fragment))
+        vertex_shader, fragment_shader = (
+            head + frame + (SHADERS / name).read_text("utf-8") for name in (vertex, fragment)
+        )
         program = self.context.program(vertex_shader=vertex_shader, fragment_shader=fragment_shader)
         shadow = FAR if "MAP 1" in defined else NEAR
         units = {**_UNITS, "shadow_map": shadow, "shadow_test": shadow + 1, "casters": shadow + 2}
@@ -149,7 +149,12 @@ class Device:
         return program
 
     def texture(
-        self, values: np.ndarray, *, mipmaps: bool = False, wrap: tuple[bool, bool] = (False, False), last_level: int = 1000
+        self,
+        values: np.ndarray,
+        *,
+        mipmaps: bool = False,
+        wrap: tuple[bool, bool] = (False, False),
+        last_level: int = 1000,
     ) -> Any:
         """A texture of half floats, filtered linearly, from an array (h, w) or (h, w, channels)."""
         channels = values.shape[2] if values.ndim == 3 else 1

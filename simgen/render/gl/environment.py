@@ -92,7 +92,9 @@ def response() -> Float32[np.ndarray, "32 32 2"]:
     both = nol * np.sqrt(nov**2 * (1 - a2) + a2) + nov * np.sqrt(nol**2 * (1 - a2) + a2)
     weight = np.where(seen, 2 * nol * nov / both * voh / (cosine * nov), 0.0)
     grazing = (1 - voh) ** 5
-    return np.stack([(weight * (1 - grazing)).mean(axis=2), (weight * grazing).mean(axis=2)], axis=-1).astype(np.float32)
+    return np.stack([(weight * (1 - grazing)).mean(axis=2), (weight * grazing).mean(axis=2)], axis=-1).astype(
+        np.float32
+    )
 
 
 def _radical_inverse(count: int) -> Float64[np.ndarray, "n"]:
@@ -116,7 +118,9 @@ def floor_openness(spec: SceneSpec) -> Float32[np.ndarray, "64 64"]:
         for a, b, sign in ((x1, y1, 1), (x0, y1, -1), (x1, y0, -1), (x0, y0, 1))
     )
     for body in spec.clutter:
-        dx, dy = (np.abs(c - p) - s / 2 for c, p, s in zip((x, y), body.world_from_body.position_m, body.size_m, strict=False))
+        dx, dy = (
+            np.abs(c - p) - s / 2 for c, p, s in zip((x, y), body.world_from_body.position_m, body.size_m, strict=False)
+        )
         away = np.hypot(np.maximum(dx, 0), np.maximum(dy, 0))
         hidden = np.maximum(hidden, 0.5 * (1 - away / np.hypot(away, body.size_m[2])))
     return np.asarray(1 - spec.light.occlusion_strength * np.clip(hidden, 0, 1), np.float32)

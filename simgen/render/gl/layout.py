@@ -37,12 +37,10 @@ _DRAW_FIELDS = [
     ("thread", *VEC4),
 ]
 DRAW = np.dtype([*_DRAW_FIELDS, ("padding", np.uint8, DRAW_STRIDE - np.dtype(_DRAW_FIELDS).itemsize)])
-SHEETS = np.dtype([("place", np.float32, (MAX_SHEETS, 4)), ("rgb", np.float32, (MAX_SHEETS, 4))])
+SHEETS = np.dtype([(name, np.float32, (MAX_SHEETS, 4)) for name in ("place", "turn", "rgb")])
 
 
-def columns(
-    rotation: Float[np.ndarray, "3 3"], translation: Float[np.ndarray, "3"]
-) -> Float[np.ndarray, "4 4"]:
+def columns(rotation: Float[np.ndarray, "3 3"], translation: Float[np.ndarray, "3"]) -> Float[np.ndarray, "4 4"]:
     """A rigid transform as OpenGL reads it."""
     matrix = np.eye(4, dtype=np.float32)
     matrix[:3, :3], matrix[3, :3] = rotation.T, translation

@@ -3,8 +3,8 @@
 uniform sampler2D depth_map;
 uniform sampler2D normal_map;
 layout(location = 0) out vec2 out_open;  // how open, and the depth
-const int TAPS = 8;
-const float TURNS = 3.0;
+const int TAPS = 12;
+const float TURNS = 5.0;
 
 vec3 at(ivec2 pixel, float depth) {
     return vec3((vec2(pixel) + 0.5 - frame.lens.yz) / frame.lens.x, 1.0) * depth;
@@ -18,7 +18,7 @@ void main() {
     vec3 n = vec3(dot(frame.camera_axes[0].xyz, world), dot(frame.camera_axes[1].xyz, world), dot(frame.camera_axes[2].xyz, world));
     vec3 p = at(here, depth);
     float height = frame.eye.z + dot(p, vec3(frame.camera_axes[0].z, frame.camera_axes[1].z, frame.camera_axes[2].z));
-    float reach = frame.lens.w * (height < -0.005 ? 6.0 : 1.0);
+    float reach = frame.lens.w * (height < -0.005 ? 4.0 : 1.0);
     float radius = clamp(frame.lens.x * reach / depth, 2.0, 96.0);
     reach = radius * depth / frame.lens.x;
     ivec2 cell = ivec2(gl_FragCoord.xy) & 3;

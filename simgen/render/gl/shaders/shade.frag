@@ -22,7 +22,8 @@ uniform vec2 truth_scale;       // pixels of the truth for each pixel here
 
 layout(std140) uniform Sheets {
     vec4 sheet_place[MAX_SHEETS];  // centre, half the size
-    vec4 sheet_rgb[MAX_SHEETS];    // albedo, yaw
+    vec4 sheet_turn[MAX_SHEETS];   // cosine and sine of its yaw
+    vec4 sheet_rgb[MAX_SHEETS];    // albedo
 };
 
 in vec3 v_world;
@@ -37,7 +38,7 @@ const float BRIGHTEST = 16.0;     // far over any sensor's range
 const float SHEET_EDGE_M = 0.0006;
 const float BIAS_M = 0.0003;
 const int SEARCH_TAPS = 8, FILTER_TAPS = 16;
-#define VOGEL(i, n) (sqrt((float(i) + 0.5) / float(n)) * vec2(cos(float(i) * 2.39996323), sin(float(i) * 2.39996323)))
+#define SPIRAL(i) vec2(cos(float(i) * 2.39996323), sin(float(i) * 2.39996323))  // by the golden angle (Vogel 1979)
 
 vec2 sphere_uv(vec3 d) { return vec2(atan(d.y, d.x) * (0.5 / PI) + 0.5, acos(clamp(d.z, -1.0, 1.0)) / PI); }
 
@@ -62,7 +63,7 @@ float lit(vec3 p, vec3 n) {
     float blockers = 0.0, gaps = 0.0;
     int taps = clear ? 0 : SEARCH_TAPS;
     for (int i = 0; i < taps; i++) {
-        vec2 tap = spin * VOGEL(i, SEARCH_TAPS) * search;
+        vec2 tap = spin * SPIRAL(i) * (float(i) / float(SEARCH_TAPS) * search);  // denser in the middle: near blockers are small
         float gap = (at.z - textureLod(shadow_map, at.xy + tap, 0.0).r) * deep;
         float within = step(length(tap) * across, gap * cone + 1.5 * texel * across) * step(BIAS_M, gap + dot(rise, tap));
         blockers += within;
@@ -72,7 +73,7 @@ float lit(vec3 p, vec3 n) {
     float wide = clamp(gaps / max(blockers, 1.0) * cone / across, 0.7 * texel, search);
     float open = taps == 0 ? float(FILTER_TAPS) : 0.0;
     for (int i = 0; i < taps; i++) {
-        vec2 tap = spin * VOGEL(i, FILTER_TAPS) * wide;
+        vec2 tap = spin * SPIRAL(i) * (sqrt((float(i) + 0.5) / float(FILTER_TAPS)) * wide);
         open += textureLod(shadow_test, vec3(at.xy + tap, at.z + (dot(rise, tap) - BIAS_M) / deep), 0.0);
     }
     return open / float(FILTER_TAPS);
@@ -127,7 +128,7 @@ vec3 stage_albedo(vec2 p, float wide) {
     float soft = 1.0 / max(wide, 1e-5);
     for (int i = 0; i < int(frame.stage_tile.w); i++) {
         vec2 d = q - sheet_place[i].xy;
-        float c = cos(sheet_rgb[i].w), s = sin(sheet_rgb[i].w);
+        float c = sheet_turn[i].x, s = sheet_turn[i].y;
         vec2 beyond = abs(vec2(c * d.x + s * d.y, c * d.y - s * d.x)) - sheet_place[i].zw;
         float edge = max(beyond.x, beyond.y);
         float cover = clamp(0.5 - edge * soft, 0.0, 1.0);
@@ -180,7 +181,11 @@ vec3 radiance(Matter m, vec3 v) {
     vec3 r = reflected(m, v);
     vec4 seen = textureLod(environment, sphere_uv(r), roughness * LEVELS);
     float mirror_open = clamp(pow(nov + m.open, exp2(-16.0 * roughness - 1.0)) - 1.0 + m.open, 0.0, 1.0);  // Lagarde 2014
+#if defined(STAGE) || defined(FLOOR)
+    vec3 arriving = frame.ambient.rgb;
+#else
     vec3 arriving = textureLod(irradiance, sphere_uv(m.normal), 0.0).rgb + 0.5 * (1.0 - m.normal.z) * m.below;
+#endif
     vec3 light = once * (seen.rgb + seen.a * m.mirrored) * mirror_open + (again + diffuse) * arriving * m.open;
 
     float nol = max(dot(m.normal, frame.sun.xyz), 0.0);
@@ -223,7 +228,7 @@ float thread_slope(out float cavity, out float lost) {
     float cycles = length(vec2(dFdx(v_local.z), dFdy(v_local.z))) / pitch;
     float inside = step(draw.thread.z, v_local.z) * step(v_local.z, draw.thread.w)
         * step(abs(from_axis - radius), 0.15 * radius) * step(abs(v_local_normal.z), 0.5);
-    float shown = inside * (1.0 - smoothstep(0.2, 0.55, cycles));
+    float shown = inside * (1.0 - smoothstep(0.3, 0.6, cycles));
     float turn = atan(v_local.y, v_local.x) - 2.0 * PI * v_local.z / pitch;
     cavity = 1.0 - inside * 0.25 + shown * 0.25 * cos(turn);
     lost = 0.35 * (inside - shown);
