@@ -43,13 +43,13 @@ def _clear_errors() -> Iterator[None]:
     from simgen.generate import GenerateError, Interrupted
     from simgen.loading import ConfigError
     from simgen.shards import ShardError
-    from simgen.unavailable import RendererUnavailable
+    from simgen.unavailable import RendererLost, RendererUnavailable
 
     try:
         yield
     except Interrupted as error:
         _fail(str(error), 130)
-    except (ConfigError, ExportError, GenerateError, RendererUnavailable, ShardError) as error:
+    except (ConfigError, ExportError, GenerateError, RendererLost, RendererUnavailable, ShardError) as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
@@ -179,11 +179,13 @@ def replay(folder: Folder, scene: Annotated[int, typer.Argument(help="The scene'
 
         with quiet_stderr():
             from simgen.clip import make_clip
+            from simgen.render import describe
         from simgen.loading import stored_config
         from simgen.replay import replay_scene
 
         data = _data_set(folder)
-        found = replay_scene(data, scene, stored_config(data.manifest.request.config), make_clip)
+        config = stored_config(data.manifest.request.config)
+        found = replay_scene(data, scene, config, make_clip, describe(config.render.renderer))
     if not found.differences:
         typer.echo(f"scene {scene}: identical, {found.members} members")
         return

@@ -65,9 +65,7 @@ class Request:
     seed: int
     scenes: int
     shard_scenes: int
-    renderer: str = (
-        ""  # its name, and what of the machine its pixels depend on; empty in data sets of before it was noted
-    )
+    renderer: str = ""  # its name, vendor and version; empty in data sets of before this was noted
 
     @property
     def shards(self) -> int:

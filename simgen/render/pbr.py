@@ -1,12 +1,12 @@
 """Physically based rendering through OpenGL without a window system: on a GPU, or on Mesa's CPU rasterizer.
 
 A frame is drawn in passes: the key light's two pictures (shadows); depth, ids and normals at the pixels' centres, which
-are the truth; ambient occlusion from them; and light (`gl/shaders/shade.frag`, which names its sources). `supersample` 1
-lights one sample a pixel; 2 takes four samples of what covers a pixel and lights each surface in it once; 3 and 4 do so
-at twice the resolution. The truth is the same for all.
+are the truth; ambient occlusion from them; and light (`gl/shaders/shade.frag`, which names its sources).
+`supersample` 1 lights one sample a pixel; 2 takes four samples of what covers a pixel and lights each surface in it
+once; 3 and 4 do so at twice the resolution. The truth is the same for all.
 
 The scene, the camera, and what a white card gives back are as in `simgen.render.tiny`. What is mirrored are the spec's
-surroundings as they stand there; where their irradiance differs from the ambient light's, matt surfaces go by the latter.
+surroundings as they stand there; where their irradiance is not the ambient light's, matt surfaces go by the latter.
 """
 
 from __future__ import annotations

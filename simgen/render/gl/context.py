@@ -22,7 +22,8 @@ def create_context() -> Any:
     except ImportError as error:
         raise RendererUnavailable(f"moderngl cannot be imported ({error}): pip install moderngl") from error
     try:
-        context = moderngl.create_standalone_context(backend="egl", require=OPENGL, **LIBRARIES)
+        create: Any = moderngl.create_standalone_context  # its own annotations refuse what its documentation says
+        context = create(backend="egl", require=OPENGL, **LIBRARIES)
     except Exception as error:  # moderngl and its loader raise bare Exceptions
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RendererUnavailable(f"no OpenGL {OPENGL / 100:.1f} context through EGL ({reason}); {HELP}") from error

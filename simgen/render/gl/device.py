@@ -1,4 +1,4 @@
-"""What a process keeps on its graphics processor: context, programs, and bounded stores of meshes, tiles and targets."""
+"""What a process keeps on its graphics processor: a context, programs, and bounded stores of meshes, tiles, targets."""
 
 from __future__ import annotations
 

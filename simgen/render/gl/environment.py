@@ -18,7 +18,7 @@ WIDTH, HEIGHT, LEVELS = 256, 128, 5  # levels of roughness 0, 1/4, 1/2, 3/4, 1, 
 NORMALS = (16, 32)  # rows and columns of the table of irradiance
 RESPONSE = 32  # cosines by roughnesses
 FLOOR_HALF_M, FLOOR_CELLS = 2.5, 64
-_SAMPLES = 256
+_SAMPLES = 1024
 
 
 def _directions(height: int, width: int) -> tuple[Float64[np.ndarray, "n 3"], Float64[np.ndarray, "n"]]:
@@ -43,7 +43,8 @@ def picture(light: LightSpec) -> Float32[np.ndarray, "128 256 4"]:
     for glow in light.glows:
         turn = np.abs((azimuth - glow.azimuth_rad + np.pi) % (2 * np.pi) - np.pi) * np.cos(glow.elevation_rad)
         up = above & (np.abs(elevation - glow.elevation_rad) < glow.height_rad / 2)
-        sky[np.ix_(up, turn < glow.width_rad / 2, [0, 1, 2])] += np.asarray(glow.radiance, np.float32)
+        inside = np.outer(up, turn < glow.width_rad / 2)
+        sky[inside, :3] += np.asarray(glow.radiance, np.float32)
     return np.asarray(sky.reshape(HEIGHT, 2, WIDTH, 2, 4).mean(axis=(1, 3)), np.float32)
 
 

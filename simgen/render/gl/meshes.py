@@ -1,4 +1,4 @@
-"""Meshes on the graphics processor, by key: parts by kind and size, and the few shapes that everything else is made of."""
+"""Meshes on the graphics processor, by key: parts by kind and size, and the shapes that all else is made of."""
 
 from __future__ import annotations
 

@@ -56,11 +56,11 @@ def draw_list(spec: SceneSpec) -> DrawList:
     found += [_body(f"occluders[{i}]", body) for i, body in enumerate(spec.occluders)]
     found += [_body(f"clutter[{i}]", body) for i, body in enumerate(spec.clutter)]
     found += [
-        _record("stage.sides", "body", ("tray",), stage.sides, sides, BACKGROUND, at_m=(0, 0, -stage.thickness_m / 2)),
+        _record("stage.sides", "body", ("tray",), stage.sides, sides, BACKGROUND, at_m=(0.0, 0.0, -stage.thickness_m / 2)),
         _record("stage.top", "stage", ("plane",), stage.top, (*stage.size_m, 1.0), BACKGROUND),
         _record(
             "stage.floor", "floor", ("plane",), stage.floor, (FLOOR_SIDE_M, FLOOR_SIDE_M, 1.0), BACKGROUND,
-            at_m=(0, 0, -stage.floor_below_m),
+            at_m=(0.0, 0.0, -stage.floor_below_m),
         ),
     ]  # fmt: skip
     rows = np.concatenate([row for _, row, _ in found])
