@@ -313,7 +313,7 @@ GOLDEN = {  # mean radiance of red, green, blue over the picture, and over the p
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_golden_means(name):
-    """Within 3 %, which drivers may differ by: light from the other side, no shadow, swapped channels are 7 to 67 % off."""
+    """Within 3 %, for other drivers: light from the other side, no shadow, swapped channels are 7 to 67 % off."""
     spec = lit(
         bolts_and_boxes(), direction=SIDEWAYS, key_rgb=(1.2, 0.9, 0.6), ambient_rgb=(0.3, 0.4, 0.5), shadow_strength=0.9
     )

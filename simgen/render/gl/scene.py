@@ -51,12 +51,12 @@ def draw_list(spec: SceneSpec) -> DrawList:
     """
     if len(spec.stage.sheets) > layout.MAX_SHEETS:
         raise ValueError(f"{len(spec.stage.sheets)} sheets on the stage; the pbr renderer takes {layout.MAX_SHEETS}")
-    stage, sides = spec.stage, (*spec.stage.size_m, spec.stage.thickness_m)
+    stage, sides, middle_m = spec.stage, (*spec.stage.size_m, spec.stage.thickness_m), -spec.stage.thickness_m / 2
     found = [_part(i, part) for i, part in enumerate(spec.parts)]
     found += [_body(f"occluders[{i}]", body) for i, body in enumerate(spec.occluders)]
     found += [_body(f"clutter[{i}]", body) for i, body in enumerate(spec.clutter)]
     found += [
-        _record("stage.sides", "body", ("tray",), stage.sides, sides, BACKGROUND, at_m=(0.0, 0.0, -stage.thickness_m / 2)),
+        _record("stage.sides", "body", ("tray",), stage.sides, sides, BACKGROUND, at_m=(0.0, 0.0, middle_m)),
         _record("stage.top", "stage", ("plane",), stage.top, (*stage.size_m, 1.0), BACKGROUND),
         _record(
             "stage.floor", "floor", ("plane",), stage.floor, (FLOOR_SIDE_M, FLOOR_SIDE_M, 1.0), BACKGROUND,
