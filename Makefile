@@ -27,14 +27,16 @@ $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@echo "installing into $(VENV), once: some minutes and some GB"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
-	@echo "No system package is needed, and none would add anything today: PyBullet renders in software, OpenCV is headless."
+	@echo "No system package is needed: PyBullet renders in software, OpenCV is headless."
+	@$(BIN)/python -c 'from simgen.render.gl.context import create_context, describe; print("renderer pbr runs here:", describe(create_context()))' 2>/dev/null || \
+	  echo "renderer pbr does not run here (tiny does): apt-get install libegl1 libgl1-mesa-dri would add it"
 	@touch $@
 
 demo: $(STAMP)
 	$(BIN)/python -m pipelines.demo --out $(OUT) $(ARGS)
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	OMP_NUM_THREADS=1 LP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

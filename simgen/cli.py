@@ -46,6 +46,7 @@ def _clear_errors() -> Iterator[None]:
     from simgen.generate import BudgetSpent, GenerateError, Interrupted
     from simgen.loading import ConfigError
     from simgen.shards import ShardError
+    from simgen.unavailable import RendererLost, RendererUnavailable
 
     try:
         yield
@@ -54,6 +55,8 @@ def _clear_errors() -> Iterator[None]:
     except BudgetSpent as error:
         _fail(str(error), UNFINISHED)
     except (CameraError, ConfigError, ExportError, GenerateError, ShardError) as error:
+        _fail(str(error))
+    except (RendererLost, RendererUnavailable) as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
@@ -65,7 +68,7 @@ def _clear_errors() -> Iterator[None]:
 @app.command(
     epilog="simgen render --preset conveyor --scenes 100 --out out/belt --workers 4\n\n"
     "simgen render --preset bolts_on_table --scenes 20 --seed 7 --out out/dim --set light.key_intensity.high=1.5\n\n"
-    "simgen render --preset my_line.yaml --scenes 1000 --out out/line --resume"
+    "simgen render --preset my_line.yaml --scenes 1000 --out out/line --renderer auto --resume"
 )
 def render(
     scenes: Annotated[int, typer.Option(help="How many scenes, each of which becomes a clip.")],
@@ -75,6 +78,9 @@ def render(
     workers: Annotated[int, typer.Option(help="Processes. The bytes do not depend on it.")] = 1,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one knob; may be repeated.")
+    ] = None,
+    renderer: Annotated[
+        str | None, typer.Option(help="auto (pbr where it can run, else tiny), tiny or pbr; the preset's unless told.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what an earlier run left in --out.")] = False,
     shard_scenes: Annotated[
@@ -107,7 +113,7 @@ def render(
         if scenes < 1:
             _fail(f"--scenes: needs at least 1, got {scenes}")
         size = shard_scenes if shard_scenes is not None else default_shard_scenes(scenes)
-        plan, categories = _plan(preset, overrides or [], seed, scenes, size, scene_limit)
+        plan, categories = _plan(preset, overrides or [], seed, scenes, size, scene_limit, renderer)
         try:
             allowed = parse_budget(budget) if budget else None
         except ValueError as error:
@@ -135,7 +141,13 @@ def _slice(text: str) -> range:
 
 
 def _plan(
-    preset: str, overrides: list[str], seed: int, scenes: int, shard_scenes: int, scene_limit_s: float
+    preset: str,
+    overrides: list[str],
+    seed: int,
+    scenes: int,
+    shard_scenes: int,
+    scene_limit_s: float,
+    renderer: str | None,
 ) -> tuple[Plan, tuple[str, ...]]:
     from simgen import __version__
     from simgen.engine import Plan
@@ -143,9 +155,13 @@ def _plan(
     from simgen.quiet import quiet_stderr
     from simgen.shards import Request
 
-    config = load_config(preset, overrides)
     with quiet_stderr():
         from simgen.clip import categories, make_clip
+        from simgen.render import AUTO, choose, describe
+    if renderer == AUTO:  # once, here: the config says what draws, for every worker and for replay
+        renderer, why = choose()
+        typer.echo(f"simgen: renderer {renderer}: {why}", err=True)
+    config = load_config(preset, [*overrides, *([f"render.renderer={renderer}"] if renderer else [])])
     request = Request(
         simgen=__version__,
         preset=Path(preset).stem,
@@ -153,6 +169,7 @@ def _plan(
         seed=seed,
         scenes=scenes,
         shard_scenes=shard_scenes,
+        renderer=describe(config.render.renderer),
     )
     return Plan(request, config, make_clip, scene_limit_s), categories(config)
 
@@ -233,11 +250,13 @@ def replay(folder: Folder, scene: Annotated[int, typer.Argument(help="The scene'
 
         with quiet_stderr():
             from simgen.clip import make_clip
+            from simgen.render import describe
         from simgen.loading import stored_config
         from simgen.replay import replay_scene
 
         data = _data_set(folder)
-        found = replay_scene(data, scene, stored_config(data.manifest.request.config), make_clip)
+        config = stored_config(data.manifest.request.config)
+        found = replay_scene(data, scene, config, make_clip, describe(config.render.renderer))
     if not found.differences:
         typer.echo(f"scene {scene}: identical, {found.members} members")
         return

@@ -30,7 +30,7 @@ from simgen.types import RenderedClip
 RECYCLE_SCENES = 256  # after which a worker is replaced: memory stays flat whatever PyBullet keeps
 STRIKES = 2  # times that a scene may kill its worker before it is left out
 SCENE_LIMIT_S = 600.0  # a scene takes seconds; one that takes this long hangs
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "LP_NUM_THREADS")
 
 Maker = Callable[[Any, int, int], RenderedClip]
 

@@ -255,7 +255,8 @@ def _agreeing(path: Path, request: Request) -> Manifest:
         before = read_manifest(path)
     except ShardError as error:
         raise GenerateError(f"{error}; choose another folder") from None
-    if differing := list(islice(differences(asdict(before.request), asdict(request)), 4)):
+    asked = request if before.request.renderer else replace(request, renderer="")
+    if differing := list(islice(differences(asdict(before.request), asdict(asked)), 4)):
         more = "; ..." if len(differing) > 3 else ""
         raise GenerateError(f"{path.parent}: holds another data set: {'; '.join(differing[:3])}{more}")
     return before

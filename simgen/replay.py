@@ -24,8 +24,8 @@ class Replay:
     differences: tuple[str, ...]  # a line for each member that differs
 
 
-def replay_scene(data: DataSet, index: int, config: Any, make: Maker) -> Replay:
-    """Scene `index` of a data set beside what `make(config, seed, index)` gives now.
+def replay_scene(data: DataSet, index: int, config: Any, make: Maker, renderer: str = "") -> Replay:
+    """Scene `index` of a data set beside what `make(config, seed, index)` gives now, drawn by `renderer`.
 
     Raises:
         ShardError: the data set has no such scene, or it is damaged.
@@ -38,6 +38,9 @@ def replay_scene(data: DataSet, index: int, config: Any, make: Maker) -> Replay:
         for name in dict.fromkeys([*before, *after])
         if before.get(name) != after.get(name)
     ]
+    drawn_by = data.manifest.request.renderer
+    if lines and renderer and drawn_by and drawn_by != renderer:
+        lines.append(f"the data set was drawn by {drawn_by}, this is {renderer}")
     if lines and data.manifest.request.simgen != __version__:
         lines.append(f"the data set was made by simgen {data.manifest.request.simgen}, this is {__version__}")
     return Replay(len(before.keys() | after.keys()), tuple(lines))

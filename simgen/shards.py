@@ -68,6 +68,7 @@ class Request:
     seed: int
     scenes: int
     shard_scenes: int
+    renderer: str = ""  # its name, vendor and version; empty in data sets of before this was noted
 
     @property
     def shards(self) -> int:
@@ -181,7 +182,7 @@ def _convert_dataclass(kind: Any, plain: Any, where: str) -> Any:
     needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
     if not isinstance(plain, dict) or not needed <= plain.keys() <= names:
         got = sorted(plain) if isinstance(plain, dict) else plain
-        raise ValueError(f"{where}: needs the keys {sorted(names)}, got {got!r:.200}")
+        raise ValueError(f"{where}: needs the keys {sorted(needed)}, got {got!r:.200}")
     hints = _hints(kind)
     return kind(**{name: _convert(hints[name], plain[name], f"{where}.{name}") for name in names & plain.keys()})
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from simgen.render import tiny
+from simgen.render import pbr, tiny
 from simgen.types import Frame, SceneSpec, Trajectory
+from simgen.unavailable import RendererUnavailable
 
 Renderer = Callable[[SceneSpec, Trajectory], Iterator[Frame]]
 
-RENDERERS: dict[str, Renderer] = {"tiny": tiny.render}
+AUTO = "auto"  # the best that works here; never in a config, so that a data set says what drew it
+RENDERERS: dict[str, Renderer] = {"pbr": pbr.render, "tiny": tiny.render}
+MACHINERY: dict[str, Callable[[], str]] = {"pbr": pbr.describe, "tiny": tiny.describe}  # what its pixels depend on
 
 
 def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
@@ -21,3 +24,23 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
     if spec.render.renderer not in RENDERERS:
         raise KeyError(f"no renderer {spec.render.renderer!r}; there are {sorted(RENDERERS)}")
     yield from RENDERERS[spec.render.renderer](spec, trajectory)
+
+
+def describe(renderer: str) -> str:
+    """A renderer's name, vendor and version, for the manifest.
+
+    Raises:
+        KeyError: there is no such renderer.
+        RendererUnavailable: it cannot run here.
+    """
+    if renderer not in RENDERERS:
+        raise KeyError(f"no renderer {renderer!r}; there are {sorted(RENDERERS)}")
+    return f"{renderer}: {MACHINERY[renderer]()}"
+
+
+def choose() -> tuple[str, str]:
+    """What `auto` stands for here: a renderer's name, and why."""
+    try:
+        return "pbr", f"it can draw here: {pbr.describe()}"
+    except RendererUnavailable as error:
+        return "tiny", f"pbr cannot run here: {error}"

@@ -12,6 +12,7 @@ the mean over the pixel (for even s, samples on its border count half).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import version
 
 import cv2
 import numpy as np
@@ -44,6 +45,11 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
             geometry = _draw(spec, bodies.client, spec.camera.world_from_camera[frame], moment.view, codes)
             light_map = LightMap(box, _draw_light_map(spec, bodies.client, box, codes))
             yield _resolve(shader.shade(geometry, light_map, moment), geometry, spec.render.supersample)
+
+
+def describe() -> str:
+    """The version of PyBullet, which holds TinyRenderer."""
+    return f"PyBullet {version('pybullet')}"
 
 
 def _codes(bodies: World) -> np.ndarray:

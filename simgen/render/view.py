@@ -29,8 +29,9 @@ class View:
     offset: float
 
     @classmethod
-    def of(cls, spec: SceneSpec, world_from_camera: Pose) -> View:
-        camera, s = spec.camera, spec.render.supersample
+    def of(cls, spec: SceneSpec, world_from_camera: Pose, supersample: int | None = None) -> View:
+        """The spec's own sampling, or another one."""
+        camera, s = spec.camera, supersample or spec.render.supersample
         return cls(
             eye=np.asarray(world_from_camera.position_m, np.float32),
             rotation=rotation_matrix(world_from_camera.rotation_xyzw).astype(np.float32),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from simgen.geometry import look_at
 from simgen.parts import part_model
+from simgen.render import describe
 from simgen.types import (
     CameraSpec,
     LightSpec,
@@ -15,8 +18,19 @@ from simgen.types import (
     SensorSpec,
     StageSpec,
 )
+from simgen.unavailable import RendererUnavailable
 
 STEEL_KG_M3 = 7850.0
+
+
+def needs(renderer):
+    """Skip a test where a renderer cannot run, and say why."""
+    try:
+        describe(renderer)
+    except RendererUnavailable as error:
+        pytest.skip(str(error))
+
+
 GREY = MaterialSpec(
     rgb=(0.5, 0.5, 0.5), metallic=0.0, roughness=0.5, texture="plain", texture_scale_m=0.01, contrast=0.0,
     texture_seed=0,

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import GREY, part, scene
+from scenes import GREY, needs, part, scene
 
 from simgen.geometry import invert, look_at, transform
 from simgen.parts import PARTS, part_model
@@ -47,6 +47,7 @@ def supersampled(spec, s):
 @pytest.mark.parametrize("kind", sorted(PARTS))
 @pytest.mark.parametrize("s", [1, 2, 3])
 def test_a_part_is_seen_where_the_pinhole_camera_puts_it(renderer, kind, s):
+    needs(renderer)
     designation = PARTS[kind].sizes[len(PARTS[kind].sizes) // 2].designation
     spec = supersampled(scene([part(kind, designation, (0.01, 0.02, 0.03), (0.3, 0.5, 0.1, 0.8))], frames=1), s)
     spec = replace(spec, render=replace(spec.render, renderer=renderer))

@@ -1,0 +1,37 @@
+"""An OpenGL context without a window system, through EGL: on a GPU without a display, or on Mesa's CPU rasterizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simgen.unavailable import RendererUnavailable
+
+OPENGL = 430  # the least version: sizes of textures in shaders, textureGather, uniform blocks
+LIBRARIES: dict[str, str] = {}  # names of the libraries to open, where they are not the usual ones
+HELP = "a GPU's driver with EGL would do, or Mesa's CPU rasterizer: apt-get install libegl1 libgl1-mesa-dri"
+
+
+def create_context() -> Any:
+    """A new moderngl context; nothing else in the process is touched.
+
+    Raises:
+        RendererUnavailable: there is no EGL, no driver, or none of OpenGL 4.3.
+    """
+    try:
+        import moderngl
+    except ImportError as error:
+        raise RendererUnavailable(f"moderngl cannot be imported ({error}): pip install moderngl") from error
+    try:
+        create: Any = moderngl.create_standalone_context  # its own annotations refuse what its documentation says
+        context = create(backend="egl", require=OPENGL, **LIBRARIES)
+    except Exception as error:  # moderngl and its loader raise bare Exceptions
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RendererUnavailable(f"no OpenGL {OPENGL / 100:.1f} context through EGL ({reason}); {HELP}") from error
+    context.gc_mode = "auto"
+    return context
+
+
+def describe(context: Any) -> str:
+    """Vendor, renderer and version of what draws."""
+    info = context.info
+    return ", ".join(str(info[name]) for name in ("GL_VENDOR", "GL_RENDERER", "GL_VERSION"))

@@ -1,0 +1,144 @@
+"""The light from everywhere: a picture of the surroundings by direction, and the tables that image-based light needs.
+
+Pictures are by azimuth (columns, from -pi) and polar angle (rows, from straight up). Their first three channels are the
+radiance from above the horizon, the fourth is 1 below it: what shines from there differs from surface to surface.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from simgen.types import LightSpec, SceneSpec
+
+WIDTH, HEIGHT, LEVELS = 256, 128, 5  # levels of roughness 0, 1/4, 1/2, 3/4, 1, each half as wide as the one before
+NORMALS = (16, 32)  # rows and columns of the table of irradiance
+RESPONSE = 32  # cosines by roughnesses
+FLOOR_HALF_M, FLOOR_CELLS = 2.5, 64
+_SAMPLES = 1024
+
+
+def _directions(height: int, width: int) -> tuple[Float64[np.ndarray, "n 3"], Float64[np.ndarray, "n"]]:
+    """The middle of every texel, and the solid angle it covers."""
+    polar = (np.arange(height) + 0.5) / height * np.pi
+    azimuth = ((np.arange(width) + 0.5) / width - 0.5) * 2 * np.pi
+    flat, turn = (a.ravel() for a in np.meshgrid(polar, azimuth, indexing="ij"))
+    toward = np.stack([np.sin(flat) * np.cos(turn), np.sin(flat) * np.sin(turn), np.cos(flat)], axis=1)
+    return toward, np.sin(flat) * (2 * np.pi**2 / (height * width))
+
+
+def picture(light: LightSpec) -> Float32[np.ndarray, "128 256 4"]:
+    """Horizon, zenith and glows; a texel is the mean of 2 by 2 points."""
+    elevation = (0.5 - (np.arange(2 * HEIGHT) + 0.5) / (2 * HEIGHT)) * np.pi
+    azimuth = ((np.arange(2 * WIDTH) + 0.5) / (2 * WIDTH) - 0.5) * 2 * np.pi
+    above = elevation > 0
+    climb = np.clip(np.sin(elevation), 0, 1)[:, None]
+    rows = np.asarray(light.horizon_rgb) * (1 - climb) + np.asarray(light.zenith_rgb) * climb
+    sky = np.zeros((2 * HEIGHT, 2 * WIDTH, 4), np.float32)
+    sky[above, :, :3] = rows[above, None]
+    sky[~above, :, 3] = 1
+    for glow in light.glows:
+        turn = np.abs((azimuth - glow.azimuth_rad + np.pi) % (2 * np.pi) - np.pi) * np.cos(glow.elevation_rad)
+        up = above & (np.abs(elevation - glow.elevation_rad) < glow.height_rad / 2)
+        inside = np.outer(up, turn < glow.width_rad / 2)
+        sky[inside, :3] += np.asarray(glow.radiance, np.float32)
+    return np.asarray(sky.reshape(HEIGHT, 2, WIDTH, 2, 4).mean(axis=(1, 3)), np.float32)
+
+
+@cache
+def _cosine_operator() -> Float32[np.ndarray, "n m"]:
+    """From a picture of a quarter of the size to the irradiance, over pi, of surfaces by their normals."""
+    toward, solid = _directions(HEIGHT // 4, WIDTH // 4)
+    normals, _ = _directions(*NORMALS)
+    return np.asarray(np.maximum(normals @ toward.T, 0) * solid / np.pi, np.float32)
+
+
+def irradiance(sky: Float32[np.ndarray, "128 256 4"], light: LightSpec) -> Float32[np.ndarray, "h w 4"]:
+    """Irradiance by normal, from above the horizon; on a level card it is the ambient light of the spec.
+
+    Where the surroundings that are mirrored give less than that, the rest comes evenly from above; where they give
+    more, they are dimmed.
+    """
+    small = sky.reshape(HEIGHT // 4, 4, WIDTH // 4, 4, 4).mean(axis=(1, 3)).reshape(-1, 4)[:, :3]
+    toward, solid = _directions(HEIGHT // 4, WIDTH // 4)
+    level = (np.maximum(toward[:, 2], 0) * solid / np.pi) @ small
+    ambient = np.asarray(light.ambient_rgb)
+    share = float(min(1.0, *(ambient / np.maximum(level, 1e-9))))
+    normals, _ = _directions(*NORMALS)
+    rest = np.maximum(ambient - share * level, 0) * ((1 + normals[:, 2:]) / 2)
+    table = np.ones((*NORMALS, 4), np.float32)
+    table[..., :3] = (share * (_cosine_operator() @ small) + rest).reshape(*NORMALS, 3)
+    return table
+
+
+@cache
+def response() -> Float32[np.ndarray, "32 32 2"]:
+    """Split sum (Karis 2013): scale and bias of a rough mirror's reflectance, by roughness (rows) and cosine (columns).
+
+    Sampled from GGX's distribution of normals, with height-correlated Smith masking (Heitz 2014, eq. 99).
+    """
+    u, turn = (np.arange(_SAMPLES) + 0.5) / _SAMPLES, 2 * np.pi * _radical_inverse(_SAMPLES)
+    roughness = np.maximum((np.arange(RESPONSE) + 0.5) / RESPONSE, 0.03)
+    a2 = (roughness**4)[:, None, None]
+    nov = ((np.arange(RESPONSE) + 0.5) / RESPONSE)[None, :, None]
+    cosine = np.sqrt((1 - u) / (1 + (a2 - 1) * u))
+    sine = np.sqrt(1 - cosine**2)
+    voh = np.maximum(np.sqrt(1 - nov**2) * sine * np.cos(turn) + nov * cosine, 1e-6)
+    nol = 2 * voh * cosine - nov
+    seen = nol > 0
+    nol = np.maximum(nol, 1e-6)
+    both = nol * np.sqrt(nov**2 * (1 - a2) + a2) + nov * np.sqrt(nol**2 * (1 - a2) + a2)
+    weight = np.where(seen, 2 * nol * nov / both * voh / (cosine * nov), 0.0)
+    grazing = (1 - voh) ** 5
+    return np.stack([(weight * (1 - grazing)).mean(axis=2), (weight * grazing).mean(axis=2)], axis=-1).astype(
+        np.float32
+    )
+
+
+def _radical_inverse(count: int) -> Float64[np.ndarray, "n"]:
+    bits = int(np.log2(count))
+    i = np.arange(count)
+    return np.asarray(sum(((i >> b) & 1) * 0.5 ** (b + 1) for b in range(bits)), np.float64)
+
+
+def floor_openness(spec: SceneSpec) -> Float32[np.ndarray, "64 64"]:
+    """How much of the sky the floor sees past the stage above it and what stands on it.
+
+    The stage is a rectangle parallel to the floor (form factor of a rectangle to a parallel element: Howell, "A Catalog
+    of Radiation Heat Transfer Configuration Factors", B-4); what stands counts as a long wall of its height.
+    """
+    at = ((np.arange(FLOOR_CELLS) + 0.5) / FLOOR_CELLS - 0.5) * 2 * FLOOR_HALF_M
+    x, y = np.meshgrid(at, at)
+    height = max(spec.stage.floor_below_m - spec.stage.thickness_m, 1e-3)
+    (x0, x1), (y0, y1) = ((c - s / 2, c + s / 2) for c, s in zip((-x, -y), spec.stage.size_m, strict=True))
+    hidden = sum(
+        sign * _corner_factor(a / height, b / height)
+        for a, b, sign in ((x1, y1, 1), (x0, y1, -1), (x1, y0, -1), (x0, y0, 1))
+    )
+    for body in spec.clutter:
+        dx, dy = (
+            np.abs(c - p) - s / 2 for c, p, s in zip((x, y), body.world_from_body.position_m, body.size_m, strict=False)
+        )
+        away = np.hypot(np.maximum(dx, 0), np.maximum(dy, 0))
+        hidden = np.maximum(hidden, 0.5 * (1 - away / np.hypot(away, body.size_m[2])))
+    return np.asarray(1 - spec.light.occlusion_strength * np.clip(hidden, 0, 1), np.float32)
+
+
+def _corner_factor(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Form factor of the rectangle from over the element to (a, b), in heights; odd in both."""
+    p, q = np.sqrt(1 + a * a), np.sqrt(1 + b * b)
+    return np.asarray((a / p * np.arctan(b / p) + b / q * np.arctan(a / q)) / (2 * np.pi))
+
+
+def upload(device: Any, light: LightSpec) -> tuple[Any, Any]:
+    """The environment's textures: radiance by roughness, and irradiance."""
+    sky = picture(light)
+    source = device.texture(sky, mipmaps=True, wrap=(True, False))
+    levels = device.texture(sky, mipmaps=True, wrap=(True, False), last_level=LEVELS - 1)
+    for level in range(1, LEVELS):
+        size = (WIDTH >> level, HEIGHT >> level)
+        levels.write(device.prefilter(source, size, level / (LEVELS - 1)), level=level)
+    return levels, device.texture(irradiance(sky, light), wrap=(True, False))

@@ -1,0 +1,136 @@
+"""A spec as a list of draws: meshes in the order in which they are drawn, each with its record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simgen.geometry import rotation_matrix
+from simgen.parts import part_model
+from simgen.render.gl import layout
+from simgen.render.gl.meshes import Key
+from simgen.render.gl.shadows import Spheres
+from simgen.render.textures import VARIANTS, placed_tile
+from simgen.types import BACKGROUND, CLUTTER, BodySpec, MaterialSpec, PartSpec, SceneSpec, Trajectory
+
+FLOOR_SIDE_M = 60.0
+ANISOTROPY = 0.8  # of brushed metal: its lobe is 1.9 times as long as it is wide
+
+
+@dataclass(frozen=True)
+class Item:
+    program: str  # that shades it
+    mesh: Key
+    tile: tuple[str, int]
+
+
+@dataclass(frozen=True)
+class DrawList:
+    """Parts first, then occluders, clutter, the stage's sides, its top and the floor: nearest first, more or less."""
+
+    items: tuple[Item, ...]
+    rows: np.ndarray  # of layout.DRAW, moved from frame to frame by `place`
+    radii_m: np.ndarray  # of a sphere about each item's position
+
+    @property
+    def casters(self) -> int:
+        """Parts, occluders, clutter and the stage's sides: all but the last two."""
+        return len(self.items) - 2
+
+    def spheres(self, count: int) -> Spheres:
+        return Spheres(self.rows["world_from_local"][:count, 3, :3].astype(np.float64), self.radii_m[:count])
+
+
+def draw_list(spec: SceneSpec) -> DrawList:
+    """Everything in the scene, where the spec puts it.
+
+    Raises:
+        KeyError: a part's kind or size, or a texture, does not exist.
+        ValueError: a material that there cannot be, a body of an unknown shape, too many sheets.
+    """
+    if len(spec.stage.sheets) > layout.MAX_SHEETS:
+        raise ValueError(f"{len(spec.stage.sheets)} sheets on the stage; the pbr renderer takes {layout.MAX_SHEETS}")
+    stage, sides, middle_m = spec.stage, (*spec.stage.size_m, spec.stage.thickness_m), -spec.stage.thickness_m / 2
+    found = [_part(i, part) for i, part in enumerate(spec.parts)]
+    found += [_body(f"occluders[{i}]", body) for i, body in enumerate(spec.occluders)]
+    found += [_body(f"clutter[{i}]", body) for i, body in enumerate(spec.clutter)]
+    found += [
+        _record("stage.sides", "body", ("tray",), stage.sides, sides, BACKGROUND, at_m=(0.0, 0.0, middle_m)),
+        _record("stage.top", "stage", ("plane",), stage.top, (*stage.size_m, 1.0), BACKGROUND),
+        _record(
+            "stage.floor", "floor", ("plane",), stage.floor, (FLOOR_SIDE_M, FLOOR_SIDE_M, 1.0), BACKGROUND,
+            at_m=(0.0, 0.0, -stage.floor_below_m),
+        ),
+    ]  # fmt: skip
+    rows = np.concatenate([row for _, row, _ in found])
+    return DrawList(tuple(item for item, _, _ in found), rows, np.array([radius for _, _, radius in found]))
+
+
+def place(draws: DrawList, trajectory: Trajectory, frame: int) -> None:
+    """Move parts and occluders to where they are in a frame."""
+    matrices = draws.rows["world_from_local"]
+    parts = trajectory.positions_m.shape[1]
+    for i in range(parts):
+        rotation = rotation_matrix(trajectory.rotations_xyzw[frame, i])
+        matrices[i] = layout.columns(rotation, trajectory.positions_m[frame, i])
+    for i, position in enumerate(trajectory.occluder_positions_m[frame]):
+        matrices[parts + i, 3, :3] = position
+
+
+def _part(index: int, part: PartSpec) -> tuple[Item, np.ndarray, float]:
+    model = part_model(part.kind, part.designation)
+    key = ("part", part.kind, part.designation)
+    item, row, _ = _record(f"parts[{index}]", "part", key, part.material, (1.0, 1.0, 1.0), index)
+    row["thread"] = (1.0, 1.0, 1.0, -1.0)
+    if model.thread:
+        row["thread"] = (model.thread.pitch_m, model.thread.radius_m, model.thread.z_from_m, model.thread.z_to_m)
+    return item, row, model.radius_m
+
+
+def _body(name: str, body: BodySpec) -> tuple[Item, np.ndarray, float]:
+    if body.shape not in ("box", "cylinder"):
+        raise ValueError(f"{name}: no body of shape {body.shape!r}; there are box and cylinder")
+    size = body.size_m if body.shape == "box" else (body.size_m[0], body.size_m[0], body.size_m[2])
+    pose = body.world_from_body
+    rotation = rotation_matrix(pose.rotation_xyzw)
+    return _record(name, "body", (body.shape,), body.material, size, CLUTTER, rotation, pose.position_m)
+
+
+def _record(
+    name: str,
+    program: str,
+    mesh: Key,
+    material: MaterialSpec,
+    size_m: tuple[float, ...],
+    code: int,
+    rotation: np.ndarray | None = None,
+    at_m: tuple[float, ...] = (0.0, 0.0, 0.0),
+) -> tuple[Item, np.ndarray, float]:
+    checked(name, material)
+    row = np.zeros(1, layout.DRAW)
+    row["world_from_local"] = layout.columns(np.eye(3) if rotation is None else rotation, np.asarray(at_m))
+    row["size"] = (*size_m, code)
+    row["base"] = (*material.rgb, material.metallic)
+    anisotropy = ANISOTROPY * material.metallic if material.texture == "brushed" else 0.0
+    _, (u, v), texel_m = placed_tile(material)
+    row["finish"] = (material.roughness, material.contrast, 1 / texel_m, anisotropy)
+    row["place"] = (u, v, 0.0, 0.0)
+    return Item(program, mesh, tile_key(material)), row, float(np.linalg.norm(size_m)) / 2
+
+
+def tile_key(material: MaterialSpec) -> tuple[str, int]:
+    return material.texture, material.texture_seed % VARIANTS
+
+
+def checked(name: str, material: MaterialSpec) -> None:
+    """Raises ValueError where a material's numbers mean nothing."""
+    shares = {"roughness": material.roughness, "metallic": material.metallic}
+    for what, value in shares.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name}.material: {what} is {value}; it goes from 0 to 1")
+    if not (material.texture_scale_m > 0 and all(0 <= c <= 1 for c in material.rgb)):
+        raise ValueError(
+            f"{name}.material: needs rgb within 0..1 and texture_scale_m above 0, "
+            f"got {material.rgb} and {material.texture_scale_m}"
+        )

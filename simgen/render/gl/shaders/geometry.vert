@@ -1,0 +1,16 @@
+// A mesh in the world, the same to the last bit in every program, so that a depth test for equality holds.
+in vec3 in_position;
+in vec3 in_normal;
+out vec3 v_world;
+out vec3 v_local;
+out vec3 v_normal;
+out vec3 v_local_normal;
+invariant gl_Position;
+
+void main() {
+    v_local = in_position * draw.size.xyz;
+    v_world = (draw.world_from_local * vec4(v_local, 1.0)).xyz;
+    v_local_normal = in_normal;
+    v_normal = mat3(draw.world_from_local) * in_normal;
+    gl_Position = frame.clip_from_world * vec4(v_world, 1.0);
+}

@@ -1,0 +1,86 @@
+"""What the key light's two pictures cover: of the stage's top the part that the camera sees, and all there is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from simgen.render.view import View
+
+SIDE_TEXELS = 1024
+COARSE_TEXELS = 64  # of the map that tells where no shadow can be
+_EDGE_POINTS = 9  # rays along each side of the picture that bound what is seen
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """An orthographic picture along the key light."""
+
+    matrix: Float64[np.ndarray, "3 4"]  # texture coordinates and depth in 0..1 from world coordinates
+    across_m: float
+    deep_m: float
+    reach_coarse: int  # how far a shadow's soft edge can reach, in coarse texels
+
+
+@dataclass(frozen=True)
+class Spheres:
+    """Bounds of what may cast shadows."""
+
+    centres_m: Float[np.ndarray, "n 3"]
+    radii_m: Float[np.ndarray, "n"]
+
+
+def cascade(
+    toward: Float[np.ndarray, "3"], receivers_m: Float[np.ndarray, "m 3"], casters: Spheres, cone: float
+) -> Cascade:
+    """The smallest square picture in which all of `receivers_m` lie, and deep enough for the casters over it.
+
+    Args:
+        toward: unit vector to the light.
+        receivers_m: corners of what shadows fall on.
+        casters: what throws them.
+        cone: tangent of half the light's angular diameter.
+    """
+    right, up = _across(toward)
+    seen = receivers_m @ np.stack([right, up, toward], axis=1)
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    across = float((high - low)[:2].max()) * 1.04 + 1e-3
+    middle = (low + high)[:2] / 2
+    at = casters.centres_m @ np.stack([right, up, toward], axis=1)
+    near = (np.abs(at[:, :2] - middle) < across / 2 + casters.radii_m[:, None]).all(axis=1)
+    tops, bottoms = at[near, 2] + casters.radii_m[near], at[near, 2] - casters.radii_m[near]
+    top, bottom = max(float(high[2]), *tops.tolist(), -1e9) + 2e-3, min(float(low[2]), *bottoms.tolist(), 1e9) - 2e-3
+    deep = top - bottom
+    matrix = np.zeros((3, 4))
+    matrix[0, :3], matrix[0, 3] = right / across, 0.5 - middle[0] / across
+    matrix[1, :3], matrix[1, 3] = up / across, 0.5 - middle[1] / across
+    matrix[2, :3], matrix[2, 3] = -toward / deep, top / deep
+    reach = (top - float(low[2])) * cone / across * COARSE_TEXELS
+    return Cascade(matrix, across, deep, min(int(np.ceil(reach)) + 1, COARSE_TEXELS))
+
+
+def _across(toward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    up = np.array([0.0, 1.0, 0.0]) if abs(toward[2]) > 0.9 else np.array([0.0, 0.0, 1.0])
+    right = np.cross(up, toward)
+    right /= np.linalg.norm(right)
+    return right, np.cross(toward, right)
+
+
+def seen_on_plane(view: View, z_m: float, half_m: Float[np.ndarray, "2"]) -> Float64[np.ndarray, "2 2"]:
+    """The least and greatest x and y of what the camera sees of a rectangle round the origin on the plane z.
+
+    All of the rectangle where the horizon is in the picture, or where none of the rectangle is.
+    """
+    whole = np.stack([-half_m, half_m]).astype(np.float64)
+    along = np.linspace(0.0, 1.0, _EDGE_POINTS)
+    zero, one = np.zeros(_EDGE_POINTS), np.ones(_EDGE_POINTS)
+    x = np.concatenate([along, along, zero, one]) * view.width - view.centre[0]
+    y = np.concatenate([zero, one, along, along]) * view.height - view.centre[1]
+    rays = np.stack([x / view.focal, y / view.focal, np.ones_like(x)], axis=1) @ view.rotation.T.astype(np.float64)
+    if (rays[:, 2] > -0.02).any() or view.eye[2] <= z_m:
+        return whole
+    hits = view.eye[:2] + rays[:, :2] * ((z_m - view.eye[2]) / rays[:, 2])[:, None]
+    low, high = np.maximum(hits.min(axis=0), whole[0]), np.minimum(hits.max(axis=0), whole[1])
+    return np.stack([low, high]) if (low < high).all() else whole

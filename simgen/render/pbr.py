@@ -1,0 +1,292 @@
+"""Physically based rendering through OpenGL without a window system: on a GPU, or on Mesa's CPU rasterizer.
+
+A frame is drawn in passes: the key light's two pictures (shadows); depth, ids and normals at the pixels' centres, which
+are the truth; ambient occlusion from them; and light (`gl/shaders/shade.frag`, which names its sources).
+`supersample` 1 lights one sample a pixel; 2 takes four samples of what covers a pixel and lights each surface in it
+once; 3 and 4 do so at twice the resolution. The truth is the same for all.
+
+The scene, the camera, and what a white card gives back are as in `simgen.render.tiny`. What is mirrored are the spec's
+surroundings as they stand there; where their irradiance is not the ambient light's, matt surfaces go by the latter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from simgen.render.gl import environment, layout
+from simgen.render.gl.device import (
+    ENVIRONMENT,
+    FLOOR_OPEN,
+    IRRADIANCE,
+    NOTHING_M,
+    OPEN,
+    RESPONSE,
+    SECOND,
+    SOURCE,
+    STAGE_PATTERN,
+    TILE,
+    Device,
+    Target,
+    device,
+    forget_device,
+)
+from simgen.render.gl.meshes import Mesh
+from simgen.render.gl.scene import DrawList, draw_list, place, tile_key
+from simgen.render.gl.shadows import SIDE_TEXELS, Cascade, cascade, seen_on_plane
+from simgen.render.textures import placed_tile
+from simgen.render.view import View
+from simgen.types import CLUTTER, Frame, SceneSpec, Trajectory
+from simgen.unavailable import RendererLost
+
+NEAR_M, FAR_M = 0.05, 12.0  # as tiny's
+OCCLUSION_REACH_M = 0.03  # how far a part darkens what it stands on
+_UNREAD = -(2**31)  # what no id is
+
+
+def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
+    """Frames of linear light at the camera's resolution.
+
+    Raises:
+        RendererUnavailable: no OpenGL context can be made here.
+        RendererLost: OpenGL failed; the next call starts with a new context.
+        ValueError: a material's numbers mean nothing.
+    """
+    scene = _Scene(spec, device())
+    for frame in range(spec.frames):
+        try:
+            yield scene.frame(trajectory, frame)
+        except RendererLost:
+            forget_device()
+            raise
+
+
+def describe() -> str:
+    """Vendor, renderer and version of the OpenGL that draws.
+
+    Raises:
+        RendererUnavailable: none does.
+    """
+    return device().description
+
+
+class _Scene:
+    """What a scene's frames share."""
+
+    def __init__(self, spec: SceneSpec, gpu: Device) -> None:
+        self._spec, self._gpu = spec, gpu
+        self._draws = draw_list(spec)
+        self._meshes = [gpu.meshes[item.mesh] for item in self._draws.items]
+        self._tiles = [gpu.tiles[item.tile] for item in self._draws.items]
+        self._stage_tile = gpu.tiles[tile_key(spec.stage.top)]
+        self._sky, self._irradiance = gpu.skies[spec.light]
+        self._floor_open = gpu.texture(environment.floor_openness(spec))
+        self._target = gpu.targets[(spec.camera.width_px, spec.camera.height_px, spec.render.supersample)]
+        self._constants = _constants(spec)
+
+    def frame(self, trajectory: Trajectory, frame: int) -> Frame:
+        gpu, spec = self._gpu, self._spec
+        place(self._draws, trajectory, frame)
+        view = View.of(spec, spec.camera.world_from_camera[frame], supersample=1)
+        cascades = _cascades(spec, self._draws, view)
+        gpu.frame.write(_frame_block(spec, self._constants, view, cascades, frame).tobytes())
+        gpu.sheets.write(_sheets_block(spec).tobytes())
+        gpu.write_draws(self._draws.rows)
+        gpu.bind_blocks()
+        self._draw_shadows(cascades)
+        self._draw_truth()
+        self._draw_occlusion()
+        self._draw_light()
+        return self._read(frame)
+
+    def _items(self, *programs: str) -> list[tuple[int, Mesh]]:
+        chosen = [i for i, item in enumerate(self._draws.items) if item.program in programs]
+        return [(i, self._meshes[i]) for i in chosen]
+
+    def _draw_shadows(self, cascades: tuple[Cascade, Cascade]) -> None:
+        """Faces that look away from the light: nothing then shades itself where the light falls on it."""
+        gpu, gl = self._gpu, self._gpu.context
+        parts, standing = len(self._spec.parts), self._draws.casters
+        ranges = (range(standing - 1), range(parts, standing))  # the stage's sides shade the floor alone
+        for map_, (target, casters) in enumerate(zip(gpu.shadows, ranges, strict=True)):
+            gl.enable_only(gl.DEPTH_TEST | gl.CULL_FACE)
+            gl.depth_func, gl.front_face, gl.cull_face = "<=", "ccw", "front"
+            target.picture.use()
+            target.picture.clear(depth=1.0)
+            gpu.programs["shadow"]["cascade"].value = map_
+            gpu.draw("shadow", [(i, self._meshes[i]) for i in casters])
+            gl.enable_only(gl.NOTHING)
+            target.depth.compare_func = ""
+            sources = (target.depth, *target.maps)
+            reach = cascades[map_].reach_coarse
+            sources[0].use(SOURCE)
+            gpu.fill("nearest", target.passes[0])
+            sources[1].use(SOURCE)
+            gpu.fill("nearest", target.passes[1])
+            sources[2].use(SOURCE)
+            gpu.fill("spread", target.passes[2], reach=reach, axis=(1, 0))
+            sources[3].use(SOURCE)
+            gpu.fill("spread", target.passes[3], reach=reach, axis=(0, 1))
+
+    def _draw_truth(self) -> None:
+        gpu, gl = self._gpu, self._gpu.context
+        self._target.truth.use()
+        self._target.truth.clear(depth=1.0)
+        gl.enable_only(gl.NOTHING)
+        gpu.fill("nothing", self._target.truth)
+        gl.enable_only(gl.DEPTH_TEST | gl.CULL_FACE)
+        gl.depth_func, gl.front_face, gl.cull_face = "<", "cw", "back"  # pictures are upside down: row 0 is the top
+        gpu.draw("truth", list(enumerate(self._meshes)))
+
+    def _draw_occlusion(self) -> None:
+        gpu, target = self._gpu, self._target
+        gpu.context.enable_only(gpu.context.NOTHING)
+        target.depth.use(SOURCE)
+        target.normals.use(SECOND)
+        gpu.fill("occlusion", target.open_raw)
+        target.open_raw_map.use(SOURCE)
+        gpu.fill("smooth", target.open)
+
+    def _draw_light(self) -> None:
+        gpu, gl, target = self._gpu, self._gpu.context, self._target
+        for unit, texture in (
+            (ENVIRONMENT, self._sky), (IRRADIANCE, self._irradiance), (RESPONSE, gpu.response),
+            (OPEN, target.open_map), (FLOOR_OPEN, self._floor_open), (STAGE_PATTERN, self._stage_tile),
+        ):  # fmt: skip
+            texture.use(unit)
+        gpu.bind_shadows()
+        target.colour.use()
+        multisampled = target.colour is not target.resolved
+        if multisampled:
+            target.colour.clear(depth=1.0)
+        scale = (1 / target.factor, 1 / target.factor)
+        gl.enable_only(gl.DEPTH_TEST | gl.CULL_FACE)
+        gl.depth_func = "<" if multisampled else "=="
+        for program in ("part", "stage", "body", "floor"):
+            gpu.programs[program]["truth_scale"].value = scale
+            for record, mesh in self._items(program):
+                self._tiles[record].use(TILE)
+                gpu.draw(program, [(record, mesh)])
+        gl.enable_only(gl.DEPTH_TEST)
+        gl.depth_func = "<="
+        gpu.fill("sky", target.colour, truth_scale=scale)
+        if multisampled:
+            gl.copy_framebuffer(target.resolved, target.colour)
+
+    def _read(self, frame: int) -> Frame:
+        camera, target = self._spec.camera, self._target
+        shape = (camera.height_px, camera.width_px)
+        depth, ids = np.empty(shape, np.float32), np.full(shape, _UNREAD, np.int32)
+        target.truth.read_into(depth, components=1, attachment=0, dtype="f4")
+        target.truth.read_into(ids, components=1, attachment=1, dtype="i4")
+        linear = _radiance(target, shape)
+        self._gpu.check(f"in frame {frame} of scene {self._spec.index}")
+        if ids.min() < CLUTTER or not np.isfinite(linear).all():
+            raise RendererLost(
+                f"frame {frame} of scene {self._spec.index} came back unwritten: the OpenGL context is lost "
+                f"({self._gpu.description})"
+            )
+        depth[depth >= NOTHING_M / 2] = np.inf
+        return Frame(linear=linear, depth_m=depth, ids=ids)
+
+
+def _radiance(target: Target, shape: tuple[int, int]) -> Float32[np.ndarray, "h w 3"]:
+    if target.factor > 1:
+        target.radiance.build_mipmaps(0, 1)
+    data = target.radiance.read(level=1 if target.factor > 1 else 0)
+    return np.frombuffer(data, np.float16).reshape(*shape, 4)[..., :3].astype(np.float32)
+
+
+# ------------------------------------------------------------------------------------------------ uniform blocks
+
+
+def _constants(spec: SceneSpec) -> np.ndarray:
+    """What of the frame's block is the same in all frames."""
+    block, light, stage = np.zeros(1, layout.FRAME), spec.light, spec.stage
+    cone = float(np.tan(light.source_angle_rad / 2))
+    card = np.asarray(light.key_rgb) * light.direction[2] + np.asarray(light.ambient_rgb)
+    _, (u, v), texel_m = placed_tile(stage.top)
+    block["sun"] = (*light.direction, cone)
+    block["key"] = (*light.key_rgb, light.shadow_strength)
+    block["ambient"] = (*light.ambient_rgb, light.occlusion_strength)
+    block["stage_rgb"] = (*stage.top.rgb, stage.top.contrast)
+    block["stage_tile"] = (1 / texel_m, u, v, len(stage.sheets))
+    block["floor_rgb"] = (*stage.floor.rgb, environment.FLOOR_HALF_M)
+    block["bounce"] = (*(np.asarray(stage.floor.rgb) * card), light.source_angle_rad)
+    return block
+
+
+def _frame_block(
+    spec: SceneSpec, constants: np.ndarray, view: View, cascades: tuple[Cascade, Cascade], frame: int
+) -> np.ndarray:
+    block = constants.copy()
+    axes = view.rotation.T.astype(np.float64)
+    block["clip_from_world"] = _clip_from_world(view).T
+    for i, map_ in enumerate(cascades):
+        matrix = np.eye(4)
+        matrix[:3] = map_.matrix
+        block["shadow_from_world"][0, i] = matrix.T
+        block["shadow_scale"][0, i] = (map_.across_m, map_.deep_m, 1 / SIDE_TEXELS, 0.0)
+    block["eye"] = (*view.eye, 1.0)
+    block["camera_axes"][0, :, :3] = axes
+    block["lens"] = (view.focal, *view.centre, OCCLUSION_REACH_M)
+    half = np.asarray(spec.stage.size_m) / 2
+    shift = spec.stage.belt_speed_m_s * spec.frame_interval_s * frame
+    block["stage"] = (*half, shift, -spec.stage.floor_below_m)
+    return block
+
+
+def _clip_from_world(view: View) -> Float64[np.ndarray, "4 4"]:
+    """OpenGL's projection of the pinhole camera, upside down, so that row 0 of a picture is its top."""
+    depth = FAR_M - NEAR_M
+    width, height, (cx, cy) = view.width, view.height, view.centre
+    projection = np.array(
+        [
+            [2 * view.focal / width, 0.0, 2 * cx / width - 1, 0.0],
+            [0.0, 2 * view.focal / height, 2 * cy / height - 1, 0.0],
+            [0.0, 0.0, (FAR_M + NEAR_M) / depth, -2 * FAR_M * NEAR_M / depth],
+            [0.0, 0.0, 1.0, 0.0],
+        ]
+    )
+    camera_from_world = np.eye(4)
+    camera_from_world[:3, :3] = view.rotation.T
+    camera_from_world[:3, 3] = -view.rotation.T.astype(np.float64) @ view.eye
+    return projection @ camera_from_world
+
+
+def _sheets_block(spec: SceneSpec) -> np.ndarray:
+    block = np.zeros(1, layout.SHEETS)
+    for i, sheet in enumerate(spec.stage.sheets):
+        block["place"][0, i] = (*sheet.centre_m, sheet.size_m[0] / 2, sheet.size_m[1] / 2)
+        block["turn"][0, i, :2] = np.cos(sheet.yaw_rad), np.sin(sheet.yaw_rad)
+        block["rgb"][0, i, :3] = sheet.rgb
+    return block
+
+
+def _cascades(spec: SceneSpec, draws: DrawList, view: View) -> tuple[Cascade, Cascade]:
+    """The key light's pictures: of what is seen of the stage's top and the parts, and of everything that stands."""
+    toward, cone = np.asarray(spec.light.direction, np.float64), float(np.tan(spec.light.source_angle_rad / 2))
+    parts, standing = len(spec.parts), draws.casters
+    half = np.asarray(spec.stage.size_m, np.float64) / 2
+    tops = draws.rows["world_from_local"][:parts, 3, 2] + draws.radii_m[:parts]
+    top = float(np.clip(tops.max(initial=0.01), 0.01, 0.4))
+    low, high = seen_on_plane(view, 0.0, half)
+    higher = seen_on_plane(view, top, half)
+    low, high = np.minimum(low, higher[0]), np.maximum(high, higher[1])
+    near = cascade(toward, _corners((*low, 0.0), (*high, top)), draws.spheres(standing - 1), cone)
+
+    spheres = draws.spheres(standing)
+    bounds = [spheres.centres_m[parts:] + sign * spheres.radii_m[parts:, None] for sign in (-1, 1)]
+    floor_m = -spec.stage.floor_below_m
+    wide = np.full(2, environment.FLOOR_HALF_M)
+    seen = seen_on_plane(view, floor_m, wide)
+    all_low = np.minimum(bounds[0].min(axis=0), (*seen[0], floor_m))
+    all_high = np.maximum(bounds[1].max(axis=0), (*seen[1], 0.0))
+    return near, cascade(toward, _corners(tuple(all_low), tuple(all_high)), spheres, cone)
+
+
+def _corners(low: tuple[float, ...], high: tuple[float, ...]) -> Float64[np.ndarray, "8 3"]:
+    grid = np.meshgrid(*zip(low, high, strict=True), indexing="ij")
+    return np.stack([g.ravel() for g in grid], axis=1).astype(np.float64)
