@@ -6,15 +6,18 @@
 The folder `--data` holds pool/annotations.json (to train on) and test/annotations.json (measured once all runs are
 done, never trained or chosen on). Runs, all with one detector, one tile and one batch:
 
-    sim                 simulation alone
-    scratch10-s0 -s1    the first 10 photos of one fixed shuffle, no simulation, two seeds
-    scratch-all         all photos, no simulation
-    sim10-s0 -s1        simulation, then the same 10 photos
-    sim-all             simulation, then all photos
+    sim                         simulation alone
+    scratch10-s0 -s1            the first 10 photos of one fixed shuffle, no simulation, two seeds
+    scratch-all                 all photos, no simulation
+    sim10-s0 -s1                simulation, then the same 10 photos
+    sim-all                     simulation, then all photos
+    short-scratch10-s0 -s1 -all no simulation, and no more steps on photos than the runs that begin with simulation
+    long-sim10-s0               simulation, then as many steps on 10 photos as scratch10 had
 
-`--scratch-steps` is by default the sum of the pretraining's and the fine-tuning's steps, so that no run without
-simulation had fewer steps than one with it. Each run is a folder under --out. A run that was stopped goes on, a
-finished one is left as it is.
+So every question has its fair pair: at the same number of steps in all (`sim10` and `scratch10`), at the same few steps
+on photos (`sim10` and `short-scratch10`), at the same many (`long-sim10` and `scratch10`). `--scratch-steps` is by
+default the sum of the pretraining's and the fine-tuning's. Each run is a folder under --out. A run that was stopped
+goes on, a finished one is left as it is. With `--only` runs are trained and nothing is measured.
 """
 
 from __future__ import annotations
@@ -65,29 +68,27 @@ def plan(asked: argparse.Namespace) -> dict[str, list[str]]:
     photos = ["pipelines.finetune_real", "--data", asked.data / "pool/annotations.json", *common]
     if asked.choose:
         photos += ["--holdout", 0.2]
-    scratch_steps = asked.scratch_steps or asked.sim_steps + asked.steps
-    scratch = [*photos, *model, "--checkpoint", "none", "--steps", scratch_steps, "--lr", asked.lr]
-    tuned = [*photos, "--checkpoint", asked.out / "sim", "--steps", asked.steps, "--lr", asked.fine_lr]
-    if asked.mix:
-        tuned += ["--sim", asked.sim, "--sim-share", asked.mix]
-    runs = {
-        "sim": [
-            "pipelines.train_sim",
-            "--data",
-            asked.sim,
-            *model,
-            *common,
-            "--steps",
-            asked.sim_steps,
-            "--lr",
-            asked.lr,
-        ]
-    }
+    many = asked.scratch_steps or asked.sim_steps + asked.steps
+    ten = ["--shots", SHOTS]
+
+    def scratch(steps: int) -> list[object]:
+        return [*photos, *model, "--checkpoint", "none", "--steps", steps, "--lr", asked.lr]
+
+    def tuned(steps: int) -> list[object]:
+        mixed = ["--sim", asked.sim, "--sim-share", asked.mix] if asked.mix else []
+        return [*photos, "--checkpoint", asked.out / "sim", "--steps", steps, "--lr", asked.fine_lr, *mixed]
+
+    pretrain = ["pipelines.train_sim", "--data", asked.sim, *model, *common, "--steps", asked.sim_steps]
+    runs = {"sim": [*pretrain, "--lr", asked.lr]}
     for seed in SEEDS:
-        runs[f"scratch{SHOTS}-s{seed}"] = [*scratch, "--shots", SHOTS, "--seed", seed]
-        runs[f"sim{SHOTS}-s{seed}"] = [*tuned, "--shots", SHOTS, "--seed", seed]
-    runs["scratch-all"] = scratch
-    runs["sim-all"] = tuned
+        seeded = [*ten, "--seed", seed]
+        runs[f"scratch{SHOTS}-s{seed}"] = [*scratch(many), *seeded]
+        runs[f"sim{SHOTS}-s{seed}"] = [*tuned(asked.steps), *seeded]
+        runs[f"short-scratch{SHOTS}-s{seed}"] = [*scratch(asked.steps), *seeded]
+    runs[f"long-sim{SHOTS}-s0"] = [*tuned(many), *ten, "--seed", 0]
+    runs["scratch-all"] = scratch(many)
+    runs["sim-all"] = tuned(asked.steps)
+    runs["short-scratch-all"] = scratch(asked.steps)
     return {name: [str(word) for word in command] for name, command in runs.items()}
 
 
@@ -119,7 +120,7 @@ def chart(rows: dict[str, dict[str, object]], file: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(7.2, 0.42 * len(rows) + 0.9), layout="constrained")
     names = list(rows)[::-1]
     values = [float(str(rows[name]["ap50"] or 0.0)) for name in names]
-    colours = ["#1f6feb" if name.startswith("sim") else "#8b949e" for name in names]
+    colours = ["#1f6feb" if "sim" in name else "#8b949e" for name in names]
     bars = axes.barh(names, values, color=colours)
     axes.bar_label(bars, fmt="%.2f", padding=3)
     axes.set(xlim=(0, 1), xlabel="AP50 on the test photos; blue: with simulation, grey: without")
@@ -152,6 +153,9 @@ def main() -> None:
         tuned = [folder(asked, name) for name in names if name != "sim"]  # sim's own validation is on simulation
         print("\nOn the held-out part of the pool (to choose by; the test photos were not read):\n")
         print(table(chosen_on(tuned)))
+        return
+    if asked.only:
+        print("Trained; without --only the test photos are measured.")
         return
     report = asked.out / "report.html"
     run([
