@@ -26,7 +26,7 @@ from simgen.types import FrameLabels
 MAIN = "labels.parquet"
 FRAMES = "frames.parquet"
 TOOL = "pyarrow, pandas"
-GROUP_ROWS = 50_000  # rows in memory at once, about, and in a row group
+GROUP_ROWS = 10_000  # rows in memory at once, about, and in a row group
 SIDES = ("x0", "y0", "x1", "y1")
 
 

@@ -133,6 +133,8 @@ CORRUPTIONS = {  # how, the kind that is reported, and what of its line
     "a part jumps": (lambda f: sealed(f, members(moved)), "track", "part 0 jumps by 9.00 m in 0.100 s"),
     "time stands": (lambda f: sealed(f, members(late)), "track", "is frame 1 at 0 s, after frame 0 at 0 s"),
     "a key is missing": (lambda f: sealed(f, swapped("json", _without_labels())), "file", "'json' of clip 1"),
+    "a spec is changed": (
+        lambda f: sealed(f, swapped("json", _with_another_spec())), "schema", "its spec does not give the id"),
     "the json is deep": (lambda f: sealed(f, swapped("json", b"[" * 500_000)), "file", "'json' of clip 1 is damaged"),
     "a name leads out": (lambda f: sealed(f, [*members(), ("../x.json", b"")]), "file", "is no name for a member"),
     "a name is absolute": (lambda f: sealed(f, [*members(), ("/etc/x.json", b"")]), "file", "is no name for a member"),
@@ -144,6 +146,12 @@ def _inside(folder, member):
     return next(iter(DataSet(folder).table(1).values())).members[member].offset
 
 
+def _with_another_spec():
+    meta = json.loads(members()[0][1])
+    meta["spec"]["settle_s"] += 0.5
+    return json.dumps(meta).encode()
+
+
 def _without_labels():
     meta = json.loads(members()[0][1])
     del meta["labels"]
@@ -151,7 +159,7 @@ def _without_labels():
 
 
 def test_there_are_more_than_fifteen_ways():
-    assert len(CORRUPTIONS) == 27
+    assert len(CORRUPTIONS) == 28
 
 
 @pytest.mark.parametrize("way", CORRUPTIONS)
