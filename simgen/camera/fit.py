@@ -194,7 +194,7 @@ def _noise(
     ratios = [_ratio(noise.noise_curve(noise.banded(p.blocks), table), model) for p in pictures]
     known = np.array([r for r in ratios if not np.isnan(r)] or [1.0])
     low, high = np.quantile(known, SHARE)
-    how = f"noise of the quietest blocks against brightness, through JPEG {quality or 'none'}; {len(known)} photos"
+    how = f"noise of the quietest blocks against brightness, through JPEG {quality or 'none'}; texture counts as noise"
     return (
         curve,
         model,

@@ -29,9 +29,10 @@ def page(fit: CameraFit, beside: Mapping[str, Sequence[Measures]]) -> str:
         "<!doctype html><html lang='en'><meta charset='utf-8'><title>Camera</title>",
         f"<style>{_STYLE}</style><h1>Camera</h1>",
         f"<p>{fit.photos} photographs of {width} x {height} pixels. ",
-        "A dot is a picture, a bar the median. Bold: the median lies outside the range from the tenth to the ninetieth "
-        "of a hundred photographs. Figures are of the pictures as they are: a scene's content is in them, not the "
-        "camera alone, and pictures of other sizes show noise and edges at another scale.</p>",
+        "A dot is a picture, a bar the median. Bold: it is further from the photographs' median than half of "
+        "the range that eight in ten of them lie in. Figures are of the pictures as they are: "
+        "a scene's content is in them, not the camera alone, and pictures of other sizes show noise and edges at "
+        "another scale.</p>",
         _legend(sets),
         _figures(sets),
         "<h2>The camera as a preset has it</h2>",
