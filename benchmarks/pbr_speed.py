@@ -111,7 +111,7 @@ def report(costs: dict[str, list[Cost]], load: float) -> str:
         f"{os.environ.get('LP_NUM_THREADS', 'unset')}, {os.cpu_count()} cores, load average {load:.1f}. "
         "`benchmarks/pbr_speed.py`, which says what is in the figures.",
         "",
-        f"640 x 480, 12 parts, {len(next(iter(costs.values())))} measurements a row (medians), all in one run and in turns.",
+        f"640 x 480, 12 parts. Medians of {len(next(iter(costs.values())))}, all in one run and in turns.",
         "",
         "| | ms a frame, CPU | ms a frame, clock | bare loop's CPU time / this |",
         "|---|---|---|---|",
