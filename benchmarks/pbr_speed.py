@@ -66,7 +66,7 @@ def bare(spec: SceneSpec, trajectory: Trajectory) -> Cost:
         )
 
 
-def drawn(renderer: str, supersample: int, spec: SceneSpec, trajectory: Trajectory, frames: int = 3) -> Cost:
+def drawn(renderer: str, supersample: int, spec: SceneSpec, trajectory: Trajectory, frames: int) -> Cost:
     """One of several frames of a scene, without what is done once a scene."""
     camera = replace(spec.camera, world_from_camera=spec.camera.world_from_camera[:1] * (frames + 1))
     spec = replace(spec, camera=camera, render=RenderSpec(renderer=renderer, supersample=supersample))
@@ -80,14 +80,14 @@ def drawn(renderer: str, supersample: int, spec: SceneSpec, trajectory: Trajecto
     return wall / frames, cpu / frames
 
 
-def measure(scenes: int, rounds: int) -> dict[str, list[Cost]]:
+def measure(scenes: int, rounds: int, frames: int) -> dict[str, list[Cost]]:
     config = load_config("bolts_on_table", SETTINGS)
     ways: dict[str, Callable[[SceneSpec, Trajectory], Cost]] = {
         "bare getCameraImage with shadows": bare,
-        "tiny, one sample a pixel": lambda s, t: drawn("tiny", 1, s, t),
-        "pbr, one sample a pixel": lambda s, t: drawn("pbr", 1, s, t),
-        "tiny, 2 x 2 samples": lambda s, t: drawn("tiny", 2, s, t),
-        "pbr, 4 x multisampled": lambda s, t: drawn("pbr", 2, s, t),
+        "tiny, one sample a pixel": lambda s, t: drawn("tiny", 1, s, t, frames),
+        "pbr, one sample a pixel": lambda s, t: drawn("pbr", 1, s, t, frames),
+        "tiny, 2 x 2 samples": lambda s, t: drawn("tiny", 2, s, t, frames),
+        "pbr, 4 x multisampled": lambda s, t: drawn("pbr", 2, s, t, frames),
     }
     costs: dict[str, list[Cost]] = {name: [] for name in ways}
     for k in range(scenes):
@@ -111,7 +111,7 @@ def report(costs: dict[str, list[Cost]], load: float) -> str:
         f"{os.environ.get('LP_NUM_THREADS', 'unset')}, {os.cpu_count()} cores, load average {load:.1f}. "
         "`benchmarks/pbr_speed.py`, which says what is in the figures.",
         "",
-        f"640 x 480, 12 parts, medians of {len(next(iter(costs.values())))} per row, all in one run and in turns.",
+        f"640 x 480, 12 parts. Medians of {len(next(iter(costs.values())))}, all in one run and in turns.",
         "",
         "| | ms a frame, CPU | ms a frame, clock | bare loop's CPU time / this |",
         "|---|---|---|---|",
@@ -128,11 +128,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--frames", type=int, default=3, help="that a renderer draws each time")
     parser.add_argument("--out", type=Path, help="a Markdown file; the terminal unless told")
     asked = parser.parse_args()
     cv2.setNumThreads(1)
     load = os.getloadavg()[0]
-    text = report(measure(asked.scenes, asked.rounds), load)
+    text = report(measure(asked.scenes, asked.rounds, asked.frames), load)
     if asked.out:
         asked.out.write_text(text)
     print(text)

@@ -54,13 +54,14 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
         RendererLost: OpenGL failed; the next call starts with a new context.
         ValueError: a material's numbers mean nothing.
     """
-    scene = _Scene(spec, device())
-    for frame in range(spec.frames):
-        try:
+    draws = draw_list(spec)
+    try:
+        scene = _Scene(spec, draws, device())
+        for frame in range(spec.frames):
             yield scene.frame(trajectory, frame)
-        except RendererLost:
-            forget_device()
-            raise
+    except Exception:  # also what moderngl raises when memory runs out: nothing on the device can be relied on
+        forget_device()
+        raise
 
 
 def describe() -> str:
@@ -75,9 +76,8 @@ def describe() -> str:
 class _Scene:
     """What a scene's frames share."""
 
-    def __init__(self, spec: SceneSpec, gpu: Device) -> None:
-        self._spec, self._gpu = spec, gpu
-        self._draws = draw_list(spec)
+    def __init__(self, spec: SceneSpec, draws: DrawList, gpu: Device) -> None:
+        self._spec, self._draws, self._gpu = spec, draws, gpu
         self._meshes = [gpu.meshes[item.mesh] for item in self._draws.items]
         self._tiles = [gpu.tiles[item.tile] for item in self._draws.items]
         self._stage_tile = gpu.tiles[tile_key(spec.stage.top)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -109,6 +110,7 @@ class Device:
         try:
             self.programs = {name: self._program(*parts) for name, parts in _PROGRAMS.items()}
         except Exception as error:  # moderngl's own
+            self.close()
             raise RendererUnavailable(f"{self.description} refuses a shader: {error}") from error
         self.meshes: Store[meshes.Key, meshes.Mesh] = Store(MAX_MESHES, lambda key: meshes.upload(self.context, key))
         self.tiles: Store[tuple[str, int], Any] = Store(
@@ -259,6 +261,16 @@ class Device:
         self.fill("prefilter", self.context.framebuffer([made]), roughness=roughness)
         return bytes(made.read())
 
+    def close(self) -> None:
+        """Let go of the context and all that is on it.
+
+        Its objects must not be deleted one by one when Python drops them later: OpenGL would delete what has their
+        numbers in the context that is current by then.
+        """
+        self.context.gc_mode = None
+        with suppress(Exception):  # the context may be lost, which is why it is closed
+            self.context.release()
+
     def check(self, doing: str) -> None:
         """Raises RendererLost if OpenGL noted an error since the last check."""
         error = self.context.error
@@ -282,4 +294,5 @@ def device() -> Device:
 
 def forget_device() -> None:
     """Let go of the device, so that the next scene makes a new one: after an error nothing on it can be relied on."""
-    _kept.clear()
+    while _kept:
+        _kept.pop().close()

@@ -228,7 +228,7 @@ float thread_slope(out float cavity, out float lost) {
     float cycles = length(vec2(dFdx(v_local.z), dFdy(v_local.z))) / pitch;
     float inside = step(draw.thread.z, v_local.z) * step(v_local.z, draw.thread.w)
         * step(abs(from_axis - radius), 0.15 * radius) * step(abs(v_local_normal.z), 0.5);
-    float shown = inside * (1.0 - smoothstep(0.3, 0.6, cycles));
+    float shown = inside * (1.0 - smoothstep(0.22, 0.48, cycles));
     float turn = atan(v_local.y, v_local.x) - 2.0 * PI * v_local.z / pitch;
     cavity = 1.0 - inside * 0.25 + shown * 0.25 * cos(turn);
     lost = 0.35 * (inside - shown);
