@@ -15,7 +15,7 @@ from simgen.loading import presets as known
 from simgen.shards import MANIFEST, DataSet
 from tests.simgen.test_generate import contents
 
-COMMANDS = ("render", "presets", "preview", "replay", "export", "check")
+COMMANDS = ("render", "join", "presets", "preview", "replay", "export", "check")
 
 
 def simgen(*arguments, status=0):
@@ -94,6 +94,32 @@ def test_a_data_set_of_the_real_pipeline_is_sound_and_does_not_depend_on_workers
     assert contents(tmp_path / "b") == contents(tiny)
     assert simgen("check", tiny)[0] == f"{tiny}: 3 clips, nothing wrong\n"
     assert DataSet(tiny).categories == ("bolt", "nut", "washer")
+
+
+def test_slices_and_a_spent_budget_end_with_the_data_set_of_one_run(tiny, tmp_path):
+    """`tiny` again: half as a slice, half by a run that may hold one shard, then by the same run to its end."""
+    request = json.loads((tiny / MANIFEST).read_text())["request"]
+    asked = ["--preset", "tiny", "--scenes", request["scenes"], "--seed", request["seed"]]
+    asked += ["--shard-scenes", request["shard_scenes"]]
+    shards = -(-request["scenes"] // request["shard_scenes"])
+    told = simgen("render", *asked, "--shards", "0:1", "--out", tmp_path / "a")[0]
+    assert f"a slice: 1 of {shards} shards; simgen join" in told
+    rest = ["--shards", f"1:{shards}", "--out", tmp_path / "b"]
+    budget = simgen("render", *asked, *rest, "--budget", "1kB", status=3)[1]
+    assert "the same command with --resume goes on" in budget
+    simgen("render", *asked, *rest, "--resume")
+    assert "look at it" in simgen("join", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "whole")[0]
+    assert contents(tmp_path / "whole") == contents(tiny)
+
+
+def test_a_dry_run_says_what_it_takes_and_writes_nothing(tmp_path):
+    told = simgen("render", "--preset", "tiny", "--scenes", 5000, "--out", tmp_path / "x", "--workers", 2, "--dry-run")[
+        0
+    ]
+    assert "5000 scenes of tiny, nothing written" in told
+    for word in ("time", "with 2 workers", "disk", "free", "memory", "for each worker"):
+        assert word in told
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_finished_data_set_is_accepted_with_resume_only(tiny):

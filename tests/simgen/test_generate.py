@@ -160,7 +160,7 @@ def test_what_is_in_the_folder_is_told(tmp_path, whole):
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path):
-    with generate._locked(tmp_path), pytest.raises(GenerateError, match="another run is writing here"):
+    with generate.locked(tmp_path), pytest.raises(GenerateError, match="another run is writing here"):
         run(tmp_path)
 
 
