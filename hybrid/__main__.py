@@ -52,17 +52,18 @@ def predict(
         count, found, busy_s = 0, 0, 0.0
         with Sinks(opened, out, show) as sinks:
             began = time.perf_counter()
-            for image, result in predictor.watch(opened):
-                busy_s += time.perf_counter() - began
-                count, found = count + 1, found + len(result)
-                if not sinks.put(image, result):
-                    break
-                began = time.perf_counter()
+            try:
+                for image, result in predictor.watch(opened):
+                    busy_s += time.perf_counter() - began
+                    count, found = count + 1, found + len(result)
+                    if not sinks.put(image, result):
+                        break
+                    began = time.perf_counter()
+            except KeyboardInterrupt:  # how a camera is switched off; what was found stays
+                sys.stderr.write("stopped\n")
     except (DataError, RunError, OSError, ValueError) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped\n")
     for reason, what in opened.skips.done().items():
         sys.stderr.write(f"note: {reason}: {len(what)}, such as {what[0]}\n")
     if not count:

@@ -227,6 +227,31 @@ def test_frames_of_an_iterator_are_answered_one_by_one(run: Path) -> None:
     assert asked == [0, 1]
 
 
+def test_ctrl_c_keeps_what_was_found_and_needs_no_traceback(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, watch = folder_of(tmp_path / "photos", images(3)), Predictor.watch
+
+    def interrupted(self: Predictor, source: object):  # type: ignore[no-untyped-def]
+        for i, found in enumerate(watch(self, source)):  # type: ignore[arg-type]
+            if i == 2:
+                raise KeyboardInterrupt
+            yield found
+
+    monkeypatch.setattr(Predictor, "watch", interrupted)
+    code, told, noted = predict("--checkpoint", run, "--source", folder, "--out", tmp_path / "out", "--whole")
+    assert (code, "stopped" in noted, "in 2 frames" in told) == (0, True, True)
+    assert len(lines(tmp_path / "out/detections.jsonl")) == 2
+
+    def while_loading(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Predictor, "load", while_loading)
+    done = CliRunner().invoke(app, ["predict", "--checkpoint", str(run), "--source", str(folder)])
+    assert done.exit_code != 0
+    assert isinstance(done.exception, SystemExit), done.exception
+
+
 def test_an_empty_video_is_an_error(tmp_path: Path) -> None:
     belt = video_of(tmp_path / "belt.avi", images(2))
     belt.write_bytes(belt.read_bytes()[:200])
