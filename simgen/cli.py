@@ -54,9 +54,9 @@ def _clear_errors() -> Iterator[None]:
         _fail(str(error), 130)
     except BudgetSpent as error:
         _fail(str(error), UNFINISHED)
-    except (CameraError, ConfigError, ExportError, GenerateError, ShardError) as error:
-        _fail(str(error))
-    except (RendererLost, RendererUnavailable) as error:
+    except (
+        CameraError, ConfigError, ExportError, GenerateError, RendererLost, RendererUnavailable, ShardError
+    ) as error:  # fmt: skip
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")

@@ -6,11 +6,10 @@ alone and `resume` ends with the same bytes. Nothing but a data set of the same 
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from simgen.budget import Budget
 from simgen.engine import Engine, EngineError, Event, Plan, SceneLost, SceneMade, ShardMade, processes
+from simgen.locks import held
 from simgen.shards import (
     DATA_SET_FORMAT,
     MANIFEST,
@@ -130,10 +130,11 @@ def _fill(
     done = {entry.name: entry for entry in _whole(out, manifest)}
     for entry in done.values():
         tell(Kept(entry))
-    missing = [k for k in only or range(plan.request.shards) if shard_name(k) not in done]
+    wanted = only or range(plan.request.shards)
+    missing = [k for k in wanted if shard_name(k) not in done]
     made, lost = sum(entry.clips for entry in done.values()), 0
     manifest = _journal(out, manifest, done)
-    purse = _Purse(budget, [entry.bytes for entry in done.values()])
+    purse = _Purse(budget, sum(entry.bytes for entry in done.values()), len(done))
     events = engine(plan, out, purse.allowed(missing), workers)
     try:
         for event in events:
@@ -150,7 +151,7 @@ def _fill(
         if close:
             close()
     if any(shard_name(k) not in done for k in missing):
-        there = f"{len(done)} of {len(only or range(plan.request.shards))} shards are there"
+        there = f"{len(done)} of {len(wanted)} shards are there"
         raise BudgetSpent(f"{out}: the budget is spent: {there}; the same command with --resume goes on")
     if len(done) < plan.request.shards:
         return manifest  # a slice
@@ -164,25 +165,26 @@ class _Purse:
     """Hands out shards while the budget lasts."""
 
     budget: Budget
-    sizes: list[int]  # bytes of finished shards
+    size: int  # bytes of finished shards
+    finished: int  # shards
     began: float = field(default_factory=time.monotonic)
     since: dict[str, float] = field(default_factory=dict)  # when each shard in flight was handed out
-    took_s: list[float] = field(default_factory=list)  # each shard of this run
+    took_s: float = 0.0  # by the shards of this run together
+    made: int = 0  # of them
 
     def allowed(self, shards: Iterable[int]) -> Iterator[int]:
         for number in shards:
             now = time.monotonic()
-            a_shard_s = sum(self.took_s) / max(1, len(self.took_s))
-            a_shard = sum(self.sizes) / max(1, len(self.sizes))
-            size = sum(self.sizes) + a_shard * len(self.since)
+            a_shard_s, a_shard = self.took_s / max(1, self.made), self.size / max(1, self.finished)
+            size = self.size + a_shard * len(self.since)
             if not self.budget.allows(now - self.began, a_shard_s, size, a_shard):
                 return
             self.since[shard_name(number)] = now
             yield number
 
     def pay(self, entry: ShardEntry) -> None:
-        self.took_s.append(time.monotonic() - self.since.pop(entry.name))
-        self.sizes.append(entry.bytes)
+        self.took_s, self.made = self.took_s + time.monotonic() - self.since.pop(entry.name), self.made + 1
+        self.size, self.finished = self.size + entry.bytes, self.finished + 1
 
 
 def _journal(out: Path, manifest: Manifest, done: Mapping[str, ShardEntry]) -> Manifest:
@@ -209,23 +211,9 @@ def _make_folder(out: Path) -> None:
         raise GenerateError(f"{out}: is a file, or lies in one; --out needs a folder") from None
 
 
-@contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Keep a second run out of the folder for as long as this one lives. No file is left behind."""
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system
-        yield
-        return
-    folder = os.open(out, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise GenerateError(f"{out}: another run is writing here") from None
-        yield
-    finally:
-        os.close(folder)
+def locked(out: Path) -> AbstractContextManager[None]:
+    """Keep a second run out of the folder for as long as this one lives."""
+    return held(out, GenerateError(f"{out}: another run is writing here"))
 
 
 def _inspect(out: Path, request: Request, resume: bool) -> Manifest | None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from simgen.export.errors import ExportError
+from simgen.locks import held
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def building(out: Path, beside: tuple[str, ...] = ()) -> Iterator[Path]:
     if part.is_symlink() or (part.exists() and not part.is_dir()):
         raise ExportError(f"{part}: is in the way; remove it")
     part.mkdir(parents=True, exist_ok=True)
-    with _locked(part):
+    with held(part, ExportError(f"{part}: another export is writing there")):
         for left in part.iterdir():
             shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
         try:
@@ -52,20 +53,3 @@ def _refuse_used(out: Path, beside: tuple[str, ...]) -> None:
         empty = not beside and place.is_dir() and not place.is_symlink() and not any(place.iterdir())
         if os.path.lexists(place) and not empty:
             raise ExportError(f"{place}: is there already; choose another --out")
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system
-        yield
-        return
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise ExportError(f"{folder}: another export is writing there") from None
-    finally:
-        os.close(held)

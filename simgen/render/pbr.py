@@ -84,7 +84,7 @@ class _Scene:
         self._sky, self._irradiance = gpu.skies[spec.light]
         self._floor_open = gpu.texture(environment.floor_openness(spec))
         self._target = gpu.targets[(spec.camera.width_px, spec.camera.height_px, spec.render.supersample)]
-        self._constants = _constants(spec)
+        self._constants, self._sheets = _constants(spec), _sheets_block(spec).tobytes()
 
     def frame(self, trajectory: Trajectory, frame: int) -> Frame:
         gpu, spec = self._gpu, self._spec
@@ -92,7 +92,7 @@ class _Scene:
         view = View.of(spec, spec.camera.world_from_camera[frame], supersample=1)
         cascades = _cascades(spec, self._draws, view)
         gpu.frame.write(_frame_block(spec, self._constants, view, cascades, frame).tobytes())
-        gpu.sheets.write(_sheets_block(spec).tobytes())
+        gpu.sheets.write(self._sheets)
         gpu.write_draws(self._draws.rows)
         gpu.bind_blocks()
         self._draw_shadows(cascades)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from simgen.geometry import look_at
@@ -17,6 +18,7 @@ from simgen.types import (
     SceneSpec,
     SensorSpec,
     StageSpec,
+    Trajectory,
 )
 from simgen.unavailable import RendererUnavailable
 
@@ -79,3 +81,16 @@ def scene(
         ),
         render=RenderSpec(renderer="tiny", supersample=1), settle_s=settle_s, frame_interval_s=frame_interval_s,
     )  # fmt: skip
+
+
+def still(spec):
+    """Everything where the spec lets it go."""
+
+    def times(values, width):
+        return np.array([values] * spec.frames, np.float32).reshape(spec.frames, -1, width)
+
+    return Trajectory(
+        times([p.world_from_part.position_m for p in spec.parts], 3),
+        times([p.world_from_part.rotation_xyzw for p in spec.parts], 4),
+        times([o.world_from_body.position_m for o in spec.occluders], 3),
+    )

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from scenes import GREY, needs, part, scene
+from scenes import GREY, needs, part, scene, still
 from typer.testing import CliRunner
 
 from simgen import cli
@@ -23,7 +23,7 @@ from simgen.render.gl.device import Device, Store, device, forget_device
 from simgen.render.gl.scene import draw_list
 from simgen.sample import sample
 from simgen.shards import DataSet
-from simgen.types import BACKGROUND, BodySpec, GlowSpec, Pose, RenderSpec, SheetSpec, Trajectory
+from simgen.types import BACKGROUND, BodySpec, GlowSpec, Pose, RenderSpec, SheetSpec
 from simgen.unavailable import RendererLost, RendererUnavailable
 
 WHITE = replace(GREY, rgb=(1.0, 1.0, 1.0))
@@ -34,19 +34,6 @@ SIDEWAYS = (0.6, 0.0, 0.8)  # towards a light from +x, right of the picture's mi
 @pytest.fixture(autouse=True)
 def _gpu():
     needs("pbr")
-
-
-def still(spec):
-    """Everything where the spec lets it go."""
-
-    def times(values, width):
-        return np.array([values] * spec.frames, np.float32).reshape(spec.frames, -1, width)
-
-    return Trajectory(
-        times([p.world_from_part.position_m for p in spec.parts], 3),
-        times([p.world_from_part.rotation_xyzw for p in spec.parts], 4),
-        times([o.world_from_body.position_m for o in spec.occluders], 3),
-    )
 
 
 def first(spec, renderer=pbr):

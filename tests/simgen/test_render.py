@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import GREY, needs, part, scene
+from scenes import GREY, needs, part, scene, still
 
 from simgen.geometry import invert, look_at, transform
 from simgen.parts import PARTS, part_model
@@ -10,23 +10,10 @@ from simgen.physics import simulate
 from simgen.render import RENDERERS, render
 from simgen.render.environment import Environment
 from simgen.render.textures import TEXTURES, VARIANTS, tile
-from simgen.types import BACKGROUND, CLUTTER, BodySpec, GlowSpec, Pose, RenderSpec, SheetSpec, Trajectory
+from simgen.types import BACKGROUND, CLUTTER, BodySpec, GlowSpec, Pose, RenderSpec, SheetSpec
 
 WHITE = replace(GREY, rgb=(1.0, 1.0, 1.0))
 STEEL = replace(GREY, rgb=(0.9, 0.9, 0.9), metallic=1.0, roughness=0.1)
-
-
-def still(spec):
-    """Everything where the spec lets it go."""
-
-    def times(values, width):
-        return np.array([values] * spec.frames, np.float32).reshape(spec.frames, -1, width)
-
-    return Trajectory(
-        times([p.world_from_part.position_m for p in spec.parts], 3),
-        times([p.world_from_part.rotation_xyzw for p in spec.parts], 4),
-        times([o.world_from_body.position_m for o in spec.occluders], 3),
-    )
 
 
 def first(spec):
