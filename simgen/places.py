@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 
 BLOCK_BYTES = 4 * 2**20  # that are read at once
 BLOCKS = 16  # that a process keeps
@@ -114,13 +114,15 @@ class RemotePath:
     def is_dir(self) -> bool:
         return self.exists() and stat.S_ISDIR(_KNOWN[self.url].st_mode)
 
-    def open(self, mode: str = "rb") -> BinaryIO:
+    def open(self, mode: str = "rb") -> io.BufferedReader:
         """For reading. What it was when its `stat` was last asked for stays, as far as this process is concerned."""
         if mode != "rb":
             raise ValueError(f"{self.url}: is read in mode 'rb' alone, got {mode!r}; it is written by `uploading`")
         return io.BufferedReader(_Blocks(self.url, _KNOWN.get(self.url) or self.stat()))
 
     def read_bytes(self) -> bytes:
+        """As it is now."""
+        self.stat()
         with self.open() as file:
             return file.read()
 
