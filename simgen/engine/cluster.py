@@ -85,7 +85,14 @@ class _Fleet:
     def __post_init__(self) -> None:
         plan = self.dealer.plan
         calls = max(1, RECYCLE_SCENES // plan.request.shard_scenes)
-        self.remote = self.ray.remote(num_cpus=1, max_retries=0, max_calls=calls, num_returns="streaming")(serve)
+        self.remote = self.ray.remote(
+            num_cpus=1,
+            max_retries=0,
+            max_calls=calls,
+            num_returns="streaming",
+            scheduling_strategy="SPREAD",
+            _generator_backpressure_num_objects=1,  # a scene does not begin before it is known here that it does
+        )(serve)
         self.plan = self.ray.put(pickle.dumps(plan))
 
     def run(self) -> Iterator[Event]:

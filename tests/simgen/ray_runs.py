@@ -2,7 +2,7 @@
 
     python -m tests.simgen.ray_runs FOLDER [URL]
 
-It prints one JSON document: for each run what it ended with and what happened. FOLDER/NAME holds what each run made.
+FOLDER/NAME holds what each run made, FOLDER/runs.json what it ended with and what happened.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from simgen.places import Place, place
 from simgen.shards import shard_name
 from tests.simgen import clips
 from tests.simgen.test_generate import plan
+
+PATIENT = {"RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "300"}  # on a machine that is busy
 
 
 def stopped(out: Place, asked: Plan, tell: Callable[[Any], None] = lambda event: None, **more: Any) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def interrupt(event: Any) -> None:
 
 def main(folder: Path, url: str | None) -> dict[str, Any]:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ.update(RAY_worker_niceness="0", RAY_USAGE_STATS_ENABLED="0")  # a busy machine would starve them
+    os.environ.update(RAY_USAGE_STATS_ENABLED="0", **PATIENT)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     for _ in range(2):
         cluster.add_node(num_cpus=1)
@@ -126,4 +128,6 @@ def _drawn(by: str) -> Plan:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)))
+    target = Path(sys.argv[1])
+    found = main(target, sys.argv[2] if len(sys.argv) > 2 else None)
+    (target / "runs.json").write_text(json.dumps(found))
