@@ -1,8 +1,8 @@
 #!/bin/bash
 # One data set in slices, a slice a Slurm array task. From the repository, on a disk that all nodes share:
 #
-#     sbatch docs/slurm-array.sh                            # again, if tasks were killed: finished shards are kept
-#     simgen join --out "$ROOT/belt" "$ROOT"/slices/*       # when all have ended
+#     sbatch docs/slurm-array.sh                       # again, if tasks were killed: finished shards are kept
+#     simgen join --out out/belt out/slices/*          # when all have ended
 #
 #SBATCH --job-name=simgen
 #SBATCH --array=0-99
@@ -25,6 +25,6 @@ first=$((SLURM_ARRAY_TASK_ID * shards / SLURM_ARRAY_TASK_COUNT))
 last=$(((SLURM_ARRAY_TASK_ID + 1) * shards / SLURM_ARRAY_TASK_COUNT))
 [ "$first" -lt "$last" ] || exit 0
 
-# exec: Slurm's TERM, two minutes before the time is up, ends it as Ctrl-C does, and --requeue goes on from there
+# exec: Slurm's TERM, two minutes before the time is up, ends it as Ctrl-C does. --resume goes on, after a requeue too
 exec simgen render --scenes "$SCENES" --shard-scenes "$SHARD_SCENES" --shards "$first:$last" --preset "$PRESET" \
   --seed "$SEED" --workers "$SLURM_CPUS_PER_TASK" --out "$ROOT/slices/$(printf %05d "$SLURM_ARRAY_TASK_ID")" --resume
