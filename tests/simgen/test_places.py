@@ -236,3 +236,49 @@ def test_blocks_of_any_size_give_the_file(url, monkeypatch, block):
             file.seek(start)
             assert file.read(count) == data[start : start + count]
     places._block.cache_clear()
+
+
+def test_every_command_that_reads_takes_a_url(url, tiny_data_set, tmp_path, monkeypatch):
+    from tests.simgen.test_cli import simgen
+
+    for path in tiny_data_set.iterdir():
+        write_atomically(url / path.name, [path.read_bytes()])
+    monkeypatch.chdir(tmp_path)
+    there = str(url)
+    assert simgen("check", there)[0].endswith(f"{there}: 6 clips, nothing wrong\n")
+    assert "scene 2: identical" in simgen("replay", there, 2)[0]
+    simgen("preview", there, "--clips", 1, "--frames", 1)
+    assert (tmp_path / "data.png").stat().st_size > 0
+    for source, out in ((there, "far"), (tiny_data_set, "near")):
+        simgen("export", source, "--format", "parquet", "--out", tmp_path / out)
+    far, near = ({p.name: p.read_bytes() for p in (tmp_path / out).iterdir()} for out in ("far", "near"))
+    assert len(near) > 1
+    assert far == near
+
+
+def test_training_reads_the_same_clips_from_a_url(url, tiny_data_set):
+    from hybrid.data import decode, from_shards
+
+    for path in tiny_data_set.iterdir():
+        write_atomically(url / path.name, [path.read_bytes()])
+    near, far = from_shards(tiny_data_set), from_shards(url)
+    assert far.counts() == near.counts()
+    assert len(far.frames) == len(near.frames) > 0
+    for a, b in zip(near.frames, far.frames, strict=True):
+        assert np.array_equal(decode(a), decode(b))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--engine", "spark"), r"no engine 'spark'; there are ['local', 'ray']"),
+        (("--address", "auto"), r"the engine local runs on this machine alone and has no address, got 'auto'"),
+        (("--out", "nosuch://a/b"), "nosuch://a/b: Protocol not known: nosuch"),
+    ],
+)
+def test_engines_and_urls_that_are_not_there_are_told_in_a_line(options, told, tmp_path):
+    from tests.simgen.test_cli import simgen
+
+    _, error = simgen("render", "--preset", "tiny", "--scenes", 1, "--out", tmp_path / "x", *options, status=2)
+    assert error.splitlines() == [f"simgen: {told}"]
+    assert not (tmp_path / "x").exists()

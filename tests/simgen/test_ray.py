@@ -159,7 +159,7 @@ def test_the_slices_of_the_slurm_recipe_are_all_shards_once(tmp_path):
 @needs_ray
 def test_ray_accepts_the_recipe_of_a_cluster():
     code = (
-        "import sys, yaml\nfrom ray.autoscaler._private.util import fill_default_max_workers, validate_config\n"
+        "import sys, yaml\nfrom ray.autoscaler._private.util import validate_config\n"
         "config = yaml.safe_load(open('docs/ray-cluster.yaml'))\nvalidate_config(config)\n"
         "assert set(config['available_node_types']) == {'head', 'render'}\n"
     )
