@@ -66,7 +66,7 @@ class Estimate:
     scene_s: tuple[float, ...]  # of each scene tried, on one worker
     scene_bytes: tuple[int, ...]
     worker_bytes: int  # resident memory
-    free_bytes: float  # on the disk of the output folder; infinite where there is no telling
+    free_bytes: int | float  # on the disk of the output folder; infinite where there is no telling
 
     @property
     def seconds(self) -> float:
