@@ -224,9 +224,8 @@ def sizes(folder: Place) -> dict[str, int]:
     """The files of a folder with their bytes; other things in it with 0."""
     if isinstance(folder, RemotePath):
         return folder.sizes()
-    return {
-        entry.name: entry.stat().st_size if entry.is_file(follow_symlinks=False) else 0 for entry in os.scandir(folder)
-    }
+    with os.scandir(folder) as entries:
+        return {entry.name: entry.stat().st_size if entry.is_file() else 0 for entry in entries}
 
 
 # ------------------------------------------------------------------------------------------------ underneath
@@ -302,9 +301,13 @@ def _nanoseconds(changed: Any) -> int:
 @lru_cache(maxsize=BLOCKS)
 def _block(url: str, known: Stat, number: int) -> bytes:
     start = number * BLOCK_BYTES
+    end = min(known.st_size, start + BLOCK_BYTES)
     with _told(url):
         store, path = _store(url)
-        return bytes(store.cat_file(path, start=start, end=min(known.st_size, start + BLOCK_BYTES)))
+        data = bytes(store.cat_file(path, start=start, end=end))
+    if len(data) != end - start:  # a server that knows no ranges sends all
+        raise OSError(errno.EIO, f"{len(data)} bytes came where {end - start} from offset {start} were asked for", url)
+    return data
 
 
 class _Blocks(io.RawIOBase):

@@ -26,9 +26,8 @@ from simgen.generate import GenerateError, generate
 from simgen.places import Place, place
 from simgen.shards import shard_name
 from tests.simgen import clips
+from tests.simgen.patient import PATIENT
 from tests.simgen.test_generate import plan
-
-PATIENT = {"RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "300"}  # on a machine that is busy
 
 
 def stopped(out: Place, asked: Plan, tell: Callable[[Any], None] = lambda event: None, **more: Any) -> dict[str, Any]:
@@ -93,7 +92,7 @@ def interrupt(event: Any) -> None:
 
 def main(folder: Path, url: str | None) -> dict[str, Any]:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ.update(RAY_USAGE_STATS_ENABLED="0", **PATIENT)
+    os.environ.update(PATIENT)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     for _ in range(2):
         cluster.add_node(num_cpus=1)

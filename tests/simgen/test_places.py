@@ -224,6 +224,14 @@ def test_reading_asks_for_blocks_not_for_members(url, monkeypatch):
     assert len(calls) == 5, "the manifest and four small shards"
 
 
+def test_a_server_that_sends_other_bytes_than_were_asked_for_is_told(url, monkeypatch):
+    write_atomically(url / "a", [bytes(100)])
+    store, _ = places._store(url.url)
+    monkeypatch.setattr(store, "cat_file", lambda path, start, end: bytes(200))
+    with pytest.raises(OSError, match="200 bytes came where 100 from offset 0 were asked for"):
+        (url / "a").read_bytes()
+
+
 @pytest.mark.parametrize("block", [1, 7, 512, 10**6])
 def test_blocks_of_any_size_give_the_file(url, monkeypatch, block):
     data = np.random.default_rng(0).bytes(3000)

@@ -15,6 +15,8 @@ from simgen.generate import PARTIAL
 from simgen.places import place, sizes
 from simgen.shards import MANIFEST
 from tests.simgen import clips, s3
+from tests.simgen.patient import PATIENT
+from tests.simgen.test_cli import simgen
 from tests.simgen.test_generate import contents, in_this_process, run
 
 ROOT = Path(__file__).parents[2]
@@ -108,6 +110,21 @@ def test_ctrl_c_and_a_spent_budget_leave_what_resume_finishes(runs, tmp_path):
     assert runs["resumed"]["end"] == "made"
     assert len(runs["resumed"]["scenes"]) == 24 - 4 * (len(runs["left"]) - 1), "finished shards are not made again"
     assert contents(runs["folder"] / "stopped") == made_here(tmp_path, scenes=24, shard_scenes=4)
+
+
+@needs_ray
+def test_the_command_makes_the_same_bytes_on_a_cluster_of_its_own(tmp_path):
+    pytest.importorskip("pybullet", reason="rendering needs PyBullet, which has wheels for Python 3.11 and older")
+    line = ["render", "--preset", "tiny", "--scenes", "4", "--shard-scenes", "1", "--workers", "2", "--out"]
+    simgen(*line, tmp_path / "local")
+    done = subprocess.run(
+        [sys.executable, "-c", "from simgen.cli import main; main()", *line, tmp_path / "ray", "--engine", "ray"],
+        cwd=ROOT, env={**os.environ, **PATIENT, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        timeout=LIMIT_S,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "4 clips, 8 frames" in done.stdout
+    assert contents(tmp_path / "ray") == contents(tmp_path / "local")
 
 
 def test_engines_are_a_table_with_one_contract():
