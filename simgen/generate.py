@@ -163,6 +163,7 @@ def _fill(
         raise BudgetSpent(f"{out}: the budget is spent: {there}; the same command with --resume goes on")
     if len(done) < plan.request.shards:
         return manifest  # a slice
+    _sweep(out)
     write_manifest(out / MANIFEST, manifest)
     (out / PARTIAL).unlink()
     return manifest
@@ -267,10 +268,15 @@ def _inspect(out: Place, request: Request, resume: bool) -> Manifest | None:
     elif other := [name for name in names if not _TEMPORARY.fullmatch(name)]:
         shown = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
         raise GenerateError(f"{out}: holds other files ({shown}); --out needs an empty or a new folder")
-    for name in names:
+    _sweep(out)
+    return before if found else None
+
+
+def _sweep(out: Place) -> None:
+    """Away with what killed workers left, which a worker that outlived its run for a moment may do at any time."""
+    for name in sizes(out):
         if _TEMPORARY.fullmatch(name):
             (out / name).unlink(missing_ok=True)
-    return before if found else None
 
 
 def _agreeing(path: Place, request: Request) -> Manifest:

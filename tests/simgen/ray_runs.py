@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -85,9 +86,24 @@ def kill_one(cluster: Cluster, size: int) -> Callable[[Any], None]:
     return tell
 
 
+def kill_the_driver(out: Path, address: str) -> int:
+    """Another process's run on this cluster, ended by SIGKILL when two shards are there. How many were then."""
+    driver = subprocess.Popen([sys.executable, "-m", "tests.simgen.ray_runs", "--drive", out, address])
+    deadline = time.monotonic() + 300
+    while len(list(out.glob("shard-*"))) < 2 and time.monotonic() < deadline and driver.poll() is None:
+        time.sleep(0.05)
+    driver.kill()
+    driver.wait()
+    return len(list(out.glob("shard-*")))
+
+
 def interrupt(event: Any) -> None:
     if isinstance(event, ShardMade):
         os.kill(os.getpid(), signal.SIGINT)
+
+
+def slow_plan() -> Plan:
+    return plan(make=clips.make_slowly, scenes=24, shard_scenes=4)
 
 
 def main(folder: Path, url: str | None) -> dict[str, Any]:
@@ -98,7 +114,7 @@ def main(folder: Path, url: str | None) -> dict[str, Any]:
         cluster.add_node(num_cpus=1)
     ray.init(address=cluster.address, logging_level="WARNING", log_to_driver=True)
     done: dict[str, Any] = {}
-    slow = plan(make=clips.make_slowly, scenes=24, shard_scenes=4)
+    slow = slow_plan()
     done["calm"] = stopped(folder / "calm", plan())
     done["one"] = stopped(folder / "one", plan(), workers=1)
     done["dies"] = stopped(folder / "dies", plan(make=clips.make_or_die))
@@ -111,6 +127,8 @@ def main(folder: Path, url: str | None) -> dict[str, Any]:
     done["left"] = sorted(path.name for path in (folder / "stopped").iterdir())
     done["budget"] = stopped(folder / "stopped", slow, resume=True, budget=Budget(seconds=0.001))
     done["resumed"] = stopped(folder / "stopped", slow, resume=True)
+    done["killed_at"] = kill_the_driver(folder / "killed", cluster.address)
+    done["killed"] = stopped(folder / "killed", slow, resume=True)
     slower = replace(slow, make=clips.make_very_slowly)
     done["node"] = stopped(folder / "node", slower, tell=kill_one(cluster, 4))
     done["nodes"] = sum(node["Alive"] for node in ray.nodes())
@@ -127,6 +145,8 @@ def _drawn(by: str) -> Plan:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    found = main(target, sys.argv[2] if len(sys.argv) > 2 else None)
-    (target / "runs.json").write_text(json.dumps(found))
+    if sys.argv[1] == "--drive":
+        generate(slow_plan(), clips.CATEGORIES, Path(sys.argv[2]), engine=choose_engine("ray", sys.argv[3]))
+    else:
+        found = main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)
+        (Path(sys.argv[1]) / "runs.json").write_text(json.dumps(found))

@@ -113,6 +113,14 @@ def test_ctrl_c_and_a_spent_budget_leave_what_resume_finishes(runs, tmp_path):
 
 
 @needs_ray
+def test_a_driver_that_is_killed_is_gone_on_from(runs, tmp_path):
+    assert 2 <= runs["killed_at"] < 6
+    assert runs["killed"]["end"] == "made"
+    assert len(runs["killed"]["scenes"]) < 24, "shards of the killed run are kept"
+    assert contents(runs["folder"] / "killed") == made_here(tmp_path, scenes=24, shard_scenes=4)
+
+
+@needs_ray
 def test_the_command_makes_the_same_bytes_on_a_cluster_of_its_own(tmp_path):
     pytest.importorskip("pybullet", reason="rendering needs PyBullet, which has wheels for Python 3.11 and older")
     line = ["render", "--preset", "tiny", "--scenes", "4", "--shard-scenes", "1", "--workers", "2", "--out"]
