@@ -129,34 +129,41 @@ class _Fleet:
                 self.ray.cancel(generator, force=True)
 
     def _hear(self, generator: Any) -> Iterator[Event]:
-        watch, errors = self.tasks[generator], self.ray.exceptions
+        """Take a task's next report, or find out how it ended without its shard."""
+        watch = self.tasks[generator]
         try:
             report = self.ray.get(next(generator))
         except StopIteration:
-            how = "ended before its shard was made"
-            yield self._lost(generator, lambda watch: self.dealer.bury(watch, how, watch.begun > 0))
-        except errors.NodeDiedError:
-            yield self._lost(generator, lambda watch: self.dealer.mourn(watch, "its machine was lost"))
-        except (errors.WorkerCrashedError, errors.TaskCancelledError):
-            yield self._lost(generator, lambda watch: self.dealer.bury(watch, "died", watch.begun > 0))
-        except errors.OutOfMemoryError:
-            how = "was ended by Ray, as memory was short"
-            yield self._lost(generator, lambda watch: self.dealer.bury(watch, how, watch.begun > 0))
-        except errors.RayTaskError as error:
-            how = "raised " + " ".join(f"{type(error.cause).__name__}: {error.cause}".split())[:300]
-            yield self._lost(generator, lambda watch: self.dealer.bury(watch, how, watch.begun > 0))
-        except errors.RayError as error:
-            raise EngineError(f"Ray: {' '.join(str(error).split())[:500]}") from error
+            yield self._died(generator, "ended before its shard was made")
+        except self.ray.exceptions.RayError as error:
+            yield self._failed(generator, error)
         else:
             if isinstance(report, ShardMade):
                 del self.tasks[generator]
                 self._must_be_seen(report.entry)
             yield from watch.heed(report)
 
-    def _lost(self, generator: Any, verdict: Any) -> Event:
+    def _failed(self, generator: Any, error: Exception) -> Event:
+        errors = self.ray.exceptions
+        if isinstance(error, errors.NodeDiedError):
+            return self.dealer.mourn(self._given_up(generator), "its machine was lost")
+        if isinstance(error, errors.WorkerCrashedError | errors.TaskCancelledError):
+            return self._died(generator, "died")
+        if isinstance(error, errors.OutOfMemoryError):
+            return self._died(generator, "was ended by Ray, as memory was short")
+        if isinstance(error, errors.RayTaskError):
+            cause = getattr(error, "cause", error)
+            return self._died(generator, "raised " + " ".join(f"{type(cause).__name__}: {cause}".split())[:300])
+        raise EngineError(f"Ray: {' '.join(str(error).split())[:500]}") from error
+
+    def _died(self, generator: Any, how: str) -> Event:
+        watch = self._given_up(generator)
+        return self.dealer.bury(watch, how, started=watch.begun > 0)
+
+    def _given_up(self, generator: Any) -> Watch:
         watch = self.tasks.pop(generator)
         self._clear(watch)
-        return verdict(watch)  # type: ignore[no-any-return]
+        return watch
 
     def _must_be_seen(self, entry: ShardEntry) -> None:
         """A folder of the same name may be another one on another machine."""
