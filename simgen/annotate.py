@@ -2,7 +2,7 @@
 
 A pixel belongs to what is seen at its centre, so the silhouettes here are taken at the pixels' centres as well.
 Coordinates in pictures are continuous: the centre of pixel (0, 0) is at (0.5, 0.5). The lens distorts a silhouette's
-vertices, between which its edges stay straight. Under a rolling shutter each vertex is where it is when its row is read.
+vertices, between which its edges stay straight. A rolling shutter sees each vertex where it is when its row is read.
 """
 
 from __future__ import annotations

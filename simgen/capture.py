@@ -2,8 +2,8 @@
 
 In the order in which it happens: the world moves while the shutter is open (`simgen.shutter`), the lens distorts and
 defocuses (`simgen.sensor.distortion`, `simgen.sensor.defocus`). What comes of it is linear light at the camera's own
-pixels with the truth under them; `simgen.sensor.EFFECTS` go on from there. Without a shutter time and with an ideal lens
-it is the renderer's frame itself.
+pixels with the truth under them; `simgen.sensor.EFFECTS` go on from there. Where a frame is one moment and the lens is
+ideal it is the renderer's frame itself.
 """
 
 from __future__ import annotations

@@ -221,7 +221,7 @@ class ShutterKnobs(Group):
     @model_validator(mode="after")
     def _moments(self) -> ShutterKnobs:
         if self.subframes == 1 and (self.exposure_s.high > 0 or self.row_time_s.high > 0):
-            raise ValueError("with an exposure or a row time above 0 subframes must be 3 or more: one moment shows none")
+            raise ValueError("where exposure or row time is above 0 subframes must be 3 or more: one moment shows none")
         return self
 
 

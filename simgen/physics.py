@@ -30,8 +30,8 @@ _Poses = tuple[Float64[np.ndarray, "p 3"], Float64[np.ndarray, "p 4"]]  # positi
 def simulate(spec: SceneSpec) -> Trajectory:
     """The parts' poses at each frame, or at each moment of the frames' exposures (`shutter.moments_s`).
 
-    The first frame is `settle_s` after the parts were let go. Parts on a belt ride from that moment, and the belt has no
-    end. Once all parts rest, they rest for good. Occluders move evenly and are where the spec has them in the first frame.
+    The first frame is `settle_s` after the parts were let go. Parts on a belt ride from then on; it has no end.
+    Once all parts rest, they rest for good. Occluders move evenly, from where the spec has them in the first frame.
     """
     times_s = moments_s(spec)
     at_s = np.arange(spec.frames) * spec.frame_interval_s if times_s is None else times_s

@@ -501,9 +501,9 @@ def _sensor(knobs: SensorKnobs, light: LightSpec, rng: np.random.Generator) -> S
     """Auto exposure and auto white balance aim at a white card on the stage; the knobs are their errors."""
     card = np.array(light.key_rgb) * light.direction[2] + np.array(light.ambient_rgb)
     errors = np.array([knobs.white_balance.draw(rng), 1.0, knobs.white_balance.draw(rng)])
-    plain = SensorSpec(
-        exposure=float(knobs.exposure.draw(rng) / (LUMINANCE @ card)),
-        white_balance=_vec3(errors / (card / (LUMINANCE @ card))),
+    drawn = SensorSpec(
+        exposure=knobs.exposure.draw(rng),  # of a white card, until the gain is known
+        white_balance=_vec3(errors),
         vignetting=knobs.vignetting.draw(rng),
         blur_sigma_px=knobs.blur_sigma_px.draw(rng),
         motion_blur_px=max(0.0, knobs.motion_blur_px.draw(rng)),
@@ -520,8 +520,8 @@ def _sensor(knobs: SensorKnobs, light: LightSpec, rng: np.random.Generator) -> S
     gain, share = knobs.gain.draw(rng), knobs.crosstalk.draw(rng)
     seen = sensor_from_light(share) @ card  # by the sensor, whose own white balance it is
     return replace(
-        plain,
-        exposure=plain.exposure / gain,
+        drawn,
+        exposure=float(drawn.exposure / (LUMINANCE @ card)) / gain,
         white_balance=_vec3(errors / (seen / (LUMINANCE @ card))),
         gain=gain,
         crosstalk=share,

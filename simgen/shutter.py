@@ -1,10 +1,10 @@
 """When which rows see light: sub-frames over the time that a frame's exposure takes, and their share in each row.
 
-A frame's time is the middle of its middle row's exposure. Row r's exposure is centred `row_time_s` times (r + 1/2 - h/2)
-later, and lasts `exposure_s`: so the whole frame takes h * row_time_s + exposure_s. That time is cut into `subframes`
-equal cells with a moment drawn in the middle of each; a row is the mean of the cells that its exposure covers, by how
-much of each it covers. Ids, depth and boxes are what the row sees in the middle of its own exposure; poses in the labels
-are the frame's.
+A frame's time is the middle of its middle row's exposure. Row r's exposure is centred (r + 1/2 - h/2) * `row_time_s`
+later and lasts `exposure_s`: the frame takes h * row_time_s + exposure_s. That time is cut into `subframes` equal
+cells with a moment drawn in the middle of each; a row is the mean of the cells that its exposure covers, by how much of
+each it covers. Ids, depth and boxes are what the row sees in the middle of its own exposure; poses in the labels are of
+the frame's time.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ class CameraSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ShutterSpec:
-    """When the rows of a picture see light. A frame's time, and its poses in the labels, are its middle row's middle."""
+    """When the rows of a picture see light. A frame's time is the middle of its middle row's exposure."""
 
     exposure_s: float = 0.0  # how long each row does
     row_time_s: float = 0.0  # how much later than the row above it; 0 is a global shutter

@@ -1,6 +1,6 @@
 """Defocus of a thin lens: what lies at another depth than the one in focus is spread over a disc.
 
-A lens of focal length f and aperture D = f / N that is focused on depth s draws a point at depth d as a disc of diameter
+A lens of focal length f and aperture D = f / N, focused on depth s, draws a point at depth d as a disc of diameter
 D * |d - s| / d * f / (s - f) on the sensor (Potmesil and Chakravarty, "A lens and aperture camera model for synthetic
 image generation", SIGGRAPH 1981). A camera's focal length in pixels is measured with the lens in focus: f s / (s - f),
 by the size of a pixel. In pixels the disc is therefore D * focal_px * |1 / s - 1 / d|.
@@ -44,8 +44,8 @@ def defocus(frame: Frame, camera: CameraSpec) -> Frame:
     """The frame as the lens draws it. Ids and depth stay: they are what a pixel's middle ray meets first.
 
     The picture is cut into layers of like discs, which are spread and laid over one another from far to near, so that
-    something sharp in front stays sharp before a soft ground, and something soft in front covers a part of a sharp one.
-    What hides behind the nearer layers is not known: what is seen round them stands for it.
+    something sharp in front stays sharp before a soft ground, and something soft in front lets the ground shine through
+    its edge. What of the ground hides there is not known: what is seen round it, within a disc's reach, stands for it.
     """
     discs = circle_of_confusion_px(frame.depth_m, camera)
     if np.abs(discs).max(initial=0.0) <= SHARP_PX:
@@ -57,15 +57,16 @@ def defocus(frame: Frame, camera: CameraSpec) -> Frame:
     for number in np.unique(layer)[::-1]:
         inside = layer == number
         shown = np.dstack([frame.linear, np.ones(discs.shape, np.float32)]) * inside[..., None].astype(np.float32)
-        spread = _spread(shown, abs(float(discs[inside].mean())))
-        light *= 1 - spread[..., 3:]
+        diameter_px = abs(float(discs[inside].mean()))
+        spread = _spread(shown, diameter_px)
+        light = _went_on(light, diameter_px) * (1 - spread[..., 3:])
         light += spread
     linear = light[..., :3] / np.maximum(light[..., 3:], np.float32(1e-6))
     return Frame(linear=np.asarray(linear, np.float32), depth_m=frame.depth_m, ids=frame.ids)
 
 
 def _layers(discs: Float64[np.ndarray, "h w"]) -> np.ndarray:
-    """A layer's number for each pixel, growing with depth: all that is sharp is one, beside it they are a pixel wide."""
+    """A layer's number for each pixel, growing with depth: one for all that is sharp, others a pixel wide."""
     step = max(1.0, float(np.ptp(discs)) / MOST_LAYERS)
     return np.asarray(np.sign(discs) * np.ceil(np.maximum(np.abs(discs) - SHARP_PX, 0) / step), np.int64)
 
@@ -76,6 +77,17 @@ def _spread(shown: Float32[np.ndarray, "h w 4"], diameter_px: float) -> Float32[
     kernel = _disc(round(diameter_px, 1))
     spread = cv2.filter2D(shown, -1, kernel, borderType=cv2.BORDER_REPLICATE)
     return np.clip(spread, 0, None, dtype=np.float32)  # long kernels go through a Fourier transform, which rounds
+
+
+def _went_on(light: Float32[np.ndarray, "h w 4"], reach_px: float) -> Float32[np.ndarray, "h w 4"]:
+    """Layers with what they lack, within reach, filled by the mean of what there is round it."""
+    if reach_px <= SHARP_PX or not light[..., 3].any():
+        return light
+    side = 2 * int(np.ceil(reach_px / 2)) + 1
+    round_it = np.maximum(cv2.blur(light, (side, side), borderType=cv2.BORDER_REPLICATE), 0)
+    filled = round_it / np.maximum(round_it[..., 3:], np.float32(1e-6))
+    known = round_it[..., 3:] > 1e-4
+    return np.where(known, light + (1 - light[..., 3:]) * filled, light)
 
 
 @lru_cache(maxsize=64)

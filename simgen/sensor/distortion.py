@@ -18,7 +18,7 @@ from simgen import brown_conrady
 from simgen.types import CameraSpec, Distortion, Frame
 
 STEP_PX = 8  # margins are multiples of it, so that scenes share a renderer's buffers
-MOST = 3.0  # times as wide or high a drawn picture may be as the distorted one
+MOST = 2.0  # times as wide or high a drawn picture may be as the distorted one
 
 
 def pinhole(camera: CameraSpec) -> tuple[CameraSpec, Callable[[Frame], Frame]]:

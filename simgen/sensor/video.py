@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from simgen.types import Image
 
@@ -47,7 +48,7 @@ def _av() -> Any:
     return av
 
 
-def _even(image: Image) -> Image:
+def _even(image: Image) -> UInt8[np.ndarray, "_ _ 3"]:
     """Colour is at half the resolution, so that sides must be even."""
     return np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), mode="edge")
 
