@@ -40,7 +40,7 @@ def duration_s(spec: SceneSpec) -> float:
 def offsets_s(spec: SceneSpec) -> Float64[np.ndarray, " k"]:
     """A frame's moments, from the frame's time on; the middle one is 0."""
     count = subframes(spec)
-    return (np.arange(count) - count // 2) * (duration_s(spec) / count)
+    return np.asarray((np.arange(count) - count // 2) * (duration_s(spec) / count), np.float64)
 
 
 def moments_s(spec: SceneSpec) -> Float64[np.ndarray, " t"] | None:
@@ -86,7 +86,8 @@ def row_subframes(spec: SceneSpec) -> Int64[np.ndarray, " h"]:
     count, cell_s = subframes(spec), duration_s(spec) / subframes(spec)
     if count == 1:
         return np.zeros(spec.camera.height_px, np.int64)
-    return np.clip(np.rint(row_offsets_s(spec) / cell_s).astype(np.int64) + count // 2, 0, count - 1)
+    nearest = np.rint(row_offsets_s(spec) / cell_s) + count // 2
+    return np.asarray(np.clip(nearest, 0, count - 1), np.int64)
 
 
 def row_shares(spec: SceneSpec) -> Float32[np.ndarray, "k h"]:

@@ -76,7 +76,7 @@ def _spread(shown: Float32[np.ndarray, "h w 4"], diameter_px: float) -> Float32[
         return shown
     kernel = _disc(round(diameter_px, 1))
     spread = cv2.filter2D(shown, -1, kernel, borderType=cv2.BORDER_REPLICATE)
-    return np.clip(spread, 0, None, dtype=np.float32)  # long kernels go through a Fourier transform, which rounds
+    return np.asarray(np.maximum(spread, 0), np.float32)  # long kernels go through a Fourier transform, which rounds
 
 
 def _went_on(light: Float32[np.ndarray, "h w 4"], reach_px: float) -> Float32[np.ndarray, "h w 4"]:
@@ -87,7 +87,7 @@ def _went_on(light: Float32[np.ndarray, "h w 4"], reach_px: float) -> Float32[np
     round_it = np.maximum(cv2.blur(light, (side, side), borderType=cv2.BORDER_REPLICATE), 0)
     filled = round_it / np.maximum(round_it[..., 3:], np.float32(1e-6))
     known = round_it[..., 3:] > 1e-4
-    return np.where(known, light + (1 - light[..., 3:]) * filled, light)
+    return np.asarray(np.where(known, light + (1 - light[..., 3:]) * filled, light), np.float32)
 
 
 @lru_cache(maxsize=64)

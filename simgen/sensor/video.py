@@ -67,7 +67,8 @@ def _encoded(images: Sequence[Image], crf: int) -> list[Any]:
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
         frame.pts = i
         packets += codec.encode(frame)
-    return packets + codec.encode(None)
+    packets += codec.encode(None)
+    return packets
 
 
 def _decoded(packets: Sequence[Any]) -> list[Image]:
