@@ -75,4 +75,5 @@ def _decoded(packets: Sequence[Any]) -> list[Image]:
     codec = _av().CodecContext.create("h264", "r")
     codec.thread_count = 1
     frames = [frame for packet in packets for frame in codec.decode(packet)] + codec.decode(None)
-    return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in sorted(frames, key=lambda f: f.pts)]
+    # copies: an array without padding is a view of memory that FFmpeg takes back with its frame
+    return [np.array(frame.to_ndarray(format="rgb24"), np.uint8) for frame in sorted(frames, key=lambda f: f.pts)]

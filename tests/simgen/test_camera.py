@@ -2,6 +2,7 @@
 
 import shutil
 import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -237,7 +238,10 @@ def test_bad_folders_are_told_in_one_line(shot, tmp_path):
 
 
 def _png_header(width, height):
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBBI", 13, b"IHDR", width, height, 8, 2, 0, 0, 0, 0)
+    """A PNG that ends where its pixels begin."""
+    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    return start + struct.pack(">I", 100) + b"IDAT"
 
 
 @pytest.mark.parametrize(

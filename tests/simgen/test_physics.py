@@ -224,7 +224,7 @@ def test_the_same_bits_in_any_process_and_order():
 
 
 def test_what_is_poured_into_a_bin_stays_in_it_and_piles_up():
-    spec = sample(load_config("bin", ["parts.count={low: 40, high: 40}"]), 1, 0)
+    spec = sample(load_config("bin", ["parts.count={low: 100, high: 100}"]), 1, 0)
     spec = replace(spec, camera=replace(spec.camera, world_from_camera=spec.camera.world_from_camera[:1]))
     at = simulate(spec).positions_m[0]
     half = np.array(spec.stage.size_m) / 2
