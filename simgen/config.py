@@ -87,6 +87,24 @@ class TextureKnobs(Group):
     finishes: Annotated[dict[str, FinishKnobs], Field(min_length=1)]
 
 
+class MatterSurfaceKnobs(Group):
+    """Procedural materials for one kind of surface, in place of its plain colours and textures."""
+
+    materials: Choice  # rows of simgen.materials.MATERIALS
+    wear: dict[str, Uniform] = {}  # rows of simgen.materials.WEAR: amounts, 0..1; below 0: none
+    wear_size_m: Annotated[float, Field(gt=0.001, le=10.0)] = 0.1  # after which its pattern repeats
+
+
+class MatterKnobs(Group):
+    """Which surfaces are of procedural materials; what is not named stays as `texture` says."""
+
+    parts: MatterSurfaceKnobs | None = None
+    top: MatterSurfaceKnobs | None = None
+    sides: MatterSurfaceKnobs | None = None
+    floor: MatterSurfaceKnobs | None = None
+    clutter: MatterSurfaceKnobs | None = None
+
+
 class ClutterKnobs(Group):
     """Unlabelled things round the stage, and occluders between camera and parts."""
 
@@ -97,6 +115,40 @@ class ClutterKnobs(Group):
     occluder_size_m: LogUniform
     occluder_height_m: Uniform
     occluder_speed_m_s: Uniform
+
+
+class LampKnobs(Group):
+    """Lamps beside the key light, aimed at the stage from round it."""
+
+    count: IntRange
+    kinds: Choice  # "directional" | "spot" | "softbox"
+    distance_m: LogUniform
+    elevation_deg: Uniform
+    azimuth_deg: Uniform
+    intensity: LogUniform  # irradiance in the middle of the stage, of a card that faces the lamp
+    temperature_k: Uniform
+    size_m: LogUniform  # sides of a softbox; a fifth of it is the diameter of another lamp
+    half_angle_deg: Uniform  # of a spot's cone
+    aim_m: Uniform  # how far from the middle of the stage it points, in x and in y
+
+
+class EnvironmentKnobs(Group):
+    """The surroundings as a picture, in place of `surroundings` and glows; the ambient light is its own."""
+
+    kinds: Choice  # rows of simgen.environments.ENVIRONMENTS, or "file": one of `folder`
+    intensity: LogUniform  # luminance of a white card lying under it
+    temperature_k: Uniform
+    daylight_k: Uniform
+    rotation_deg: Uniform
+    folder: str = ""  # of .hdr and .exr files
+
+
+class FlickerKnobs(Group):
+    """Lamps on the mains."""
+
+    mains_hz: Choice  # "50" | "60"
+    depth: Uniform  # (highest - lowest) / (highest + lowest)
+    exposure_s: LogUniform
 
 
 class LightKnobs(Group):
@@ -113,6 +165,9 @@ class LightKnobs(Group):
     glow_intensity: LogUniform
     glow_size_deg: Uniform
     surroundings: Uniform  # radiance at eye level, of the ambient light's
+    lamps: LampKnobs | None = None
+    environment: EnvironmentKnobs | None = None
+    flicker: FlickerKnobs | None = None
 
 
 class CameraKnobs(Group):
@@ -195,3 +250,4 @@ class SceneConfig(Group):
     sensor: SensorKnobs
     timing: TimingKnobs
     render: RenderKnobs
+    matter: MatterKnobs = MatterKnobs()

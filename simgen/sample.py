@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from simgen import lighting, sample_light
 from simgen.colour import LUMINANCE, black_body, linear_from_hsv
 from simgen.config import (
     CameraKnobs,
@@ -17,6 +18,8 @@ from simgen.config import (
     ColourKnobs,
     KindKnobs,
     LightKnobs,
+    MatterKnobs,
+    MatterSurfaceKnobs,
     PartsKnobs,
     SceneConfig,
     SensorKnobs,
@@ -24,8 +27,10 @@ from simgen.config import (
     SurfaceKnobs,
     TextureKnobs,
 )
+from simgen.environments import ambient
 from simgen.geometry import look_at, pose
 from simgen.knobs import Choice, Streams
+from simgen.materials import draw_material
 from simgen.parts import PARTS, PartModel, Size, part_model
 from simgen.sensor.spectral import sensor_from_light
 from simgen.types import (
@@ -63,22 +68,26 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
     timing = stream("timing")
     interval_s = config.timing.frame_interval_s.draw(timing)
     stage = _stage(config.stage, config.texture, stream("stage"), stream("texture"))
-    light = _light(config.light, stream("light"))
+    light = _more_light(_light(config.light, stream("light")), config.light, stream)
     clutter, occluders = _clutter(config.clutter, config.texture, stage, stream("clutter"), stream("texture.clutter"))
     legs = _legs(stage, config.stage.leg_m.draw(stream("stage.legs")))
     belt_run_m = stage.belt_speed_m_s * (config.timing.settle_s + interval_s * (config.timing.frames - 1))
-    return SceneSpec(
-        index=index,
-        parts=_parts(config.parts, config.texture, stage, belt_run_m, stream("parts"), stream("texture.parts")),
-        clutter=clutter + legs,
-        occluders=occluders,
-        stage=stage,
-        light=light,
-        camera=_camera(config.camera, stage, config.timing.frames, interval_s, stream("camera")),
-        sensor=_sensor(config.sensor, light, stream("sensor")),
-        render=RenderSpec(renderer=config.render.renderer, supersample=config.render.supersample),
-        settle_s=config.timing.settle_s,
-        frame_interval_s=interval_s,
+    return _of_matter(
+        config.matter,
+        stream,
+        SceneSpec(
+            index=index,
+            parts=_parts(config.parts, config.texture, stage, belt_run_m, stream("parts"), stream("texture.parts")),
+            clutter=clutter + legs,
+            occluders=occluders,
+            stage=stage,
+            light=light,
+            camera=_camera(config.camera, stage, config.timing.frames, interval_s, stream("camera")),
+            sensor=_sensor(config.sensor, light, stream("sensor")),
+            render=RenderSpec(renderer=config.render.renderer, supersample=config.render.supersample),
+            settle_s=config.timing.settle_s,
+            frame_interval_s=interval_s,
+        ),
     )
 
 
@@ -357,6 +366,37 @@ def _passing(knobs: ClutterKnobs, material: MaterialSpec, stage: StageSpec, rng:
     )
 
 
+# --- matter ----------------------------------------------------------------------------------------------------------
+
+
+def _of_matter(knobs: MatterKnobs, stream: Streams, spec: SceneSpec) -> SceneSpec:
+    """The scene with procedural materials where the preset names them; each kind of surface has its own stream."""
+    if knobs.parts:
+        made = _matter(knobs.parts, stream("matter.parts"), len(spec.parts))
+        spec = replace(spec, parts=tuple(replace(p, material=m) for p, m in zip(spec.parts, made, strict=True)))
+    if knobs.clutter:
+        made = _matter(knobs.clutter, stream("matter.clutter"), len(spec.clutter) + len(spec.occluders))
+        bodies = [replace(b, material=m) for b, m in zip((*spec.clutter, *spec.occluders), made, strict=True)]
+        standing = len(spec.clutter)
+        spec = replace(spec, clutter=tuple(bodies[:standing]), occluders=tuple(bodies[standing:]))
+    planes = {"top": knobs.top, "sides": knobs.sides, "floor": knobs.floor}
+    for name, plane in planes.items():
+        if plane:
+            (material,) = _matter(plane, stream(f"matter.{name}"), 1)
+            spec = replace(spec, stage=_resurfaced(spec.stage, name, material))
+    return spec
+
+
+def _resurfaced(stage: StageSpec, name: str, material: MaterialSpec) -> StageSpec:
+    if name == "top":
+        return replace(stage, top=material)
+    return replace(stage, sides=material) if name == "sides" else replace(stage, floor=material)
+
+
+def _matter(knobs: MatterSurfaceKnobs, rng: np.random.Generator, count: int) -> list[MaterialSpec]:
+    return [draw_material(knobs.materials.draw(rng), knobs.wear, knobs.wear_size_m, rng) for _ in range(count)]
+
+
 # --- light, camera, sensor -------------------------------------------------------------------------------------------
 
 
@@ -388,6 +428,18 @@ def _light(knobs: LightKnobs, rng: np.random.Generator) -> LightSpec:
             _glow(knobs, key, key_intensity + ambient_intensity, rng) for _ in range(knobs.glow_count.draw(rng))
         ),
     )
+
+
+def _more_light(light: LightSpec, knobs: LightKnobs, stream: Streams) -> LightSpec:
+    """Lamps, surroundings and flicker, where the preset has them; the draws of all other light stay as they are."""
+    if knobs.environment:
+        found = sample_light.environment(knobs.environment, stream("light.environment"))
+        light = replace(light, environment=found, ambient_rgb=ambient(found))
+    if knobs.lamps:
+        light = replace(light, lamps=sample_light.lamps(knobs.lamps, stream("light.lamps")))
+    if knobs.flicker:
+        light = replace(light, flicker=sample_light.flicker(knobs.flicker, stream("light.flicker")))
+    return light
 
 
 def _glow(knobs: LightKnobs, rgb: Vec3, intensity: float, rng: np.random.Generator) -> GlowSpec:
@@ -431,7 +483,7 @@ def _vec3(v: np.ndarray) -> Vec3:
 
 def _sensor(knobs: SensorKnobs, light: LightSpec, rng: np.random.Generator) -> SensorSpec:
     """Auto exposure and auto white balance aim at a white card on the stage; the knobs are their errors."""
-    card = np.array(light.key_rgb) * light.direction[2] + np.array(light.ambient_rgb)
+    card = lighting.card(light)
     errors = np.array([knobs.white_balance.draw(rng), 1.0, knobs.white_balance.draw(rng)])
     plain = SensorSpec(
         exposure=float(knobs.exposure.draw(rng) / (LUMINANCE @ card)),

@@ -35,7 +35,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import numpy as np
 from jaxtyping import Float32, Int32, UInt16
 
-from simgen.types import BACKGROUND, CLUTTER, Labels, RenderedClip, SceneSpec
+from simgen.types import BACKGROUND, CLUTTER, Labels, RenderedClip, SceneSpec, stored_fields
 
 DATA_SET_FORMAT = "simgen-data-set/1"
 CLIP_FORMAT = "simgen-clip/1"
@@ -281,7 +281,9 @@ def clip_members(clip: RenderedClip) -> list[tuple[str, bytes]]:
         "labels": clip.labels,
     }
     key = f"{spec.index:06d}"
-    text = json.dumps(meta, sort_keys=True, allow_nan=False, separators=(",", ":"), default=vars)  # asdict is slower
+    text = json.dumps(
+        meta, sort_keys=True, allow_nan=False, separators=(",", ":"), default=stored_fields
+    )  # asdict is slower
     members = [(f"{key}.json", text.encode())]
     for frame, jpeg in enumerate(clip.jpegs):
         members += [
