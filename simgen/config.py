@@ -14,6 +14,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from simgen.knobs import Choice, IntRange, LogUniform, Uniform
+from simgen.types import MAX_LAMPS
 
 Range = TypeVar("Range", Uniform, LogUniform)
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -21,6 +22,26 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 class Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _within(low: float, high: float) -> AfterValidator:
+    """A range that must lie in another, told as every other wrong value is."""
+
+    def check(knob: Range) -> Range:
+        if not low <= knob.low <= knob.high <= high:
+            raise ValueError(f"needs {low} <= low <= high <= {high}, got low={knob.low}, high={knob.high}")
+        return knob
+
+    return AfterValidator(check)
+
+
+def _few(knob: IntRange) -> IntRange:
+    if knob.high > MAX_LAMPS:
+        raise ValueError(f"needs at most {MAX_LAMPS} lamps, got high={knob.high}")
+    return knob
+
+
+Kelvin = Annotated[Uniform, _within(1667.0, 25000.0)]  # where the Planckian locus is known: simgen.colour.black_body
 
 
 class ColourKnobs(Group):
@@ -120,15 +141,15 @@ class ClutterKnobs(Group):
 class LampKnobs(Group):
     """Lamps beside the key light, aimed at the stage from round it."""
 
-    count: IntRange
+    count: Annotated[IntRange, AfterValidator(_few)]
     kinds: Choice  # "directional" | "spot" | "softbox"
     distance_m: LogUniform
-    elevation_deg: Uniform
+    elevation_deg: Annotated[Uniform, _within(-90.0, 90.0)]
     azimuth_deg: Uniform
     intensity: LogUniform  # irradiance in the middle of the stage, of a card that faces the lamp
-    temperature_k: Uniform
+    temperature_k: Kelvin
     size_m: LogUniform  # sides of a softbox; a fifth of it is the diameter of another lamp
-    half_angle_deg: Uniform  # of a spot's cone
+    half_angle_deg: Annotated[Uniform, _within(1.0, 85.0)]  # of a spot's cone
     aim_m: Uniform  # how far from the middle of the stage it points, in x and in y
 
 
@@ -137,8 +158,8 @@ class EnvironmentKnobs(Group):
 
     kinds: Choice  # rows of simgen.environments.ENVIRONMENTS, or "file": one of `folder`
     intensity: LogUniform  # luminance of a white card lying under it
-    temperature_k: Uniform
-    daylight_k: Uniform
+    temperature_k: Kelvin
+    daylight_k: Kelvin
     rotation_deg: Uniform
     folder: str = ""  # of .hdr and .exr files
 
@@ -147,7 +168,7 @@ class FlickerKnobs(Group):
     """Lamps on the mains."""
 
     mains_hz: Choice  # "50" | "60"
-    depth: Uniform  # (highest - lowest) / (highest + lowest)
+    depth: Annotated[Uniform, _within(0.0, 1.0)]  # (highest - lowest) / (highest + lowest)
     exposure_s: LogUniform
 
 
@@ -181,17 +202,6 @@ class CameraKnobs(Group):
     aim: Uniform  # where the camera looks, as a share of the stage's half size
     drift_m_s: Uniform  # how fast the camera moves sideways
     height_above_m: Annotated[float, Field(ge=0.0)]  # the aim's height over the stage
-
-
-def _within(low: float, high: float) -> AfterValidator:
-    """A range that must lie in another, told as every other wrong value is."""
-
-    def check(knob: Range) -> Range:
-        if not low <= knob.low <= knob.high <= high:
-            raise ValueError(f"needs {low} <= low <= high <= {high}, got low={knob.low}, high={knob.high}")
-        return knob
-
-    return AfterValidator(check)
 
 
 def _bits(knob: IntRange) -> IntRange:

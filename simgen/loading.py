@@ -397,6 +397,7 @@ def _unknown_names(tree: _Tree) -> Iterator[str]:
         ("mains", r"light\.flicker\.mains_hz\.weights\.([^.]+)", MAINS),
         ("demosaicing", r"sensor\.demosaic\.weights\.([^.]+)", ("none", *DEMOSAIC)),
     )
+    yield from _bad_folder(tree)
     for path, value in _leaves_and_groups(tree.values, ()):
         if path == ("render", "renderer") and value not in RENDERERS:
             yield f"{tree.where(path)}: render.renderer: {_no('renderer', value, sorted(RENDERERS))}"
@@ -404,6 +405,19 @@ def _unknown_names(tree: _Tree) -> Iterator[str]:
             match = re.fullmatch(pattern, _dotted(path))
             if match and match[1] not in known:
                 yield f"{tree.where(path)}: {_dotted(path)}: {_no(what, match[1], known)}"
+
+
+def _bad_folder(tree: _Tree) -> Iterator[str]:
+    """A folder of surroundings that has none, where a preset asks for one."""
+    from simgen.environments import FILE, BadEnvironment, files
+
+    asked = tree.values["light"].get("environment") or {}
+    if asked.get("kinds", {}).get("weights", {}).get(FILE, 0) > 0:
+        try:
+            files(asked.get("folder", ""))
+        except BadEnvironment as error:
+            where = ("light", "environment", "folder")
+            yield f"{tree.where(where)}: {_dotted(where)}: {error}"
 
 
 def _no(what: str, name: str, known: Sequence[str]) -> str:

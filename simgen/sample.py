@@ -30,7 +30,7 @@ from simgen.config import (
 from simgen.environments import ambient
 from simgen.geometry import look_at, pose
 from simgen.knobs import Choice, Streams
-from simgen.materials import draw_material
+from simgen.materials import draw_material, draw_wear
 from simgen.parts import PARTS, PartModel, Size, part_model
 from simgen.sensor.spectral import sensor_from_light
 from simgen.types import (
@@ -372,17 +372,17 @@ def _passing(knobs: ClutterKnobs, material: MaterialSpec, stage: StageSpec, rng:
 def _of_matter(knobs: MatterKnobs, stream: Streams, spec: SceneSpec) -> SceneSpec:
     """The scene with procedural materials where the preset names them; each kind of surface has its own stream."""
     if knobs.parts:
-        made = _matter(knobs.parts, stream("matter.parts"), len(spec.parts))
+        made = _matter(knobs.parts, stream, "parts", len(spec.parts))
         spec = replace(spec, parts=tuple(replace(p, material=m) for p, m in zip(spec.parts, made, strict=True)))
     if knobs.clutter:
-        made = _matter(knobs.clutter, stream("matter.clutter"), len(spec.clutter) + len(spec.occluders))
+        made = _matter(knobs.clutter, stream, "clutter", len(spec.clutter) + len(spec.occluders))
         bodies = [replace(b, material=m) for b, m in zip((*spec.clutter, *spec.occluders), made, strict=True)]
         standing = len(spec.clutter)
         spec = replace(spec, clutter=tuple(bodies[:standing]), occluders=tuple(bodies[standing:]))
     planes = {"top": knobs.top, "sides": knobs.sides, "floor": knobs.floor}
     for name, plane in planes.items():
         if plane:
-            (material,) = _matter(plane, stream(f"matter.{name}"), 1)
+            (material,) = _matter(plane, stream, name, 1)
             spec = replace(spec, stage=_resurfaced(spec.stage, name, material))
     return spec
 
@@ -393,8 +393,9 @@ def _resurfaced(stage: StageSpec, name: str, material: MaterialSpec) -> StageSpe
     return replace(stage, sides=material) if name == "sides" else replace(stage, floor=material)
 
 
-def _matter(knobs: MatterSurfaceKnobs, rng: np.random.Generator, count: int) -> list[MaterialSpec]:
-    return [draw_material(knobs.materials.draw(rng), knobs.wear, knobs.wear_size_m, rng) for _ in range(count)]
+def _matter(knobs: MatterSurfaceKnobs, stream: Streams, name: str, count: int) -> list[MaterialSpec]:
+    wear, rng = draw_wear(knobs.wear, knobs.wear_size_m, stream(f"matter.{name}.wear")), stream(f"matter.{name}")
+    return [draw_material(knobs.materials.draw(rng), rng, wear) for _ in range(count)]
 
 
 # --- light, camera, sensor -------------------------------------------------------------------------------------------

@@ -59,6 +59,15 @@ class WearSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WornSpec:
+    """What use has left: layers on one seamless tile, which the surfaces of a kind share in a scene."""
+
+    layers: tuple[WearSpec, ...]
+    side_m: Metres  # of the tile
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class MatterSpec:
     """A procedural material: two substances and a relief by a seamless tile, perhaps a clear coat, and wear on top."""
 
@@ -68,12 +77,11 @@ class MatterSpec:
     contrast: float  # how the tile's value changes the base's brightness
     gloss: float  # and its roughness: brighter is smoother
     relief: float  # slope of the tile's relief, root mean square
-    anisotropy: float  # -1 .. 1: how much longer than wide highlights are; across the grain above 0
+    anisotropy: float  # 0 .. 1: how much longer across the grooves than along them highlights are
     coat: float  # share of a clear coat's reflection, 0 none .. 1
     coat_roughness: float
     tile_m: Metres  # side of the tile
-    wear: tuple[WearSpec, ...]
-    wear_m: Metres  # side of the wear's tile
+    wear: WornSpec
     seed: int
 
 

@@ -31,8 +31,8 @@ def files(folder: str) -> list[Path]:
         BadEnvironment: there is no such folder, or none in it.
     """
     root = Path(folder)
-    if not root.is_dir():
-        raise BadEnvironment(f"{folder}: no such folder")
+    if not folder or not root.is_dir():
+        raise BadEnvironment(f"{folder!r}: no such folder")
     found = sorted(path for path in root.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
     if not found:
         raise BadEnvironment(f"{folder}: no {' or '.join(ENDINGS)} file in it")

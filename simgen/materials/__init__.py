@@ -7,26 +7,28 @@ shares; `draw_material` makes a `MaterialSpec` of one, whose plain fields are it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float32
 
-from simgen.knobs import Uniform
 from simgen.materials.coatings import COATINGS
 from simgen.materials.goods import GOODS
 from simgen.materials.metals import METALS
-from simgen.materials.model import Material, draw
+from simgen.materials.model import Material, draw, draw_wear
 from simgen.materials.polymers import POLYMERS
 from simgen.materials.relief import TILE_PX, slopes
 from simgen.materials.wear import STEPS, WEAR, worn
-from simgen.types import MaterialSpec, MatterSpec
+from simgen.types import MaterialSpec, Metres, WornSpec
 
-__all__ = ["MATERIALS", "WEAR", "Material", "MaterialTile", "draw_material", "material_tile", "wear_key", "wear_tile"]
+__all__ = [
+    "MATERIALS", "UNWORN", "WEAR", "Material", "TileFacts", "draw_material", "draw_wear", "material_tile", "tile_facts",
+    "wear_key", "wear_tile",
+]  # fmt: skip
 
-VARIANTS = 4  # tiles of each row
+UNWORN = WornSpec(layers=(), side_m=Metres(0.1), seed=0)
+VARIANTS = 2  # tiles of each row, and of each wear
 _LEVELS = 9  # of a tile's mipmaps whose slopes are looked at
 
 MATERIALS: dict[str, Material] = {**METALS, **COATINGS, **POLYMERS, **GOODS}
@@ -34,17 +36,12 @@ WearKey = tuple[tuple[tuple[str, int], ...], int, int]  # layers with their step
 
 
 @dataclass(frozen=True)
-class MaterialTile:
-    """Value, mask, and slopes along u and v of root mean square 1; and at which mipmap level the slopes are lost."""
+class TileFacts:
+    """What else of a tile is needed."""
 
-    texels: Float32[np.ndarray, "512 512 4"]
-    quarter_lost: float  # level at which a quarter of the slopes' variance is averaged away
+    covered: float  # share of the second substance
+    quarter_lost: float  # mipmap level at which a quarter of the slopes' variance is averaged away
     most_lost: float  # and three quarters
-
-    @property
-    def covered(self) -> float:
-        """Share of the second substance."""
-        return float(self.texels[..., 1].mean())
 
 
 def material(name: str) -> Material:
@@ -58,26 +55,36 @@ def material(name: str) -> Material:
     return MATERIALS[name]
 
 
-def draw_material(name: str, wear: Mapping[str, Uniform], wear_m: float, rng: np.random.Generator) -> MaterialSpec:
-    """One piece of a material, drawn from its row's ranges, with wear.
+def draw_material(name: str, rng: np.random.Generator, wear: WornSpec = UNWORN) -> MaterialSpec:
+    """One piece of a material, drawn from its row's ranges, worn as it is told.
 
     Raises:
         KeyError: there is no such material.
     """
-    return draw(name, material(name), material_tile(name, 0).covered, wear, wear_m, rng)
+    return draw(name, material(name), tile_facts(name, 0).covered, wear, rng)
 
 
-@lru_cache(maxsize=64)
-def material_tile(name: str, variant: int) -> MaterialTile:
-    """One of the tiles of a row.
+@lru_cache(maxsize=4)
+def material_tile(name: str, variant: int) -> Float32[np.ndarray, "512 512 4"]:
+    """One of the tiles of a row: value, mask, and slopes along u and v of root mean square 1 (or flat).
 
     Raises:
         KeyError: there is no such row.
     """
     relief = material(name).relief(np.random.default_rng(variant))
     du, dv = slopes(relief.height)
-    texels = np.stack([relief.value, relief.mask, du, dv], axis=-1).astype(np.float32)
-    return MaterialTile(texels, *_lost(np.stack([du, dv], axis=-1)))
+    return np.stack([relief.value, relief.mask, du, dv], axis=-1).astype(np.float32)
+
+
+@lru_cache(maxsize=256)
+def tile_facts(name: str, variant: int) -> TileFacts:
+    """Of the tile of `material_tile`.
+
+    Raises:
+        KeyError: there is no such row.
+    """
+    tile = material_tile(name, variant)
+    return TileFacts(float(tile[..., 1].mean()), *_lost(tile[..., 2:]))
 
 
 def _lost(slope: Float32[np.ndarray, "n n 2"]) -> tuple[float, float]:
@@ -90,10 +97,10 @@ def _lost(slope: Float32[np.ndarray, "n n 2"]) -> tuple[float, float]:
     return quarter, max(most, quarter + 0.1)
 
 
-def wear_key(matter: MatterSpec) -> WearKey:
+def wear_key(wear: WornSpec) -> WearKey:
     """What a wear tile is kept under; no layers where there is no wear."""
-    layers = tuple((w.name, max(round(w.amount * STEPS), 1)) for w in matter.wear if w.amount > 0)
-    return tuple(sorted(layers)), matter.seed // VARIANTS % VARIANTS, round(matter.wear_m * 1000)
+    layers = tuple((w.name, max(round(w.amount * STEPS), 1)) for w in wear.layers if w.amount > 0)
+    return tuple(sorted(layers)), wear.seed % VARIANTS, round(wear.side_m * 1000)
 
 
 def wear_tile(key: WearKey) -> tuple[Float32[np.ndarray, "512 512 4"], Float32[np.ndarray, "512 512 4"]]:

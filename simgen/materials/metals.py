@@ -118,7 +118,7 @@ METALS: dict[str, Material] = {
         slope=Uniform(0.2, 0.4),
         contrast=Uniform(0.1, 0.25),
         texture="noise",
-        source="F0 of iron: Johnson and Christy 1974; scale as dark as the cast iron read by the PhysicallyBased database",
+        source="F0 of iron: Johnson and Christy 1974; scale as dark as the PhysicallyBased database reads cast iron",
     ),
     "stainless": Material(
         base=Substance(

@@ -11,7 +11,7 @@ from simgen.colour import LUMINANCE, linear_from_hsv
 from simgen.knobs import LogUniform, Uniform
 from simgen.materials.optics import f0
 from simgen.materials.relief import Relief
-from simgen.types import MaterialSpec, MatterSpec, Metres, SubstanceSpec, Vec3, WearSpec
+from simgen.types import MaterialSpec, MatterSpec, Metres, SubstanceSpec, Vec3, WearSpec, WornSpec
 
 NONE = Uniform(0.0, 0.0)
 TINY_FEATURE = 8 / 256  # of a texture's largest feature: simgen.render.textures.FEATURE_PX / TILE_PX
@@ -89,20 +89,25 @@ class Material:
     lathe: bool = False  # the tile's v runs along the part's profile and u round its axis
 
 
-def draw(
-    name: str, row: Material, covered: float, wear: Mapping[str, Uniform], wear_m: float, rng: np.random.Generator
-) -> MaterialSpec:
-    """One piece of the material; `covered` is the tile's share of the second substance.
+def draw_wear(ranges: Mapping[str, Uniform], side_m: float, rng: np.random.Generator) -> WornSpec:
+    """Wear for all the surfaces of a kind: what is drawn below 0 is not there.
 
-    Wear whose amount is drawn below 0 is not there. Every amount is drawn, so that one range moves one layer alone.
+    Every amount is drawn, so that one range moves one layer alone.
     """
+    seed = int(rng.integers(2**31))
+    amounts = {layer: min(ranges[layer].draw(rng), 1.0) for layer in sorted(ranges)}
+    layers = tuple(WearSpec(name=layer, amount=amount) for layer, amount in amounts.items() if amount > 0)
+    return WornSpec(layers=layers, side_m=Metres(side_m), seed=seed)
+
+
+def draw(name: str, row: Material, covered: float, wear: WornSpec, rng: np.random.Generator) -> MaterialSpec:
+    """One piece of the material; `covered` is the tile's share of the second substance."""
     base = row.base.draw(rng)
     second = row.second.draw(rng) if row.second else base
     tile_m, contrast = row.tile_m.draw(rng), row.contrast.draw(rng)
     gloss, slope, anisotropy = row.gloss.draw(rng), row.slope.draw(rng), row.anisotropy.draw(rng)
     coat, coat_roughness = max(row.coat.draw(rng), 0.0), row.coat_roughness.draw(rng)
     seed = int(rng.integers(2**31))
-    amounts = {layer: min(wear[layer].draw(rng), 1.0) for layer in sorted(wear)}
     mean = [(1 - covered) * a + covered * b for a, b in zip(base.rgb, second.rgb, strict=True)]
     return MaterialSpec(
         rgb=_vec3(np.clip(mean, 0, 1)),
@@ -123,8 +128,7 @@ def draw(
             coat=coat,
             coat_roughness=coat_roughness,
             tile_m=Metres(tile_m),
-            wear=tuple(WearSpec(name=layer, amount=amount) for layer, amount in amounts.items() if amount > 0),
-            wear_m=Metres(wear_m),
+            wear=wear,
             seed=seed,
         ),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from jaxtyping import Float32
 from simgen.materials.relief import TILE_PX, Field, above, cloud, flat, grid, smooth, softened
 from simgen.types import Vec3
 
-STEPS = 8  # amounts are rounded to this many, so that scenes share tiles
+STEPS = 4  # amounts are rounded to this many, so that scenes share tiles
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,12 @@ WEAR: dict[str, Callable[[np.random.Generator, float, float], Layer]] = {
 }
 
 
+@lru_cache(maxsize=32)
+def _layer(name: str, steps: int, seed: int, texel_m: float) -> Layer:
+    """A row's layer; kept, since scenes share them. Each row has a stream of its own: one more changes no other."""
+    return WEAR[name](np.random.default_rng([seed, list(WEAR).index(name)]), steps / STEPS, texel_m)
+
+
 def worn(
     layers: tuple[tuple[str, int], ...], seed: int, texel_m: float
 ) -> tuple[Float32[np.ndarray, "512 512 4"], Float32[np.ndarray, "512 512 4"]]:
@@ -206,7 +213,7 @@ def worn(
 
     Args:
         layers: rows of WEAR with their amounts in steps of 1 / STEPS.
-        seed: each layer draws from a stream of its own, so that one more changes no other.
+        seed: of the layers.
         texel_m: size of a texel.
 
     Raises:
@@ -216,14 +223,13 @@ def worn(
         raise KeyError(f"no wear {unknown[0]!r}; there are {sorted(WEAR)}")
     colour, rest = (np.zeros((TILE_PX, TILE_PX, 4), np.float32) for _ in range(2))
     amounts = dict(layers)
-    for number, (name, lay) in enumerate(WEAR.items()):
+    for name in WEAR:
         if not amounts.get(name):
             continue
-        layer = lay(np.random.default_rng([seed, number]), amounts[name] / STEPS, texel_m)
+        layer = _layer(name, amounts[name], seed, texel_m)
         cover = layer.cover[..., None]
-        tint = np.concatenate(
-            [np.broadcast_to(np.asarray(layer.rgb, np.float32), (*cover.shape[:2], 3)) * cover, cover], -1
-        )
+        rgb = np.broadcast_to(np.asarray(layer.rgb, np.float32), (*cover.shape[:2], 3))
+        tint = np.concatenate([rgb * cover, cover], axis=-1)
         colour = colour * (1 - cover) + tint
         rest[..., 0] = rest[..., 0] * (1 - layer.cover) + layer.metallic * layer.cover
         rest[..., 1] = np.clip(rest[..., 1] + layer.rougher, -1, 1)

@@ -89,7 +89,7 @@ class _Scene:
         self._wear = [gpu.wear[item.wear] if item.wear else () for item in self._draws.items]
         self._lit = "+lamps" if spec.light.lamps else ""  # more in the programs
         self._stage_tile = gpu.tiles[tile_key(spec.stage.top)]
-        self._sky, self._irradiance = gpu.skies[spec.light]
+        self._sky, self._irradiance = gpu.skies[environment.sky_of(spec.light)]
         self._floor_open = gpu.texture(environment.floor_openness(spec))
         self._target = gpu.targets[(spec.camera.width_px, spec.camera.height_px, spec.render.supersample)]
         self._constants, self._sheets = _constants(spec), _sheets_block(spec).tobytes()

@@ -326,7 +326,7 @@ def _tile(key: TileKey) -> np.ndarray:
         KeyError: there is no such row.
     """
     kind, name, variant = key
-    return material_tile(name, variant).texels if kind == "matter" else tile(name, variant)
+    return material_tile(name, variant) if kind == "matter" else tile(name, variant)
 
 
 _kept: list[Device] = []

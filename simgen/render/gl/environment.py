@@ -6,6 +6,7 @@ radiance from above the horizon, the fourth is 1 below it: what shines from ther
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -138,6 +139,15 @@ def _corner_factor(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Form factor of the rectangle from over the element to (a, b), in heights; odd in both."""
     p, q = np.sqrt(1 + a * a), np.sqrt(1 + b * b)
     return np.asarray((a / p * np.arctan(b / p) + b / q * np.arctan(a / q)) / (2 * np.pi))
+
+
+def sky_of(light: LightSpec) -> LightSpec:
+    """The light with all left out that its picture and its irradiance do not go by, as a key."""
+    nothing = (0.0, 0.0, 0.0)
+    return replace(
+        light, direction=(0.0, 0.0, 1.0), key_rgb=nothing, shadow_strength=0.0, source_angle_rad=0.0,
+        occlusion_strength=0.0, lamps=None, flicker=None,
+    )  # fmt: skip
 
 
 def upload(device: Any, light: LightSpec) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simgen.geometry import rotation_matrix
-from simgen.materials import MATERIALS, WearKey, material_tile, wear_key
+from simgen.materials import MATERIALS, WearKey, tile_facts, wear_key
 from simgen.materials import VARIANTS as MATTER_VARIANTS
 from simgen.materials import material as found_material
 from simgen.parts import part_model
@@ -28,7 +28,7 @@ from simgen.types import (
 )
 
 FLOOR_SIDE_M = 60.0
-ANISOTROPY = 0.8  # of brushed metal: its lobe is 1.9 times as long as it is wide
+ANISOTROPY = 0.8  # of brushed metal: across the grooves its lobe is 3.6 times as wide as along them
 
 
 TileKey = tuple[str, str, int]  # "texture" or "matter", its row, its variant
@@ -141,7 +141,7 @@ def _record(
 
 def _with_matter(row: np.ndarray, matter: MatterSpec, program: str, mesh: Key, tile: TileKey) -> Item:
     """Fills the record's fields for a procedural material."""
-    found = material_tile(*tile[1:])
+    found = tile_facts(*tile[1:])
     row["base"] = (*matter.base.rgb, matter.base.metallic)
     row["second"] = (*matter.second.rgb, matter.second.metallic)
     row["finish"] = (matter.base.roughness, matter.contrast, 1 / matter.tile_m, matter.anisotropy)
@@ -149,8 +149,8 @@ def _with_matter(row: np.ndarray, matter: MatterSpec, program: str, mesh: Key, t
     row["coat"] = (matter.coat, matter.coat_roughness, found.quarter_lost, 1 / (found.most_lost - found.quarter_lost))
     u, v = origin(matter)
     row["place"] = (u, v, 0.0, 0.0)
-    wear = wear_key(matter)
-    row["worn"] = (1 / matter.wear_m, v, u, float(bool(wear[0])))
+    wear = wear_key(matter.wear)
+    row["worn"] = (1 / matter.wear.side_m, v, u, float(bool(wear[0])))
     round_axis = "+lathe" if MATERIALS[matter.name].lathe and program in ("part", "body") else ""
     return Item(f"{program}+matter{round_axis}", mesh, tile, wear if wear[0] else None)
 
@@ -175,8 +175,8 @@ def checked(name: str, material: MaterialSpec) -> None:
     for what, value in shares.items():
         if not 0 <= value <= 1:
             raise ValueError(f"{name}.material: {what} is {value}; it goes from 0 to 1")
-    if material.matter and not (material.matter.tile_m > 0 and material.matter.wear_m > 0):
-        raise ValueError(f"{name}.material: matter.tile_m and wear_m must be above 0")
+    if material.matter and min(material.matter.tile_m, material.matter.wear.side_m) <= 0:
+        raise ValueError(f"{name}.material: matter.tile_m and matter.wear.side_m must be above 0")
     if not (material.texture_scale_m > 0 and all(0 <= c <= 1 for c in material.rgb)):
         raise ValueError(
             f"{name}.material: needs rgb within 0..1 and texture_scale_m above 0, "

@@ -214,10 +214,10 @@ float lobe(Matter m, vec3 v, vec3 l, float alpha, float wide) {
     vec3 h = normalize(v + l);
     float noh = max(dot(m.normal, h), 0.0);
 #ifdef ANISOTROPIC
-    float aspect = sqrt(1.0 - 0.9 * m.anisotropy), narrow = alpha / aspect, broad = alpha * aspect;
+    float aspect = sqrt(1.0 - 0.9 * m.anisotropy), coarse = alpha / aspect, fine = alpha * aspect;
     vec3 side = cross(m.normal, m.along);
-    vec3 at = vec3(dot(m.along, h) / narrow, dot(side, h) / broad, noh);
-    float spread = 1.0 / (PI * narrow * broad * pow(max(dot(at, at), 1e-6), 2.0));
+    vec3 at = vec3(dot(m.along, h) / fine, dot(side, h) / coarse, noh);  // grooves spread light across themselves
+    float spread = 1.0 / (PI * fine * coarse * pow(max(dot(at, at), 1e-6), 2.0));
 #else
     float a2 = alpha * alpha;
     float spread = a2 / (PI * pow(noh * noh * (a2 - 1.0) + 1.0, 2.0));
