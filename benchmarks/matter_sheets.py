@@ -92,16 +92,14 @@ def scene(parts: tuple[PartSpec, ...], light: LightSpec, top: MaterialSpec = PLA
     )  # fmt: skip
 
 
-def light(
-    name: str, lamps: tuple[LampSpec, ...] | None = None, intensity: float = 0.45, kelvin: float = 5500
-) -> LightSpec:
+def light(name: str, *lamps: LampSpec, intensity: float = 0.45, kelvin: float = 5500.0) -> LightSpec:
     surroundings = EnvironmentSpec(
         name=name, temperature_k=kelvin, daylight_k=6500.0, rotation_rad=0.6, intensity=intensity, seed=3
     )
     return LightSpec(
         direction=(0.0, 0.0, 1.0), key_rgb=(0.0, 0.0, 0.0), ambient_rgb=ambient(surroundings), shadow_strength=1.0,
         source_angle_rad=0.1, occlusion_strength=0.7, horizon_rgb=(0.0, 0.0, 0.0), zenith_rgb=(0.0, 0.0, 0.0), glows=(),
-        lamps=lamps, environment=surroundings,
+        lamps=lamps or None, environment=surroundings,
     )  # fmt: skip
 
 
@@ -123,14 +121,16 @@ def drawn(spec: SceneSpec, name: str) -> np.ndarray:
 
 def pair(material: MaterialSpec) -> tuple[PartSpec, ...]:
     return (
-        part("ball", "B", -0.022, 0.008, material),
-        part("hex_bolt", "M10x45", 0.024, -0.004, material, lying=True),
+        part("ball", "B", -0.028, 0.008, material),
+        part("hex_bolt", "M8x40", 0.018, -0.004, material, lying=True),
     )
 
 
 def materials() -> list[np.ndarray]:
-    lit = light("office", (OVERHEAD,))
-    cells = [drawn(scene(pair(draw_material(name, np.random.default_rng(5))), lit), name) for name in MATERIALS]
+    lit = light("office", OVERHEAD)
+    cells = [
+        drawn(scene(pair(draw_material(name, np.random.default_rng(i))), lit), name) for i, name in enumerate(MATERIALS)
+    ]
     for name in WEAR:
         rng = np.random.default_rng(2)
         worn = draw_material("stainless", rng, draw_wear({name: Uniform(0.8, 0.8)}, 0.06, rng))
@@ -145,11 +145,10 @@ def environments() -> list[np.ndarray]:
         part("ball", "B", 0.03, 0.012, PLAIN),
         part("hex_bolt", "M10x45", 0.0, -0.03, bolt, lying=True),
     )
-    cells = [drawn(scene(parts, light(name, None, 0.8)), name) for name in ENVIRONMENTS]
-    cells += [
-        drawn(scene(parts, light("office", None, 0.8, kelvin)), f"office {kelvin:.0f} K") for kelvin in (2800.0, 9000.0)
-    ]
-    return cells + [drawn(scene(parts, light("office", (lamp,), 0.12)), name) for name, lamp in LAMPS.items()]
+    cells = [drawn(scene(parts, light(name, intensity=0.8)), name) for name in ENVIRONMENTS]
+    for kelvin in (2800.0, 9000.0):
+        cells.append(drawn(scene(parts, light("office", intensity=0.8, kelvin=kelvin)), f"office {kelvin:.0f} K"))
+    return cells + [drawn(scene(parts, light("office", lamp, intensity=0.12)), name) for name, lamp in LAMPS.items()]
 
 
 SHEETS: dict[str, Callable[[], list[np.ndarray]]] = {"materials": materials, "environments": environments}

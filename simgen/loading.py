@@ -409,12 +409,12 @@ def _unknown_names(tree: _Tree) -> Iterator[str]:
 
 def _bad_folder(tree: _Tree) -> Iterator[str]:
     """A folder of surroundings that has none, where a preset asks for one."""
-    from simgen.environments import FILE, BadEnvironment, files
+    from simgen.environments import FILE, BadEnvironment, folder_files
 
     asked = tree.values["light"].get("environment") or {}
     if asked.get("kinds", {}).get("weights", {}).get(FILE, 0) > 0:
         try:
-            files(asked.get("folder", ""))
+            folder_files(asked.get("folder", ""))
         except BadEnvironment as error:
             where = ("light", "environment", "folder")
             yield f"{tree.where(where)}: {_dotted(where)}: {error}"

@@ -50,7 +50,7 @@ def environment(knobs: EnvironmentKnobs, rng: np.random.Generator) -> Environmen
     rotation, pick, seed = knobs.rotation_deg.draw(rng), float(rng.uniform()), int(rng.integers(2**31))
     file, sha256 = "", ""
     if name == environments.FILE:
-        there = environments.files(knobs.folder)
+        there = environments.folder_files(knobs.folder)
         path = there[int(pick * len(there))]
         file, sha256 = str(path), environments.digest(path)
     return EnvironmentSpec(

@@ -12,11 +12,11 @@ import numpy as np
 
 from simgen.colour import LUMINANCE
 from simgen.environments import rooms
-from simgen.environments.files import BadEnvironment, digest, files, read
+from simgen.environments.files import BadEnvironment, digest, folder_files, read
 from simgen.environments.model import WIDTH, Picture, level_irradiance
 from simgen.types import EnvironmentSpec, Vec3
 
-__all__ = ["ENVIRONMENTS", "FILE", "BadEnvironment", "ambient", "digest", "files", "picture"]
+__all__ = ["ENVIRONMENTS", "FILE", "BadEnvironment", "ambient", "digest", "folder_files", "picture"]
 
 FILE = "file"
 ENVIRONMENTS: dict[str, Callable[[EnvironmentSpec, np.random.Generator], Picture]] = {

@@ -24,7 +24,7 @@ class BadEnvironment(Exception):
     """A file that cannot light a scene."""
 
 
-def files(folder: str) -> list[Path]:
+def folder_files(folder: str) -> list[Path]:
     """Its environment files, sorted.
 
     Raises:

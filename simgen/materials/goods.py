@@ -105,11 +105,11 @@ GOODS: dict[str, Material] = {
     ),
     "wood": Material(
         base=Substance(
-            colour=Paint(hue_deg=Uniform(22, 40), saturation=Uniform(0.25, 0.5), value=Uniform(0.6, 0.85)),
+            colour=Paint(hue_deg=Uniform(22.0, 40.0), saturation=Uniform(0.25, 0.5), value=Uniform(0.6, 0.85)),
             roughness=Uniform(0.45, 0.75),
         ),
         second=Substance(
-            colour=Paint(hue_deg=Uniform(15, 32), saturation=Uniform(0.4, 0.65), value=Uniform(0.35, 0.55)),
+            colour=Paint(hue_deg=Uniform(15.0, 32.0), saturation=Uniform(0.4, 0.65), value=Uniform(0.35, 0.55)),
             roughness=Uniform(0.5, 0.8),
         ),
         relief=_wood,
@@ -123,11 +123,11 @@ GOODS: dict[str, Material] = {
     ),
     "concrete": Material(
         base=Substance(
-            colour=Paint(hue_deg=Uniform(25, 60), saturation=Uniform(0.0, 0.1), value=Uniform(0.5, 0.75)),
+            colour=Paint(hue_deg=Uniform(25.0, 60.0), saturation=Uniform(0.0, 0.1), value=Uniform(0.5, 0.75)),
             roughness=Uniform(0.7, 0.95),
         ),
         second=Substance(
-            colour=Paint(hue_deg=Uniform(20, 50), saturation=Uniform(0.0, 0.15), value=Uniform(0.25, 0.42)),
+            colour=Paint(hue_deg=Uniform(20.0, 50.0), saturation=Uniform(0.0, 0.15), value=Uniform(0.25, 0.42)),
             roughness=Uniform(0.6, 0.9),
         ),
         relief=_concrete,
@@ -139,11 +139,11 @@ GOODS: dict[str, Material] = {
     ),
     "floor_tiles": Material(
         base=Substance(
-            colour=Paint(hue_deg=Uniform(0, 360), saturation=Uniform(0.0, 0.3), value=Uniform(0.3, 0.88)),
+            colour=Paint(hue_deg=Uniform(0.0, 360.0), saturation=Uniform(0.0, 0.3), value=Uniform(0.3, 0.88)),
             roughness=Uniform(0.15, 0.5),
         ),
         second=Substance(
-            colour=Paint(hue_deg=Uniform(20, 60), saturation=Uniform(0.0, 0.15), value=Uniform(0.25, 0.7)),
+            colour=Paint(hue_deg=Uniform(20.0, 60.0), saturation=Uniform(0.0, 0.15), value=Uniform(0.25, 0.7)),
             roughness=Uniform(0.8, 0.95),
         ),
         relief=_tiles,
@@ -155,11 +155,11 @@ GOODS: dict[str, Material] = {
     ),
     "printed_paper": Material(
         base=Substance(
-            colour=Paint(hue_deg=Uniform(20, 240), saturation=Uniform(0.0, 0.08), value=Uniform(0.86, 0.95)),
+            colour=Paint(hue_deg=Uniform(20.0, 240.0), saturation=Uniform(0.0, 0.08), value=Uniform(0.86, 0.95)),
             roughness=Uniform(0.7, 0.95),
         ),
         second=Substance(
-            colour=Paint(hue_deg=Uniform(0, 360), saturation=Uniform(0.0, 0.5), value=Uniform(0.2, 0.35)),
+            colour=Paint(hue_deg=Uniform(0.0, 360.0), saturation=Uniform(0.0, 0.5), value=Uniform(0.2, 0.35)),
             roughness=Uniform(0.5, 0.8),
         ),
         relief=_print,
@@ -171,7 +171,7 @@ GOODS: dict[str, Material] = {
     ),
     "laminate": Material(
         base=Substance(
-            colour=Paint(hue_deg=Uniform(0, 360), saturation=Uniform(0.0, 0.12), value=Uniform(0.6, 0.95)),
+            colour=Paint(hue_deg=Uniform(0.0, 360.0), saturation=Uniform(0.0, 0.12), value=Uniform(0.6, 0.95)),
             roughness=Uniform(0.3, 0.6),
         ),
         relief=_laminate,

@@ -92,7 +92,7 @@ POLYMERS: dict[str, Material] = {
     ),
     "plastic_white": Material(  # polyamide, acetal, polyethylene without pigment
         base=Substance(
-            colour=Paint(hue_deg=Uniform(35, 60), saturation=Uniform(0.0, 0.14), value=Uniform(0.86, 0.97)),
+            colour=Paint(hue_deg=Uniform(35.0, 60.0), saturation=Uniform(0.0, 0.14), value=Uniform(0.86, 0.97)),
             roughness=Uniform(0.3, 0.5),
         ),
         relief=_moulded,
@@ -147,11 +147,11 @@ POLYMERS: dict[str, Material] = {
     ),
     "belt_fabric": Material(
         base=Substance(
-            colour=Paint(hue_deg=Uniform(20, 220), saturation=Uniform(0.0, 0.3), value=Uniform(0.2, 0.65)),
+            colour=Paint(hue_deg=Uniform(20.0, 220.0), saturation=Uniform(0.0, 0.3), value=Uniform(0.2, 0.65)),
             roughness=Uniform(0.75, 0.95),
         ),
         second=Substance(
-            colour=Paint(hue_deg=Uniform(20, 60), saturation=Uniform(0.05, 0.25), value=Uniform(0.25, 0.5)),
+            colour=Paint(hue_deg=Uniform(20.0, 60.0), saturation=Uniform(0.05, 0.25), value=Uniform(0.25, 0.5)),
             roughness=Uniform(0.55, 0.8),
         ),
         relief=_woven,
@@ -163,11 +163,11 @@ POLYMERS: dict[str, Material] = {
     ),
     "belt_pvc": Material(
         base=Substance(
-            colour=Paint(hue_deg=Uniform(90, 230), saturation=Uniform(0.0, 0.7), value=Uniform(0.12, 0.55)),
+            colour=Paint(hue_deg=Uniform(90.0, 230.0), saturation=Uniform(0.0, 0.7), value=Uniform(0.12, 0.55)),
             roughness=Uniform(0.4, 0.6),
         ),
         second=Substance(
-            colour=Paint(hue_deg=Uniform(60, 200), saturation=Uniform(0.0, 0.4), value=Uniform(0.15, 0.5)),
+            colour=Paint(hue_deg=Uniform(60.0, 200.0), saturation=Uniform(0.0, 0.4), value=Uniform(0.15, 0.5)),
             roughness=Uniform(0.25, 0.4),
         ),
         relief=_sheeted,

@@ -106,7 +106,7 @@ def seam(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
     cover = (amount * np.maximum(0.8 * line, 0.18 * zone)).astype(np.float32)
     du, dv = (np.roll(line, -1, axis=a) - np.roll(line, 1, axis=a) for a in (1, 0))
     return Layer(
-        cover=cover, rgb=(0.02, 0.02, 0.02), rougher=-0.2 * zone,
+        cover=cover, rgb=(0.02, 0.02, 0.02), rougher=(-0.2 * amount * zone).astype(np.float32),
         slope_u=(0.4 * amount * du).astype(np.float32), slope_v=(0.4 * amount * dv).astype(np.float32),
     )  # fmt: skip
 

@@ -10,8 +10,8 @@ from scenes import part, scene, still
 
 from simgen import render as renderers
 from simgen.colour import LUMINANCE, RGB_FROM_XYZ
-from simgen.environments import ENVIRONMENTS, BadEnvironment, ambient, digest, files, picture
-from simgen.environments import files as files_
+from simgen.environments import ENVIRONMENTS, BadEnvironment, ambient, digest, folder_files, picture
+from simgen.environments import files as environment_files
 from simgen.environments.model import HEIGHT, WIDTH, directions, level_irradiance
 from simgen.lighting import card, flicker_gain, form_factor, on_level_card, softbox_radiance
 from simgen.loading import ConfigError, load_config
@@ -115,7 +115,7 @@ def folder(tmp_path):
 
 
 def test_a_users_hdr_lights_the_scene(folder):
-    assert [p.name for p in files(str(folder))] == ["a.hdr", "b.hdr"]
+    assert [p.name for p in folder_files(str(folder))] == ["a.hdr", "b.hdr"]
     path = folder / "b.hdr"
     spec = replace(SPEC, name="file", file=str(path), sha256=digest(path))
     found = picture(spec)
@@ -123,7 +123,7 @@ def test_a_users_hdr_lights_the_scene(folder):
     wanted[32:] = 0
     wanted *= 0.7 / (LUMINANCE @ level_irradiance(wanted))
     assert level_irradiance(found) == pytest.approx(level_irradiance(wanted), rel=0.02)
-    assert found[60, 128] == pytest.approx(wanted[30, 64], rel=0.05)  # red to the east
+    assert found[60, 128] == pytest.approx(wanted[30, 64], rel=0.05, abs=0.01)  # red to the east
 
 
 def test_a_preset_takes_a_folder(folder):
@@ -167,11 +167,11 @@ def test_a_file_that_is_not_there_or_has_changed_is_refused(folder, monkeypatch)
     with pytest.raises(BadEnvironment, match="no such file"):
         picture(replace(spec, file="nowhere.hdr"))
     with pytest.raises(BadEnvironment, match="no such folder"):
-        files("nowhere")
+        folder_files("nowhere")
     (folder / "empty").mkdir()
     with pytest.raises(BadEnvironment, match=r"no \.hdr or \.exr file"):
-        files(str(folder / "empty"))
-    monkeypatch.setattr(files_, "MAX_BYTES", 100)
+        folder_files(str(folder / "empty"))
+    monkeypatch.setattr(environment_files, "MAX_BYTES", 100)
     with pytest.raises(BadEnvironment, match="bytes; 100 are the most"):
         digest(folder / "b.hdr")
 
@@ -263,7 +263,7 @@ def test_a_frame_is_as_bright_as_the_mean_over_its_exposure(exposure_s):
 
 
 @pytest.mark.parametrize(
-    ("mains_hz", "frames_per_s", "beat_hz"), [(50.0, 30.0, 10.0), (60.0, 25.0, 5.0), (50.0, 29.97, 9.91)]
+    ("mains_hz", "frames_per_s", "beat_hz"), [(50.0, 30.0, 10.0), (60.0, 25.0, 5.0), (50.0, 29.97, 10.09)]
 )
 def test_flicker_beats_against_the_frame_rate(mains_hz, frames_per_s, beat_hz):
     """At twice the mains' frequency, folded into the frame rate."""
@@ -277,9 +277,9 @@ def test_flicker_beats_against_the_frame_rate(mains_hz, frames_per_s, beat_hz):
 def test_no_flicker_where_the_exposure_or_the_frames_keep_time_with_the_mains():
     whole = [flicker_gain(replace(MAINS, exposure_s=1 / 100), k, 1 / 30) for k in range(10)]
     assert whole == pytest.approx([1.0] * 10)
-    in_step = [flicker_gain(MAINS, k, 1 / 25) for k in range(10)]
+    in_step = [flicker_gain(replace(MAINS, phase_rad=2.0), k, 1 / 25) for k in range(10)]
     assert in_step == pytest.approx([in_step[0]] * 10)
-    assert in_step[0] != pytest.approx(1.0, abs=0.05)
+    assert in_step[0] < 0.75
 
 
 def test_frames_flicker_whatever_draws_them():

@@ -65,12 +65,12 @@ def test_what_was_asked_for_is_there():
 
 
 def across_the_seam(field):
-    """How much more a field changes over its edges than inside, per axis."""
+    """How much more a field changes over its edges than anywhere inside, per axis."""
     for axis in (0, 1):
         steps = np.abs(np.diff(field, axis=axis, append=np.take(field, [0], axis=axis)))
         lines = steps.mean(axis=1 - axis)
         inside = lines[:-1]
-        yield lines[-1] - inside.max() - 0.02 * np.ptp(field)
+        yield lines[-1] - 1.3 * inside.max() - 0.02 * np.ptp(field)
 
 
 @pytest.mark.parametrize("name", MATERIALS)

@@ -1,4 +1,4 @@
-"""Procedural materials and lamps in the pbr renderer: no lobe makes light, reliefs face the light, lamps keep their laws."""
+"""Procedural materials and lamps in the pbr renderer: no lobe makes light, slopes and lamps keep their laws."""
 
 from dataclasses import replace
 
@@ -92,12 +92,9 @@ def test_a_coat_shines_over_black_and_its_lack_does_not(ball):  # noqa: F811
     plain, coated = (
         first(ball(of(replace(FLAT, base=black, second=black, coat=c, coat_roughness=0.1)))) for c in (0.0, 1.0)
     )
-    edge, middle = (70, 80), (62, 80)
-    assert coated.linear[middle][1] > plain.linear[middle][1] + 0.02  # its F0
     gain = (coated.linear - plain.linear)[plain.ids == 0][:, 1]
-    assert gain.min() > 0.02
+    assert gain.min() > 0.02  # its F0
     assert np.quantile(gain, 0.99) > 4 * gain.min()  # Fresnel at the limb
-    assert edge != middle
 
 
 # ------------------------------------------------------------------------------------------------- relief, direction
@@ -149,9 +146,8 @@ def test_what_is_too_fine_to_be_seen_is_rough():
         matter = replace(FLAT, name="plastic_matt", base=mirror, second=mirror, relief=relief, tile_m=0.002)
         spec = lit(dark(from_above(on(scene([], frames=1), top=of(matter)))), key_rgb=(1.0, 1.0, 1.0))
         light[relief] = first(spec).linear[..., 1]
-    assert light[0.0][10, 80] < 0.05  # a mirror shows nothing of the lamp there
-    assert light[0.3][10, 80] > 3 * light[0.0][10, 80]
-    assert light[0.3].std() < 0.5 * light[0.0].std()
+    peaks = {relief: found[60, 80] / found[10, 80] for relief, found in light.items()}
+    assert peaks[0.3] < 3 < 8 < peaks[0.0]
 
 
 # --------------------------------------------------------------------------------------------------------- every row
@@ -199,7 +195,7 @@ def test_tiny_draws_the_mean_of_a_material():
     material = replace(of(replace(FLAT, base=red, second=red)), rgb=red.rgb, roughness=0.9)
     spec = on(scene([], frames=1), top=material)
     ours, theirs = (first(spec, renderer).linear[60, 80] for renderer in (pbr, tiny))
-    assert ours == pytest.approx(theirs, rel=0.08)
+    assert ours == pytest.approx(theirs, rel=0.08, abs=0.04)  # the glossy skin is white
 
 
 def test_truth_does_not_go_by_materials_or_lamps():
@@ -219,6 +215,10 @@ def test_truth_does_not_go_by_materials_or_lamps():
 # ------------------------------------------------------------------------------------------------------------- lamps
 
 
+def vec(v):
+    return tuple(float(c) for c in v)
+
+
 def with_lamp(spec, *lamps):
     return lit(dark(spec), lamps=lamps)
 
@@ -234,14 +234,12 @@ def test_a_directional_lamp_is_a_key_light():
     lamp = replace(
         SPOT,
         kind="directional",
-        position_m=tuple(float(c) for c in -2 * toward),
+        position_m=vec(-2 * toward),
         rgb=(0.9, 0.7, 0.4),
         size_m=(0.1, 0.1),
     )
     spec = shadowing()
-    key = lit(
-        dark(spec), direction=tuple(float(c) for c in -toward), key_rgb=lamp.rgb, source_angle_rad=0.05
-    )  # as wide as 0.1 m at 2 m
+    key = lit(dark(spec), direction=vec(-toward), key_rgb=lamp.rgb, source_angle_rad=0.05)  # as wide as 0.1 m at 2 m
     ours, theirs = first(with_lamp(spec, lamp)).linear, first(key).linear
     assert theirs.min() < 0.02 < 0.2 < theirs.max()
     assert np.abs(ours - theirs).mean() < 0.015 * theirs.max()
@@ -268,8 +266,8 @@ def test_a_softbox_gives_a_card_what_lamberts_formula_says(place):
         SPOT,
         kind="softbox",
         position_m=place,
-        toward=tuple(map(float, toward)),
-        up=tuple(map(float, up)),
+        toward=vec(toward),
+        up=vec(up),
         size_m=(0.3, 0.2),
     )
     spec = from_above(on(scene([], frames=1), top=matt((0.8, 0.8, 0.8))))
@@ -295,13 +293,13 @@ def test_a_wider_lamp_makes_a_softer_shadow_on_the_far_side(kind):
     widths = []
     for size in (0.01, 0.1):
         lamp = replace(SPOT, kind=kind, size_m=(size, size))
-        frame = first(with_lamp(shadowing(), lamp))
-        light = frame.linear[..., 0] / np.quantile(frame.linear[..., 0], 0.9)
+        frame, bare = first(with_lamp(shadowing(), lamp)), first(with_lamp(replace(shadowing(), clutter=()), lamp))
+        light = frame.linear[..., 0] / np.maximum(bare.linear[..., 0], 1e-3)
         table = (frame.ids == -1) & (np.abs(np.mgrid[:120, :160][0] - 45) < 50)
         dim = table & (light < 0.3)
         assert dim.sum() > 30
         assert np.nonzero(dim)[1].mean() < 80  # the lamp stands at +x
-        widths.append((table & (light > 0.25) & (light < 0.7)).sum())
+        widths.append((table & (light > 0.2) & (light < 0.8)).sum())
     assert widths[1] > 1.3 * widths[0]
 
 
@@ -309,7 +307,7 @@ def test_lamps_add_up():
     other = replace(SPOT, position_m=(-0.25, 0.0, 0.5), toward=(0.4472136, 0.0, -0.8944272))
     spec = shadowing()
     one, two, both = (first(with_lamp(spec, *lamps)).linear for lamps in ((SPOT,), (other,), (SPOT, other)))
-    assert both == pytest.approx(one + two, abs=2e-3 * both.max() + 2e-3)
+    assert both == pytest.approx(one + two, abs=float(2e-3 * both.max() + 2e-3))
 
 
 @pytest.mark.parametrize(
