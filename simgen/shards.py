@@ -37,7 +37,7 @@ import numpy as np
 from jaxtyping import Float32, Int32, UInt16
 
 from simgen.places import Place, RemotePath, place
-from simgen.types import BACKGROUND, CLUTTER, Labels, RenderedClip, SceneSpec
+from simgen.types import BACKGROUND, CLUTTER, Labels, RenderedClip, SceneSpec, stored_fields
 
 DATA_SET_FORMAT = "simgen-data-set/1"
 CLIP_FORMAT = "simgen-clip/1"
@@ -283,7 +283,9 @@ def clip_members(clip: RenderedClip) -> list[tuple[str, bytes]]:
         "labels": clip.labels,
     }
     key = f"{spec.index:06d}"
-    text = json.dumps(meta, sort_keys=True, allow_nan=False, separators=(",", ":"), default=vars)  # asdict is slower
+    text = json.dumps(
+        meta, sort_keys=True, allow_nan=False, separators=(",", ":"), default=stored_fields
+    )  # asdict is slower
     members = [(f"{key}.json", text.encode())]
     for frame, jpeg in enumerate(clip.jpegs):
         members += [
