@@ -52,11 +52,14 @@ def stream(
     size: tuple[int, ...] = ()
     for frame in frames:
         if not tiles:
+            if frame.ndim != 3 or frame.shape[2] != 3:
+                raise ValueError(f"a frame of shape {frame.shape} came; RGB images are needed, (height, width, 3)")
             size = frame.shape
             tiles = _by_shape(layout(size[1], size[0], view))
             states = [None] * len(_groups(tiles, view))
         if frame.shape != size:
-            raise ValueError(f"a frame of {frame.shape[1]}x{frame.shape[0]} in a clip of {size[1]}x{size[0]}")
+            came, clip = ("x".join(map(str, (s[1], s[0], *s[2:]))).removesuffix("x3") for s in (frame.shape, size))
+            raise ValueError(f"a frame of {came} in a clip of {clip}")
         yield _one(detector, frame, tiles, states, view)
 
 
