@@ -20,13 +20,15 @@ class Target:
 
     boxes_xyxy_px: Float32[Tensor, "n 4"]
     labels: Int64[Tensor, " n"]  # index into ModelConfig.categories
+    track_ids: Int64[Tensor, " n"] | None = None  # which object of its clip each box is; None where nobody tells
 
     @staticmethod
     def empty(device: torch.device | str = "cpu") -> Target:
         return Target(torch.zeros(0, 4, device=device), torch.zeros(0, dtype=torch.int64, device=device))
 
     def to(self, device: torch.device | str) -> Target:
-        return Target(self.boxes_xyxy_px.to(device), self.labels.to(device))
+        tracks = None if self.track_ids is None else self.track_ids.to(device)
+        return Target(self.boxes_xyxy_px.to(device), self.labels.to(device), tracks)
 
 
 Targets = Sequence[Sequence[Target]]  # [clip][frame]
