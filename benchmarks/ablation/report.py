@@ -31,9 +31,9 @@ def page(
         f"{len(seeds)} seeds. {size.train_scenes} simulated clips of {size.frames} frames of {size.width_px}x"
         f"{size.height_px} to learn from, {size.test_scenes} others to measure on (conveyor, things passing in front). "
         f"Stage one: the CNN, {size.base_steps} steps of {size.base_batch} single frames. Stage two: every variant "
-        f"from that same CNN, {size.steps} steps of {size.batch} clips of {size.clip_length} frames, the same samples for "
-        "all of a seed, three frames in ten blanked but never a clip's first. Moving average of the weights, except "
-        "where it says raw.",
+        f"from that same CNN, {size.steps} steps of {size.batch} clips of {size.clip_length} frames, the same samples "
+        "for all of a seed, three frames in ten blanked but never a clip's first. Moving average of the weights, "
+        "except where it says raw.",
         "",
         "Brackets: where 95 % of the differences to `cnn` lie, in a bootstrap over clips and seeds with the same draws "
         "for all. Bold: the bracket leaves out 0. False detections, flicker and switches are counted at the score "
