@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import ClassVar
 
 PARTS = ("cnn", "cnn+rnn", "cnn+transformer", "cnn+rnn+transformer")
+NORMS = ("auto", "group", "frozen", "batch")
+ATTENTION = ("after", "back_and_forth")
+BELT_ORDER = ("off", "x", "y")
 WEIGHTS = ("none", "default")  # or a file
 
 
@@ -28,11 +31,20 @@ class ModelConfig:
     fusion: str = "gated"  # a row of hybrid.fusion.FUSIONS
     gate: float = 0.5  # where the gates of the branches start; at 0 they learn late (measured on blanked frames)
     denoising_queries: int = 100  # at most, in training; 0 switches denoising off
+    norm: str = "auto"  # the backbone's; auto: frozen statistics where it starts from weights, else group norm
+    temporal: str = "conv_gru"  # a row of hybrid.temporal.TEMPORALS: what the recurrence is
+    attention: str = "after"  # back_and_forth: also between the backbone's stages
+    encoder_levels: int = 1  # of the coarsest levels, whose tokens the encoder sees
+    memory_tokens: int = 0  # that the encoder remembers of a frame: its best ones; 0: all of them, pooled
+    tracks: int = 0  # objects that are followed from frame to frame; 0 switches the recurrence over objects off
+    belt_order: str = "off"  # the axis of the image along which the objects of a frame are a sequence
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
-        if self.parts not in PARTS:
-            raise ValueError(f"parts: there is no {self.parts!r}; choose from {list(PARTS)}")
+        known = {"parts": PARTS, "norm": NORMS, "attention": ATTENTION, "belt_order": BELT_ORDER}
+        for name, rows in known.items():
+            if getattr(self, name) not in rows:
+                raise ValueError(f"{name}: there is no {getattr(self, name)!r}; choose from {list(rows)}")
         if not self.categories or len(set(self.categories)) != len(self.categories):
             raise ValueError(f"categories: needs one or more different names, got {list(self.categories)}")
         if self.weights not in WEIGHTS and not Path(self.weights).is_file():
@@ -40,9 +52,12 @@ class ModelConfig:
         if self.width % (4 * self.heads) or self.width < 16:
             raise ValueError(f"width: needs a multiple of 4 * heads = {4 * self.heads}, 16 or more, got {self.width}")
         least = {"queries": 1, "decoder_layers": 1, "points": 1, "encoder_layers": 1, "memory_frames": 0}
-        for name, low in (least | {"denoising_queries": 0}).items():
+        least |= {"denoising_queries": 0, "encoder_levels": 1, "memory_tokens": 0, "tracks": 0}
+        for name, low in least.items():
             if getattr(self, name) < low:
                 raise ValueError(f"{name}: needs {low} or more, got {getattr(self, name)}")
+        if self.encoder_levels > 2:
+            raise ValueError(f"encoder_levels: needs 1 or 2, got {self.encoder_levels}")
 
     @property
     def recurrence(self) -> bool:

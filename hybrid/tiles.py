@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32, Int64, UInt8
 from torch import Tensor
 from torchvision.ops import batched_nms  # type: ignore[import-untyped]
 
@@ -122,15 +122,26 @@ def merge(tiles: Sequence[Tile], found: Sequence[Detections], view: View) -> Det
     scores, labels = torch.cat([one.scores for one in found]), torch.cat([one.labels for one in found])
     useful = (scores >= view.threshold) & (boxes[:, 2:] > boxes[:, :2]).all(1)
     boxes, is_cut, scores, labels = boxes[useful], is_cut[useful], scores[useful], labels[useful]
+    ids = _ids(found)
+    ids = None if ids is None else ids[useful]
     if len(tiles) == 1:
         order = scores.argsort(descending=True, stable=True)[: view.limit]
-        return Detections(boxes[order], scores[order], labels[order])
+        return Detections(boxes[order], scores[order], labels[order], None if ids is None else ids[order])
     keep = ~covered(boxes, scores, labels, is_cut)
-    boxes, labels = boxes[keep], labels[keep]
+    boxes, labels, ids = boxes[keep], labels[keep], None if ids is None else ids[keep]
     scores = torch.where(is_cut[keep], scores[keep] * CUT_SCORE, scores[keep])
     keep = batched_nms(boxes, scores, labels, view.nms_iou)[: view.limit]
     keep = keep[scores[keep] >= view.threshold]
-    return Detections(boxes[keep], scores[keep], labels[keep])
+    return Detections(boxes[keep], scores[keep], labels[keep], None if ids is None else ids[keep])
+
+
+def _ids(found: Sequence[Detections]) -> Int64[Tensor, " n"] | None:
+    """The tracks' ids, which each tile counts for itself, made different; -1 stays."""
+    every = [one.track_ids for one in found]
+    known = [ids for ids in every if ids is not None]
+    if len(known) < len(every):
+        return None
+    return torch.cat([torch.where(ids < 0, ids, ids * len(known) + place) for place, ids in enumerate(known)])
 
 
 def _in_image(tile: Tile, found: Detections) -> tuple[Float32[Tensor, "n 4"], Bool[Tensor, " n"]]:
