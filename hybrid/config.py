@@ -10,6 +10,7 @@ PARTS = ("cnn", "cnn+rnn", "cnn+transformer", "cnn+rnn+transformer")
 NORMS = ("auto", "group", "frozen", "batch")
 ATTENTION = ("after", "back_and_forth")
 BELT_ORDER = ("off", "x", "y")
+INPUTS = (("rgb",), ("rgb", "depth"))
 WEIGHTS = ("none", "default")  # or a file
 
 
@@ -38,6 +39,10 @@ class ModelConfig:
     memory_tokens: int = 0  # that the encoder remembers of a frame: its best ones; 0: all of them, pooled
     tracks: int = 0  # objects that are followed from frame to frame; 0 switches the recurrence over objects off
     belt_order: str = "off"  # the axis of the image along which the objects of a frame are a sequence
+    inputs: tuple[str, ...] = ("rgb",)  # a row of INPUTS: what a frame may consist of; depth may be missing in use
+    depth_dropout: float = 0.3  # of the clips' depth in training
+    embedding: int = 0  # numbers that tell objects apart, so that they are known again; 0: none
+    clip_classes: tuple[str, ...] = ()  # what a clip as a whole may be, such as ok and defective; empty: not asked
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
@@ -58,6 +63,17 @@ class ModelConfig:
                 raise ValueError(f"{name}: needs {low} or more, got {getattr(self, name)}")
         if self.encoder_levels > 2:
             raise ValueError(f"encoder_levels: needs 1 or 2, got {self.encoder_levels}")
+        self._check_heads()
+
+    def _check_heads(self) -> None:
+        if tuple(self.inputs) not in INPUTS:
+            raise ValueError(f"inputs: there is no {list(self.inputs)}; choose from {[list(row) for row in INPUTS]}")
+        if not 0 <= self.depth_dropout <= 1:
+            raise ValueError(f"depth_dropout: needs a share from 0 to 1, got {self.depth_dropout}")
+        if not 0 <= self.embedding <= 4096:
+            raise ValueError(f"embedding: needs 0 to 4096 numbers, got {self.embedding}")
+        if len(self.clip_classes) == 1 or len(set(self.clip_classes)) != len(self.clip_classes):
+            raise ValueError(f"clip_classes: needs none, or two or more different names, got {list(self.clip_classes)}")
 
     @property
     def recurrence(self) -> bool:
