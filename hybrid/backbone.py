@@ -268,6 +268,7 @@ class Pyramid(nn.Module):
     def __init__(self, channels: Sequence[int], width: int) -> None:
         super().__init__()
         inner = [min(channels[0], width), *[width] * (len(channels) - 1)]
+        self.inner = tuple(inner)  # channels of the lateral maps
         self.laterals = nn.ModuleList(
             nn.Sequential(nn.Conv2d(c, i, 1, bias=False), normalised(i)) for c, i in zip(channels, inner, strict=True)
         )

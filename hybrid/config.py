@@ -23,6 +23,7 @@ RANGES = {  # the upper ends keep a checkpoint's header from asking for a machin
     "memory_tokens": (0, 10_000),
     "tracks": (0, 10_000),
 }
+INPUTS = (("rgb",), ("rgb", "depth"))
 WEIGHTS = ("none", "default")  # or a file
 
 
@@ -51,6 +52,10 @@ class ModelConfig:
     memory_tokens: int = 0  # that the encoder remembers of a frame: its best ones; 0: all of them, pooled
     tracks: int = 0  # objects that are followed from frame to frame; 0 switches the recurrence over objects off
     belt_order: str = "off"  # the axis of the image along which the objects of a frame are a sequence
+    inputs: tuple[str, ...] = ("rgb",)  # a row of INPUTS: what a frame may consist of; depth may be missing in use
+    depth_dropout: float = 0.3  # of the clips' depth in training
+    embedding: int = 0  # numbers that tell objects apart, so that they are known again; 0: none
+    clip_classes: tuple[str, ...] = ()  # what a clip as a whole may be, such as ok and defective; empty: not asked
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
@@ -70,6 +75,17 @@ class ModelConfig:
                 raise ValueError(f"{name}: needs {low} or more, got {value}")
             if value > high:
                 raise ValueError(f"{name}: needs {high} or less, got {value}")
+        self._check_heads()
+
+    def _check_heads(self) -> None:
+        if tuple(self.inputs) not in INPUTS:
+            raise ValueError(f"inputs: there is no {list(self.inputs)}; choose from {[list(row) for row in INPUTS]}")
+        if not 0 <= self.depth_dropout <= 1:
+            raise ValueError(f"depth_dropout: needs a share from 0 to 1, got {self.depth_dropout}")
+        if not 0 <= self.embedding <= 4096:
+            raise ValueError(f"embedding: needs 0 to 4096 numbers, got {self.embedding}")
+        if len(self.clip_classes) == 1 or len(set(self.clip_classes)) != len(self.clip_classes):
+            raise ValueError(f"clip_classes: needs none, or two or more different names, got {list(self.clip_classes)}")
 
     @property
     def recurrence(self) -> bool:

@@ -45,6 +45,8 @@ class FrameRecord:
     upright: bool = False  # turn it as its EXIF tag says
     boxes_xyxy_px: Float32[np.ndarray, "n 4"]
     labels: Int64[np.ndarray, " n"]  # index into ClipSource.categories
+    track_ids: Int64[np.ndarray, " n"] | None = None  # which object of its clip each box is; None: not told
+    visible_share: Float32[np.ndarray, " n"] | None = None  # of each object's pixels; None: not told
 
 
 @dataclass(frozen=True)
@@ -208,14 +210,23 @@ class _Box:
     what: str
     label: int
     xyxy_px: Sequence[float]
+    track_id: int = -1
+    visible_share: float = math.nan
 
 
 def _checked(
     boxes: Iterable[_Box], width_px: int, height_px: int, skips: Skips
 ) -> tuple[Float32[np.ndarray, "n 4"], Int64[np.ndarray, " n"]]:
     """The boxes that lie in the image, clipped to it."""
-    kept: list[np.ndarray] = []
-    labels: list[int] = []
+    kept = _inside_image(boxes, width_px, height_px, skips)
+    limit = np.array([width_px, height_px, width_px, height_px], np.float32)
+    stated = np.array([box.xyxy_px for box in kept], np.float32).reshape(-1, 4)
+    return np.clip(stated, 0, limit), np.array([box.label for box in kept], np.int64)
+
+
+def _inside_image(boxes: Iterable[_Box], width_px: int, height_px: int, skips: Skips) -> list[_Box]:
+    """Those that are of use once they are clipped to the image."""
+    kept: list[_Box] = []
     limit = np.array([width_px, height_px, width_px, height_px], np.float32)
     for box in boxes:
         stated = np.asarray(box.xyxy_px, np.float32)
@@ -230,9 +241,8 @@ def _checked(
         else:
             if np.abs(stated - clipped).max() > 1:
                 skips.add("box reached outside its image: clipped", box.what)
-            kept.append(clipped)
-            labels.append(box.label)
-    return np.array(kept, np.float32).reshape(-1, 4), np.array(labels, np.int64)
+            kept.append(box)
+    return kept
 
 
 def _finished(name: str, categories: Sequence[str], clips: Iterable[Clip], skips: Skips) -> ClipSource:
@@ -267,7 +277,8 @@ def from_shards(folder: Path, categories: Sequence[str] | None = None, least_vis
                 name = f"{stored.index:06d}.f{number:03d}"
                 member = stored.members[f"f{number:03d}.jpg"]
                 boxes = _sim_boxes(frame["parts"], f"scene {name}", known, least_visible, skips)
-                xyxy, found = _checked(boxes, *size, skips)
+                kept = _inside_image(boxes, *size, skips)
+                xyxy, found = _checked(kept, *size, Skips())
                 frames.append(
                     FrameRecord(
                         name=name,
@@ -278,6 +289,8 @@ def from_shards(folder: Path, categories: Sequence[str] | None = None, least_vis
                         height_px=size[1],
                         boxes_xyxy_px=xyxy,
                         labels=found,
+                        track_ids=np.array([box.track_id for box in kept], np.int64),
+                        visible_share=np.array([box.visible_share for box in kept], np.float32),
                     )
                 )
             clips.append(Clip(f"{stored.index:06d}", tuple(frames)))
@@ -298,7 +311,8 @@ def _sim_boxes(
         elif part["box_xyxy_px"] is None or part["visible_share"] < least_visible:
             skips.add(f"part of which less than {least_visible:g} can be seen", what)
         else:
-            yield _Box(what, known.index(part["category"]), part["box_xyxy_px"])
+            label, seen = known.index(part["category"]), float(part["visible_share"])
+            yield _Box(what, label, part["box_xyxy_px"], int(part["track_id"]), seen)
 
 
 # --- COCO JSON ------------------------------------------------------------------------------------------------------

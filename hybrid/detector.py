@@ -14,7 +14,9 @@ from torch.nn import functional as F
 from hybrid.backbone import BACKBONES, STRIDES, Maps, Pyramid
 from hybrid.boxes import refine, to_centre, to_corners
 from hybrid.config import ModelConfig
+from hybrid.depth import DepthBranch
 from hybrid.fusion import FUSIONS
+from hybrid.heads import ClipHead, EmbeddingHead
 from hybrid.objects import NO_OBJECT_LOGIT, BeltOrder, ObjectRecurrence, carry, no_tracks
 from hybrid.queries import Noised, Proposer, noised, separation, undecided
 from hybrid.temporal import TEMPORALS, Elapsed, state_shape
@@ -61,11 +63,15 @@ class Context(nn.Module):
         memory = None
         if self.encoder is not None:
             levels = [torch.unflatten(maps[k], 0, (clips, -1)) for k in self.encoded]
-            answers, memory = self.encoder(levels, state.memory)
+            answers, memory = self.encoder(levels, state.memory, state.remembered)
             for k, answer in zip(self.encoded, answers, strict=True):
                 joined[k].append(answer.flatten(0, 1))
         fused = tuple(self.fusions[str(k)](x, joined[k]) if joined[k] else x for k, x in enumerate(maps))
-        return fused, State(tuple(hidden), memory)
+        remembered = state.remembered
+        if remembered is not None and self.encoder is not None:
+            frames = maps[0].shape[0] // clips
+            remembered = (remembered + frames).clamp(max=self.encoder.memory_frames)
+        return fused, State(tuple(hidden), memory, remembered=remembered)
 
 
 class Decoder(nn.Module):
@@ -89,6 +95,7 @@ class Decoder(nn.Module):
         self.score = nn.ModuleList(_correction(width, classes) for _ in self.layers)
         self.box = nn.ModuleList(_correction(width, 4) for _ in self.layers)
         self.objects = ObjectRecurrence(width) if config.tracks else None
+        self.embed = EmbeddingHead(width, config.embedding) if config.embedding else None
         self.belt = None if config.belt_order == "off" else BeltOrder(width, config.belt_order, config.gate)
 
     def forward(
@@ -134,6 +141,8 @@ class Decoder(nn.Module):
             refined, logits = refine(boxes, box(normed)), logits.detach() + score(normed)
             answers.append(Layer(logits[:, None], to_corners(refined)[:, None]))
             boxes = refined.detach()
+        if self.embed is not None:
+            answers[-1] = replace(answers[-1], embeddings=self.embed(normed)[:, None])
         return answers, normed
 
     def _follow(
@@ -171,13 +180,7 @@ class Decoder(nn.Module):
             )
             ids, sources, alive = [*ids, found.ids], [*sources, source], [*alive, there]
             tracks, source = found.tracks, found.source
-        joined = [
-            Layer(
-                torch.stack([layers[i].logits for layers in answers], 1).flatten(0, 1),
-                torch.stack([layers[i].boxes_xyxy_px for layers in answers], 1).flatten(0, 1),
-            )
-            for i in range(len(self.layers))
-        ]
+        joined = [_in_order([layers[i] for layers in answers]) for i in range(len(self.layers))]
         return joined, Followed(torch.stack(ids, 1), torch.stack(sources, 1), torch.stack(alive, 1)), tracks
 
     def _with_slots(self, start: Queries, tracks: Tracks, step: Tensor | None) -> Queries:
@@ -208,10 +211,20 @@ def _frame(x: Tensor, rows: int, k: int, heads: int = 1) -> Tensor:
     return x.unflatten(0, (rows // heads, -1, heads))[:, k].flatten(0, 1)
 
 
+def _in_order(frames: Sequence[Layer]) -> Layer:
+    """The layer's answers frame by frame, [clips, 1, ...] each, as [clips * frames, 1, ...]."""
+    known = [frame.embeddings for frame in frames if frame.embeddings is not None]
+    return Layer(
+        torch.stack([frame.logits for frame in frames], 1).flatten(0, 1),
+        torch.stack([frame.boxes_xyxy_px for frame in frames], 1).flatten(0, 1),
+        torch.stack(known, 1).flatten(0, 1) if known else None,
+    )
+
+
 def _silenced(layer: Layer, there: Bool[Tensor, "b k"]) -> Layer:
     """The layer's answer with empty slots saying that nothing is there."""
     empty = F.pad(~there, (0, layer.logits.shape[2] - there.shape[1]), value=False)
-    return Layer(layer.logits.masked_fill(empty[:, None, :, None], NO_OBJECT_LOGIT), layer.boxes_xyxy_px)
+    return replace(layer, logits=layer.logits.masked_fill(empty[:, None, :, None], NO_OBJECT_LOGIT))
 
 
 def _correction(width: int, outputs: int) -> nn.Sequential:
@@ -240,6 +253,8 @@ class Detector(nn.Module):
         self.pyramid = Pyramid(self.backbone.channels, config.width)
         self.context = Context(config)
         self.decoder = Decoder(config)
+        self.clip_head = ClipHead(config.width, len(config.clip_classes)) if config.clip_classes else None
+        self.depth = DepthBranch(self.pyramid.inner, config.gate) if "depth" in config.inputs else None
         self.between = nn.ModuleDict()
         if config.transformer and config.attention == "back_and_forth":
             self.between.update(
@@ -257,6 +272,7 @@ class Detector(nn.Module):
         generator: torch.Generator | None = None,
         elapsed: Elapsed | None = None,
         cnn_only: bool = False,
+        depth_m: Float32[Tensor, "b t h w"] | None = None,
     ) -> tuple[Output, State]:
         """Detect in RGB images of 0..1.
 
@@ -266,16 +282,20 @@ class Detector(nn.Module):
             targets: for training: denoising queries are made from them.
             generator: of the denoising's noise; torch's global one where None.
             elapsed: the time since each frame's predecessor, in intervals of the training clips; None: 1 each.
+            depth_m: along the optical axis, in metres, for a detector whose inputs have depth; it may be missing there,
+                as a whole or (0, infinite) in places.
             cnn_only: leave out whatever knows of other frames or of other objects, as before the other parts join.
 
         Raises:
-            ValueError: the images have not three channels, `elapsed` is not above 0, or the state is another
-                detector's or of other clips.
+            ValueError: the images have not three channels, `elapsed` is not above 0, depth came where none is known
+                or of another size, or the state is another detector's or of other clips.
         """
         self._check_images(images, elapsed)
+        self._check_depth(images, depth_m)
         clips, _, _, height, width = images.shape
         between = None if cnn_only else {int(k): block for k, block in self.between.items()}
         maps = self.pyramid.lateral(self.backbone(self._prepared(images), between))
+        maps = self._with_depth(maps, depth_m, generator)
         if cnn_only:
             answers, proposals, noise, _, _ = self.decoder(
                 self.pyramid(maps), clips, targets, generator, None, None, True
@@ -284,11 +304,36 @@ class Detector(nn.Module):
         state = state or State()
         self._check_state(state, maps, clips)
         tracks = state.tracks or self._no_tracks(clips, images.device)
+        heard = state.clip
         maps, state = self.context(maps, clips, state, elapsed)
-        answers, proposals, noise, followed, tracks = self.decoder(
-            self.pyramid(maps), clips, targets, generator, tracks, elapsed
-        )
-        return _output(answers, proposals, noise, followed, clips, (height, width)), replace(state, tracks=tracks)
+        maps = self.pyramid(maps)
+        answers, proposals, noise, followed, tracks = self.decoder(maps, clips, targets, generator, tracks, elapsed)
+        output = _output(answers, proposals, noise, followed, clips, (height, width))
+        if self.clip_head is not None:
+            logits, heard = self.clip_head(maps, clips, heard)
+            output = replace(output, clip_logits=logits)
+        return output, replace(state, tracks=tracks, clip=heard)
+
+    def _with_depth(self, maps: Maps, depth_m: Tensor | None, generator: torch.Generator | None) -> Maps:
+        if self.depth is None or depth_m is None:
+            return maps
+        clips, frames = depth_m.shape[:2]
+        there = torch.ones(clips, device=depth_m.device)
+        if self.training:
+            draw = torch.rand(clips, generator=generator)
+            there = (draw >= self.config.depth_dropout).float().to(depth_m.device)
+        down, right = (-side % STRIDES[-1] for side in depth_m.shape[-2:])
+        added = self.depth(F.pad(depth_m.flatten(0, 1), (0, right, 0, down)), there.repeat_interleave(frames))
+        return tuple(x + more.to(x.dtype) for x, more in zip(maps, added, strict=True))
+
+    def _check_depth(self, images: Tensor, depth_m: Tensor | None) -> None:
+        if depth_m is None:
+            return
+        if self.depth is None:
+            raise ValueError(f"depth came; this detector's inputs are {list(self.config.inputs)}")
+        wanted = (*images.shape[:2], *images.shape[3:])
+        if depth_m.shape != wanted:
+            raise ValueError(f"the depth (clips, frames, height, width) is {tuple(depth_m.shape)}; the images {wanted}")
 
     def _no_tracks(self, clips: int, device: torch.device) -> Tracks | None:
         config = self.config
@@ -308,9 +353,7 @@ class Detector(nn.Module):
 
     def _prepared(self, images: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "n 3 ph pw"]:
         """Frames in the batch axis, standardised, padded on the right and below to whole coarsest cells."""
-        flat = (images.flatten(0, 1) - self.mean) / self.spread
-        down, right = (-side % STRIDES[-1] for side in images.shape[-2:])
-        return F.pad(flat, (0, right, 0, down)).contiguous(memory_format=torch.channels_last)
+        return frames_in_batch(images, self.mean, self.spread)
 
     def _check_state(self, state: State, maps: Maps, clips: int) -> None:
         levels = RECURRENT_LEVELS if self.config.recurrence else ()
@@ -323,6 +366,10 @@ class Detector(nn.Module):
                 raise ValueError(f"the state's map is {tuple(hidden.shape)}; these clips need {wanted}")
         self._check_memory(state, maps, clips)
         self._check_tracks(state, clips)
+        if state.clip is not None and (self.clip_head is None or state.clip.shape != (clips, self.config.width)):
+            classes, came = list(self.config.clip_classes), tuple(state.clip.shape)
+            needed = (clips, self.config.width)
+            raise ValueError(f"the state's clip is {came}; this detector, of clip classes {classes}, needs {needed}")
 
     def _check_memory(self, state: State, maps: Maps, clips: int) -> None:
         if state.memory is None:
@@ -375,6 +422,17 @@ class Detector(nn.Module):
         return sorted(missing), sorted(unexpected)
 
 
+def frames_in_batch(
+    images: Float[Tensor, "b t 3 h w"], mean: Tensor | None = None, spread: Tensor | None = None
+) -> Float[Tensor, "n 3 ph pw"]:
+    """Frames in the batch axis, standardised, padded on the right and below to whole coarsest cells."""
+    mean = images.new_tensor(MEAN)[:, None, None] if mean is None else mean
+    spread = images.new_tensor(SPREAD)[:, None, None] if spread is None else spread
+    flat = (images.flatten(0, 1) - mean) / spread
+    down, right = (-side % STRIDES[-1] for side in images.shape[-2:])
+    return F.pad(flat, (0, right, 0, down)).contiguous(memory_format=torch.channels_last)
+
+
 def _output(
     answers: Sequence[Layer],
     proposals: Proposals,
@@ -388,6 +446,9 @@ def _output(
     count = answers[0].logits.shape[2] - noisy
     layers = [Layer(_clips(a.logits, clips), _clips(a.boxes_xyxy_px, clips)) for a in answers]
     found = [Layer(a.logits[:, :, :count], a.boxes_xyxy_px[:, :, :count]) for a in layers]
+    embeddings = answers[-1].embeddings
+    if embeddings is not None:
+        embeddings = _clips(embeddings, clips)[:, :, :count]
     dense = Proposals(
         _clips(proposals.logits, clips),
         _clips(proposals.dense_logits, clips),
@@ -399,7 +460,16 @@ def _output(
         rest = tuple(Layer(a.logits[:, :, count:], a.boxes_xyxy_px[:, :, count:]) for a in layers)
         denoising = Denoising(rest, *(_clips(x[:, None], clips) for x in (noise.truth, noise.positive, noise.real)))
     last = found[-1]
-    return Output(last.logits, last.boxes_xyxy_px, size_hw_px, tuple(found[:-1]), dense, denoising, tracks=followed)
+    return Output(
+        last.logits,
+        last.boxes_xyxy_px,
+        size_hw_px,
+        tuple(found[:-1]),
+        dense,
+        denoising,
+        tracks=followed,
+        embeddings=embeddings,
+    )
 
 
 def _has_row_a_category(name: str) -> bool:
@@ -430,8 +500,8 @@ def postprocess(output: Output, limit: int = 100, threshold: float = 0.0) -> lis
     ids = None if output.tracks is None else output.tracks.ids.gather(2, place // categories)
 
     def frame(i: int, k: int) -> Detections:
-        kept = keep[i, k]
-        known = None if ids is None else ids[i, k][kept]
-        return Detections(boxes[i, k][kept], best[i, k][kept], labels[i, k][kept], known)
+        known = None if ids is None else ids[i, k]
+        vectors = None if output.embeddings is None else output.embeddings.detach()[i, k][place[i, k] // categories]
+        return Detections(boxes[i, k], best[i, k], labels[i, k], known, vectors).take(keep[i, k])
 
     return [[frame(i, k) for k in range(best.shape[1])] for i in range(best.shape[0])]

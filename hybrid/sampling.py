@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Bool, Float32, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -41,6 +41,7 @@ class Share:
 class Sample:
     images: UInt8[np.ndarray, "t h w 3"]
     truth: tuple[tuple[Boxes, Labels], ...]  # of each frame
+    track_ids: tuple[Labels, ...]  # of each frame's boxes; -1 where the source does not tell
     step: int = 1  # it holds every so many-th frame of its clip
 
 
@@ -52,6 +53,7 @@ class TrainBatch:
     boxes_xyxy_px: Float32[Tensor, "n 4"]
     labels: Int64[Tensor, " n"]
     counts: Int64[Tensor, "b t"]
+    track_ids: Int64[Tensor, " n"]
     elapsed: Float32[Tensor, "b t"] | None = None  # since the frame before, in the clips' own intervals; None: 1 each
 
     def to(self, device: torch.device) -> TrainBatch:
@@ -62,14 +64,13 @@ class TrainBatch:
 
     def _with(self, change: Callable[[Tensor], Tensor]) -> TrainBatch:
         elapsed = None if self.elapsed is None else change(self.elapsed)
-        return TrainBatch(change(self.images), change(self.boxes_xyxy_px), change(self.labels), self.counts, elapsed)
+        boxes, labels, tracks = change(self.boxes_xyxy_px), change(self.labels), change(self.track_ids)
+        return TrainBatch(change(self.images), boxes, labels, self.counts, tracks, elapsed)
 
     def targets(self) -> list[list[Target]]:
         sizes = self.counts.flatten().tolist()
-        flat = [
-            Target(*pair)
-            for pair in zip(torch.split(self.boxes_xyxy_px, sizes), torch.split(self.labels, sizes), strict=True)
-        ]
+        columns = (torch.split(x, sizes) for x in (self.boxes_xyxy_px, self.labels, self.track_ids))
+        flat = [Target(*row) for row in zip(*columns, strict=True)]
         frames = self.counts.shape[1]
         return [flat[i : i + frames] for i in range(0, len(flat), frames)]
 
@@ -106,6 +107,13 @@ class Window:
         least_visible: float,
     ) -> tuple[Float32[np.ndarray, "kept 4"], Int64[np.ndarray, " kept"]]:
         """The boxes in the tile's pixels, clipped to it, those cut away or too small left out."""
+        clipped, kept = self.see(boxes, tile_px, least_visible)
+        return clipped[kept], labels[kept]
+
+    def see(
+        self, boxes: Float32[np.ndarray, "n 4"], tile_px: int, least_visible: float
+    ) -> tuple[Float32[np.ndarray, "n 4"], Bool[np.ndarray, " n"]]:
+        """All boxes in the tile's pixels, clipped to it, and which of them are neither cut away nor too small."""
         scale = tile_px / self.side
         moved = (boxes - np.array([self.left, self.top] * 2, np.float32)) * np.float32(scale)
         if self.flip_x:
@@ -116,7 +124,7 @@ class Window:
         sides = clipped[:, 2:] - clipped[:, :2]
         share = sides.prod(1) / (moved[:, 2:] - moved[:, :2]).prod(1)
         kept = (share >= least_visible) & (sides.min(1, initial=math.inf) >= LEAST_SIDE_PX)
-        return clipped[kept], labels[kept]
+        return clipped, kept
 
 
 class Sampler:
@@ -142,16 +150,18 @@ class Sampler:
         images = np.stack(
             [window.pixels(self._images.read(f), config.tile_px) for f, window in zip(frames, windows, strict=True)]
         )
-        truth = tuple(
-            window.boxes(f.boxes_xyxy_px, f.labels, config.tile_px, augment.least_visible)
+        seen = [
+            window.see(f.boxes_xyxy_px, config.tile_px, augment.least_visible)
             for f, window in zip(frames, windows, strict=True)
-        )
+        ]
+        truth = tuple((boxes[kept], f.labels[kept]) for f, (boxes, kept) in zip(frames, seen, strict=True))
+        tracks = tuple(_tracks(f)[kept] for f, (_, kept) in zip(frames, seen, strict=True))
         images = photometric(augment.strength)(images, int(rng.integers(2**31)))
         blank = rng.random(len(frames)) < config.blank_probability
         blank[0] = False  # what came before is all that a blank frame can be answered from
         if blank.any():
             images[blank] = GREY
-        return Sample(images, truth, step)
+        return Sample(images, truth, tracks, step)
 
     def _clip(self, rng: np.random.Generator) -> Clip:
         share = self._shares[int(rng.choice(len(self._shares), p=self._weights))]
@@ -172,6 +182,10 @@ def _frames(clip: Clip, length: int, step: int, rng: np.random.Generator) -> tup
     start = int(rng.integers(max(0, len(clip.frames) - span) + 1))
     frames = clip.frames[start : start + span : step]
     return frames + (frames[-1],) * (length - len(frames))
+
+
+def _tracks(frame: FrameRecord) -> Labels:
+    return np.full(len(frame.labels), -1, np.int64) if frame.track_ids is None else frame.track_ids
 
 
 def _windows(frames: Sequence[FrameRecord], config: TrainConfig, rng: np.random.Generator) -> list[Window]:
@@ -230,6 +244,7 @@ def stack(samples: Sequence[Sample]) -> TrainBatch:
         torch.from_numpy(np.concatenate([boxes for boxes, _ in truth])),
         torch.from_numpy(np.concatenate([labels for _, labels in truth])),
         torch.from_numpy(counts),
+        torch.from_numpy(np.concatenate([tracks for sample in samples for tracks in sample.track_ids])),
         _elapsed(samples),
     )
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -118,14 +118,17 @@ class Encoder(nn.Module):
         self.worth = nn.Linear(width, 1) if memory_tokens and memory_frames else None
 
     def forward(
-        self, levels: Sequence[Float[Tensor, "b t c _ _"]], memory: Float[Tensor, "b m p c"] | None
+        self,
+        levels: Sequence[Float[Tensor, "b t c _ _"]],
+        memory: Float[Tensor, "b m p c"] | None,
+        remembered: Int64[Tensor, " b"] | None = None,
     ) -> tuple[list[Float[Tensor, "b t c _ _"]], Float[Tensor, "b _ p c"]]:
-        """`levels`: the maps of the coarsest levels, finest first."""
+        """`levels`: the maps of the coarsest levels, finest first; `remembered`: frames of `memory` that are real."""
         t = levels[0].shape[1]
         fresh, at_past = self._remembered(levels[-1])
         known = fresh if memory is None else torch.cat([memory.to(fresh.dtype), fresh], 1)
         tokens = torch.cat([x.flatten(3).transpose(2, 3).flatten(0, 1) for x in levels], 1)
-        past, allowed = self._windows(known, t, tokens.shape[1])
+        past, allowed = self._windows(known, t, tokens.shape[1], remembered)
         past_positions = (self.age[:, None] + at_past).expand(-1, fresh.shape[2], -1).flatten(0, 1)
         at = self._positions(levels)
         for layer in self.layers:
@@ -155,7 +158,7 @@ class Encoder(nn.Module):
         return placed.gather(2, best.expand(-1, -1, -1, c)), tokens.new_zeros(())
 
     def _windows(
-        self, known: Float[Tensor, "b kt p c"], frames: int, own: int
+        self, known: Float[Tensor, "b kt p c"], frames: int, own: int, remembered: Int64[Tensor, " b"] | None
     ) -> tuple[Float[Tensor, "n mp c"], Bool[Tensor, "n 1 1 kp"] | None]:
         """The tokens of the frames before each of the last `frames` ones, and which of them there are."""
         b, total, p, _ = known.shape
@@ -164,12 +167,13 @@ class Encoder(nn.Module):
         first = total - frames  # the place of the call's first frame, and, in `padded`, of its oldest memory + reach
         past = torch.stack([padded[:, first + k : first + k + reach] for k in range(frames)], 1)
         past = past.flatten(0, 1).flatten(1, 2)
-        if first >= reach:
+        if first >= reach and remembered is None:
             return past, None
-        age = torch.arange(reach, device=known.device)
-        there = age[None] + first + torch.arange(frames, device=known.device)[:, None] >= reach
-        there = F.pad(there.repeat_interleave(p, 1), (own, 0), value=True)
-        return past, there.repeat(b, 1)[:, None, None]
+        frame = torch.arange(reach, device=known.device) + torch.arange(frames, device=known.device)[:, None]
+        frame = frame + (first - reach)  # the place in `known` of each frame of each window
+        begin = known.new_zeros(b, dtype=torch.int64) if remembered is None else (first - remembered).clamp(min=0)
+        there = (frame >= begin[:, None, None]).flatten(0, 1)
+        return past, F.pad(there.repeat_interleave(p, 1), (own, 0), value=True)[:, None, None]
 
 
 def remembered_tokens(height_cells: int, width_cells: int, memory_tokens: int) -> int:

@@ -43,10 +43,14 @@ class Detections:
     scores: Float32[Tensor, " n"]
     labels: Int64[Tensor, " n"]
     track_ids: Int64[Tensor, " n"] | None = None  # within a stream; -1: none yet. None: the detector follows no objects
+    embeddings: Float32[Tensor, "n e"] | None = None  # of length 1, alike for one object; None: the detector has none
 
     def to(self, device: torch.device | str) -> Detections:
-        ids = None if self.track_ids is None else self.track_ids.to(device)
-        return Detections(self.boxes_xyxy_px.to(device), self.scores.to(device), self.labels.to(device), ids)
+        return _mapped(self, lambda tensor: tensor.to(device))  # type: ignore[no-any-return]
+
+    def take(self, which: Tensor) -> Detections:
+        """Those at these places, or where this mask is True."""
+        return _mapped(self, lambda tensor: tensor[which])  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,38 @@ class State:
     hidden: tuple[Float[Tensor, "b _ _ _"], ...] = ()  # the recurrence's map of each level that has one
     memory: Float[Tensor, "b m tokens width"] | None = None  # tokens of the last m frames, oldest first
     tracks: Tracks | None = None
+    clip: Float32[Tensor, "b c"] | None = None  # of the clip head's recurrence
+    remembered: Int64[Tensor, " b"] | None = None  # how many frames of the memory are real, the newest; None: all
 
     def detach(self) -> State:
         return _mapped(self, Tensor.detach)  # type: ignore[no-any-return]
 
     def to(self, device: torch.device | str) -> State:
         return _mapped(self, lambda tensor: tensor.to(device))  # type: ignore[no-any-return]
+
+    def clips(self, which: slice) -> State:
+        """Of these clips of the batch alone."""
+        return _mapped(self, lambda tensor: tensor[which])  # type: ignore[no-any-return]
+
+    def form(self) -> Any:
+        """What states must share to be joined: all but the number of clips."""
+        return _mapped(self, lambda tensor: (tuple(tensor.shape[1:]), tensor.dtype, tensor.device))
+
+
+def joined(states: Sequence[State]) -> State:
+    """The states of several clips of one form as those of one batch."""
+    return _joined(states)  # type: ignore[no-any-return]
+
+
+def _joined(values: Sequence[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, Tensor):
+        return torch.cat(list(values))
+    if isinstance(first, tuple):
+        return tuple(_joined(column) for column in zip(*values, strict=True))
+    if is_dataclass(first) and not isinstance(first, type):
+        return type(first)(**{f.name: _joined([getattr(v, f.name) for v in values]) for f in fields(first)})
+    return first
 
 
 def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
@@ -96,6 +126,7 @@ class Layer:
 
     logits: Float[Tensor, "b t q c"]
     boxes_xyxy_px: Float32[Tensor, "b t q 4"]
+    embeddings: Float32[Tensor, "b t q e"] | None = None  # the last layer's, where the config asks for them
 
 
 @dataclass(frozen=True)
@@ -142,3 +173,5 @@ class Output:
     proposals: Proposals
     denoising: Denoising | None = None
     tracks: Followed | None = None
+    embeddings: Float32[Tensor, "b t q e"] | None = None  # of each query; see hybrid.heads
+    clip_logits: Float32[Tensor, "b t k"] | None = None  # of the clip's class, by what was seen up to each frame
