@@ -76,6 +76,8 @@ class Tiny(nn.Module):
 class ResNet(nn.Module):
     """torchvision's ResNet (He et al., CVPR 2016) up to stride 16. But for the stem's, tensors are named as there."""
 
+    UNUSED = ("layer4.", "fc.")  # of torchvision's tensors
+
     def __init__(self, net: Any, channels: tuple[int, int, int]) -> None:
         super().__init__()
         self.channels = channels
@@ -97,6 +99,7 @@ class MobileNetV3(nn.Module):
 
     channels = (24, 40, 112)
     ENDS = (4, 7, 13)  # where the stages end among torchvision's blocks
+    UNUSED = ("features.13.", "features.14.", "features.15.", "features.16.", "classifier.")
 
     def __init__(self, net: Any) -> None:
         super().__init__()
@@ -174,6 +177,12 @@ def _start_from(net: ResNet | MobileNetV3, name: str, weights: str) -> None:
         f"{their} is {tuple(state[their].shape) if their in state else 'missing'}, not {tuple(wanted[own].shape)}"
         for own, their in theirs.items()
         if their not in state or state[their].shape != wanted[own].shape
+    ]
+    known = set(theirs.values())
+    wrong += [
+        f"{their} belongs to another net"  # such as a deeper one of the same family
+        for their in state
+        if not (their in known or their.startswith(net.UNUSED) or their.endswith("num_batches_tracked"))
     ]
     if wrong:
         raise ValueError(

@@ -10,6 +10,19 @@ PARTS = ("cnn", "cnn+rnn", "cnn+transformer", "cnn+rnn+transformer")
 NORMS = ("auto", "group", "frozen", "batch")
 ATTENTION = ("after", "back_and_forth")
 BELT_ORDER = ("off", "x", "y")
+RANGES = {  # the upper ends keep a checkpoint's header from asking for a machine's memory
+    "width": (16, 4096),
+    "heads": (1, 256),
+    "queries": (1, 10_000),
+    "decoder_layers": (1, 64),
+    "points": (1, 64),
+    "encoder_layers": (1, 64),
+    "memory_frames": (0, 1024),
+    "denoising_queries": (0, 10_000),
+    "encoder_levels": (1, 2),
+    "memory_tokens": (0, 10_000),
+    "tracks": (0, 10_000),
+}
 INPUTS = (("rgb",), ("rgb", "depth"))
 WEIGHTS = ("none", "default")  # or a file
 
@@ -54,15 +67,14 @@ class ModelConfig:
             raise ValueError(f"categories: needs one or more different names, got {list(self.categories)}")
         if self.weights not in WEIGHTS and not Path(self.weights).is_file():
             raise ValueError(f"weights: {self.weights!r} is neither one of {list(WEIGHTS)} nor a file")
-        if self.width % (4 * self.heads) or self.width < 16:
+        if self.heads < 1 or self.width % (4 * self.heads) or self.width < 16:
             raise ValueError(f"width: needs a multiple of 4 * heads = {4 * self.heads}, 16 or more, got {self.width}")
-        least = {"queries": 1, "decoder_layers": 1, "points": 1, "encoder_layers": 1, "memory_frames": 0}
-        least |= {"denoising_queries": 0, "encoder_levels": 1, "memory_tokens": 0, "tracks": 0}
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise ValueError(f"{name}: needs {low} or more, got {getattr(self, name)}")
-        if self.encoder_levels > 2:
-            raise ValueError(f"encoder_levels: needs 1 or 2, got {self.encoder_levels}")
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if value < low:
+                raise ValueError(f"{name}: needs {low} or more, got {value}")
+            if value > high:
+                raise ValueError(f"{name}: needs {high} or less, got {value}")
         self._check_heads()
 
     def _check_heads(self) -> None:

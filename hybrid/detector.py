@@ -106,6 +106,7 @@ class Decoder(nn.Module):
         generator: torch.Generator | None,
         tracks: Tracks | None,
         elapsed: Elapsed | None,
+        cnn_only: bool = False,
     ) -> tuple[list[Layer], Proposals, Noised | None, Followed | None, Tracks | None]:
         """Every layer's answers as [n frames, 1, queries + denoising queries, ...]; `tracks` are followed on."""
         proposals, query, logits, boxes = self.propose(maps)
@@ -120,20 +121,20 @@ class Decoder(nn.Module):
         if self.objects is None or tracks is None:
             count = query.shape[1] - (0 if noise is None else noise.labels.shape[1])
             allowed = None if noise is None else separation(count, noise.group)
-            answers, _ = self._refine(start, values, allowed, count)
+            answers, _ = self._refine(start, values, allowed, count, None if cnn_only else self.belt)
             return answers, proposals, noise, None, None
         answers, followed, tracks = self._follow(start, values, clips, noise, tracks, elapsed)
         return answers, proposals, noise, followed, tracks
 
     def _refine(
-        self, start: Queries, values: Values, allowed: Tensor | None, count: int
+        self, start: Queries, values: Values, allowed: Tensor | None, count: int, belt: BeltOrder | None
     ) -> tuple[list[Layer], Float[Tensor, "n q c"]]:
         """Every layer's answers, and what the last one's are made of. The first `count` queries are no noise."""
         query, logits, boxes = start.content, start.logits, start.boxes_cxcywh_px
         answers: list[Layer] = []
         for layer, norm, score, box in zip(self.layers, self.norms, self.score, self.box, strict=True):
-            if self.belt is not None and len(answers) == len(self.layers) - 1:
-                told = self.belt(query[:, :count], logits[:, :count], boxes[:, :count])
+            if belt is not None and len(answers) == len(self.layers) - 1:
+                told = belt(query[:, :count], logits[:, :count], boxes[:, :count])
                 query = torch.cat([told, query[:, count:]], 1)
             query = layer(query, self.place(place_box(boxes, query.shape[-1])), boxes, values, allowed)
             normed = norm(query)
@@ -168,7 +169,7 @@ class Decoder(nn.Module):
             own = [_frame(value, clips * self.heads, k, self.heads) for value in values]
             allowed = apart & F.pad(there, (0, count - slots + noisy), value=True)[:, None, None]
             layers, normed = self._refine(
-                self._with_slots(start.frame(clips, k), tracks, step), tuple(own), allowed, count
+                self._with_slots(start.frame(clips, k), tracks, step), tuple(own), allowed, count, self.belt
             )
             layers = [_silenced(layer, there) for layer in layers]
             answers.append(layers)
@@ -296,7 +297,9 @@ class Detector(nn.Module):
         maps = self.pyramid.lateral(self.backbone(self._prepared(images), between))
         maps = self._with_depth(maps, depth_m, generator)
         if cnn_only:
-            answers, proposals, noise, _, _ = self.decoder(self.pyramid(maps), clips, targets, generator, None, None)
+            answers, proposals, noise, _, _ = self.decoder(
+                self.pyramid(maps), clips, targets, generator, None, None, True
+            )
             return _output(answers, proposals, noise, None, clips, (height, width)), State()
         state = state or State()
         self._check_state(state, maps, clips)

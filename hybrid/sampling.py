@@ -42,6 +42,7 @@ class Sample:
     images: UInt8[np.ndarray, "t h w 3"]
     truth: tuple[tuple[Boxes, Labels], ...]  # of each frame
     track_ids: tuple[Labels, ...]  # of each frame's boxes; -1 where the source does not tell
+    step: int = 1  # it holds every so many-th frame of its clip
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class TrainBatch:
     labels: Int64[Tensor, " n"]
     counts: Int64[Tensor, "b t"]
     track_ids: Int64[Tensor, " n"]
+    elapsed: Float32[Tensor, "b t"] | None = None  # since the frame before, in the clips' own intervals; None: 1 each
 
     def to(self, device: torch.device) -> TrainBatch:
         return self._with(lambda tensor: tensor.to(device, non_blocking=True))
@@ -61,8 +63,9 @@ class TrainBatch:
         return self._with(Tensor.pin_memory)
 
     def _with(self, change: Callable[[Tensor], Tensor]) -> TrainBatch:
+        elapsed = None if self.elapsed is None else change(self.elapsed)
         boxes, labels, tracks = change(self.boxes_xyxy_px), change(self.labels), change(self.track_ids)
-        return TrainBatch(change(self.images), boxes, labels, self.counts, tracks)
+        return TrainBatch(change(self.images), boxes, labels, self.counts, tracks, elapsed)
 
     def targets(self) -> list[list[Target]]:
         sizes = self.counts.flatten().tolist()
@@ -141,7 +144,8 @@ class Sampler:
         config, augment = self._config, self._config.augment
         rng = np.random.default_rng([config.seed, k, zlib.crc32(b"sample")])
         clip = self._clip(rng)
-        frames = _frames(clip, config.clip_length, rng)
+        step = _step(clip, config, rng)
+        frames = _frames(clip, config.clip_length, step, rng)
         windows = _windows(frames, config, rng)
         images = np.stack(
             [window.pixels(self._images.read(f), config.tile_px) for f, window in zip(frames, windows, strict=True)]
@@ -157,17 +161,26 @@ class Sampler:
         blank[0] = False  # what came before is all that a blank frame can be answered from
         if blank.any():
             images[blank] = GREY
-        return Sample(images, truth, tracks)
+        return Sample(images, truth, tracks, step)
 
     def _clip(self, rng: np.random.Generator) -> Clip:
         share = self._shares[int(rng.choice(len(self._shares), p=self._weights))]
         return share.source.clips[int(rng.integers(len(share.source)))]
 
 
-def _frames(clip: Clip, length: int, rng: np.random.Generator) -> tuple[FrameRecord, ...]:
-    """A window of `length` frames; a clip that is shorter stands still at its last frame."""
-    start = int(rng.integers(max(0, len(clip.frames) - length) + 1))
-    frames = clip.frames[start : start + length]
+def _step(clip: Clip, config: TrainConfig, rng: np.random.Generator) -> int:
+    """How many frames of the clip are one of the sample's: at most as many as the clip is long enough for."""
+    if config.longest_step == 1 or config.clip_length == 1:
+        return 1
+    most = min(config.longest_step, (len(clip.frames) - 1) // (config.clip_length - 1))
+    return int(rng.integers(1, max(1, most) + 1))
+
+
+def _frames(clip: Clip, length: int, step: int, rng: np.random.Generator) -> tuple[FrameRecord, ...]:
+    """Every `step`-th of a window for `length` frames; a clip that is shorter stands still at its last frame."""
+    span = (length - 1) * step + 1
+    start = int(rng.integers(max(0, len(clip.frames) - span) + 1))
+    frames = clip.frames[start : start + span : step]
     return frames + (frames[-1],) * (length - len(frames))
 
 
@@ -232,7 +245,16 @@ def stack(samples: Sequence[Sample]) -> TrainBatch:
         torch.from_numpy(np.concatenate([labels for _, labels in truth])),
         torch.from_numpy(counts),
         torch.from_numpy(np.concatenate([tracks for sample in samples for tracks in sample.track_ids])),
+        _elapsed(samples),
     )
+
+
+def _elapsed(samples: Sequence[Sample]) -> Float32[Tensor, "b t"] | None:
+    if all(sample.step == 1 for sample in samples):
+        return None
+    elapsed = torch.tensor([[float(sample.step)] * len(sample.images) for sample in samples])
+    elapsed[:, 0] = 1.0  # nothing came before the first
+    return elapsed
 
 
 def _quiet_worker(_: int) -> None:

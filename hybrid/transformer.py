@@ -291,7 +291,7 @@ class DecoderLayer(nn.Module):
         positions: Float[Tensor, "n q c"],
         boxes_cxcywh: Float32[Tensor, "n q 4"],
         values: Values,
-        allowed: Bool[Tensor, "q q"] | None,
+        allowed: Bool[Tensor, "..."] | None,
     ) -> Float[Tensor, "n q c"]:
         normed = self.between_norm(query)
         query = query + self.between(normed + positions, normed + positions, normed, allowed)
