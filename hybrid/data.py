@@ -47,6 +47,7 @@ class FrameRecord:
     labels: Int64[np.ndarray, " n"]  # index into ClipSource.categories
     track_ids: Int64[np.ndarray, " n"] | None = None  # which object of its clip each box is; None: not told
     visible_share: Float32[np.ndarray, " n"] | None = None  # of each object's pixels; None: not told
+    depth_at: tuple[int, int] | None = None  # offset and length of the depth in the same file; None: there is none
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Clip:
 
     name: str
     frames: tuple[FrameRecord, ...]
+    label: int = -1  # its class as a whole, a place in ModelConfig.clip_classes; -1: not told
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,17 @@ class ClipSource:
             raise DataError(f"{self.name}: cannot take clips {start}..{start + count} of {len(self)}")
         order = np.random.default_rng(seed).permutation(len(self))[start : start + count]
         return replace(self, clips=tuple(self.clips[i] for i in order))
+
+    def labelled(self, labels: Mapping[str, int]) -> ClipSource:
+        """With the class of each clip by its name, for a clip head; clips that are not named stay without.
+
+        Raises:
+            DataError: a name is no clip's.
+        """
+        unknown = sorted(labels.keys() - {clip.name for clip in self.clips})
+        if unknown:
+            raise DataError(f"{self.name}: no clip {unknown[:5]}; there are {[c.name for c in self.clips][:20]}")
+        return replace(self, clips=tuple(replace(c, label=labels.get(c.name, c.label)) for c in self.clips))
 
     def only(self, clip_names: Iterable[str]) -> ClipSource:
         """The clips of these names, in the source's order."""
@@ -132,6 +145,29 @@ def decode(record: FrameRecord) -> Image:
             f"not {record.width_px}x{record.height_px}"
         )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+
+def decode_depth_m(record: FrameRecord) -> Float32[np.ndarray, "h w"]:
+    """The frame's depth along the optical axis, in metres; 0 where it is not known, as everywhere without depth.
+
+    Raises:
+        DataError: it cannot be decoded, or has another size than the image.
+    """
+    if record.depth_at is None:
+        return np.zeros((record.height_px, record.width_px), np.float32)
+    from simgen.shards import decode_depth
+
+    offset, length = record.depth_at
+    with record.path.open("rb") as file:
+        file.seek(offset)
+        encoded = file.read(length)
+    try:
+        depth_m = decode_depth(encoded)
+    except ValueError as error:
+        raise DataError(f"{record.path}: the depth of {record.name} cannot be decoded: {error}") from error
+    if depth_m.shape != (record.height_px, record.width_px):
+        raise DataError(f"{record.path}: the depth of {record.name} is {depth_m.shape[1]}x{depth_m.shape[0]}")
+    return np.where(np.isfinite(depth_m), depth_m, 0.0).astype(np.float32)
 
 
 def read_image(path: Path) -> Image | str:
@@ -275,7 +311,7 @@ def from_shards(folder: Path, categories: Sequence[str] | None = None, least_vis
             frames = []
             for number, frame in enumerate(labels["frames"]):
                 name = f"{stored.index:06d}.f{number:03d}"
-                member = stored.members[f"f{number:03d}.jpg"]
+                member, depth = stored.members[f"f{number:03d}.jpg"], stored.members.get(f"f{number:03d}.depth.png")
                 boxes = _sim_boxes(frame["parts"], f"scene {name}", known, least_visible, skips)
                 kept = _inside_image(boxes, *size, skips)
                 xyxy, found = _checked(kept, *size, Skips())
@@ -291,6 +327,7 @@ def from_shards(folder: Path, categories: Sequence[str] | None = None, least_vis
                         labels=found,
                         track_ids=np.array([box.track_id for box in kept], np.int64),
                         visible_share=np.array([box.visible_share for box in kept], np.float32),
+                        depth_at=None if depth is None else (depth.offset, depth.size),
                     )
                 )
             clips.append(Clip(f"{stored.index:06d}", tuple(frames)))

@@ -325,8 +325,11 @@ class Detector(nn.Module):
         if self.training:
             draw = torch.rand(clips, generator=generator)
             there = (draw >= self.config.depth_dropout).float().to(depth_m.device)
+        flat = depth_m.flatten(0, 1)
+        known = (torch.isfinite(flat) & (flat > 0)).flatten(1).any(1)  # a frame without any is as one without depth
+        there = there.repeat_interleave(frames) * known
         down, right = (-side % STRIDES[-1] for side in depth_m.shape[-2:])
-        added = self.depth(F.pad(depth_m.flatten(0, 1), (0, right, 0, down)), there.repeat_interleave(frames))
+        added = self.depth(F.pad(flat, (0, right, 0, down)), there)
         return tuple(x + more.to(x.dtype) for x, more in zip(maps, added, strict=True))
 
     def _check_depth(self, images: Tensor, depth_m: Tensor | None) -> None:

@@ -115,10 +115,17 @@ class Learner(nn.Module):
         self.detector, self.criterion = detector, criterion
 
     def forward(
-        self, images: Tensor, targets: Targets, generator: torch.Generator, elapsed: Tensor | None, cnn_only: bool
+        self,
+        images: Tensor,
+        targets: Targets,
+        generator: torch.Generator,
+        elapsed: Tensor | None,
+        cnn_only: bool,
+        depth_m: Tensor | None = None,
+        clip_labels: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        output, _ = self.detector(images, None, targets, generator, elapsed, cnn_only)
-        return self.criterion(output, targets)
+        output, _ = self.detector(images, None, targets, generator, elapsed, cnn_only, depth_m)
+        return self.criterion(output, targets, clip_labels)
 
 
 def rate(config: TrainConfig, step: int, joins: int = 0) -> float:
@@ -212,7 +219,8 @@ class Training:
         half = torch.autocast(self.at.device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
         with half:
             images, alone = as_input(batch.images, self.at.device), step < config.cnn_steps
-            losses = self.learner(images, batch.targets(), generator, batch.elapsed, alone)
+            more = (batch.elapsed, alone, batch.depth_m, batch.clip_labels)
+            losses = self.learner(images, batch.targets(), generator, *more)
         self.optimizer.zero_grad(set_to_none=True)
         losses["total"].backward()
         trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
@@ -299,7 +307,7 @@ def train(
         training.restore(folder / CHECKPOINT)
     elif at.first:
         write_atomically(folder / CHECKPOINT, training.to_bytes())
-    batches = Batches(shares, config, at.rank, at.world)
+    batches = Batches(shares, config, at.rank, at.world, "depth" in detector.config.inputs)
     clock = _steps(training, batches, folder, progress)
     if not at.first:
         return Summary(folder, {})

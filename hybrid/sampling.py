@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from hybrid.augment import photometric
-from hybrid.data import LEAST_SIDE_PX, Clip, ClipSource, DataError, DecodedImages, FrameRecord
+from hybrid.data import LEAST_SIDE_PX, Clip, ClipSource, DataError, DecodedImages, FrameRecord, decode_depth_m
 from hybrid.tiles import GREY
 from hybrid.train_config import AugmentConfig, TrainConfig
 from hybrid.types import Target
@@ -43,6 +43,8 @@ class Sample:
     truth: tuple[tuple[Boxes, Labels], ...]  # of each frame
     track_ids: tuple[Labels, ...]  # of each frame's boxes; -1 where the source does not tell
     step: int = 1  # it holds every so many-th frame of its clip
+    clip_label: int = -1
+    depth_m: Float32[np.ndarray, "t h w"] | None = None  # where it is asked for; 0: not known
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class TrainBatch:
     counts: Int64[Tensor, "b t"]
     track_ids: Int64[Tensor, " n"]
     elapsed: Float32[Tensor, "b t"] | None = None  # since the frame before, in the clips' own intervals; None: 1 each
+    clip_labels: Int64[Tensor, " b"] | None = None  # None: no clip has one
+    depth_m: Float32[Tensor, "b t h w"] | None = None
 
     def to(self, device: torch.device) -> TrainBatch:
         return self._with(lambda tensor: tensor.to(device, non_blocking=True))
@@ -63,9 +67,9 @@ class TrainBatch:
         return self._with(Tensor.pin_memory)
 
     def _with(self, change: Callable[[Tensor], Tensor]) -> TrainBatch:
-        elapsed = None if self.elapsed is None else change(self.elapsed)
-        boxes, labels, tracks = change(self.boxes_xyxy_px), change(self.labels), change(self.track_ids)
-        return TrainBatch(change(self.images), boxes, labels, self.counts, tracks, elapsed)
+        kept = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved = {name: change(x) for name, x in kept.items() if x is not None and name != "counts"}
+        return replace(self, **moved)
 
     def targets(self) -> list[list[Target]]:
         sizes = self.counts.flatten().tolist()
@@ -99,6 +103,18 @@ class Window:
             inner = cv2.resize(inner, (tile_px, tile_px), interpolation=how)
         return inner[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
 
+    def depth(self, depth_m: Float32[np.ndarray, "h w"], tile_px: int) -> Float32[np.ndarray, "_ _"]:
+        """As `pixels`, but that no two depths are mixed, and beyond the image none is known."""
+        rows, columns = (
+            start + np.floor((np.arange(tile_px) + 0.5) * self.side / tile_px).astype(int)
+            for start in (self.top, self.left)
+        )
+        inside = np.logical_and.outer(
+            (rows >= 0) & (rows < depth_m.shape[0]), (columns >= 0) & (columns < depth_m.shape[1])
+        )
+        seen = depth_m[np.ix_(rows.clip(0, depth_m.shape[0] - 1), columns.clip(0, depth_m.shape[1] - 1))]
+        return np.where(inside, seen, np.float32(0))[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
+
     def boxes(
         self,
         boxes: Float32[np.ndarray, "n 4"],
@@ -130,7 +146,8 @@ class Window:
 class Sampler:
     """Makes sample k. Holds decoded images, and nothing that decides what is drawn."""
 
-    def __init__(self, shares: Sequence[Share], config: TrainConfig) -> None:
+    def __init__(self, shares: Sequence[Share], config: TrainConfig, depth: bool = False) -> None:
+        self._depth = depth
         weights = np.array([share.weight for share in shares], np.float64)
         if not len(shares) or weights.min() < 0 or weights.sum() <= 0:
             raise DataError(f"training needs one source or more with a weight above 0, got {weights.tolist()}")
@@ -161,7 +178,12 @@ class Sampler:
         blank[0] = False  # what came before is all that a blank frame can be answered from
         if blank.any():
             images[blank] = GREY
-        return Sample(images, truth, tracks, step)
+        depth_m = None
+        if self._depth:
+            pairs = zip(frames, windows, strict=True)
+            depth_m = np.stack([window.depth(decode_depth_m(f), config.tile_px) for f, window in pairs])
+            depth_m[blank] = 0
+        return Sample(images, truth, tracks, step, clip.label, depth_m)
 
     def _clip(self, rng: np.random.Generator) -> Clip:
         share = self._shares[int(rng.choice(len(self._shares), p=self._weights))]
@@ -221,10 +243,12 @@ def _corner(
 class Batches(Dataset[TrainBatch]):
     """Batch i as rank `rank` of `world` devices sees it: its part of samples [i * batch, (i + 1) * batch)."""
 
-    def __init__(self, shares: Sequence[Share], config: TrainConfig, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self, shares: Sequence[Share], config: TrainConfig, rank: int = 0, world: int = 1, depth: bool = False
+    ) -> None:
         if config.batch_clips % world:
             raise DataError(f"batch_clips: {config.batch_clips} clips cannot be shared evenly by {world} devices")
-        self._sampler, self._config, self._rank = Sampler(shares, config), config, rank
+        self._sampler, self._config, self._rank = Sampler(shares, config, depth), config, rank
         self._own = config.batch_clips // world
 
     def __len__(self) -> int:
@@ -239,6 +263,7 @@ def stack(samples: Sequence[Sample]) -> TrainBatch:
     images = np.stack([sample.images for sample in samples]).transpose(0, 1, 4, 2, 3)
     truth = [frame for sample in samples for frame in sample.truth]
     counts = np.array([[len(labels) for _, labels in sample.truth] for sample in samples], np.int64)
+    depths = [sample.depth_m for sample in samples if sample.depth_m is not None]
     return TrainBatch(
         torch.from_numpy(np.ascontiguousarray(images)),
         torch.from_numpy(np.concatenate([boxes for boxes, _ in truth])),
@@ -246,6 +271,8 @@ def stack(samples: Sequence[Sample]) -> TrainBatch:
         torch.from_numpy(counts),
         torch.from_numpy(np.concatenate([tracks for sample in samples for tracks in sample.track_ids])),
         _elapsed(samples),
+        None if all(one.clip_label < 0 for one in samples) else torch.tensor([one.clip_label for one in samples]),
+        torch.from_numpy(np.stack(depths)) if depths else None,
     )
 
 

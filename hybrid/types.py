@@ -88,9 +88,18 @@ class State:
         """Of these clips of the batch alone."""
         return _mapped(self, lambda tensor: tensor[which])  # type: ignore[no-any-return]
 
-    def form(self) -> Any:
+    def form(self) -> tuple[object, ...]:
         """What states must share to be joined: all but the number of clips."""
-        return _mapped(self, lambda tensor: (tuple(tensor.shape[1:]), tensor.dtype, tensor.device))
+        return tuple(None if x is None else (tuple(x.shape[1:]), x.dtype, x.device) for x in _leaves(self))
+
+
+def _leaves(value: Any) -> list[Tensor | None]:
+    """The value's tensors in order, None where one is missing."""
+    if isinstance(value, tuple):
+        return [leaf for one in value for leaf in _leaves(one)]
+    if is_dataclass(value) and not isinstance(value, type):
+        return [leaf for field in fields(value) for leaf in _leaves(getattr(value, field.name))]
+    return [value]
 
 
 def joined(states: Sequence[State]) -> State:

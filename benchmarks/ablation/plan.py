@@ -44,7 +44,7 @@ class Size:
 
 SIZES = {
     "full": Size(),
-    "small": Size(train_scenes=160, test_scenes=60, base_steps=400, steps=250, width=48),
+    "small": Size(base_steps=400, steps=250, width=48),
     "toy": Size(
         train_scenes=4, test_scenes=2, base_steps=3, steps=2, base_batch=2, batch=1, clip_length=3, warmup=1,
         real_steps=2, width=32,
