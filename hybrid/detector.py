@@ -275,7 +275,7 @@ class Detector(nn.Module):
         generator: torch.Generator | None = None,
         elapsed: Elapsed | None = None,
         cnn_only: bool = False,
-        depth_m: Float32[Tensor, "b t h w"] | None = None,
+        depth_m: Float32[Tensor, "_ _ _ _"] | None = None,
     ) -> tuple[Output, State]:
         """Detect in RGB images of 0..1.
 
@@ -285,8 +285,8 @@ class Detector(nn.Module):
             targets: for training: denoising queries are made from them.
             generator: of the denoising's noise; torch's global one where None.
             elapsed: the time since each frame's predecessor, in intervals of the training clips; None: 1 each.
-            depth_m: along the optical axis, in metres, for a detector whose inputs have depth; it may be missing there,
-                as a whole or (0, infinite) in places.
+            depth_m: along the optical axis, in metres, [b, t, h, w], for a detector whose inputs have depth; it may be
+                missing there, as a whole or (0, infinite) in places.
             cnn_only: leave out whatever knows of other frames or of other objects, as before the other parts join.
 
         Raises:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SCORE = 0.3  # detections below it are left out
 Image = UInt8[np.ndarray, "h w 3"]
-Opened = str | int | Path | Source | Iterable[Image]
+Opened = str | int | Path | Source | Iterable[UInt8[np.ndarray, "_ _ 3"]]
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class Result:
 
     name: str
     time_s: float | None
-    boxes_xyxy_px: Float32[np.ndarray, "n 4"]
-    scores: Float32[np.ndarray, " n"]
-    labels: Int64[np.ndarray, " n"]
+    boxes_xyxy_px: Float32[np.ndarray, "_ 4"]
+    scores: Float32[np.ndarray, " _"]
+    labels: Int64[np.ndarray, " _"]
     categories: tuple[str, ...]
-    track_ids: Int64[np.ndarray, " n"]
+    track_ids: Int64[np.ndarray, " _"]
     state: Live | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
