@@ -36,8 +36,8 @@ def test_the_exported_step_agrees_over_a_clip(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason='pip install ".[onnx]"')
     from hybrid.onnx import OnnxDetector
 
-    detector, file = small_detector(), tmp_path / "step.onnx"
-    save_detector(tmp_path / "small.safetensors", detector)
+    detector, weights, file = small_detector(), tmp_path / "small.safetensors", tmp_path / "step.onnx"
+    save_detector(weights, detector)
     # in a process of its own: here every function is wrapped in checks, which the exporter would export
     line = [
         sys.executable,
