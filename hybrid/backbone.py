@@ -200,7 +200,7 @@ def _norm(norm: str, weights: str, eps: float) -> Callable[[int], nn.Module]:
         raise ValueError("norm: weights came with batch norms; choose 'frozen' or 'batch', not 'group'")
     if norm == "frozen" and weights == "none":
         raise ValueError("norm: 'frozen' keeps the statistics that weights came with; weights: none has none")
-    rows = {
+    rows: dict[str, Callable[[int], nn.Module]] = {
         "group": normalised,
         "frozen": partial(FrozenBatchNorm2d, eps=eps),
         "batch": partial(nn.BatchNorm2d, eps=eps),

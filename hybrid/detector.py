@@ -161,7 +161,10 @@ class Decoder(nn.Module):
         frames = start.content.shape[0] // clips
         group = torch.zeros(0, dtype=torch.int64, device=tracks.ids.device) if noise is None else noise.group
         apart = separation(count, group)
-        answers, ids, sources, alive = [], [], [], []
+        answers: list[list[Layer]] = []
+        ids: list[Tensor] = []
+        sources: list[Tensor] = []
+        alive: list[Tensor] = []
         source = torch.full_like(tracks.ids, -1)
         for k in range(frames):
             step = None if elapsed is None else elapsed[:, k]

@@ -32,8 +32,6 @@ def update_share(gate: Tensor, step: Tensor | None) -> Tensor:
 class ConvGRU(nn.Module):
     """A gated recurrent unit whose gates are 3x3 convolutions (Ballas et al., ICLR 2016), one hidden map a level."""
 
-    state_maps = 1  # the state's channels in widths
-
     def __init__(self, width: int) -> None:
         super().__init__()
         self.from_input = nn.Conv2d(width, 3 * width, 3, padding=1)
@@ -83,8 +81,6 @@ def lstm_step(
 class ConvLSTM(nn.Module):
     """Long short-term memory whose gates are 3x3 convolutions (Shi et al., NeurIPS 2015). State: hidden and cell."""
 
-    state_maps = 2
-
     def __init__(self, width: int) -> None:
         super().__init__()
         self.from_input = nn.Conv2d(width, 4 * width, 3, padding=1)
@@ -113,8 +109,6 @@ class PooledLSTM(nn.Module):
 
     Its answer is the same at every place. State: hidden and cell, [b, 2c, 1, 1].
     """
-
-    state_maps = 2
 
     def __init__(self, width: int) -> None:
         super().__init__()

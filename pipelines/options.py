@@ -22,6 +22,12 @@ ClipLength = Annotated[int, typer.Option(help="Frames of a training clip; 1: sti
 Blank = Annotated[
     float, typer.Option(help="Share of a clip's frames, but its first, that are blanked.", rich_help_panel=_TRAINING)
 ]
+LongestStep = Annotated[
+    int,
+    typer.Option(
+        help="A clip is every so many-th frame, drawn up to this: other frame rates.", rich_help_panel=_TRAINING
+    ),
+]
 CnnFirst = Annotated[
     int, typer.Option(help="Steps that the CNN learns alone before the other parts join.", rich_help_panel=_TRAINING)
 ]

@@ -31,6 +31,7 @@ def main(
     batch: options.Batch = 8,
     clip_length: options.ClipLength = 2,
     blank: options.Blank = 0.1,
+    longest_step: options.LongestStep = 1,
     cnn_first: options.CnnFirst = 0,
     tile: options.Tile = 256,
     lr: options.Rate = 5e-4,
@@ -52,8 +53,8 @@ def main(
             raise DataError(f"{data}: no folder of a simulated data set; photographs are for pipelines.finetune_real")
         config = TrainConfig(
             steps=steps, batch_clips=batch, clip_length=clip_length, tile_px=tile, learning_rate=lr, seed=seed,
-            warmup_steps=min(100, steps // 10), blank_probability=blank, cnn_steps=cnn_first, threads=threads,
-            workers=workers, device=device,
+            warmup_steps=min(100, steps // 10), blank_probability=blank, cnn_steps=cnn_first, longest_step=longest_step,
+            threads=threads, workers=workers, device=device,
         )  # fmt: skip
         source = read(data)
         kept, held = hold_out(source, holdout, seed=0)

@@ -47,7 +47,7 @@ def test_frame_by_frame_is_the_whole_clip_and_no_frame_sees_a_later_one(name):
         seen.append(output)
     torch.testing.assert_close(torch.cat([o.logits for o in seen], 1), whole.logits, rtol=0, atol=1e-5)
     boxes = torch.cat([o.boxes_xyxy_px for o in seen], 1)
-    torch.testing.assert_close(boxes / 48, whole.boxes_xyxy_px / 48, rtol=0, atol=1e-5)
+    torch.testing.assert_close(boxes, whole.boxes_xyxy_px, rtol=1e-5, atol=48 * 1e-5)  # some are larger than the frame
     assert (whole.tracks is not None) == bool(detector.config.tracks)
     if whole.tracks is not None:
         assert torch.equal(torch.cat([o.tracks.ids for o in seen], 1), whole.tracks.ids)
@@ -87,7 +87,9 @@ def test_a_finite_gradient_reaches_every_parameter(name):
     loss.backward()
     assert torch.isfinite(loss)
     assert output.boxes_xyxy_px.dtype == torch.float32
-    unreached = [key for key, p in detector.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    unreached = [
+        key for key, p in detector.named_parameters() if p.grad is None or (p.numel() and not p.grad.abs().sum() > 0)
+    ]
     assert unreached == []
     assert all(p.grad.isfinite().all() for p in detector.parameters())
 
