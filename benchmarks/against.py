@@ -54,9 +54,10 @@ class Size:
     tile_px: int = 128
     test_clips: int = 60
     measures: int = 4
+    shapes: tuple[str, ...] = ("128x160", "480x640")  # of frames, height first, of which the cost is measured
 
 
-SIZES = {"small": Size(), "toy": Size(steps=2, frames=3, test_clips=1, measures=1)}
+SIZES = {"small": Size(), "toy": Size(steps=2, frames=3, test_clips=1, measures=1, shapes=())}
 
 
 class Rival(nn.Module):
@@ -294,7 +295,6 @@ def cost(name: str, categories: tuple[str, ...], size: Size, height: int, width:
         "ms": 1e3 * statistics.median(times[2:]),
         "least_ms": 1e3 * min(times),
         "mb": peak,
-        "parameters": sum(p.numel() for p in rival.parameters()),
     }
 
 
@@ -317,11 +317,11 @@ def run(name: str, seed: int, asked: argparse.Namespace, source: ClipSource, tes
         for row in learn(rival, source, test, size, seed):
             rows.append(row)
             print(f"{time.strftime('%H:%M:%S')} {name} {seed}: {row}", flush=True)
-        told: dict[str, Any] = {"name": name, "seed": seed, "rows": rows}
+        parameters = sum(p.numel() for p in rival.parameters())
+        told: dict[str, Any] = {"name": name, "seed": seed, "rows": rows, "parameters": parameters}
         if seed == 0:
             told["costs"] = {
-                shape: cost_apart(name, asked, source.categories, *map(int, shape.split("x")))
-                for shape in ("128x160", "480x640")
+                shape: cost_apart(name, asked, source.categories, *map(int, shape.split("x"))) for shape in size.shapes
             }
         asked.out.mkdir(parents=True, exist_ok=True)
         write_atomically(file, json.dumps(told, indent=1).encode())
@@ -330,6 +330,7 @@ def run(name: str, seed: int, asked: argparse.Namespace, source: ClipSource, tes
 
 def page(results: Sequence[dict[str, Any]], asked: argparse.Namespace, left_out: Sequence[str]) -> str:
     size = SIZES[asked.size]
+    heads = ["", "AP50 at quarters", "AP at the end", "s a step", "parameters", *(f"ms, MB, {s}" for s in size.shapes)]
     lines = [
         "# Against other detectors",
         "",
@@ -341,8 +342,8 @@ def page(results: Sequence[dict[str, Any]], asked: argparse.Namespace, left_out:
         f"rates are {Rival.learning_rate:g}, RT-DETR's {RtDetr.learning_rate:g}; none was tuned. Latency: median of "
         f"{REPEATS} single frames after two. Memory: the process's peak, torch itself (some 300 MB) in it.",
         "",
-        "| | AP50 at quarters | AP at the end | s a step | parameters | ms, MB, 160x128 | ms, MB, 640x480 |",
-        "|---|---|---|---|---|---|---|",
+        "| " + " | ".join(heads) + " |",
+        "|---" * len(heads) + "|",
     ]
     for name in dict.fromkeys(one["name"] for one in results):
         own = [one for one in results if one["name"] == name]
@@ -353,8 +354,8 @@ def page(results: Sequence[dict[str, Any]], asked: argparse.Namespace, left_out:
             ", ".join(" / ".join(f"{v:.1f}" for v in values) for values in quarters),
             " / ".join(f"{one['rows'][-1]['ap']:.1f}" for one in own),
             f"{rows[-1]['seconds'] / rows[-1]['step']:.2f}",
-            f"{costs['128x160']['parameters']:,}" if costs else "",
-            *(f"{costs[s]['ms']:.0f}, {costs[s]['mb']:.0f}" if costs else "" for s in ("128x160", "480x640")),
+            f"{own[0]['parameters']:,}",
+            *(f"{costs[s]['ms']:.0f}, {costs[s]['mb']:.0f}" if costs else "" for s in size.shapes),
         ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     lines += ["", *(f"Left out: {name}" for name in left_out), ""]

@@ -81,7 +81,10 @@ def export(
     height: Annotated[int, typer.Option(min=1, help="Of the frames, in pixels: fixed in the file.")],
     width: Annotated[int, typer.Option(min=1, help="Likewise.")],
 ) -> None:
-    """Write one step, (frame, state) -> (detections, state), as ONNX; hybrid.onnx.OnnxDetector runs it without torch."""
+    """Write one step, (frame, state) -> (detections, state), as ONNX.
+
+    hybrid.onnx.OnnxDetector runs it, without torch.
+    """
     from hybrid.checkpoint import RunError, load
     from hybrid.onnx import export as written
 

@@ -72,7 +72,7 @@ class VideoClassifier:
     def fit(
         self,
         clips: Clips,
-        labels: Int64[np.ndarray, " n"],
+        labels: Int64[np.ndarray, " _"],
         *,
         steps: int = 300,
         batch: int = 8,

@@ -429,9 +429,15 @@ def _coco_boxes(
             skips.add("box that is not four numbers", what)
         else:
             x, y, width, height = map(float, box)
-            boxes[annotation["image_id"]].append(_Box(what, known.index(name), (x, y, x + width, y + height)))
+            track = annotation.get("track_id")
+            one = _Box(what, known.index(name), (x, y, x + width, y + height), track if _is_id(track) else -1)
+            boxes[annotation["image_id"]].append(one)
         seen.add(annotation.get("id", what))
     return dict(boxes)
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62
 
 
 def _coco_frame(root: Path, image: Mapping[str, Any], boxes: Sequence[_Box], skips: Skips) -> FrameRecord | None:
@@ -448,7 +454,9 @@ def _coco_frame(root: Path, image: Mapping[str, Any], boxes: Sequence[_Box], ski
         skips.add("image of another size than stated", name)
         return None
     upright = turned and stated == shown
-    xyxy, labels = _checked(boxes, *stated, skips)
+    kept = _inside_image(boxes, *stated, skips)
+    xyxy, labels = _checked(kept, *stated, Skips())
+    tracks = np.array([box.track_id for box in kept], np.int64)
     return FrameRecord(
         name=name,
         path=path,
@@ -457,6 +465,7 @@ def _coco_frame(root: Path, image: Mapping[str, Any], boxes: Sequence[_Box], ski
         upright=upright,
         boxes_xyxy_px=xyxy,
         labels=labels,
+        track_ids=tracks if (tracks >= 0).any() else None,
     )
 
 
