@@ -50,7 +50,7 @@ def join(out: Path, parts: Sequence[Path], tell: Callable[[], None] = lambda: No
         for name, (part, entry) in sorted(found.items()):
             _bring(part / name, out / name, entry)
             tell()
-        manifest = replace(first, shards=tuple(entry for _, (_, entry) in sorted(found.items())))
+        manifest = replace(first, shards=tuple(_in_order(found)))
         write_manifest(out / MANIFEST, manifest)
     return manifest
 
@@ -80,6 +80,11 @@ def _shards(journals: dict[Path, Manifest]) -> dict[str, tuple[Path, ShardEntry]
                     f"{entry.name} is not the same in {there[0]} and {part}: made on different kinds of machines?"
                 )
     return found
+
+
+def _in_order(found: dict[str, tuple[Path, ShardEntry]]) -> list[ShardEntry]:
+    """By their scenes: names of more than five digits sort otherwise."""
+    return sorted((entry for _, entry in found.values()), key=lambda entry: entry.first_scene)
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[range]:
