@@ -124,7 +124,7 @@ def report(folder: Path, clips: int, rounds: int) -> str:
         "# Speed of reading",
         "",
         f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M UTC}, {os.cpu_count()} cores, load average {load:.1f}. "
-        f"`benchmarks/reading.py`: {clips} clips of {data[0].frames} frames of {data[0].labels().width_px} pixels' width, "
+        f"`benchmarks/reading.py`: {clips} clips of {data[0].frames} frames, {data[0].labels().width_px} pixels wide, "
         f"medians of {rounds} rounds in turns.",
         "",
         "| load | simgen, CPU ms a clip | webdataset, CPU ms a clip | ratio of speeds, CPU | by the clock |",
@@ -141,8 +141,8 @@ def report(folder: Path, clips: int, rounds: int) -> str:
     by_index, by_scan = in_turns(rounds, partial(at_random, data, order), partial(scanning, folder, order))
     lines += [
         "",
-        f"One picture of clip K, {len(order)} of them in random order: {1e6 * by_index[1] / len(order):.0f} us of CPU by "
-        f"the index, {1e6 * by_scan[1] / len(order):.0f} us where the shard ({data.manifest.shards[0].clips} clips) is "
+        f"One picture of clip K, {len(order)} of them in random order: {1e6 * by_index[1] / len(order):.0f} us of CPU "
+        f"by the index, {1e6 * by_scan[1] / len(order):.0f} us where the shard ({data.manifest.shards[0].clips} clips) is "
         "scanned for each, as in a data set of more shards than are kept. The index keeps nothing in memory.",
         "",
     ]

@@ -106,6 +106,9 @@ class _Text:
 
     def _next(self) -> str:
         """The next sign that is no space, not yet taken; "" at the end."""
+        sign = self._window[self._at : self._at + 1]
+        if sign and sign not in " \t\n\r":
+            return sign
         while True:
             space = _SPACE.match(self._window, self._at)
             assert space is not None

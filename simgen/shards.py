@@ -54,7 +54,6 @@ MAX_MANIFEST_BYTES = 2 * 2**30
 MAX_KEPT_MEMBERS = 200_000  # whose places a reader keeps in memory at once, some 60 MB
 _CLUTTER_CODE = 65535
 _MEMBER_NAME = re.compile(r"(\d{6,12})\.([a-z0-9]+(?:\.[a-z0-9]+)*)")
-_SHARD_NAME = re.compile(r"shard-\d{5,18}\.tar")
 _PLAIN_NAME = re.compile(rb"[0-9a-z.]+")
 _EMPTY_HEADER = tarfile.TarInfo("").tobuf(tarfile.USTAR_FORMAT)  # differs from any of ours in name, size and sum
 _EMPTY_SUM = int(_EMPTY_HEADER[148:154], 8) - sum(_EMPTY_HEADER[124:135])
@@ -158,19 +157,22 @@ class ShardTable(Sequence[ShardEntry]):
         self.append(from_plain(ShardEntry, plain))
 
     def _add(self, name: str, sha256: str, size: int, first_scene: int, clips: int, frames: int) -> None:
-        digits = name[6:-4]
-        if not _SHARD_NAME.fullmatch(name) or name != shard_name(int(digits)):
+        number = int(name[6:-4]) if name[6:-4].isdecimal() else -1
+        if name != shard_name(number) or number >= 2**62:
             raise ValueError(f"{name!r} is no name for a shard")
         digest = bytes.fromhex(sha256)
-        if len(digest) != 32 or min(size, first_scene, clips, frames) < 0 or max(size, first_scene, frames) >= 2**62:
+        if (
+            len(digest) != 32
+            or min(size, first_scene, clips, frames) < 0
+            or max(size, first_scene, clips, frames) >= 2**62
+        ):
             raise ValueError(f"{name}: sha256 {sha256!r:.80}, {size} bytes, {clips} clips, {frames} frames")
         self._digests += digest
-        for column, value in zip(
-            (self.numbers, self.sizes, self.first_scenes, self.clips, self.frames),
-            (int(digits), size, first_scene, clips, frames),
-            strict=True,
-        ):
-            column.append(value)
+        self.numbers.append(number)
+        self.sizes.append(size)
+        self.first_scenes.append(first_scene)
+        self.clips.append(clips)
+        self.frames.append(frames)
 
     def lost(self, i: int) -> tuple[Quarantined, ...]:
         return self._lost.get(i, ())
