@@ -142,8 +142,9 @@ def report(folder: Path, clips: int, rounds: int) -> str:
     lines += [
         "",
         f"One picture of clip K, {len(order)} of them in random order: {1e6 * by_index[1] / len(order):.0f} us of CPU "
-        f"by the index, {1e6 * by_scan[1] / len(order):.0f} us where the shard "
-        f"({data.manifest.shards[0].clips} clips) is scanned for each, as in a data set of more shards than are kept. The index keeps nothing in memory.",
+        f"by the index, {1e6 * by_scan[1] / len(order):.0f} us where the shard is scanned for each "
+        f"({data.manifest.shards[0].clips} clips in it), as in a data set of more shards than are kept. "
+        "The index keeps nothing in memory.",
         "",
     ]
     return "\n".join(lines)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -81,13 +80,19 @@ class Timer:
         return time.perf_counter() - self.wall, time.process_time() - self.cpu
 
 
+def peak_kib() -> int:
+    """Of this process since it began; `ru_maxrss` would count that of the process that started it as well."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
 def read(folder: Path) -> None:
     """In a process of its own: what reading costs, as JSON."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_kib()
     timer = Timer()
     data = DataSet(folder)
     wall, cpu = timer()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = peak_kib()
     timer = Timer()
     order = np.random.default_rng(0).permutation(len(data.manifest.shards))
     clips = np.random.default_rng(0).permutation(len(data))
