@@ -93,6 +93,7 @@ class ClutterKnobs(Group):
     count: IntRange
     size_m: LogUniform
     ring_m: Uniform  # distance from the stage's edge
+    bands: IntRange = IntRange(low=0, high=0)  # sleeves of other colours round each
     occluders: IntRange
     occluder_size_m: LogUniform
     occluder_height_m: Uniform

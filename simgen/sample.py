@@ -47,6 +47,7 @@ from simgen.types import (
 )
 
 THINNEST_LEG_M = 0.02
+BAND_PROUD_M = 0.0008  # more than the depth buffer's step at a metre
 DROP_M = 0.0005  # parts are let go this far above where they would lie
 
 
@@ -65,12 +66,13 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
     stage = _stage(config.stage, config.texture, stream("stage"), stream("texture"))
     light = _light(config.light, stream("light"))
     clutter, occluders = _clutter(config.clutter, config.texture, stage, stream("clutter"), stream("texture.clutter"))
+    bands = _bands(config.clutter, config.texture, clutter, stream("clutter.bands"))
     legs = _legs(stage, config.stage.leg_m.draw(stream("stage.legs")))
     belt_run_m = stage.belt_speed_m_s * (config.timing.settle_s + interval_s * (config.timing.frames - 1))
     return SceneSpec(
         index=index,
         parts=_parts(config.parts, config.texture, stage, belt_run_m, stream("parts"), stream("texture.parts")),
-        clutter=clutter + legs,
+        clutter=clutter + bands + legs,
         occluders=occluders,
         stage=stage,
         light=light,
@@ -337,6 +339,30 @@ def _standing(knobs: ClutterKnobs, material: MaterialSpec, stage: StageSpec, rng
         material=material,
         world_from_body=pose(yaw, np.array([x, y, sz / 2 - stage.floor_below_m])),
         velocity_m_s=(0.0, 0.0, 0.0),
+    )
+
+
+def _bands(
+    knobs: ClutterKnobs, texture: TextureKnobs, clutter: tuple[BodySpec, ...], rng: np.random.Generator
+) -> tuple[BodySpec, ...]:
+    """Sleeves of other colours round what stands there, as on printed packaging, bottles and cans."""
+    return tuple(
+        _band(body, proud_m=BAND_PROUD_M * (i + 1), material=_surface(texture.clutter, rng), rng=rng)
+        for body in clutter
+        for i in range(knobs.bands.draw(rng))
+    )
+
+
+def _band(body: BodySpec, proud_m: float, material: MaterialSpec, rng: np.random.Generator) -> BodySpec:
+    sx, sy, sz = body.size_m
+    height = sz * float(rng.uniform(0.08, 0.5))
+    up = float(rng.uniform(-0.5, 0.5)) * (sz + 2 * proud_m - height)  # the topmost covers the lid too
+    x, y, z = body.world_from_body.position_m
+    return replace(
+        body,
+        size_m=(sx + 2 * proud_m, sy + 2 * proud_m, height),
+        material=material,
+        world_from_body=replace(body.world_from_body, position_m=(x, y, z + up)),
     )
 
 
