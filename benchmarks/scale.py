@@ -6,7 +6,7 @@ Nothing is rendered: shards are lines of a manifest and places of an index. Read
 peak memory is its own. `--files` also makes that many empty files in one folder and lists them. The folder is
 temporary and removed.
 
-`--rates WORKER_FPS BYTES` prints the table of hours and bytes of `docs/scale.md` from a measured rate.
+`--rates FPS BYTES` prints hours and bytes from the frames a second of one core and the bytes of a frame.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("--clip-frames", type=int, default=8)
     parser.add_argument("--shard-clips", type=int, default=16)
     parser.add_argument("--files", action="store_true")
-    parser.add_argument("--rates", nargs=2, type=float, metavar=("WORKER_FPS", "BYTES"))
+    parser.add_argument("--rates", nargs=2, type=float, metavar=("FPS", "BYTES"))
     parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.read:
