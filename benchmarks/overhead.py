@@ -70,8 +70,8 @@ def report(preset: str, scenes: int) -> str:
         "# What a scene costs beside its drawing",
         "",
         f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M UTC}, {os.cpu_count()} cores, load average "
-        f"{os.getloadavg()[0]:.1f}. `benchmarks/overhead.py`: {scenes} scenes of `{preset}`, of the larger half as many; "
-        "CPU ms a frame.",
+        f"{os.getloadavg()[0]:.1f}. `benchmarks/overhead.py`: {scenes} scenes of `{preset}`, half as many of "
+        "640 x 480; CPU ms a frame.",
         "",
         "| renderer | size | bare loop | whole | of it sampling | physics | sensor, labels, encoding, writing | "
         f"bare / whole, CPU (aim {AIM}) | by the clock |",

@@ -13,6 +13,7 @@ from json.decoder import JSONDecodeError
 from typing import Any
 
 CHUNK_CHARS = 2**20
+_NUMBER_GOES_ON = {"", *"0123456789.eE+-"}  # or the window ends
 _SPACE = re.compile(r"[ \t\n\r]*")
 _decode = json.JSONDecoder().raw_decode
 
@@ -97,7 +98,7 @@ class _Text:
                 end = len(self._window)
                 if self._ended:
                     raise
-            if end < len(self._window) or self._ended:  # a number may go on where the window ends
+            if self._window[end : end + 1] not in _NUMBER_GOES_ON or self._ended:  # "1" may become "1.5e3"
                 self._at = end
                 return value
             if len(self._window) - self._at > self._limit:

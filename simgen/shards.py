@@ -806,7 +806,7 @@ class DataSet:
         """Scan every shard's headers and leave an index beside the manifest. `step` is called after each shard.
 
         Raises:
-            ShardError: a shard is damaged, or its clips do not stand one behind the other.
+            ShardError: a shard is damaged, its clips do not stand one behind the other, or the disk refuses.
         """
 
         def places() -> Iterator[list[int]]:
@@ -816,7 +816,10 @@ class DataSet:
 
         of_manifest = bytes.fromhex(file_sha256(self.folder / MANIFEST))
         path = self.folder / by_index.INDEX
-        write_atomically(path, by_index.chunks(of_manifest, self._places, places()))
+        try:
+            write_atomically(path, by_index.chunks(of_manifest, self._places, places()))
+        except OSError as error:
+            raise ShardError(f"{path}: cannot be written: {error.strerror}") from error
         self._indexed = True
         return path
 
@@ -827,8 +830,15 @@ class DataSet:
 
 
 def forget_index(folder: Path) -> None:
-    """Remove a data set's index, of whatever data set it is."""
-    (folder / by_index.INDEX).unlink(missing_ok=True)
+    """Remove a data set's index, of whatever data set it is.
+
+    Raises:
+        ShardError: it cannot be removed.
+    """
+    try:
+        (folder / by_index.INDEX).unlink(missing_ok=True)
+    except OSError as error:
+        raise ShardError(f"{folder / by_index.INDEX}: cannot be removed: {error.strerror}") from error
 
 
 _ANEW = "remove it, or make it anew with `simgen index`"

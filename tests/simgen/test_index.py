@@ -56,6 +56,20 @@ def test_the_command_makes_it_anew_whatever_lies_there(folder):
     assert DataSet(folder)[2].index == 6
 
 
+def test_an_index_that_cannot_be_written_or_removed_is_an_error_of_a_line(folder, monkeypatch):
+    def full(path, chunks):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shards, "write_atomically", full)
+    result = CliRunner().invoke(app, ["index", str(folder)])
+    assert (result.exit_code, len(result.output.strip().splitlines())) == (2, 1)
+    assert "index.bin: cannot be written: No space left on device" in result.output
+    (folder / index.INDEX).mkdir()
+    result = CliRunner().invoke(app, ["index", str(folder)])
+    assert result.exit_code == 2
+    assert "index.bin: cannot be removed: Is a directory" in result.output
+
+
 def foreign(folder):
     """The manifest of another data set with as many clips: its config differs."""
     before = read_manifest(folder / MANIFEST)

@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simgen import json_stream
@@ -26,6 +26,7 @@ def read(text, limit=1000):
     return found
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.text(max_size=3), VALUES, max_size=3),
     st.lists(VALUES, max_size=5),
