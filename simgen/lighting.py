@@ -26,13 +26,14 @@ def on_level_card(lamp: LampSpec) -> Float64[np.ndarray, "3"]:
     """Irradiance of a lamp on a level card at the world's origin; nothing is in between."""
     away, toward = np.asarray(lamp.position_m), np.asarray(lamp.toward)
     if lamp.kind == "directional":
-        return np.asarray(lamp.rgb) * max(-toward[2], 0.0)
+        return np.asarray(np.asarray(lamp.rgb) * max(-toward[2], 0.0))
     distance = float(np.linalg.norm(away))
     ray = away / distance
     if lamp.kind == "spot":
         outer = math.cos(lamp.half_angle_rad)
         share = float(np.clip((-ray @ toward - outer) / (0.2 * (1 - outer)), 0, 1))
-        return np.asarray(lamp.rgb) * (max(ray[2], 0.0) / distance**2 * share * share * (3 - 2 * share))
+        falls = max(float(ray[2]), 0.0) / distance**2 * share * share * (3 - 2 * share)
+        return np.asarray(np.asarray(lamp.rgb) * falls)
     return softbox_radiance(lamp) * max(_lambert(lamp), 0.0)
 
 

@@ -34,7 +34,8 @@ class Pose:
 
 def stored_fields(value: Any) -> dict[str, Any]:
     """A dataclass's fields for JSON, without those that are None by default and still are: old bytes stay."""
-    left_out = _none_by_default(type(value))
+    kind: Any = type(value)
+    left_out = _none_by_default(kind)
     return {name: v for name, v in vars(value).items() if v is not None or name not in left_out}
 
 
