@@ -6,7 +6,7 @@
 The folder `--data` holds pool/annotations.json (to train on) and test/annotations.json (measured once all runs are
 done, never trained or chosen on). Runs, all with one detector, one tile and one batch:
 
-    sim                         simulation alone
+    sim                         simulation alone (sim-stage1 and so on before it, if --sim names several data sets)
     scratch10-s0 -s1            the first 10 photos of one fixed shuffle, no simulation, two seeds
     scratch-all                 all photos, no simulation
     sim10-s0 -s1                simulation, then the same 10 photos
@@ -37,12 +37,18 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder with pool/ and test/")
-    add("--sim", type=Path, required=True, help="simulated data set to pretrain on")
+    add(
+        "--sim",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="simulated data set to pretrain on; several: one after another",
+    )
     add("--out", type=Path, required=True)
     add("--choose", action="store_true", help="hold a fifth of the pool out and measure on it; read no test")
     add("--preset", default="tiny")
     add("--parts", default="cnn+rnn+transformer")
-    add("--sim-steps", type=int, default=2000)
+    add("--sim-steps", type=int, nargs="+", default=[2000], help="on each of them")
     add("--steps", type=int, default=600, help="of fine-tuning")
     add("--scratch-steps", type=int, default=0, help="0: sim-steps + steps")
     add("--batch", type=int, default=8)
@@ -55,7 +61,10 @@ def arguments() -> argparse.Namespace:
     add("--threads", type=int, default=0)
     add("--workers", type=int, default=1)
     add("--only", nargs="*", help="names of the runs to do (default: all)")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if len(asked.sim) != len(asked.sim_steps):
+        parser.error(f"--sim names {len(asked.sim)} data sets, --sim-steps {len(asked.sim_steps)} numbers")
+    return asked
 
 
 def plan(asked: argparse.Namespace) -> dict[str, list[str]]:
@@ -68,18 +77,22 @@ def plan(asked: argparse.Namespace) -> dict[str, list[str]]:
     photos = ["pipelines.finetune_real", "--data", asked.data / "pool/annotations.json", *common]
     if asked.choose:
         photos += ["--holdout", 0.2]
-    many = asked.scratch_steps or asked.sim_steps + asked.steps
+    many = asked.scratch_steps or sum(asked.sim_steps) + asked.steps
     ten = ["--shots", SHOTS]
 
     def scratch(steps: int) -> list[object]:
         return [*photos, *model, "--checkpoint", "none", "--steps", steps, "--lr", asked.lr]
 
     def tuned(steps: int) -> list[object]:
-        mixed = ["--sim", asked.sim, "--sim-share", asked.mix] if asked.mix else []
+        mixed = ["--sim", asked.sim[-1], "--sim-share", asked.mix] if asked.mix else []
         return [*photos, "--checkpoint", asked.out / "sim", "--steps", steps, "--lr", asked.fine_lr, *mixed]
 
-    pretrain = ["pipelines.train_sim", "--data", asked.sim, *model, *common, "--steps", asked.sim_steps]
-    runs = {"sim": [*pretrain, "--lr", asked.lr]}
+    runs: dict[str, list[object]] = {}
+    start = model
+    for i, (data, steps) in enumerate(zip(asked.sim, asked.sim_steps, strict=True), 1):
+        name = "sim" if i == len(asked.sim) else f"sim-stage{i}"
+        learn = ["pipelines.train_sim", "--data", data, *start, *common, "--steps", steps, "--lr", asked.lr]
+        runs[name], start = learn, ["--init", asked.out / name]
     for seed in SEEDS:
         seeded = [*ten, "--seed", seed]
         runs[f"scratch{SHOTS}-s{seed}"] = [*scratch(many), *seeded]
@@ -92,9 +105,14 @@ def plan(asked: argparse.Namespace) -> dict[str, list[str]]:
     return {name: [str(word) for word in command] for name, command in runs.items()}
 
 
+def on_simulation(name: str) -> bool:
+    """Whether a run saw simulation alone: its own validation is on simulation too."""
+    return name == "sim" or name.startswith("sim-stage")
+
+
 def folder(asked: argparse.Namespace, name: str) -> Path:
     """Runs to choose by lie beside the final ones; the pretrained one serves both."""
-    return asked.out / (f"choose-{name}" if asked.choose and name != "sim" else name)
+    return asked.out / (f"choose-{name}" if asked.choose and not on_simulation(name) else name)
 
 
 def run(command: list[str]) -> None:
@@ -150,7 +168,7 @@ def main() -> None:
         print(f"[{done + 1}/{len(names)}] {name}, {(time.monotonic() - began) / 60:.0f} min so far", flush=True)
         run([*commands[name], "--out", str(folder(asked, name))])
     if asked.choose:
-        tuned = [folder(asked, name) for name in names if name != "sim"]  # sim's own validation is on simulation
+        tuned = [folder(asked, name) for name in names if name != "sim" and not name.startswith("sim-")]
         print("\nOn the held-out part of the pool (to choose by; the test photos were not read):\n")
         print(table(chosen_on(tuned)))
         return
@@ -159,7 +177,7 @@ def main() -> None:
         return
     report = asked.out / "report.html"
     run([
-        "pipelines.gap_report", "--sim", str(asked.sim), "--real", str(asked.data / "test/annotations.json"),
+        "pipelines.gap_report", "--sim", str(asked.sim[-1]), "--real", str(asked.data / "test/annotations.json"),
         "--look", str(asked.data / "pool/annotations.json"), "--out", str(report),
         "--runs", *(str(folder(asked, name)) for name in names),
     ])  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from simgen.knobs import Choice, IntRange, LogUniform, Uniform
 from simgen.types import MAX_LAMPS
@@ -44,6 +44,17 @@ def _few(knob: IntRange) -> IntRange:
 Kelvin = Annotated[Uniform, _within(1667.0, 25000.0)]  # where the Planckian locus is known: simgen.colour.black_body
 
 
+def _none_or_over(least: float) -> AfterValidator:
+    """A range that is 0 to 0, which is off, or begins at `least`."""
+
+    def check(knob: Uniform) -> Uniform:
+        if (knob.low, knob.high) != (0, 0) and knob.low < least:
+            raise ValueError(f"needs 0 to 0 (off), or low >= {least}, got low={knob.low}, high={knob.high}")
+        return knob
+
+    return AfterValidator(check)
+
+
 class ColourKnobs(Group):
     hue_deg: Uniform
     saturation: Uniform
@@ -54,8 +65,8 @@ class SurfaceKnobs(Group):
     """A surface: its colour, how it shines, and the pattern on it."""
 
     colour: ColourKnobs
-    metallic: Uniform
-    roughness: Uniform
+    metallic: Annotated[Uniform, _within(0.0, 1.0)]
+    roughness: Annotated[Uniform, _within(0.0, 1.0)]
     texture: Choice  # rows of simgen.render.textures.TEXTURES
     texture_scale_m: LogUniform
     contrast: Uniform
@@ -91,6 +102,8 @@ class StageKnobs(Group):
     thickness_m: Uniform
     floor_below_m: Uniform
     leg_m: Uniform  # how thick the four legs are; under 2 cm there are none, as under a belt
+    wall_height_m: Annotated[Uniform, _within(0.0, 2.0), _none_or_over(0.001)]  # above 0 the table is a bin's floor
+    wall_thickness_m: Annotated[Uniform, _within(0.0005, 0.5)]
     belt_speed_m_s: Uniform
     sheets: Choice  # "none" | "scattered" | "covering"
     sheet_count: IntRange
@@ -132,6 +145,7 @@ class ClutterKnobs(Group):
     count: IntRange
     size_m: LogUniform
     ring_m: Uniform  # distance from the stage's edge
+    bands: IntRange = IntRange(low=0, high=0)  # sleeves of other colours round each
     occluders: IntRange
     occluder_size_m: LogUniform
     occluder_height_m: Uniform
@@ -169,7 +183,7 @@ class FlickerKnobs(Group):
 
     mains_hz: Choice  # "50" | "60"
     depth: Annotated[Uniform, _within(0.0, 1.0)]  # (highest - lowest) / (highest + lowest)
-    exposure_s: LogUniform
+    exposure_s: LogUniform  # where `shutter` says nothing
 
 
 class LightKnobs(Group):
@@ -210,6 +224,12 @@ def _bits(knob: IntRange) -> IntRange:
     return knob
 
 
+def _crf(knob: IntRange) -> IntRange:
+    if knob.high > 51:
+        raise ValueError(f"needs 0 (no video), or a range in 1..51, got low={knob.low}, high={knob.high}")
+    return knob
+
+
 class SensorKnobs(Group):
     exposure: LogUniform
     white_balance: Uniform  # gain of red and of blue against green
@@ -235,6 +255,40 @@ class SensorKnobs(Group):
     row_noise_e: Annotated[Uniform, _within(0.0, 1e6)]
     black_level: Annotated[Uniform, _within(0.0, 0.25)]
     adc_bits: Annotated[IntRange, AfterValidator(_bits)]  # 0: no converter
+    video_crf: Annotated[IntRange, AfterValidator(_crf)]  # 0: no video
+
+
+class LensKnobs(Group):
+    """An ideal lens, a pinhole, where all of it is 0. Distortion is Brown and Conrady's, with OpenCV's coefficients."""
+
+    k1: Annotated[Uniform, _within(-2.0, 2.0)]
+    k2: Annotated[Uniform, _within(-5.0, 5.0)]
+    k3: Annotated[Uniform, _within(-10.0, 10.0)]
+    p1: Annotated[Uniform, _within(-0.1, 0.1)]
+    p2: Annotated[Uniform, _within(-0.1, 0.1)]
+    focal_length_mm: Annotated[Uniform, _within(0.1, 2000.0)]  # with the f-number the width of the aperture
+    f_number: Annotated[Uniform, _within(0.0, 128.0), _none_or_over(0.5)]  # 0: everything is in focus
+    focus_offset_m: Annotated[Uniform, _within(-100.0, 100.0)]  # what is sharp lies so far behind what is aimed at
+
+
+def _odd(count: int) -> int:
+    if count % 2 == 0:
+        raise ValueError(f"needs an odd number, of which one is the middle, got {count}")
+    return count
+
+
+class ShutterKnobs(Group):
+    """When the rows of a picture see light: each for `exposure_s`, and `row_time_s` after the row above it."""
+
+    exposure_s: Annotated[Uniform, _within(0.0, 10.0)]
+    row_time_s: Annotated[Uniform, _within(-0.01, 0.01)]  # at and below 0: a global shutter
+    subframes: Annotated[int, Field(ge=1, le=255), AfterValidator(_odd)]  # moments drawn for each frame
+
+    @model_validator(mode="after")
+    def _moments(self) -> ShutterKnobs:
+        if self.subframes == 1 and (self.exposure_s.high > 0 or self.row_time_s.high > 0):
+            raise ValueError("where exposure or row time is above 0 subframes must be 3 or more: one moment shows none")
+        return self
 
 
 class TimingKnobs(Group):
@@ -257,6 +311,8 @@ class SceneConfig(Group):
     clutter: ClutterKnobs
     light: LightKnobs
     camera: CameraKnobs
+    lens: LensKnobs
+    shutter: ShutterKnobs
     sensor: SensorKnobs
     timing: TimingKnobs
     render: RenderKnobs

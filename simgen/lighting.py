@@ -60,12 +60,16 @@ def card(light: LightSpec) -> Float64[np.ndarray, "3"]:
     return np.asarray(sum((on_level_card(lamp) for lamp in light.lamps or ()), steady))
 
 
-def flicker_gain(flicker: FlickerSpec, frame: int, interval_s: float) -> float:
-    """How bright a frame is against the mean: the lamps' light goes as 1 + depth cos(2 pi 2 mains t + phase).
+def flicker_gain(flicker: FlickerSpec, middle_s: float, exposure_s: float) -> float:
+    """How bright a moment is against the mean: the lamps' light goes as 1 + depth cos(2 pi 2 mains t + phase).
 
     The exposure takes its mean, which dims the swing by sinc and leaves none where it lasts whole half periods.
+
+    Args:
+        flicker: the lamps'.
+        middle_s: of the exposure, since the clip's start.
+        exposure_s: how long it is.
     """
     per_s = 2 * flicker.mains_hz
-    middle_s = frame * interval_s + flicker.exposure_s / 2
-    swing = flicker.depth * float(np.sinc(per_s * flicker.exposure_s))
+    swing = flicker.depth * float(np.sinc(per_s * exposure_s))
     return 1 + swing * math.cos(2 * math.pi * per_s * middle_s + flicker.phase_rad)

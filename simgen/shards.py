@@ -27,14 +27,16 @@ import tarfile
 import types as builtin_types
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import IO, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from jaxtyping import Float32, Int32, UInt16
 
+from simgen.places import Place, RemotePath, place
 from simgen.types import BACKGROUND, CLUTTER, Labels, RenderedClip, SceneSpec, stored_fields
 
 DATA_SET_FORMAT = "simgen-data-set/1"
@@ -119,11 +121,11 @@ def shard_name(number: int) -> str:
     return f"shard-{number:05d}.tar"
 
 
-def write_manifest(path: Path, manifest: Manifest) -> None:
+def write_manifest(path: Place, manifest: Manifest) -> None:
     write_atomically(path, [(json.dumps(asdict(manifest), indent=1, sort_keys=True, allow_nan=False) + "\n").encode()])
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Place) -> Manifest:
     """The manifest at `path`.
 
     Raises:
@@ -294,31 +296,73 @@ def clip_members(clip: RenderedClip) -> list[tuple[str, bytes]]:
     return members
 
 
-def write_shard(path: Path, members: Iterable[tuple[str, bytes]]) -> tuple[str, int]:
+def write_shard(path: Place, members: Iterable[tuple[str, bytes]]) -> tuple[str, int]:
     """Write an archive that appears under its name only when it is whole and on the disk. Returns (sha256, bytes)."""
-    return write_atomically(path, _tar(members))
+    with shard_sink(path) as sink:
+        for name, data in members:
+            add_member(sink, name, data)
+    return sink.sha256, sink.size
 
 
-def _tar(members: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
-    for name, data in members:
-        header = tarfile.TarInfo(name)
-        header.size = len(data)
-        yield header.tobuf(tarfile.USTAR_FORMAT)
-        yield data
-        yield bytes(-len(data) % tarfile.BLOCKSIZE)
-    yield bytes(2 * tarfile.BLOCKSIZE)
+@contextmanager
+def shard_sink(path: Place) -> Iterator[Sink]:
+    """An archive to add members to; it appears under its name when the block has ended, whole and on the disk."""
+    with atomically(path) as sink:
+        yield sink
+        sink.write(bytes(2 * tarfile.BLOCKSIZE))
 
 
-def write_atomically(path: Path, chunks: Iterable[bytes]) -> tuple[str, int]:
-    """Write to a name of this process's own, sync, rename. Nothing is left behind if `chunks` or the disk fails."""
+def add_member(sink: Sink, name: str, data: bytes) -> None:
+    header = tarfile.TarInfo(name)
+    header.size = len(data)
+    sink.write(header.tobuf(tarfile.USTAR_FORMAT))
+    sink.write(data)
+    sink.write(bytes(-len(data) % tarfile.BLOCKSIZE))
+
+
+def write_atomically(path: Place, chunks: Iterable[bytes]) -> tuple[str, int]:
+    """Write a file as `atomically` does. Returns (sha256, bytes)."""
+    with atomically(path) as sink:
+        for chunk in chunks:
+            sink.write(chunk)
+    return sink.sha256, sink.size
+
+
+@dataclass
+class Sink:
+    """Counts what is written to a file."""
+
+    file: IO[bytes]
+    size: int = 0
+    _digest: Any = field(default_factory=hashlib.sha256)
+
+    @property
+    def sha256(self) -> str:
+        return str(self._digest.hexdigest())
+
+    def write(self, chunk: bytes) -> None:
+        self.file.write(chunk)
+        self._digest.update(chunk)
+        self.size += len(chunk)
+
+
+@contextmanager
+def atomically(path: Place) -> Iterator[Sink]:
+    """A file that appears under its name when the block has ended, whole and on the disk.
+
+    Nothing is left behind if the block or the disk fails.
+    """
+    with path.uploading() if isinstance(path, RemotePath) else _renamed(path) as file:
+        yield Sink(file)
+
+
+@contextmanager
+def _renamed(path: Path) -> Iterator[IO[bytes]]:
+    """A name of this process's own, synced and renamed."""
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    digest, size = hashlib.sha256(), 0
     try:
         with part.open("wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
@@ -331,10 +375,9 @@ def write_atomically(path: Path, chunks: Iterable[bytes]) -> tuple[str, int]:
             os.fsync(folder)
         finally:
             os.close(folder)
-    return digest.hexdigest(), size
 
 
-def file_sha256(path: Path) -> str:
+def file_sha256(path: Place) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(2**20):
@@ -357,7 +400,7 @@ class Member:
 class StoredClip:
     """A clip in a shard. Reads what it is asked for, keeps nothing."""
 
-    path: Path  # of the shard
+    path: Place  # of the shard
     index: int  # of the scene
     members: Mapping[str, Member]  # by what follows the key: "json", "f000.jpg", ...
 
@@ -429,7 +472,7 @@ class StoredClip:
         return ShardError(f"{self.path}: {name!r} of clip {self.index} is damaged: {error}")
 
 
-def scan_shard(path: Path) -> dict[int, StoredClip]:
+def scan_shard(path: Place) -> dict[int, StoredClip]:
     """The clips of an archive by their scene's index, found by reading its headers alone.
 
     Raises:
@@ -450,19 +493,19 @@ def scan_shard(path: Path) -> dict[int, StoredClip]:
     return {index: StoredClip(path, index, members) for index, members in found.items()}
 
 
-def _check_plain(path: Path, limit_bytes: int | None = None) -> None:
-    """Refuse a pipe, which would never end, a device or a folder, and what is too large to be read whole."""
+def _check_plain(path: Place, limit_bytes: int | None = None) -> int:
+    """A file's bytes. Refuse a pipe, which would never end, a device, a folder, and what is too large to be read."""
     info = path.stat()
     if not stat.S_ISREG(info.st_mode):
         raise ShardError(f"{path}: is no plain file")
     if limit_bytes is not None and info.st_size > limit_bytes:
         raise ShardError(f"{path}: {info.st_size} bytes, more than the {limit_bytes} that are read")
+    return info.st_size
 
 
-def _scan(path: Path) -> Iterator[tuple[str, Member]]:
-    _check_plain(path)
+def _scan(path: Place) -> Iterator[tuple[str, Member]]:
+    end = _check_plain(path)
     with path.open("rb") as file:
-        end = os.fstat(file.fileno()).st_size
         at = 0
         while True:
             block = file.read(tarfile.BLOCKSIZE)
@@ -480,7 +523,7 @@ def _scan(path: Path) -> Iterator[tuple[str, Member]]:
             file.seek(at)
 
 
-def _header(path: Path, block: bytes, at: int) -> tarfile.TarInfo:
+def _header(path: Place, block: bytes, at: int) -> tarfile.TarInfo:
     try:
         header = tarfile.TarInfo.frombuf(block, "ascii", "strict")
     except (tarfile.HeaderError, ValueError) as error:
@@ -501,13 +544,13 @@ class DataSet:
     A shard's headers are scanned when a clip of it is first asked for, and its table is kept.
     """
 
-    folder: Path
+    folder: Place
     manifest: Manifest = field(init=False)
     _starts: list[int] = field(init=False, repr=False)  # clips before each shard, and all of them
     _tables: dict[str, dict[int, StoredClip]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.folder = Path(self.folder)
+        self.folder = place(self.folder)
         self.manifest = read_manifest(self.folder / MANIFEST)
         self._starts = np.cumsum([0, *(shard.clips for shard in self.manifest.shards)]).tolist()
 

@@ -15,12 +15,13 @@ from functools import cache
 from typing import Any, NewType
 
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Float32, Float64, Int32, UInt8
 
 Metres = NewType("Metres", float)
 Radians = NewType("Radians", float)
 Vec3 = tuple[float, float, float]
 Quat = tuple[float, float, float, float]
+Distortion = tuple[float, float, float, float, float]  # k1, k2, p1, p2, k3 of Brown and Conrady, in OpenCV's order
 
 BACKGROUND = -1  # in an id map: table, belt, floor, sky
 CLUTTER = -2  # in an id map: an occluder or an unlabelled object
@@ -136,7 +137,7 @@ class FlickerSpec:
 
     mains_hz: float
     depth: float  # share of the light, 0 .. 1: (highest - lowest) / (highest + lowest)
-    exposure_s: float  # over which a frame takes the mean
+    exposure_s: float  # over which a frame takes the mean, where the shutter says nothing
     phase_rad: Radians  # when the clip starts
 
 
@@ -217,13 +218,27 @@ class LightSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class CameraSpec:
-    """A pinhole camera with one pose for each frame."""
+    """A camera with one pose for each frame. Its lens is ideal, a pinhole, unless the last five say otherwise."""
 
     width_px: int
     height_px: int
     focal_px: float
     centre_px: tuple[float, float]  # principal point
     world_from_camera: tuple[Pose, ...]
+    velocity_m_s: Vec3 = (0.0, 0.0, 0.0)  # of the camera in the world, while its shutter is open
+    distortion: Distortion = (0.0, 0.0, 0.0, 0.0, 0.0)
+    focal_length_m: Metres = Metres(0.0)  # with the f-number the width of the aperture, on which defocus goes
+    f_number: float = 0.0  # 0: everything is in focus
+    focus_m: Metres = Metres(0.0)  # depth along the optical axis that is sharp
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShutterSpec:
+    """When the rows of a picture see light. A frame's time is the middle of its middle row's exposure."""
+
+    exposure_s: float = 0.0  # how long each row does
+    row_time_s: float = 0.0  # how much later than the row above it; 0 is a global shutter
+    subframes: int = 1  # moments drawn for each frame, an odd number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,6 +271,7 @@ class SensorSpec:
     row_noise_e: float = 0.0
     black_level: float = 0.0  # the converter's code without light, share of its range
     adc_bits: int = 0  # 0: no converter, and the noise of all before it clipped at black and white
+    video_crf: int = 0  # 1 fine .. 51 coarse: the clip went through H.264 at this rate factor; 0: single pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,6 +295,7 @@ class SceneSpec:
     render: RenderSpec
     settle_s: float  # simulated before the first frame
     frame_interval_s: float
+    shutter: ShutterSpec = ShutterSpec()
 
     @property
     def frames(self) -> int:
@@ -294,11 +311,15 @@ class SceneSpec:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Poses of P parts and O occluders at T frames: positions in metres, rotations as xyzw quaternions."""
+    """Poses of P parts and O occluders at T moments: positions in metres, rotations as xyzw quaternions.
+
+    The moments are the spec's frames, or as many for each frame as its shutter has sub-frames (`simgen.shutter`).
+    """
 
     positions_m: Float32[np.ndarray, "t p 3"]
     rotations_xyzw: Float32[np.ndarray, "t p 4"]
     occluder_positions_m: Float32[np.ndarray, "t o 3"]
+    times_s: Float64[np.ndarray, " t"] | None = None  # from the first frame on; None: every frame_interval_s
 
 
 @dataclass(frozen=True)
@@ -342,6 +363,7 @@ class Labels:
     focal_px: float
     centre_px: tuple[float, float]
     frames: tuple[FrameLabels, ...]
+    distortion: Distortion = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)

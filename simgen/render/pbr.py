@@ -42,7 +42,7 @@ from simgen.render.gl.lamps import checked, lamp_block
 from simgen.render.gl.scene import DrawList, draw_list, origin, place, tile_key
 from simgen.render.gl.shadows import SIDE_TEXELS, Cascade, cascade, seen_on_plane
 from simgen.render.textures import TILE_PX, placed_tile
-from simgen.render.view import View
+from simgen.render.view import View, belt_shift_m
 from simgen.types import CLUTTER, Frame, MaterialSpec, SceneSpec, Trajectory, Vec3
 from simgen.unavailable import RendererLost
 
@@ -99,7 +99,8 @@ class _Scene:
         place(self._draws, trajectory, frame)
         view = View.of(spec, spec.camera.world_from_camera[frame], supersample=1)
         cascades = _cascades(spec, self._draws, view)
-        gpu.frame.write(_frame_block(spec, self._constants, view, cascades, frame).tobytes())
+        shift_m = belt_shift_m(spec, trajectory, frame)
+        gpu.frame.write(_frame_block(spec, self._constants, view, cascades, shift_m).tobytes())
         gpu.sheets.write(self._sheets)
         gpu.write_draws(self._draws.rows)
         if self._lit:
@@ -266,7 +267,7 @@ def _stage_tile(top: MaterialSpec) -> tuple[float, float, float]:
 
 
 def _frame_block(
-    spec: SceneSpec, constants: np.ndarray, view: View, cascades: tuple[Cascade, Cascade], frame: int
+    spec: SceneSpec, constants: np.ndarray, view: View, cascades: tuple[Cascade, Cascade], shift_m: float
 ) -> np.ndarray:
     block = constants.copy()
     axes = view.rotation.T.astype(np.float64)
@@ -280,8 +281,7 @@ def _frame_block(
     block["camera_axes"][0, :, :3] = axes
     block["lens"] = (view.focal, *view.centre, OCCLUSION_REACH_M)
     half = np.asarray(spec.stage.size_m) / 2
-    shift = spec.stage.belt_speed_m_s * spec.frame_interval_s * frame
-    block["stage"] = (*half, shift, -spec.stage.floor_below_m)
+    block["stage"] = (*half, shift_m, -spec.stage.floor_below_m)
     return block
 
 

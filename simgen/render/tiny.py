@@ -26,7 +26,7 @@ from simgen.lighting import card
 from simgen.render.light_map import SIDE_TEXELS, LightBox, LightMap
 from simgen.render.shading import Shader
 from simgen.render.surfaces import BODY, FLOOR, NOTHING, STAGE, Geometry, Moment
-from simgen.render.view import View
+from simgen.render.view import View, belt_shift_m
 from simgen.types import BACKGROUND, CLUTTER, Frame, Pose, SceneSpec, Trajectory, Vec3
 
 NEAR_M, FAR_M = 0.05, 12.0
@@ -83,7 +83,7 @@ def _moment(spec: SceneSpec, trajectory: Trajectory, frame: int) -> Moment:
         positions_m=trajectory.positions_m[frame],
         rotations=np.array(rotations, np.float32).reshape(-1, 3, 3),
         occluder_positions_m=trajectory.occluder_positions_m[frame],
-        belt_shift_m=spec.stage.belt_speed_m_s * spec.frame_interval_s * frame,
+        belt_shift_m=belt_shift_m(spec, trajectory, frame),
     )
 
 

@@ -180,6 +180,14 @@ class Device:
                 program[name].binding = _BLOCKS[name]
         return program
 
+    def _check_size(self, size: tuple[int, ...]) -> None:
+        limit = int(self.context.info["GL_MAX_TEXTURE_SIZE"])
+        if max(size) > limit:
+            raise ValueError(
+                f"a picture of {size[0]} x {size[1]} pixels; this OpenGL takes {limit} a side ({self.description}): "
+                "make it smaller, or render.supersample"
+            )
+
     def texture(
         self,
         values: np.ndarray,
@@ -188,7 +196,12 @@ class Device:
         wrap: tuple[bool, bool] = (False, False),
         last_level: int = 1000,
     ) -> Any:
-        """A texture of half floats, filtered linearly, from an array (h, w) or (h, w, channels)."""
+        """A texture of half floats, filtered linearly, from an array (h, w) or (h, w, channels).
+
+        Raises:
+            ValueError: it is larger than this OpenGL takes.
+        """
+        self._check_size(values.shape[1::-1])
         channels = values.shape[2] if values.ndim == 3 else 1
         data = np.ascontiguousarray(values, np.float16).tobytes()
         made = self.context.texture(values.shape[1::-1], channels, data, dtype="f2", alignment=2)
@@ -209,6 +222,7 @@ class Device:
         gl, size, half = self.context, (width, height), ((width + 1) // 2, (height + 1) // 2)
         factor = 1 if supersample <= 2 else 2
         large = (width * factor, height * factor)
+        self._check_size(large)
         depth, ids, normals = self._picture(size, 1, "f4"), self._picture(size, 1, "i4"), self._picture(size, 4, "f2")
         buffer = gl.depth_renderbuffer(size)
         open_raw_map, open_map = self._picture(half, 2, "f2"), self._picture(half, 2, "f2")
