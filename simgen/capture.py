@@ -47,7 +47,9 @@ def _flickering(spec: SceneSpec, moments: Iterable[Frame]) -> Iterator[Frame]:
     if flicker is None:
         yield from moments
         return
-    times_s, exposure_s = shutter.moments_s(spec), spec.shutter.exposure_s / shutter.subframes(spec)
+    count = shutter.subframes(spec)
+    times_s = shutter.moments_s(spec)
+    exposure_s = shutter.duration_s(spec) / count if count > 1 else spec.shutter.exposure_s
     if times_s is None:  # each frame is one moment
         times_s, exposure_s = np.arange(spec.frames) * spec.frame_interval_s, flicker.exposure_s
     for time_s, moment in zip(times_s, moments, strict=True):
