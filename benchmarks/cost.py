@@ -2,9 +2,9 @@
 
 python benchmarks/cost.py [--out FOLDER] [--quick]
 
-One thread, batch 1, random weights (which change nothing about the cost). Time is the core's, the
-median of several calls; memory the process's peak over what it held before the first, as Linux tells it. A power law is fitted to each row of
-points: its exponent is 1 where cost grows linearly, and below 1 where a part of the cost does not grow.
+One thread, batch 1, random weights (which change nothing about the cost). Time is the core's, the median of several
+calls; memory the process's peak over what it held before the first call, as Linux tells it. A power law is fitted to
+each row of points: its exponent is 1 where cost grows linearly, and below 1 where a part of the cost does not grow.
 """
 
 from __future__ import annotations
@@ -151,8 +151,8 @@ def page(tables: dict[str, dict[str, list[Point]]], quick: bool) -> str:
         f"Measured {datetime.date.today()} by `python benchmarks/cost.py{' --quick' if quick else ''}`, one thread on "
         f"{platform.machine()}, torch {torch.__version__}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores. "
         "The small preset, batch 1, streaming with a full "
-        "memory except where a whole clip goes in. In each cell milliseconds of the core and, in brackets, MB over what was held "
-        "before.",
+        "memory except where a whole clip goes in. In each cell milliseconds of the core and, in brackets, "
+        "MB over what was held before.",
     ]
     for title, rows in tables.items():
         xs = [point.x for point in next(iter(rows.values()))]
