@@ -340,7 +340,7 @@ def page(results: Sequence[dict[str, Any]], asked: argparse.Namespace, left_out:
         f"{size.steps} steps of {size.frames} frames of {size.tile_px} px, from random weights, AdamW with a cosine, "
         "on simulated conveyor clips with things passing in front; AP on whole frames of other scenes. The learning "
         f"rates are {Rival.learning_rate:g}, RT-DETR's {RtDetr.learning_rate:g}; none was tuned. Latency: of the "
-        f"core, median of {REPEATS} single frames after two. Memory: the process's peak, torch itself (some 300 MB) in it.",
+        f"core, median of {REPEATS} single frames after two. Memory: the process's peak, torch (some 300 MB) in it.",
         "",
         "| " + " | ".join(heads) + " |",
         "|---" * len(heads) + "|",
