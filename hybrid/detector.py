@@ -273,7 +273,7 @@ class Detector(nn.Module):
         state: State | None = None,
         targets: Targets | None = None,
         generator: torch.Generator | None = None,
-        elapsed: Elapsed | None = None,
+        elapsed: Float[Tensor, "_ _"] | None = None,
         cnn_only: bool = False,
         depth_m: Float32[Tensor, "_ _ _ _"] | None = None,
     ) -> tuple[Output, State]:
@@ -347,7 +347,7 @@ class Detector(nn.Module):
             return None
         return no_tracks(clips, config.tracks, config.width, len(config.categories), device)
 
-    def _check_images(self, images: Tensor, elapsed: Elapsed | None) -> None:
+    def _check_images(self, images: Tensor, elapsed: Tensor | None) -> None:
         if images.shape[2] != 3:
             raise ValueError(f"the images have {images.shape[2]} channels; this detector takes 3, red, green and blue")
         if elapsed is None:

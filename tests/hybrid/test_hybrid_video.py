@@ -22,7 +22,7 @@ from hybrid.metrics import score
 from hybrid.types import Detections
 from tests.hybrid.moving import CLIPS, FRAMES, GREY, HEIGHT, WIDTH, blanked, moving_parts
 
-STEPS, CNN_STEPS = 120, 30
+STEPS, CNN_STEPS = 160, 30
 
 
 @pytest.fixture(scope="module")
