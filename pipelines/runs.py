@@ -13,13 +13,15 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from hybrid.checkpoint import RUN, RunError, load, write_atomically
-from hybrid.config import PARTS, PRESETS
+from hybrid.config import PARTS, PRESETS, ModelConfig
 from hybrid.data import ClipSource, DataError, from_coco, from_shards, from_yolo, measuring_split, yolo_layout
 from hybrid.detector import Detector
 from hybrid.engine import train
@@ -27,6 +29,7 @@ from hybrid.progress import bar
 from hybrid.sampling import Share
 from hybrid.tiles import view_of
 from hybrid.train_config import TrainConfig
+from simgen.places import Place
 
 EXPERIMENT = "experiment.json"
 REAL, STAND_IN = "real", "stand-in"
@@ -44,8 +47,8 @@ def is_yolo(path: Path) -> bool:
     return path.suffix in (".yaml", ".yml") or (path / "data.yaml").is_file()
 
 
-def is_data_set(path: Path) -> bool:
-    return path.name == "manifest.json" or (path.is_dir() and not is_yolo(path))
+def is_data_set(path: Place) -> bool:
+    return not isinstance(path, Path) or path.name == "manifest.json" or (path.is_dir() and not is_yolo(path))
 
 
 def split_to_measure(path: Path) -> str:
@@ -58,7 +61,7 @@ def target_kind(path: Path) -> str:
     return STAND_IN if is_data_set(path) else REAL
 
 
-def read(path: Path, categories: tuple[str, ...] | None = None, split: str = "train") -> ClipSource:
+def read(path: Place, categories: tuple[str, ...] | None = None, split: str = "train") -> ClipSource:
     """The clips at `path`, and a line on the error stream for what was left out. `split` is of a YOLO folder.
 
     Raises:
@@ -66,7 +69,9 @@ def read(path: Path, categories: tuple[str, ...] | None = None, split: str = "tr
     """
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder")
-    if is_data_set(path):
+    if not isinstance(path, Path):
+        source = from_shards(path, categories)
+    elif is_data_set(path):
         source = from_shards(path if path.is_dir() else path.parent, categories)
     elif is_yolo(path):
         source = from_yolo(path, split, categories)
@@ -93,11 +98,15 @@ def hold_out(source: ClipSource, share: float, seed: int) -> tuple[ClipSource, C
     return source.take(rest, seed), source.take(held, seed, rest)
 
 
-def start(init: Path | None, categories: tuple[str, ...], preset: str, parts: str, seed: int) -> Start:
+def start(
+    init: Path | None, categories: tuple[str, ...], preset: str, parts: str, seed: int, model: Sequence[str] = ()
+) -> Start:
     """A detector for `categories`: new, or with the weights of a finished run, whose architecture it then has.
 
+    `model` changes the architecture, as KEY=VALUE; of a run's weights, those that still fit are taken over.
+
     Raises:
-        DataError: the run's detector knows none of the categories.
+        DataError: the run's detector knows none of the categories, or `model` is not understood.
     """
     import torch
 
@@ -105,7 +114,7 @@ def start(init: Path | None, categories: tuple[str, ...], preset: str, parts: st
     if init is None:
         if preset not in PRESETS or parts not in PARTS:
             raise DataError(f"choose --preset from {sorted(PRESETS)} and --parts from {list(PARTS)}")
-        return Start(Detector(replace(PRESETS[preset](categories), parts=parts)), {"init": None})
+        return Start(Detector(changed(replace(PRESETS[preset](categories), parts=parts), model)), {"init": None})
     earlier = load(init)
     known = earlier.config.categories
     if not set(known) & set(categories):
@@ -113,9 +122,29 @@ def start(init: Path | None, categories: tuple[str, ...], preset: str, parts: st
     new = [name for name in categories if name not in known]
     if new:
         sys.stderr.write(f"note: {init} does not know {new}: they start anew\n")
-    detector = Detector(replace(earlier.config, categories=categories), pretrained=False)
-    detector.load_compatible(earlier.state_dict(), known)
+    detector = Detector(changed(replace(earlier.config, categories=categories), model), pretrained=False)
+    missing, _ = detector.load_compatible(earlier.state_dict(), known)
+    if missing:
+        sys.stderr.write(
+            f"note: {init} holds nothing for {len(missing)} tensors, which start anew: {missing[0]}, ...\n"
+        )
     return Start(detector, {"init": {"run": str(init), "sha256": fingerprint(init)}})
+
+
+def changed(config: ModelConfig, model: Sequence[str]) -> ModelConfig:
+    """The config with each KEY=VALUE of `model`."""
+    known = [field.name for field in fields(ModelConfig) if field.name != "categories"]
+    plain = asdict(config)
+    for change in model:
+        key, equals, value = change.partition("=")
+        if not equals or key not in known:
+            raise DataError(f"--model {change}: needs KEY=VALUE with one of the keys {known}")
+        plain[key] = value.split(",") if isinstance(plain[key], (tuple, list)) else value
+    try:
+        return TypeAdapter(ModelConfig).validate_python(plain)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(f"--model {'.'.join(map(str, first['loc']))}: {first['msg']}".replace(" :", ":")) from None
 
 
 def fingerprint(run: Path) -> str:
@@ -123,15 +152,15 @@ def fingerprint(run: Path) -> str:
     return hashlib.sha256((run / "ema.safetensors").read_bytes()).hexdigest()
 
 
-def data_hash(path: Path, split: str = "train") -> str:
+def data_hash(path: Place, split: str = "train") -> str:
     """Of what lists the data: a data set is the same one wherever it is called from or copied to."""
-    if is_yolo(path):
+    if isinstance(path, Path) and is_yolo(path):
         images, _ = yolo_layout(path, split, None)
         digest = hashlib.sha256()
         for file in sorted(images.rglob("*")):
             digest.update(f"{file.relative_to(images).as_posix()} {file.stat().st_size}\n".encode())
         return digest.hexdigest()
-    listing = path / "manifest.json" if path.is_dir() else path
+    listing = path if isinstance(path, Path) and path.is_file() else path / "manifest.json"
     return hashlib.sha256(listing.read_bytes()).hexdigest()
 
 

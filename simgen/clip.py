@@ -9,6 +9,7 @@ from simgen.capture import capture
 from simgen.config import SceneConfig
 from simgen.parts import PARTS
 from simgen.physics import simulate
+from simgen.render import describe
 from simgen.sample import sample
 from simgen.sensor import expose_clip
 from simgen.types import RenderedClip
@@ -32,3 +33,12 @@ def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:
 def categories(config: SceneConfig) -> tuple[str, ...]:
     """The categories of every kind of part that scenes of `config` may hold, sorted."""
     return tuple(sorted({PARTS[kind].category for kind, knobs in config.parts.kinds.items() if knobs.weight > 0}))
+
+
+def machinery(config: SceneConfig) -> str:
+    """What draws scenes of `config` on this machine, for `Request.renderer`.
+
+    Raises:
+        RendererUnavailable: nothing can.
+    """
+    return describe(config.render.renderer)

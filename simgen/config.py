@@ -14,6 +14,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from simgen.knobs import Choice, IntRange, LogUniform, Uniform
+from simgen.types import MAX_LAMPS
 
 Range = TypeVar("Range", Uniform, LogUniform)
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -43,6 +44,15 @@ def _none_or_over(least: float) -> AfterValidator:
         return knob
 
     return AfterValidator(check)
+
+
+def _few(knob: IntRange) -> IntRange:
+    if knob.high > MAX_LAMPS:
+        raise ValueError(f"needs at most {MAX_LAMPS} lamps, got high={knob.high}")
+    return knob
+
+
+Kelvin = Annotated[Uniform, _within(1667.0, 25000.0)]  # where the Planckian locus is known: simgen.colour.black_body
 
 
 class ColourKnobs(Group):
@@ -111,6 +121,24 @@ class TextureKnobs(Group):
     finishes: Annotated[dict[str, FinishKnobs], Field(min_length=1)]
 
 
+class MatterSurfaceKnobs(Group):
+    """Procedural materials for one kind of surface, in place of its plain colours and textures."""
+
+    materials: Choice  # rows of simgen.materials.MATERIALS
+    wear: dict[str, Uniform] = {}  # rows of simgen.materials.WEAR: amounts, 0..1; below 0: none
+    wear_size_m: Annotated[float, Field(gt=0.001, le=10.0)] = 0.1  # after which its pattern repeats
+
+
+class MatterKnobs(Group):
+    """Which surfaces are of procedural materials; what is not named stays as `texture` says."""
+
+    parts: MatterSurfaceKnobs | None = None
+    top: MatterSurfaceKnobs | None = None
+    sides: MatterSurfaceKnobs | None = None
+    floor: MatterSurfaceKnobs | None = None
+    clutter: MatterSurfaceKnobs | None = None
+
+
 class ClutterKnobs(Group):
     """Unlabelled things round the stage, and occluders between camera and parts."""
 
@@ -122,6 +150,40 @@ class ClutterKnobs(Group):
     occluder_size_m: LogUniform
     occluder_height_m: Uniform
     occluder_speed_m_s: Uniform
+
+
+class LampKnobs(Group):
+    """Lamps beside the key light, aimed at the stage from round it."""
+
+    count: Annotated[IntRange, AfterValidator(_few)]
+    kinds: Choice  # "directional" | "spot" | "softbox"
+    distance_m: LogUniform
+    elevation_deg: Annotated[Uniform, _within(-90.0, 90.0)]
+    azimuth_deg: Uniform
+    intensity: LogUniform  # irradiance in the middle of the stage, of a card that faces the lamp
+    temperature_k: Kelvin
+    size_m: LogUniform  # sides of a softbox; a fifth of it is the diameter of another lamp
+    half_angle_deg: Annotated[Uniform, _within(1.0, 85.0)]  # of a spot's cone
+    aim_m: Uniform  # how far from the middle of the stage it points, in x and in y
+
+
+class EnvironmentKnobs(Group):
+    """The surroundings as a picture, in place of `surroundings` and glows; the ambient light is its own."""
+
+    kinds: Choice  # rows of simgen.environments.ENVIRONMENTS, or "file": one of `folder`
+    intensity: LogUniform  # luminance of a white card lying under it
+    temperature_k: Kelvin
+    daylight_k: Kelvin
+    rotation_deg: Uniform
+    folder: str = ""  # of .hdr and .exr files
+
+
+class FlickerKnobs(Group):
+    """Lamps on the mains."""
+
+    mains_hz: Choice  # "50" | "60"
+    depth: Annotated[Uniform, _within(0.0, 1.0)]  # (highest - lowest) / (highest + lowest)
+    exposure_s: LogUniform  # where `shutter` says nothing
 
 
 class LightKnobs(Group):
@@ -138,6 +200,9 @@ class LightKnobs(Group):
     glow_intensity: LogUniform
     glow_size_deg: Uniform
     surroundings: Uniform  # radiance at eye level, of the ambient light's
+    lamps: LampKnobs | None = None
+    environment: EnvironmentKnobs | None = None
+    flicker: FlickerKnobs | None = None
 
 
 class CameraKnobs(Group):
@@ -251,3 +316,4 @@ class SceneConfig(Group):
     sensor: SensorKnobs
     timing: TimingKnobs
     render: RenderKnobs
+    matter: MatterKnobs = MatterKnobs()

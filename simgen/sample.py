@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from simgen import lighting, sample_light
 from simgen.colour import LUMINANCE, black_body, linear_from_hsv
 from simgen.config import (
     CameraKnobs,
@@ -18,6 +19,8 @@ from simgen.config import (
     KindKnobs,
     LensKnobs,
     LightKnobs,
+    MatterKnobs,
+    MatterSurfaceKnobs,
     PartsKnobs,
     SceneConfig,
     SensorKnobs,
@@ -26,8 +29,10 @@ from simgen.config import (
     SurfaceKnobs,
     TextureKnobs,
 )
+from simgen.environments import ambient
 from simgen.geometry import look_at, pose
 from simgen.knobs import Choice, Streams
+from simgen.materials import draw_material, draw_wear
 from simgen.parts import PARTS, PartModel, Size, part_model
 from simgen.sensor.spectral import sensor_from_light
 from simgen.types import (
@@ -67,14 +72,14 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
     timing = stream("timing")
     interval_s = config.timing.frame_interval_s.draw(timing)
     stage = _stage(config.stage, config.texture, stream("stage"), stream("texture"))
-    light = _light(config.light, stream("light"))
+    light = _more_light(_light(config.light, stream("light")), config.light, stream)
     camera = _camera(config.camera, stage, config.timing.frames, interval_s, stream("camera"))
     clutter, occluders = _clutter(config.clutter, config.texture, stage, stream("clutter"), stream("texture.clutter"))
     bands = _bands(config.clutter, config.texture, clutter, stream("clutter.bands"))
     legs = _legs(stage, config.stage.leg_m.draw(stream("stage.legs")))
     walls = _walls(stage, config.stage, stream("stage.walls"))
     belt_run_m = stage.belt_speed_m_s * (config.timing.settle_s + interval_s * (config.timing.frames - 1))
-    return SceneSpec(
+    spec = SceneSpec(
         index=index,
         parts=_parts(
             config.parts, config.texture, stage, belt_run_m, bool(walls), stream("parts"), stream("texture.parts")
@@ -90,6 +95,7 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
         frame_interval_s=interval_s,
         shutter=_shutter(config.shutter, stream("shutter")),
     )
+    return _of_matter(config.matter, stream, spec, len(clutter))
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
@@ -431,6 +437,44 @@ def _passing(knobs: ClutterKnobs, material: MaterialSpec, stage: StageSpec, rng:
     )
 
 
+# --- matter ----------------------------------------------------------------------------------------------------------
+
+
+def _of_matter(knobs: MatterKnobs, stream: Streams, spec: SceneSpec, standing: int) -> SceneSpec:
+    """The scene with procedural materials where the preset names them; each kind of surface has its own stream.
+
+    Of the bodies that stand the first `standing` are clutter; legs and walls go with the stage's sides.
+    """
+    if knobs.parts:
+        made = _matter(knobs.parts, stream, "parts", len(spec.parts))
+        spec = replace(spec, parts=tuple(replace(p, material=m) for p, m in zip(spec.parts, made, strict=True)))
+    if knobs.clutter:
+        loose = (*spec.clutter[:standing], *spec.occluders)
+        made = _matter(knobs.clutter, stream, "clutter", len(loose))
+        bodies = tuple(replace(b, material=m) for b, m in zip(loose, made, strict=True))
+        spec = replace(spec, clutter=bodies[:standing] + spec.clutter[standing:], occluders=bodies[standing:])
+    planes = {"top": knobs.top, "sides": knobs.sides, "floor": knobs.floor}
+    for name, plane in planes.items():
+        if plane:
+            (material,) = _matter(plane, stream, name, 1)
+            before, spec = spec.stage.sides, replace(spec, stage=_resurfaced(spec.stage, name, material))
+            if name == "sides":
+                built = [replace(b, material=material) if b.material == before else b for b in spec.clutter]
+                spec = replace(spec, clutter=tuple(built))
+    return spec
+
+
+def _resurfaced(stage: StageSpec, name: str, material: MaterialSpec) -> StageSpec:
+    if name == "top":
+        return replace(stage, top=material)
+    return replace(stage, sides=material) if name == "sides" else replace(stage, floor=material)
+
+
+def _matter(knobs: MatterSurfaceKnobs, stream: Streams, name: str, count: int) -> list[MaterialSpec]:
+    wear, rng = draw_wear(knobs.wear, knobs.wear_size_m, stream(f"matter.{name}.wear")), stream(f"matter.{name}")
+    return [draw_material(knobs.materials.draw(rng), rng, wear) for _ in range(count)]
+
+
 # --- light, camera, sensor -------------------------------------------------------------------------------------------
 
 
@@ -462,6 +506,18 @@ def _light(knobs: LightKnobs, rng: np.random.Generator) -> LightSpec:
             _glow(knobs, key, key_intensity + ambient_intensity, rng) for _ in range(knobs.glow_count.draw(rng))
         ),
     )
+
+
+def _more_light(light: LightSpec, knobs: LightKnobs, stream: Streams) -> LightSpec:
+    """Lamps, surroundings and flicker, where the preset has them; the draws of all other light stay as they are."""
+    if knobs.environment:
+        found = sample_light.environment(knobs.environment, stream("light.environment"))
+        light = replace(light, environment=found, ambient_rgb=ambient(found))
+    if knobs.lamps:
+        light = replace(light, lamps=sample_light.lamps(knobs.lamps, stream("light.lamps")))
+    if knobs.flicker:
+        light = replace(light, flicker=sample_light.flicker(knobs.flicker, stream("light.flicker")))
+    return light
 
 
 def _glow(knobs: LightKnobs, rgb: Vec3, intensity: float, rng: np.random.Generator) -> GlowSpec:
@@ -525,7 +581,7 @@ def _vec3(v: np.ndarray) -> Vec3:
 
 def _sensor(knobs: SensorKnobs, light: LightSpec, rng: np.random.Generator) -> SensorSpec:
     """Auto exposure and auto white balance aim at a white card on the stage; the knobs are their errors."""
-    card = np.array(light.key_rgb) * light.direction[2] + np.array(light.ambient_rgb)
+    card = lighting.card(light)
     errors = np.array([knobs.white_balance.draw(rng), 1.0, knobs.white_balance.draw(rng)])
     drawn = SensorSpec(
         exposure=knobs.exposure.draw(rng),  # of a white card, until the gain is known
