@@ -2,14 +2,15 @@
 
 python benchmarks/cost.py [--out FOLDER] [--quick]
 
-One thread, batch 1, random weights (which change nothing about the cost). Latency is the median of several calls,
-memory the process's peak over what it held before the call, as Linux tells it. A power law is fitted to each row of
-points: its exponent is 1 where cost grows linearly, and below 1 where a part of the cost does not grow.
+One thread, batch 1, random weights (which change nothing about the cost). Time is the core's, the median of several
+calls; memory the process's peak over what it held before the first call, as Linux tells it. A power law is fitted to
+each row of points: its exponent is 1 where cost grows linearly, and below 1 where a part of the cost does not grow.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import datetime
 import json
 import math
@@ -44,17 +45,19 @@ def _status(key: str) -> float:
 
 
 def measured(x: float, call: Callable[[], object], repeats: int) -> Point:
-    call()
     held: float | None = None
     if PEAK.exists():
+        ctypes.CDLL(None).malloc_trim(0)  # what earlier calls left behind would be used again, and not be counted
         PEAK.write_text("5")  # the peak counts from now
         held = _status("VmRSS")
+    call()
+    more = None if held is None else max(0.0, _status("VmHWM") - held)
     times = []
     for _ in range(repeats):
-        began = time.perf_counter()
+        began = time.process_time()
         call()
-        times.append(time.perf_counter() - began)
-    return Point(x, 1e3 * statistics.median(times), None if held is None else max(0.0, _status("VmHWM") - held))
+        times.append(time.process_time() - began)
+    return Point(x, 1e3 * statistics.median(times), more)
 
 
 def exponent(points: Sequence[Point]) -> float:
@@ -146,10 +149,10 @@ def page(tables: dict[str, dict[str, list[Point]]], quick: bool) -> str:
         "# What a frame costs",
         "",
         f"Measured {datetime.date.today()} by `python benchmarks/cost.py{' --quick' if quick else ''}`, one thread on "
-        f"{platform.machine()}, torch {torch.__version__}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores: "
-        "under load latencies are too high, the exponents less so. The small preset, batch 1, streaming with a full "
-        "memory except where a whole clip goes in. In each cell milliseconds and, in brackets, MB over what was held "
-        "before.",
+        f"{platform.machine()}, torch {torch.__version__}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores. "
+        "The small preset, batch 1, streaming with a full "
+        "memory except where a whole clip goes in. In each cell milliseconds of the core and, in brackets, "
+        "MB over what was held before.",
     ]
     for title, rows in tables.items():
         xs = [point.x for point in next(iter(rows.values()))]
@@ -173,7 +176,7 @@ def picture(tables: dict[str, dict[str, list[Point]]], path: Path) -> None:
             xs = [p.x for p in points]
             panels[0][column].plot(xs, [p.ms for p in points], marker="o", markersize=3, label=name)
             panels[1][column].plot(xs, [p.mb or math.nan for p in points], marker="o", markersize=3)
-        panels[0][column].set(ylabel="ms", ylim=(0, None))
+        panels[0][column].set(ylabel="ms of a core", ylim=(0, None))
         panels[1][column].set(ylabel="MB", xlabel=title)
     panels[0][0].legend(fontsize=7)
     canvas.savefig(path, metadata={"Date": None})

@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from hybrid.backbone import BACKBONES, Pyramid
-from hybrid.checkpoint import RunError, read_tensors, write_atomically
+from hybrid.checkpoint import RunError, config_of, read_tensors, write_atomically
 from hybrid.config import ModelConfig, tiny
 from hybrid.detector import Context, frames_in_batch
 from hybrid.heads import ClipHead, clip_loss
@@ -101,7 +101,7 @@ class VideoClassifier:
             logits, _ = self.net(_as_tensor(images))
             loss = clip_loss(logits, torch.from_numpy(labels[rows]))
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
             optimizer.step()
             schedule.step()
@@ -114,7 +114,8 @@ class VideoClassifier:
         self._check(clips)
         self.net.eval()
         parts = [self.net(_as_tensor(clips[k : k + batch]))[0][:, -1] for k in range(0, len(clips), batch)]
-        return np.asarray(torch.cat(parts).softmax(1).numpy(), np.float32)
+        shares: np.ndarray = torch.cat(parts).softmax(1).numpy()
+        return shares
 
     def predict(self, clips: Clips) -> Int64[np.ndarray, " n"]:
         """The likeliest class of each clip, as its place in `classes`."""
@@ -136,11 +137,10 @@ class VideoClassifier:
         if "classifier" not in header:
             raise RunError(f"{path}: holds no classifier: its header has {sorted(header)}")
         try:
-            plain = json.loads(header["classifier"])
-            config = ModelConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in plain.items()})
+            config = config_of(json.loads(header["classifier"]))
             made = cls(config.clip_classes, config)
             made.net.load_state_dict(tensors)
-        except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+        except (ValueError, TypeError, AttributeError, KeyError, RuntimeError) as error:
             raise RunError(f"{path}: holds no classifier that this version can build: {error}") from error
         return made
 
