@@ -693,7 +693,7 @@ def _after(member: Member) -> int:
 
 
 def _plain_header(block: bytes) -> tuple[str, int] | None:
-    """Name and size if the header is as `_tar` writes them: six times as fast as `tarfile`, which judges all others."""
+    """Name and size if the header is as `add_member` writes it: six times as fast as `tarfile`, which judges others."""
     same = all(block[a:b] == _EMPTY_HEADER[a:b] for a, b in ((100, 124), (135, 148), (154, 512)))
     name, size, told = block[:100].rstrip(b"\0"), block[124:135], block[148:154]
     if not (same and _PLAIN_NAME.fullmatch(name) and size.isdigit() and told.isdigit()):
