@@ -81,7 +81,8 @@ def config_of(plain: Mapping[str, Any]) -> ModelConfig:
     Raises:
         ValueError, TypeError: a key or a value is not known.
     """
-    return ModelConfig(**{key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()})
+    told: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}
+    return ModelConfig(**told)
 
 
 def fill(detector: Detector, tensors: Mapping[str, Tensor], file: Path) -> None:

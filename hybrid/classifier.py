@@ -119,7 +119,8 @@ class VideoClassifier:
 
     def predict(self, clips: Clips) -> Int64[np.ndarray, " n"]:
         """The likeliest class of each clip, as its place in `classes`."""
-        return self.predict_shares(clips).argmax(1).astype(np.int64)
+        likeliest: np.ndarray = self.predict_shares(clips).argmax(1)
+        return likeliest.astype(np.int64)
 
     def save(self, path: Path) -> None:
         plain = {name: tensor.detach().contiguous() for name, tensor in self.net.state_dict().items()}

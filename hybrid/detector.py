@@ -211,7 +211,7 @@ class Queries:
 
 def _frame(x: Tensor, rows: int, k: int, heads: int = 1) -> Tensor:
     """Frame k of [clips * frames * heads, ...], as [clips * heads, ...]; `rows` is clips * heads."""
-    return x.unflatten(0, (rows // heads, -1, heads))[:, k].flatten(0, 1)
+    return torch.unflatten(x, 0, (rows // heads, -1, heads))[:, k].flatten(0, 1)
 
 
 def _in_order(frames: Sequence[Layer]) -> Layer:
@@ -382,7 +382,7 @@ class Detector(nn.Module):
             return
         if not self.config.transformer:
             raise ValueError(f"the state holds a memory of tokens; a {self.config.parts!r} detector has none")
-        tokens = remembered_tokens(*maps[-1].shape[-2:], self.config.memory_tokens)
+        tokens = remembered_tokens(maps[-1].shape[-2], maps[-1].shape[-1], self.config.memory_tokens)
         came, needed = (state.memory.shape[0], *state.memory.shape[2:]), (clips, tokens, self.config.width)
         if came != needed:
             raise ValueError(f"the state's memory (clips, tokens, width) is {came}; these clips need {needed}")

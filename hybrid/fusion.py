@@ -87,11 +87,12 @@ class CrossAttention(nn.Module):
         nobody = self.nobody[:, None, None].expand(len(cnn), -1, 1, query.shape[-1])
         weights = torch.cat([nobody.to(query.dtype), *scores], 2).softmax(2)[:, :, 1:].to(query.dtype)
         told = torch.einsum("nhkp,nhdkp->nhdp", weights, torch.cat(values, 3))
-        return cnn + self.gate * self.out(told.reshape(cnn.shape))
+        added: Tensor = cnn + self.gate * self.out(told.reshape(cnn.shape))
+        return added
 
     def _windows(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n heads d k hw"]:
         around = F.unfold(maps, self.WINDOW, padding=self.WINDOW // 2)
-        return around.unflatten(1, (self.heads, -1, self.WINDOW**2))  # type: ignore[no-any-return]
+        return torch.unflatten(around, 1, (self.heads, -1, self.WINDOW**2))
 
 
 FUSIONS: dict[str, Callable[[int, int, float], nn.Module]] = {

@@ -149,7 +149,7 @@ class Encoder(nn.Module):
         b, t, c, h, w = features.shape
         if self.worth is None:
             fresh = F.avg_pool2d(features.flatten(0, 1), 2, ceil_mode=True)
-            at = place(centres(*fresh.shape[-2:], 2 * STRIDES[-1], features.device), c)
+            at = place(centres(fresh.shape[-2], fresh.shape[-1], 2 * STRIDES[-1], features.device), c)
             return torch.unflatten(fresh.flatten(2).transpose(1, 2), 0, (b, t)), at
         tokens = features.flatten(3).transpose(2, 3)
         worth = self.worth(tokens)
@@ -202,10 +202,11 @@ class Between(nn.Module):
         pooled = F.avg_pool2d(inner, 2, ceil_mode=True)
         (h, w), width = x.shape[-2:], inner.shape[1]
         at = place(centres(h, w, self.stride, x.device), width)
-        at_pooled = place(centres(*pooled.shape[-2:], 2 * self.stride, x.device), width)
+        at_pooled = place(centres(pooled.shape[-2], pooled.shape[-1], 2 * self.stride, x.device), width)
         tokens, keys = (y.flatten(2).transpose(1, 2) for y in (inner, pooled))
         told = self.layer.look(tokens, tokens + at, keys + at_pooled, keys, None)
-        return x + self.gate * self.out(told.transpose(1, 2).reshape(inner.shape))
+        added: Tensor = x + self.gate * self.out(told.transpose(1, 2).reshape(inner.shape))
+        return added
 
 
 Values = tuple[Float32[Tensor, "nh _ _ _"], ...]  # one a level: each head's channels, heads in the batch axis
