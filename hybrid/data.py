@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
+from simgen.places import Place
+
 LARGEST_IMAGE_PX = 100_000_000  # a header that promises more is refused before anything is decoded
 LEAST_SIDE_PX = 3.0  # smaller boxes are no use to learn from
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -37,7 +39,7 @@ class FrameRecord:
     """Where one frame's encoded bytes lie, and what is in it."""
 
     name: str
-    path: Path
+    path: Place
     offset: int = 0  # of the image in the file: shards hold many
     length: int | None = None  # to the end of the file
     width_px: int
@@ -151,7 +153,7 @@ class DecodedImages:
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes, self._held_bytes = limit_bytes, 0
-        self._images: OrderedDict[tuple[Path, int], Image] = OrderedDict()
+        self._images: OrderedDict[tuple[Place, int], Image] = OrderedDict()
 
     def read(self, record: FrameRecord) -> Image:
         key = (record.path, record.offset)
@@ -246,7 +248,7 @@ def _finished(name: str, categories: Sequence[str], clips: Iterable[Clip], skips
 # --- simulated shards ------------------------------------------------------------------------------------------------
 
 
-def from_shards(folder: Path, categories: Sequence[str] | None = None, least_visible: float = 0.2) -> ClipSource:
+def from_shards(folder: Place, categories: Sequence[str] | None = None, least_visible: float = 0.2) -> ClipSource:
     """The clips of a finished simgen data set. A part counts where `least_visible` of it or more can be seen.
 
     Raises:

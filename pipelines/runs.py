@@ -27,6 +27,7 @@ from hybrid.progress import bar
 from hybrid.sampling import Share
 from hybrid.tiles import view_of
 from hybrid.train_config import TrainConfig
+from simgen.places import Place
 
 EXPERIMENT = "experiment.json"
 REAL, STAND_IN = "real", "stand-in"
@@ -44,8 +45,8 @@ def is_yolo(path: Path) -> bool:
     return path.suffix in (".yaml", ".yml") or (path / "data.yaml").is_file()
 
 
-def is_data_set(path: Path) -> bool:
-    return path.name == "manifest.json" or (path.is_dir() and not is_yolo(path))
+def is_data_set(path: Place) -> bool:
+    return not isinstance(path, Path) or path.name == "manifest.json" or (path.is_dir() and not is_yolo(path))
 
 
 def split_to_measure(path: Path) -> str:
@@ -58,7 +59,7 @@ def target_kind(path: Path) -> str:
     return STAND_IN if is_data_set(path) else REAL
 
 
-def read(path: Path, categories: tuple[str, ...] | None = None, split: str = "train") -> ClipSource:
+def read(path: Place, categories: tuple[str, ...] | None = None, split: str = "train") -> ClipSource:
     """The clips at `path`, and a line on the error stream for what was left out. `split` is of a YOLO folder.
 
     Raises:
@@ -66,7 +67,9 @@ def read(path: Path, categories: tuple[str, ...] | None = None, split: str = "tr
     """
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder")
-    if is_data_set(path):
+    if not isinstance(path, Path):
+        source = from_shards(path, categories)
+    elif is_data_set(path):
         source = from_shards(path if path.is_dir() else path.parent, categories)
     elif is_yolo(path):
         source = from_yolo(path, split, categories)
@@ -123,15 +126,15 @@ def fingerprint(run: Path) -> str:
     return hashlib.sha256((run / "ema.safetensors").read_bytes()).hexdigest()
 
 
-def data_hash(path: Path, split: str = "train") -> str:
+def data_hash(path: Place, split: str = "train") -> str:
     """Of what lists the data: a data set is the same one wherever it is called from or copied to."""
-    if is_yolo(path):
+    if isinstance(path, Path) and is_yolo(path):
         images, _ = yolo_layout(path, split, None)
         digest = hashlib.sha256()
         for file in sorted(images.rglob("*")):
             digest.update(f"{file.relative_to(images).as_posix()} {file.stat().st_size}\n".encode())
         return digest.hexdigest()
-    listing = path / "manifest.json" if path.is_dir() else path
+    listing = path if isinstance(path, Path) and path.is_file() else path / "manifest.json"
     return hashlib.sha256(listing.read_bytes()).hexdigest()
 
 

@@ -18,7 +18,7 @@ EPILOG = """Examples:
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Folder of a simulated data set (simgen render).")],
+    data: Annotated[str, typer.Option(metavar="DIR", help="Folder or URL of a simulated data set (simgen render).")],
     out: options.Out,
     preset: options.Preset = "tiny",
     parts: options.Parts = "cnn+rnn+transformer",
@@ -40,17 +40,19 @@ def main(
         from hybrid.sampling import Share
         from hybrid.train_config import TrainConfig
         from pipelines.runs import carry_out, data_hash, hold_out, is_data_set, names, read, start
+        from simgen.places import place
 
-        if not is_data_set(data):
+        folder = place(data)
+        if not is_data_set(folder):
             raise DataError(f"{data}: no folder of a simulated data set; photographs are for pipelines.finetune_real")
         config = TrainConfig(
             steps=steps, batch_clips=batch, clip_length=clip_length, tile_px=tile, learning_rate=lr, seed=seed,
             warmup_steps=min(100, steps // 10), threads=threads, workers=workers, device=device,
         )  # fmt: skip
-        source = read(data)
+        source = read(folder)
         kept, held = hold_out(source, holdout, seed=0)
         record = {
-            "script": "train_sim", "data": str(data), "data_sha256": data_hash(data), "kind": "simulated",
+            "script": "train_sim", "data": str(folder), "data_sha256": data_hash(folder), "kind": "simulated",
             "trained_on": names(kept),
         }  # fmt: skip
         run = carry_out(

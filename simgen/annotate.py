@@ -1,7 +1,8 @@
 """Labels from id maps, meshes and poses: boxes, visible shares and 6D poses, on the pixels' own geometry.
 
 A pixel belongs to what is seen at its centre, so the silhouettes here are taken at the pixels' centres as well.
-Coordinates in pictures are continuous: the centre of pixel (0, 0) is at (0.5, 0.5).
+Coordinates in pictures are continuous: the centre of pixel (0, 0) is at (0.5, 0.5). The lens distorts a silhouette's
+vertices, between which its edges stay straight. A rolling shutter sees each vertex where it is when its row is read.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Float64, Int32, Int64
 
+from simgen import brown_conrady, shutter
 from simgen.geometry import compose, invert, transform
 from simgen.parts import PartModel, part_model
 from simgen.types import BACKGROUND, CameraSpec, FrameLabels, Labels, PartLabel, Pose, SceneSpec, Trajectory
@@ -45,13 +47,13 @@ def annotate(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "t 
         )
         for frame in range(spec.frames)
     )
-    return Labels(camera.width_px, camera.height_px, camera.focal_px, camera.centre_px, frames)
+    return Labels(camera.width_px, camera.height_px, camera.focal_px, camera.centre_px, frames, camera.distortion)
 
 
 def project(
     points_world: Float[np.ndarray, "n 3"], camera: CameraSpec, frame: int
 ) -> tuple[Float64[np.ndarray, "n 2"], Float64[np.ndarray, " n"]]:
-    """Where points given in the world lie in a frame's picture, in pixels, and their depth in metres.
+    """Where points given in the world lie in a frame's picture, in pixels, and their depth in metres, at its own time.
 
     Points at or behind the camera's plane (depth <= 0) have no meaningful place.
     """
@@ -59,13 +61,14 @@ def project(
 
 
 def camera_from_part(spec: SceneSpec, trajectory: Trajectory, frame: int, part: int) -> Pose:
-    """A part's 6D pose in the camera's frame."""
-    return compose(invert(spec.camera.world_from_camera[frame]), world_from_part(trajectory, frame, part))
+    """A part's 6D pose in the camera's frame, at the frame's own time."""
+    own = shutter.middle(spec, trajectory, frame)
+    return compose(invert(spec.camera.world_from_camera[frame]), world_from_part(trajectory, own, part))
 
 
-def world_from_part(trajectory: Trajectory, frame: int, part: int) -> Pose:
-    x, y, z = (float(v) for v in trajectory.positions_m[frame, part])
-    i, j, k, w = (float(v) for v in trajectory.rotations_xyzw[frame, part])
+def world_from_part(trajectory: Trajectory, moment: int, part: int) -> Pose:
+    x, y, z = (float(v) for v in trajectory.positions_m[moment, part])
+    i, j, k, w = (float(v) for v in trajectory.rotations_xyzw[moment, part])
     return Pose(position_m=(x, y, z), rotation_xyzw=(i, j, k, w))
 
 
@@ -106,7 +109,37 @@ def _pixels(
 ) -> tuple[Float64[np.ndarray, "n 2"], Float64[np.ndarray, " n"]]:
     depth = points_camera[:, 2]
     safe = np.where(depth > 0, depth, np.inf)
-    return camera.focal_px * points_camera[:, :2] / safe[:, None] + np.asarray(camera.centre_px), depth
+    if camera.distortion == brown_conrady.NONE:
+        return camera.focal_px * points_camera[:, :2] / safe[:, None] + np.asarray(camera.centre_px), depth
+    seen = brown_conrady.distort(points_camera[:, :2] / safe[:, None], camera.distortion)
+    return camera.focal_px * seen + np.asarray(camera.centre_px), depth
+
+
+def _read_out(
+    spec: SceneSpec, trajectory: Trajectory, frame: int, part: int, points_m: Float[np.ndarray, "n 3"]
+) -> tuple[Float64[np.ndarray, "n 2"], Float64[np.ndarray, " n"]]:
+    """Where points of a part are in a frame's picture when their row is read, and their depth at the frame's time.
+
+    A point runs through the picture while the read-out runs down it: it is seen where the two meet.
+    """
+    pixels, depth = _pixels(transform(camera_from_part(spec, trajectory, frame, part), points_m), spec.camera)
+    if spec.shutter.row_time_s == 0:
+        return pixels, depth
+    offsets, own = shutter.offsets_s(spec), shutter.middle(spec, trajectory, frame)
+    paths = []
+    for k, offset in enumerate(offsets):
+        eye = shutter.moved(spec.camera.world_from_camera[frame], spec.camera.velocity_m_s, float(offset))
+        there = world_from_part(trajectory, own - len(offsets) // 2 + k, part)
+        paths.append(_pixels(transform(compose(invert(eye), there), points_m), spec.camera)[0])
+    path = np.stack(paths)
+    rows_s = (path[..., 1] - spec.camera.height_px / 2) * spec.shutter.row_time_s
+    late = offsets[:, None] - rows_s  # since its row was read
+    after = np.clip((late > 0).argmax(axis=0), 1, None)
+    after[(late <= 0).all(axis=0)] = len(offsets) - 1
+    point = np.arange(path.shape[1])
+    from_s, to_s = late[after - 1, point], late[after, point]
+    share = np.clip(-from_s / np.where(to_s > from_s, to_s - from_s, 1.0), 0, 1)[:, None]
+    return path[after - 1, point] * (1 - share) + path[after, point] * share, depth
 
 
 def _frame(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "h w"], frame: int) -> tuple[PartLabel, ...]:
@@ -115,12 +148,12 @@ def _frame(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "h w"
     for i, part in enumerate(spec.parts):
         model = part_model(part.kind, part.designation)
         camera_pose = camera_from_part(spec, trajectory, frame, i)
-        pixels, depth = _pixels(transform(camera_pose, model.vertices_m), spec.camera)
+        pixels, depth = _read_out(spec, trajectory, frame, i, model.vertices_m)
         whole = _bounds(pixels) if depth.min() > NEAR_M else None
         visible = int(counts[i])
         share = 0.0
         if visible and whole is not None:
-            lies = _lies_on_stage(model, trajectory, frame, i)
+            lies = _lies_on_stage(model, trajectory, shutter.middle(spec, trajectory, frame), i)
             alone = lies and _alone(ids, i, whole)
             share = 1.0 if alone else min(1.0, visible / max(1, _silhouette_area(pixels, model)))
         labels.append(
@@ -166,8 +199,8 @@ def _alone(ids: Int32[np.ndarray, "h w"], part: int, box: Box) -> bool:
     return bool(((window == part) | (window == BACKGROUND)).all())
 
 
-def _lies_on_stage(model: PartModel, trajectory: Trajectory, frame: int, part: int) -> bool:
-    heights_m = transform(world_from_part(trajectory, frame, part), model.vertices_m)[:, 2]
+def _lies_on_stage(model: PartModel, trajectory: Trajectory, moment: int, part: int) -> bool:
+    heights_m = transform(world_from_part(trajectory, moment, part), model.vertices_m)[:, 2]
     return bool(heights_m.min() > -SUNK_M)
 
 

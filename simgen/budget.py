@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import statistics
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simgen.engine import Plan
+from simgen.places import Place
 from simgen.shards import clip_members
 
 TRIAL_SCENES = 5  # that an estimate makes, after one that is not counted: it loads what all need
@@ -64,7 +66,7 @@ class Estimate:
     scene_s: tuple[float, ...]  # of each scene tried, on one worker
     scene_bytes: tuple[int, ...]
     worker_bytes: int  # resident memory
-    free_bytes: int  # on the disk of the output folder
+    free_bytes: int | float  # on the disk of the output folder; infinite where there is no telling
 
     @property
     def seconds(self) -> float:
@@ -77,10 +79,11 @@ class Estimate:
     def lines(self) -> list[str]:
         """For people."""
         low, high = min(self.scene_s), max(self.scene_s)
+        free = f" ({size(self.free_bytes)} free)" if math.isfinite(self.free_bytes) else ""
         told = [
             f"time    about {duration(self.seconds)} with {self.workers} worker{'s' * (self.workers > 1)}"
             f" ({low:.2f} to {high:.2f} s a scene on one; a machine that is busy takes longer)",
-            f"disk    about {size(self.disk_bytes)} ({size(self.free_bytes)} free)",
+            f"disk    about {size(self.disk_bytes)}{free}",
             f"memory  about {size(self.worker_bytes * self.workers)}: {size(self.worker_bytes)} for each worker",
         ]
         if self.disk_bytes > self.free_bytes:
@@ -88,7 +91,7 @@ class Estimate:
         return told
 
 
-def estimate(plan: Plan, out: Path, workers: int, tell: Callable[[], None] = lambda: None) -> Estimate:
+def estimate(plan: Plan, out: Place, workers: int, tell: Callable[[], None] = lambda: None) -> Estimate:
     """Make a few scenes, spread over all, and write nothing. `tell` is called after each.
 
     Raises:
@@ -105,10 +108,17 @@ def estimate(plan: Plan, out: Path, workers: int, tell: Callable[[], None] = lam
             seconds.append(time.perf_counter() - began)
             sizes.append(sum(512 + -(-len(data) // 512) * 512 for _, data in members))  # as tar pads them
         tell()
+    return Estimate(request.scenes, workers, tuple(seconds), tuple(sizes), _resident(), _free(out))
+
+
+def _free(out: Place) -> float:
+    """Bytes that the disk of a folder, made already or not, has left. A store at a URL does not tell."""
+    if not isinstance(out, Path):
+        return math.inf
     folder = out.resolve()
     while not folder.exists():
         folder = folder.parent
-    return Estimate(request.scenes, workers, tuple(seconds), tuple(sizes), _resident(), shutil.disk_usage(folder).free)
+    return float(shutil.disk_usage(folder).free)
 
 
 def _resident() -> int:

@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from simgen.engine import Plan
+    from simgen.places import Place
     from simgen.shards import DataSet, Manifest
 
 app = typer.Typer(
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 UNFINISHED = 3  # exit status of a run whose budget ended before it did
-Folder = Annotated[Path, typer.Argument(help="Folder of a data set.", metavar="DIR")]
+Folder = Annotated[str, typer.Argument(help="Folder or URL of a data set.", metavar="DIR")]
 FORMATS = "coco, coco-vid, yolo-detect, yolo-segment, bop, mot, kitti or parquet."  # help must not load them
 
 
@@ -42,6 +43,7 @@ def _fail(message: str, status: int = 2) -> NoReturn:
 def _clear_errors() -> Iterator[None]:
     """What a user can put right is told in a line, without a traceback."""
     from simgen.camera.errors import CameraError
+    from simgen.engine import EngineError
     from simgen.export.errors import ExportError
     from simgen.generate import BudgetSpent, GenerateError, Interrupted
     from simgen.loading import ConfigError
@@ -55,7 +57,7 @@ def _clear_errors() -> Iterator[None]:
     except BudgetSpent as error:
         _fail(str(error), UNFINISHED)
     except (
-        CameraError, ConfigError, ExportError, GenerateError, RendererLost, RendererUnavailable, ShardError
+        CameraError, ConfigError, EngineError, ExportError, GenerateError, RendererLost, RendererUnavailable, ShardError
     ) as error:  # fmt: skip
         _fail(str(error))
     except OSError as error:
@@ -72,10 +74,14 @@ def _clear_errors() -> Iterator[None]:
 )
 def render(
     scenes: Annotated[int, typer.Option(help="How many scenes, each of which becomes a clip.")],
-    out: Annotated[Path, typer.Option(help="Folder for the data set: empty, new, or with --resume its own.")],
+    out: Annotated[
+        str, typer.Option(metavar="DIR", help="Folder or URL (s3://...) for it: empty, new, or with --resume its own.")
+    ],
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another data set.")] = 0,
     preset: Annotated[str, typer.Option(help="A preset's name (simgen presets), or a YAML file.")] = "conveyor",
-    workers: Annotated[int, typer.Option(help="Processes. The bytes do not depend on it.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(help="Shards made at a time; 1, or a cluster's CPUs. The bytes do not depend on it.")
+    ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one knob; may be repeated.")
     ] = None,
@@ -96,6 +102,15 @@ def render(
         str | None,
         typer.Option(metavar="A:B", help="Render shards A to B - 1 only, a slice: simgen join joins slices."),
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="local: processes of this machine. ray: tasks of a Ray cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|ADDR", help="The Ray cluster; one of this machine's own, made for the run, unless told."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Make a few scenes, write none, say what all take.")
     ] = False,
@@ -107,9 +122,12 @@ def render(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     with _clear_errors():
         from simgen.budget import TRIAL_SCENES, estimate, parse_budget
+        from simgen.engine import choose_engine
         from simgen.generate import default_shard_scenes, generate
+        from simgen.places import place
         from simgen.progress import Progress, track
 
+        made_by, target = choose_engine(engine, address), place(out)
         if scenes < 1:
             _fail(f"--scenes: needs at least 1, got {scenes}")
         size = shard_scenes if shard_scenes is not None else default_shard_scenes(scenes)
@@ -121,16 +139,17 @@ def render(
         only = _slice(shards) if shards else None
         if dry_run:
             with track("trial scenes", 1 + min(TRIAL_SCENES, scenes)) as advance:
-                found = estimate(plan, out, workers, advance)
+                found = estimate(plan, target, workers or 1, advance)
             typer.echo(
                 "\n".join([f"{scenes} scenes of {preset}, nothing written:", *(f"  {line}" for line in found.lines())])
             )
             return
         with Progress(sum(len(plan.request.scenes_of(k)) for k in only) if only else scenes) as progress:
             manifest = generate(
-                plan, categories, out, workers=workers, resume=resume, tell=progress.tell, budget=allowed, only=only
-            )
-    _sum_up(out, manifest)
+                plan, categories, target, workers=workers, resume=resume, tell=progress.tell, engine=made_by,
+                budget=allowed, only=only,
+            )  # fmt: skip
+    _sum_up(target, manifest)
 
 
 def _slice(text: str) -> range:
@@ -156,8 +175,8 @@ def _plan(
     from simgen.shards import Request
 
     with quiet_stderr():
-        from simgen.clip import categories, make_clip
-        from simgen.render import AUTO, choose, describe
+        from simgen.clip import categories, machinery, make_clip
+        from simgen.render import AUTO, choose
     if renderer == AUTO:  # once, here: the config says what draws, for every worker and for replay
         renderer, why = choose()
         typer.echo(f"simgen: renderer {renderer}: {why}", err=True)
@@ -169,12 +188,12 @@ def _plan(
         seed=seed,
         scenes=scenes,
         shard_scenes=shard_scenes,
-        renderer=describe(config.render.renderer),
+        renderer=machinery(config),
     )
-    return Plan(request, config, make_clip, scene_limit_s), categories(config)
+    return Plan(request, config, make_clip, scene_limit_s, machinery), categories(config)
 
 
-def _sum_up(out: Path, manifest: Manifest) -> None:
+def _sum_up(out: Place, manifest: Manifest) -> None:
     frames, size = (sum(values) for values in zip(*((s.frames, s.bytes) for s in manifest.shards), strict=True))
     typer.echo(
         f"{manifest.clips} clips, {frames} frames, {size / 1e6:.1f} MB in {len(manifest.shards)} shards: {out}"
@@ -196,18 +215,20 @@ def _sum_up(out: Path, manifest: Manifest) -> None:
     "simgen join --out data/belt part-0 part-1"
 )
 def join(
-    parts: Annotated[list[Path], typer.Argument(help="Folders of slices of one data set.", metavar="PART...")],
-    out: Annotated[Path, typer.Option(help="Folder for the whole data set, empty or new.")],
+    parts: Annotated[list[str], typer.Argument(help="Folders or URLs of slices of one data set.", metavar="PART...")],
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder or URL for the whole data set, empty or new.")],
 ) -> None:
     """Join slices, rendered on any machines with --shards, into one data set: the bytes of a single run."""
     with _clear_errors():
         from simgen.join import join as bring_together
+        from simgen.places import place, sizes
         from simgen.progress import track
 
-        seen = {path.name for part in parts for path in part.glob("shard-*.tar")}
+        target, folders = place(out), [place(part) for part in parts]
+        seen = {name for folder in folders for name in sizes(folder) if name.endswith(".tar")}
         with track("join", len(seen)) as advance:
-            manifest = bring_together(out, parts, advance)
-    _sum_up(out, manifest)
+            manifest = bring_together(target, folders, advance)
+    _sum_up(target, manifest)
 
 
 @app.command(epilog="simgen presets")
@@ -228,7 +249,7 @@ def presets() -> None:
 @app.command(epilog="simgen preview out/belt\n\nsimgen preview out/belt --clips 8 --frames 3 --out belt.png")
 def preview(
     folder: Folder,
-    out: Annotated[Path | None, typer.Option(help="The picture; DIR.png beside the folder unless told.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The picture; DIR.png beside the folder, or here for a URL.")] = None,
     clips: Annotated[int, typer.Option(min=1, max=64, help="How many clips, spread over the data set.")] = 4,
     frames: Annotated[int, typer.Option(min=1, max=16, help="How many frames of each, spread over the clip.")] = 4,
 ) -> None:
@@ -236,8 +257,10 @@ def preview(
     with _clear_errors():
         from simgen.preview import contact_sheet, write_png
 
-        path = out or folder.resolve().with_name(f"{folder.resolve().name}.png")
-        picture = contact_sheet(_data_set(folder), clips, frames)
+        data = _data_set(folder)
+        there = data.folder.resolve()
+        path = out or (there.parent if isinstance(there, Path) else Path()) / f"{there.name}.png"
+        picture = contact_sheet(data, clips, frames)
         write_png(path, picture)
     typer.echo(f"{path} ({picture.shape[1]} x {picture.shape[0]})")
 
@@ -320,7 +343,7 @@ def _shares(split: str) -> tuple[float, ...]:
     "simgen check out/belt --strict --json report.json"
 )
 def check(
-    path: Annotated[Path, typer.Argument(help="Folder of a data set, or a COCO JSON.", metavar="DIR|COCO.json")],
+    path: Annotated[str, typer.Argument(help="Folder or URL of a data set, or a COCO JSON.", metavar="DIR|COCO.json")],
     json: Annotated[Path | None, typer.Option(help="Write the report there as JSON.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write a page there, with the offenders drawn.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings count as errors.")] = False,
@@ -332,13 +355,16 @@ def check(
     with _clear_errors():
         from simgen.check import check as check_it
         from simgen.check import page as drawn
+        from simgen.places import place
         from simgen.progress import track
         from simgen.shards import write_atomically
 
-        if not path.is_dir() and not path.is_file():
+        there = place(path)
+        if isinstance(there, Path) and not there.is_dir() and not there.is_file():
             _fail(f"{path}: there is no such folder or file")
-        with track("check", len(_data_set(path)) if path.is_dir() else None) as step:
-            report = check_it(path, step)
+        photos = isinstance(there, Path) and there.is_file()
+        with track("check", None if photos else len(_data_set(path))) as step:
+            report = check_it(there, step)
         if json is not None:
             write_atomically(json, [report.to_json().encode()])
         if page is not None:
@@ -359,12 +385,14 @@ def index(folder: Folder) -> None:
     Shards stay as they are; after a change of the data set the index is refused until it is made anew.
     """
     with _clear_errors():
+        from simgen.places import place
         from simgen.progress import track
         from simgen.shards import MANIFEST, DataSet, forget_index
 
-        if (folder / MANIFEST).is_file():
-            forget_index(folder)
-        data = DataSet(folder)
+        where = place(folder)
+        if (where / MANIFEST).is_file():
+            forget_index(where)
+        data = DataSet(where)
         with track("index", len(data.manifest.shards)) as step:
             path = data.write_index(step)
     typer.echo(f"{path}: {len(data)} clips in {len(data.manifest.shards)} shards")
@@ -433,10 +461,11 @@ def fit(
     typer.echo(f"{out}" + (f", {page}" if page else ""))
 
 
-def _data_set(folder: Path) -> DataSet:
+def _data_set(folder: str) -> DataSet:
+    from simgen.places import place
     from simgen.shards import DataSet
 
-    return DataSet(folder)
+    return DataSet(place(folder))
 
 
 if __name__ == "__main__":

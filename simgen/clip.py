@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from simgen.annotate import annotate
+from simgen.capture import capture
 from simgen.config import SceneConfig
 from simgen.parts import PARTS
 from simgen.physics import simulate
-from simgen.render import render
+from simgen.render import describe
 from simgen.sample import sample
-from simgen.sensor import expose
+from simgen.sensor import expose_clip
 from simgen.types import RenderedClip
 
 
@@ -18,11 +19,11 @@ def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:
     """The clip numbered `index` of the data set that `config` and `seed` name: the same bytes wherever it is made."""
     spec = sample(config, seed, index)
     trajectory = simulate(spec)
-    frames = list(render(spec, trajectory))
+    frames = list(capture(spec, trajectory))
     ids = np.stack([frame.ids for frame in frames])
     return RenderedClip(
         spec=spec,
-        jpegs=tuple(expose(frame.linear, spec.sensor, t) for t, frame in enumerate(frames)),
+        jpegs=expose_clip([frame.linear for frame in frames], spec.sensor),
         ids=ids,
         depth_m=np.stack([frame.depth_m for frame in frames]),
         labels=annotate(spec, trajectory, ids),
@@ -32,3 +33,12 @@ def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:
 def categories(config: SceneConfig) -> tuple[str, ...]:
     """The categories of every kind of part that scenes of `config` may hold, sorted."""
     return tuple(sorted({PARTS[kind].category for kind, knobs in config.parts.kinds.items() if knobs.weight > 0}))
+
+
+def machinery(config: SceneConfig) -> str:
+    """What draws scenes of `config` on this machine, for `Request.renderer`.
+
+    Raises:
+        RendererUnavailable: nothing can.
+    """
+    return describe(config.render.renderer)

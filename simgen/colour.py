@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from simgen.types import Vec3
 
-_RGB_FROM_XYZ = np.array(  # IEC 61966-2-1
+RGB_FROM_XYZ = np.array(  # IEC 61966-2-1
     [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]
 )
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear sRGB
@@ -51,6 +51,6 @@ def black_body(temperature_k: float) -> Vec3:
         y = -0.9549476 * x**3 - 1.37418593 * x**2 + 2.09137015 * x - 0.16748867
     else:
         y = 3.0817580 * x**3 - 5.87338670 * x**2 + 3.75112997 * x - 0.37001483
-    rgb = np.clip(_RGB_FROM_XYZ @ np.array([x / y, 1.0, (1.0 - x - y) / y]), 0.0, None)
+    rgb = np.clip(RGB_FROM_XYZ @ np.array([x / y, 1.0, (1.0 - x - y) / y]), 0.0, None)
     red, green, blue = (float(c) for c in rgb / (LUMINANCE @ rgb))
     return red, green, blue

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from simgen.knobs import Choice, IntRange, LogUniform, Uniform
+from simgen.types import MAX_LAMPS
 
 Range = TypeVar("Range", Uniform, LogUniform)
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -21,6 +22,37 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 class Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _within(low: float, high: float) -> AfterValidator:
+    """A range that must lie in another, told as every other wrong value is."""
+
+    def check(knob: Range) -> Range:
+        if not low <= knob.low <= knob.high <= high:
+            raise ValueError(f"needs {low} <= low <= high <= {high}, got low={knob.low}, high={knob.high}")
+        return knob
+
+    return AfterValidator(check)
+
+
+def _none_or_over(least: float) -> AfterValidator:
+    """A range that is 0 to 0, which is off, or begins at `least`."""
+
+    def check(knob: Uniform) -> Uniform:
+        if (knob.low, knob.high) != (0, 0) and knob.low < least:
+            raise ValueError(f"needs 0 to 0 (off), or low >= {least}, got low={knob.low}, high={knob.high}")
+        return knob
+
+    return AfterValidator(check)
+
+
+def _few(knob: IntRange) -> IntRange:
+    if knob.high > MAX_LAMPS:
+        raise ValueError(f"needs at most {MAX_LAMPS} lamps, got high={knob.high}")
+    return knob
+
+
+Kelvin = Annotated[Uniform, _within(1667.0, 25000.0)]  # where the Planckian locus is known: simgen.colour.black_body
 
 
 class ColourKnobs(Group):
@@ -33,8 +65,8 @@ class SurfaceKnobs(Group):
     """A surface: its colour, how it shines, and the pattern on it."""
 
     colour: ColourKnobs
-    metallic: Uniform
-    roughness: Uniform
+    metallic: Annotated[Uniform, _within(0.0, 1.0)]
+    roughness: Annotated[Uniform, _within(0.0, 1.0)]
     texture: Choice  # rows of simgen.render.textures.TEXTURES
     texture_scale_m: LogUniform
     contrast: Uniform
@@ -70,6 +102,8 @@ class StageKnobs(Group):
     thickness_m: Uniform
     floor_below_m: Uniform
     leg_m: Uniform  # how thick the four legs are; under 2 cm there are none, as under a belt
+    wall_height_m: Annotated[Uniform, _within(0.0, 2.0), _none_or_over(0.001)]  # above 0 the table is a bin's floor
+    wall_thickness_m: Annotated[Uniform, _within(0.0005, 0.5)]
     belt_speed_m_s: Uniform
     sheets: Choice  # "none" | "scattered" | "covering"
     sheet_count: IntRange
@@ -87,6 +121,24 @@ class TextureKnobs(Group):
     finishes: Annotated[dict[str, FinishKnobs], Field(min_length=1)]
 
 
+class MatterSurfaceKnobs(Group):
+    """Procedural materials for one kind of surface, in place of its plain colours and textures."""
+
+    materials: Choice  # rows of simgen.materials.MATERIALS
+    wear: dict[str, Uniform] = {}  # rows of simgen.materials.WEAR: amounts, 0..1; below 0: none
+    wear_size_m: Annotated[float, Field(gt=0.001, le=10.0)] = 0.1  # after which its pattern repeats
+
+
+class MatterKnobs(Group):
+    """Which surfaces are of procedural materials; what is not named stays as `texture` says."""
+
+    parts: MatterSurfaceKnobs | None = None
+    top: MatterSurfaceKnobs | None = None
+    sides: MatterSurfaceKnobs | None = None
+    floor: MatterSurfaceKnobs | None = None
+    clutter: MatterSurfaceKnobs | None = None
+
+
 class ClutterKnobs(Group):
     """Unlabelled things round the stage, and occluders between camera and parts."""
 
@@ -98,6 +150,40 @@ class ClutterKnobs(Group):
     occluder_size_m: LogUniform
     occluder_height_m: Uniform
     occluder_speed_m_s: Uniform
+
+
+class LampKnobs(Group):
+    """Lamps beside the key light, aimed at the stage from round it."""
+
+    count: Annotated[IntRange, AfterValidator(_few)]
+    kinds: Choice  # "directional" | "spot" | "softbox"
+    distance_m: LogUniform
+    elevation_deg: Annotated[Uniform, _within(-90.0, 90.0)]
+    azimuth_deg: Uniform
+    intensity: LogUniform  # irradiance in the middle of the stage, of a card that faces the lamp
+    temperature_k: Kelvin
+    size_m: LogUniform  # sides of a softbox; a fifth of it is the diameter of another lamp
+    half_angle_deg: Annotated[Uniform, _within(1.0, 85.0)]  # of a spot's cone
+    aim_m: Uniform  # how far from the middle of the stage it points, in x and in y
+
+
+class EnvironmentKnobs(Group):
+    """The surroundings as a picture, in place of `surroundings` and glows; the ambient light is its own."""
+
+    kinds: Choice  # rows of simgen.environments.ENVIRONMENTS, or "file": one of `folder`
+    intensity: LogUniform  # luminance of a white card lying under it
+    temperature_k: Kelvin
+    daylight_k: Kelvin
+    rotation_deg: Uniform
+    folder: str = ""  # of .hdr and .exr files
+
+
+class FlickerKnobs(Group):
+    """Lamps on the mains."""
+
+    mains_hz: Choice  # "50" | "60"
+    depth: Annotated[Uniform, _within(0.0, 1.0)]  # (highest - lowest) / (highest + lowest)
+    exposure_s: LogUniform
 
 
 class LightKnobs(Group):
@@ -114,6 +200,9 @@ class LightKnobs(Group):
     glow_intensity: LogUniform
     glow_size_deg: Uniform
     surroundings: Uniform  # radiance at eye level, of the ambient light's
+    lamps: LampKnobs | None = None
+    environment: EnvironmentKnobs | None = None
+    flicker: FlickerKnobs | None = None
 
 
 class CameraKnobs(Group):
@@ -129,20 +218,15 @@ class CameraKnobs(Group):
     height_above_m: Annotated[float, Field(ge=0.0)]  # the aim's height over the stage
 
 
-def _within(low: float, high: float) -> AfterValidator:
-    """A range that must lie in another, told as every other wrong value is."""
-
-    def check(knob: Range) -> Range:
-        if not low <= knob.low <= knob.high <= high:
-            raise ValueError(f"needs {low} <= low <= high <= {high}, got low={knob.low}, high={knob.high}")
-        return knob
-
-    return AfterValidator(check)
-
-
 def _bits(knob: IntRange) -> IntRange:
     if knob.high != 0 and not 8 <= knob.low <= knob.high <= 16:
         raise ValueError(f"needs 0 (no converter), or a range in 8..16, got low={knob.low}, high={knob.high}")
+    return knob
+
+
+def _crf(knob: IntRange) -> IntRange:
+    if knob.high > 51:
+        raise ValueError(f"needs 0 (no video), or a range in 1..51, got low={knob.low}, high={knob.high}")
     return knob
 
 
@@ -171,6 +255,40 @@ class SensorKnobs(Group):
     row_noise_e: Annotated[Uniform, _within(0.0, 1e6)]
     black_level: Annotated[Uniform, _within(0.0, 0.25)]
     adc_bits: Annotated[IntRange, AfterValidator(_bits)]  # 0: no converter
+    video_crf: Annotated[IntRange, AfterValidator(_crf)]  # 0: no video
+
+
+class LensKnobs(Group):
+    """An ideal lens, a pinhole, where all of it is 0. Distortion is Brown and Conrady's, with OpenCV's coefficients."""
+
+    k1: Annotated[Uniform, _within(-2.0, 2.0)]
+    k2: Annotated[Uniform, _within(-5.0, 5.0)]
+    k3: Annotated[Uniform, _within(-10.0, 10.0)]
+    p1: Annotated[Uniform, _within(-0.1, 0.1)]
+    p2: Annotated[Uniform, _within(-0.1, 0.1)]
+    focal_length_mm: Annotated[Uniform, _within(0.1, 2000.0)]  # with the f-number the width of the aperture
+    f_number: Annotated[Uniform, _within(0.0, 128.0), _none_or_over(0.5)]  # 0: everything is in focus
+    focus_offset_m: Annotated[Uniform, _within(-100.0, 100.0)]  # what is sharp lies so far behind what is aimed at
+
+
+def _odd(count: int) -> int:
+    if count % 2 == 0:
+        raise ValueError(f"needs an odd number, of which one is the middle, got {count}")
+    return count
+
+
+class ShutterKnobs(Group):
+    """When the rows of a picture see light: each for `exposure_s`, and `row_time_s` after the row above it."""
+
+    exposure_s: Annotated[Uniform, _within(0.0, 10.0)]
+    row_time_s: Annotated[Uniform, _within(-0.01, 0.01)]  # at and below 0: a global shutter
+    subframes: Annotated[int, Field(ge=1, le=255), AfterValidator(_odd)]  # moments drawn for each frame
+
+    @model_validator(mode="after")
+    def _moments(self) -> ShutterKnobs:
+        if self.subframes == 1 and (self.exposure_s.high > 0 or self.row_time_s.high > 0):
+            raise ValueError("where exposure or row time is above 0 subframes must be 3 or more: one moment shows none")
+        return self
 
 
 class TimingKnobs(Group):
@@ -193,6 +311,9 @@ class SceneConfig(Group):
     clutter: ClutterKnobs
     light: LightKnobs
     camera: CameraKnobs
+    lens: LensKnobs
+    shutter: ShutterKnobs
     sensor: SensorKnobs
     timing: TimingKnobs
     render: RenderKnobs
+    matter: MatterKnobs = MatterKnobs()

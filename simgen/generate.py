@@ -2,6 +2,10 @@
 
 The folder's progress is journalled in `manifest.partial.json`, so that a run that was killed loses the shards in flight
 alone and `resume` ends with the same bytes. Nothing but a data set of the same request is ever touched.
+
+`out` may be a URL (`simgen.places`). There the journal is sent every few seconds and when a run ends, so that a run
+that was killed may lose the shards of those seconds too; and what an earlier run left is known by its name and size,
+which a store that shows whole objects alone vouches for: `simgen check` reads the bytes.
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -18,6 +22,7 @@ from typing import Any
 from simgen.budget import Budget
 from simgen.engine import Engine, EngineError, Event, Plan, SceneLost, SceneMade, ShardMade, processes
 from simgen.locks import held
+from simgen.places import Place, sizes
 from simgen.shards import (
     DATA_SET_FORMAT,
     MANIFEST,
@@ -34,6 +39,7 @@ from simgen.shards import (
 PARTIAL = "manifest.partial.json"
 MAX_SHARD_SCENES = 16
 HOPELESS = 8  # scenes lost with none made: the fault is not in the scenes
+REMOTE_JOURNAL_S = 5.0  # between two journals at a URL, and more where sending one takes long
 _TEMPORARY = re.compile(r"\.(shard-\d+\.tar|manifest(\.partial)?\.json)\.\d+\.tmp")
 
 
@@ -71,9 +77,9 @@ def default_shard_scenes(scenes: int) -> int:
 def generate(
     plan: Plan,
     categories: tuple[str, ...],
-    out: Path,
+    out: Place,
     *,
-    workers: int = 1,
+    workers: int | None = None,
     resume: bool = False,
     tell: Tell = lambda event: None,
     engine: Engine = processes,
@@ -84,7 +90,7 @@ def generate(
 
     Args:
         categories: every category that the plan's scenes may hold; a class index is the place in their sorted order.
-        workers: processes; the bytes do not depend on it.
+        workers: how many make shards at a time; None leaves it to the engine. The bytes do not depend on it.
         resume: go on with what a run of the same request left in `out`.
         tell: is called for each scene and shard.
         only: a slice: these shards and no others, for `simgen.join` to bring together; the journal stays as it is then.
@@ -96,7 +102,7 @@ def generate(
         BudgetSpent: `budget` is.
     """
     request = plan.request
-    if request.scenes < 1 or request.shard_scenes < 1 or workers < 1:
+    if request.scenes < 1 or request.shard_scenes < 1 or (workers is not None and workers < 1):
         asked = f"{request.scenes} scenes, {request.shard_scenes} a shard, {workers} workers"
         raise GenerateError(f"needs at least one scene, one scene a shard and one worker, got {asked}")
     if only is not None and not 0 <= only.start < only.stop <= request.shards:
@@ -119,9 +125,9 @@ def generate(
 
 def _fill(
     plan: Plan,
-    out: Path,
+    out: Place,
     manifest: Manifest,
-    workers: int,
+    workers: int | None,
     tell: Tell,
     engine: Engine,
     budget: Budget,
@@ -133,7 +139,8 @@ def _fill(
     wanted = only or range(plan.request.shards)
     missing = [k for k in wanted if shard_name(k) not in done]
     made, lost = sum(entry.clips for entry in done.values()), 0
-    manifest = _journal(out, manifest, done)
+    journal = _Journal(out, manifest)
+    journal.write(done)
     purse = _Purse(budget, sum(entry.bytes for entry in done.values()), len(done))
     events = engine(plan, out, purse.allowed(missing), workers)
     try:
@@ -144,17 +151,19 @@ def _fill(
             if isinstance(event, ShardMade):
                 done[event.entry.name] = event.entry
                 purse.pay(event.entry)
-                manifest = _journal(out, manifest, done)
+                journal.note(done)
             tell(event)
     finally:
         close = getattr(events, "close", None)
         if close:
             close()
+        manifest = journal.settle(done)
     if any(shard_name(k) not in done for k in missing):
         there = f"{len(done)} of {len(wanted)} shards are there"
         raise BudgetSpent(f"{out}: the budget is spent: {there}; the same command with --resume goes on")
     if len(done) < plan.request.shards:
         return manifest  # a slice
+    _sweep(out)
     write_manifest(out / MANIFEST, manifest)
     (out / PARTIAL).unlink()
     return manifest
@@ -187,42 +196,69 @@ class _Purse:
         self.size, self.finished = self.size + entry.bytes, self.finished + 1
 
 
-def _journal(out: Path, manifest: Manifest, done: Mapping[str, ShardEntry]) -> Manifest:
-    manifest = replace(manifest, shards=tuple(sorted(done.values(), key=lambda entry: entry.first_scene)))
-    write_manifest(out / PARTIAL, manifest)
-    return manifest
+@dataclass
+class _Journal:
+    """What is finished, kept beside it. In a folder after each shard; at a URL, where all of it is sent anew each time,
+    not so often that it takes more than a small part of the time."""
+
+    out: Place
+    manifest: Manifest
+    due: float = 0.0  # not before, by the monotonic clock
+    written: bool = True
+
+    def note(self, done: Mapping[str, ShardEntry]) -> None:
+        self.written = False
+        if time.monotonic() >= self.due:
+            self.write(done)
+
+    def write(self, done: Mapping[str, ShardEntry]) -> None:
+        began = time.monotonic()
+        shards = tuple(sorted(done.values(), key=lambda entry: entry.first_scene))
+        self.manifest = replace(self.manifest, shards=shards)
+        write_manifest(self.out / PARTIAL, self.manifest)
+        self.written, now = True, time.monotonic()
+        if not isinstance(self.out, Path):
+            self.due = now + max(REMOTE_JOURNAL_S, 20 * (now - began))
+
+    def settle(self, done: Mapping[str, ShardEntry]) -> Manifest:
+        if not self.written:
+            self.write(done)
+        return self.manifest
 
 
-def _whole(out: Path, manifest: Manifest) -> Iterator[ShardEntry]:
-    """The shards of a journal that are on the disk as it says."""
+def _whole(out: Place, manifest: Manifest) -> Iterator[ShardEntry]:
+    """The shards of a journal that are there as it says."""
+    there = sizes(out)
     for entry in manifest.shards:
-        path = out / entry.name
-        if path.is_file() and path.stat().st_size == entry.bytes and file_sha256(path) == entry.sha256:
+        same = there.get(entry.name) == entry.bytes
+        if same and (not isinstance(out, Path) or file_sha256(out / entry.name) == entry.sha256):
             yield entry
 
 
 # ------------------------------------------------------------------------------------ what the folder holds
 
 
-def _make_folder(out: Path) -> None:
+def _make_folder(out: Place) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise GenerateError(f"{out}: is a file, or lies in one; --out needs a folder") from None
 
 
-def locked(out: Path) -> AbstractContextManager[None]:
-    """Keep a second run out of the folder for as long as this one lives."""
+def locked(out: Place) -> AbstractContextManager[None]:
+    """Keep a second run out of the folder for as long as this one lives. There are no locks at a URL."""
+    if not isinstance(out, Path):
+        return nullcontext()
     return held(out, GenerateError(f"{out}: another run is writing here"))
 
 
-def _inspect(out: Path, request: Request, resume: bool) -> Manifest | None:
+def _inspect(out: Place, request: Request, resume: bool) -> Manifest | None:
     """What an earlier run of the same request left here, or None in an empty folder.
 
     Raises:
         GenerateError: there is something else, or there is something and `resume` was not asked for.
     """
-    names = sorted(path.name for path in out.iterdir())
+    names = sorted(sizes(out))
     found = next((name for name in (MANIFEST, PARTIAL) if name in names), None)
     if found:
         before = _agreeing(out / found, request)
@@ -232,13 +268,18 @@ def _inspect(out: Path, request: Request, resume: bool) -> Manifest | None:
     elif other := [name for name in names if not _TEMPORARY.fullmatch(name)]:
         shown = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
         raise GenerateError(f"{out}: holds other files ({shown}); --out needs an empty or a new folder")
-    for name in names:
-        if _TEMPORARY.fullmatch(name):
-            (out / name).unlink(missing_ok=True)
+    _sweep(out)
     return before if found else None
 
 
-def _agreeing(path: Path, request: Request) -> Manifest:
+def _sweep(out: Place) -> None:
+    """Away with what killed workers left, which a worker that outlived its run for a moment may do at any time."""
+    for name in sizes(out):
+        if _TEMPORARY.fullmatch(name):
+            (out / name).unlink(missing_ok=True)
+
+
+def _agreeing(path: Place, request: Request) -> Manifest:
     try:
         before = read_manifest(path)
     except ShardError as error:

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from simgen.generate import PARTIAL, GenerateError, differences, locked
+from simgen.places import Place, sizes
 from simgen.shards import (
     MANIFEST,
     Manifest,
@@ -27,7 +28,7 @@ from simgen.shards import (
 CHUNK_BYTES = 2**20
 
 
-def join(out: Path, parts: Sequence[Path], tell: Callable[[], None] = lambda: None) -> Manifest:
+def join(out: Place, parts: Sequence[Place], tell: Callable[[], None] = lambda: None) -> Manifest:
     """Bring the shards of `parts` together in `out`, by hard links where the disk allows, and write the manifest.
 
     Args:
@@ -55,14 +56,14 @@ def join(out: Path, parts: Sequence[Path], tell: Callable[[], None] = lambda: No
     return manifest
 
 
-def _journal(part: Path) -> Path:
+def _journal(part: Place) -> Place:
     found = next((part / name for name in (MANIFEST, PARTIAL) if (part / name).is_file()), None)
     if found is None:
         raise GenerateError(f"{part}: holds neither a data set nor a slice of one")
     return found
 
 
-def _alike(journals: dict[Path, Manifest]) -> Manifest:
+def _alike(journals: dict[Place, Manifest]) -> Manifest:
     (where, first), *others = journals.items()
     for part, journal in others:
         if differing := list(islice(differences(asdict(first.request), asdict(journal.request)), 3)):
@@ -70,8 +71,8 @@ def _alike(journals: dict[Path, Manifest]) -> Manifest:
     return first
 
 
-def _shards(journals: dict[Path, Manifest]) -> dict[str, tuple[Path, ShardEntry]]:
-    found: dict[str, tuple[Path, ShardEntry]] = {}
+def _shards(journals: dict[Place, Manifest]) -> dict[str, tuple[Place, ShardEntry]]:
+    found: dict[str, tuple[Place, ShardEntry]] = {}
     for part, journal in journals.items():
         for entry in journal.shards:
             there = found.setdefault(entry.name, (part, entry))
@@ -96,15 +97,15 @@ def _runs(numbers: Sequence[int]) -> Iterator[range]:
             start = i
 
 
-def _only_ours(out: Path, found: dict[str, tuple[Path, ShardEntry]]) -> None:
-    other = [p.name for p in out.iterdir() if p.name not in found and not p.name.startswith(".shard-")]
+def _only_ours(out: Place, found: dict[str, tuple[Place, ShardEntry]]) -> None:
+    other = [name for name in sizes(out) if name not in found and not name.startswith(".shard-")]
     if other:
         raise GenerateError(
             f"{out}: holds other files ({', '.join(sorted(other)[:3])}); join into an empty or new folder"
         )
 
 
-def _bring(source: Path, target: Path, entry: ShardEntry) -> None:
+def _bring(source: Place, target: Place, entry: ShardEntry) -> None:
     """A link or a copy of a shard, whole or not at all, whose bytes are those that its journal tells."""
     if target.is_file() and target.stat().st_size == entry.bytes and file_sha256(target) == entry.sha256:
         return
@@ -112,19 +113,28 @@ def _bring(source: Path, target: Path, entry: ShardEntry) -> None:
         raise GenerateError(f"{source}: is gone, though its folder's journal lists it")
     if (file_sha256(source), source.stat().st_size) != (entry.sha256, entry.bytes):
         raise GenerateError(f"{source}: is damaged: its bytes are not those of its journal; render that slice again")
+    if not _linked(source, target):
+        digest, _ = write_atomically(target, _chunks(source))
+        if digest != entry.sha256:
+            target.unlink()
+            raise GenerateError(f"{source}: changed while it was copied")
+
+
+def _linked(source: Place, target: Place) -> bool:
+    """A hard link, where both are on one disk that has them."""
+    if not (isinstance(source, Path) and isinstance(target, Path)):
+        return False
     part = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         os.link(source, part)
         os.replace(part, target)
-    except OSError:  # another disk, or one without links
+    except OSError:
         part.unlink(missing_ok=True)
-        digest, _ = write_atomically(target, _chunks(source))
-        if digest != entry.sha256:
-            target.unlink()
-            raise GenerateError(f"{source}: changed while it was copied") from None
+        return False
+    return True
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def _chunks(path: Place) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk

@@ -19,6 +19,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from functools import reduce
 from pathlib import Path
+from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 import yaml
@@ -345,6 +346,8 @@ def _dotted(path: KeyPath) -> str:
 
 def _fields(kind: Any) -> dict[str, Any]:
     """The fields of a group or of a knob, with their types; of anything else, none."""
+    if len(some := [k for k in get_args(kind) if k is not NoneType]) < len(get_args(kind)):
+        (kind,) = some  # of an optional group
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return {name: field.annotation for name, field in kind.model_fields.items()}
     if is_dataclass(kind) and isinstance(kind, type):
@@ -375,17 +378,26 @@ def _all_dotted(kind: Any, above: str) -> Iterator[str]:
 def _unknown_names(tree: _Tree) -> Iterator[str]:
     """Kinds of parts, textures and renderers that there are not: found now, not when the scene is drawn."""
     with quiet_stderr():
+        from simgen.environments import ENVIRONMENTS, FILE
+        from simgen.materials import MATERIALS, WEAR
         from simgen.parts import PARTS
         from simgen.render import RENDERERS
         from simgen.render.textures import TEXTURES
+        from simgen.sample_light import KINDS, MAINS
         from simgen.sensor.bayer import DEMOSAIC
 
     tables: tuple[tuple[str, str, Sequence[str]], ...] = (
         ("part", r"parts\.kinds\.([^.]+)", sorted(PARTS)),
         ("texture", r".*\.texture\.weights\.([^.]+)", sorted(TEXTURES)),
         ("arrangement of sheets", r"stage\.sheets\.weights\.([^.]+)", ("none", "scattered", "covering")),
+        ("material", r"matter\.[^.]+\.materials\.weights\.([^.]+)", sorted(MATERIALS)),
+        ("wear", r"matter\.[^.]+\.wear\.([^.]+)", sorted(WEAR)),
+        ("lamp", r"light\.lamps\.kinds\.weights\.([^.]+)", KINDS),
+        ("environment", r"light\.environment\.kinds\.weights\.([^.]+)", sorted([*ENVIRONMENTS, FILE])),
+        ("mains", r"light\.flicker\.mains_hz\.weights\.([^.]+)", MAINS),
         ("demosaicing", r"sensor\.demosaic\.weights\.([^.]+)", ("none", *DEMOSAIC)),
     )
+    yield from _bad_folder(tree)
     for path, value in _leaves_and_groups(tree.values, ()):
         if path == ("render", "renderer") and value not in RENDERERS:
             yield f"{tree.where(path)}: render.renderer: {_no('renderer', value, sorted(RENDERERS))}"
@@ -393,6 +405,19 @@ def _unknown_names(tree: _Tree) -> Iterator[str]:
             match = re.fullmatch(pattern, _dotted(path))
             if match and match[1] not in known:
                 yield f"{tree.where(path)}: {_dotted(path)}: {_no(what, match[1], known)}"
+
+
+def _bad_folder(tree: _Tree) -> Iterator[str]:
+    """A folder of surroundings that has none, where a preset asks for one."""
+    from simgen.environments import FILE, BadEnvironment, folder_files
+
+    asked = tree.values["light"].get("environment") or {}
+    if asked.get("kinds", {}).get("weights", {}).get(FILE, 0) > 0:
+        try:
+            folder_files(asked.get("folder", ""))
+        except BadEnvironment as error:
+            where = ("light", "environment", "folder")
+            yield f"{tree.where(where)}: {_dotted(where)}: {error}"
 
 
 def _no(what: str, name: str, known: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ import pybullet as p
 from jaxtyping import Float32, Float64
 
 from simgen.bullet import SCALE, World, world
+from simgen.shutter import moments_s
 from simgen.types import SceneSpec, Trajectory
 
 # Deepest a part sank into the table: in 8 scenes of 282 parts 2.9 mm at 1/240 s, 4.3 at 1/360, 0.8 at 1/480;
@@ -27,23 +28,33 @@ _Poses = tuple[Float64[np.ndarray, "p 3"], Float64[np.ndarray, "p 4"]]  # positi
 
 
 def simulate(spec: SceneSpec) -> Trajectory:
-    """The parts' poses at each frame; the first frame is `settle_s` after they were let go.
+    """The parts' poses at each frame, or at each moment of the frames' exposures (`shutter.moments_s`).
 
-    Parts on a belt ride from the moment they are let go, and the belt has no end. Once all parts rest, they rest for
-    good. Occluders move from the first frame on.
+    The first frame is `settle_s` after the parts were let go. Parts on a belt ride from then on; it has no end.
+    Once all parts rest, they rest for good. Occluders move evenly, from where the spec has them in the first frame.
     """
+    times_s = moments_s(spec)
+    at_s = np.arange(spec.frames) * spec.frame_interval_s if times_s is None else times_s
     count = len(spec.parts)
-    positions = np.zeros((spec.frames, count, 3), np.float32)
-    rotations = np.zeros((spec.frames, count, 4), np.float32)
+    positions = np.zeros((len(at_s), count, 3), np.float32)
+    rotations = np.zeros((len(at_s), count, 4), np.float32)
     with world(spec, collide=True) as scene:
-        look = _advance(scene, spec.settle_s, _Look(_poses(scene), age_s=0.0))
-        for frame in range(spec.frames):
-            if frame and look:
-                look = _advance(scene, spec.frame_interval_s, look)
-            positions_m, rotations[frame] = _poses(scene)
-            ridden_m = spec.stage.belt_speed_m_s * (spec.settle_s + frame * spec.frame_interval_s)
-            positions[frame] = positions_m + np.array([ridden_m, 0.0, 0.0])
-    return Trajectory(positions, rotations, _occluders(spec))
+        look: _Look | None = _Look(_poses(scene), age_s=0.0)
+        for i, seconds in enumerate(_between(spec, times_s)):
+            if look:
+                look = _advance(scene, seconds, look)
+            positions_m, rotations[i] = _poses(scene)
+            ridden_m = spec.stage.belt_speed_m_s * (spec.settle_s + float(at_s[i]))
+            positions[i] = positions_m + np.array([ridden_m, 0.0, 0.0])
+    return Trajectory(positions, rotations, _occluders(spec, at_s), times_s)
+
+
+def _between(spec: SceneSpec, times_s: Float64[np.ndarray, " t"] | None) -> list[float]:
+    """From letting go to the first moment, and from each moment to the next; what is before letting go is then."""
+    if times_s is None:
+        return [spec.settle_s, *[spec.frame_interval_s] * (spec.frames - 1)]
+    since = np.maximum(times_s + spec.settle_s, 0.0)
+    return [float(seconds) for seconds in np.diff(since, prepend=0.0)]
 
 
 @dataclass(frozen=True)
@@ -80,9 +91,8 @@ def _poses(scene: World) -> _Poses:
     return positions / SCALE, np.array([rotation for _, rotation in poses], float).reshape(-1, 4)
 
 
-def _occluders(spec: SceneSpec) -> Float32[np.ndarray, "t o 3"]:
+def _occluders(spec: SceneSpec, times: Float64[np.ndarray, " t"]) -> Float32[np.ndarray, "t o 3"]:
     start = np.array([body.world_from_body.position_m for body in spec.occluders], float).reshape(-1, 3)
     velocity = np.array([body.velocity_m_s for body in spec.occluders], float).reshape(-1, 3)
-    times = np.arange(spec.frames) * spec.frame_interval_s
     path: Float64[np.ndarray, "t o 3"] = start + times[:, None, None] * velocity
     return path.astype(np.float32)

@@ -15,6 +15,7 @@ from simgen.types import CLUTTER, FrameLabels, Image, PartLabel
 TILE_PX = 640  # width that a frame is shown at, by a whole factor where it is smaller
 STRIP_PX = 26  # height of a line of text
 WORDY_PARTS = 14  # up to so many visible parts a label has its category's name; the colour tells it always
+CROWDED_PARTS = 50  # beyond so many there is no text at all: it would hide the parts
 SAME_PX = 1.5  # a whole part's box that differs by less from what is seen is not drawn
 INK = (235, 235, 235)
 CLUTTER_TINT = (90, 90, 90)
@@ -64,11 +65,11 @@ def frame_picture(clip: StoredClip, t: int, frame: FrameLabels, colours: dict[st
     scale = float(TILE_PX // image.shape[1]) if image.shape[1] <= TILE_PX else TILE_PX / image.shape[1]
     size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
     picture = cv2.resize(tinted, size, interpolation=cv2.INTER_NEAREST if scale >= 1 else cv2.INTER_AREA)
-    wordy = sum(part.visible_px > 0 for part in frame.parts) <= WORDY_PARTS
+    seen = sum(part.visible_px > 0 for part in frame.parts)
     for part in frame.parts:
         _draw_boxes(picture, part, colours[part.category], scale)
-    for part in frame.parts:
-        _draw_label(picture, part, colours[part.category], scale, wordy)
+    for part in frame.parts if seen <= CROWDED_PARTS else ():
+        _draw_label(picture, part, colours[part.category], scale, seen <= WORDY_PARTS)
     return np.asarray(picture, np.uint8)
 
 

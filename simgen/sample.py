@@ -6,26 +6,33 @@ Each group of knobs draws from a stream of its own name (`Streams`), so that abl
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from simgen import lighting, sample_light
 from simgen.colour import LUMINANCE, black_body, linear_from_hsv
 from simgen.config import (
     CameraKnobs,
     ClutterKnobs,
     ColourKnobs,
     KindKnobs,
+    LensKnobs,
     LightKnobs,
+    MatterKnobs,
+    MatterSurfaceKnobs,
     PartsKnobs,
     SceneConfig,
     SensorKnobs,
+    ShutterKnobs,
     StageKnobs,
     SurfaceKnobs,
     TextureKnobs,
 )
+from simgen.environments import ambient
 from simgen.geometry import look_at, pose
 from simgen.knobs import Choice, Streams
+from simgen.materials import draw_material, draw_wear
 from simgen.parts import PARTS, PartModel, Size, part_model
 from simgen.sensor.spectral import sensor_from_light
 from simgen.types import (
@@ -42,6 +49,7 @@ from simgen.types import (
     SceneSpec,
     SensorSpec,
     SheetSpec,
+    ShutterSpec,
     StageSpec,
     Vec3,
 )
@@ -64,23 +72,32 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
     timing = stream("timing")
     interval_s = config.timing.frame_interval_s.draw(timing)
     stage = _stage(config.stage, config.texture, stream("stage"), stream("texture"))
-    light = _light(config.light, stream("light"))
+    light = _more_light(_light(config.light, stream("light")), config.light, stream)
+    camera = _camera(config.camera, stage, config.timing.frames, interval_s, stream("camera"))
     clutter, occluders = _clutter(config.clutter, config.texture, stage, stream("clutter"), stream("texture.clutter"))
     bands = _bands(config.clutter, config.texture, clutter, stream("clutter.bands"))
     legs = _legs(stage, config.stage.leg_m.draw(stream("stage.legs")))
+    walls = _walls(stage, config.stage, stream("stage.walls"))
     belt_run_m = stage.belt_speed_m_s * (config.timing.settle_s + interval_s * (config.timing.frames - 1))
-    return SceneSpec(
-        index=index,
-        parts=_parts(config.parts, config.texture, stage, belt_run_m, stream("parts"), stream("texture.parts")),
-        clutter=clutter + bands + legs,
-        occluders=occluders,
-        stage=stage,
-        light=light,
-        camera=_camera(config.camera, stage, config.timing.frames, interval_s, stream("camera")),
-        sensor=_sensor(config.sensor, light, stream("sensor")),
-        render=RenderSpec(renderer=config.render.renderer, supersample=config.render.supersample),
-        settle_s=config.timing.settle_s,
-        frame_interval_s=interval_s,
+    return _of_matter(
+        config.matter,
+        stream,
+        SceneSpec(
+            index=index,
+            parts=_parts(
+                config.parts, config.texture, stage, belt_run_m, bool(walls), stream("parts"), stream("texture.parts")
+            ),
+            clutter=clutter + bands + legs + walls,
+            occluders=occluders,
+            stage=stage,
+            light=light,
+            camera=_through_lens(camera, config.lens, stream("lens")),
+            sensor=_sensor(config.sensor, light, stream("sensor")),
+            render=RenderSpec(renderer=config.render.renderer, supersample=config.render.supersample),
+            settle_s=config.timing.settle_s,
+            frame_interval_s=interval_s,
+            shutter=_shutter(config.shutter, stream("shutter")),
+        ),
     )
 
 
@@ -93,6 +110,19 @@ class _Ground:
 
     half_m: tuple[float, float]
     circles: list[tuple[float, float, float]]
+    poured: bool = False  # as into a bin: each part above all those that it would touch on its way down
+    tops_m: list[float] = field(default_factory=list)  # of what has been poured
+
+    def pour(self, x: float, y: float, radius_m: float) -> float:
+        """The height at which a part is let go clear of those under it, as the middle of a ball round it."""
+        under = [
+            top
+            for (cx, cy, r), top in zip(self.circles, self.tops_m, strict=True)
+            if math.hypot(x - cx, y - cy) < radius_m + r
+        ]
+        self.circles.append((x, y, radius_m))
+        self.tops_m.append(max(under, default=0.0) + 2 * radius_m)
+        return self.tops_m[-1] - radius_m
 
     def free_spot(self, radius_m: float, rng: np.random.Generator, tries: int = 20) -> tuple[float, float, bool]:
         """A spot clear of earlier ones if one turns up in `tries` draws, and whether it is clear."""
@@ -124,6 +154,7 @@ def _parts(
     texture: TextureKnobs,
     stage: StageSpec,
     belt_run_m: float,
+    poured: bool,
     rng: np.random.Generator,
     textures: np.random.Generator,
 ) -> tuple[PartSpec, ...]:
@@ -131,7 +162,8 @@ def _parts(
     stands, piles = knobs.standing_share.draw(rng), knobs.pile_share.draw(rng)
     kinds = Choice({kind: k.weight for kind, k in knobs.kinds.items()})
     finishes = Choice({name: finish.weight for name, finish in texture.finishes.items()})
-    ground = _Ground((spread * stage.size_m[0] / 2 + belt_run_m / 2, spread * stage.size_m[1] / 2), [])
+    half_m = (spread * stage.size_m[0] / 2 + belt_run_m / 2, spread * stage.size_m[1] / 2)
+    ground = _Ground(half_m, [], poured=poured)
     parts = []
     for i in range(count):
         kind = kinds.draw(rng)
@@ -156,7 +188,11 @@ def _parts(
 def _let_go(
     model: PartModel, ground: _Ground, i: int, stands: float, piles: float, upstream_m: float, rng: np.random.Generator
 ) -> Pose:
-    """Where a part is let go: just above the stage on a free spot, or above an earlier part."""
+    """Where a part is let go: just above the stage on a free spot, or above an earlier part; or poured."""
+    if ground.poured:
+        rotation = _orientation(True, True, True, rng)
+        x, y = (float(rng.uniform(-1, 1)) * max(half - model.radius_m, 0.0) for half in ground.half_m)
+        return pose(rotation, np.array([x, y, ground.pour(x, y, model.radius_m)]))
     height_m = float(np.ptp(model.vertices_m[:, 2]))
     is_long = height_m > 0.8 * 2 * float(np.abs(model.vertices_m[:, :2]).max())
     upright = rng.uniform() < stands if is_long else True
@@ -308,6 +344,27 @@ def _legs(stage: StageSpec, thick_m: float) -> tuple[BodySpec, ...]:
     )
 
 
+def _walls(stage: StageSpec, knobs: StageKnobs, rng: np.random.Generator) -> tuple[BodySpec, ...]:
+    """Four walls round the stage, which the physics has anyway, so that it is a bin's floor; or none."""
+    height_m, thick_m = knobs.wall_height_m.draw(rng), knobs.wall_thickness_m.draw(rng)
+    if height_m <= 0:
+        return ()
+    x, y = ((size + thick_m) / 2 for size in stage.size_m)
+    tall_m, middle_m = height_m + stage.thickness_m, (height_m - stage.thickness_m) / 2
+    places = [((s * x, 0.0), (thick_m, stage.size_m[1], tall_m)) for s in (-1.0, 1.0)]
+    places += [((0.0, s * y), (stage.size_m[0] + 2 * thick_m, thick_m, tall_m)) for s in (-1.0, 1.0)]
+    return tuple(
+        BodySpec(
+            shape="box",
+            size_m=size_m,
+            material=stage.sides,
+            world_from_body=pose(np.eye(3), np.array([*at_m, middle_m])),
+            velocity_m_s=(0.0, 0.0, 0.0),
+        )
+        for at_m, size_m in places
+    )
+
+
 # --- surroundings ----------------------------------------------------------------------------------------------------
 
 
@@ -383,6 +440,38 @@ def _passing(knobs: ClutterKnobs, material: MaterialSpec, stage: StageSpec, rng:
     )
 
 
+# --- matter ----------------------------------------------------------------------------------------------------------
+
+
+def _of_matter(knobs: MatterKnobs, stream: Streams, spec: SceneSpec) -> SceneSpec:
+    """The scene with procedural materials where the preset names them; each kind of surface has its own stream."""
+    if knobs.parts:
+        made = _matter(knobs.parts, stream, "parts", len(spec.parts))
+        spec = replace(spec, parts=tuple(replace(p, material=m) for p, m in zip(spec.parts, made, strict=True)))
+    if knobs.clutter:
+        made = _matter(knobs.clutter, stream, "clutter", len(spec.clutter) + len(spec.occluders))
+        bodies = [replace(b, material=m) for b, m in zip((*spec.clutter, *spec.occluders), made, strict=True)]
+        standing = len(spec.clutter)
+        spec = replace(spec, clutter=tuple(bodies[:standing]), occluders=tuple(bodies[standing:]))
+    planes = {"top": knobs.top, "sides": knobs.sides, "floor": knobs.floor}
+    for name, plane in planes.items():
+        if plane:
+            (material,) = _matter(plane, stream, name, 1)
+            spec = replace(spec, stage=_resurfaced(spec.stage, name, material))
+    return spec
+
+
+def _resurfaced(stage: StageSpec, name: str, material: MaterialSpec) -> StageSpec:
+    if name == "top":
+        return replace(stage, top=material)
+    return replace(stage, sides=material) if name == "sides" else replace(stage, floor=material)
+
+
+def _matter(knobs: MatterSurfaceKnobs, stream: Streams, name: str, count: int) -> list[MaterialSpec]:
+    wear, rng = draw_wear(knobs.wear, knobs.wear_size_m, stream(f"matter.{name}.wear")), stream(f"matter.{name}")
+    return [draw_material(knobs.materials.draw(rng), rng, wear) for _ in range(count)]
+
+
 # --- light, camera, sensor -------------------------------------------------------------------------------------------
 
 
@@ -416,6 +505,18 @@ def _light(knobs: LightKnobs, rng: np.random.Generator) -> LightSpec:
     )
 
 
+def _more_light(light: LightSpec, knobs: LightKnobs, stream: Streams) -> LightSpec:
+    """Lamps, surroundings and flicker, where the preset has them; the draws of all other light stay as they are."""
+    if knobs.environment:
+        found = sample_light.environment(knobs.environment, stream("light.environment"))
+        light = replace(light, environment=found, ambient_rgb=ambient(found))
+    if knobs.lamps:
+        light = replace(light, lamps=sample_light.lamps(knobs.lamps, stream("light.lamps")))
+    if knobs.flicker:
+        light = replace(light, flicker=sample_light.flicker(knobs.flicker, stream("light.flicker")))
+    return light
+
+
 def _glow(knobs: LightKnobs, rgb: Vec3, intensity: float, rng: np.random.Generator) -> GlowSpec:
     return GlowSpec(
         azimuth_rad=Radians(float(rng.uniform(0, math.tau))),
@@ -431,7 +532,8 @@ def _camera(
 ) -> CameraSpec:
     elevation, azimuth = math.radians(knobs.elevation_deg.draw(rng)), math.radians(knobs.azimuth_deg.draw(rng))
     target = np.array([knobs.aim.draw(rng) * s / 2 for s in stage.size_m] + [knobs.height_above_m])
-    eye = target + knobs.distance_m.draw(rng) * np.array(_toward(elevation, azimuth))
+    distance_m = knobs.distance_m.draw(rng)
+    eye = target + distance_m * np.array(_toward(elevation, azimuth))
     roll, focal = math.radians(knobs.roll_deg.draw(rng)), knobs.focal_px.draw(rng)
     drift, heading = knobs.drift_m_s.draw(rng), rng.uniform(0, math.tau)
     velocity = drift * np.array([math.cos(heading), math.sin(heading), 0.0])
@@ -448,7 +550,26 @@ def _camera(
         focal_px=focal,
         centre_px=(knobs.width_px / 2, knobs.height_px / 2),
         world_from_camera=tuple(poses),
+        velocity_m_s=_vec3(velocity),
+        focus_m=Metres(distance_m),
     )
+
+
+def _through_lens(camera: CameraSpec, knobs: LensKnobs, rng: np.random.Generator) -> CameraSpec:
+    """A camera that is focused on what it aims at, with a lens; the knobs' draws are errors of both."""
+    k1, k2, p1, p2, k3 = (knob.draw(rng) for knob in (knobs.k1, knobs.k2, knobs.p1, knobs.p2, knobs.k3))
+    return replace(
+        camera,
+        distortion=(k1, k2, p1, p2, k3),
+        focal_length_m=Metres(knobs.focal_length_mm.draw(rng) / 1000),
+        f_number=knobs.f_number.draw(rng),
+        focus_m=Metres(camera.focus_m + knobs.focus_offset_m.draw(rng)),
+    )
+
+
+def _shutter(knobs: ShutterKnobs, rng: np.random.Generator) -> ShutterSpec:
+    exposure_s, row_time_s = knobs.exposure_s.draw(rng), max(0.0, knobs.row_time_s.draw(rng))
+    return ShutterSpec(exposure_s=exposure_s, row_time_s=row_time_s, subframes=knobs.subframes)
 
 
 def _vec3(v: np.ndarray) -> Vec3:
@@ -457,11 +578,11 @@ def _vec3(v: np.ndarray) -> Vec3:
 
 def _sensor(knobs: SensorKnobs, light: LightSpec, rng: np.random.Generator) -> SensorSpec:
     """Auto exposure and auto white balance aim at a white card on the stage; the knobs are their errors."""
-    card = np.array(light.key_rgb) * light.direction[2] + np.array(light.ambient_rgb)
+    card = lighting.card(light)
     errors = np.array([knobs.white_balance.draw(rng), 1.0, knobs.white_balance.draw(rng)])
-    plain = SensorSpec(
-        exposure=float(knobs.exposure.draw(rng) / (LUMINANCE @ card)),
-        white_balance=_vec3(errors / (card / (LUMINANCE @ card))),
+    drawn = SensorSpec(
+        exposure=knobs.exposure.draw(rng),  # of a white card, until the gain is known
+        white_balance=_vec3(errors),
         vignetting=knobs.vignetting.draw(rng),
         blur_sigma_px=knobs.blur_sigma_px.draw(rng),
         motion_blur_px=max(0.0, knobs.motion_blur_px.draw(rng)),
@@ -478,8 +599,8 @@ def _sensor(knobs: SensorKnobs, light: LightSpec, rng: np.random.Generator) -> S
     gain, share = knobs.gain.draw(rng), knobs.crosstalk.draw(rng)
     seen = sensor_from_light(share) @ card  # by the sensor, whose own white balance it is
     return replace(
-        plain,
-        exposure=plain.exposure / gain,
+        drawn,
+        exposure=float(drawn.exposure / (LUMINANCE @ card)) / gain,
         white_balance=_vec3(errors / (seen / (LUMINANCE @ card))),
         gain=gain,
         crosstalk=share,
@@ -493,4 +614,5 @@ def _sensor(knobs: SensorKnobs, light: LightSpec, rng: np.random.Generator) -> S
         row_noise_e=knobs.row_noise_e.draw(rng),
         black_level=knobs.black_level.draw(rng),
         adc_bits=knobs.adc_bits.draw(rng),
+        video_crf=knobs.video_crf.draw(rng),
     )

@@ -30,19 +30,21 @@ import types as builtin_types
 import zlib
 from array import array
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints, overload
+from typing import IO, Any, TypeVar, Union, get_args, get_origin, get_type_hints, overload
 
 import numpy as np
 from jaxtyping import Float32, Int32, Int64, UInt16
 
 from simgen import index as by_index
 from simgen.json_stream import object_items
-from simgen.types import BACKGROUND, CLUTTER, Labels, RenderedClip, SceneSpec
+from simgen.places import Place, RemotePath, place
+from simgen.types import BACKGROUND, CLUTTER, Labels, RenderedClip, SceneSpec, stored_fields
 
 DATA_SET_FORMAT = "simgen-data-set/1"
 CLIP_FORMAT = "simgen-clip/1"
@@ -225,7 +227,7 @@ def shard_name(number: int) -> str:
     return f"shard-{number:05d}.tar"
 
 
-def write_manifest(path: Path, manifest: Manifest) -> None:
+def write_manifest(path: Place, manifest: Manifest) -> None:
     write_atomically(path, _manifest_chunks(manifest))
 
 
@@ -240,7 +242,7 @@ def _manifest_chunks(manifest: Manifest) -> Iterator[bytes]:
     yield b"\n ]\n}\n"
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Place) -> Manifest:
     """The manifest at `path`.
 
     Raises:
@@ -273,9 +275,12 @@ def _parsed(file: io.TextIOWrapper) -> Manifest:
         if is_shard:
             table.append_plain(value)
         elif key == "format" and value != DATA_SET_FORMAT:
-            raise ValueError(f"its format is {value!r:.60}, this reads {DATA_SET_FORMAT!r}")
+            plain = {key: value}
+            break  # of another format, whose shards may be anything
         else:
             plain[key] = value
+    if plain.get("format") != DATA_SET_FORMAT:
+        raise ValueError(f"its format is {plain.get('format')!r:.60}, this reads {DATA_SET_FORMAT!r}")
     if plain.pop("shards", None) != []:
         raise ValueError("Manifest.shards: needs a list")
     head = _convert(_Head, plain, "Manifest")
@@ -296,8 +301,8 @@ def _check_table(request: Request, table: ShardTable) -> None:
         np.frombuffer(column, np.int64) for column in (table.numbers, table.first_scenes, table.clips, table.frames)
     )
     due = np.minimum(scenes, (number + 1) * size) - number * size
-    for place, lost in table.all_lost():
-        due[place] -= len({scene.index for scene in lost if scene.index in request.scenes_of(int(number[place]))})
+    for row, lost in table.all_lost():
+        due[row] -= len({scene.index for scene in lost if scene.index in request.scenes_of(int(number[row]))})
     wrong = (first != number * size) | (clips != due) | (frames < clips) | (number >= request.shards)
     wrong[1:] |= number[1:] <= number[:-1]
     if wrong.any():
@@ -444,7 +449,9 @@ def clip_members(clip: RenderedClip) -> list[tuple[str, bytes]]:
         "labels": clip.labels,
     }
     key = f"{spec.index:06d}"
-    text = json.dumps(meta, sort_keys=True, allow_nan=False, separators=(",", ":"), default=vars)  # asdict is slower
+    text = json.dumps(
+        meta, sort_keys=True, allow_nan=False, separators=(",", ":"), default=stored_fields
+    )  # asdict is slower
     members = [(f"{key}.json", text.encode())]
     for frame, jpeg in enumerate(clip.jpegs):
         members += [
@@ -455,31 +462,73 @@ def clip_members(clip: RenderedClip) -> list[tuple[str, bytes]]:
     return members
 
 
-def write_shard(path: Path, members: Iterable[tuple[str, bytes]]) -> tuple[str, int]:
+def write_shard(path: Place, members: Iterable[tuple[str, bytes]]) -> tuple[str, int]:
     """Write an archive that appears under its name only when it is whole and on the disk. Returns (sha256, bytes)."""
-    return write_atomically(path, _tar(members))
+    with shard_sink(path) as sink:
+        for name, data in members:
+            add_member(sink, name, data)
+    return sink.sha256, sink.size
 
 
-def _tar(members: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
-    for name, data in members:
-        header = tarfile.TarInfo(name)
-        header.size = len(data)
-        yield header.tobuf(tarfile.USTAR_FORMAT)
-        yield data
-        yield bytes(-len(data) % tarfile.BLOCKSIZE)
-    yield bytes(2 * tarfile.BLOCKSIZE)
+@contextmanager
+def shard_sink(path: Place) -> Iterator[Sink]:
+    """An archive to add members to; it appears under its name when the block has ended, whole and on the disk."""
+    with atomically(path) as sink:
+        yield sink
+        sink.write(bytes(2 * tarfile.BLOCKSIZE))
 
 
-def write_atomically(path: Path, chunks: Iterable[bytes]) -> tuple[str, int]:
-    """Write to a name of this process's own, sync, rename. Nothing is left behind if `chunks` or the disk fails."""
+def add_member(sink: Sink, name: str, data: bytes) -> None:
+    header = tarfile.TarInfo(name)
+    header.size = len(data)
+    sink.write(header.tobuf(tarfile.USTAR_FORMAT))
+    sink.write(data)
+    sink.write(bytes(-len(data) % tarfile.BLOCKSIZE))
+
+
+def write_atomically(path: Place, chunks: Iterable[bytes]) -> tuple[str, int]:
+    """Write a file as `atomically` does. Returns (sha256, bytes)."""
+    with atomically(path) as sink:
+        for chunk in chunks:
+            sink.write(chunk)
+    return sink.sha256, sink.size
+
+
+@dataclass
+class Sink:
+    """Counts what is written to a file."""
+
+    file: IO[bytes]
+    size: int = 0
+    _digest: Any = field(default_factory=hashlib.sha256)
+
+    @property
+    def sha256(self) -> str:
+        return str(self._digest.hexdigest())
+
+    def write(self, chunk: bytes) -> None:
+        self.file.write(chunk)
+        self._digest.update(chunk)
+        self.size += len(chunk)
+
+
+@contextmanager
+def atomically(path: Place) -> Iterator[Sink]:
+    """A file that appears under its name when the block has ended, whole and on the disk.
+
+    Nothing is left behind if the block or the disk fails.
+    """
+    with path.uploading() if isinstance(path, RemotePath) else _renamed(path) as file:
+        yield Sink(file)
+
+
+@contextmanager
+def _renamed(path: Path) -> Iterator[IO[bytes]]:
+    """A name of this process's own, synced and renamed."""
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    digest, size = hashlib.sha256(), 0
     try:
         with part.open("wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
@@ -492,10 +541,9 @@ def write_atomically(path: Path, chunks: Iterable[bytes]) -> tuple[str, int]:
             os.fsync(folder)
         finally:
             os.close(folder)
-    return digest.hexdigest(), size
 
 
-def file_sha256(path: Path) -> str:
+def file_sha256(path: Place) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(2**20):
@@ -518,7 +566,7 @@ class Member:
 class StoredClip:
     """A clip in a shard. Reads what it is asked for, keeps nothing."""
 
-    path: Path  # of the shard
+    path: Place  # of the shard
     index: int  # of the scene
     members: Mapping[str, Member]  # by what follows the key: "json", "f000.jpg", ...
 
@@ -590,7 +638,7 @@ class StoredClip:
         return ShardError(f"{self.path}: {name!r} of clip {self.index} is damaged: {error}")
 
 
-def scan_shard(path: Path) -> dict[int, StoredClip]:
+def scan_shard(path: Place) -> dict[int, StoredClip]:
     """The clips of an archive by their scene's index, found by reading its headers alone.
 
     Raises:
@@ -611,20 +659,20 @@ def scan_shard(path: Path) -> dict[int, StoredClip]:
     return {index: StoredClip(path, index, members) for index, members in found.items()}
 
 
-def _check_plain(path: Path, limit_bytes: int | None = None) -> None:
-    """Refuse a pipe, which would never end, a device or a folder, and what is too large to be read whole."""
+def _check_plain(path: Place, limit_bytes: int | None = None) -> int:
+    """A file's bytes. Refuse a pipe, which would never end, a device, a folder, and what is too large to be read."""
     info = path.stat()
     if not stat.S_ISREG(info.st_mode):
         raise ShardError(f"{path}: is no plain file")
     if limit_bytes is not None and info.st_size > limit_bytes:
         raise ShardError(f"{path}: {info.st_size} bytes, more than the {limit_bytes} that are read")
+    return info.st_size
 
 
-def _scan(path: Path, at: int = 0) -> Iterator[tuple[str, Member]]:
+def _scan(path: Place, at: int = 0) -> Iterator[tuple[str, Member]]:
     """The members from a header's offset on."""
-    _check_plain(path)
+    end = _check_plain(path)
     with path.open("rb") as file:
-        end = os.fstat(file.fileno()).st_size
         file.seek(at)
         while True:
             block = file.read(tarfile.BLOCKSIZE)
@@ -648,7 +696,7 @@ def _after(member: Member) -> int:
 
 
 def _plain_header(block: bytes) -> tuple[str, int] | None:
-    """Name and size if the header is as `_tar` writes them: six times as fast as `tarfile`, which judges all others."""
+    """Name and size of a header as `add_member` writes it, six times as fast as `tarfile`, which judges all others."""
     same = all(block[a:b] == _EMPTY_HEADER[a:b] for a, b in ((100, 124), (135, 148), (154, 512)))
     name, size, told = block[:100].rstrip(b"\0"), block[124:135], block[148:154]
     if not (same and _PLAIN_NAME.fullmatch(name) and size.isdigit() and told.isdigit()):
@@ -660,7 +708,7 @@ def _plain_header(block: bytes) -> tuple[str, int] | None:
     return (name.decode("ascii"), found) if right and found <= MAX_MEMBER_BYTES else None
 
 
-def _header(path: Path, block: bytes, at: int) -> tuple[str, int]:
+def _header(path: Place, block: bytes, at: int) -> tuple[str, int]:
     """A member's name and size."""
     if (plain := _plain_header(block)) is not None:
         return plain
@@ -688,7 +736,7 @@ class DataSet:
         ShardError: there is no manifest, it is not of this format, or the index is not of it.
     """
 
-    folder: Path
+    folder: Place
     manifest: Manifest = field(init=False)
     _starts: Int64[np.ndarray, " n"] = field(init=False, repr=False)  # clips before each shard, and all of them
     _numbers: Int64[np.ndarray, " m"] = field(init=False, repr=False)  # of the shards
@@ -697,7 +745,7 @@ class DataSet:
     _kept: int = field(init=False, repr=False, default=0)  # members in them
 
     def __post_init__(self) -> None:
-        self.folder = Path(self.folder)
+        self.folder = place(self.folder)
         self.manifest = read_manifest(self.folder / MANIFEST)
         shards = self.manifest.shards
         table = shards if isinstance(shards, ShardTable) else ShardTable(shards)
@@ -802,7 +850,7 @@ class DataSet:
         """In an index: each clip's beginning, and each shard's end."""
         return len(self) + len(self._numbers)
 
-    def write_index(self, step: Callable[[], None] = lambda: None) -> Path:
+    def write_index(self, step: Callable[[], None] = lambda: None) -> Place:
         """Scan every shard's headers and leave an index beside the manifest. `step` is called after each shard.
 
         Raises:
@@ -829,7 +877,7 @@ class DataSet:
         return _scenes(self.manifest.request, int(self._numbers[shard]), lost)
 
 
-def forget_index(folder: Path) -> None:
+def forget_index(folder: Place) -> None:
     """Remove a data set's index, of whatever data set it is.
 
     Raises:
@@ -852,7 +900,7 @@ def _members(clips: Mapping[int, StoredClip]) -> int:
     return sum(len(clip.members) for clip in clips.values())
 
 
-def _spans(path: Path, clips: Mapping[int, StoredClip], due: list[int]) -> list[int]:
+def _spans(path: Place, clips: Mapping[int, StoredClip], due: list[int]) -> list[int]:
     """Where each clip of a shard begins, and where the last one ends."""
     places = [0]
     for clip in clips.values():
@@ -868,7 +916,7 @@ def _spans(path: Path, clips: Mapping[int, StoredClip], due: list[int]) -> list[
     return places
 
 
-def _clip_between(path: Path, start: int, end: int) -> StoredClip:
+def _clip_between(path: Place, start: int, end: int) -> StoredClip:
     """The clip whose headers and bytes fill a shard between two offsets.
 
     Raises:

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import NewType
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any, NewType
 
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Float32, Float64, Int32, UInt8
 
 Metres = NewType("Metres", float)
 Radians = NewType("Radians", float)
 Vec3 = tuple[float, float, float]
 Quat = tuple[float, float, float, float]
+Distortion = tuple[float, float, float, float, float]  # k1, k2, p1, p2, k3 of Brown and Conrady, in OpenCV's order
 
 BACKGROUND = -1  # in an id map: table, belt, floor, sky
 CLUTTER = -2  # in an id map: an occluder or an unlabelled object
@@ -29,6 +31,59 @@ CLUTTER = -2  # in an id map: an occluder or an unlabelled object
 class Pose:
     position_m: Vec3
     rotation_xyzw: Quat
+
+
+def stored_fields(value: Any) -> dict[str, Any]:
+    """A dataclass's fields for JSON, without those that are None by default and still are: old bytes stay."""
+    left_out = _none_by_default(type(value))
+    return {name: v for name, v in vars(value).items() if v is not None or name not in left_out}
+
+
+@cache
+def _none_by_default(kind: type) -> frozenset[str]:
+    return frozenset(f.name for f in fields(kind) if f.default is None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubstanceSpec:
+    """What light meets at one point. For a metal `rgb` is the reflectance at normal incidence (F0), else the albedo."""
+
+    rgb: Vec3
+    metallic: float  # 0 dielectric .. 1 metal
+    roughness: float  # perceptual roughness, 0 mirror .. 1 matt
+
+
+@dataclass(frozen=True, kw_only=True)
+class WearSpec:
+    name: str  # a row of simgen.materials.WEAR
+    amount: float  # 0 none .. 1 as bad as it gets
+
+
+@dataclass(frozen=True, kw_only=True)
+class WornSpec:
+    """What use has left: layers on one seamless tile, which the surfaces of a kind share in a scene."""
+
+    layers: tuple[WearSpec, ...]
+    side_m: Metres  # of the tile
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatterSpec:
+    """A procedural material: two substances and a relief by a seamless tile, perhaps a clear coat, and wear on top."""
+
+    name: str  # a row of simgen.materials.MATERIALS
+    base: SubstanceSpec
+    second: SubstanceSpec  # where the tile's mask is 1
+    contrast: float  # how the tile's value changes the base's brightness
+    gloss: float  # and its roughness: brighter is smoother
+    relief: float  # slope of the tile's relief, root mean square
+    anisotropy: float  # 0 .. 1: how much longer across the grooves than along them highlights are
+    coat: float  # share of a clear coat's reflection, 0 none .. 1
+    coat_roughness: float
+    tile_m: Metres  # side of the tile
+    wear: WornSpec
+    seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +97,47 @@ class MaterialSpec:
     texture_scale_m: Metres  # size of the texture's largest feature
     contrast: float  # 0 plain .. 1 strong pattern
     texture_seed: int
+    matter: MatterSpec | None = None  # what pbr draws in place of all this, which is then its mean
+
+
+MAX_LAMPS = 3  # beside the key light
+
+
+@dataclass(frozen=True, kw_only=True)
+class LampSpec:
+    """A light at a place, beside the key light."""
+
+    kind: str  # "directional" | "spot" | "softbox"
+    position_m: Vec3  # its middle; a directional lamp shines from there with parallel rays
+    toward: Vec3  # unit vector in which it shines
+    up: Vec3  # unit vector along the softbox's height, square to `toward`
+    size_m: tuple[float, float]  # of the softbox; else the diameter of the source, twice
+    half_angle_rad: Radians  # of a spot's cone
+    rgb: Vec3  # irradiance on a card that faces it at 1 m; of a directional lamp, anywhere
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentSpec:
+    """The surroundings as a picture, in place of horizon, zenith and glows."""
+
+    name: str  # a row of simgen.environments.ENVIRONMENTS, or "file"
+    temperature_k: float  # of its lamps
+    daylight_k: float  # of what comes through its windows
+    rotation_rad: Radians  # about z
+    intensity: float  # luminance of a white card lying under it; of its own light's share of the ambient
+    seed: int
+    file: str = ""  # a picture's path
+    sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlickerSpec:
+    """Lamps on the mains: their light goes up and down at twice its frequency."""
+
+    mains_hz: float
+    depth: float  # share of the light, 0 .. 1: (highest - lowest) / (highest + lowest)
+    exposure_s: float  # over which a frame takes the mean
+    phase_rad: Radians  # when the clip starts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,17 +210,34 @@ class LightSpec:
     horizon_rgb: Vec3  # radiance of the surroundings at eye level
     zenith_rgb: Vec3  # and overhead
     glows: tuple[GlowSpec, ...]
+    lamps: tuple[LampSpec, ...] | None = None  # at most MAX_LAMPS
+    environment: EnvironmentSpec | None = None
+    flicker: FlickerSpec | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CameraSpec:
-    """A pinhole camera with one pose for each frame."""
+    """A camera with one pose for each frame. Its lens is ideal, a pinhole, unless the last five say otherwise."""
 
     width_px: int
     height_px: int
     focal_px: float
     centre_px: tuple[float, float]  # principal point
     world_from_camera: tuple[Pose, ...]
+    velocity_m_s: Vec3 = (0.0, 0.0, 0.0)  # of the camera in the world, while its shutter is open
+    distortion: Distortion = (0.0, 0.0, 0.0, 0.0, 0.0)
+    focal_length_m: Metres = Metres(0.0)  # with the f-number the width of the aperture, on which defocus goes
+    f_number: float = 0.0  # 0: everything is in focus
+    focus_m: Metres = Metres(0.0)  # depth along the optical axis that is sharp
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShutterSpec:
+    """When the rows of a picture see light. A frame's time is the middle of its middle row's exposure."""
+
+    exposure_s: float = 0.0  # how long each row does
+    row_time_s: float = 0.0  # how much later than the row above it; 0 is a global shutter
+    subframes: int = 1  # moments drawn for each frame, an odd number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +270,7 @@ class SensorSpec:
     row_noise_e: float = 0.0
     black_level: float = 0.0  # the converter's code without light, share of its range
     adc_bits: int = 0  # 0: no converter, and the noise of all before it clipped at black and white
+    video_crf: int = 0  # 1 fine .. 51 coarse: the clip went through H.264 at this rate factor; 0: single pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,13 +294,14 @@ class SceneSpec:
     render: RenderSpec
     settle_s: float  # simulated before the first frame
     frame_interval_s: float
+    shutter: ShutterSpec = ShutterSpec()
 
     @property
     def frames(self) -> int:
         return len(self.camera.world_from_camera)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True, allow_nan=False)
+        return json.dumps(self, default=stored_fields, sort_keys=True, allow_nan=False)
 
     @property
     def id(self) -> str:
@@ -195,11 +310,15 @@ class SceneSpec:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Poses of P parts and O occluders at T frames: positions in metres, rotations as xyzw quaternions."""
+    """Poses of P parts and O occluders at T moments: positions in metres, rotations as xyzw quaternions.
+
+    The moments are the spec's frames, or as many for each frame as its shutter has sub-frames (`simgen.shutter`).
+    """
 
     positions_m: Float32[np.ndarray, "t p 3"]
     rotations_xyzw: Float32[np.ndarray, "t p 4"]
     occluder_positions_m: Float32[np.ndarray, "t o 3"]
+    times_s: Float64[np.ndarray, " t"] | None = None  # from the first frame on; None: every frame_interval_s
 
 
 @dataclass(frozen=True)
@@ -209,6 +328,7 @@ class Frame:
     linear: Float32[np.ndarray, "h w 3"]
     depth_m: Float32[np.ndarray, "h w"]  # along the optical axis; inf where there is nothing
     ids: Int32[np.ndarray, "h w"]  # index into SceneSpec.parts, or BACKGROUND, or CLUTTER
+    normals: Float32[np.ndarray, "h w 3"] | None = None  # unit, in the world; 0 where there is nothing; of pbr alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +362,7 @@ class Labels:
     focal_px: float
     centre_px: tuple[float, float]
     frames: tuple[FrameLabels, ...]
+    distortion: Distortion = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from simgen.camera.errors import CameraError
-from simgen.camera.jpeg import JpegHeader, read_header
+from simgen.camera.jpeg import Compression, read_header
 from simgen.sensor import decode
 from simgen.shards import MANIFEST, DataSet
 from simgen.types import Image
@@ -20,14 +19,13 @@ FEWEST = 3  # photographs that a range can be told from
 MAX_FILE_BYTES = 128 * 2**20
 MAX_PIXELS = 64 * 10**6
 SMALLEST_PX = 64
-_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
 class Photo:
     name: str
     image: Image
-    jpeg: JpegHeader | None  # None where it is no JPEG
+    jpeg: Compression | None  # None where it is no JPEG
 
 
 def read_pictures(folder: Path, most: int, fewest: int = FEWEST) -> list[Photo]:
@@ -84,17 +82,10 @@ def _read(path: Path) -> Photo:
 
 def _photo(name: str, data: bytes) -> Photo:
     try:
-        header = read_header(data) if data[:2] == b"\xff\xd8" else None
-        width, height = (header.width_px, header.height_px) if header else _png_size(data)
+        header = read_header(data)
+        width, height = header.width_px, header.height_px
         if width * height > MAX_PIXELS or min(width, height) < SMALLEST_PX:
             raise CameraError(f"{name}: {width} x {height} pixels; needs {SMALLEST_PX} a side to {MAX_PIXELS} in all")
-        return Photo(name, decode(data), header)
+        return Photo(name, decode(data), header.jpeg)
     except ValueError as error:
         raise CameraError(f"{name}: cannot be read as a picture: {error}") from None
-
-
-def _png_size(data: bytes) -> tuple[int, int]:
-    if data[:8] != _PNG or len(data) < 24:
-        raise ValueError("neither a JPEG nor a PNG")
-    width, height = struct.unpack(">II", data[16:24])
-    return int(width), int(height)

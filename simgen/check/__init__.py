@@ -13,18 +13,19 @@ from simgen.check.clips import check_shards
 from simgen.check.coco import check_coco
 from simgen.check.page import page
 from simgen.check.report import ERRORS, WARNINGS, Picture, Problem, Report
+from simgen.places import Place
 from simgen.shards import DataSet
 
 __all__ = ["ERRORS", "WARNINGS", "Picture", "Problem", "Report", "check", "check_data_set", "page"]
 
 
-def check(path: Path, step: Callable[[], None] = lambda: None) -> Report:
-    """Check the data set at `path`: a folder of shards, or a COCO JSON. `step` is called after each clip or picture.
+def check(path: Place, step: Callable[[], None] = lambda: None) -> Report:
+    """Check the data set at `path`: a folder or URL of shards, or a COCO JSON. `step`: after each clip or picture.
 
     Raises:
         ShardError: the folder has no readable manifest.
     """
-    if path.is_dir():
+    if not isinstance(path, Path) or path.is_dir():
         return check_data_set(DataSet(path), step)
     report = Report(path, "coco")
     check_coco(path, report, step)

@@ -6,8 +6,9 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+
+from simgen.places import Place
 
 Box = tuple[float, float, float, float]
 MAX_OF_A_KIND = 100  # problems that are kept; the rest are counted
@@ -42,7 +43,7 @@ WARNINGS = {
 class Picture:
     """Where a picture's encoded bytes lie."""
 
-    path: Path
+    path: Place
     offset: int = 0
     size: int | None = None  # to the end of the file
 
@@ -72,7 +73,7 @@ class Problem:
 class Report:
     """Of a whole data set. `add` as problems are found."""
 
-    path: Path
+    path: Place
     form: str  # "simgen" | "coco"
     clips: int = 0
     frames: int = 0

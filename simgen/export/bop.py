@@ -29,6 +29,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32
 
 from simgen.annotate import NEAR_M, silhouette_px
+from simgen.brown_conrady import NONE
 from simgen.export.errors import ExportError
 from simgen.export.records import Box, FrameRecord, LabelRecord, Mask, read_json, splits_in
 from simgen.export.selection import PickedClip, SeenPart, Selection
@@ -79,12 +80,17 @@ class _Objects:
 
 
 def write(selection: Selection, folder: Path) -> dict[str, int]:
-    """Fill `folder`, one clip at a time in memory. Returns how many of what were written."""
+    """Fill `folder`, one clip at a time in memory. Returns how many of what were written.
+
+    Raises:
+        ExportError: a picture's lens distorts, for which BOP has no place: its poses would not lie on the pixels.
+    """
     counts: Counter[str] = Counter()
     objects = _Objects()
     for split in selection.splits:
         (folder / split).mkdir()
     for clip in selection:
+        _check_pinhole(clip)
         if not counts["scenes"]:
             _json(folder / "camera.json", _camera(clip.labels))
         counts["scenes"] += 1
@@ -94,6 +100,14 @@ def write(selection: Selection, folder: Path) -> dict[str, int]:
         _write_models(folder / "models", objects.models)
     _json(folder / MAIN, objects.listing())
     return {**counts, "models": len(objects.models)}
+
+
+def _check_pinhole(clip: PickedClip) -> None:
+    if clip.labels.distortion != NONE:
+        raise ExportError(
+            f"bop: scene {clip.scene} has lens distortion {clip.labels.distortion}, which BOP does not know, so "
+            "that its poses would miss their pixels: render with lens.k1 to lens.p2 at 0, or export parquet"
+        )
 
 
 def _json(path: Path, value: Any) -> None:

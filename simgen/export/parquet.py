@@ -116,6 +116,7 @@ def _labels_schema(pa: Any) -> Any:
 
 def _frames_schema(pa: Any) -> Any:
     size = [("width_px", pa.int32()), ("height_px", pa.int32()), ("focal_px", pa.float64()), ("time_s", pa.float64())]
+    size += [("distortion", pa.list_(pa.float64(), 5))]  # k1, k2, p1, p2, k3, as OpenCV has them
     place = [("image_offset", pa.int64()), ("image_bytes", pa.int64())]
     return pa.schema([*_key(pa), *size, ("shard", pa.dictionary(pa.int32(), pa.string())), *place])
 
@@ -143,6 +144,7 @@ def _frame_row(clip: PickedClip, t: int, frame: FrameLabels) -> dict[str, Any]:
         "height_px": clip.labels.height_px,
         "focal_px": clip.labels.focal_px,
         "time_s": frame.time_s,
+        "distortion": list(clip.labels.distortion),
         "shard": clip.stored.path.name,
         "image_offset": member.offset,
         "image_bytes": member.size,

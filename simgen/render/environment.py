@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
+from simgen import environments
 from simgen.render.lookup import look_up
 from simgen.types import GlowSpec, LightSpec, Vec3
 
@@ -47,6 +48,10 @@ def _picture(light: LightSpec, floor_rgb: Vec3) -> Float32[np.ndarray, "64 128 3
     rows = horizon * (1 - height) + zenith * height
     rows[elevation < 0] = np.asarray(floor_rgb) * np.asarray(light.ambient_rgb) * 0.7
     picture = np.repeat(rows[:, None, :], WIDTH, axis=1)
+    if light.environment:
+        above = cv2.resize(environments.picture(light.environment), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+        picture[elevation > 0] = above[elevation > 0]
+        return picture.astype(np.float32)
     for glow in light.glows:
         picture[_inside(glow, elevation, azimuth)] += glow.radiance
     return picture.astype(np.float32)

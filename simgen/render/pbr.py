@@ -16,11 +16,14 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from simgen import lighting
 from simgen.render.gl import environment, layout
 from simgen.render.gl.device import (
     ENVIRONMENT,
     FLOOR_OPEN,
     IRRADIANCE,
+    LAMP_MAP,
+    LAMP_TEXELS,
     NOTHING_M,
     OPEN,
     RESPONSE,
@@ -28,17 +31,19 @@ from simgen.render.gl.device import (
     SOURCE,
     STAGE_PATTERN,
     TILE,
+    WEAR_COLOUR,
+    WEAR_REST,
     Device,
     Target,
     device,
     forget_device,
 )
-from simgen.render.gl.meshes import Mesh
-from simgen.render.gl.scene import DrawList, draw_list, place, tile_key
+from simgen.render.gl.lamps import checked, lamp_block
+from simgen.render.gl.scene import DrawList, draw_list, origin, place, tile_key
 from simgen.render.gl.shadows import SIDE_TEXELS, Cascade, cascade, seen_on_plane
-from simgen.render.textures import placed_tile
-from simgen.render.view import View
-from simgen.types import CLUTTER, Frame, SceneSpec, Trajectory
+from simgen.render.textures import TILE_PX, placed_tile
+from simgen.render.view import View, belt_shift_m
+from simgen.types import CLUTTER, Frame, MaterialSpec, SceneSpec, Trajectory, Vec3
 from simgen.unavailable import RendererLost
 
 NEAR_M, FAR_M = 0.05, 12.0  # as tiny's
@@ -55,6 +60,7 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
         ValueError: a material's numbers mean nothing.
     """
     draws = draw_list(spec)
+    checked(spec)
     try:
         scene = _Scene(spec, draws, device())
         for frame in range(spec.frames):
@@ -80,8 +86,10 @@ class _Scene:
         self._spec, self._draws, self._gpu = spec, draws, gpu
         self._meshes = [gpu.meshes[item.mesh] for item in self._draws.items]
         self._tiles = [gpu.tiles[item.tile] for item in self._draws.items]
+        self._wear = [gpu.wear[item.wear] if item.wear else () for item in self._draws.items]
+        self._lit = "+lamps" if spec.light.lamps else ""  # more in the programs
         self._stage_tile = gpu.tiles[tile_key(spec.stage.top)]
-        self._sky, self._irradiance = gpu.skies[spec.light]
+        self._sky, self._irradiance = gpu.skies[environment.sky_of(spec.light)]
         self._floor_open = gpu.texture(environment.floor_openness(spec))
         self._target = gpu.targets[(spec.camera.width_px, spec.camera.height_px, spec.render.supersample)]
         self._constants, self._sheets = _constants(spec), _sheets_block(spec).tobytes()
@@ -91,19 +99,19 @@ class _Scene:
         place(self._draws, trajectory, frame)
         view = View.of(spec, spec.camera.world_from_camera[frame], supersample=1)
         cascades = _cascades(spec, self._draws, view)
-        gpu.frame.write(_frame_block(spec, self._constants, view, cascades, frame).tobytes())
+        shift_m = belt_shift_m(spec, trajectory, frame)
+        gpu.frame.write(_frame_block(spec, self._constants, view, cascades, shift_m).tobytes())
         gpu.sheets.write(self._sheets)
         gpu.write_draws(self._draws.rows)
+        if self._lit:
+            gpu.lamps.write(lamp_block(spec, self._draws.spheres(self._draws.casters - 1)).tobytes())
         gpu.bind_blocks()
         self._draw_shadows(cascades)
+        self._draw_lamps()
         self._draw_truth()
         self._draw_occlusion()
         self._draw_light()
         return self._read(frame)
-
-    def _items(self, *programs: str) -> list[tuple[int, Mesh]]:
-        chosen = [i for i, item in enumerate(self._draws.items) if item.program in programs]
-        return [(i, self._meshes[i]) for i in chosen]
 
     def _draw_shadows(self, cascades: tuple[Cascade, Cascade]) -> None:
         """Faces that look away from the light: nothing then shades itself where the light falls on it."""
@@ -129,6 +137,23 @@ class _Scene:
             gpu.fill("spread", target.passes[2], reach=reach, axis=(1, 0))
             sources[3].use(SOURCE)
             gpu.fill("spread", target.passes[3], reach=reach, axis=(0, 1))
+
+    def _draw_lamps(self) -> None:
+        """What each lamp sees, side by side; faces that look away from it, as for the key light."""
+        gpu, gl = self._gpu, self._gpu.context
+        if not self._lit:
+            return
+        picture, depth = gpu.lamp_target()
+        gl.enable_only(gl.DEPTH_TEST | gl.CULL_FACE)
+        gl.depth_func, gl.front_face, gl.cull_face = "<=", "cw", "front"  # its pictures are mirrored
+        picture.viewport = (0, 0, *picture.size)
+        picture.use()
+        picture.clear(depth=1.0)
+        for lamp in range(len(self._spec.light.lamps or ())):
+            picture.viewport = (lamp * LAMP_TEXELS, 0, LAMP_TEXELS, LAMP_TEXELS)
+            gpu.programs["lamp"]["lamp"].value = lamp
+            gpu.draw("lamp", [(i, self._meshes[i]) for i in range(self._draws.casters - 1)])
+        depth.use(LAMP_MAP)
 
     def _draw_truth(self) -> None:
         gpu, gl = self._gpu, self._gpu.context
@@ -164,11 +189,14 @@ class _Scene:
         scale = (1 / target.factor, 1 / target.factor)
         gl.enable_only(gl.DEPTH_TEST | gl.CULL_FACE)
         gl.depth_func = "<" if multisampled else "=="
-        for program in ("part", "stage", "body", "floor"):
-            gpu.programs[program]["truth_scale"].value = scale
-            for record, mesh in self._items(program):
+        for program in dict.fromkeys(item.program for item in self._draws.items):
+            name = program + self._lit
+            gpu.programs[name]["truth_scale"].value = scale
+            for record in [i for i, item in enumerate(self._draws.items) if item.program == program]:
                 self._tiles[record].use(TILE)
-                gpu.draw(program, [(record, mesh)])
+                for unit, texture in zip((WEAR_COLOUR, WEAR_REST), self._wear[record], strict=False):
+                    texture.use(unit)
+                gpu.draw(name, [(record, self._meshes[record])])
         gl.enable_only(gl.DEPTH_TEST)
         gl.depth_func = "<="
         gpu.fill("sky", target.colour, truth_scale=scale)
@@ -182,6 +210,7 @@ class _Scene:
         target.truth.read_into(depth, components=1, attachment=0, dtype="f4")
         target.truth.read_into(ids, components=1, attachment=1, dtype="i4")
         linear = _radiance(target, shape)
+        normals = np.frombuffer(target.normals.read(), np.float16).reshape(*shape, 4)[..., :3].astype(np.float32)
         self._gpu.check(f"in frame {frame} of scene {self._spec.index}")
         if ids.min() < CLUTTER or not np.isfinite(linear).all():
             raise RendererLost(
@@ -189,7 +218,7 @@ class _Scene:
                 f"({self._gpu.description})"
             )
         depth[depth >= NOTHING_M / 2] = np.inf
-        return Frame(linear=linear, depth_m=depth, ids=ids)
+        return Frame(linear=linear, depth_m=depth, ids=ids, normals=normals)
 
 
 def _radiance(target: Target, shape: tuple[int, int]) -> Float32[np.ndarray, "h w 3"]:
@@ -206,20 +235,39 @@ def _constants(spec: SceneSpec) -> np.ndarray:
     """What of the frame's block is the same in all frames."""
     block, light, stage = np.zeros(1, layout.FRAME), spec.light, spec.stage
     cone = float(np.tan(light.source_angle_rad / 2))
-    card = np.asarray(light.key_rgb) * light.direction[2] + np.asarray(light.ambient_rgb)
-    _, (u, v), texel_m = placed_tile(stage.top)
+    card = lighting.card(light)
+    base, second, contrast = _stage_colours(stage.top)
     block["sun"] = (*light.direction, cone)
     block["key"] = (*light.key_rgb, light.shadow_strength)
     block["ambient"] = (*light.ambient_rgb, light.occlusion_strength)
-    block["stage_rgb"] = (*stage.top.rgb, stage.top.contrast)
-    block["stage_tile"] = (1 / texel_m, u, v, len(stage.sheets))
+    block["stage_rgb"] = (*base, contrast)
+    block["stage_second"] = (*second, 0.0)
+    block["stage_tile"] = (*_stage_tile(stage.top), len(stage.sheets))
     block["floor_rgb"] = (*stage.floor.rgb, environment.FLOOR_HALF_M)
     block["bounce"] = (*(np.asarray(stage.floor.rgb) * card), light.source_angle_rad)
     return block
 
 
+def _stage_colours(top: MaterialSpec) -> tuple[Vec3, Vec3, float]:
+    """Albedo of the stage, and of its second substance, and the contrast of its pattern, for what mirrors it.
+
+    A metal stage gives back what it mirrors: taken as diffuse light there.
+    """
+    matter = top.matter
+    return (matter.base.rgb, matter.second.rgb, matter.contrast) if matter else (top.rgb, top.rgb, top.contrast)
+
+
+def _stage_tile(top: MaterialSpec) -> tuple[float, float, float]:
+    """Texels of a tile of TILE_PX in a metre, and the texel (less a half) at the stage's corner."""
+    if top.matter:
+        u, v = origin(top.matter)
+        return TILE_PX / top.matter.tile_m, u * TILE_PX - 0.5, v * TILE_PX - 0.5
+    _, (column, row), texel_m = placed_tile(top)
+    return 1 / texel_m, float(column), float(row)
+
+
 def _frame_block(
-    spec: SceneSpec, constants: np.ndarray, view: View, cascades: tuple[Cascade, Cascade], frame: int
+    spec: SceneSpec, constants: np.ndarray, view: View, cascades: tuple[Cascade, Cascade], shift_m: float
 ) -> np.ndarray:
     block = constants.copy()
     axes = view.rotation.T.astype(np.float64)
@@ -233,8 +281,7 @@ def _frame_block(
     block["camera_axes"][0, :, :3] = axes
     block["lens"] = (view.focal, *view.centre, OCCLUSION_REACH_M)
     half = np.asarray(spec.stage.size_m) / 2
-    shift = spec.stage.belt_speed_m_s * spec.frame_interval_s * frame
-    block["stage"] = (*half, shift, -spec.stage.floor_below_m)
+    block["stage"] = (*half, shift_m, -spec.stage.floor_below_m)
     return block
 
 

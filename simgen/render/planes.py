@@ -12,6 +12,7 @@ from simgen.render.view import View
 from simgen.types import MaterialSpec, SceneSpec, SheetSpec, Vec3
 
 STAGE_TEXEL_M = 0.0006
+MOST_SIDE_TEXELS, MOST_TEXELS = 16384, 2**26  # OpenCV warps none of 32768; 800 MB
 FLOOR_TEXEL_M = 0.005
 FLOOR_EXTENT_M = 5.0
 
@@ -74,6 +75,12 @@ def _bake(material: MaterialSpec, shape: tuple[int, int], texel_m: float) -> Flo
 def _bake_stage(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
     stage = spec.stage
     columns, rows = (max(round(s / STAGE_TEXEL_M), 1) for s in stage.size_m)
+    if max(columns, rows) > MOST_SIDE_TEXELS or columns * rows > MOST_TEXELS:
+        size = f"{stage.size_m[0]:.4g} x {stage.size_m[1]:.4g} m"
+        raise ValueError(
+            f"the stage of {size} needs a picture of {columns} x {rows} texels; tiny takes {MOST_SIDE_TEXELS} "
+            f"a side and {MOST_TEXELS / 1e6:.0f} million: a smaller stage.length_m or width_m, or the renderer pbr"
+        )
     picture = _bake(stage.top, (rows, columns), STAGE_TEXEL_M)
     for sheet in stage.sheets:
         _draw_sheet(picture, sheet, stage.size_m)

@@ -12,6 +12,7 @@ the mean over the pixel (for even s, samples on its border count half).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 
 import cv2
@@ -21,10 +22,11 @@ from jaxtyping import Float32, Int32
 
 from simgen.bullet import World, world
 from simgen.geometry import rotation_matrix
+from simgen.lighting import card
 from simgen.render.light_map import SIDE_TEXELS, LightBox, LightMap
 from simgen.render.shading import Shader
 from simgen.render.surfaces import BODY, FLOOR, NOTHING, STAGE, Geometry, Moment
-from simgen.render.view import View
+from simgen.render.view import View, belt_shift_m
 from simgen.types import BACKGROUND, CLUTTER, Frame, Pose, SceneSpec, Trajectory, Vec3
 
 NEAR_M, FAR_M = 0.05, 12.0
@@ -36,6 +38,7 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
         raise RuntimeError(
             "this PyBullet was built without numpy, and its images come as tuples: install another build"
         )
+    spec = _without_lamps(spec)
     shader, box = Shader(spec), LightBox.of(spec)
     with world(spec, collide=False) as bodies:
         codes = _codes(bodies)
@@ -45,6 +48,17 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
             geometry = _draw(spec, bodies.client, spec.camera.world_from_camera[frame], moment.view, codes)
             light_map = LightMap(box, _draw_light_map(spec, bodies.client, box, codes))
             yield _resolve(shader.shade(geometry, light_map, moment), geometry, spec.render.supersample)
+
+
+def _without_lamps(spec: SceneSpec) -> SceneSpec:
+    """Lamps as so much more light from everywhere: there is one light here."""
+    if not spec.light.lamps:
+        return spec
+    light = spec.light
+    lamps = card(light) - np.asarray(light.key_rgb) * light.direction[2]
+    return replace(
+        spec, light=replace(light, ambient_rgb=(float(lamps[0]), float(lamps[1]), float(lamps[2])), lamps=None)
+    )
 
 
 def describe() -> str:
@@ -69,7 +83,7 @@ def _moment(spec: SceneSpec, trajectory: Trajectory, frame: int) -> Moment:
         positions_m=trajectory.positions_m[frame],
         rotations=np.array(rotations, np.float32).reshape(-1, 3, 3),
         occluder_positions_m=trajectory.occluder_positions_m[frame],
-        belt_shift_m=spec.stage.belt_speed_m_s * spec.frame_interval_s * frame,
+        belt_shift_m=belt_shift_m(spec, trajectory, frame),
     )
 
 

@@ -8,12 +8,19 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from simgen.geometry import rotation_matrix
-from simgen.types import Pose, SceneSpec
+from simgen.types import Pose, SceneSpec, Trajectory
 
 
 def centre_offset(supersample: int) -> float:
     """Where in its cell each sample lies (0.5 is the middle), so that one falls on every pixel's centre."""
     return 0.5 if supersample % 2 else 0.0
+
+
+def belt_shift_m(spec: SceneSpec, trajectory: Trajectory, moment: int) -> float:
+    """How far the belt has run since the first frame."""
+    if trajectory.times_s is None:
+        return spec.stage.belt_speed_m_s * spec.frame_interval_s * moment
+    return spec.stage.belt_speed_m_s * float(trajectory.times_s[moment])
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """What the camera does to the light, in the order in which it happens. One file per effect, one row in `EFFECTS`.
 
+Distortion, defocus and the time of exposure need more than a picture: `simgen.capture` does them before these. After
+them a whole clip may be compressed as a video.
+
 An effect takes linear light (after `tone`, display values), where 1 is full scale, and returns the same shape, but for
 the channels: from `mosaic` to `demosaic` there is one. Noise is drawn from the seed in the spec and the frame's number,
 what is the camera's own from the seed alone, so the same spec gives the same bytes. From `response` to `offsets` the
@@ -15,7 +18,8 @@ import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
 
 from simgen.sensor import aberration, bayer, converter, glare, lens, noise, pattern, processing, spectral
-from simgen.types import SensorSpec
+from simgen.sensor.video import through_h264
+from simgen.types import Image, SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]
 Effect = Callable[[Light, SensorSpec, np.random.Generator], Light]
@@ -73,7 +77,22 @@ def develop(linear: Float32[np.ndarray, "h w 3"], sensor: SensorSpec, frame: int
 
 def expose(linear: Float32[np.ndarray, "h w 3"], sensor: SensorSpec, frame: int) -> bytes:
     """Linear light to the JPEG file that the camera would deliver; the compression is the last effect."""
-    image = develop(linear, sensor, frame)
+    return _jpeg(develop(linear, sensor, frame), sensor)
+
+
+def expose_clip(frames: Iterable[Float32[np.ndarray, "h w 3"]], sensor: SensorSpec) -> tuple[bytes, ...]:
+    """The JPEG files of a clip's frames; with `video_crf` they are stills of its video.
+
+    Raises:
+        RuntimeError: a video is asked for, and PyAV is not there.
+    """
+    images = [develop(linear, sensor, t) for t, linear in enumerate(frames)]
+    if sensor.video_crf:
+        images = through_h264(images, sensor.video_crf)
+    return tuple(_jpeg(image, sensor) for image in images)
+
+
+def _jpeg(image: Image, sensor: SensorSpec) -> bytes:
     ok, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, sensor.jpeg_quality])
     if not ok:
         raise RuntimeError(f"OpenCV could not encode an image of shape {image.shape} as JPEG")

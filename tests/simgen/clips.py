@@ -118,6 +118,15 @@ def make_slowly(config: object, seed: int, index: int) -> RenderedClip:
     return make(config, seed, index)
 
 
+def make_very_slowly(config: object, seed: int, index: int) -> RenderedClip:
+    time.sleep(0.5)
+    return make(config, seed, index)
+
+
+def machinery(config: object) -> str:
+    return "tests"
+
+
 def make_or_raise(config: object, seed: int, index: int) -> RenderedClip:
     if index in (1, 6):
         raise RuntimeError(f"scene {index}\nwill not do")

@@ -2,6 +2,7 @@
 
 import shutil
 import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_jpeg_quality_is_read_exactly_at_every_quality(grey):
     for quality in range(1, 101):
         ok, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
         assert ok
-        assert jpeg.read_header(data.tobytes()) == jpeg.JpegHeader(80, 64, quality, exact=True)
+        assert jpeg.read_header(data.tobytes()) == jpeg.Header(80, 64, jpeg.Compression(quality, exact=True))
 
 
 def test_a_table_that_is_not_libjpegs_gets_the_nearest_quality():
@@ -237,15 +238,18 @@ def test_bad_folders_are_told_in_one_line(shot, tmp_path):
 
 
 def _png_header(width, height):
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBBI", 13, b"IHDR", width, height, 8, 2, 0, 0, 0, 0)
+    """A PNG that ends where its pixels begin."""
+    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    return start + struct.pack(">I", 100) + b"IDAT"
 
 
 @pytest.mark.parametrize(
     ("name", "data", "says"),
     [
-        ("a.jpg", b"hello", "cannot be read as a picture: neither a JPEG nor a PNG"),
-        ("a.png", b"", "cannot be read as a picture: neither a JPEG nor a PNG"),
-        ("a.jpg", b"\xff\xd8\xff\xdb\x00\x43", "a JPEG that ends before its picture begins"),
+        ("a.jpg", b"hello", "cannot be read as a picture: 5 bytes that are neither a JPEG nor a PNG"),
+        ("a.png", b"", "0 bytes that are neither a JPEG nor a PNG"),
+        ("a.jpg", b"\xff\xd8\xff\xdb\x00\x43", "6 bytes that are neither a JPEG nor a PNG with a whole header"),
         ("a.png", _png_header(30000, 30000), f"30000 x 30000 pixels; needs 64 a side to {MAX_PIXELS} in all"),
         ("a.png", _png_header(200, 200), "bytes that are no image"),
         ("a.png", _png_header(8, 200), "8 x 200 pixels; needs 64 a side"),

@@ -298,3 +298,25 @@ def test_a_clip_of_which_nothing_is_left_stays_with_its_pictures(data, tmp_path)
     for format in sorted(EXPORTERS):
         export(data, format, tmp_path / format, filters=replace(Filters(), min_size_px=1000.0))
         assert [frame.labels for frame in read(format, tmp_path / format)] == [()] * 20
+
+
+BENT = (-0.2, 0.05, 0.001, -0.001, 0.0)
+
+
+def make_bent(config, seed, index):
+    """A clip whose picture a lens distorted."""
+    clip = clips.make(config, seed, index)
+    return replace(clip, labels=replace(clip.labels, distortion=BENT))
+
+
+def test_distortion_goes_where_the_format_knows_it_and_is_refused_where_poses_would_miss(tmp_path):
+    run(tmp_path / "data", make=make_bent, engine=in_this_process, scenes=2)
+    data = DataSet(tmp_path / "data")
+    assert data[0].labels().distortion == BENT
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = export(data, "parquet", tmp_path / "tables").path
+    assert parquet.read_table(path.with_name("frames.parquet"))["distortion"].to_pylist() == [list(BENT)] * 4
+    with pytest.raises(ExportError, match=r"bop: scene 0 has lens distortion \(-0.2, 0.05, .* does not know"):
+        export(data, "bop", tmp_path / "bop")
+    assert not (tmp_path / "bop").exists()
+    assert export(data, "coco", tmp_path / "coco").counts  # boxes and masks are of the distorted pixels themselves

@@ -1,6 +1,7 @@
 """The same bytes for any number of workers, for a run that was killed, and whatever its scenes do."""
 
 import errno
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -249,7 +250,7 @@ def test_ctrl_c_ends_workers_and_leaves_finished_shards_alone(tmp_path):
             run(tmp_path, make=clips.make_slowly, scenes=40, tell=press)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert not any(child.is_alive() for child in engine.multiprocessing.active_children())
+    assert not any(child.is_alive() for child in multiprocessing.active_children())
     assert not list(tmp_path.glob(".*"))
     manifest = run(tmp_path, scenes=40, resume=True)
     assert manifest.clips == 40
@@ -328,10 +329,10 @@ def test_an_estimate_is_of_the_scenes_that_the_run_makes(tmp_path):
 
 
 def test_workers_are_replaced_after_so_many_scenes(tmp_path, whole, monkeypatch):
-    monkeypatch.setattr(engine, "RECYCLE_SCENES", 2)
+    monkeypatch.setattr(engine.local, "RECYCLE_SCENES", 2)
     hired = []
-    hire = engine._hire
-    monkeypatch.setattr(engine, "_hire", lambda *asked: hired.append(1) or hire(*asked))
+    hire = engine.local._hire
+    monkeypatch.setattr(engine.local, "_hire", lambda *asked: hired.append(1) or hire(*asked))
     run(tmp_path, workers=1)
     assert len(hired) == 4
     assert contents(tmp_path) == contents(whole)

@@ -447,6 +447,16 @@ def test_a_material_that_cannot_be_is_refused(change, message):
         first(spec)
 
 
+def test_a_texture_or_a_picture_that_is_too_large_is_refused():
+    limit = device().context.info["GL_MAX_TEXTURE_SIZE"]
+    with pytest.raises(ValueError, match=f"a picture of {limit + 1} x 1 pixels; this OpenGL takes {limit} a side"):
+        device().texture(np.zeros((1, limit + 1), np.float16))
+    spec = scene([], frames=1)
+    wide = replace(spec, camera=replace(spec.camera, width_px=limit // 2 + 8, height_px=2))
+    with pytest.raises(ValueError, match=f"a picture of {limit + 16} x 4 pixels.*render.supersample"):
+        first(sampled(wide, 4))
+
+
 def test_too_many_sheets_are_refused():
     sheet = SheetSpec(centre_m=(0.0, 0.0), size_m=(0.1, 0.1), yaw_rad=0.0, rgb=(0.5, 0.5, 0.5))
     with pytest.raises(ValueError, match=f"{layout.MAX_SHEETS + 1} sheets"):

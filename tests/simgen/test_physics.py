@@ -15,8 +15,10 @@ from scenes import GREY, part, scene  # noqa: E402
 
 from simgen.bullet import GRAVITY_M_S2, SCALE, world  # noqa: E402
 from simgen.geometry import rotation_matrix  # noqa: E402
+from simgen.loading import load_config  # noqa: E402
 from simgen.parts import PARTS, part_model  # noqa: E402
 from simgen.physics import simulate  # noqa: E402
+from simgen.sample import sample  # noqa: E402
 from simgen.types import BodySpec, Pose  # noqa: E402
 
 HALF = math.sqrt(0.5)
@@ -219,3 +221,14 @@ def test_the_same_bits_in_any_process_and_order():
         there = list(pool.map(digest, [3, 2, 1, 0]))
     assert here == there[::-1]
     assert len(set(here)) == 4
+
+
+def test_what_is_poured_into_a_bin_stays_in_it_and_piles_up():
+    spec = sample(load_config("bin", ["parts.count={low: 100, high: 100}"]), 1, 0)
+    spec = replace(spec, camera=replace(spec.camera, world_from_camera=spec.camera.world_from_camera[:1]))
+    at = simulate(spec).positions_m[0]
+    half = np.array(spec.stage.size_m) / 2
+    assert (np.abs(at[:, :2]) < half).all()
+    assert at[:, 2].min() > -0.003
+    assert at[:, 2].max() < 0.12
+    assert np.count_nonzero(at[:, 2] > 0.02) >= 10  # on others: what lies on the floor is lower

@@ -207,3 +207,8 @@ def test_environment_blurs_with_roughness_and_keeps_its_mean_bright():
     assert peak[0] == pytest.approx(9.5, rel=0.1)
     assert peak == sorted(peak, reverse=True)
     assert peak[-1] < 0.5 * peak[0]
+
+
+def test_a_stage_whose_picture_would_be_30000_texels_wide_is_refused():
+    with pytest.raises(ValueError, match=r"stage of 18 x 0.3 m needs a picture of 30000 x 500 texels.*stage.length_m"):
+        next(render(spec := scene([], size_m=(18.0, 0.3), frames=1), still(spec)))

@@ -120,7 +120,7 @@ def test_bytes_that_are_no_image_are_named():
 
 def test_every_physical_effect_hands_its_picture_on_untouched_when_it_is_off():
     """So that a preset without them makes the pictures that it made before there were any."""
-    assert len(PHYSICAL) == 12
+    assert len(PHYSICAL) == 13
     off = scene([]).sensor
     names = set(EFFECTS) - {"exposure", "noise", "white_balance", "saturation", "tone"}
     assert len(names) == 15

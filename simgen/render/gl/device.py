@@ -11,28 +11,32 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from simgen.materials import WearKey, material_tile, wear_tile
 from simgen.render.gl import environment, layout, meshes
 from simgen.render.gl.context import create_context, describe
+from simgen.render.gl.scene import TileKey
 from simgen.render.gl.shadows import COARSE_TEXELS, SIDE_TEXELS
 from simgen.render.textures import tile
-from simgen.types import LightSpec
+from simgen.types import MAX_LAMPS, LightSpec
 from simgen.unavailable import RendererLost, RendererUnavailable
 
 SHADERS = Path(__file__).parent / "shaders"
 NOTHING_M = 1e30  # depth where nothing is, on the graphics processor
 SAMPLES = 4  # coverage samples of a multisampled pixel: what OpenGL 4.3 promises at least
-MAX_MESHES, MAX_TILES, MAX_SKIES, MAX_TARGETS = 512, 128, 8, 3
+MAX_MESHES, MAX_TILES, MAX_WEAR, MAX_SKIES, MAX_TARGETS = 512, 128, 32, 8, 3
+LAMP_TEXELS = 1024  # across what one lamp sees
 
 # Texture units, the same in every program.
 ENVIRONMENT, IRRADIANCE, RESPONSE, NEAR, FAR, OPEN, FLOOR_OPEN, STAGE_PATTERN, TILE, SOURCE, SECOND = (
     0, 1, 2, 3, 6, 9, 10, 11, 12, 13, 14,
 )  # fmt: skip
+WEAR_COLOUR, WEAR_REST, LAMP_MAP = 15, 16, 17
 _UNITS = {
     "environment": ENVIRONMENT, "irradiance": IRRADIANCE, "response": RESPONSE, "open_map": OPEN,
     "floor_open": FLOOR_OPEN, "stage_pattern": STAGE_PATTERN, "tile": TILE, "source": SOURCE, "depth_map": SOURCE,
-    "normal_map": SECOND,
+    "normal_map": SECOND, "wear_colour": WEAR_COLOUR, "wear_rest": WEAR_REST, "lamp_map": LAMP_MAP,
 }  # fmt: skip
-_BLOCKS = {"Frame": 0, "Draw": 1, "Sheets": 2}
+_BLOCKS = {"Frame": 0, "Draw": 1, "Sheets": 2, "Lamps": 3}
 _PROGRAMS: dict[str, tuple[str, str, tuple[str, ...]]] = {  # vertex shader, fragment shader, what is defined
     "truth": ("geometry.vert", "truth.frag", ()),
     "nothing": ("screen.vert", "nothing.frag", ()),
@@ -48,6 +52,9 @@ _PROGRAMS: dict[str, tuple[str, str, tuple[str, ...]]] = {  # vertex shader, fra
     "body": ("geometry.vert", "shade.frag", ("BODY", "MAP 1")),
     "floor": ("geometry.vert", "shade.frag", ("FLOOR", "MAP 1")),
 }
+# What a program may have more, as "part+matter+lamps": made when it is first asked for.
+_MORE = {"matter": "MATTER", "lathe": "LATHE", "lamps": "LAMPS"}
+_RARE: dict[str, tuple[str, str, tuple[str, ...]]] = {"lamp": ("lamp.vert", "lamp.frag", ("LAMPS",))}
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -69,6 +76,20 @@ class Store(Generic[K, V]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+
+class _Programs(dict[str, Any]):
+    """Programs by name; one with more in it than the usual is made when it is first asked for."""
+
+    def __init__(self, make: Callable[[str, str, tuple[str, ...]], Any]) -> None:
+        super().__init__({name: make(*parts) for name, parts in _PROGRAMS.items()})
+        self._make = make
+
+    def __missing__(self, name: str) -> Any:
+        base, *more = name.split("+")
+        vertex, fragment, defined = _RARE[base] if base in _RARE else _PROGRAMS[base]
+        self[name] = self._make(vertex, fragment, (*defined, *(_MORE[word] for word in more)))
+        return self[name]
 
 
 @dataclass(frozen=True)
@@ -108,20 +129,25 @@ class Device:
         self.description = describe(self.context)
         self._screens: dict[str, Any] = {}
         try:
-            self.programs = {name: self._program(*parts) for name, parts in _PROGRAMS.items()}
+            self.programs = _Programs(self._program)
         except Exception as error:  # moderngl's own
             self.close()
             raise RendererUnavailable(f"{self.description} refuses a shader: {error}") from error
         self.meshes: Store[meshes.Key, meshes.Mesh] = Store(MAX_MESHES, lambda key: meshes.upload(self.context, key))
-        self.tiles: Store[tuple[str, int], Any] = Store(
-            MAX_TILES, lambda key: self.texture(tile(*key), mipmaps=True, wrap=(True, True))
+        self.tiles: Store[TileKey, Any] = Store(
+            MAX_TILES, lambda key: self.texture(_tile(key), mipmaps=True, wrap=(True, True))
         )
+        self.wear: Store[WearKey, tuple[Any, ...]] = Store(
+            MAX_WEAR, lambda key: tuple(self.texture(t, mipmaps=True, wrap=(True, True)) for t in wear_tile(key))
+        )
+        self._lamp_target: Any = None
         self.skies: Store[LightSpec, tuple[Any, Any]] = Store(MAX_SKIES, lambda light: environment.upload(self, light))
         self.targets: Store[tuple[int, int, int], Target] = Store(MAX_TARGETS, lambda key: self._target(*key))
         self.shadows = (self._shadow_target(), self._shadow_target())
         self.response = self.texture(environment.response())
         self.frame = self.context.buffer(reserve=layout.FRAME.itemsize, dynamic=True)
         self.sheets = self.context.buffer(reserve=layout.SHEETS.itemsize, dynamic=True)
+        self.lamps = self.context.buffer(reserve=layout.LAMPS.itemsize, dynamic=True)
         self._draws = self.context.buffer(reserve=layout.DRAW_STRIDE, dynamic=True)
         self._raw = self.context.sampler(filter=self._filter("NEAREST", "NEAREST"), compare_func="")
         self._test = self.context.sampler(filter=self._filter("LINEAR", "LINEAR"), compare_func="<=")
@@ -134,9 +160,13 @@ class Device:
         return tuple(getattr(self.context, name) for name in names)
 
     def _program(self, vertex: str, fragment: str, defined: tuple[str, ...]) -> Any:
-        constants = [*defined, f"MAX_SHEETS {layout.MAX_SHEETS}", f"NOTHING_M {NOTHING_M}"]
+        constants = [
+            *defined, f"MAX_SHEETS {layout.MAX_SHEETS}", f"NOTHING_M {NOTHING_M}", f"MAX_LAMPS {MAX_LAMPS}",
+            f"LAMP_TEXELS {LAMP_TEXELS}.0",
+        ]  # fmt: skip
         head = "#version 430\n" + "".join(f"#define {line}\n" for line in constants)
-        frame = (SHADERS / "frame.glsl").read_text("utf-8")
+        blocks = ("frame.glsl", "lamps.glsl") if "LAMPS" in defined else ("frame.glsl",)
+        frame = "".join((SHADERS / name).read_text("utf-8") for name in blocks)
         vertex_shader, fragment_shader = (
             head + frame + (SHADERS / name).read_text("utf-8") for name in (vertex, fragment)
         )
@@ -150,6 +180,14 @@ class Device:
                 program[name].binding = _BLOCKS[name]
         return program
 
+    def _check_size(self, size: tuple[int, ...]) -> None:
+        limit = int(self.context.info["GL_MAX_TEXTURE_SIZE"])
+        if max(size) > limit:
+            raise ValueError(
+                f"a picture of {size[0]} x {size[1]} pixels; this OpenGL takes {limit} a side ({self.description}): "
+                "make it smaller, or render.supersample"
+            )
+
     def texture(
         self,
         values: np.ndarray,
@@ -158,7 +196,12 @@ class Device:
         wrap: tuple[bool, bool] = (False, False),
         last_level: int = 1000,
     ) -> Any:
-        """A texture of half floats, filtered linearly, from an array (h, w) or (h, w, channels)."""
+        """A texture of half floats, filtered linearly, from an array (h, w) or (h, w, channels).
+
+        Raises:
+            ValueError: it is larger than this OpenGL takes.
+        """
+        self._check_size(values.shape[1::-1])
         channels = values.shape[2] if values.ndim == 3 else 1
         data = np.ascontiguousarray(values, np.float16).tobytes()
         made = self.context.texture(values.shape[1::-1], channels, data, dtype="f2", alignment=2)
@@ -179,6 +222,7 @@ class Device:
         gl, size, half = self.context, (width, height), ((width + 1) // 2, (height + 1) // 2)
         factor = 1 if supersample <= 2 else 2
         large = (width * factor, height * factor)
+        self._check_size(large)
         depth, ids, normals = self._picture(size, 1, "f4"), self._picture(size, 1, "i4"), self._picture(size, 4, "f2")
         buffer = gl.depth_renderbuffer(size)
         open_raw_map, open_map = self._picture(half, 2, "f2"), self._picture(half, 2, "f2")
@@ -213,12 +257,14 @@ class Device:
     def write_draws(self, rows: np.ndarray) -> None:
         """The records of all that will be drawn, one for each item."""
         if self._draws.size < rows.nbytes:
-            self._draws = self.context.buffer(reserve=2 * rows.nbytes, dynamic=True)
+            self.lamps = self.context.buffer(reserve=layout.LAMPS.itemsize, dynamic=True)
+        self._draws = self.context.buffer(reserve=2 * rows.nbytes, dynamic=True)
         self._draws.write(rows.tobytes())
 
     def bind_blocks(self) -> None:
         self.frame.bind_to_uniform_block(_BLOCKS["Frame"])
         self.sheets.bind_to_uniform_block(_BLOCKS["Sheets"])
+        self.lamps.bind_to_uniform_block(_BLOCKS["Lamps"])
 
     def bind_shadows(self) -> None:
         for unit, target in zip((NEAR, FAR), self.shadows, strict=True):
@@ -227,6 +273,15 @@ class Device:
             target.depth.use(unit + 1)
             self._test.use(unit + 1)
             target.maps[-1].use(unit + 2)
+
+    def lamp_target(self) -> tuple[Any, Any]:
+        """Framebuffer and depth texture of what lamps see, side by side; made when it is first asked for."""
+        if self._lamp_target is None:
+            depth = self.context.depth_texture((MAX_LAMPS * LAMP_TEXELS, LAMP_TEXELS))
+            depth.compare_func, depth.filter = "", self._filter("NEAREST", "NEAREST")
+            depth.repeat_x = depth.repeat_y = False
+            self._lamp_target = (self.context.framebuffer([], depth), depth)
+        return self._lamp_target  # type: ignore[no-any-return]
 
     def draw(self, program: str, items: Sequence[tuple[int, meshes.Mesh]]) -> None:
         """Meshes, each with the number of its record."""
@@ -276,6 +331,16 @@ class Device:
         error = self.context.error
         if error != "GL_NO_ERROR":
             raise RendererLost(f"OpenGL says {error} {doing} ({self.description})")
+
+
+def _tile(key: TileKey) -> np.ndarray:
+    """The numbers of a tile.
+
+    Raises:
+        KeyError: there is no such row.
+    """
+    kind, name, variant = key
+    return material_tile(name, variant) if kind == "matter" else tile(name, variant)
 
 
 _kept: list[Device] = []

@@ -6,18 +6,21 @@ radiance from above the horizon, the fourth is 1 below it: what shines from ther
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from simgen import environments
 from simgen.types import LightSpec, SceneSpec
 
 WIDTH, HEIGHT, LEVELS = 256, 128, 5  # levels of roughness 0, 1/4, 1/2, 3/4, 1, each half as wide as the one before
 NORMALS = (16, 32)  # rows and columns of the table of irradiance
 RESPONSE = 32  # cosines by roughnesses
 FLOOR_HALF_M, FLOOR_CELLS = 2.5, 64
+BRIGHTEST = 60000.0  # that a half float holds
 _SAMPLES = 1024
 
 
@@ -31,7 +34,12 @@ def _directions(height: int, width: int) -> tuple[Float64[np.ndarray, "n 3"], Fl
 
 
 def picture(light: LightSpec) -> Float32[np.ndarray, "128 256 4"]:
-    """Horizon, zenith and glows; a texel is the mean of 2 by 2 points."""
+    """The surroundings' own picture, or horizon, zenith and glows; a texel is the mean of 2 by 2 points."""
+    if light.environment:
+        found = np.zeros((HEIGHT, WIDTH, 4), np.float32)
+        found[..., :3] = np.minimum(environments.picture(light.environment), BRIGHTEST)
+        found[HEIGHT // 2 :, :, 3] = 1
+        return found
     elevation = (0.5 - (np.arange(2 * HEIGHT) + 0.5) / (2 * HEIGHT)) * np.pi
     azimuth = ((np.arange(2 * WIDTH) + 0.5) / (2 * WIDTH) - 0.5) * 2 * np.pi
     above = elevation > 0
@@ -131,6 +139,15 @@ def _corner_factor(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Form factor of the rectangle from over the element to (a, b), in heights; odd in both."""
     p, q = np.sqrt(1 + a * a), np.sqrt(1 + b * b)
     return np.asarray((a / p * np.arctan(b / p) + b / q * np.arctan(a / q)) / (2 * np.pi))
+
+
+def sky_of(light: LightSpec) -> LightSpec:
+    """The light with all left out that its picture and its irradiance do not go by, as a key."""
+    nothing = (0.0, 0.0, 0.0)
+    return replace(
+        light, direction=(0.0, 0.0, 1.0), key_rgb=nothing, shadow_strength=0.0, source_angle_rad=0.0,
+        occlusion_strength=0.0, lamps=None, flicker=None,
+    )  # fmt: skip
 
 
 def upload(device: Any, light: LightSpec) -> tuple[Any, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from simgen.types import MAX_LAMPS
+
 VEC4 = (np.float32, 4)
 MAT4 = (np.float32, (4, 4))  # by columns
 MAX_SHEETS = 128
@@ -26,6 +28,7 @@ FRAME = np.dtype(
         ("stage_tile", *VEC4),
         ("floor_rgb", *VEC4),
         ("bounce", *VEC4),
+        ("stage_second", *VEC4),
     ]
 )
 _DRAW_FIELDS = [
@@ -35,8 +38,20 @@ _DRAW_FIELDS = [
     ("finish", *VEC4),
     ("place", *VEC4),
     ("thread", *VEC4),
+    ("second", *VEC4),
+    ("relief", *VEC4),
+    ("coat", *VEC4),
+    ("worn", *VEC4),
 ]
 DRAW = np.dtype([*_DRAW_FIELDS, ("padding", np.uint8, DRAW_STRIDE - np.dtype(_DRAW_FIELDS).itemsize)])
+_LAMP_FIELDS = ("place", "toward", "right", "up", "light", "scale")
+LAMPS = np.dtype(
+    [
+        *[(name, np.float32, (MAX_LAMPS, 4)) for name in _LAMP_FIELDS],
+        ("clip_from_world", np.float32, (MAX_LAMPS, 4, 4)),
+        ("card", *VEC4),
+    ]
+)
 SHEETS = np.dtype([(name, np.float32, (MAX_SHEETS, 4)) for name in ("place", "turn", "rgb")])
 
 

@@ -7,22 +7,39 @@ from dataclasses import dataclass
 import numpy as np
 
 from simgen.geometry import rotation_matrix
+from simgen.materials import MATERIALS, WearKey, tile_facts, wear_key
+from simgen.materials import VARIANTS as MATTER_VARIANTS
+from simgen.materials import material as found_material
 from simgen.parts import part_model
 from simgen.render.gl import layout
 from simgen.render.gl.meshes import Key
 from simgen.render.gl.shadows import Spheres
 from simgen.render.textures import VARIANTS, placed_tile
-from simgen.types import BACKGROUND, CLUTTER, BodySpec, MaterialSpec, PartSpec, SceneSpec, Trajectory
+from simgen.types import (
+    BACKGROUND,
+    CLUTTER,
+    BodySpec,
+    MaterialSpec,
+    MatterSpec,
+    PartSpec,
+    SceneSpec,
+    SubstanceSpec,
+    Trajectory,
+)
 
 FLOOR_SIDE_M = 60.0
-ANISOTROPY = 0.8  # of brushed metal: its lobe is 1.9 times as long as it is wide
+ANISOTROPY = 0.8  # of brushed metal: across the grooves its lobe is 3.6 times as wide as along them
+
+
+TileKey = tuple[str, str, int]  # "texture" or "matter", its row, its variant
 
 
 @dataclass(frozen=True)
 class Item:
-    program: str  # that shades it
+    program: str  # that shades it: "part", "stage", "body" or "floor", with "+matter" and "+lathe" where they are
     mesh: Key
-    tile: tuple[str, int]
+    tile: TileKey
+    wear: WearKey | None = None
 
 
 @dataclass(frozen=True)
@@ -111,26 +128,69 @@ def _record(
     row = np.zeros(1, layout.DRAW)
     row["world_from_local"] = layout.columns(np.eye(3) if rotation is None else rotation, np.asarray(at_m))
     row["size"] = (*size_m, code)
+    radius_m = float(np.linalg.norm(size_m)) / 2
+    if material.matter:
+        return _with_matter(row, material.matter, program, mesh, tile_key(material)), row, radius_m
     row["base"] = (*material.rgb, material.metallic)
     anisotropy = ANISOTROPY * material.metallic if material.texture == "brushed" else 0.0
     _, (u, v), texel_m = placed_tile(material)
     row["finish"] = (material.roughness, material.contrast, 1 / texel_m, anisotropy)
     row["place"] = (u, v, 0.0, 0.0)
-    return Item(program, mesh, tile_key(material)), row, float(np.linalg.norm(size_m)) / 2
+    return Item(program, mesh, tile_key(material)), row, radius_m
 
 
-def tile_key(material: MaterialSpec) -> tuple[str, int]:
-    return material.texture, material.texture_seed % VARIANTS
+def _with_matter(row: np.ndarray, matter: MatterSpec, program: str, mesh: Key, tile: TileKey) -> Item:
+    """Fills the record's fields for a procedural material."""
+    found = tile_facts(*tile[1:])
+    row["base"] = (*matter.base.rgb, matter.base.metallic)
+    row["second"] = (*matter.second.rgb, matter.second.metallic)
+    row["finish"] = (matter.base.roughness, matter.contrast, 1 / matter.tile_m, matter.anisotropy)
+    row["relief"] = (matter.second.roughness, matter.gloss, matter.relief, 0.0)
+    row["coat"] = (matter.coat, matter.coat_roughness, found.quarter_lost, 1 / (found.most_lost - found.quarter_lost))
+    u, v = origin(matter)
+    row["place"] = (u, v, 0.0, 0.0)
+    wear = wear_key(matter.wear)
+    row["worn"] = (1 / matter.wear.side_m, v, u, float(bool(wear[0])))
+    round_axis = "+lathe" if MATERIALS[matter.name].lathe and program in ("part", "body") else ""
+    return Item(f"{program}+matter{round_axis}", mesh, tile, wear if wear[0] else None)
+
+
+def origin(matter: MatterSpec) -> tuple[float, float]:
+    """Where on the tile, in its sides, the surface's own origin lies."""
+    rest = matter.seed // MATTER_VARIANTS
+    return rest % 512 / 512, rest // 512 % 512 / 512
+
+
+def tile_key(spec: MaterialSpec) -> TileKey:
+    if spec.matter:
+        return "matter", spec.matter.name, spec.matter.seed % MATTER_VARIANTS
+    return "texture", spec.texture, spec.texture_seed % VARIANTS
 
 
 def checked(name: str, material: MaterialSpec) -> None:
-    """Raises ValueError where a material's numbers mean nothing."""
+    """Raises ValueError where a material's numbers mean nothing, KeyError where it has a name that there is not."""
     shares = {"roughness": material.roughness, "metallic": material.metallic}
+    if material.matter:
+        shares |= _shares(material.matter)
     for what, value in shares.items():
         if not 0 <= value <= 1:
             raise ValueError(f"{name}.material: {what} is {value}; it goes from 0 to 1")
+    if material.matter and min(material.matter.tile_m, material.matter.wear.side_m) <= 0:
+        raise ValueError(f"{name}.material: matter.tile_m and matter.wear.side_m must be above 0")
     if not (material.texture_scale_m > 0 and all(0 <= c <= 1 for c in material.rgb)):
         raise ValueError(
             f"{name}.material: needs rgb within 0..1 and texture_scale_m above 0, "
             f"got {material.rgb} and {material.texture_scale_m}"
         )
+
+
+def _shares(matter: MatterSpec) -> dict[str, float]:
+    """A procedural material's numbers that go from 0 to 1."""
+    found_material(matter.name)
+
+    def of(where: str, substance: SubstanceSpec) -> dict[str, float]:
+        rgb = {f"matter.{where}.rgb[{i}]": value for i, value in enumerate(substance.rgb)}
+        return rgb | {f"matter.{where}.{n}": getattr(substance, n) for n in ("metallic", "roughness")}
+
+    own = ("contrast", "gloss", "relief", "coat", "coat_roughness", "anisotropy")
+    return of("base", matter.base) | of("second", matter.second) | {f"matter.{n}": getattr(matter, n) for n in own}

@@ -18,6 +18,7 @@ layout(std140) uniform Frame {
     vec4 stage_tile;            // texels in a metre, the texel at the stage's corner, number of sheets
     vec4 floor_rgb;             // albedo; half the side of the floor's map of openness
     vec4 bounce;                // radiance of the floor, for what mirrors or faces it; angular diameter of the key light
+    vec4 stage_second;          // albedo where the mask of the stage's pattern is 1; unused
 } frame;
 
 layout(std140) uniform Draw {
@@ -27,4 +28,9 @@ layout(std140) uniform Draw {
     vec4 finish;            // roughness, contrast, texels in a metre, anisotropy
     vec4 place;             // the texel at the origin; whether normals are smooth round z, unused
     vec4 thread;            // pitch, radius, lowest and highest z; empty where z sinks
+    // Of procedural materials alone; there `finish` holds tiles in a metre, and `place` is in tiles.
+    vec4 second;            // as `base`, where the mask is 1
+    vec4 relief;            // its roughness; how much smoother what is brighter; slope of the relief; unused
+    vec4 coat;              // share of a clear coat, its roughness; level at which the relief is lost, 1 / levels it takes
+    vec4 worn;              // tiles of wear in a metre, the tile at the origin; 0 where there is none
 } draw;

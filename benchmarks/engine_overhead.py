@@ -1,0 +1,41 @@
+"""What an engine adds to a scene: clips that cost nothing, one worker, from the first scene told to the last shard.
+
+python -m benchmarks.engine_overhead --scenes 400
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from simgen.engine import ENGINES, SceneMade, choose_engine
+from simgen.generate import generate
+from tests.simgen import clips
+from tests.simgen.test_generate import plan
+
+
+def scene_ms(engine: str, scenes: int) -> float:
+    times: list[float] = []
+
+    def tell(event: object) -> None:
+        if isinstance(event, SceneMade):
+            times.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        asked = plan(scenes=scenes, shard_scenes=16)
+        generate(asked, clips.CATEGORIES, Path(folder), workers=1, tell=tell, engine=choose_engine(engine))
+    return 1000 * (times[-1] - times[0]) / (len(times) - 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", type=int, default=400)
+    asked = parser.parse_args()
+    for engine in sorted(ENGINES):
+        print(f"{engine}: {scene_ms(engine, asked.scenes):.1f} ms a scene")
+
+
+if __name__ == "__main__":
+    main()

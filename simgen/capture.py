@@ -1,0 +1,56 @@
+"""What falls on the sensor in each frame: moments drawn by a renderer, through the lens, over the time of exposure.
+
+In the order in which it happens: the world moves while the shutter is open (`simgen.shutter`), the lens distorts and
+defocuses (`simgen.sensor.distortion`, `simgen.sensor.defocus`). What comes of it is linear light at the camera's own
+pixels with the truth under them; `simgen.sensor.EFFECTS` go on from there. Where a frame is one moment and the lens is
+ideal it is the renderer's frame itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+
+from simgen import shutter
+from simgen.render import render
+from simgen.sensor.defocus import defocus
+from simgen.sensor.distortion import pinhole
+from simgen.types import Frame, SceneSpec, Trajectory
+
+
+def capture(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
+    """The frames of a clip, in order.
+
+    Args:
+        spec: the scene.
+        trajectory: where everything is at the moments of `shutter.moments_s(spec)`.
+
+    Raises:
+        KeyError: the spec names a renderer that there is not.
+        ValueError: the lens cannot have this picture, the shutter has an even number of sub-frames.
+    """
+    camera, behind_the_lens = pinhole(spec.camera)
+    drawn = replace(spec, camera=replace(camera, world_from_camera=shutter.camera_poses(spec)))
+    moments = (behind_the_lens(moment) for moment in render(drawn, trajectory))
+    each = shutter.subframes(spec)
+    for _ in range(spec.frames):
+        yield defocus(_exposed(spec, islice(moments, each)), spec.camera)
+
+
+def _exposed(spec: SceneSpec, moments: Iterable[Frame]) -> Frame:
+    """The mean over each row's exposure, with the truth of the middle of it."""
+    shares, seen = shutter.row_shares(spec), shutter.row_subframes(spec)
+    if len(shares) == 1:
+        return next(iter(moments))
+    frame: Frame | None = None
+    for k, moment in enumerate(moments):
+        if frame is None:
+            frame = Frame(np.zeros_like(moment.linear), np.empty_like(moment.depth_m), np.empty_like(moment.ids))
+        rows = np.flatnonzero(shares[k])
+        frame.linear[rows] += shares[k][rows, None, None] * moment.linear[rows]
+        frame.depth_m[seen == k], frame.ids[seen == k] = moment.depth_m[seen == k], moment.ids[seen == k]
+    assert frame is not None
+    return frame

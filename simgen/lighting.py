@@ -1,0 +1,70 @@
+"""Light as numbers: what lamps give a card, and how lamps on the mains flicker."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jaxtyping import Float64
+
+from simgen.types import FlickerSpec, LampSpec, LightSpec
+
+
+def form_factor(half_width_m: float, half_height_m: float, distance_m: float) -> float:
+    """Of a rectangle as a parallel element sees it that lies on its axis (Howell's catalogue, B-4, four times)."""
+    a, b = half_width_m / distance_m, half_height_m / distance_m
+    p, q = math.hypot(1, a), math.hypot(1, b)
+    return 4 * (a / p * math.atan(b / p) + b / q * math.atan(a / q)) / (2 * math.pi)
+
+
+def softbox_radiance(lamp: LampSpec) -> Float64[np.ndarray, "3"]:
+    """Such that a card facing it at 1 m gets the lamp's `rgb`."""
+    return np.asarray(lamp.rgb) / form_factor(lamp.size_m[0] / 2, lamp.size_m[1] / 2, 1.0)
+
+
+def on_level_card(lamp: LampSpec) -> Float64[np.ndarray, "3"]:
+    """Irradiance of a lamp on a level card at the world's origin; nothing is in between."""
+    away, toward = np.asarray(lamp.position_m), np.asarray(lamp.toward)
+    if lamp.kind == "directional":
+        return np.asarray(lamp.rgb) * max(-toward[2], 0.0)
+    distance = float(np.linalg.norm(away))
+    ray = away / distance
+    if lamp.kind == "spot":
+        outer = math.cos(lamp.half_angle_rad)
+        share = float(np.clip((-ray @ toward - outer) / (0.2 * (1 - outer)), 0, 1))
+        return np.asarray(lamp.rgb) * (max(ray[2], 0.0) / distance**2 * share * share * (3 - 2 * share))
+    return softbox_radiance(lamp) * max(_lambert(lamp), 0.0)
+
+
+def _lambert(lamp: LampSpec) -> float:
+    """A softbox's form factor at the origin, facing up (Lambert 1760), for one that is all above the horizon."""
+    away, toward, up = (np.asarray(v) for v in (lamp.position_m, lamp.toward, lamp.up))
+    right = np.cross(up, toward) * lamp.size_m[0] / 2
+    high = up * lamp.size_m[1] / 2
+    if away @ toward >= 0:
+        return 0.0
+    corners = [away + i * right + j * high for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+    units = [np.maximum(c, (-np.inf, -np.inf, 0.0)) / np.linalg.norm(c) for c in corners]
+    total = 0.0
+    for a, b in zip(units, [*units[1:], units[0]], strict=True):
+        across = np.cross(a, b)
+        size = float(np.linalg.norm(across))
+        total += math.atan2(size, float(a @ b)) * float(across[2]) / max(size, 1e-12)
+    return abs(total) / (2 * math.pi)
+
+
+def card(light: LightSpec) -> Float64[np.ndarray, "3"]:
+    """What a white card lying in the middle of the stage gives back, unshaded."""
+    steady = np.asarray(light.key_rgb) * light.direction[2] + np.asarray(light.ambient_rgb)
+    return np.asarray(sum((on_level_card(lamp) for lamp in light.lamps or ()), steady))
+
+
+def flicker_gain(flicker: FlickerSpec, frame: int, interval_s: float) -> float:
+    """How bright a frame is against the mean: the lamps' light goes as 1 + depth cos(2 pi 2 mains t + phase).
+
+    The exposure takes its mean, which dims the swing by sinc and leaves none where it lasts whole half periods.
+    """
+    per_s = 2 * flicker.mains_hz
+    middle_s = frame * interval_s + flicker.exposure_s / 2
+    swing = flicker.depth * float(np.sinc(per_s * flicker.exposure_s))
+    return 1 + swing * math.cos(2 * math.pi * per_s * middle_s + flicker.phase_rad)

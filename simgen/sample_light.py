@@ -1,0 +1,70 @@
+"""Draw lamps, surroundings and flicker: what a preset may add to a scene's light. Each has a stream of its own."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from simgen import environments
+from simgen.colour import black_body
+from simgen.config import EnvironmentKnobs, FlickerKnobs, LampKnobs
+from simgen.types import EnvironmentSpec, FlickerSpec, LampSpec, Radians, Vec3
+
+KINDS = ("directional", "spot", "softbox")
+MAINS = ("50", "60")
+
+
+def lamps(knobs: LampKnobs, rng: np.random.Generator) -> tuple[LampSpec, ...]:
+    """Lamps round the stage, aimed near its middle."""
+    return tuple(_lamp(knobs, rng) for _ in range(knobs.count.draw(rng)))
+
+
+def _lamp(knobs: LampKnobs, rng: np.random.Generator) -> LampSpec:
+    kind, distance = knobs.kinds.draw(rng), knobs.distance_m.draw(rng)
+    up, turn = math.radians(knobs.elevation_deg.draw(rng)), math.radians(knobs.azimuth_deg.draw(rng))
+    place = distance * np.array([math.cos(up) * math.cos(turn), math.cos(up) * math.sin(turn), math.sin(up)])
+    aim = np.array([knobs.aim_m.draw(rng), knobs.aim_m.draw(rng), 0.0])
+    toward = (aim - place) / np.linalg.norm(aim - place)
+    side = np.cross(toward, (0.0, 0.0, 1.0) if abs(toward[2]) < 0.99 else (0.0, 1.0, 0.0))
+    above = np.cross(side / np.linalg.norm(side), toward)
+    sizes = [knobs.size_m.draw(rng), knobs.size_m.draw(rng)]
+    size = (sizes[0], sizes[1]) if kind == "softbox" else (sizes[0] / 5, sizes[0] / 5)
+    gain = knobs.intensity.draw(rng) * (1.0 if kind == "directional" else distance**2)
+    rgb = np.array(black_body(knobs.temperature_k.draw(rng))) * gain
+    half_angle = math.radians(knobs.half_angle_deg.draw(rng))
+    return LampSpec(
+        kind=kind, position_m=_vec3(place), toward=_vec3(toward), up=_vec3(above), size_m=size,
+        half_angle_rad=Radians(half_angle), rgb=_vec3(rgb),
+    )  # fmt: skip
+
+
+def environment(knobs: EnvironmentKnobs, rng: np.random.Generator) -> EnvironmentSpec:
+    """One of the surroundings; a file by the order of the names in its folder.
+
+    Raises:
+        BadEnvironment: the folder has none.
+    """
+    name, intensity = knobs.kinds.draw(rng), knobs.intensity.draw(rng)
+    temperature, daylight = knobs.temperature_k.draw(rng), knobs.daylight_k.draw(rng)
+    rotation, pick, seed = knobs.rotation_deg.draw(rng), float(rng.uniform()), int(rng.integers(2**31))
+    file, sha256 = "", ""
+    if name == environments.FILE:
+        there = environments.folder_files(knobs.folder)
+        path = there[int(pick * len(there))]
+        file, sha256 = str(path), environments.digest(path)
+    return EnvironmentSpec(
+        name=name, temperature_k=temperature, daylight_k=daylight, rotation_rad=Radians(math.radians(rotation)),
+        intensity=intensity, seed=seed, file=file, sha256=sha256,
+    )  # fmt: skip
+
+
+def flicker(knobs: FlickerKnobs, rng: np.random.Generator) -> FlickerSpec:
+    """Lamps on the mains, met at some moment."""
+    mains, depth, exposure = float(knobs.mains_hz.draw(rng)), knobs.depth.draw(rng), knobs.exposure_s.draw(rng)
+    phase = Radians(float(rng.uniform(0, math.tau)))
+    return FlickerSpec(mains_hz=mains, depth=depth, exposure_s=exposure, phase_rad=phase)
+
+
+def _vec3(v: np.ndarray) -> Vec3:
+    return float(v[0]), float(v[1]), float(v[2])

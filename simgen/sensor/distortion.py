@@ -1,0 +1,77 @@
+"""Lens distortion of a drawn frame: its light, depth and ids move alike, and labels by the same formula.
+
+A renderer draws through a pinhole. What the distorted picture shows is drawn with a margin, and sampled where the lens
+has it: light by a cubic, ids and depth from the nearest pixel, so that they stand within half a pixel of the light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from simgen import brown_conrady
+from simgen.types import CameraSpec, Distortion, Frame
+
+STEP_PX = 8  # margins are multiples of it, so that scenes share a renderer's buffers
+MOST = 2.0  # times as wide or high a drawn picture may be as the distorted one
+
+
+def pinhole(camera: CameraSpec) -> tuple[CameraSpec, Callable[[Frame], Frame]]:
+    """The ideal camera to draw through, and what makes its frame the frame behind the lens.
+
+    Raises:
+        ValueError: the lens cannot have this picture, or shows so much of the world that no pinhole does.
+    """
+    if camera.distortion == brown_conrady.NONE:
+        return camera, lambda frame: frame
+    size = (camera.width_px, camera.height_px)
+    at = _ideal_px(size, camera.focal_px, camera.centre_px, camera.distortion)
+    low = np.floor(np.minimum(at.min(axis=(0, 1)) - 2, 0) / STEP_PX) * STEP_PX
+    high = np.ceil((np.maximum(at.max(axis=(0, 1)) + 2, size) - size) / STEP_PX) * STEP_PX + size
+    width, height = (int(n) for n in high - low)
+    if width > MOST * size[0] or height > MOST * size[1]:
+        raise ValueError(
+            f"the lens distortion {camera.distortion} shows what only a picture of {width} x {height} pixels holds "
+            f"without it, for {size[0]} x {size[1]}: smaller coefficients, or a longer focal length"
+        )
+    centre = (camera.centre_px[0] - float(low[0]), camera.centre_px[1] - float(low[1]))
+    drawn = replace(camera, width_px=width, height_px=height, centre_px=centre, distortion=brown_conrady.NONE)
+    x, y = ((at[..., axis] - low[axis] - 0.5).astype(np.float32) for axis in (0, 1))
+
+    def behind_the_lens(frame: Frame) -> Frame:
+        return Frame(
+            linear=np.maximum(_sampled(frame.linear, x, y, cv2.INTER_CUBIC), np.float32(0)),
+            depth_m=_nearest(frame.depth_m, x, y),
+            ids=_nearest(frame.ids, x, y),
+        )
+
+    return drawn, behind_the_lens
+
+
+@lru_cache(maxsize=2)
+def _ideal_px(
+    size: tuple[int, int], focal_px: float, centre_px: tuple[float, float], distortion: Distortion
+) -> Float64[np.ndarray, "h w 2"]:
+    """Where each pixel's centre would lie without the lens."""
+    columns, rows = np.meshgrid(*(np.arange(n) + 0.5 for n in size))
+    pixels = np.stack([columns, rows], axis=-1).reshape(-1, 2)
+    ideal = brown_conrady.undistort((pixels - centre_px) / focal_px, distortion) * focal_px + centre_px
+    ideal.setflags(write=False)
+    return ideal.reshape(size[1], size[0], 2)
+
+
+def _sampled(
+    picture: Float32[np.ndarray, "h w *c"], x: Float32[np.ndarray, "a b"], y: Float32[np.ndarray, "a b"], how: int
+) -> Float32[np.ndarray, "a b *c"]:
+    return np.asarray(cv2.remap(picture, x, y, how, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def _nearest(picture: np.ndarray, x: Float32[np.ndarray, "a b"], y: Float32[np.ndarray, "a b"]) -> np.ndarray:
+    columns = np.clip(np.rint(x).astype(np.int64), 0, picture.shape[1] - 1)
+    rows = np.clip(np.rint(y).astype(np.int64), 0, picture.shape[0] - 1)
+    return np.ascontiguousarray(picture[rows, columns])

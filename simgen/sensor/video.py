@@ -1,0 +1,79 @@
+"""Compression of a clip as a video: H.264 by x264, through PyAV, and decoded again.
+
+Unlike JPEG it keeps what moves little from frame to frame and drops what is fine and faint, and it has a quarter of the
+colour. One thread, so that the same clip gives the same bytes with the same build of x264.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from simgen.types import Image
+
+RATE_HZ = 30  # nominal: at a constant rate factor it only says how long a picture group may be
+GROUP = 250  # frames from one that stands alone to the next, x264's own
+HELP = "pip install 'simgen[video]' (PyAV), or set sensor.video_crf to 0"
+
+
+def through_h264(images: Sequence[Image], crf: int) -> list[Image]:
+    """The frames of a clip as a player shows them after compression at the rate factor `crf`, 1 (fine) to 51.
+
+    Raises:
+        RuntimeError: PyAV, or its x264, is not there.
+        ValueError: the rate factor is none, or the frames are of different sizes.
+    """
+    if not 1 <= crf <= 51:
+        raise ValueError(f"sensor.video_crf: H.264 has rate factors from 1 to 51, got {crf}")
+    if len({image.shape for image in images}) > 1:
+        raise ValueError(f"frames of one video have one size, got {sorted({image.shape for image in images})}")
+    if not images:
+        return []
+    height, width = images[0].shape[:2]
+    packets = _encoded([_even(image) for image in images], crf)
+    decoded = [np.ascontiguousarray(image[:height, :width]) for image in _decoded(packets)]
+    assert len(decoded) == len(images)
+    return decoded
+
+
+def _av() -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise RuntimeError(f"video compression needs PyAV, which cannot be imported ({error}): {HELP}") from None
+    return av
+
+
+def _even(image: Image) -> UInt8[np.ndarray, "_ _ 3"]:
+    """Colour is at half the resolution, so that sides must be even."""
+    return np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), mode="edge")
+
+
+def _encoded(images: Sequence[Image], crf: int) -> list[Any]:
+    av = _av()
+    try:
+        codec = av.CodecContext.create("libx264", "w")
+    except (ValueError, av.FFmpegError) as error:
+        raise RuntimeError(f"this PyAV has no x264 ({error}): {HELP}") from None
+    codec.height, codec.width = images[0].shape[:2]
+    codec.pix_fmt, codec.framerate, codec.time_base = "yuv420p", Fraction(RATE_HZ), Fraction(1, RATE_HZ)
+    codec.options = {"crf": str(crf), "preset": "medium", "threads": "1", "g": str(GROUP)}
+    packets: list[Any] = []
+    for i, image in enumerate(images):
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame.pts = i
+        packets += codec.encode(frame)
+    packets += codec.encode(None)
+    return packets
+
+
+def _decoded(packets: Sequence[Any]) -> list[Image]:
+    codec = _av().CodecContext.create("h264", "r")
+    codec.thread_count = 1
+    frames = [frame for packet in packets for frame in codec.decode(packet)] + codec.decode(None)
+    # copies: an array without padding is a view of memory that FFmpeg takes back with its frame
+    return [np.array(frame.to_ndarray(format="rgb24"), np.uint8) for frame in sorted(frames, key=lambda f: f.pts)]

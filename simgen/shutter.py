@@ -1,0 +1,108 @@
+"""When which rows see light: sub-frames over the time that a frame's exposure takes, and their share in each row.
+
+A frame's time is the middle of its middle row's exposure. Row r's exposure is centred (r + 1/2 - h/2) * `row_time_s`
+later and lasts `exposure_s`: the frame takes h * row_time_s + exposure_s. That time is cut into `subframes` equal
+cells with a moment drawn in the middle of each; a row is the mean of the cells that its exposure covers, by how much of
+each it covers. Ids, depth and boxes are what the row sees in the middle of its own exposure; poses in the labels are of
+the frame's time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+
+from simgen.types import Pose, SceneSpec, Trajectory
+
+
+def is_open(spec: SceneSpec) -> bool:
+    """Whether a frame takes time at all; else it is one moment."""
+    return spec.shutter.exposure_s > 0 or spec.shutter.row_time_s > 0
+
+
+def subframes(spec: SceneSpec) -> int:
+    """Moments that are drawn for each frame.
+
+    Raises:
+        ValueError: an even number, which has no middle, or none.
+    """
+    count = spec.shutter.subframes if is_open(spec) else 1
+    if count < 1 or count % 2 == 0:
+        raise ValueError(f"shutter.subframes: needs an odd number, of which one is the middle, got {count}")
+    return count
+
+
+def duration_s(spec: SceneSpec) -> float:
+    """From the first row's first light to the last row's last."""
+    return spec.shutter.row_time_s * spec.camera.height_px + spec.shutter.exposure_s
+
+
+def offsets_s(spec: SceneSpec) -> Float64[np.ndarray, " k"]:
+    """A frame's moments, from the frame's time on; the middle one is 0."""
+    count = subframes(spec)
+    return np.asarray((np.arange(count) - count // 2) * (duration_s(spec) / count), np.float64)
+
+
+def moments_s(spec: SceneSpec) -> Float64[np.ndarray, " t"] | None:
+    """The moments of all frames in order, from the first frame's time on; None where each frame is one moment.
+
+    Raises:
+        ValueError: a frame takes longer than there is from one to the next.
+    """
+    if not is_open(spec):
+        return None
+    taken = duration_s(spec)
+    if spec.frames > 1 and taken > spec.frame_interval_s * (1 + 1e-9):
+        raise ValueError(
+            f"a frame's exposure and read-out take {taken:.4g} s ({spec.shutter.exposure_s:.4g} s, and "
+            f"{spec.camera.height_px} rows of {spec.shutter.row_time_s:.4g} s), longer than the "
+            f"{spec.frame_interval_s:.4g} s to the next: shorten them, or raise timing.frame_interval_s"
+        )
+    starts = np.arange(spec.frames) * spec.frame_interval_s
+    return np.asarray((starts[:, None] + offsets_s(spec)).ravel(), np.float64)
+
+
+def camera_poses(spec: SceneSpec) -> tuple[Pose, ...]:
+    """`world_from_camera` at every moment."""
+    if not is_open(spec):
+        return spec.camera.world_from_camera
+    velocity, offsets = spec.camera.velocity_m_s, offsets_s(spec)
+    return tuple(moved(pose, velocity, float(s)) for pose in spec.camera.world_from_camera for s in offsets)
+
+
+def moved(pose: Pose, velocity_m_s: tuple[float, float, float], seconds: float) -> Pose:
+    x, y, z = (at + v * seconds for at, v in zip(pose.position_m, velocity_m_s, strict=True))
+    return Pose(position_m=(x, y, z), rotation_xyzw=pose.rotation_xyzw)
+
+
+def row_offsets_s(spec: SceneSpec) -> Float64[np.ndarray, " h"]:
+    """The middle of each row's exposure, from the frame's time on."""
+    height = spec.camera.height_px
+    return np.asarray((np.arange(height) + 0.5 - height / 2) * spec.shutter.row_time_s, np.float64)
+
+
+def row_subframes(spec: SceneSpec) -> Int64[np.ndarray, " h"]:
+    """Which sub-frame each row sees in the middle of its exposure."""
+    count, cell_s = subframes(spec), duration_s(spec) / subframes(spec)
+    if count == 1:
+        return np.zeros(spec.camera.height_px, np.int64)
+    nearest = np.rint(row_offsets_s(spec) / cell_s) + count // 2
+    return np.asarray(np.clip(nearest, 0, count - 1), np.int64)
+
+
+def row_shares(spec: SceneSpec) -> Float32[np.ndarray, "k h"]:
+    """The share of each sub-frame in each row's light; a column sums to one."""
+    count, rows = subframes(spec), row_offsets_s(spec)
+    exposure_s, cell_s = spec.shutter.exposure_s, duration_s(spec) / count
+    if exposure_s <= 0 or count == 1:
+        return np.asarray(np.arange(count)[:, None] == row_subframes(spec), np.float32)
+    starts = offsets_s(spec)[:, None] - cell_s / 2
+    open_from, open_to = rows - exposure_s / 2, rows + exposure_s / 2
+    covered = np.minimum(starts + cell_s, open_to) - np.maximum(starts, open_from)
+    return np.asarray(np.maximum(covered, 0) / exposure_s, np.float32)
+
+
+def middle(spec: SceneSpec, trajectory: Trajectory, frame: int) -> int:
+    """The moment of a trajectory that is a frame's own."""
+    each = len(trajectory.positions_m) // spec.frames
+    return frame * each + each // 2
