@@ -15,6 +15,7 @@ from itertools import islice
 import numpy as np
 
 from simgen import shutter
+from simgen.lighting import flicker_gain
 from simgen.render import render
 from simgen.sensor.defocus import defocus
 from simgen.sensor.distortion import pinhole
@@ -34,10 +35,26 @@ def capture(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
     """
     camera, behind_the_lens = pinhole(spec.camera)
     drawn = replace(spec, camera=replace(camera, world_from_camera=shutter.camera_poses(spec)))
-    moments = (behind_the_lens(moment) for moment in render(drawn, trajectory))
+    moments = (behind_the_lens(moment) for moment in _flickering(spec, render(drawn, trajectory)))
     each = shutter.subframes(spec)
     for _ in range(spec.frames):
         yield defocus(_exposed(spec, islice(moments, each)), spec.camera)
+
+
+def _flickering(spec: SceneSpec, moments: Iterable[Frame]) -> Iterator[Frame]:
+    """Each moment as bright as lamps on the mains are then; behind a rolling shutter with sub-frames that is bands."""
+    flicker = spec.light.flicker
+    if flicker is None:
+        yield from moments
+        return
+    count = shutter.subframes(spec)
+    times_s = shutter.moments_s(spec)
+    exposure_s = shutter.duration_s(spec) / count if count > 1 else spec.shutter.exposure_s
+    if times_s is None:  # each frame is one moment
+        times_s, exposure_s = np.arange(spec.frames) * spec.frame_interval_s, flicker.exposure_s
+    for time_s, moment in zip(times_s, moments, strict=True):
+        gain = flicker_gain(flicker, float(time_s), exposure_s)
+        yield replace(moment, linear=moment.linear * np.float32(gain))
 
 
 def _exposed(spec: SceneSpec, moments: Iterable[Frame]) -> Frame:

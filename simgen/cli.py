@@ -389,10 +389,10 @@ def index(folder: Folder) -> None:
         from simgen.progress import track
         from simgen.shards import MANIFEST, DataSet, forget_index
 
-        where = place(folder)
-        if (where / MANIFEST).is_file():
-            forget_index(where)
-        data = DataSet(where)
+        there = place(folder)
+        if (there / MANIFEST).is_file():
+            forget_index(there)
+        data = DataSet(there)
         with track("index", len(data.manifest.shards)) as step:
             path = data.write_index(step)
     typer.echo(f"{path}: {len(data)} clips in {len(data.manifest.shards)} shards")

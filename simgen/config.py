@@ -183,7 +183,7 @@ class FlickerKnobs(Group):
 
     mains_hz: Choice  # "50" | "60"
     depth: Annotated[Uniform, _within(0.0, 1.0)]  # (highest - lowest) / (highest + lowest)
-    exposure_s: LogUniform
+    exposure_s: LogUniform  # where `shutter` says nothing
 
 
 class LightKnobs(Group):

@@ -83,7 +83,7 @@ def _shards(journals: dict[Place, Manifest]) -> dict[str, tuple[Place, ShardEntr
     return found
 
 
-def _in_order(found: dict[str, tuple[Path, ShardEntry]]) -> list[ShardEntry]:
+def _in_order(found: dict[str, tuple[Place, ShardEntry]]) -> list[ShardEntry]:
     """By their scenes: names of more than five digits sort otherwise."""
     return sorted((entry for _, entry in found.values()), key=lambda entry: entry.first_scene)
 

@@ -26,13 +26,14 @@ def on_level_card(lamp: LampSpec) -> Float64[np.ndarray, "3"]:
     """Irradiance of a lamp on a level card at the world's origin; nothing is in between."""
     away, toward = np.asarray(lamp.position_m), np.asarray(lamp.toward)
     if lamp.kind == "directional":
-        return np.asarray(lamp.rgb) * max(-toward[2], 0.0)
+        return np.asarray(np.asarray(lamp.rgb) * max(-toward[2], 0.0))
     distance = float(np.linalg.norm(away))
     ray = away / distance
     if lamp.kind == "spot":
         outer = math.cos(lamp.half_angle_rad)
         share = float(np.clip((-ray @ toward - outer) / (0.2 * (1 - outer)), 0, 1))
-        return np.asarray(lamp.rgb) * (max(ray[2], 0.0) / distance**2 * share * share * (3 - 2 * share))
+        falls = max(float(ray[2]), 0.0) / distance**2 * share * share * (3 - 2 * share)
+        return np.asarray(np.asarray(lamp.rgb) * falls)
     return softbox_radiance(lamp) * max(_lambert(lamp), 0.0)
 
 
@@ -59,12 +60,16 @@ def card(light: LightSpec) -> Float64[np.ndarray, "3"]:
     return np.asarray(sum((on_level_card(lamp) for lamp in light.lamps or ()), steady))
 
 
-def flicker_gain(flicker: FlickerSpec, frame: int, interval_s: float) -> float:
-    """How bright a frame is against the mean: the lamps' light goes as 1 + depth cos(2 pi 2 mains t + phase).
+def flicker_gain(flicker: FlickerSpec, middle_s: float, exposure_s: float) -> float:
+    """How bright a moment is against the mean: the lamps' light goes as 1 + depth cos(2 pi 2 mains t + phase).
 
     The exposure takes its mean, which dims the swing by sinc and leaves none where it lasts whole half periods.
+
+    Args:
+        flicker: the lamps'.
+        middle_s: of the exposure, since the clip's start.
+        exposure_s: how long it is.
     """
     per_s = 2 * flicker.mains_hz
-    middle_s = frame * interval_s + flicker.exposure_s / 2
-    swing = flicker.depth * float(np.sinc(per_s * flicker.exposure_s))
+    swing = flicker.depth * float(np.sinc(per_s * exposure_s))
     return 1 + swing * math.cos(2 * math.pi * per_s * middle_s + flicker.phase_rad)

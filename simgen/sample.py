@@ -79,26 +79,23 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
     legs = _legs(stage, config.stage.leg_m.draw(stream("stage.legs")))
     walls = _walls(stage, config.stage, stream("stage.walls"))
     belt_run_m = stage.belt_speed_m_s * (config.timing.settle_s + interval_s * (config.timing.frames - 1))
-    return _of_matter(
-        config.matter,
-        stream,
-        SceneSpec(
-            index=index,
-            parts=_parts(
-                config.parts, config.texture, stage, belt_run_m, bool(walls), stream("parts"), stream("texture.parts")
-            ),
-            clutter=clutter + bands + legs + walls,
-            occluders=occluders,
-            stage=stage,
-            light=light,
-            camera=_through_lens(camera, config.lens, stream("lens")),
-            sensor=_sensor(config.sensor, light, stream("sensor")),
-            render=RenderSpec(renderer=config.render.renderer, supersample=config.render.supersample),
-            settle_s=config.timing.settle_s,
-            frame_interval_s=interval_s,
-            shutter=_shutter(config.shutter, stream("shutter")),
+    spec = SceneSpec(
+        index=index,
+        parts=_parts(
+            config.parts, config.texture, stage, belt_run_m, bool(walls), stream("parts"), stream("texture.parts")
         ),
+        clutter=clutter + bands + legs + walls,
+        occluders=occluders,
+        stage=stage,
+        light=light,
+        camera=_through_lens(camera, config.lens, stream("lens")),
+        sensor=_sensor(config.sensor, light, stream("sensor")),
+        render=RenderSpec(renderer=config.render.renderer, supersample=config.render.supersample),
+        settle_s=config.timing.settle_s,
+        frame_interval_s=interval_s,
+        shutter=_shutter(config.shutter, stream("shutter")),
     )
+    return _of_matter(config.matter, stream, spec, len(clutter))
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
@@ -443,21 +440,27 @@ def _passing(knobs: ClutterKnobs, material: MaterialSpec, stage: StageSpec, rng:
 # --- matter ----------------------------------------------------------------------------------------------------------
 
 
-def _of_matter(knobs: MatterKnobs, stream: Streams, spec: SceneSpec) -> SceneSpec:
-    """The scene with procedural materials where the preset names them; each kind of surface has its own stream."""
+def _of_matter(knobs: MatterKnobs, stream: Streams, spec: SceneSpec, standing: int) -> SceneSpec:
+    """The scene with procedural materials where the preset names them; each kind of surface has its own stream.
+
+    Of the bodies that stand the first `standing` are clutter; legs and walls go with the stage's sides.
+    """
     if knobs.parts:
         made = _matter(knobs.parts, stream, "parts", len(spec.parts))
         spec = replace(spec, parts=tuple(replace(p, material=m) for p, m in zip(spec.parts, made, strict=True)))
     if knobs.clutter:
-        made = _matter(knobs.clutter, stream, "clutter", len(spec.clutter) + len(spec.occluders))
-        bodies = [replace(b, material=m) for b, m in zip((*spec.clutter, *spec.occluders), made, strict=True)]
-        standing = len(spec.clutter)
-        spec = replace(spec, clutter=tuple(bodies[:standing]), occluders=tuple(bodies[standing:]))
+        loose = (*spec.clutter[:standing], *spec.occluders)
+        made = _matter(knobs.clutter, stream, "clutter", len(loose))
+        bodies = tuple(replace(b, material=m) for b, m in zip(loose, made, strict=True))
+        spec = replace(spec, clutter=bodies[:standing] + spec.clutter[standing:], occluders=bodies[standing:])
     planes = {"top": knobs.top, "sides": knobs.sides, "floor": knobs.floor}
     for name, plane in planes.items():
         if plane:
             (material,) = _matter(plane, stream, name, 1)
-            spec = replace(spec, stage=_resurfaced(spec.stage, name, material))
+            before, spec = spec.stage.sides, replace(spec, stage=_resurfaced(spec.stage, name, material))
+            if name == "sides":
+                built = [replace(b, material=material) if b.material == before else b for b in spec.clutter]
+                spec = replace(spec, clutter=tuple(built))
     return spec
 
 

@@ -301,8 +301,8 @@ def _check_table(request: Request, table: ShardTable) -> None:
         np.frombuffer(column, np.int64) for column in (table.numbers, table.first_scenes, table.clips, table.frames)
     )
     due = np.minimum(scenes, (number + 1) * size) - number * size
-    for row, lost in table.all_lost():
-        due[row] -= len({scene.index for scene in lost if scene.index in request.scenes_of(int(number[row]))})
+    for at, lost in table.all_lost():
+        due[at] -= len({scene.index for scene in lost if scene.index in request.scenes_of(int(number[at]))})
     wrong = (first != number * size) | (clips != due) | (frames < clips) | (number >= request.shards)
     wrong[1:] |= number[1:] <= number[:-1]
     if wrong.any():

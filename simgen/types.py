@@ -35,7 +35,8 @@ class Pose:
 
 def stored_fields(value: Any) -> dict[str, Any]:
     """A dataclass's fields for JSON, without those that are None by default and still are: old bytes stay."""
-    left_out = _none_by_default(type(value))
+    kind: Any = type(value)
+    left_out = _none_by_default(kind)
     return {name: v for name, v in vars(value).items() if v is not None or name not in left_out}
 
 
@@ -136,7 +137,7 @@ class FlickerSpec:
 
     mains_hz: float
     depth: float  # share of the light, 0 .. 1: (highest - lowest) / (highest + lowest)
-    exposure_s: float  # over which a frame takes the mean
+    exposure_s: float  # over which a frame takes the mean, where the shutter says nothing
     phase_rad: Radians  # when the clip starts
 
 

@@ -41,7 +41,7 @@ def resolved(canvas: Canvas) -> Picture:
     """The canvas at the picture's size, black below the horizon."""
     small = canvas.reshape(HEIGHT, FINER, WIDTH, FINER, 3).mean(axis=(1, 3)).astype(np.float32)
     small[HEIGHT // 2 :] = 0
-    return small
+    return np.asarray(small)
 
 
 @dataclass(frozen=True)

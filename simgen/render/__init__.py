@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
-import numpy as np
-
-from simgen.lighting import flicker_gain
 from simgen.render import pbr, tiny
 from simgen.types import Frame, SceneSpec, Trajectory
 from simgen.unavailable import RendererUnavailable
@@ -27,13 +23,7 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
     """
     if spec.render.renderer not in RENDERERS:
         raise KeyError(f"no renderer {spec.render.renderer!r}; there are {sorted(RENDERERS)}")
-    frames = RENDERERS[spec.render.renderer](spec, trajectory)
-    if spec.light.flicker is None:
-        yield from frames
-        return
-    for number, frame in enumerate(frames):
-        gain = np.float32(flicker_gain(spec.light.flicker, number, spec.frame_interval_s))
-        yield replace(frame, linear=frame.linear * gain)
+    yield from RENDERERS[spec.render.renderer](spec, trajectory)
 
 
 def describe(renderer: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from simgen import environments
-from simgen.types import LightSpec, SceneSpec
+from simgen.types import LightSpec, Radians, SceneSpec
 
 WIDTH, HEIGHT, LEVELS = 256, 128, 5  # levels of roughness 0, 1/4, 1/2, 3/4, 1, each half as wide as the one before
 NORMALS = (16, 32)  # rows and columns of the table of irradiance
@@ -145,7 +145,7 @@ def sky_of(light: LightSpec) -> LightSpec:
     """The light with all left out that its picture and its irradiance do not go by, as a key."""
     nothing = (0.0, 0.0, 0.0)
     return replace(
-        light, direction=(0.0, 0.0, 1.0), key_rgb=nothing, shadow_strength=0.0, source_angle_rad=0.0,
+        light, direction=(0.0, 0.0, 1.0), key_rgb=nothing, shadow_strength=0.0, source_angle_rad=Radians(0.0),
         occlusion_strength=0.0, lamps=None, flicker=None,
     )  # fmt: skip
 
