@@ -275,9 +275,12 @@ def _parsed(file: io.TextIOWrapper) -> Manifest:
         if is_shard:
             table.append_plain(value)
         elif key == "format" and value != DATA_SET_FORMAT:
-            raise ValueError(f"its format is {value!r:.60}, this reads {DATA_SET_FORMAT!r}")
+            plain = {key: value}
+            break  # of another format, whose shards may be anything
         else:
             plain[key] = value
+    if plain.get("format") != DATA_SET_FORMAT:
+        raise ValueError(f"its format is {plain.get('format')!r:.60}, this reads {DATA_SET_FORMAT!r}")
     if plain.pop("shards", None) != []:
         raise ValueError("Manifest.shards: needs a list")
     head = _convert(_Head, plain, "Manifest")
