@@ -74,5 +74,30 @@ def predict(
         typer.echo(f"  {path}")
 
 
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Option(help="A finished run's folder, or a .safetensors file of one.")],
+    out: Annotated[Path, typer.Option(help="The .onnx file to write.")],
+    height: Annotated[int, typer.Option(min=1, help="Of the frames, in pixels: fixed in the file.")],
+    width: Annotated[int, typer.Option(min=1, help="Likewise.")],
+) -> None:
+    """Write one step, (frame, state) -> (detections, state), as ONNX.
+
+    hybrid.onnx.OnnxDetector runs it, without torch.
+    """
+    from hybrid.checkpoint import RunError, load
+    from hybrid.onnx import export as written
+
+    try:
+        path = written(load(checkpoint), out, height, width)
+    except ImportError as error:
+        sys.stderr.write(f'error: {error.name} is not installed: pip install "simgen[onnx]"\n')
+        raise SystemExit(2) from None
+    except (RunError, OSError, ValueError) as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        raise SystemExit(2) from None
+    typer.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
 if __name__ == "__main__":
     app()

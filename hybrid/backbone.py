@@ -1,12 +1,17 @@
 """Convolutional backbones and the feature pyramid. Every backbone answers maps at the strides STRIDES.
 
-Frames are folded into the batch axis: nothing here knows about time.
+Frames are folded into the batch axis: nothing here knows about time. A backbone is three stages, one a stride; the stem
+belongs to the first. Those of torchvision can start from its ImageNet weights or from a file of that layout, and then
+keep the batch norm's statistics as they came (`norm: frozen`) unless told otherwise; from scratch they are group norms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float
@@ -15,11 +20,14 @@ from torch.nn import functional as F
 
 STRIDES = (4, 8, 16)
 Maps = tuple[Float[Tensor, "n _ _ _"], ...]  # one map a level, finest first
+Stages = Sequence[nn.Module]  # one a stride, finest first
+Between = Mapping[int, nn.Module] | None  # what the map of a stage (by its place) goes through before it goes on
 
 
 def normalised(channels: int) -> nn.GroupNorm:
-    """Group norm: the same with any batch size, and in training as in use."""
-    return nn.GroupNorm(max(1, channels // 16), channels)
+    """Group norm: the same with any batch size, and in training as in use. About 16 channels a group."""
+    groups = next(count for count in range(max(1, channels // 16), 0, -1) if channels % count == 0)
+    return nn.GroupNorm(groups, channels)
 
 
 class Residual(nn.Module):
@@ -58,74 +66,195 @@ class Tiny(nn.Module):
         self.middle = nn.Sequential(_down(fine, middle), Residual(middle), Residual(middle))
         self.coarse = nn.Sequential(_down(middle, coarse), Residual(coarse), Residual(coarse))
 
-    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Maps:
-        fine = self.fine(self.stem(images))
-        middle = self.middle(fine)
-        return fine, middle, self.coarse(middle)
+    def stages(self) -> Stages:
+        return (nn.Sequential(self.stem, self.fine), self.middle, self.coarse)
+
+    def forward(self, images: Float[Tensor, "n _ h w"], between: Between = None) -> Maps:
+        return run(self.stages(), images, between)
 
 
-class ResNet18(nn.Module):
-    """torchvision's ResNet-18 up to stride 16.
+class ResNet(nn.Module):
+    """torchvision's ResNet (He et al., CVPR 2016) up to stride 16. But for the stem's, tensors are named as there."""
 
-    With given weights the batch norms keep the statistics they came with; from scratch they are group norms.
-    """
+    UNUSED = ("layer4.", "fc.")  # of torchvision's tensors
 
-    channels = (64, 128, 256)
-
-    def __init__(self, frozen_norm: bool) -> None:
+    def __init__(self, net: Any, channels: tuple[int, int, int]) -> None:
         super().__init__()
-        from torchvision.models import resnet18  # type: ignore[import-untyped]
-        from torchvision.ops import FrozenBatchNorm2d  # type: ignore[import-untyped]
-
-        net = resnet18(weights=None, norm_layer=FrozenBatchNorm2d if frozen_norm else normalised)
+        self.channels = channels
         self.stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
         self.layer1, self.layer2, self.layer3 = net.layer1, net.layer2, net.layer3
 
-    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Maps:
-        fine = self.layer1(self.stem(images))
-        middle = self.layer2(fine)
-        return fine, middle, self.layer3(middle)
+    def stages(self) -> Stages:
+        return (nn.Sequential(self.stem, self.layer1), self.layer2, self.layer3)
 
-    def load_torchvision(self, weights: str) -> None:
-        """Start from torchvision's ImageNet weights (`default`: its own download), or from a file of that layout."""
-        from torchvision.models import ResNet18_Weights
+    def forward(self, images: Float[Tensor, "n _ h w"], between: Between = None) -> Maps:
+        return run(self.stages(), images, between)
 
-        if weights == "default":
-            state = ResNet18_Weights.DEFAULT.get_state_dict(progress=False, check_hash=True)
+    def torchvision_name(self, name: str) -> str:
+        return name.replace("stem.0.", "conv1.").replace("stem.1.", "bn1.")
+
+
+class MobileNetV3(nn.Module):
+    """torchvision's MobileNetV3-Large (Howard et al., ICCV 2019) up to stride 16, before its last widening."""
+
+    channels = (24, 40, 112)
+    ENDS = (4, 7, 13)  # where the stages end among torchvision's blocks
+    UNUSED = ("features.13.", "features.14.", "features.15.", "features.16.", "classifier.")
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        self.features = net.features[: self.ENDS[-1]]
+
+    def stages(self) -> Stages:
+        first, second, last = self.ENDS
+        return (self.features[:first], self.features[first:second], self.features[second:last])
+
+    def forward(self, images: Float[Tensor, "n _ h w"], between: Between = None) -> Maps:
+        return run(self.stages(), images, between)
+
+    def torchvision_name(self, name: str) -> str:
+        return name
+
+
+def run(stages: Stages, images: Float[Tensor, "n _ h w"], between: Between) -> Maps:
+    """The map after each stage."""
+    maps: list[Tensor] = []
+    for place, stage in enumerate(stages):
+        x = stage(maps[-1] if maps else images)
+        maps.append(between[place](x) if between and place in between else x)
+    return tuple(maps)
+
+
+class Backbone(Protocol):
+    """What the detector needs of a backbone; all are `nn.Module`s."""
+
+    channels: tuple[int, int, int]
+
+    def stages(self) -> Stages: ...
+
+    def __call__(self, images: Tensor, between: Between = None) -> Maps: ...
+
+
+# --- weights --------------------------------------------------------------------------------------------------------
+
+
+def read_weights(path: Path) -> Mapping[str, Tensor]:
+    """A state dict from a file: safetensors, or torch's own read without running what is pickled in it.
+
+    Raises:
+        ValueError: the file is damaged, holds more than tensors, or a tensor that is not finite.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(path)
         else:
-            state = torch.load(Path(weights), map_location="cpu", weights_only=True)
-        renamed = {
-            key.replace("conv1.", "stem.0.", 1) if key.startswith("conv1.") else key: v for key, v in state.items()
-        }
-        renamed = {
-            key.replace("bn1.", "stem.1.", 1) if key.startswith("bn1.") else key: v for key, v in renamed.items()
-        }
-        wanted = self.state_dict()
-        wrong = sorted(key for key in wanted if key not in renamed or renamed[key].shape != wanted[key].shape)
-        if wrong:
-            raise ValueError(
-                f"weights: {weights} holds no ResNet-18: {len(wrong)} tensors missing or misshapen, {wrong[:3]}"
-            )
-        self.load_state_dict({key: renamed[key] for key in wanted})
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"weights: {path} holds code, not only tensors, and is not read: {error}"[:300]) from None
+    except Exception as error:  # a broken file makes torch and safetensors raise nearly anything
+        raise ValueError(f"weights: {path} cannot be read as safetensors or a state dict: {error}"[:300]) from None
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"weights: {path} holds a {type(state).__name__}, not a state dict: names and tensors")
+    spoiled = [name for name, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
+    if spoiled:
+        raise ValueError(f"weights: {path} holds {len(spoiled)} tensors that are not finite, such as {spoiled[0]!r}")
+    return state
 
 
-Backbone = Tiny | ResNet18
+def _start_from(net: ResNet | MobileNetV3, name: str, weights: str) -> None:
+    """Put torchvision's ImageNet weights in (`default`: its own download), or those of a file of that layout."""
+    from torchvision.models import get_model_weights  # type: ignore[import-untyped]
+
+    if weights == "default":
+        state = get_model_weights(_TORCHVISION[name]).DEFAULT.get_state_dict(progress=False, check_hash=True)
+    else:
+        state = read_weights(Path(weights))
+    wanted = net.state_dict()
+    theirs = {own: net.torchvision_name(own) for own in wanted}
+    wrong = [
+        f"{their} is {tuple(state[their].shape) if their in state else 'missing'}, not {tuple(wanted[own].shape)}"
+        for own, their in theirs.items()
+        if their not in state or state[their].shape != wanted[own].shape
+    ]
+    known = set(theirs.values())
+    wrong += [
+        f"{their} belongs to another net"  # such as a deeper one of the same family
+        for their in state
+        if not (their in known or their.startswith(net.UNUSED) or their.endswith("num_batches_tracked"))
+    ]
+    if wrong:
+        raise ValueError(
+            f"weights: {weights} holds no {_TITLES[name]}: {len(wrong)} of {len(wanted)} tensors differ; {wrong[0]}"
+        )
+    net.load_state_dict({own: state[their] for own, their in theirs.items()})
 
 
-def _tiny(weights: str, pretrained: bool) -> Tiny:
+def _norm(norm: str, weights: str, eps: float) -> Callable[[int], nn.Module]:
+    from torchvision.ops import FrozenBatchNorm2d  # type: ignore[import-untyped]
+
+    if norm == "auto":
+        norm = "group" if weights == "none" else "frozen"
+    if norm == "group" and weights != "none":
+        raise ValueError("norm: weights came with batch norms; choose 'frozen' or 'batch', not 'group'")
+    if norm == "frozen" and weights == "none":
+        raise ValueError("norm: 'frozen' keeps the statistics that weights came with; weights: none has none")
+    rows: dict[str, Callable[[int], nn.Module]] = {
+        "group": normalised,
+        "frozen": partial(FrozenBatchNorm2d, eps=eps),
+        "batch": partial(nn.BatchNorm2d, eps=eps),
+    }
+    return rows[norm]
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+_TORCHVISION = {
+    "resnet18": "resnet18", "resnet34": "resnet34", "resnet50": "resnet50", "mobilenet_v3": "mobilenet_v3_large",
+}  # fmt: skip
+_TITLES = {
+    "resnet18": "ResNet-18",
+    "resnet34": "ResNet-34",
+    "resnet50": "ResNet-50",
+    "mobilenet_v3": "MobileNetV3-Large",
+}
+
+
+def _tiny(weights: str, norm: str, pretrained: bool) -> Tiny:
     if weights != "none":
         raise ValueError(f"weights: the backbone 'tiny' starts from none, got {weights!r}")
+    if norm not in ("auto", "group"):
+        raise ValueError(f"norm: the backbone 'tiny' has group norms, got {norm!r}")
     return Tiny()
 
 
-def _resnet18(weights: str, pretrained: bool) -> ResNet18:
-    net = ResNet18(frozen_norm=weights != "none")
+def _resnet(name: str, channels: tuple[int, int, int], weights: str, norm: str, pretrained: bool) -> ResNet:
+    from torchvision.models import get_model
+
+    net = ResNet(get_model(_TORCHVISION[name], weights=None, norm_layer=_norm(norm, weights, 1e-5)), channels)
     if pretrained and weights != "none":
-        net.load_torchvision(weights)
+        _start_from(net, name, weights)
     return net
 
 
-BACKBONES: dict[str, Callable[[str, bool], Backbone]] = {"tiny": _tiny, "resnet18": _resnet18}
+def _mobilenet(weights: str, norm: str, pretrained: bool) -> MobileNetV3:
+    from torchvision.models import get_model
+
+    net = MobileNetV3(get_model("mobilenet_v3_large", weights=None, norm_layer=_norm(norm, weights, 1e-3)))
+    if pretrained and weights != "none":
+        _start_from(net, "mobilenet_v3", weights)
+    return net
+
+
+# (weights, norm, whether the weights are read) -> backbone
+BACKBONES: dict[str, Callable[[str, str, bool], Backbone]] = {
+    "tiny": _tiny,
+    "resnet18": partial(_resnet, "resnet18", (64, 128, 256)),
+    "resnet34": partial(_resnet, "resnet34", (64, 128, 256)),
+    "resnet50": partial(_resnet, "resnet50", (256, 512, 1024)),
+    "mobilenet_v3": _mobilenet,
+}
 
 
 class Pyramid(nn.Module):
@@ -139,6 +268,7 @@ class Pyramid(nn.Module):
     def __init__(self, channels: Sequence[int], width: int) -> None:
         super().__init__()
         inner = [min(channels[0], width), *[width] * (len(channels) - 1)]
+        self.inner = tuple(inner)  # channels of the lateral maps
         self.laterals = nn.ModuleList(
             nn.Sequential(nn.Conv2d(c, i, 1, bias=False), normalised(i)) for c, i in zip(channels, inner, strict=True)
         )

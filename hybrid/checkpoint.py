@@ -63,10 +63,49 @@ def load(path: Path, weights: str = "ema", device: str = "cpu") -> Detector:
     tensors, header = read_tensors(file)
     if "model" not in header:
         raise RunError(f"{file}: holds no detector: its header has no model")
-    plain = json.loads(header["model"])
-    detector = Detector(ModelConfig(**plain | {"categories": tuple(plain["categories"])}), pretrained=False)
+    try:
+        config = config_of(json.loads(header["model"]))
+        with torch.device("meta"):  # of the header's sizes, before any memory is taken for them
+            shapes = {name: tensor.shape for name, tensor in Detector(config, pretrained=False).state_dict().items()}
+    except (ValueError, TypeError, KeyError) as error:
+        raise RunError(f"{file}: its header's model is none that this version can build: {error}") from error
+    check_fit({name: tensor.shape for name, tensor in tensors.items()}, shapes, file)
+    detector = Detector(config, pretrained=False)
     detector.load_state_dict(tensors)
     return detector.to(device).to(memory_format=torch.channels_last).eval()
+
+
+def config_of(plain: Mapping[str, Any]) -> ModelConfig:
+    """A config from JSON; keys that it lacks, as of an earlier version, are at their defaults.
+
+    Raises:
+        ValueError, TypeError: a key or a value is not known.
+    """
+    return ModelConfig(**{key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()})
+
+
+def fill(detector: Detector, tensors: Mapping[str, Tensor], file: Path) -> None:
+    """Load all of a detector's tensors.
+
+    Raises:
+        RunError: they are another config's.
+    """
+    own = {name: tensor.shape for name, tensor in detector.state_dict().items()}
+    check_fit({name: tensor.shape for name, tensor in tensors.items()}, own, file)
+    detector.load_state_dict(dict(tensors))
+
+
+def check_fit(came: Mapping[str, torch.Size], needed: Mapping[str, torch.Size], file: Path) -> None:
+    """Raise RunError, which names both sides, unless names and shapes are the same."""
+    told = [
+        f"{name} came as {tuple(came[name])}, its config needs {tuple(needed[name])}"
+        for name in sorted(needed.keys() & came.keys())
+        if came[name] != needed[name]
+    ]
+    told += [f"its config needs {name}, which did not come" for name in sorted(needed.keys() - came.keys())]
+    told += [f"{name} came, which its config does not have" for name in sorted(came.keys() - needed.keys())]
+    if told:
+        raise RunError(f"{file}: {len(came)} tensors came, of which or beside which {len(told)} do not fit: {told[0]}")
 
 
 def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

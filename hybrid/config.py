@@ -7,6 +7,23 @@ from pathlib import Path
 from typing import ClassVar
 
 PARTS = ("cnn", "cnn+rnn", "cnn+transformer", "cnn+rnn+transformer")
+NORMS = ("auto", "group", "frozen", "batch")
+ATTENTION = ("after", "back_and_forth")
+BELT_ORDER = ("off", "x", "y")
+RANGES = {  # the upper ends keep a checkpoint's header from asking for a machine's memory
+    "width": (16, 4096),
+    "heads": (1, 256),
+    "queries": (1, 10_000),
+    "decoder_layers": (1, 64),
+    "points": (1, 64),
+    "encoder_layers": (1, 64),
+    "memory_frames": (0, 1024),
+    "denoising_queries": (0, 10_000),
+    "encoder_levels": (1, 2),
+    "memory_tokens": (0, 10_000),
+    "tracks": (0, 10_000),
+}
+INPUTS = (("rgb",), ("rgb", "depth"))
 WEIGHTS = ("none", "default")  # or a file
 
 
@@ -28,21 +45,47 @@ class ModelConfig:
     fusion: str = "gated"  # a row of hybrid.fusion.FUSIONS
     gate: float = 0.5  # where the gates of the branches start; at 0 they learn late (measured on blanked frames)
     denoising_queries: int = 100  # at most, in training; 0 switches denoising off
+    norm: str = "auto"  # the backbone's; auto: frozen statistics where it starts from weights, else group norm
+    temporal: str = "conv_gru"  # a row of hybrid.temporal.TEMPORALS: what the recurrence is
+    attention: str = "after"  # back_and_forth: also between the backbone's stages
+    encoder_levels: int = 1  # of the coarsest levels, whose tokens the encoder sees
+    memory_tokens: int = 0  # that the encoder remembers of a frame: its best ones; 0: all of them, pooled
+    tracks: int = 0  # objects that are followed from frame to frame; 0 switches the recurrence over objects off
+    belt_order: str = "off"  # the axis of the image along which the objects of a frame are a sequence
+    inputs: tuple[str, ...] = ("rgb",)  # a row of INPUTS: what a frame may consist of; depth may be missing in use
+    depth_dropout: float = 0.3  # of the clips' depth in training
+    embedding: int = 0  # numbers that tell objects apart, so that they are known again; 0: none
+    clip_classes: tuple[str, ...] = ()  # what a clip as a whole may be, such as ok and defective; empty: not asked
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
-        if self.parts not in PARTS:
-            raise ValueError(f"parts: there is no {self.parts!r}; choose from {list(PARTS)}")
+        known = {"parts": PARTS, "norm": NORMS, "attention": ATTENTION, "belt_order": BELT_ORDER}
+        for name, rows in known.items():
+            if getattr(self, name) not in rows:
+                raise ValueError(f"{name}: there is no {getattr(self, name)!r}; choose from {list(rows)}")
         if not self.categories or len(set(self.categories)) != len(self.categories):
             raise ValueError(f"categories: needs one or more different names, got {list(self.categories)}")
         if self.weights not in WEIGHTS and not Path(self.weights).is_file():
             raise ValueError(f"weights: {self.weights!r} is neither one of {list(WEIGHTS)} nor a file")
-        if self.width % (4 * self.heads) or self.width < 16:
+        if self.heads < 1 or self.width % (4 * self.heads) or self.width < 16:
             raise ValueError(f"width: needs a multiple of 4 * heads = {4 * self.heads}, 16 or more, got {self.width}")
-        least = {"queries": 1, "decoder_layers": 1, "points": 1, "encoder_layers": 1, "memory_frames": 0}
-        for name, low in (least | {"denoising_queries": 0}).items():
-            if getattr(self, name) < low:
-                raise ValueError(f"{name}: needs {low} or more, got {getattr(self, name)}")
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if value < low:
+                raise ValueError(f"{name}: needs {low} or more, got {value}")
+            if value > high:
+                raise ValueError(f"{name}: needs {high} or less, got {value}")
+        self._check_heads()
+
+    def _check_heads(self) -> None:
+        if tuple(self.inputs) not in INPUTS:
+            raise ValueError(f"inputs: there is no {list(self.inputs)}; choose from {[list(row) for row in INPUTS]}")
+        if not 0 <= self.depth_dropout <= 1:
+            raise ValueError(f"depth_dropout: needs a share from 0 to 1, got {self.depth_dropout}")
+        if not 0 <= self.embedding <= 4096:
+            raise ValueError(f"embedding: needs 0 to 4096 numbers, got {self.embedding}")
+        if len(self.clip_classes) == 1 or len(set(self.clip_classes)) != len(self.clip_classes):
+            raise ValueError(f"clip_classes: needs none, or two or more different names, got {list(self.clip_classes)}")
 
     @property
     def recurrence(self) -> bool:

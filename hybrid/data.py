@@ -47,6 +47,9 @@ class FrameRecord:
     upright: bool = False  # turn it as its EXIF tag says
     boxes_xyxy_px: Float32[np.ndarray, "n 4"]
     labels: Int64[np.ndarray, " n"]  # index into ClipSource.categories
+    track_ids: Int64[np.ndarray, " n"] | None = None  # which object of its clip each box is; None: not told
+    visible_share: Float32[np.ndarray, " n"] | None = None  # of each object's pixels; None: not told
+    depth_at: tuple[int, int] | None = None  # offset and length of the depth in the same file; None: there is none
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Clip:
 
     name: str
     frames: tuple[FrameRecord, ...]
+    label: int = -1  # its class as a whole, a place in ModelConfig.clip_classes; -1: not told
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,17 @@ class ClipSource:
             raise DataError(f"{self.name}: cannot take clips {start}..{start + count} of {len(self)}")
         order = np.random.default_rng(seed).permutation(len(self))[start : start + count]
         return replace(self, clips=tuple(self.clips[i] for i in order))
+
+    def labelled(self, labels: Mapping[str, int]) -> ClipSource:
+        """With the class of each clip by its name, for a clip head; clips that are not named stay without.
+
+        Raises:
+            DataError: a name is no clip's.
+        """
+        unknown = sorted(labels.keys() - {clip.name for clip in self.clips})
+        if unknown:
+            raise DataError(f"{self.name}: no clip {unknown[:5]}; there are {[c.name for c in self.clips][:20]}")
+        return replace(self, clips=tuple(replace(c, label=labels.get(c.name, c.label)) for c in self.clips))
 
     def only(self, clip_names: Iterable[str]) -> ClipSource:
         """The clips of these names, in the source's order."""
@@ -132,6 +147,29 @@ def decode(record: FrameRecord) -> Image:
             f"not {record.width_px}x{record.height_px}"
         )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+
+def decode_depth_m(record: FrameRecord) -> Float32[np.ndarray, "h w"]:
+    """The frame's depth along the optical axis, in metres; 0 where it is not known, as everywhere without depth.
+
+    Raises:
+        DataError: it cannot be decoded, or has another size than the image.
+    """
+    if record.depth_at is None:
+        return np.zeros((record.height_px, record.width_px), np.float32)
+    from simgen.shards import decode_depth
+
+    offset, length = record.depth_at
+    with record.path.open("rb") as file:
+        file.seek(offset)
+        encoded = file.read(length)
+    try:
+        depth_m = decode_depth(encoded)
+    except ValueError as error:
+        raise DataError(f"{record.path}: the depth of {record.name} cannot be decoded: {error}") from error
+    if depth_m.shape != (record.height_px, record.width_px):
+        raise DataError(f"{record.path}: the depth of {record.name} is {depth_m.shape[1]}x{depth_m.shape[0]}")
+    return np.where(np.isfinite(depth_m), depth_m, 0.0).astype(np.float32)
 
 
 def read_image(path: Path) -> Image | str:
@@ -210,14 +248,23 @@ class _Box:
     what: str
     label: int
     xyxy_px: Sequence[float]
+    track_id: int = -1
+    visible_share: float = math.nan
 
 
 def _checked(
     boxes: Iterable[_Box], width_px: int, height_px: int, skips: Skips
 ) -> tuple[Float32[np.ndarray, "n 4"], Int64[np.ndarray, " n"]]:
     """The boxes that lie in the image, clipped to it."""
-    kept: list[np.ndarray] = []
-    labels: list[int] = []
+    kept = _inside_image(boxes, width_px, height_px, skips)
+    limit = np.array([width_px, height_px, width_px, height_px], np.float32)
+    stated = np.array([box.xyxy_px for box in kept], np.float32).reshape(-1, 4)
+    return np.clip(stated, 0, limit), np.array([box.label for box in kept], np.int64)
+
+
+def _inside_image(boxes: Iterable[_Box], width_px: int, height_px: int, skips: Skips) -> list[_Box]:
+    """Those that are of use once they are clipped to the image."""
+    kept: list[_Box] = []
     limit = np.array([width_px, height_px, width_px, height_px], np.float32)
     for box in boxes:
         stated = np.asarray(box.xyxy_px, np.float32)
@@ -232,9 +279,8 @@ def _checked(
         else:
             if np.abs(stated - clipped).max() > 1:
                 skips.add("box reached outside its image: clipped", box.what)
-            kept.append(clipped)
-            labels.append(box.label)
-    return np.array(kept, np.float32).reshape(-1, 4), np.array(labels, np.int64)
+            kept.append(box)
+    return kept
 
 
 def _finished(name: str, categories: Sequence[str], clips: Iterable[Clip], skips: Skips) -> ClipSource:
@@ -267,9 +313,10 @@ def from_shards(folder: Place, categories: Sequence[str] | None = None, least_vi
             frames = []
             for number, frame in enumerate(labels["frames"]):
                 name = f"{stored.index:06d}.f{number:03d}"
-                member = stored.members[f"f{number:03d}.jpg"]
+                member, depth = stored.members[f"f{number:03d}.jpg"], stored.members.get(f"f{number:03d}.depth.png")
                 boxes = _sim_boxes(frame["parts"], f"scene {name}", known, least_visible, skips)
-                xyxy, found = _checked(boxes, *size, skips)
+                kept = _inside_image(boxes, *size, skips)
+                xyxy, found = _checked(kept, *size, Skips())
                 frames.append(
                     FrameRecord(
                         name=name,
@@ -280,6 +327,9 @@ def from_shards(folder: Place, categories: Sequence[str] | None = None, least_vi
                         height_px=size[1],
                         boxes_xyxy_px=xyxy,
                         labels=found,
+                        track_ids=np.array([box.track_id for box in kept], np.int64),
+                        visible_share=np.array([box.visible_share for box in kept], np.float32),
+                        depth_at=None if depth is None else (depth.offset, depth.size),
                     )
                 )
             clips.append(Clip(f"{stored.index:06d}", tuple(frames)))
@@ -300,7 +350,8 @@ def _sim_boxes(
         elif part["box_xyxy_px"] is None or part["visible_share"] < least_visible:
             skips.add(f"part of which less than {least_visible:g} can be seen", what)
         else:
-            yield _Box(what, known.index(part["category"]), part["box_xyxy_px"])
+            label, seen = known.index(part["category"]), float(part["visible_share"])
+            yield _Box(what, label, part["box_xyxy_px"], int(part["track_id"]), seen)
 
 
 # --- COCO JSON ------------------------------------------------------------------------------------------------------
@@ -380,9 +431,15 @@ def _coco_boxes(
             skips.add("box that is not four numbers", what)
         else:
             x, y, width, height = map(float, box)
-            boxes[annotation["image_id"]].append(_Box(what, known.index(name), (x, y, x + width, y + height)))
+            track = annotation.get("track_id")
+            one = _Box(what, known.index(name), (x, y, x + width, y + height), track if _is_id(track) else -1)
+            boxes[annotation["image_id"]].append(one)
         seen.add(annotation.get("id", what))
     return dict(boxes)
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62
 
 
 def _coco_frame(root: Path, image: Mapping[str, Any], boxes: Sequence[_Box], skips: Skips) -> FrameRecord | None:
@@ -399,7 +456,9 @@ def _coco_frame(root: Path, image: Mapping[str, Any], boxes: Sequence[_Box], ski
         skips.add("image of another size than stated", name)
         return None
     upright = turned and stated == shown
-    xyxy, labels = _checked(boxes, *stated, skips)
+    kept = _inside_image(boxes, *stated, skips)
+    xyxy, labels = _checked(kept, *stated, Skips())
+    tracks = np.array([box.track_id for box in kept], np.int64)
     return FrameRecord(
         name=name,
         path=path,
@@ -408,6 +467,7 @@ def _coco_frame(root: Path, image: Mapping[str, Any], boxes: Sequence[_Box], ski
         upright=upright,
         boxes_xyxy_px=xyxy,
         labels=labels,
+        track_ids=tracks if (tracks >= 0).any() else None,
     )
 
 

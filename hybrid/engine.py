@@ -28,7 +28,7 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,18 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from hybrid.checkpoint import RUN, WEIGHTS, RunError, load, portable, read_tensors, save_detector, write_atomically
+from hybrid.checkpoint import (
+    RUN,
+    WEIGHTS,
+    RunError,
+    config_of,
+    fill,
+    load,
+    portable,
+    read_tensors,
+    save_detector,
+    write_atomically,
+)
 from hybrid.data import ClipSource
 from hybrid.detector import Detector
 from hybrid.losses import Criterion
@@ -48,6 +59,8 @@ from hybrid.tiles import View
 from hybrid.train_config import TrainConfig
 from hybrid.types import Targets
 
+# parts that the CNN can do without, and that join it after TrainConfig.cnn_steps
+JOINING = ("context.", "between.", "decoder.objects.", "decoder.belt.")
 CHECKPOINT, CONFIG, METRICS = "checkpoint.safetensors", "config.json", "metrics.jsonl"
 
 
@@ -101,13 +114,27 @@ class Learner(nn.Module):
         super().__init__()
         self.detector, self.criterion = detector, criterion
 
-    def forward(self, images: Tensor, targets: Targets, generator: torch.Generator) -> dict[str, Tensor]:
-        output, _ = self.detector(images, None, targets, generator)
-        return self.criterion(output, targets)
+    def forward(
+        self,
+        images: Tensor,
+        targets: Targets,
+        generator: torch.Generator,
+        elapsed: Tensor | None,
+        cnn_only: bool,
+        depth_m: Tensor | None = None,
+        clip_labels: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        output, _ = self.detector(images, None, targets, generator, elapsed, cnn_only, depth_m)
+        return self.criterion(output, targets, clip_labels)
 
 
-def rate(config: TrainConfig, step: int) -> float:
-    """The learning rate of step `step` as a share of `learning_rate`: linear warm-up, then half a cosine."""
+def rate(config: TrainConfig, step: int, joins: int = 0) -> float:
+    """The learning rate of step `step` as a share of `learning_rate`: linear warm-up, then half a cosine.
+
+    What joins the training at step `joins` is warmed up from there.
+    """
+    if joins:
+        return rate(config, step) * min(1.0, max(0, step - joins + 1) / (config.warmup_steps + 1))
     if step < config.warmup_steps:
         return (step + 1) / (config.warmup_steps + 1)
     if config.schedule == "constant":
@@ -122,18 +149,44 @@ def ema_decay(config: TrainConfig, step: int) -> float:
 
 
 def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, Any]]:
-    """AdamW's groups. Vectors (biases, norms, gates) do not decay; the backbone has a rate of its own."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    """AdamW's groups. Vectors (biases, norms, gates) do not decay; the backbone's stages have rates of their own."""
+    groups: dict[tuple[float, float, int], list[nn.Parameter]] = {}
+    of_stage = stage_rates(detector, config)
     for name, parameter in detector.named_parameters():
-        share = config.backbone_rate if name.startswith("backbone.") else 1.0
+        share = of_stage.get(parameter, 1.0)
         parameter.requires_grad_(share > 0)
         if share > 0:
             decay = config.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((share, decay), []).append(parameter)
+            joins = config.cnn_steps if name.startswith(JOINING) else 0
+            groups.setdefault((share, decay, joins), []).append(parameter)
     return [
-        {"params": parameters, "lr": config.learning_rate * share, "share": share, "weight_decay": decay}
-        for (share, decay), parameters in groups.items()
+        {
+            "params": parameters,
+            "lr": config.learning_rate * share,
+            "share": share,
+            "weight_decay": decay,
+            "joins": joins,
+        }
+        for (share, decay, joins), parameters in groups.items()
     ]
+
+
+def stage_rates(detector: Detector, config: TrainConfig) -> dict[Tensor, float]:
+    """The share of the learning rate of each of the backbone's parameters; 0: it stays as it is."""
+    stages = detector.backbone.stages()
+    return {
+        parameter: 0.0
+        if k < config.frozen_stages
+        else config.backbone_rate * config.stage_decay ** (len(stages) - 1 - k)
+        for k, stage in enumerate(stages)
+        for parameter in stage.parameters()
+    }
+
+
+def keep_frozen(detector: Detector, config: TrainConfig) -> None:
+    """After `detector.train()`: frozen stages keep the statistics of their norms too."""
+    for stage in detector.backbone.stages()[: config.frozen_stages]:
+        stage.eval()
 
 
 class Training:
@@ -158,14 +211,16 @@ class Training:
         """
         config, step = self.config, self.done
         for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * group["share"] * rate(config, step)
+            group["lr"] = config.learning_rate * group["share"] * rate(config, step, group["joins"])
         seed = zlib.crc32(f"{config.seed} {step} {self.at.rank}".encode())
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         batch = batch.to(self.at.device)
         half = torch.autocast(self.at.device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
         with half:
-            losses = self.learner(as_input(batch.images, self.at.device), batch.targets(), generator)
+            images, alone = as_input(batch.images, self.at.device), step < config.cnn_steps
+            more = (batch.elapsed, alone, batch.depth_m, batch.clip_labels)
+            losses = self.learner(images, batch.targets(), generator, *more)
         self.optimizer.zero_grad(set_to_none=True)
         losses["total"].backward()
         trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
@@ -196,7 +251,9 @@ class Training:
 
     def restore(self, file: Path) -> None:
         tensors, header = read_tensors(file)
-        self.detector.load_state_dict(_below(tensors, "raw/"))
+        if "step" not in header:
+            raise RunError(f"{file}: is no checkpoint of a training: its header has no step")
+        fill(self.detector, _below(tensors, "raw/"), file)
         for name, tensor in _below(tensors, "ema/").items():
             self.average[name].copy_(tensor)
         for parameter, name in self.names.items():
@@ -250,7 +307,7 @@ def train(
         training.restore(folder / CHECKPOINT)
     elif at.first:
         write_atomically(folder / CHECKPOINT, training.to_bytes())
-    batches = Batches(shares, config, at.rank, at.world)
+    batches = Batches(shares, config, at.rank, at.world, "depth" in detector.config.inputs)
     clock = _steps(training, batches, folder, progress)
     if not at.first:
         return Summary(folder, {})
@@ -280,12 +337,22 @@ def _claim(folder: Path, identity: Mapping[str, Any], resume: bool) -> Summary |
     if not stated.is_file():
         write_atomically(stated, json.dumps(identity, indent=1).encode())
         return None
-    changed = sorted(_differences(json.loads(stated.read_text()), identity))
+    changed = sorted(_differences(_up_to_date(json.loads(stated.read_text())), identity))
     if changed:
         raise RunError(f"{folder}: holds a run of another config: {'; '.join(changed[:8])}. Choose another folder")
     if not resume:
         raise RunError(f"{folder}: holds a run of this config already; resume it, or choose another folder")
     return Summary(folder, json.loads((folder / RUN).read_text())) if (folder / RUN).is_file() else None
+
+
+def _up_to_date(stated: Any) -> Any:
+    """A run's config as it was stated, with the keys that have been added since at their defaults."""
+    try:
+        known = json.loads(json.dumps({"model": asdict(config_of(stated["model"])), "train": {}}))
+        known["train"] = TrainConfig(**stated["train"]).identity()
+        return {**stated, **known}
+    except (KeyError, TypeError, ValueError):  # of another version, or spoiled: compared as it stands
+        return stated
 
 
 def _differences(before: Any, now: Any, where: str = "") -> Iterator[str]:
@@ -312,6 +379,7 @@ def _steps(training: Training, batches: Batches, folder: Path, progress: Progres
     saved_at = began = time.monotonic()
     first, waited_s = training.done, 0.0
     training.detector.train()
+    keep_frozen(training.detector, config)
     stream = loader(batches, training.done, config.workers, at.device.type == "cuda") if first < config.steps else ()
     timed = _timed(iter(stream))
     for batch, wait_s in timed:

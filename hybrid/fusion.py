@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class Gated(nn.Module):
@@ -52,4 +53,50 @@ class Concat(nn.Module):
         return self.mix(torch.cat([cnn, *branches], 1))  # type: ignore[no-any-return]
 
 
-FUSIONS: dict[str, Callable[[int, int, float], nn.Module]] = {"gated": Gated, "sum": Sum, "concat": Concat}
+class CrossAttention(nn.Module):
+    """Each place of the CNN's map asks the branches at its own and the eight neighbouring places, or nobody.
+
+    What a branch remembers of a moving part lies where the part was, so a place may take it from beside itself.
+    Windows of 3x3 keep the cost linear in the places (Ramachandran et al., NeurIPS 2019). The answer joins behind a
+    gate a channel, as in `Gated`.
+    """
+
+    WINDOW = 3
+
+    def __init__(self, width: int, branches: int, gate: float) -> None:
+        super().__init__()
+        self.heads = max(1, width // 16)
+        self.query = nn.Conv2d(width, width, 1)
+        self.key = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(branches))
+        self.value = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(branches))
+        self.beside = nn.Parameter(torch.zeros(branches, self.heads, self.WINDOW**2))  # a preference for each neighbour
+        self.nobody = nn.Parameter(torch.zeros(self.heads))
+        self.out = nn.Conv2d(width, width, 1)
+        self.gate = nn.Parameter(torch.full((width, 1, 1), gate))
+
+    def forward(
+        self, cnn: Float[Tensor, "n c h w"], branches: Sequence[Float[Tensor, "n c h w"]]
+    ) -> Float[Tensor, "n c h w"]:
+        query = torch.unflatten(self.query(cnn), 1, (self.heads, -1)).flatten(3)
+        scores, values = [], []
+        outside = self._windows(torch.ones_like(cnn[:1, : self.heads]))[:, :, 0] == 0
+        for key, value, beside, branch in zip(self.key, self.value, self.beside, branches, strict=True):
+            score = torch.einsum("nhdp,nhdkp->nhkp", query, self._windows(key(branch))) / query.shape[2] ** 0.5
+            scores.append((score + beside[..., None]).masked_fill(outside, -torch.inf))
+            values.append(self._windows(value(branch)))
+        nobody = self.nobody[:, None, None].expand(len(cnn), -1, 1, query.shape[-1])
+        weights = torch.cat([nobody.to(query.dtype), *scores], 2).softmax(2)[:, :, 1:].to(query.dtype)
+        told = torch.einsum("nhkp,nhdkp->nhdp", weights, torch.cat(values, 3))
+        return cnn + self.gate * self.out(told.reshape(cnn.shape))
+
+    def _windows(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n heads d k hw"]:
+        around = F.unfold(maps, self.WINDOW, padding=self.WINDOW // 2)
+        return around.unflatten(1, (self.heads, -1, self.WINDOW**2))  # type: ignore[no-any-return]
+
+
+FUSIONS: dict[str, Callable[[int, int, float], nn.Module]] = {
+    "gated": Gated,
+    "sum": Sum,
+    "concat": Concat,
+    "cross_attention": CrossAttention,
+}

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hybrid.boxes import iou_and_giou
-from hybrid.matcher import Costs, assign_many, match, relative_l1
+from hybrid.heads import Pick, clip_loss, embedding_loss
+from hybrid.matcher import Costs, Kept, assign_many, follow, match, match_others, relative_l1
 from hybrid.types import Layer, Output, Target, Targets
 
 Loss = Float32[Tensor, ""]
@@ -25,6 +26,8 @@ class LossConfig:
     giou: float = 2.0
     proposals: float = 1.0  # weight of the dense answer's losses
     denoising: float = 1.0
+    embedding: float = 0.5
+    clip: float = 1.0
     points_per_box: int = 4  # that learn each box in the dense answer
     costs: Costs = field(default_factory=Costs)
 
@@ -35,13 +38,16 @@ class Criterion:
 
     config: LossConfig = field(default_factory=LossConfig)
 
-    def __call__(self, output: Output, targets: Targets) -> dict[str, Loss]:
+    def __call__(
+        self, output: Output, targets: Targets, clip_labels: Int64[Tensor, " b"] | None = None
+    ) -> dict[str, Loss]:
         flat = [t.to(output.logits.device) for t in chain.from_iterable(targets)]
         frames = output.logits.shape[0] * output.logits.shape[1]
         if len(flat) != frames:
             raise ValueError(f"{frames} frames were detected in, {len(flat)} targets came")
         layers = [*output.auxiliary, Layer(output.logits, output.boxes_xyxy_px)]
-        losses = _add([self._matched(layer, flat) for layer in layers], "")
+        kept = self._kept(output, flat)
+        losses = _add([self._matched(layer, flat, kept) for layer in layers], "")
         losses |= _add([self._proposed(output, flat)], "proposals/", self.config.proposals)
         if output.denoising is not None:
             losses |= _add(
@@ -49,12 +55,37 @@ class Criterion:
                 "denoising/",
                 self.config.denoising,
             )
+        if output.embeddings is not None:
+            picks = self._picks(layers[-1], flat, kept)
+            losses["embedding"] = self.config.embedding * embedding_loss(output.embeddings, picks, flat)
+        if output.clip_logits is not None:
+            unknown = torch.full((len(output.logits),), -1, device=output.logits.device)
+            labels = unknown if clip_labels is None else clip_labels.to(output.logits.device)
+            losses["clip"] = self.config.clip * clip_loss(output.clip_logits, labels)
         losses["total"] = torch.stack(list(losses.values())).sum()
         return losses
 
-    def _matched(self, layer: Layer, targets: Sequence[Target]) -> dict[str, Loss]:
+    def _kept(self, output: Output, targets: Sequence[Target]) -> list[Kept] | None:
+        """Of each frame, the slots that know what to find, by the last layer's answers; None: nothing is followed."""
+        if output.tracks is None:
+            return None
+        clips = zip(output.logits.detach(), output.boxes_xyxy_px.detach(), output.tracks.source, strict=True)
+        frames, kept = output.logits.shape[1], list[Kept]()
+        for i, (logits, boxes, source) in enumerate(clips):
+            kept += follow(logits, boxes, source, targets[i * frames : (i + 1) * frames], self.config.costs)
+        return kept
+
+    def _picks(self, layer: Layer, targets: Sequence[Target], kept: list[Kept] | None) -> list[Pick]:
+        """The queries of each frame, and the boxes that they are to find."""
+        logits, boxes = layer.logits.detach().flatten(0, 1), layer.boxes_xyxy_px.detach().flatten(0, 1)
+        frames = list(zip(logits, boxes, targets, strict=True))
+        if kept is None:
+            return [match(*one, self.config.costs) for one in frames]
+        return [match_others(*one, self.config.costs, known) for one, known in zip(frames, kept, strict=True)]
+
+    def _matched(self, layer: Layer, targets: Sequence[Target], kept: list[Kept] | None) -> dict[str, Loss]:
         logits, boxes = layer.logits.flatten(0, 1), layer.boxes_xyxy_px.flatten(0, 1)
-        pairs = [match(*one, self.config.costs) for one in zip(logits.detach(), boxes.detach(), targets, strict=True)]
+        pairs = self._picks(layer, targets, kept)
         return self._set_losses(
             logits, boxes, targets, [(*pair, None) for pair in pairs], sum(len(t.labels) for t in targets)
         )

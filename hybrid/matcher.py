@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +53,62 @@ def match(
     queries, boxes = torch.from_numpy(rows), torch.from_numpy(columns)
     order = boxes.argsort()
     return queries[order].to(logits.device), boxes[order].to(logits.device)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Of one frame: the slots whose object is known from earlier frames, and the box of each; -1: it cannot be seen."""
+
+    queries: Int64[Tensor, " k"]
+    boxes: Int64[Tensor, " k"]
+
+
+def match_others(
+    logits: Float[Tensor, "q c"], boxes_xyxy_px: Float32[Tensor, "q 4"], target: Target, costs: Costs, kept: Kept
+) -> tuple[Int64[Tensor, " k"], Int64[Tensor, " k"]]:
+    """As `match`, but that slots keep their objects: the other queries and boxes are matched among themselves."""
+    others = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
+    others[kept.queries] = False
+    seen = kept.boxes >= 0
+    rest = torch.ones(len(target.labels), dtype=torch.bool, device=logits.device)
+    rest[kept.boxes[seen]] = False
+    free, left = others.nonzero()[:, 0], rest.nonzero()[:, 0]
+    queries, boxes = match(
+        logits[free], boxes_xyxy_px[free], Target(target.boxes_xyxy_px[left], target.labels[left]), costs
+    )
+    queries, boxes = torch.cat([kept.queries[seen], free[queries]]), torch.cat([kept.boxes[seen], left[boxes]])
+    order = boxes.argsort()
+    return queries[order], boxes[order]
+
+
+@torch.no_grad()
+def follow(
+    logits: Float[Tensor, "t q c"],
+    boxes_xyxy_px: Float32[Tensor, "t q 4"],
+    source: Int64[Tensor, "t k"],
+    targets: Sequence[Target],
+    costs: Costs,
+) -> list[Kept]:
+    """What each slot of a clip's frames is to find: the object that its query was matched with when it was new.
+
+    A slot whose object cannot be seen is to say so, and keeps it (Meinhardt et al., TrackFormer, CVPR 2022; Zeng et
+    al., MOTR, ECCV 2022). `source` is that of hybrid.types.Followed. Without the targets' track ids none is known.
+    """
+    owner: dict[int, int] = {}  # the object of each query of the frame before
+    every = []
+    for k, target in enumerate(targets):
+        ids = [] if target.track_ids is None else target.track_ids.tolist()
+        place = {object_id: box for box, object_id in enumerate(ids)}
+        mine = {slot: owner[query] for slot, query in enumerate(source[k].tolist()) if query in owner}
+        kept = Kept(
+            torch.tensor(list(mine), dtype=torch.int64, device=logits.device),
+            torch.tensor([place.get(one, -1) for one in mine.values()], dtype=torch.int64, device=logits.device),
+        )
+        every.append(kept)
+        queries, boxes = match_others(logits[k], boxes_xyxy_px[k], target, costs, kept)
+        found = zip(queries.tolist(), boxes.tolist(), strict=True)
+        owner = mine | {query: ids[box] for query, box in found if box < len(ids) and ids[box] >= 0}
+    return every
 
 
 @torch.no_grad()

@@ -3,13 +3,14 @@
 predictor = Predictor.load("out/sim10")
 predictor.predict(image)                          # one RGB image [h, w, 3], or a clip of them [t, h, w, 3]
 for result in predictor.stream("belt.mp4"): ...   # a video, a folder, a camera's number, an iterator of images
+for results in predictor.streams([0, 1]): ...     # several at once, independent of each other, in one batch
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,9 @@ from jaxtyping import Float32, Int64, UInt8
 
 from hybrid.checkpoint import RUN, load
 from hybrid.detector import Detector
+from hybrid.linking import Linked, link
 from hybrid.sources import Frame, Source, open_source
-from hybrid.stream import stream
+from hybrid.stream import Carried, step
 from hybrid.tiles import View, view_of
 from hybrid.types import Detections
 
@@ -27,18 +29,53 @@ if TYPE_CHECKING:
     import supervision  # type: ignore[import-not-found]
 
 SCORE = 0.3  # detections below it are left out
+Image = UInt8[np.ndarray, "h w 3"]
+Opened = str | int | Path | Source | Iterable[UInt8[np.ndarray, "_ _ 3"]]
+
+
+@dataclass(frozen=True)
+class Live:
+    """What a stream has been through: give it back to go on where it was left."""
+
+    carried: Carried
+    linked: Linked | None  # None: the detector follows objects itself
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was found in one frame, best first. Boxes are pixels, (x_min, y_min, x_max, y_max), max exclusive."""
+    """What was found in one frame, best first. Boxes are pixels, (x_min, y_min, x_max, y_max), max exclusive.
+
+    `track_ids` are of the clip: -1 belongs to no track. `state` is the stream's after this frame.
+
+    Raises:
+        ValueError: the columns do not fit each other, or hold what no detection can be.
+    """
 
     name: str
     time_s: float | None
-    boxes_xyxy_px: Float32[np.ndarray, "n 4"]
-    scores: Float32[np.ndarray, " n"]
-    labels: Int64[np.ndarray, " n"]
+    boxes_xyxy_px: Float32[np.ndarray, "_ 4"]
+    scores: Float32[np.ndarray, " _"]
+    labels: Int64[np.ndarray, " _"]
     categories: tuple[str, ...]
+    track_ids: Int64[np.ndarray, " _"]
+    state: Live | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        count = len(self.scores)
+        wanted = {"boxes_xyxy_px": (count, 4), "scores": (count,), "labels": (count,), "track_ids": (count,)}
+        for name, shape in wanted.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{self.name}: {name} is {getattr(self, name).shape}; {count} scores need {shape}")
+        box = self.boxes_xyxy_px
+        if not (np.isfinite(box).all() and (box[:, 2:] > box[:, :2]).all()):
+            raise ValueError(f"{self.name}: a box that is not finite or has no area")
+        if not ((self.scores >= 0) & (self.scores <= 1)).all():
+            raise ValueError(f"{self.name}: a score outside 0..1")
+        if not ((self.labels >= 0) & (self.labels < len(self.categories))).all():
+            raise ValueError(f"{self.name}: a label outside the {len(self.categories)} categories {self.categories}")
+        known = self.track_ids[self.track_ids >= 0]
+        if self.track_ids.min(initial=-1) < -1 or len(np.unique(known)) != len(known):
+            raise ValueError(f"{self.name}: track ids below -1 or given twice: {self.track_ids.tolist()}")
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -49,11 +86,12 @@ class Result:
         return [self.categories[label] for label in self.labels.tolist()]
 
     def to_plain(self) -> dict[str, Any]:
-        """For JSON: coordinates to a hundredth of a pixel, scores to four places."""
-        rows = zip(self.boxes_xyxy_px.tolist(), self.scores.tolist(), self.names, strict=True)
+        """For JSON: coordinates to a hundredth of a pixel, scores to four places; no track where there is none."""
+        rows = zip(self.boxes_xyxy_px.tolist(), self.scores.tolist(), self.names, self.track_ids.tolist(), strict=True)
         found = [
             {"box_xyxy_px": [round(v, 2) for v in box], "score": round(score, 4), "category": name}
-            for box, score, name in rows
+            | ({"track": track} if track >= 0 else {})
+            for box, score, name, track in rows
         ]
         return {"frame": self.name, "time_s": self.time_s, "detections": found}
 
@@ -69,6 +107,7 @@ class Result:
             xyxy=self.boxes_xyxy_px,
             confidence=self.scores,
             class_id=self.labels.astype(int),
+            tracker_id=self.track_ids.astype(int),
             data={"class_name": np.array(self.names, dtype=str)},
         )
 
@@ -101,50 +140,91 @@ class Predictor:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         return cls(load(Path(run), device=device), view or trained_view(Path(run)), score)
 
-    def predict(self, images: UInt8[np.ndarray, "h w 3"] | UInt8[np.ndarray, "t h w 3"]) -> Result | list[Result]:
+    def predict(self, images: Image | UInt8[np.ndarray, "t h w 3"]) -> Result | list[Result]:
         """Detections of one image, or of every frame of a clip."""
         if images.ndim == 3:
             return next(self.stream([images]))
         return list(self.stream(images))
 
-    def stream(self, source: str | int | Path | Source | Iterable[UInt8[np.ndarray, "h w 3"]]) -> Iterator[Result]:
+    def stream(self, source: Opened, state: Live | None = None) -> Iterator[Result]:
         """Detections of each frame as it comes; the state is carried within a clip.
+
+        Args:
+            source: where the frames come from.
+            state: of the last result of the stream that this goes on with; of frames of the same size.
 
         Raises:
             DataError: there is no such source, or it cannot be read.
             ValueError: a frame of another size than the clip's first.
         """
-        for _, result in self.watch(source):
+        for _, result in self.watch(source, state):
             yield result
 
-    def watch(
-        self, source: str | int | Path | Source | Iterable[UInt8[np.ndarray, "h w 3"]]
-    ) -> Iterator[tuple[UInt8[np.ndarray, "h w 3"], Result]]:
+    def watch(self, source: Opened, state: Live | None = None) -> Iterator[tuple[Image, Result]]:
         """As `stream`, with the frames."""
         opened = source if isinstance(source, Source) else open_source(source)
         for clip in opened.clips:
-            seen = _Kept(clip)
-            for found in stream(self.detector, seen, self.view):
-                yield seen.last.image, self._result(seen.last.name, seen.last.time_s, found)
+            live = state
+            for frame in clip:
+                (result,) = self._step([frame], [live])
+                yield frame.image, result
+                live = result.state
+            state = None
 
-    def _result(self, name: str, time_s: float | None, found: Detections) -> Result:
-        return Result(
-            name, time_s, found.boxes_xyxy_px.numpy(), found.scores.numpy(), found.labels.numpy(), self.categories
-        )
+    def streams(self, sources: Sequence[Opened]) -> Iterator[list[Result | None]]:
+        """The next frame of every source, and again, until all have ended; None for those that have.
+
+        Sources of one frame size go through the detector as one batch. Each is answered as it would be alone.
+
+        Raises:
+            DataError, ValueError: as `stream`.
+        """
+        opened = [one if isinstance(one, Source) else open_source(one) for one in sources]
+        waiting = [_frames(one) for one in opened]
+        lives: list[Live | None] = [None] * len(waiting)
+        while True:
+            came = [next(frames, None) for frames in waiting]
+            there = [k for k, one in enumerate(came) if one is not None]
+            if not there:
+                return
+            begun = [(k, one[0], None if one[1] else lives[k]) for k in there if (one := came[k]) is not None]
+            results = dict(
+                zip(there, self._step([frame for _, frame, _ in begun], [live for *_, live in begun]), strict=True)
+            )
+            lives = [results[k].state if k in results else None for k in range(len(waiting))]
+            yield [results.get(k) for k in range(len(waiting))]
+
+    def _step(self, frames: Sequence[Frame], lives: Sequence[Live | None]) -> list[Result]:
+        carried = [None if live is None else live.carried for live in lives]
+        stepped = step(self.detector, [frame.image for frame in frames], carried, self.view)
+        return [
+            self._result(frame, found, after, live)
+            for frame, (found, after), live in zip(frames, stepped, lives, strict=True)
+        ]
+
+    def _result(self, frame: Frame, found: Detections, carried: Carried, live: Live | None) -> Result:
+        linked = None
+        if found.track_ids is None:
+            found, linked = link(found, None if live is None else live.linked)
+        assert found.track_ids is not None
+        columns = (found.boxes_xyxy_px.numpy(), found.scores.numpy(), found.labels.numpy())
+        ids = _once(found.track_ids.numpy())
+        return Result(frame.name, frame.time_s, *columns, self.categories, ids, Live(carried, linked))
 
 
-class _Kept:
-    """The images of a clip; `last` is the frame that was asked for last."""
+def _once(track_ids: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+    """Each id at its first place, which is its surest; -1 where it comes again, as with two labels for one object."""
+    first = np.full(len(track_ids), -1, np.int64)
+    _, places = np.unique(track_ids, return_index=True)
+    first[places] = track_ids[places]
+    return first
 
-    last: Frame
 
-    def __init__(self, clip: Iterable[Frame]) -> None:
-        self._clip = clip
-
-    def __iter__(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        for frame in self._clip:
-            self.last = frame
-            yield frame.image
+def _frames(source: Source) -> Iterator[tuple[Frame, bool]]:
+    """All frames of a source, and whether a clip begins with them."""
+    for clip in source.clips:
+        for place, frame in enumerate(clip):
+            yield frame, place == 0
 
 
 def trained_view(run: Path) -> View:

@@ -10,17 +10,17 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Bool, Float32, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from hybrid.augment import photometric
-from hybrid.data import LEAST_SIDE_PX, Clip, ClipSource, DataError, DecodedImages, FrameRecord
+from hybrid.data import LEAST_SIDE_PX, Clip, ClipSource, DataError, DecodedImages, FrameRecord, decode_depth_m
 from hybrid.tiles import GREY
 from hybrid.train_config import AugmentConfig, TrainConfig
 from hybrid.types import Target
@@ -41,6 +41,10 @@ class Share:
 class Sample:
     images: UInt8[np.ndarray, "t h w 3"]
     truth: tuple[tuple[Boxes, Labels], ...]  # of each frame
+    track_ids: tuple[Labels, ...]  # of each frame's boxes; -1 where the source does not tell
+    step: int = 1  # it holds every so many-th frame of its clip
+    clip_label: int = -1
+    depth_m: Float32[np.ndarray, "t h w"] | None = None  # where it is asked for; 0: not known
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,10 @@ class TrainBatch:
     boxes_xyxy_px: Float32[Tensor, "n 4"]
     labels: Int64[Tensor, " n"]
     counts: Int64[Tensor, "b t"]
+    track_ids: Int64[Tensor, " n"]
+    elapsed: Float32[Tensor, "b t"] | None = None  # since the frame before, in the clips' own intervals; None: 1 each
+    clip_labels: Int64[Tensor, " b"] | None = None  # None: no clip has one
+    depth_m: Float32[Tensor, "b t h w"] | None = None
 
     def to(self, device: torch.device) -> TrainBatch:
         return self._with(lambda tensor: tensor.to(device, non_blocking=True))
@@ -59,14 +67,14 @@ class TrainBatch:
         return self._with(Tensor.pin_memory)
 
     def _with(self, change: Callable[[Tensor], Tensor]) -> TrainBatch:
-        return TrainBatch(change(self.images), change(self.boxes_xyxy_px), change(self.labels), self.counts)
+        kept = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved = {name: change(x) for name, x in kept.items() if x is not None and name != "counts"}
+        return replace(self, **moved)
 
     def targets(self) -> list[list[Target]]:
         sizes = self.counts.flatten().tolist()
-        flat = [
-            Target(*pair)
-            for pair in zip(torch.split(self.boxes_xyxy_px, sizes), torch.split(self.labels, sizes), strict=True)
-        ]
+        columns = (torch.split(x, sizes) for x in (self.boxes_xyxy_px, self.labels, self.track_ids))
+        flat = [Target(*row) for row in zip(*columns, strict=True)]
         frames = self.counts.shape[1]
         return [flat[i : i + frames] for i in range(0, len(flat), frames)]
 
@@ -95,6 +103,18 @@ class Window:
             inner = cv2.resize(inner, (tile_px, tile_px), interpolation=how)
         return inner[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
 
+    def depth(self, depth_m: Float32[np.ndarray, "h w"], tile_px: int) -> Float32[np.ndarray, "_ _"]:
+        """As `pixels`, but that no two depths are mixed, and beyond the image none is known."""
+        rows, columns = (
+            start + np.floor((np.arange(tile_px) + 0.5) * self.side / tile_px).astype(int)
+            for start in (self.top, self.left)
+        )
+        inside = np.logical_and.outer(
+            (rows >= 0) & (rows < depth_m.shape[0]), (columns >= 0) & (columns < depth_m.shape[1])
+        )
+        seen = depth_m[np.ix_(rows.clip(0, depth_m.shape[0] - 1), columns.clip(0, depth_m.shape[1] - 1))]
+        return np.where(inside, seen, np.float32(0))[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
+
     def boxes(
         self,
         boxes: Float32[np.ndarray, "n 4"],
@@ -103,6 +123,13 @@ class Window:
         least_visible: float,
     ) -> tuple[Float32[np.ndarray, "kept 4"], Int64[np.ndarray, " kept"]]:
         """The boxes in the tile's pixels, clipped to it, those cut away or too small left out."""
+        clipped, kept = self.see(boxes, tile_px, least_visible)
+        return clipped[kept], labels[kept]
+
+    def see(
+        self, boxes: Float32[np.ndarray, "n 4"], tile_px: int, least_visible: float
+    ) -> tuple[Float32[np.ndarray, "n 4"], Bool[np.ndarray, " n"]]:
+        """All boxes in the tile's pixels, clipped to it, and which of them are neither cut away nor too small."""
         scale = tile_px / self.side
         moved = (boxes - np.array([self.left, self.top] * 2, np.float32)) * np.float32(scale)
         if self.flip_x:
@@ -113,13 +140,14 @@ class Window:
         sides = clipped[:, 2:] - clipped[:, :2]
         share = sides.prod(1) / (moved[:, 2:] - moved[:, :2]).prod(1)
         kept = (share >= least_visible) & (sides.min(1, initial=math.inf) >= LEAST_SIDE_PX)
-        return clipped[kept], labels[kept]
+        return clipped, kept
 
 
 class Sampler:
     """Makes sample k. Holds decoded images, and nothing that decides what is drawn."""
 
-    def __init__(self, shares: Sequence[Share], config: TrainConfig) -> None:
+    def __init__(self, shares: Sequence[Share], config: TrainConfig, depth: bool = False) -> None:
+        self._depth = depth
         weights = np.array([share.weight for share in shares], np.float64)
         if not len(shares) or weights.min() < 0 or weights.sum() <= 0:
             raise DataError(f"training needs one source or more with a weight above 0, got {weights.tolist()}")
@@ -133,32 +161,53 @@ class Sampler:
         config, augment = self._config, self._config.augment
         rng = np.random.default_rng([config.seed, k, zlib.crc32(b"sample")])
         clip = self._clip(rng)
-        frames = _frames(clip, config.clip_length, rng)
+        step = _step(clip, config, rng)
+        frames = _frames(clip, config.clip_length, step, rng)
         windows = _windows(frames, config, rng)
         images = np.stack(
             [window.pixels(self._images.read(f), config.tile_px) for f, window in zip(frames, windows, strict=True)]
         )
-        truth = tuple(
-            window.boxes(f.boxes_xyxy_px, f.labels, config.tile_px, augment.least_visible)
+        seen = [
+            window.see(f.boxes_xyxy_px, config.tile_px, augment.least_visible)
             for f, window in zip(frames, windows, strict=True)
-        )
+        ]
+        truth = tuple((boxes[kept], f.labels[kept]) for f, (boxes, kept) in zip(frames, seen, strict=True))
+        tracks = tuple(_tracks(f)[kept] for f, (_, kept) in zip(frames, seen, strict=True))
         images = photometric(augment.strength)(images, int(rng.integers(2**31)))
         blank = rng.random(len(frames)) < config.blank_probability
         blank[0] = False  # what came before is all that a blank frame can be answered from
         if blank.any():
             images[blank] = GREY
-        return Sample(images, truth)
+        depth_m = None
+        if self._depth:
+            pairs = zip(frames, windows, strict=True)
+            depth_m = np.stack([window.depth(decode_depth_m(f), config.tile_px) for f, window in pairs])
+            depth_m[blank] = 0
+        return Sample(images, truth, tracks, step, clip.label, depth_m)
 
     def _clip(self, rng: np.random.Generator) -> Clip:
         share = self._shares[int(rng.choice(len(self._shares), p=self._weights))]
         return share.source.clips[int(rng.integers(len(share.source)))]
 
 
-def _frames(clip: Clip, length: int, rng: np.random.Generator) -> tuple[FrameRecord, ...]:
-    """A window of `length` frames; a clip that is shorter stands still at its last frame."""
-    start = int(rng.integers(max(0, len(clip.frames) - length) + 1))
-    frames = clip.frames[start : start + length]
+def _step(clip: Clip, config: TrainConfig, rng: np.random.Generator) -> int:
+    """How many frames of the clip are one of the sample's: at most as many as the clip is long enough for."""
+    if config.longest_step == 1 or config.clip_length == 1:
+        return 1
+    most = min(config.longest_step, (len(clip.frames) - 1) // (config.clip_length - 1))
+    return int(rng.integers(1, max(1, most) + 1))
+
+
+def _frames(clip: Clip, length: int, step: int, rng: np.random.Generator) -> tuple[FrameRecord, ...]:
+    """Every `step`-th of a window for `length` frames; a clip that is shorter stands still at its last frame."""
+    span = (length - 1) * step + 1
+    start = int(rng.integers(max(0, len(clip.frames) - span) + 1))
+    frames = clip.frames[start : start + span : step]
     return frames + (frames[-1],) * (length - len(frames))
+
+
+def _tracks(frame: FrameRecord) -> Labels:
+    return np.full(len(frame.labels), -1, np.int64) if frame.track_ids is None else frame.track_ids
 
 
 def _windows(frames: Sequence[FrameRecord], config: TrainConfig, rng: np.random.Generator) -> list[Window]:
@@ -194,10 +243,12 @@ def _corner(
 class Batches(Dataset[TrainBatch]):
     """Batch i as rank `rank` of `world` devices sees it: its part of samples [i * batch, (i + 1) * batch)."""
 
-    def __init__(self, shares: Sequence[Share], config: TrainConfig, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self, shares: Sequence[Share], config: TrainConfig, rank: int = 0, world: int = 1, depth: bool = False
+    ) -> None:
         if config.batch_clips % world:
             raise DataError(f"batch_clips: {config.batch_clips} clips cannot be shared evenly by {world} devices")
-        self._sampler, self._config, self._rank = Sampler(shares, config), config, rank
+        self._sampler, self._config, self._rank = Sampler(shares, config, depth), config, rank
         self._own = config.batch_clips // world
 
     def __len__(self) -> int:
@@ -212,12 +263,25 @@ def stack(samples: Sequence[Sample]) -> TrainBatch:
     images = np.stack([sample.images for sample in samples]).transpose(0, 1, 4, 2, 3)
     truth = [frame for sample in samples for frame in sample.truth]
     counts = np.array([[len(labels) for _, labels in sample.truth] for sample in samples], np.int64)
+    depths = [sample.depth_m for sample in samples if sample.depth_m is not None]
     return TrainBatch(
         torch.from_numpy(np.ascontiguousarray(images)),
         torch.from_numpy(np.concatenate([boxes for boxes, _ in truth])),
         torch.from_numpy(np.concatenate([labels for _, labels in truth])),
         torch.from_numpy(counts),
+        torch.from_numpy(np.concatenate([tracks for sample in samples for tracks in sample.track_ids])),
+        _elapsed(samples),
+        None if all(one.clip_label < 0 for one in samples) else torch.tensor([one.clip_label for one in samples]),
+        torch.from_numpy(np.stack(depths)) if depths else None,
     )
+
+
+def _elapsed(samples: Sequence[Sample]) -> Float32[Tensor, "b t"] | None:
+    if all(sample.step == 1 for sample in samples):
+        return None
+    elapsed = torch.tensor([[float(sample.step)] * len(sample.images) for sample in samples])
+    elapsed[:, 0] = 1.0  # nothing came before the first
+    return elapsed
 
 
 def _quiet_worker(_: int) -> None:

@@ -33,21 +33,29 @@ COLOURS = (
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "MJPG"}
 
 
-def drawn(image: Image, result: Result) -> Image:
-    """A copy with a box and a line of text for each detection."""
+TRAIL_FRAMES = 24  # of a track, that are drawn behind it
+Trails = dict[int, list[tuple[int, int]]]  # each track's last centres
+
+
+def drawn(image: Image, result: Result, trails: Trails | None = None) -> Image:
+    """A copy with a box and a line of text for each detection; with `trails`, tracks in a colour and with a number."""
     import cv2
 
     canvas = image.copy()
     longest = max(image.shape[:2])
     thick, letters = max(1, round(longest / 800)), max(0.35, longest / 3000)
-    for box, score, label, name in zip(result.boxes_xyxy_px, result.scores, result.labels, result.names, strict=True):
-        colour = COLOURS[int(label) % len(COLOURS)]
+    rows = zip(result.boxes_xyxy_px, result.scores, result.labels, result.track_ids.tolist(), result.names, strict=True)
+    for box, score, label, track, name in rows:
+        followed = trails is not None and track >= 0
+        colour = COLOURS[(track if followed else int(label)) % len(COLOURS)]
+        if trails is not None and followed:
+            cv2.polylines(canvas, [np.array(trails[track], np.int32)], False, colour, thick, cv2.LINE_AA)
         x0, y0, x1, y1 = (int(v) for v in np.round(box))
         cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colour, thick, cv2.LINE_AA)
         place = (x0, y0 - 2 * thick if y0 > 12 * thick else y1 + 10 * thick)
         cv2.putText(
             canvas,
-            f"{name} {score:.2f}",
+            f"{name} {track} {score:.2f}" if followed else f"{name} {score:.2f}",
             place,
             cv2.FONT_HERSHEY_SIMPLEX,
             letters,
@@ -56,6 +64,17 @@ def drawn(image: Image, result: Result) -> Image:
             cv2.LINE_AA,
         )
     return canvas
+
+
+def trailed(trails: Trails, result: Result) -> Trails:
+    """The trails with this frame's centres; tracks that have not been seen for long are left out."""
+    kept = {track: [*trail, trail[-1]][-TRAIL_FRAMES:] for track, trail in trails.items()}
+    kept = {track: trail for track, trail in kept.items() if len(set(trail)) > 1 or len(trail) < TRAIL_FRAMES}
+    for box, track in zip(result.boxes_xyxy_px, result.track_ids.tolist(), strict=True):
+        if track >= 0:
+            centre = (round(float(box[0] + box[2]) / 2), round(float(box[1] + box[3]) / 2))
+            kept[track] = [*kept.get(track, [centre])[:-1], centre] if track in trails else [centre]
+    return kept
 
 
 class Sinks:
@@ -71,6 +90,7 @@ class Sinks:
         self._is_video = out is not None and out.suffix.lower() in CODECS
         self._video: cv2.VideoWriter | None = None
         self._done = 0
+        self._trails: Trails | None = None if source.frames_per_s is None else {}  # stills have no tracks
         self._stack = ExitStack()
         self.written: list[Path] = []
         if out is not None and not self._is_video and (out.suffix.lower() in VIDEO_SUFFIXES or out.is_file()):
@@ -118,7 +138,9 @@ class Sinks:
             self._lines.flush()
         if self._out is None and not self._show:
             return True
-        picture = cv2.cvtColor(drawn(image, result), cv2.COLOR_RGB2BGR)
+        if self._trails is not None:
+            self._trails = trailed(self._trails, result)
+        picture = cv2.cvtColor(drawn(image, result, self._trails), cv2.COLOR_RGB2BGR)
         if self._is_video:
             self._film(picture)
         elif self._out is not None:

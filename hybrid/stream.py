@@ -7,6 +7,7 @@ the detector looks at no later frame.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from hybrid.data import ClipSource, decode
 from hybrid.detector import Detector, postprocess
 from hybrid.progress import Progress, silent
 from hybrid.tiles import Tile, View, cut, layout, merge
-from hybrid.types import Detections, State
+from hybrid.types import Detections, State, joined
 
 
 def as_input(images: UInt8[Tensor, "*n"], device: torch.device) -> Tensor:
@@ -36,7 +37,14 @@ def predict(detector: Detector, clips: UInt8[Tensor, "b t 3 h w"], limit: int = 
     return postprocess(detector(as_input(clips, device_of(detector)))[0], limit)
 
 
-@torch.inference_mode()
+@dataclass(frozen=True)
+class Carried:
+    """What a stream carries from frame to frame: the frames' size, and a state for each group of its tiles."""
+
+    size_hw: tuple[int, int]
+    states: tuple[State, ...]
+
+
 def stream(
     detector: Detector, frames: Iterable[UInt8[np.ndarray, "h w 3"]], view: View | None = None
 ) -> Iterator[Detections]:
@@ -45,32 +53,67 @@ def stream(
     Raises:
         ValueError: a frame of another size than the first: a camera's new mode is a new clip.
     """
-    view = view or View()
-    detector.eval()
-    tiles: list[Tile] = []
-    states: list[State | None] = []
-    size: tuple[int, ...] = ()
+    carried: Carried | None = None
     for frame in frames:
-        if not tiles:
-            size = frame.shape
-            tiles = _by_shape(layout(size[1], size[0], view))
-            states = [None] * len(_groups(tiles, view))
-        if frame.shape != size:
-            raise ValueError(f"a frame of {frame.shape[1]}x{frame.shape[0]} in a clip of {size[1]}x{size[0]}")
-        yield _one(detector, frame, tiles, states, view)
+        ((found, carried),) = step(detector, [frame], [carried], view or View())
+        yield found
 
 
-def _one(
-    detector: Detector, frame: UInt8[np.ndarray, "h w 3"], tiles: Sequence[Tile], states: list[State | None], view: View
-) -> Detections:
-    """Detections in one frame; `states` are brought up to it."""
-    pieces = cut(frame, tiles, view)
-    found: list[Detections] = []
+@torch.inference_mode()
+def step(
+    detector: Detector, frames: Sequence[np.ndarray], carried: Sequence[Carried | None], view: View
+) -> list[tuple[Detections, Carried]]:
+    """The next frame of each of several independent streams, and what each carries on; None begins a stream.
+
+    Streams whose frames are of one size and whose states are of one form go through the detector together.
+
+    Raises:
+        ValueError: a frame is no RGB image, or of another size than its stream's.
+    """
+    detector.eval()
+    for frame, before in zip(frames, carried, strict=True):
+        _check_frame(frame, before)
+    alike: dict[object, list[int]] = {}
+    for k, before in enumerate(carried):
+        form = None if before is None else tuple(state.form() for state in before.states)
+        alike.setdefault((frames[k].shape, form), []).append(k)
+    answers: dict[int, tuple[Detections, Carried]] = {}
+    for members in alike.values():
+        together = _together(detector, [frames[k] for k in members], [carried[k] for k in members], view)
+        answers |= dict(zip(members, together, strict=True))
+    return [answers[k] for k in range(len(frames))]
+
+
+def _check_frame(frame: np.ndarray, before: Carried | None) -> None:
+    if frame.ndim != 3 or frame.shape[2] != 3:
+        raise ValueError(f"a frame of shape {frame.shape} came; RGB images are needed, (height, width, 3)")
+    if before is not None and frame.shape[:2] != before.size_hw:
+        height, width = before.size_hw
+        raise ValueError(f"a frame of {frame.shape[1]}x{frame.shape[0]} in a clip of {width}x{height}")
+
+
+def _together(
+    detector: Detector, frames: Sequence[np.ndarray], carried: Sequence[Carried | None], view: View
+) -> list[tuple[Detections, Carried]]:
+    """As `step`, for streams of one size and form."""
+    height, width = frames[0].shape[:2]
+    tiles = _by_shape(layout(width, height, view))
+    pieces = [cut(frame, tiles, view) for frame in frames]
+    found: list[list[Detections]] = [[] for _ in frames]
+    states: list[list[State]] = [[] for _ in frames]
     for slot, group in enumerate(_groups(tiles, view)):
-        images = as_input(torch.stack(pieces[group]), device_of(detector))[:, None]
-        output, states[slot] = detector(images, states[slot])
-        found += [clip[0].to("cpu") for clip in postprocess(output, view.limit, view.threshold)]
-    return merge(tiles, found, view)
+        images = as_input(torch.stack([piece for one in pieces for piece in one[group]]), device_of(detector))
+        known = [before.states[slot] for before in carried if before is not None]
+        output, after = detector(images[:, None], joined(known) if known else None)
+        answers = [clip[0].to("cpu") for clip in postprocess(output, view.limit, view.threshold)]
+        size = len(tiles[group])
+        for k in range(len(frames)):
+            own = slice(k * size, (k + 1) * size)
+            found[k] += answers[own]
+            states[k].append(after.clips(own))
+    return [
+        (merge(tiles, one, view), Carried((height, width), tuple(own))) for one, own in zip(found, states, strict=True)
+    ]
 
 
 def _by_shape(tiles: Sequence[Tile]) -> list[Tile]:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32, Int64, UInt8
 from torch import Tensor
 from torchvision.ops import batched_nms  # type: ignore[import-untyped]
 
@@ -120,17 +120,26 @@ def merge(tiles: Sequence[Tile], found: Sequence[Detections], view: View) -> Det
     placed = [_in_image(tile, one) for tile, one in zip(tiles, found, strict=True)]
     boxes, is_cut = torch.cat([boxes for boxes, _ in placed]), torch.cat([cut_off for _, cut_off in placed])
     scores, labels = torch.cat([one.scores for one in found]), torch.cat([one.labels for one in found])
+    vectors = [one.embeddings for one in found if one.embeddings is not None]
+    every = Detections(boxes, scores, labels, _ids(found), torch.cat(vectors) if len(vectors) == len(found) else None)
     useful = (scores >= view.threshold) & (boxes[:, 2:] > boxes[:, :2]).all(1)
-    boxes, is_cut, scores, labels = boxes[useful], is_cut[useful], scores[useful], labels[useful]
+    every, is_cut = every.take(useful), is_cut[useful]
     if len(tiles) == 1:
-        order = scores.argsort(descending=True, stable=True)[: view.limit]
-        return Detections(boxes[order], scores[order], labels[order])
-    keep = ~covered(boxes, scores, labels, is_cut)
-    boxes, labels = boxes[keep], labels[keep]
-    scores = torch.where(is_cut[keep], scores[keep] * CUT_SCORE, scores[keep])
-    keep = batched_nms(boxes, scores, labels, view.nms_iou)[: view.limit]
-    keep = keep[scores[keep] >= view.threshold]
-    return Detections(boxes[keep], scores[keep], labels[keep])
+        return every.take(every.scores.argsort(descending=True, stable=True)[: view.limit])
+    keep = ~covered(every.boxes_xyxy_px, every.scores, every.labels, is_cut)
+    every, is_cut = every.take(keep), is_cut[keep]
+    every = replace(every, scores=torch.where(is_cut, every.scores * CUT_SCORE, every.scores))
+    keep = batched_nms(every.boxes_xyxy_px, every.scores, every.labels, view.nms_iou)[: view.limit]
+    return every.take(keep[every.scores[keep] >= view.threshold])
+
+
+def _ids(found: Sequence[Detections]) -> Int64[Tensor, " n"] | None:
+    """The tracks' ids, which each tile counts for itself, made different; -1 stays."""
+    every = [one.track_ids for one in found]
+    known = [ids for ids in every if ids is not None]
+    if len(known) < len(every):
+        return None
+    return torch.cat([torch.where(ids < 0, ids, ids * len(known) + place) for place, ids in enumerate(known)])
 
 
 def _in_image(tile: Tile, found: Detections) -> tuple[Float32[Tensor, "n 4"], Bool[Tensor, " n"]]:

@@ -42,6 +42,9 @@ class TrainConfig(BaseModel):
     tile_px: Annotated[int, Field(ge=32, multiple_of=32)] = 256
     learning_rate: Annotated[float, Field(gt=0.0)] = 5e-4
     backbone_rate: Share = 1.0  # the backbone learns at this share of it; 0 keeps the backbone as it is
+    frozen_stages: Annotated[int, Field(ge=0, le=3)] = 0  # the backbone's first stages that stay as they are
+    stage_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0  # each stage learns at this share of the next one's rate
+    cnn_steps: Annotated[int, Field(ge=0)] = 0  # for so long the CNN learns alone; then the other parts join
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.05
     warmup_steps: Annotated[int, Field(ge=0)] = 100
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -51,6 +54,7 @@ class TrainConfig(BaseModel):
     seed: Annotated[int, Field(ge=0)] = 0
     augment: AugmentConfig = AugmentConfig()
     blank_probability: Share = 0.1  # of each frame of a clip but its first
+    longest_step: Count = 1  # every so many-th frame of a clip, drawn from 1 up to this: teaches other frame rates
     precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast
 
     log_every: Count = 20
@@ -64,6 +68,8 @@ class TrainConfig(BaseModel):
     def _fits(self) -> TrainConfig:
         if self.warmup_steps >= self.steps and self.warmup_steps > 0:
             raise ValueError(f"warmup_steps: needs fewer than steps = {self.steps}, got {self.warmup_steps}")
+        if self.cnn_steps and self.cnn_steps >= self.steps:
+            raise ValueError(f"cnn_steps: needs fewer than steps = {self.steps}, got {self.cnn_steps}")
         return self
 
     def identity(self) -> dict[str, object]:

@@ -6,9 +6,10 @@ Positions are in pixels, so that what is learned on tiles holds on whole photogr
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -83,43 +84,81 @@ class EncoderLayer(nn.Module):
     ) -> Float[Tensor, "n k c"]:
         placed = tokens + positions
         keys = torch.cat([placed, past + past_positions], 1)
-        tokens = self.attention_norm(tokens + self.attention(placed, keys, torch.cat([tokens, past], 1), allowed))
+        return self.look(tokens, placed, keys, torch.cat([tokens, past], 1), allowed)
+
+    def look(
+        self,
+        tokens: Float[Tensor, "n k c"],
+        query: Float[Tensor, "n k c"],
+        keys: Float[Tensor, "n v c"],
+        values: Float[Tensor, "n v c"],
+        allowed: Bool[Tensor, "n 1 1 v"] | None,
+    ) -> Float[Tensor, "n k c"]:
+        """The tokens, having looked at `values`."""
+        tokens = self.attention_norm(tokens + self.attention(query, keys, values, allowed))
         return self.feed_norm(tokens + self.feed(tokens))  # type: ignore[no-any-return]
 
 
 class Encoder(nn.Module):
-    """Every token looks at its own frame's tokens and at the pooled tokens of the last `memory_frames` frames.
+    """Every token looks at its own frame's tokens and at those remembered of the last `memory_frames` frames.
 
-    The past frames' tokens are this encoder's input, pooled twofold; they are what the state keeps. An answer depends
-    on the frame, the state and nothing later.
+    Its tokens are the cells of the `levels` coarsest levels. What is remembered is of this encoder's input on the
+    coarsest level, and is what the state keeps: all of it, pooled twofold, or of each frame the `memory_tokens` best
+    tokens by a learned score. An answer depends on the frame, the state and nothing later.
     """
 
-    def __init__(self, width: int, heads: int, layers: int, memory_frames: int) -> None:
+    def __init__(
+        self, width: int, heads: int, layers: int, memory_frames: int, levels: int = 1, memory_tokens: int = 0
+    ) -> None:
         super().__init__()
-        self.memory_frames = memory_frames
+        self.memory_frames, self.memory_tokens = memory_frames, memory_tokens
         self.layers = nn.ModuleList(EncoderLayer(width, heads) for _ in range(layers))
         self.age = nn.Parameter(torch.randn(memory_frames, width) * 0.02)  # oldest first
+        self.level = nn.Parameter(torch.randn(levels, width) * 0.02) if levels > 1 else None
+        self.worth = nn.Linear(width, 1) if memory_tokens and memory_frames else None
 
     def forward(
-        self, features: Float[Tensor, "b t c h w"], memory: Float[Tensor, "b m p c"] | None
-    ) -> tuple[Float[Tensor, "b t c h w"], Float[Tensor, "b _ p c"]]:
-        b, t, c, h, w = features.shape
-        fresh = F.avg_pool2d(features.flatten(0, 1), 2, ceil_mode=True)
-        pooled_h, pooled_w = fresh.shape[-2:]
-        fresh = torch.unflatten(fresh.flatten(2).transpose(1, 2), 0, (b, t))
+        self,
+        levels: Sequence[Float[Tensor, "b t c _ _"]],
+        memory: Float[Tensor, "b m p c"] | None,
+        remembered: Int64[Tensor, " b"] | None = None,
+    ) -> tuple[list[Float[Tensor, "b t c _ _"]], Float[Tensor, "b _ p c"]]:
+        """`levels`: the maps of the coarsest levels, finest first; `remembered`: frames of `memory` that are real."""
+        t = levels[0].shape[1]
+        fresh, at_past = self._remembered(levels[-1])
         known = fresh if memory is None else torch.cat([memory.to(fresh.dtype), fresh], 1)
-        past, allowed = self._windows(known, t, h * w)
-        at = place(centres(h, w, STRIDES[-1], features.device), c)
-        at_past = place(centres(pooled_h, pooled_w, 2 * STRIDES[-1], features.device), c)
-        past_positions = (self.age[:, None] + at_past).flatten(0, 1)
-        tokens = features.flatten(3).transpose(2, 3).flatten(0, 1)
+        tokens = torch.cat([x.flatten(3).transpose(2, 3).flatten(0, 1) for x in levels], 1)
+        past, allowed = self._windows(known, t, tokens.shape[1], remembered)
+        past_positions = (self.age[:, None] + at_past).expand(-1, fresh.shape[2], -1).flatten(0, 1)
+        at = self._positions(levels)
         for layer in self.layers:
             tokens = layer(tokens, at, past, past_positions[past_positions.shape[0] - past.shape[1] :], allowed)
-        answer = tokens.transpose(1, 2).reshape(b, t, c, h, w)
-        return answer, known[:, max(0, known.shape[1] - self.memory_frames) :]
+        parts = torch.split(tokens, [x.shape[-2] * x.shape[-1] for x in levels], 1)
+        answers = [part.transpose(1, 2).reshape(x.shape) for part, x in zip(parts, levels, strict=True)]
+        return answers, known[:, max(0, known.shape[1] - self.memory_frames) :]
+
+    def _positions(self, levels: Sequence[Float[Tensor, "b t c _ _"]]) -> Float[Tensor, "k c"]:
+        parts = []
+        for k, (x, stride) in enumerate(zip(levels, STRIDES[len(STRIDES) - len(levels) :], strict=True)):
+            at = place(centres(x.shape[-2], x.shape[-1], stride, x.device), x.shape[2])
+            parts.append(at if self.level is None else at + self.level[k])
+        return torch.cat(parts)
+
+    def _remembered(self, features: Float[Tensor, "b t c h w"]) -> tuple[Float[Tensor, "b t p c"], Tensor]:
+        """What is kept of each frame, and the positions that are added when it is looked at."""
+        b, t, c, h, w = features.shape
+        if self.worth is None:
+            fresh = F.avg_pool2d(features.flatten(0, 1), 2, ceil_mode=True)
+            at = place(centres(*fresh.shape[-2:], 2 * STRIDES[-1], features.device), c)
+            return torch.unflatten(fresh.flatten(2).transpose(1, 2), 0, (b, t)), at
+        tokens = features.flatten(3).transpose(2, 3)
+        worth = self.worth(tokens)
+        best = worth.detach().topk(remembered_tokens(h, w, self.memory_tokens), 2).indices
+        placed = tokens * worth.sigmoid() + place(centres(h, w, STRIDES[-1], features.device), c).to(tokens.dtype)
+        return placed.gather(2, best.expand(-1, -1, -1, c)), tokens.new_zeros(())
 
     def _windows(
-        self, known: Float[Tensor, "b kt p c"], frames: int, own: int
+        self, known: Float[Tensor, "b kt p c"], frames: int, own: int, remembered: Int64[Tensor, " b"] | None
     ) -> tuple[Float[Tensor, "n mp c"], Bool[Tensor, "n 1 1 kp"] | None]:
         """The tokens of the frames before each of the last `frames` ones, and which of them there are."""
         b, total, p, _ = known.shape
@@ -128,12 +167,45 @@ class Encoder(nn.Module):
         first = total - frames  # the place of the call's first frame, and, in `padded`, of its oldest memory + reach
         past = torch.stack([padded[:, first + k : first + k + reach] for k in range(frames)], 1)
         past = past.flatten(0, 1).flatten(1, 2)
-        if first >= reach:
+        if first >= reach and remembered is None:
             return past, None
-        age = torch.arange(reach, device=known.device)
-        there = age[None] + first + torch.arange(frames, device=known.device)[:, None] >= reach
-        there = F.pad(there.repeat_interleave(p, 1), (own, 0), value=True)
-        return past, there.repeat(b, 1)[:, None, None]
+        frame = torch.arange(reach, device=known.device) + torch.arange(frames, device=known.device)[:, None]
+        frame = frame + (first - reach)  # the place in `known` of each frame of each window
+        begin = known.new_zeros(b, dtype=torch.int64) if remembered is None else (first - remembered).clamp(min=0)
+        there = (frame >= begin[:, None, None]).flatten(0, 1)
+        return past, F.pad(there.repeat_interleave(p, 1), (own, 0), value=True)[:, None, None]
+
+
+def remembered_tokens(height_cells: int, width_cells: int, memory_tokens: int) -> int:
+    """How many tokens of a frame the encoder keeps, of a coarsest map of that size."""
+    if memory_tokens:
+        return min(memory_tokens, height_cells * width_cells)
+    return -(-height_cells // 2) * -(-width_cells // 2)
+
+
+class Between(nn.Module):
+    """Attention between two stages of a CNN: every cell looks at the whole frame, pooled twofold.
+
+    As in BoTNet (Srinivas et al., CVPR 2021), but beside the convolutions, behind a gate; the pooled keys are those of
+    PVT (Wang et al., ICCV 2021).
+    """
+
+    def __init__(self, channels: int, width: int, heads: int, stride: int, gate: float) -> None:
+        super().__init__()
+        self.stride = stride
+        self.into, self.out = nn.Conv2d(channels, width, 1), nn.Conv2d(width, channels, 1)
+        self.layer = EncoderLayer(width, heads)
+        self.gate = nn.Parameter(torch.full((channels, 1, 1), gate))
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        inner = self.into(x)
+        pooled = F.avg_pool2d(inner, 2, ceil_mode=True)
+        (h, w), width = x.shape[-2:], inner.shape[1]
+        at = place(centres(h, w, self.stride, x.device), width)
+        at_pooled = place(centres(*pooled.shape[-2:], 2 * self.stride, x.device), width)
+        tokens, keys = (y.flatten(2).transpose(1, 2) for y in (inner, pooled))
+        told = self.layer.look(tokens, tokens + at, keys + at_pooled, keys, None)
+        return x + self.gate * self.out(told.transpose(1, 2).reshape(inner.shape))
 
 
 Values = tuple[Float32[Tensor, "nh _ _ _"], ...]  # one a level: each head's channels, heads in the batch axis
@@ -219,7 +291,7 @@ class DecoderLayer(nn.Module):
         positions: Float[Tensor, "n q c"],
         boxes_cxcywh: Float32[Tensor, "n q 4"],
         values: Values,
-        allowed: Bool[Tensor, "q q"] | None,
+        allowed: Bool[Tensor, "..."] | None,
     ) -> Float[Tensor, "n q c"]:
         normed = self.between_norm(query)
         query = query + self.between(normed + positions, normed + positions, normed, allowed)

@@ -19,6 +19,21 @@ Parts = Annotated[str, typer.Option(help="Branches: cnn, cnn+rnn, cnn+transforme
 Steps = Annotated[int, typer.Option(help="Optimizer steps.", rich_help_panel=_TRAINING)]
 Batch = Annotated[int, typer.Option(help="Clips a step.", rich_help_panel=_TRAINING)]
 ClipLength = Annotated[int, typer.Option(help="Frames of a training clip; 1: stills.", rich_help_panel=_TRAINING)]
+Blank = Annotated[
+    float, typer.Option(help="Share of a clip's frames, but its first, that are blanked.", rich_help_panel=_TRAINING)
+]
+LongestStep = Annotated[
+    int,
+    typer.Option(
+        help="A clip is every so many-th frame, drawn up to this: other frame rates.", rich_help_panel=_TRAINING
+    ),
+]
+CnnFirst = Annotated[
+    int, typer.Option(help="Steps that the CNN learns alone before the other parts join.", rich_help_panel=_TRAINING)
+]
+Model = Annotated[
+    list[str] | None, typer.Option(help="KEY=VALUE of the detector's config (hybrid/config.py); more than once.")
+]
 Tile = Annotated[int, typer.Option(help="Side of the training tile in pixels.", rich_help_panel=_TRAINING)]
 Rate = Annotated[float, typer.Option("--lr", help="Peak learning rate.", rich_help_panel=_TRAINING)]
 Seed = Annotated[int, typer.Option(help="Of the first weights and of the samples.", rich_help_panel=_TRAINING)]

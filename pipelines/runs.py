@@ -13,13 +13,15 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from hybrid.checkpoint import RUN, RunError, load, write_atomically
-from hybrid.config import PARTS, PRESETS
+from hybrid.config import PARTS, PRESETS, ModelConfig
 from hybrid.data import ClipSource, DataError, from_coco, from_shards, from_yolo, measuring_split, yolo_layout
 from hybrid.detector import Detector
 from hybrid.engine import train
@@ -96,11 +98,15 @@ def hold_out(source: ClipSource, share: float, seed: int) -> tuple[ClipSource, C
     return source.take(rest, seed), source.take(held, seed, rest)
 
 
-def start(init: Path | None, categories: tuple[str, ...], preset: str, parts: str, seed: int) -> Start:
+def start(
+    init: Path | None, categories: tuple[str, ...], preset: str, parts: str, seed: int, model: Sequence[str] = ()
+) -> Start:
     """A detector for `categories`: new, or with the weights of a finished run, whose architecture it then has.
 
+    `model` changes the architecture, as KEY=VALUE; of a run's weights, those that still fit are taken over.
+
     Raises:
-        DataError: the run's detector knows none of the categories.
+        DataError: the run's detector knows none of the categories, or `model` is not understood.
     """
     import torch
 
@@ -108,7 +114,7 @@ def start(init: Path | None, categories: tuple[str, ...], preset: str, parts: st
     if init is None:
         if preset not in PRESETS or parts not in PARTS:
             raise DataError(f"choose --preset from {sorted(PRESETS)} and --parts from {list(PARTS)}")
-        return Start(Detector(replace(PRESETS[preset](categories), parts=parts)), {"init": None})
+        return Start(Detector(changed(replace(PRESETS[preset](categories), parts=parts), model)), {"init": None})
     earlier = load(init)
     known = earlier.config.categories
     if not set(known) & set(categories):
@@ -116,9 +122,29 @@ def start(init: Path | None, categories: tuple[str, ...], preset: str, parts: st
     new = [name for name in categories if name not in known]
     if new:
         sys.stderr.write(f"note: {init} does not know {new}: they start anew\n")
-    detector = Detector(replace(earlier.config, categories=categories), pretrained=False)
-    detector.load_compatible(earlier.state_dict(), known)
+    detector = Detector(changed(replace(earlier.config, categories=categories), model), pretrained=False)
+    missing, _ = detector.load_compatible(earlier.state_dict(), known)
+    if missing:
+        sys.stderr.write(
+            f"note: {init} holds nothing for {len(missing)} tensors, which start anew: {missing[0]}, ...\n"
+        )
     return Start(detector, {"init": {"run": str(init), "sha256": fingerprint(init)}})
+
+
+def changed(config: ModelConfig, model: Sequence[str]) -> ModelConfig:
+    """The config with each KEY=VALUE of `model`."""
+    known = [field.name for field in fields(ModelConfig) if field.name != "categories"]
+    plain = asdict(config)
+    for change in model:
+        key, equals, value = change.partition("=")
+        if not equals or key not in known:
+            raise DataError(f"--model {change}: needs KEY=VALUE with one of the keys {known}")
+        plain[key] = value.split(",") if isinstance(plain[key], (tuple, list)) else value
+    try:
+        return TypeAdapter(ModelConfig).validate_python(plain)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(f"--model {'.'.join(map(str, first['loc']))}: {first['msg']}".replace(" :", ":")) from None
 
 
 def fingerprint(run: Path) -> str:

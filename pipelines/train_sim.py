@@ -14,6 +14,10 @@ EPILOG = """Examples:
   python -m pipelines.train_sim --data data/sim --out out/sim
 
   python -m pipelines.train_sim --data data/sim --parts cnn --steps 500 --out out/sim-cnn
+
+  python -m pipelines.train_sim --data data/sim --clip-length 4 --blank 0.3 --cnn-first 1000 --out out/video
+
+  python -m pipelines.train_sim --data data/sim --model backbone=resnet34 --model tracks=30 --out out/tracks
 """
 
 
@@ -22,9 +26,13 @@ def main(
     out: options.Out,
     preset: options.Preset = "tiny",
     parts: options.Parts = "cnn+rnn+transformer",
+    model: options.Model = None,
     steps: options.Steps = 2000,
     batch: options.Batch = 8,
     clip_length: options.ClipLength = 2,
+    blank: options.Blank = 0.1,
+    longest_step: options.LongestStep = 1,
+    cnn_first: options.CnnFirst = 0,
     tile: options.Tile = 256,
     lr: options.Rate = 5e-4,
     seed: options.Seed = 0,
@@ -47,7 +55,8 @@ def main(
             raise DataError(f"{data}: no folder of a simulated data set; photographs are for pipelines.finetune_real")
         config = TrainConfig(
             steps=steps, batch_clips=batch, clip_length=clip_length, tile_px=tile, learning_rate=lr, seed=seed,
-            warmup_steps=min(100, steps // 10), threads=threads, workers=workers, device=device,
+            warmup_steps=min(100, steps // 10), blank_probability=blank, cnn_steps=cnn_first, longest_step=longest_step,
+            threads=threads, workers=workers, device=device,
         )  # fmt: skip
         source = read(folder)
         kept, held = hold_out(source, holdout, seed=0)
@@ -56,7 +65,12 @@ def main(
             "trained_on": names(kept),
         }  # fmt: skip
         run = carry_out(
-            lambda: start(init, source.categories, preset, parts, seed), [Share(kept)], held, config, out, record
+            lambda: start(init, source.categories, preset, parts, seed, model or ()),
+            [Share(kept)],
+            held,
+            config,
+            out,
+            record,
         )
         typer.echo(f"{out}: {run['steps']} steps on {len(kept)} of {len(source)} scenes, {run['seconds']:.0f} s")
 

@@ -173,17 +173,15 @@ def _frame(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "h w"
 
 def _seen(ids: Int32[np.ndarray, "h w"], count: int) -> tuple[Int64[np.ndarray, "p 4"], Int64[np.ndarray, " p"]]:
     """The box of each part's pixels (meaningless where it has none), and how many they are."""
-    y, x = np.nonzero(ids >= 0)
-    part = ids[y, x]
-    boxes = np.empty((count, 4), np.int64)
-    boxes[:, :2], boxes[:, 2:] = np.iinfo(np.int64).max, 0
-    for side, values, extreme in (
-        (0, x, np.minimum),
-        (1, y, np.minimum),
-        (2, x + 1, np.maximum),
-        (3, y + 1, np.maximum),
-    ):
-        extreme.at(boxes[:, side], part, values)
+    at = np.flatnonzero(ids >= 0)
+    part = ids.ravel()[at]
+    y, x = np.divmod(at, ids.shape[1])
+    boxes = np.zeros((count, 4), np.int64)
+    for axis, places, length in ((0, x, ids.shape[1]), (1, y, ids.shape[0])):
+        there = np.zeros((count, length), np.bool_)
+        there[part, places] = True
+        boxes[:, axis] = there.argmax(axis=1)
+        boxes[:, axis + 2] = length - there[:, ::-1].argmax(axis=1)
     return boxes, np.bincount(part, minlength=count).astype(np.int64)
 
 

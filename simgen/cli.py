@@ -378,6 +378,26 @@ def check(
     typer.echo(f"{path}: {report.clips} clips, {verdict}")
 
 
+@app.command(epilog="simgen index out/belt")
+def index(folder: Folder) -> None:
+    """Note where each clip begins, so that any clip of a large data set is read at one look. Optional.
+
+    Shards stay as they are; after a change of the data set the index is refused until it is made anew.
+    """
+    with _clear_errors():
+        from simgen.places import place
+        from simgen.progress import track
+        from simgen.shards import MANIFEST, DataSet, forget_index
+
+        there = place(folder)
+        if (there / MANIFEST).is_file():
+            forget_index(there)
+        data = DataSet(there)
+        with track("index", len(data.manifest.shards)) as step:
+            path = data.write_index(step)
+    typer.echo(f"{path}: {len(data)} clips in {len(data.manifest.shards)} shards")
+
+
 # ------------------------------------------------------------------------------------------------- the user's camera
 
 camera = typer.Typer(help="Your own camera, from its photographs.", no_args_is_help=True)

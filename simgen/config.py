@@ -35,15 +35,6 @@ def _within(low: float, high: float) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _few(knob: IntRange) -> IntRange:
-    if knob.high > MAX_LAMPS:
-        raise ValueError(f"needs at most {MAX_LAMPS} lamps, got high={knob.high}")
-    return knob
-
-
-Kelvin = Annotated[Uniform, _within(1667.0, 25000.0)]  # where the Planckian locus is known: simgen.colour.black_body
-
-
 def _none_or_over(least: float) -> AfterValidator:
     """A range that is 0 to 0, which is off, or begins at `least`."""
 
@@ -53,6 +44,15 @@ def _none_or_over(least: float) -> AfterValidator:
         return knob
 
     return AfterValidator(check)
+
+
+def _few(knob: IntRange) -> IntRange:
+    if knob.high > MAX_LAMPS:
+        raise ValueError(f"needs at most {MAX_LAMPS} lamps, got high={knob.high}")
+    return knob
+
+
+Kelvin = Annotated[Uniform, _within(1667.0, 25000.0)]  # where the Planckian locus is known: simgen.colour.black_body
 
 
 class ColourKnobs(Group):

@@ -7,6 +7,7 @@ A pose `a_from_b` maps coordinates of b to coordinates of a; quaternions are xyz
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -26,7 +27,7 @@ def rotation_matrix(rotation_xyzw: Sequence[float] | Float[np.ndarray, " 4"]) ->
     squared = float(quat @ quat)
     if not (0 < squared < np.inf):
         raise ValueError(f"needs a quaternion xyzw of finite length above 0, got {tuple(quat)}")
-    x, y, z, w = quat * np.sqrt(2 / squared)
+    x, y, z, w = (quat * np.sqrt(2 / squared)).tolist()
     return np.array(
         [
             [1 - y * y - z * z, x * y - z * w, x * z + y * w],
@@ -42,16 +43,18 @@ def quaternion(rotation: Float64[np.ndarray, "3 3"]) -> Quat:
     Its outer product with itself is read from the matrix and the row of its largest entry taken
     (Shepperd 1978), which is stable for every rotation.
     """
-    m = rotation
-    trace = float(np.trace(m))
-    products = np.empty((4, 4))  # 4 q q^T, in the order xyzw
-    products[:3, :3] = m + m.T
-    products[np.arange(3), np.arange(3)] = 1 - trace + 2 * np.diag(m)
-    products[3, :3] = products[:3, 3] = m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]
-    products[3, 3] = 1 + trace
-    row = products[int(np.argmax(np.diag(products)))]
+    (a, b, c), (d, e, f), (g, h, i) = rotation.tolist()
+    trace = a + e + i
+    products = (  # 4 q q^T, in the order xyzw
+        (1 - trace + 2 * a, b + d, c + g, h - f),
+        (b + d, 1 - trace + 2 * e, f + h, c - g),
+        (c + g, f + h, 1 - trace + 2 * i, d - b),
+        (h - f, c - g, d - b, 1 + trace),
+    )
+    largest = max(range(4), key=lambda k: products[k][k])
+    row = np.array(products[largest])
     row = row / np.linalg.norm(row)
-    x, y, z, w = (float(v) for v in (row if row[3] >= 0 else -row))
+    x, y, z, w = (row if row[3] >= 0 else -row).tolist()
     return x, y, z, w
 
 
@@ -70,10 +73,12 @@ def transform(a_from_b: Pose, points_m: Float[np.ndarray, "*n 3"]) -> Float64[np
 
 
 def compose(a_from_b: Pose, b_from_c: Pose) -> Pose:
-    rotation = rotation_matrix(a_from_b.rotation_xyzw) @ rotation_matrix(b_from_c.rotation_xyzw)
-    return pose(rotation, transform(a_from_b, np.asarray(b_from_c.position_m)))
+    rotation = rotation_matrix(a_from_b.rotation_xyzw)
+    position = np.asarray(b_from_c.position_m, np.float64) @ rotation.T + np.asarray(a_from_b.position_m)
+    return pose(rotation @ rotation_matrix(b_from_c.rotation_xyzw), position)
 
 
+@lru_cache(maxsize=64)  # a camera's is asked for once for each part
 def invert(a_from_b: Pose) -> Pose:
     b_from_a = rotation_matrix(a_from_b.rotation_xyzw).T
     return pose(b_from_a, -b_from_a @ np.asarray(a_from_b.position_m))

@@ -51,7 +51,7 @@ def join(out: Place, parts: Sequence[Place], tell: Callable[[], None] = lambda: 
         for name, (part, entry) in sorted(found.items()):
             _bring(part / name, out / name, entry)
             tell()
-        manifest = replace(first, shards=tuple(entry for _, (_, entry) in sorted(found.items())))
+        manifest = replace(first, shards=tuple(_in_order(found)))
         write_manifest(out / MANIFEST, manifest)
     return manifest
 
@@ -81,6 +81,11 @@ def _shards(journals: dict[Place, Manifest]) -> dict[str, tuple[Place, ShardEntr
                     f"{entry.name} is not the same in {there[0]} and {part}: made on different kinds of machines?"
                 )
     return found
+
+
+def _in_order(found: dict[str, tuple[Place, ShardEntry]]) -> list[ShardEntry]:
+    """By their scenes: names of more than five digits sort otherwise."""
+    return sorted((entry for _, entry in found.values()), key=lambda entry: entry.first_scene)
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[range]:

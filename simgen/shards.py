@@ -2,6 +2,7 @@
 
     manifest.json            what was asked for, the categories, each shard's sha256 and size, the scenes left out
     shard-00000.tar ...      shard k holds scenes [k*S, (k+1)*S) in order; `webdataset` reads it as it is
+    index.bin                where each clip begins (`simgen.index`); there where `simgen index` was asked for it
 
 A shard is a plain ustar archive without times or owners. A scene's members stand together and share its key, which is
 the scene's index in six digits:
@@ -18,6 +19,7 @@ end is a `ShardError` that names the shard and the offset.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -26,16 +28,21 @@ import struct
 import tarfile
 import types as builtin_types
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from functools import lru_cache
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
-from typing import IO, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import IO, Any, TypeVar, Union, get_args, get_origin, get_type_hints, overload
 
 import numpy as np
-from jaxtyping import Float32, Int32, UInt16
+from jaxtyping import Float32, Int32, Int64, UInt16
 
+from simgen import index as by_index
+from simgen.json_stream import object_items
 from simgen.places import Place, RemotePath, place
 from simgen.types import BACKGROUND, CLUTTER, Labels, RenderedClip, SceneSpec, stored_fields
 
@@ -46,10 +53,12 @@ DEPTH_UNIT_M = 0.0001
 MAX_MEMBER_BYTES = 256 * 2**20  # a frame of 8192 x 8192 pixels with 16 bits stays under it
 MAX_JSON_BYTES = 64 * 2**20  # of a clip: a thousand parts in a hundred frames stay under it
 MAX_MANIFEST_BYTES = 2 * 2**30
-MAX_INDEXED_SHARDS = 1024  # whose member tables a reader keeps in memory at once
+MAX_KEPT_MEMBERS = 200_000  # whose places a reader keeps in memory at once, some 60 MB
 _CLUTTER_CODE = 65535
 _MEMBER_NAME = re.compile(r"(\d{6,12})\.([a-z0-9]+(?:\.[a-z0-9]+)*)")
-_SHARD_NAME = re.compile(r"shard-\d{5,}\.tar")
+_PLAIN_NAME = re.compile(rb"[0-9a-z.]+")
+_EMPTY_HEADER = tarfile.TarInfo("").tobuf(tarfile.USTAR_FORMAT)  # differs from any of ours in name, size and sum
+_EMPTY_SUM = int(_EMPTY_HEADER[148:154], 8) - sum(_EMPTY_HEADER[124:135])
 T = TypeVar("T")
 
 
@@ -106,7 +115,7 @@ class Manifest:
     format: str
     request: Request
     categories: tuple[str, ...]  # sorted; a category's place is its class index
-    shards: tuple[ShardEntry, ...]
+    shards: Sequence[ShardEntry]  # by their number
 
     @property
     def clips(self) -> int:
@@ -117,12 +126,120 @@ class Manifest:
         return tuple(scene for shard in self.shards for scene in shard.quarantined)
 
 
+class ShardTable(Sequence[ShardEntry]):
+    """Entries of a manifest in columns: 72 bytes a shard, where as many objects take 500. Reads like a tuple."""
+
+    def __init__(self, entries: Iterable[ShardEntry] = ()) -> None:
+        self.numbers, self.sizes, self.first_scenes, self.clips, self.frames = (array("q") for _ in range(5))
+        self._digests = bytearray()
+        self._lost: dict[int, tuple[Quarantined, ...]] = {}  # by the place in this table; few shards have any
+        for entry in entries:
+            self.append(entry)
+
+    def append(self, entry: ShardEntry) -> None:
+        """Add an entry behind the others.
+
+        Raises:
+            ValueError: its name is none for a shard, its digest is no sha256, or a number is out of range.
+        """
+        self._add(entry.name, entry.sha256, entry.bytes, entry.first_scene, entry.clips, entry.frames)
+        if entry.quarantined:
+            self._lost[len(self) - 1] = entry.quarantined
+
+    def append_plain(self, plain: Any) -> None:
+        """Add what JSON made of an entry.
+
+        Raises:
+            ValueError: as `append`, or a key or a type is not what an entry has.
+        """
+        if type(plain) is dict and plain.keys() == _ENTRY_TYPES.keys() and not plain["quarantined"]:
+            values = _entry_values(plain)  # nearly every shard, at a fifth of the time
+            if tuple(map(type, values)) == _PLAIN_TYPES and type(plain["quarantined"]) is list:
+                return self._add(*values)
+        self.append(from_plain(ShardEntry, plain))
+
+    def _add(self, name: str, sha256: str, size: int, first_scene: int, clips: int, frames: int) -> None:
+        number = int(name[6:-4]) if name[6:-4].isdecimal() else -1
+        if name != shard_name(number) or number >= 2**62:
+            raise ValueError(f"{name!r} is no name for a shard")
+        digest = bytes.fromhex(sha256)
+        if (
+            len(digest) != 32
+            or min(size, first_scene, clips, frames) < 0
+            or max(size, first_scene, clips, frames) >= 2**62
+        ):
+            raise ValueError(f"{name}: sha256 {sha256!r:.80}, {size} bytes, {clips} clips, {frames} frames")
+        self._digests += digest
+        self.numbers.append(number)
+        self.sizes.append(size)
+        self.first_scenes.append(first_scene)
+        self.clips.append(clips)
+        self.frames.append(frames)
+
+    def lost(self, i: int) -> tuple[Quarantined, ...]:
+        return self._lost.get(i, ())
+
+    def all_lost(self) -> Iterator[tuple[int, tuple[Quarantined, ...]]]:
+        """The place of each entry that has quarantined scenes, and these."""
+        return iter(self._lost.items())
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, i: int) -> ShardEntry: ...
+    @overload
+    def __getitem__(self, i: slice) -> tuple[ShardEntry, ...]: ...
+    def __getitem__(self, i: int | slice) -> ShardEntry | tuple[ShardEntry, ...]:
+        if isinstance(i, slice):
+            return tuple(self[k] for k in range(*i.indices(len(self))))
+        number = self.numbers[i]
+        i %= len(self)
+        return ShardEntry(
+            name=shard_name(number),
+            sha256=self._digests[32 * i : 32 * i + 32].hex(),
+            bytes=self.sizes[i],
+            first_scene=self.first_scenes[i],
+            clips=self.clips[i],
+            frames=self.frames[i],
+            quarantined=self.lost(i),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(one == another for one, another in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"ShardTable of {len(self)} shards"
+
+
+_ENTRY_TYPES = {
+    "name": str, "sha256": str, "bytes": int, "first_scene": int, "clips": int, "frames": int, "quarantined": list,
+}  # fmt: skip
+_PLAIN_TYPES = tuple(_ENTRY_TYPES.values())[:-1]
+_entry_values = itemgetter(*tuple(_ENTRY_TYPES)[:-1])
+
+
 def shard_name(number: int) -> str:
     return f"shard-{number:05d}.tar"
 
 
 def write_manifest(path: Place, manifest: Manifest) -> None:
-    write_atomically(path, [(json.dumps(asdict(manifest), indent=1, sort_keys=True, allow_nan=False) + "\n").encode()])
+    write_atomically(path, _manifest_chunks(manifest))
+
+
+def _manifest_chunks(manifest: Manifest) -> Iterator[bytes]:
+    """JSON with a line for each shard."""
+    head = {"format": manifest.format, "request": asdict(manifest.request), "categories": manifest.categories}
+    text = json.dumps(head, indent=1, sort_keys=True, allow_nan=False)
+    yield text.removesuffix("\n}").encode() + b',\n "shards": ['
+    for i, entry in enumerate(manifest.shards):
+        line = json.dumps(vars(entry), sort_keys=True, separators=(",", ":"), default=vars)
+        yield f"{',' if i else ''}\n  {line}".encode()
+    yield b"\n ]\n}\n"
 
 
 def read_manifest(path: Place) -> Manifest:
@@ -133,18 +250,64 @@ def read_manifest(path: Place) -> Manifest:
     """
     try:
         _check_plain(path, MAX_MANIFEST_BYTES)
-        plain = json.loads(path.read_bytes())
-        if plain.get("format") != DATA_SET_FORMAT:
-            raise ShardError(f"{path}: its format is {plain.get('format')!r}, this reads {DATA_SET_FORMAT!r}")
-        manifest = from_plain(Manifest, plain)
+        with path.open("rb") as file, io.TextIOWrapper(file, encoding="utf-8") as text:
+            return _parsed(text)
     except FileNotFoundError:
         raise ShardError(f"{path.parent}: no {path.name}, so no finished simgen data set") from None
     except (ValueError, AttributeError, OSError, RecursionError) as error:
         raise ShardError(f"{path}: not a manifest: {error}") from error
-    for shard in manifest.shards:
-        if not _SHARD_NAME.fullmatch(shard.name):
-            raise ShardError(f"{path}: {shard.name!r} is no name for a shard")
-    return manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Head:
+    """A manifest without its shards."""
+
+    format: str
+    request: Request
+    categories: tuple[str, ...]
+
+
+def _parsed(file: io.TextIOWrapper) -> Manifest:
+    """A manifest, of which one shard's entry at a time is held as JSON."""
+    plain: dict[str, Any] = {}
+    table = ShardTable()
+    for key, value, is_shard in object_items(file, "shards", MAX_JSON_BYTES):
+        if is_shard:
+            table.append_plain(value)
+        elif key == "format" and value != DATA_SET_FORMAT:
+            raise ValueError(f"its format is {value!r:.60}, this reads {DATA_SET_FORMAT!r}")
+        else:
+            plain[key] = value
+    if plain.pop("shards", None) != []:
+        raise ValueError("Manifest.shards: needs a list")
+    head = _convert(_Head, plain, "Manifest")
+    _check_table(head.request, table)
+    return Manifest(format=head.format, request=head.request, categories=head.categories, shards=table)
+
+
+def _check_table(request: Request, table: ShardTable) -> None:
+    """Are these shards of `request`, in order, each once, with the scenes that are theirs?
+
+    Raises:
+        ValueError: they are not; names the first that is not.
+    """
+    size, scenes = request.shard_scenes, request.scenes
+    if size < 1 or scenes < 1:
+        raise ValueError(f"Manifest.request: {scenes} scenes, {size} a shard")
+    number, first, clips, frames = (
+        np.frombuffer(column, np.int64) for column in (table.numbers, table.first_scenes, table.clips, table.frames)
+    )
+    due = np.minimum(scenes, (number + 1) * size) - number * size
+    for at, lost in table.all_lost():
+        due[at] -= len({scene.index for scene in lost if scene.index in request.scenes_of(int(number[at]))})
+    wrong = (first != number * size) | (clips != due) | (frames < clips) | (number >= request.shards)
+    wrong[1:] |= number[1:] <= number[:-1]
+    if wrong.any():
+        entry = table[int(np.flatnonzero(wrong)[0])]
+        raise ValueError(
+            f"Manifest.shards: {entry.name} with {entry.clips} clips and {len(entry.quarantined)} scenes left out, "
+            f"from scene {entry.first_scene} on, does not fit {scenes} scenes, {size} a shard, or its place in the list"
+        )
 
 
 def from_plain(kind: type[T], plain: Any) -> T:
@@ -503,27 +666,49 @@ def _check_plain(path: Place, limit_bytes: int | None = None) -> int:
     return info.st_size
 
 
-def _scan(path: Place) -> Iterator[tuple[str, Member]]:
+def _scan(path: Place, at: int = 0) -> Iterator[tuple[str, Member]]:
+    """The members from a header's offset on."""
     end = _check_plain(path)
     with path.open("rb") as file:
-        at = 0
+        file.seek(at)
         while True:
             block = file.read(tarfile.BLOCKSIZE)
             if len(block) < tarfile.BLOCKSIZE:
                 raise ShardError(f"{path}: cut short at offset {at + len(block)}: the archive has no end mark")
             if not any(block):
                 return
-            header = _header(path, block, at)
-            member = Member(at + tarfile.BLOCKSIZE, header.size)
-            if member.offset + member.size > end:
-                missing = member.offset + member.size - end
-                raise ShardError(f"{path}: cut short at offset {end}: {missing} bytes of {header.name!r} are missing")
-            yield header.name, member
-            at = member.offset + header.size + -header.size % tarfile.BLOCKSIZE
+            name, size = _header(path, block, at)
+            member = Member(at + tarfile.BLOCKSIZE, size)
+            if member.offset + size > end:
+                missing = member.offset + size - end
+                raise ShardError(f"{path}: cut short at offset {end}: {missing} bytes of {name!r} are missing")
+            yield name, member
+            at = _after(member)
             file.seek(at)
 
 
-def _header(path: Place, block: bytes, at: int) -> tarfile.TarInfo:
+def _after(member: Member) -> int:
+    """Where the next header is."""
+    return member.offset + member.size + -member.size % tarfile.BLOCKSIZE
+
+
+def _plain_header(block: bytes) -> tuple[str, int] | None:
+    """Name and size if the header is as `add_member` writes it: six times as fast as `tarfile`, which judges others."""
+    same = all(block[a:b] == _EMPTY_HEADER[a:b] for a, b in ((100, 124), (135, 148), (154, 512)))
+    name, size, told = block[:100].rstrip(b"\0"), block[124:135], block[148:154]
+    if not (same and _PLAIN_NAME.fullmatch(name) and size.isdigit() and told.isdigit()):
+        return None
+    try:
+        found, right = int(size, 8), int(told, 8) == _EMPTY_SUM + sum(name) + sum(size)
+    except ValueError:
+        return None
+    return (name.decode("ascii"), found) if right and found <= MAX_MEMBER_BYTES else None
+
+
+def _header(path: Place, block: bytes, at: int) -> tuple[str, int]:
+    """A member's name and size."""
+    if (plain := _plain_header(block)) is not None:
+        return plain
     try:
         header = tarfile.TarInfo.frombuf(block, "ascii", "strict")
     except (tarfile.HeaderError, ValueError) as error:
@@ -533,7 +718,7 @@ def _header(path: Place, block: bytes, at: int) -> tarfile.TarInfo:
     if not 0 <= header.size <= MAX_MEMBER_BYTES:
         limit = f"more than the {MAX_MEMBER_BYTES} that a member may have"
         raise ShardError(f"{path}: {header.name!r} at offset {at} claims {header.size} bytes, {limit}")
-    return header
+    return header.name, header.size
 
 
 @dataclass
@@ -541,31 +726,42 @@ class DataSet:
     """A finished data set. Safe to pickle and to share between processes: it holds no open file.
 
     `len()` counts clips and `[i]` is the i-th of them in the order of scenes; `clip(index)` asks by the scene's index.
-    A shard's headers are scanned when a clip of it is first asked for, and its table is kept.
+    Where `write_index` left an index, a clip is found by it: one look, and nothing is kept in memory. Without one the
+    headers of a shard are scanned when a clip of it is first asked for, and the tables that were used last are kept.
+
+    Raises:
+        ShardError: there is no manifest, it is not of this format, or the index is not of it.
     """
 
     folder: Place
     manifest: Manifest = field(init=False)
-    _starts: list[int] = field(init=False, repr=False)  # clips before each shard, and all of them
-    _tables: dict[str, dict[int, StoredClip]] = field(init=False, repr=False, default_factory=dict)
+    _starts: Int64[np.ndarray, " n"] = field(init=False, repr=False)  # clips before each shard, and all of them
+    _numbers: Int64[np.ndarray, " m"] = field(init=False, repr=False)  # of the shards
+    _indexed: bool = field(init=False, repr=False)
+    _tables: dict[int, dict[int, StoredClip]] = field(init=False, repr=False, default_factory=dict)  # last used last
+    _kept: int = field(init=False, repr=False, default=0)  # members in them
 
     def __post_init__(self) -> None:
         self.folder = place(self.folder)
         self.manifest = read_manifest(self.folder / MANIFEST)
-        self._starts = np.cumsum([0, *(shard.clips for shard in self.manifest.shards)]).tolist()
+        shards = self.manifest.shards
+        table = shards if isinstance(shards, ShardTable) else ShardTable(shards)
+        self._starts = np.concatenate([[0], np.cumsum(np.frombuffer(table.clips, np.int64))])
+        self._numbers = np.array(table.numbers, np.int64)
+        self._indexed = self._find_index()
 
     @property
     def categories(self) -> tuple[str, ...]:
         return self.manifest.categories
 
     def __len__(self) -> int:
-        return self.manifest.clips
+        return int(self._starts[-1])
 
     def __getitem__(self, i: int) -> StoredClip:
         if not 0 <= i < len(self):
             raise IndexError(f"clip {i} of a data set of {len(self)} clips")
         shard = int(np.searchsorted(self._starts, i, side="right")) - 1
-        return list(self.table(shard).values())[i - self._starts[shard]]
+        return self._clip(shard, i - int(self._starts[shard]))
 
     def __iter__(self) -> Iterator[StoredClip]:
         for shard in range(len(self.manifest.shards)):
@@ -580,21 +776,162 @@ class DataSet:
         request = self.manifest.request
         if not 0 <= index < request.scenes:
             raise ShardError(f"{self.folder}: no scene {index}; there are 0 to {request.scenes - 1}")
-        table = self.table(index // request.shard_scenes)
-        if index not in table:
-            reasons = {scene.index: scene.reason for scene in self.manifest.quarantined}
-            raise ShardError(f"{self.folder}: scene {index} could not be made: {reasons.get(index, 'no reason noted')}")
-        return table[index]
+        number = index // request.shard_scenes
+        shard = int(np.searchsorted(self._numbers, number))
+        if shard == len(self._numbers) or self._numbers[shard] != number:
+            raise ShardError(f"{self.folder}: {shard_name(number)}, of scene {index}, is not in the manifest")
+        lost = {scene.index: scene.reason for scene in self.manifest.shards[shard].quarantined}
+        if index in lost:
+            raise ShardError(f"{self.folder}: scene {index} could not be made: {lost[index]}")
+        return self._clip(shard, _scenes(request, number, lost).index(index))
 
     def table(self, shard: int) -> dict[int, StoredClip]:
         """The clips of a shard by their scene's index, in order."""
+        if shard in self._tables:
+            self._tables[shard] = self._tables.pop(shard)
+            return self._tables[shard]
         entry = self.manifest.shards[shard]
-        if entry.name not in self._tables:
-            path = self.folder / entry.name
-            clips = scan_shard(path)
-            if len(clips) != entry.clips:
-                raise ShardError(f"{path}: holds {len(clips)} clips, the manifest says {entry.clips}")
-            while len(self._tables) >= MAX_INDEXED_SHARDS:
-                del self._tables[next(iter(self._tables))]
-            self._tables[entry.name] = clips
-        return self._tables[entry.name]
+        path = self.folder / entry.name
+        clips = scan_shard(path)
+        if len(clips) != entry.clips:
+            raise ShardError(f"{path}: holds {len(clips)} clips, the manifest says {entry.clips}")
+        self._kept += _members(clips)
+        while self._tables and self._kept > MAX_KEPT_MEMBERS:
+            self._kept -= _members(self._tables.pop(next(iter(self._tables))))
+        self._tables[shard] = clips
+        return clips
+
+    def _clip(self, shard: int, place: int) -> StoredClip:
+        if not self._indexed or shard in self._tables:
+            return next(islice(self.table(shard).values(), place, None))
+        entry = self.manifest.shards[shard]
+        path, by = self.folder / entry.name, self.folder / by_index.INDEX
+        number = int(self._numbers[shard])
+        scene = _scenes(self.manifest.request, number, {lost.index for lost in entry.quarantined})[place]
+        try:
+            with by.open("rb") as file:
+                start, end = by_index.span(file, int(self._starts[shard]) + shard + place)
+            size = path.stat().st_size
+            found = _clip_between(path, start, end) if size == entry.bytes else None
+        except ValueError as error:
+            raise ShardError(f"{by}: {error}") from error
+        except OSError as error:
+            raise ShardError(f"{error.filename or path}: cannot be read: {error.strerror}") from error
+        if found is None:
+            raise ShardError(f"{path}: has {size} bytes, the manifest says {entry.bytes}: it was changed since")
+        if found.index != scene:
+            raise ShardError(f"{by}: leads to clip {found.index} of {path} where clip {scene} belongs: {_ANEW}")
+        return found
+
+    # -------------------------------------------------------------------------------------------- the index
+
+    def _find_index(self) -> bool:
+        """Whether there is an index.
+
+        Raises:
+            ShardError: there is one, but not of this manifest.
+        """
+        path = self.folder / by_index.INDEX
+        try:
+            _check_plain(path)
+            with path.open("rb") as file:
+                by_index.check(file, bytes.fromhex(file_sha256(self.folder / MANIFEST)), self._places)
+        except FileNotFoundError:
+            return False
+        except (ValueError, OSError) as error:
+            raise ShardError(f"{path}: {error}: {_ANEW}") from error
+        return True
+
+    @property
+    def _places(self) -> int:
+        """In an index: each clip's beginning, and each shard's end."""
+        return len(self) + len(self._numbers)
+
+    def write_index(self, step: Callable[[], None] = lambda: None) -> Place:
+        """Scan every shard's headers and leave an index beside the manifest. `step` is called after each shard.
+
+        Raises:
+            ShardError: a shard is damaged, its clips do not stand one behind the other, or the disk refuses.
+        """
+
+        def places() -> Iterator[list[int]]:
+            for shard, entry in enumerate(self.manifest.shards):
+                yield _spans(self.folder / entry.name, scan_shard(self.folder / entry.name), self._due(shard))
+                step()
+
+        of_manifest = bytes.fromhex(file_sha256(self.folder / MANIFEST))
+        path = self.folder / by_index.INDEX
+        try:
+            write_atomically(path, by_index.chunks(of_manifest, self._places, places()))
+        except OSError as error:
+            raise ShardError(f"{path}: cannot be written: {error.strerror}") from error
+        self._indexed = True
+        return path
+
+    def _due(self, shard: int) -> list[int]:
+        """The scenes that a shard holds."""
+        lost = {scene.index for scene in self.manifest.shards[shard].quarantined}
+        return _scenes(self.manifest.request, int(self._numbers[shard]), lost)
+
+
+def forget_index(folder: Place) -> None:
+    """Remove a data set's index, of whatever data set it is.
+
+    Raises:
+        ShardError: it cannot be removed.
+    """
+    try:
+        (folder / by_index.INDEX).unlink(missing_ok=True)
+    except OSError as error:
+        raise ShardError(f"{folder / by_index.INDEX}: cannot be removed: {error.strerror}") from error
+
+
+_ANEW = "remove it, or make it anew with `simgen index`"
+
+
+def _scenes(request: Request, number: int, lost: Container[int]) -> list[int]:
+    return [scene for scene in request.scenes_of(number) if scene not in lost]
+
+
+def _members(clips: Mapping[int, StoredClip]) -> int:
+    return sum(len(clip.members) for clip in clips.values())
+
+
+def _spans(path: Place, clips: Mapping[int, StoredClip], due: list[int]) -> list[int]:
+    """Where each clip of a shard begins, and where the last one ends."""
+    places = [0]
+    for clip in clips.values():
+        members = list(clip.members.values())
+        there = [members[0].offset - tarfile.BLOCKSIZE, *map(_after, members)]
+        if any(one.offset - tarfile.BLOCKSIZE != at for one, at in zip(members, there, strict=False)) or (
+            there[0] != places[-1]
+        ):
+            raise ShardError(f"{path}: the members of clip {clip.index} do not stand together, so it has no place")
+        places.append(there[-1])
+    if list(clips) != due:
+        raise ShardError(f"{path}: its {len(clips)} clips are not the {len(due)} of the manifest, in their order")
+    return places
+
+
+def _clip_between(path: Place, start: int, end: int) -> StoredClip:
+    """The clip whose headers and bytes fill a shard between two offsets.
+
+    Raises:
+        ValueError: no clip does.
+    """
+    members: dict[str, Member] = {}
+    scene, last = -1, start
+    try:
+        for name, member in _scan(path, start):
+            match = _MEMBER_NAME.fullmatch(name)
+            if match is None or (members and int(match[1]) != scene) or match[2] in members:
+                break
+            scene, last = int(match[1]), _after(member)
+            members[match[2]] = member
+            if last >= end:
+                break
+    except ShardError as error:
+        raise ValueError(f"leads to offset {start}, where no clip begins ({error}): {_ANEW}") from error
+    if last != end or not members:
+        raise ValueError(f"leads to bytes {start} to {end} of {path}, which are no clip: {_ANEW}")
+    return StoredClip(path, scene, members)

@@ -26,9 +26,9 @@ def noise(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
         read = np.float32(sensor.read_noise_e / sensor.full_well_e)
         return np.asarray(charge + read * rng.standard_normal(linear.shape, np.float32), np.float32)
     signal = np.clip(linear, 0, 1)
-    deviation = np.sqrt(
-        signal * np.float32(1 / sensor.full_well_e) + np.float32((sensor.read_noise_e / sensor.full_well_e) ** 2)
-    )
+    deviation = signal * np.float32(1 / sensor.full_well_e)
+    deviation += np.float32((sensor.read_noise_e / sensor.full_well_e) ** 2)
+    np.sqrt(deviation, out=deviation)
     deviation *= rng.standard_normal(signal.shape, np.float32)
     signal += deviation
-    return np.asarray(np.clip(signal, 0, 1), np.float32)
+    return np.asarray(np.clip(signal, 0, 1, out=signal), np.float32)

@@ -85,12 +85,12 @@ def test_positions_tell_neighbouring_cells_apart_and_far_ones_too():
 def test_the_memory_holds_the_last_frames_and_no_more(reach):
     encoder = Encoder(16, 2, 1, reach).eval()
     features = torch.randn(1, 8, 16, 3, 5)
-    whole, memory = encoder(features, None)
+    [whole], memory = encoder([features], None)
     assert memory.shape == (1, reach, 2 * 3, 16)
     for gone in range(8):
         other = features.clone()
         other[:, gone] += 1
-        changed = (encoder(other, None)[0] - whole).abs().amax((0, 2, 3, 4)) > 1e-6
+        changed = (encoder([other], None)[0][0] - whole).abs().amax((0, 2, 3, 4)) > 1e-6
         assert changed.tolist() == [gone <= k <= gone + reach for k in range(8)], gone
 
 
@@ -100,7 +100,7 @@ def test_the_order_of_past_frames_counts():
         encoder.age.normal_()
     features = torch.randn(1, 4, 16, 4, 4)
     swapped = features[:, [1, 0, 2, 3]]
-    assert (encoder(features, None)[0][:, 3] - encoder(swapped, None)[0][:, 3]).abs().max() > 1e-4
+    assert (encoder([features], None)[0][0][:, 3] - encoder([swapped], None)[0][0][:, 3]).abs().max() > 1e-4
 
 
 def test_separation_lets_nobody_see_the_truth_of_others():

@@ -256,3 +256,21 @@ def test_the_photographs_are_read_whole(real_data: Path) -> None:
     dolly = from_coco(real_data / "dolly_sequence/annotations.json")
     assert [len(clip.frames) for clip in dolly.clips] == [99, 25, 10, 66]
     assert sum(dolly.counts().values()) == 909
+
+
+def test_which_object_a_box_is_comes_along_where_it_is_told(tmp_path: Path, tiny_data_set: Path) -> None:
+    document = coco_document(images=2, boxes=3)
+    assert from_coco(write_coco(tmp_path / "untold", document)).frames[0].track_ids is None
+    for k, annotation in enumerate(document["annotations"]):
+        annotation["track_id"] = [5, "x", 7][k % 3]
+    document["annotations"][0]["bbox"] = [500, 0, 20, 20]  # outside: its object goes with it
+    first, second = from_coco(write_coco(tmp_path / "told", document)).frames
+    assert first.track_ids is not None
+    assert second.track_ids is not None
+    assert first.track_ids.tolist() == [-1, 7]
+    assert second.track_ids.tolist() == [5, -1, 7]
+    for frame in from_shards(tiny_data_set, least_visible=0.3).frames:
+        assert frame.track_ids is not None
+        assert frame.visible_share is not None
+        assert len(set(frame.track_ids.tolist())) == len(frame.labels) == len(frame.visible_share)
+        assert ((frame.visible_share >= 0.3) & (frame.visible_share <= 1)).all()

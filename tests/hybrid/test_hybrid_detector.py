@@ -33,8 +33,8 @@ def clip(frames, height=48, width=64, clips=1, seed=0):
 def test_tables_and_presets_are_what_the_tests_below_run_over():
     assert len(PARTS) == 4
     assert sorted(PRESETS) == ["base", "tiny"]
-    assert sorted(BACKBONES) == ["resnet18", "tiny"]
-    assert sorted(FUSIONS) == ["concat", "gated", "sum"]
+    assert sorted(BACKBONES) == ["mobilenet_v3", "resnet18", "resnet34", "resnet50", "tiny"]
+    assert sorted(FUSIONS) == ["concat", "cross_attention", "gated", "sum"]
 
 
 @pytest.mark.parametrize("parts", PARTS)

@@ -1,13 +1,15 @@
 """Losses: never without a gradient, divided by the boxes, least at the truth."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
+from torchvision.ops import generalized_box_iou_loss
 
 from hybrid.config import PARTS, tiny
 from hybrid.detector import Detector
-from hybrid.losses import Criterion, LossConfig
+from hybrid.losses import Criterion, LossConfig, varifocal
 from hybrid.types import Denoising, Layer, Output, Proposals, Target
 
 SMALL = replace(tiny(("bolt", "nut")), width=16, queries=12, decoder_layers=2, denoising_queries=12)
@@ -56,6 +58,33 @@ def test_the_loss_of_a_frame_does_not_depend_on_how_often_it_comes():
     once, twice = Criterion()(one, [[TARGET]]), Criterion()(two, [[TARGET], [TARGET]])
     for name, value in once.items():
         assert twice[name].item() == pytest.approx(value.item(), rel=1e-5), name
+
+
+def test_the_score_loss_is_the_slow_loop():
+    """Zhang et al., VarifocalNet, equation 2, with alpha 0.75 and gamma 2; positives weigh a half or more."""
+    generator = torch.Generator().manual_seed(0)
+    logits, wanted = torch.randn(2, 4, 3, generator=generator), torch.zeros(2, 4, 3)
+    frame, query, label = torch.tensor([0, 1]), torch.tensor([2, 0]), torch.tensor([1, 2])
+    wanted[frame, query, label] = torch.tensor([0.9, 0.2])
+    got = varifocal(logits, wanted, frame, query, label)
+    for place in [(n, q, c) for n in range(2) for q in range(4) for c in range(3)]:
+        p, to = 1 / (1 + math.exp(-logits[place])), wanted[place].item()
+        weight = {(0, 2, 1): 0.9, (1, 0, 2): 0.5}.get(place, 0.75 * p**2)
+        loss = -weight * (to * math.log(p) + (1 - to) * math.log(1 - p))
+        assert got[place].item() == pytest.approx(loss, rel=1e-4)
+
+
+def test_the_boxes_losses_are_torchvisions_and_shares_of_the_true_sides():
+    """Matched one to one by brute force; one layer, so nothing else adds to these two sums."""
+    boxes = torch.cat([TARGET.boxes_xyxy_px + torch.tensor([1.0, -2, 3, 1]), torch.tensor([[1.0, 1, 5, 5]])])
+    output = answer(torch.zeros(1, 1, 3, 2), boxes[None, None])
+    losses = Criterion(LossConfig(box=1.0, giou=1.0))(output, [[TARGET]])
+    truth = TARGET.boxes_xyxy_px
+    giou = generalized_box_iou_loss(boxes[:2], truth, reduction="sum").item() / 2
+    assert losses["giou"].item() == pytest.approx(giou, rel=1e-4)
+    sides = [(20, 16), (20, 42)]
+    relative = [(1 / w + 2 / h + 3 / w + 1 / h) / 4 for w, h in sides]
+    assert losses["box"].item() == pytest.approx(sum(relative) / 2, rel=1e-4)
 
 
 def test_each_layer_counts():

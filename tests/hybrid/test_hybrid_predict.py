@@ -160,6 +160,7 @@ def test_boxes_are_drawn_where_they_are_and_nothing_else_changes(run: Path) -> N
         boxes_xyxy_px=np.array([[20, 20, 40, 50]], np.float32),
         scores=result.scores[:1],
         labels=result.labels[:1],
+        track_ids=result.track_ids[:1],
     )
     canvas = drawn(image, one)
     changed = (canvas != image).any(-1)

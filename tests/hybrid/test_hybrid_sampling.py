@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hybrid.augment import photometric
-from hybrid.data import ClipSource, DataError, from_coco
+from hybrid.data import ClipSource, DataError, decode_depth_m, from_coco, from_shards
 from hybrid.sampling import Batches, Sampler, Share, Window, loader
 from hybrid.tiles import GREY
 from hybrid.train_config import AugmentConfig, TrainConfig
@@ -185,3 +185,28 @@ def test_configs_say_what_is_wrong_with_them() -> None:
         TrainConfig(leraning_rate=1.0)
     assert config().identity() == config(workers=2, threads=1, log_every=7).identity()
     assert config().identity() != config(seed=1).identity()
+
+
+def test_depth_lies_under_the_pixels_whatever_the_window(tiny_data_set):
+    """An image made of the depth, cut by `pixels`, and the depth, cut by `depth`, say the same away from edges."""
+    frame = from_shards(tiny_data_set).clips[0].frames[0]
+    depth_m = decode_depth_m(frame)
+    assert depth_m.shape == (frame.height_px, frame.width_px)
+    assert 0.2 < np.median(depth_m[depth_m > 0]) < 0.7
+    ramp = np.tile(np.linspace(40, 240, 96, dtype=np.float32), (80, 1))
+    image = np.repeat(np.round(ramp).astype(np.uint8)[..., None], 3, 2)
+    for window in (Window(-8, -4, 64, False, True), Window(20, 10, 48, True, False), Window(5, 5, 32, True, True)):
+        pixels, depth = window.pixels(image, 64)[..., 0].astype(float), window.depth(ramp, 64)
+        beyond = depth == 0
+        assert beyond.any() == (window.left < 0)
+        assert np.abs(pixels - depth)[~beyond].max() < 4
+    source = from_shards(tiny_data_set).labelled({"000001": 1})
+    batch = Batches([Share(source)], config(clip_length=2), depth=True)[0]
+    assert batch.depth_m.shape == (*batch.images.shape[:2], *batch.images.shape[3:])
+    assert (batch.depth_m > 0).float().mean() > 0.2
+    assert Batches([Share(source)], config(clip_length=2))[0].depth_m is None
+    labels = [clip.label for clip in source.clips]
+    assert labels == [1 if clip.name == "000001" else -1 for clip in source.clips]
+    told = [Batches([Share(source)], config(seed=k))[0].clip_labels for k in range(8)]
+    assert 1 in torch.cat([one for one in told if one is not None]).tolist()
+    assert (batch.track_ids >= 0).all()

@@ -92,7 +92,12 @@ def test_a_track_has_null_where_its_part_is_left_out(data, tmp_path):
 
 
 def strict_yolo(folder, outlined):
-    """As Ultralytics' verify_image_label and check_det_dataset demand it, and nothing beside it. Boxes by picture."""
+    """As Ultralytics' dataset reader demands it, and nothing beside it. Boxes by picture.
+
+    Their package is under the AGPL and no dependency, not even of the tests; these are the rules of its
+    `verify_image_label`, `check_image` and `check_det_dataset` in release 8.4, where this is stricter or as strict: a
+    coordinate may not be above 1 (theirs: 1.01), a line may not stand twice (theirs drops it).
+    """
     listing = yaml.safe_load((folder / "data.yaml").read_text())
     assert listing.keys() <= {"train", "val", "test", "names"}
     assert {"train", "val", "names"} <= listing.keys()
@@ -105,7 +110,8 @@ def strict_yolo(folder, outlined):
         assert images.is_dir(), split
         assert sorted(p.stem for p in images.iterdir()) == sorted(p.stem for p in labels.iterdir())
         for file in images.iterdir():
-            assert cv2.imread(str(file)).shape[:2] == (clips.HEIGHT, clips.WIDTH)
+            assert file.read_bytes().endswith(b"\xff\xd9")  # else they take it for cut off, and store it anew
+            assert cv2.imread(str(file)).shape[:2] == (clips.HEIGHT, clips.WIDTH) > (9, 9)
             lines = (labels / f"{file.stem}.txt").read_text().splitlines()
             assert len(set(lines)) == len(lines)
             for line in lines:
@@ -207,6 +213,39 @@ def test_motmetrics_reads_the_tracks(data, tmp_path):
             "imwidth": str(clips.WIDTH), "imheight": str(clips.HEIGHT), "imext": ".jpg",
         }  # fmt: skip
         assert sorted(p.name for p in (folder / "img1").iterdir()) == ["000001.jpg", "000002.jpg"]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_trackeval_scores_the_truth_full_marks_and_swapped_tracks_less(data, tmp_path, swapped):
+    trackeval = pytest.importorskip("trackeval")
+    export(data, "mot", tmp_path / "gt")
+    sequences = [f"{clip.index:06d}" for clip in data]
+    theirs = tmp_path / "trackers" / "simgen-train" / "ours" / "data"
+    theirs.mkdir(parents=True)
+    for name in sequences:
+        rows = [
+            line.split(",")
+            for line in (tmp_path / "gt" / "simgen-train" / name / "gt" / "gt.txt").read_text().splitlines()
+        ]
+        if swapped:
+            rows = [[row[0], str(3 - int(row[1])) if row[0] == "2" else row[1], *row[2:]] for row in rows]
+        (theirs / f"{name}.txt").write_text("".join(",".join([*row[:6], "1", "-1", "-1", "-1"]) + "\n" for row in rows))
+    dataset = trackeval.datasets.MotChallenge2DBox({
+        "GT_FOLDER": str(tmp_path / "gt"), "TRACKERS_FOLDER": str(tmp_path / "trackers"), "BENCHMARK": "simgen",
+        "TRACKERS_TO_EVAL": ["ours"], "DO_PREPROC": False, "PRINT_CONFIG": False,
+    })  # fmt: skip
+    assert sorted(dataset.seq_list) == sequences
+    assert set(dataset.seq_lengths.values()) == {clips.FRAMES}
+    truth = expected(data)
+    for clip, name in zip(data, sequences, strict=True):
+        raw = dataset.get_raw_seq_data("ours", name)
+        for t in range(clips.FRAMES):
+            boxes = {tuple(x + (i < 2) for i, x in enumerate((b[0], b[1], b[2] - b[0], b[3] - b[1])))
+                     for _, b, _ in truth[clip.index, t].values()}  # fmt: skip
+            assert {tuple(map(float, box)) for box in raw["gt_dets"][t]} == boxes
+        score = trackeval.metrics.HOTA().eval_sequence(dataset.get_preprocessed_seq_data(raw, "pedestrian"))
+        np.testing.assert_allclose(score["DetA"], 1)
+        assert (score["AssA"] < 0.6).all() if swapped else np.allclose(score["AssA"], 1)
 
 
 # ------------------------------------------------------------------------------------------------------ KITTI

@@ -164,7 +164,7 @@ def test_spec_holds_plain_numbers_only():
             return all(plain(v) for v in value.values())
         if isinstance(value, tuple | list):
             return all(plain(v) for v in value)
-        return type(value) in (int, float, str, bool)
+        return value is None or type(value) in (int, float, str, bool)
 
     assert plain(asdict(sample(load_config("conveyor"), 0, 0)))
 

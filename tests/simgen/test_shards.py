@@ -159,7 +159,7 @@ def test_specs_and_labels_survive_json():
     for value, kind in ((clip.spec, SceneSpec), (clip.labels, Labels)):
         plain = json.loads(json.dumps(asdict(value)))
         assert shards.from_plain(kind, plain) == value
-        plain.popitem()
+        del plain[next(iter(plain))]  # the last ones may be left out: older data sets have none
         with pytest.raises(ValueError, match="needs the keys"):
             shards.from_plain(kind, plain)
 

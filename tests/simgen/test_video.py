@@ -35,11 +35,12 @@ def test_a_higher_rate_factor_is_further_from_the_clip_and_order_and_colours_sta
     images = clip()
     fine, coarse = through_h264(images, 8), through_h264(images, 40)
     assert [image.shape for image in fine] == [(48, 64, 3)] * 5
-    assert error(images, fine) < 0.35 * error(images, coarse)
+    assert error(images, fine) < 0.5 * error(images, coarse)  # colour at half the resolution is in both
     square = [image[14:22, 12 + 3 * t : 20 + 3 * t].mean(axis=(0, 1)) for t, image in enumerate(fine)]
     assert np.array(square) == pytest.approx(np.array([(220, 60, 30)] * 5), abs=8)
-    again = through_h264(images, 40)
-    assert all(np.array_equal(a, b) for a, b in zip(coarse, again, strict=True))
+    for _ in range(10):
+        again = through_h264(images, 40)
+        assert all(np.array_equal(a, b) for a, b in zip(coarse, again, strict=True))
 
 
 def test_unlike_single_pictures_what_stands_still_loses_its_flicker():

@@ -1,0 +1,1 @@
+"""What each part of the detector earns. See `python -m benchmarks.ablation --help`."""

@@ -1,0 +1,147 @@
+"""What each part of the detector earns: equal steps, paired seeds, intervals. Can be killed and started again.
+
+python -m benchmarks.ablation --out DIR [--size full|small|toy] [--seeds 3] [--dolly ANNOTATIONS.json] [--page FOLDER]
+
+DIR/data               the simulated clips
+DIR/seed0/base         stage one, the CNN; seed0/VARIANT: stage two; seed0/VARIANT-real: stage three, with --dolly
+DIR/ablation.md .svg   the figures; --page writes them under today's date into a folder as well
+Every run is a folder of `hybrid.engine.train`; what is finished is neither trained nor measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from benchmarks.ablation import plan
+from benchmarks.ablation.figures import SHARES, Scene, figures, statistics
+from benchmarks.ablation.measure import CONDITIONS, frames_of, measure, measure_real, segments
+from benchmarks.ablation.report import page, picture
+from hybrid.checkpoint import RUN, load
+from hybrid.config import ModelConfig
+from hybrid.data import ClipSource, from_coco
+from hybrid.detector import Detector
+from hybrid.engine import train
+from hybrid.sampling import Share
+from hybrid.train_config import TrainConfig
+from hybrid.video_metrics import average_precision, judge
+
+REAL_SCALE = 1 / 3
+
+
+def learn(run: Path, config: ModelConfig, source: ClipSource, training: TrainConfig, start: Path | None) -> float:
+    """Train one run to its end, from the raw weights of `start`; its seconds in this process."""
+    torch.manual_seed(training.seed)
+    detector = Detector(config)
+    if start is not None and not (run / RUN).is_file():
+        earlier = load(start, "raw")
+        detector.load_compatible(earlier.state_dict(), earlier.config.categories)
+    began = time.monotonic()
+    train(detector, [Share(source)], training, run, resume=True)
+    return time.monotonic() - began
+
+
+def learn_all(out: Path, size: plan.Size, seeds: Sequence[int], source: ClipSource) -> None:
+    for seed in seeds:
+        base = out / f"seed{seed}" / "base"
+        config = plan.model(size, source.categories, "cnn")
+        tell(base, learn(base, config, source, plan.base_training(size, seed), None))
+        for variant in plan.VARIANTS:
+            run = out / f"seed{seed}" / variant
+            config = plan.model(size, source.categories, variant)
+            tell(run, learn(run, config, source, plan.clip_training(size, seed), base))
+
+
+def tell(run: Path, seconds: float) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {run.parent.name}/{run.name}: {seconds:.0f} s", flush=True)
+
+
+def found_by(out: Path, seed: int, source: ClipSource) -> dict[str, dict[str, list]]:
+    """Detections by variant and condition."""
+    found: dict[str, dict[str, list]] = {}
+    for variant in plan.VARIANTS:
+        began = time.monotonic()
+        found[variant] = {name: measure(out / f"seed{seed}" / variant, source, name) for name in CONDITIONS}
+        tell(out / f"seed{seed}" / f"{variant}, measured", time.monotonic() - began)
+    return found
+
+
+def real_stage(out: Path, size: plan.Size, seeds: Sequence[int], annotations: Path) -> list[str]:
+    """Fine-tune every variant on the first segment of the photographed sequence, and measure on the others."""
+    whole = from_coco(annotations)
+    names = [clip.name for clip in whole.clips]
+    first, rest = whole.only(names[:1]), whole.only(names[1:])
+    frames, blocks = segments(rest)
+    lines = [
+        "",
+        f"On photographs: {size.real_steps} steps on the first of {len(names)} segments, AP50 on the others:",
+        "",
+    ]
+    for variant in plan.VARIANTS:
+        values = []
+        for seed in seeds:
+            start, run = out / f"seed{seed}" / variant, out / f"seed{seed}" / f"{variant}-real"
+            config = plan.model(size, whole.categories, variant)
+            tell(run, learn(run, config, first, plan.real_training(size, seed), start))
+            values.append(100 * (average_precision(judge(measure_real(run, rest, REAL_SCALE), frames, blocks)) or 0.0))
+        lines.append(f"- {variant}: {', '.join(f'{v:.1f}' for v in values)}")
+    return [*lines, "", "One short sequence of one truck: no interval is given, and little should be read into it."]
+
+
+def costs(out: Path, seeds: Sequence[int]) -> list[str]:
+    """Parameters, and seconds a step where a run was trained by one process."""
+    lines = ["", "| | parameters | s a step |", "|---|---|---|"]
+    for variant in plan.VARIANTS:
+        runs = [json.loads((out / f"seed{seed}" / variant / RUN).read_text()) for seed in seeds]
+        each = [run["this_process"]["seconds"] / max(1, run["this_process"]["steps"]) for run in runs]
+        lines.append(f"| {variant} | {runs[0]['parameters']:,} | {', '.join(f'{s:.2f}' for s in each)} |")
+    return lines
+
+
+def seeds_of(scene: Scene, every: Mapping[int, Mapping[str, Mapping[str, list]]]) -> list[dict]:
+    return [statistics(scene, found) for found in every.values()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--size", choices=sorted(plan.SIZES), default="full")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--dolly", type=Path, help="the photographed sequence's COCO JSON")
+    parser.add_argument("--page", type=Path, help="a folder for a dated copy of the page")
+    parser.add_argument("--draws", type=int, default=500)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    size, seeds, out = plan.SIZES[asked.size], range(asked.seeds), asked.out
+    source, test = plan.data(size, out / "data")
+    learn_all(out, size, seeds, source)
+    scene = Scene(*frames_of(test))
+    every = {seed: found_by(out, seed, test) for seed in seeds}
+    table = figures(seeds_of(scene, every), scene.clip_count, asked.draws)
+    notes = costs(out, seeds) + (real_stage(out, size, seeds, asked.dolly) if asked.dolly else [])
+    shares = {name: sum(int(b.sum()) for b in scene.share(*limits)) for name, limits in SHARES.items()}
+    notes += [
+        "",
+        f"Measured on {len(scene.frames)} frames: " + ", ".join(f"{n} objects {k}" for k, n in shares.items()) + ".",
+    ]
+    command = f"python -m benchmarks.ablation --size {asked.size} --seeds {asked.seeds}"
+    (out / "ablation.md").write_text(page(table, size, list(seeds), notes, command))
+    plain = {name: {v: asdict(one) for v, one in row.items()} for name, row in table.items()}
+    (out / "ablation.json").write_text(json.dumps(plain, indent=1))
+    picture(table, out / "ablation.svg")
+    if asked.page:
+        for suffix in ("md", "svg"):
+            shutil.copy(out / f"ablation.{suffix}", asked.page / f"{datetime.date.today()}-ablation.{suffix}")
+    print(out / "ablation.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""From detections to figures with intervals: a bootstrap over clips and seeds, the same draws for every variant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.ablation.measure import is_blank
+from hybrid.data import FrameRecord
+from hybrid.video_metrics import (
+    Found,
+    Judged,
+    Steadiness,
+    average_precision,
+    false_per_frame,
+    judge,
+    recall_at,
+    score_at_recall,
+    steadiness,
+)
+
+WORKING_SCORE = 0.3  # at which the cnn's recall is taken as the recall that every variant must reach
+SHARES = {"visible > 0.8": (0.8, 1.01), "visible 0.3-0.8": (0.3, 0.8), "visible < 0.3": (0.0, 0.3)}
+OCCLUDED = (0.0, 0.8)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What was measured on: each frame, its clip and its place there."""
+
+    frames: Sequence[FrameRecord]
+    clips: Sequence[int]
+    places: Sequence[int]
+
+    @property
+    def clip_count(self) -> int:
+        return max(self.clips) + 1
+
+    def share(self, low: float, high: float) -> list[np.ndarray]:
+        """Which boxes are of objects of which this much can be seen."""
+        shares = [f.visible_share for f in self.frames]
+        assert all(s is not None for s in shares)
+        return [(s >= low) & (s < high) for s in shares if s is not None]
+
+    def only(self, keep: Callable[[int], bool]) -> list[np.ndarray]:
+        """All boxes of the frames at the places asked for."""
+        return [np.full(len(f.labels), keep(k)) for f, k in zip(self.frames, self.places, strict=True)]
+
+
+Statistic = Callable[[np.ndarray | None], float]  # of how often each clip counts
+Conditions = Mapping[str, Sequence[Found]]
+
+
+def _ap(judged: Judged) -> Statistic:
+    return lambda weights: 100 * (average_precision(judged, weights) or 0.0)
+
+
+def precision_statistics(scene: Scene, found: Conditions) -> dict[str, Statistic]:
+    """AP50 in percent, by what is asked for."""
+
+    def judged(condition: str, counted: list[np.ndarray] | None = None) -> Statistic:
+        return _ap(judge(found[condition], scene.frames, scene.clips, counted))
+
+    def blank() -> Statistic:
+        kept = [k for k, place in enumerate(scene.places) if is_blank(place)]
+        return _ap(
+            judge([found["blank"][k] for k in kept], [scene.frames[k] for k in kept], [scene.clips[k] for k in kept])
+        )
+
+    bins = {f"AP50, {name}": judged("clear", scene.share(*limits)) for name, limits in SHARES.items()}
+    return {
+        "AP50": judged("clear"),
+        **bins,
+        "AP50, occluded (visible < 0.8)": judged("clear", scene.share(*OCCLUDED)),
+        "AP50, blanked frames": blank(),
+        "AP50, strong noise": judged("noise"),
+        "AP50, stills, visible > 0.8": judged("stills", scene.share(*SHARES["visible > 0.8"])),
+        "AP50, raw weights": judged("raw"),
+    }
+
+
+def working_statistics(scene: Scene, found: Sequence[Found], recall: float) -> dict[str, Statistic]:
+    """At the score where this recall is reached: false detections, flicker, switches. NaN where it never is."""
+    judged = judge(found, scene.frames, scene.clips)
+    score = score_at_recall(judged, recall)
+    names = ("false detections per frame", "flicker, %", "ID switches per 100")
+    if score is None:
+        return {name: (lambda weights: float("nan")) for name in names}
+    by_clip = [Steadiness(0, 0, 0, 0)] * scene.clip_count
+    for clip in range(scene.clip_count):
+        rows = [k for k, c in enumerate(scene.clips) if c == clip]
+        by_clip[clip] = steadiness([found[k] for k in rows], [scene.frames[k] for k in rows], score)
+    sums = np.array([list(vars(one).values()) for one in by_clip], float)
+
+    def total(weights: np.ndarray | None) -> np.ndarray:
+        return np.asarray(sums.sum(0) if weights is None else weights @ sums)
+
+    def flicker(weights: np.ndarray | None) -> float:
+        pairs, flickers, _, _ = total(weights)
+        return float(100 * flickers / max(1.0, pairs))
+
+    def switches(weights: np.ndarray | None) -> float:
+        _, _, count, matched = total(weights)
+        return float(100 * count / max(1.0, matched))
+
+    def false(weights: np.ndarray | None) -> float:
+        return false_per_frame(judged, len(scene.frames), score, weights)
+
+    return dict(zip(names, (false, flicker, switches), strict=True))
+
+
+def statistics(scene: Scene, found: Mapping[str, Conditions]) -> dict[str, dict[str, Statistic]]:
+    """By variant and name, for one seed. `found` is by variant and condition."""
+    cnn = judge(found["cnn"]["clear"], scene.frames, scene.clips)
+    recall = recall_at(cnn, WORKING_SCORE)
+    return {
+        variant: precision_statistics(scene, one) | working_statistics(scene, one["clear"], recall)
+        for variant, one in found.items()
+    }
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A mean over the seeds, its difference to the cnn's, and where 95 % of the bootstrap's differences lie."""
+
+    value: float
+    by_seed: tuple[float, ...]
+    difference: float
+    low: float
+    high: float
+
+
+def figures(
+    by_seed: Sequence[Mapping[str, Mapping[str, Statistic]]], clips: int, draws: int = 500, seed: int = 0
+) -> dict[str, dict[str, Figure]]:
+    """By name and variant. Each draw takes seeds and clips with replacement, the same ones for all variants."""
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(clips, np.full(clips, 1 / clips), draws).astype(float)
+    seeds = rng.integers(len(by_seed), size=(draws, len(by_seed)))
+    variants, names = list(by_seed[0]), list(by_seed[0]["cnn"])
+    result: dict[str, dict[str, Figure]] = {}
+    for name in names:
+        drawn = {v: np.array([[one[v][name](w) for w in weights] for one in by_seed]) for v in variants}
+        whole = {v: np.array([one[v][name](None) for one in by_seed]) for v in variants}
+        result[name] = {}
+        for v in variants:
+            gain = drawn[v] - drawn["cnn"]
+            means = gain[seeds.T, np.arange(draws)].mean(0)
+            low, high = np.percentile(means, [2.5, 97.5])
+            difference = float((whole[v] - whole["cnn"]).mean())
+            result[name][v] = Figure(float(whole[v].mean()), tuple(whole[v]), difference, float(low), float(high))
+    return result

@@ -1,0 +1,152 @@
+"""Detections of a run under each condition, kept beside the run, so that a stopped measurement goes on."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hybrid.checkpoint import load, write_atomically
+from hybrid.data import Clip, ClipSource, FrameRecord, decode
+from hybrid.detector import Detector
+from hybrid.linking import Linked, link
+from hybrid.stream import predict
+from hybrid.tiles import GREY
+from hybrid.types import Detections
+from hybrid.video_metrics import Found
+
+BLANK_EVERY = 4  # frames 3, 7, ... are blanked
+NOISE_STD = 30.0  # grey levels of 255: at night, at full gain
+LIMIT = 50  # detections of a frame
+Change = Callable[[np.ndarray, int], np.ndarray]  # (frames [t h w 3], the clip's place) -> frames
+
+
+def as_is(frames: np.ndarray, place: int) -> np.ndarray:
+    return frames
+
+
+def is_blank(frame: int) -> bool:
+    return frame % BLANK_EVERY == BLANK_EVERY - 1
+
+
+def blanked(frames: np.ndarray, place: int) -> np.ndarray:
+    changed = frames.copy()
+    changed[[is_blank(k) for k in range(len(frames))]] = GREY
+    return changed
+
+
+def noisy(frames: np.ndarray, place: int) -> np.ndarray:
+    noise = np.random.default_rng([77, place]).normal(0, NOISE_STD, frames.shape)
+    return (frames + noise).clip(0, 255).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Condition:
+    change: Change = as_is
+    stills: bool = False  # every frame by itself
+    weights: str = "ema"
+
+
+CONDITIONS = {
+    "clear": Condition(),
+    "blank": Condition(blanked),
+    "noise": Condition(noisy),
+    "stills": Condition(stills=True),
+    "raw": Condition(weights="raw"),
+}
+
+
+def frames_of(source: ClipSource) -> tuple[list[FrameRecord], list[int], list[int]]:
+    """Every frame, the clip that it is of, and its place there."""
+    rows = [(f, c, k) for c, clip in enumerate(source.clips) for k, f in enumerate(clip.frames)]
+    return [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows]
+
+
+def measure(run: Path, source: ClipSource, name: str, batch: int = 8) -> list[Found]:
+    """What the run finds in every frame of `source` under the condition of this name."""
+    file = run / f"found-{name}.npz"
+    if not file.is_file():
+        condition = CONDITIONS[name]
+        detector = load(run, condition.weights, "cuda" if torch.cuda.is_available() else "cpu")
+        found: list[Found] = []
+        for first in range(0, len(source), batch):
+            clips = source.clips[first : first + batch]
+            images = [condition.change(pixels(clip), first + i) for i, clip in enumerate(clips)]
+            found += [one for clip in _detect(detector, images, condition.stills) for one in clip]
+        write_atomically(file, _packed(found))
+    return _unpacked(file)
+
+
+def pixels(clip: Clip) -> np.ndarray:
+    return np.stack([decode(frame) for frame in clip.frames])
+
+
+def _detect(detector: Detector, images: Sequence[np.ndarray], stills: bool) -> list[list[Found]]:
+    batch = torch.from_numpy(np.stack(images)).permute(0, 1, 4, 2, 3)
+    clips, frames = batch.shape[:2]
+    if stills:
+        batch = batch.flatten(0, 1)[:, None]
+    found = [one.to("cpu") for clip in predict(detector, batch, LIMIT) for one in clip]
+    return [with_tracks(found[k * frames : (k + 1) * frames]) for k in range(clips)]
+
+
+def with_tracks(clip: Sequence[Detections]) -> list[Found]:
+    """The detections of a clip as arrays, linked where the detector itself follows nothing."""
+    linked: Linked | None = None
+    found = []
+    for one in clip:
+        if one.track_ids is None:
+            one, linked = link(one, linked)
+        assert one.track_ids is not None
+        found.append(Found(one.boxes_xyxy_px.numpy(), one.scores.numpy(), one.labels.numpy(), one.track_ids.numpy()))
+    return found
+
+
+def _packed(found: Sequence[Found]) -> bytes:
+    buffer = io.BytesIO()
+    columns = {name: np.concatenate([getattr(one, name) for one in found]) for name in vars(found[0])}
+    np.savez_compressed(buffer, counts=np.array([len(one.scores) for one in found]), **columns)
+    return buffer.getvalue()
+
+
+def _unpacked(file: Path) -> list[Found]:
+    with np.load(file) as held:
+        columns = {name: held[name] for name in held.files}
+    places = np.cumsum(columns.pop("counts"))[:-1]
+    split = {name: np.split(column, places) for name, column in columns.items()}
+    return [Found(**dict(zip(split, row, strict=True))) for row in zip(*split.values(), strict=True)]
+
+
+def segments(source: ClipSource, block: int = 10) -> tuple[list[FrameRecord], list[int]]:
+    """All frames, and which stretch of `block` frames each is of: what a bootstrap over few long clips resamples."""
+    frames, blocks, last = [], [], 0
+    for clip in source.clips:
+        for k, frame in enumerate(clip.frames):
+            frames.append(frame)
+            blocks.append(last + k // block)
+        last = blocks[-1] + 1
+    return frames, blocks
+
+
+def measure_real(run: Path, source: ClipSource, scale: float) -> list[Found]:
+    """Streamed over whole segments, each frame scaled as it was trained."""
+    from hybrid.stream import stream
+    from hybrid.tiles import View
+
+    file = run / "found-real.npz"
+    if not file.is_file():
+        detector = load(run, "ema", "cuda" if torch.cuda.is_available() else "cpu")
+        view = View(tile_px=None, scales=(scale,), limit=LIMIT)
+        found = [
+            one for clip in source.clips for one in with_tracks(list(stream(detector, map(decode, clip.frames), view)))
+        ]
+        write_atomically(file, _packed(found))
+    return _unpacked(file)
+
+
+def without_tracks(frames: Sequence[FrameRecord]) -> list[FrameRecord]:
+    return [replace(frame, track_ids=None) for frame in frames]

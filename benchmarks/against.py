@@ -1,0 +1,400 @@
+"""The detector against what a user would pick instead: the same samples, steps, image size and optimizer, from scratch.
+
+python -m benchmarks.against --data ABLATION/data --out DIR [--size small|toy] [--seeds N] [--only NAME] [--page DIR]
+
+torchvision's FCOS, RetinaNet and Faster R-CNN on a ResNet-18 with a pyramid, SSDLite on MobileNetV3 (at its own 320
+px), RT-DETR v2 on a ResNet-18 from `transformers` (needed for this alone; left out where it is missing), and this
+detector on a ResNet-18: its CNN alone, and whole, on clips. Every step sees as many frames. AP is measured at quarters
+of the training, on whole frames of scenes that nobody trained on. Group norm everywhere where a part allows it, since
+nothing comes pretrained. Each rival leaves DIR/NAME-SEED.json behind and is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.ablation.plan import LEAST_VISIBLE
+from hybrid.backbone import normalised
+from hybrid.checkpoint import write_atomically
+from hybrid.config import base
+from hybrid.data import ClipSource, from_shards
+from hybrid.detector import Detector
+from hybrid.engine import rate
+from hybrid.losses import Criterion
+from hybrid.metrics import score
+from hybrid.sampling import Batches, Share, TrainBatch
+from hybrid.stream import predict
+from hybrid.train_config import AugmentConfig, TrainConfig
+from hybrid.types import Detections, State
+
+LIMIT = 100
+REPEATS = 15  # of a latency; the median is told
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    steps: int = 800
+    frames: int = 12  # of a step
+    clip: int = 3  # frames of a clip, for the one rival that takes clips
+    tile_px: int = 128
+    test_clips: int = 60
+    measures: int = 4
+    shapes: tuple[str, ...] = ("128x160", "480x640")  # of frames, height first, of which the cost is measured
+
+
+SIZES = {"small": Size(), "toy": Size(steps=2, frames=3, test_clips=1, measures=1, shapes=())}
+
+
+class Rival(nn.Module):
+    """A detector behind one interface."""
+
+    clip_length = 1
+    learning_rate = 4e-4
+
+    def loss(self, batch: TrainBatch) -> Tensor:
+        raise NotImplementedError
+
+    def detect(self, clips: Tensor) -> list[Detections]:
+        """Of uint8 clips [b, t, 3, h, w], frame by frame."""
+        raise NotImplementedError
+
+    def frame(self, image: Tensor) -> None:
+        """One frame of 0..1, [3, h, w], as from a camera: for the latency."""
+        raise NotImplementedError
+
+
+class Own(Rival):
+    """This detector."""
+
+    def __init__(self, categories: tuple[str, ...], parts: str, clip_length: int) -> None:
+        super().__init__()
+        self.clip_length = clip_length
+        self.net = Detector(replace(base(categories), parts=parts, queries=100, denoising_queries=100))
+        self.state: State | None = None
+        self.seen: tuple[int, ...] = ()
+
+    def loss(self, batch: TrainBatch) -> Tensor:
+        targets = batch.targets()
+        output, _ = self.net(batch.images.float() / 255, None, targets)
+        return Criterion()(output, targets)["total"]
+
+    def detect(self, clips: Tensor) -> list[Detections]:
+        return [one for clip in predict(self.net, clips, LIMIT) for one in clip]
+
+    def frame(self, image: Tensor) -> None:
+        if self.seen != image.shape:
+            self.state, self.seen = None, tuple(image.shape)
+        _, self.state = self.net(image[None, None], self.state)
+
+
+class Torchvision(Rival):
+    """One of torchvision's, which take lists of images and give lists of dictionaries."""
+
+    def __init__(self, net: nn.Module, first_label: int) -> None:
+        super().__init__()
+        self.net, self.first_label = net, first_label
+
+    def loss(self, batch: TrainBatch) -> Tensor:
+        targets = [
+            {"boxes": t.boxes_xyxy_px, "labels": t.labels + self.first_label} for clip in batch.targets() for t in clip
+        ]
+        losses = self.net(list(batch.images.flatten(0, 1).float() / 255), targets)
+        return torch.stack([value for value in losses.values()]).sum()
+
+    def detect(self, clips: Tensor) -> list[Detections]:
+        found = self.net(list(clips.flatten(0, 1).float() / 255))
+        return [Detections(one["boxes"], one["scores"], one["labels"] - self.first_label) for one in found]
+
+    def frame(self, image: Tensor) -> None:
+        self.net([image])
+
+
+class RtDetr(Rival):
+    """RT-DETR v2 of `transformers`, built from its config."""
+
+    learning_rate = 2e-4
+
+    def __init__(self, categories: int) -> None:
+        super().__init__()
+        from transformers import RTDetrResNetConfig, RTDetrV2Config, RTDetrV2ForObjectDetection
+
+        backbone = RTDetrResNetConfig(
+            embedding_size=64, hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2], layer_type="basic",
+            out_features=["stage2", "stage3", "stage4"],
+        )  # fmt: skip
+        config = RTDetrV2Config(
+            backbone_config=backbone, use_timm_backbone=False, encoder_in_channels=[128, 256, 512],
+            num_labels=categories, num_queries=100, decoder_layers=3, freeze_backbone_batch_norms=False,
+            anchor_image_size=None,
+        )  # fmt: skip
+        self.net = RTDetrV2ForObjectDetection(config)
+
+    def loss(self, batch: TrainBatch) -> Tensor:
+        images = batch.images.flatten(0, 1).float() / 255
+        height, width = images.shape[-2:]
+        scale = torch.tensor([width, height, width, height], dtype=torch.float32)
+        labels = []
+        for target in (t for clip in batch.targets() for t in clip):
+            low, high = target.boxes_xyxy_px[:, :2], target.boxes_xyxy_px[:, 2:]
+            labels.append(
+                {"class_labels": target.labels, "boxes": torch.cat([(low + high) / 2, high - low], 1) / scale}
+            )
+        return self.net(pixel_values=images, labels=labels).loss  # type: ignore[no-any-return]
+
+    def detect(self, clips: Tensor) -> list[Detections]:
+        images = clips.flatten(0, 1).float() / 255
+        height, width = images.shape[-2:]
+        output = self.net(pixel_values=images)
+        scores, place = output.logits.sigmoid().flatten(1).topk(LIMIT, 1)
+        count = output.logits.shape[-1]
+        boxes = output.pred_boxes.gather(1, (place // count)[..., None].expand(-1, -1, 4))
+        half = boxes[..., 2:] / 2
+        corners = torch.cat([boxes[..., :2] - half, boxes[..., :2] + half], -1)
+        corners = corners * torch.tensor([width, height, width, height], dtype=torch.float32)
+        return [Detections(b, s, p % count) for b, s, p in zip(corners, scores, place, strict=True)]
+
+    def frame(self, image: Tensor) -> None:
+        self.net(pixel_values=image[None])
+
+
+def _pyramid(tile_px: int) -> tuple[nn.Module, dict[str, Any]]:
+    from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+
+    net = resnet_fpn_backbone(
+        backbone_name="resnet18", weights=None, norm_layer=normalised, trainable_layers=5, returned_layers=[1, 2, 3]
+    )
+    # neither resized nor standardised anew: frames go in as they are
+    return net, {"min_size": tile_px, "max_size": 4096, "box_detections_per_img": LIMIT}
+
+
+def _anchors(levels: int) -> Any:
+    from torchvision.models.detection.anchor_utils import AnchorGenerator
+
+    sizes = tuple((12 * 2**k, int(12 * 2 ** (k + 0.5))) for k in range(levels))
+    return AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * levels)
+
+
+def fcos(categories: tuple[str, ...], size: Size) -> Rival:
+    from torchvision.models.detection import FCOS
+    from torchvision.models.detection.anchor_utils import AnchorGenerator
+
+    net, how = _pyramid(size.tile_px)
+    how["detections_per_img"] = how.pop("box_detections_per_img")
+    anchors = AnchorGenerator(tuple((8 * 2**k,) for k in range(4)), ((1.0,),) * 4)
+    return Torchvision(FCOS(net, len(categories), anchor_generator=anchors, **how), 0)
+
+
+def retinanet(categories: tuple[str, ...], size: Size) -> Rival:
+    from torchvision.models.detection import RetinaNet
+
+    net, how = _pyramid(size.tile_px)
+    how["detections_per_img"] = how.pop("box_detections_per_img")
+    return Torchvision(RetinaNet(net, len(categories), anchor_generator=_anchors(4), **how), 0)
+
+
+def faster_rcnn(categories: tuple[str, ...], size: Size) -> Rival:
+    from torchvision.models.detection import FasterRCNN
+    from torchvision.ops import MultiScaleRoIAlign
+
+    net, how = _pyramid(size.tile_px)
+    pool = MultiScaleRoIAlign(["0", "1", "2"], output_size=7, sampling_ratio=2)
+    made = FasterRCNN(net, len(categories) + 1, rpn_anchor_generator=_anchors(4), box_roi_pool=pool, **how)
+    return Torchvision(made, 1)
+
+
+def ssdlite(categories: tuple[str, ...], size: Size) -> Rival:
+    from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+
+    net = ssdlite320_mobilenet_v3_large(
+        weights=None, weights_backbone=None, num_classes=len(categories) + 1, detections_per_img=LIMIT
+    )
+    return Torchvision(net, 1)
+
+
+RIVALS: dict[str, Callable[[tuple[str, ...], Size], Rival]] = {
+    "hybrid, cnn": lambda categories, size: Own(categories, "cnn", 1),
+    "hybrid, whole": lambda categories, size: Own(categories, "cnn+rnn+transformer", size.clip),
+    "FCOS": fcos,
+    "RetinaNet": retinanet,
+    "Faster R-CNN": faster_rcnn,
+    "SSDLite": ssdlite,
+    "RT-DETR v2": lambda categories, size: RtDetr(len(categories)),
+}
+
+
+def training(size: Size, rival: Rival, seed: int) -> TrainConfig:
+    return TrainConfig(
+        steps=size.steps, batch_clips=size.frames // rival.clip_length, clip_length=rival.clip_length,
+        tile_px=size.tile_px, learning_rate=rival.learning_rate, seed=seed, warmup_steps=min(50, size.steps - 1),
+        augment=AugmentConfig(scale=(0.8, 1.25), strength=0.5, object_share=0.5), blank_probability=0.0,
+    )  # fmt: skip
+
+
+def learn(rival: Rival, source: ClipSource, test: ClipSource, size: Size, seed: int) -> Iterator[dict[str, float]]:
+    """Train, and after every quarter tell the step, the AP and the seconds of training so far."""
+    config = training(size, rival, seed)
+    batches = Batches([Share(source)], config)
+    optimizer = torch.optim.AdamW(rival.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    spent = 0.0
+    for step in range(size.steps):
+        began = time.perf_counter()
+        rival.train()
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * rate(config, step)
+        loss = rival.loss(batches[step])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(rival.parameters(), config.grad_clip)
+        optimizer.step()
+        spent += time.perf_counter() - began
+        if not (step + 1) % max(1, size.steps // size.measures):
+            yield {"step": step + 1, "seconds": spent, **average_precision(rival, test)}
+
+
+@torch.no_grad()
+def average_precision(rival: Rival, test: ClipSource) -> dict[str, float]:
+    from benchmarks.ablation.measure import pixels
+
+    rival.eval()
+    found = []
+    for clip in test.clips:
+        found += rival.detect(torch.from_numpy(pixels(clip)).permute(0, 3, 1, 2)[None])
+    overall = score(found, test.frames, test.categories).overall
+    return {"ap": 100 * (overall.ap or 0.0), "ap50": 100 * (overall.ap50 or 0.0)}
+
+
+@torch.no_grad()
+def cost(name: str, categories: tuple[str, ...], size: Size, height: int, width: int) -> dict[str, float]:
+    """Of one frame in this process, which should do nothing else: milliseconds, and the peak of its memory."""
+    import resource
+
+    torch.set_num_threads(1)
+    rival = RIVALS[name](categories, replace(size, tile_px=min(height, width))).eval()
+    image, times = torch.rand(3, height, width), []
+    for _ in range(REPEATS + 2):
+        began = time.process_time()
+        rival.frame(image)
+        times.append(time.process_time() - began)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        "ms": 1e3 * statistics.median(times[2:]),
+        "least_ms": 1e3 * min(times),
+        "mb": peak,
+    }
+
+
+def cost_apart(name: str, asked: argparse.Namespace, categories: Sequence[str], height: int, width: int) -> Any:
+    line = [sys.executable, "-m", "benchmarks.against", "--cost", name, "--size", asked.size, "--shape"]
+    line += [f"{height}x{width}", "--categories", ",".join(categories)]
+    done = subprocess.run(line, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    if done.returncode:
+        raise RuntimeError(f"{name}: its cost could not be measured: {done.stderr[-500:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run(name: str, seed: int, asked: argparse.Namespace, source: ClipSource, test: ClipSource) -> dict[str, Any]:
+    file = asked.out / f"{name.replace(' ', '-').replace(',', '')}-{seed}.json"
+    if not file.is_file():
+        torch.manual_seed(seed)
+        size = SIZES[asked.size]
+        rival = RIVALS[name](source.categories, size)
+        rows = []
+        for row in learn(rival, source, test, size, seed):
+            rows.append(row)
+            print(f"{time.strftime('%H:%M:%S')} {name} {seed}: {row}", flush=True)
+        parameters = sum(p.numel() for p in rival.parameters())
+        told: dict[str, Any] = {"name": name, "seed": seed, "rows": rows, "parameters": parameters}
+        if seed == 0:
+            told["costs"] = {
+                shape: cost_apart(name, asked, source.categories, *map(int, shape.split("x"))) for shape in size.shapes
+            }
+        asked.out.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, json.dumps(told, indent=1).encode())
+    return json.loads(file.read_text())  # type: ignore[no-any-return]
+
+
+def page(results: Sequence[dict[str, Any]], asked: argparse.Namespace, left_out: Sequence[str]) -> str:
+    size = SIZES[asked.size]
+    heads = ["", "AP50 at quarters", "AP at the end", "s a step", "parameters", *(f"ms, MB, {s}" for s in size.shapes)]
+    lines = [
+        "# Against other detectors",
+        "",
+        f"Measured {datetime.date.today()} by `python -m benchmarks.against --size {asked.size} --seeds {asked.seeds}`"
+        f", one CPU core, torch {torch.__version__}, load {os.getloadavg()[0]:.1f}.",
+        "",
+        f"{size.steps} steps of {size.frames} frames of {size.tile_px} px, from random weights, AdamW with a cosine, "
+        "on simulated conveyor clips with things passing in front; AP on whole frames of other scenes. The learning "
+        f"rates are {Rival.learning_rate:g}, RT-DETR's {RtDetr.learning_rate:g}; none was tuned. Latency: of the "
+        f"core, median of {REPEATS} single frames after two. Memory: the process's peak, torch (some 300 MB) in it.",
+        "",
+        "| " + " | ".join(heads) + " |",
+        "|---" * len(heads) + "|",
+    ]
+    for name in dict.fromkeys(one["name"] for one in results):
+        own = [one for one in results if one["name"] == name]
+        quarters = zip(*([row["ap50"] for row in one["rows"]] for one in own), strict=True)
+        rows = own[0]["rows"]
+        costs = next((one["costs"] for one in own if "costs" in one), None)
+        cells = [
+            ", ".join(" / ".join(f"{v:.1f}" for v in values) for values in quarters),
+            " / ".join(f"{one['rows'][-1]['ap']:.1f}" for one in own),
+            f"{rows[-1]['seconds'] / rows[-1]['step']:.2f}",
+            f"{own[0]['parameters']:,}",
+            *(f"{costs[s]['ms']:.0f}, {costs[s]['mb']:.0f}" if costs else "" for s in size.shapes),
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", *(f"Left out: {name}" for name in left_out), ""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder with the data sets `train` and `test`")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--size", choices=sorted(SIZES), default="small")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--only", nargs="*", choices=list(RIVALS))
+    parser.add_argument("--page", type=Path)
+    parser.add_argument("--cost", choices=list(RIVALS), help=argparse.SUPPRESS)
+    parser.add_argument("--shape", help=argparse.SUPPRESS)
+    parser.add_argument("--categories", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    if asked.cost:
+        height, width = map(int, asked.shape.split("x"))
+        print(json.dumps(cost(asked.cost, tuple(asked.categories.split(",")), SIZES[asked.size], height, width)))
+        return
+    if asked.data is None or asked.out is None:
+        parser.error("needs --data and --out")
+    source = from_shards(asked.data / "train", least_visible=LEAST_VISIBLE)
+    test = from_shards(asked.data / "test", source.categories, LEAST_VISIBLE)
+    test = test.take(min(len(test), SIZES[asked.size].test_clips))
+    names, left_out = list(asked.only or RIVALS), []
+    if "RT-DETR v2" in names and importlib.util.find_spec("transformers") is None:
+        names.remove("RT-DETR v2")
+        left_out.append("RT-DETR v2, for want of `transformers`")
+    results = [run(name, seed, asked, source, test) for seed in range(asked.seeds) for name in names]
+    text = page(results, asked, left_out)
+    (asked.out / "against.md").write_text(text)
+    if asked.page:
+        (asked.page / f"{datetime.date.today()}-against.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

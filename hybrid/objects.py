@@ -1,0 +1,152 @@
+"""Recurrence over objects: from frame to frame, so that a query keeps its object, and along the belt within a frame.
+
+The detector's queries of a frame are the carried slots, each an object of earlier frames, and then those newly chosen.
+After the decoder, the best of all of them are the next frame's slots. Ids are given to what scores BIRTH_SCORE or more,
+and go when the score, faded while the object is not seen, has sunk to LEAST_STRENGTH. It is one rule in training and in
+use; what training knows more (which object a slot is) is the criterion's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Float32, Int64
+from torch import Tensor, nn
+
+from hybrid.boxes import pairwise_iou, refine, to_corners
+from hybrid.temporal import update_share
+from hybrid.transformer import place_box
+from hybrid.types import Tracks
+
+BIRTH_SCORE = 0.4  # from which an object has an id
+FADE = 0.9  # what a frame without evidence leaves of an object's strength: half after 7 frames
+LEAST_STRENGTH = 0.1  # below it an object is given up, and its id with it: from a score of 0.8 after 20 frames
+SAME_IOU = 0.6  # a new object that overlaps a followed one so far is that one
+NO_OBJECT_LOGIT = -20.0  # of empty slots
+BELT_OBJECTS = 64  # the best of a frame's queries that are taken as its objects
+
+
+def no_tracks(clips: int, slots: int, width: int, categories: int, device: torch.device) -> Tracks:
+    """Slots at a clip's start: all empty."""
+    return Tracks(
+        content=torch.zeros(clips, slots, width, device=device),
+        boxes_cxcywh_px=torch.tensor([0.0, 0.0, 1.0, 1.0], device=device).repeat(clips, slots, 1),
+        logits=torch.full((clips, slots, categories), NO_OBJECT_LOGIT, device=device),
+        strength=torch.zeros(clips, slots, device=device),
+        ids=torch.full((clips, slots), -1, dtype=torch.int64, device=device),
+        next_id=torch.zeros(clips, dtype=torch.int64, device=device),
+    )
+
+
+class ObjectRecurrence(nn.Module):
+    """A gated recurrent unit that every object has for itself (Cho et al., EMNLP 2014), and where it moves next."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.from_input = nn.Linear(width, 3 * width)
+        self.gates_from_state = nn.Linear(width, 2 * width, bias=False)
+        self.content_from_state = nn.Linear(width, width, bias=False)
+        self.out = nn.Linear(width, width)
+        self.motion = nn.Linear(width, 4)
+        nn.init.zeros_(self.motion.weight)
+        nn.init.zeros_(self.motion.bias)
+
+    def forward(
+        self, features: Float[Tensor, "b q c"], state: Float[Tensor, "b q c"], step: Float[Tensor, " b"] | None = None
+    ) -> tuple[Float[Tensor, "b q c"], Float[Tensor, "b q c"]]:
+        """`step`: the time since the frame before, see hybrid.temporal."""
+        gates, content = torch.split(self.from_input(features), [2 * features.shape[-1], features.shape[-1]], -1)
+        update, reset = (gates + self.gates_from_state(state)).sigmoid().chunk(2, -1)
+        fresh = (content + self.content_from_state(reset * state)).tanh()
+        share = update_share(update, None if step is None else step[:, None, None].to(update.dtype))
+        state = state + share * (fresh - state)
+        return self.out(state), state
+
+    def queries(
+        self, tracks: Tracks, step: Float[Tensor, " b"] | None = None
+    ) -> tuple[Float[Tensor, "b k c"], Float32[Tensor, "b k 4"]]:
+        """The slots as queries of the next frame: their content, and their boxes moved on."""
+        change = self.motion(tracks.content).float()
+        if step is not None:
+            change = change * step[:, None, None]
+        return self.out(tracks.content), refine(tracks.boxes_cxcywh_px, change)
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The next frame's slots, and the id of each query of this frame."""
+
+    tracks: Tracks
+    ids: Int64[Tensor, "b q"]
+    source: Int64[Tensor, "b k"]  # the query that each slot was
+
+
+def carry(
+    before: Tracks,
+    state: Float[Tensor, "b q c"],
+    logits: Float[Tensor, "b q n"],
+    boxes_cxcywh_px: Float32[Tensor, "b q 4"],
+    step: Float[Tensor, " b"] | None,
+) -> Carried:
+    """Choose the objects that are followed on. Gradient goes through the content alone."""
+    slots = before.ids.shape[1]
+    logits, boxes = logits.detach().float(), boxes_cxcywh_px.detach()
+    score = logits.sigmoid().amax(-1)
+    fade = torch.full_like(score[:, :1], FADE) if step is None else FADE ** step[:, None].float()
+    strength = torch.cat([torch.maximum(score[:, :slots], before.strength * fade), score[:, slots:]], 1)
+    ids = torch.cat([before.ids, before.ids.new_full((len(score), score.shape[1] - slots), -1)], 1)
+    ids = torch.where(strength < LEAST_STRENGTH, -1, ids)
+    newborn = _newborn(ids, score, boxes)
+    fresh = before.next_id[:, None] + newborn.cumsum(1) - 1
+    ids = torch.where(newborn, fresh, ids)
+    kept = (strength + (ids >= 0)).topk(slots, 1).indices
+
+    def take(x: Tensor) -> Tensor:
+        return x.gather(1, kept.reshape(*kept.shape, *[1] * (x.ndim - 2)).expand(-1, -1, *x.shape[2:]))
+
+    tracks = Tracks(take(state), take(boxes), take(logits), take(strength), take(ids), before.next_id + newborn.sum(1))
+    return Carried(tracks, ids, kept)
+
+
+def _newborn(
+    ids: Int64[Tensor, "b q"], score: Float32[Tensor, "b q"], boxes_cxcywh_px: Float32[Tensor, "b q 4"]
+) -> Bool[Tensor, "b q"]:
+    """Which queries are objects that were not followed before; of several on one place, the best."""
+    corners = to_corners(boxes_cxcywh_px)
+    candidate = (ids < 0) & (score >= BIRTH_SCORE)
+    rank = score + 2.0 * (ids >= 0)  # who is followed already comes first, whatever it scores now
+    rank = rank - torch.arange(rank.shape[1], device=rank.device) * 1e-6  # of two alike, the first
+    overlap = torch.stack([pairwise_iou(one, one) for one in corners]) >= SAME_IOU
+    other = (candidate | (ids >= 0))[:, None] & (rank[:, None] > rank[:, :, None])
+    return candidate & ~(overlap & other).any(2)
+
+
+class BeltOrder(nn.Module):
+    """The objects of a frame as a sequence along one axis of the image: what lies before and behind a part on its belt.
+
+    A gated recurrent unit reads the best BELT_OBJECTS queries in the order of their centres, in both directions; what
+    it says is added to them behind a gate. Parts that touch, and rows with regular gaps, are told by their neighbours.
+    """
+
+    def __init__(self, width: int, axis: str, gate: float) -> None:
+        super().__init__()
+        self.axis = "xy".index(axis)
+        self.unit = nn.GRU(width, width // 2, batch_first=True, bidirectional=True)
+        self.out = nn.Linear(width, width)
+        self.gate = nn.Parameter(torch.full((width,), gate))
+
+    def forward(
+        self,
+        query: Float[Tensor, "n q c"],
+        logits: Float[Tensor, "n q k"],
+        boxes_cxcywh_px: Float32[Tensor, "n q 4"],
+    ) -> Float[Tensor, "n q c"]:
+        best = logits.detach().float().amax(-1).topk(min(BELT_OBJECTS, query.shape[1]), 1).indices
+        along = boxes_cxcywh_px.detach()[..., self.axis].gather(1, best)
+        order = best.gather(1, along.argsort(dim=1, stable=True))[..., None]
+        places = place_box(boxes_cxcywh_px.detach(), query.shape[-1])
+        wide = order.expand(-1, -1, query.shape[-1])
+        with torch.autocast(query.device.type, enabled=False):  # torch's fused unit takes one precision alone
+            told, _ = self.unit(query.gather(1, wide).float() + places.gather(1, wide))
+        return query.scatter_add(1, wide, (self.gate * self.out(told)).to(query.dtype))

@@ -1,0 +1,201 @@
+"""One step of a detector as an ONNX file, and a runner for it that needs neither torch nor this detector's code.
+
+The graph is `(image, state...) -> (boxes_xyxy_px, scores, state...)` for one stream and one frame size, which is fixed
+at export: positions and the state's maps depend on it. Its state at a clip's start is all zeros; what comes out under a
+state's name goes in under it with the next frame.
+
+    image                uint8 [height, width, 3], RGB
+    boxes_xyxy_px        float32 [queries, 4]
+    scores               float32 [queries, categories], 0..1; keep what you are sure enough of
+    track_ids            int64 [queries], where the detector follows objects; -1: none
+    embeddings           float32 [queries, numbers], and clip_scores float32 [classes], where the config asks for them
+
+`export` needs `pip install ".[onnx]"`; `OnnxDetector` needs numpy and onnxruntime alone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+if TYPE_CHECKING:
+    import torch
+
+    from hybrid.detector import Detector
+
+OPSET = 18
+FORMAT = "hybrid-step/1"
+
+
+def export(detector: Detector, path: Path, height_px: int, width_px: int) -> Path:
+    """Write the detector's step for frames of this size to `path`, one file. Depth is left out.
+
+    Raises:
+        ImportError: onnx or onnxscript is not there.
+        ValueError: the size is not above 0.
+    """
+    import onnx
+    import torch
+
+    if height_px < 1 or width_px < 1:
+        raise ValueError(f"needs a height and a width above 0, got {height_px} and {width_px}")
+    detector = detector.eval()
+    state = start(detector, height_px, width_px)
+    names = [name for name, _ in state]
+    step = _step_module(detector, names)
+    image = torch.zeros(height_px, width_px, 3, dtype=torch.uint8)
+    with torch.inference_mode():
+        answers = step(image, *(value for _, value in state))
+    outputs = step.answers + [f"next_{name}" for name in names]
+    assert len(outputs) == len(answers)
+    program = torch.onnx.export(
+        step, (image, *(value for _, value in state)), input_names=["image", *names], output_names=outputs,
+        opset_version=OPSET, dynamo=True, verbose=False,
+    )  # fmt: skip
+    assert program is not None
+    model = program.model_proto
+    described = {"format": FORMAT, "categories": list(detector.config.categories), "state": names}
+    described["clip_classes"] = list(detector.config.clip_classes)
+    onnx.helper.set_model_props(model, {"hybrid": json.dumps(described)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, str(path))
+    return path
+
+
+def start(detector: Detector, height_px: int, width_px: int) -> list[tuple[str, torch.Tensor]]:
+    """A clip's beginning by name: every state that frames of this size lead to, as zeros."""
+    import torch
+
+    from hybrid.types import State
+
+    config = detector.config
+    with torch.inference_mode():
+        _, after = detector(torch.zeros(1, 1, 3, height_px, width_px))
+    rows = [(name, torch.zeros_like(value)) for name, value in flat(after)]
+    if after.memory is None or not config.memory_frames:
+        return [row for row in rows if row[0] != "memory"]
+    tokens = after.memory.new_zeros(1, config.memory_frames, *after.memory.shape[2:])
+    rows = [(name, tokens if name == "memory" else value) for name, value in rows]
+    assert isinstance(after, State)
+    return [*rows, ("remembered", torch.zeros(1, dtype=torch.int64))]
+
+
+def flat(value: Any, name: str = "") -> list[tuple[str, torch.Tensor]]:
+    """A state's tensors by name, such as `hidden.0` and `tracks.ids`."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return [(name, value)]
+    inner: list[tuple[str, Any]] = []
+    if isinstance(value, tuple):
+        inner = [(str(k), one) for k, one in enumerate(value)]
+    elif is_dataclass(value):
+        inner = [(field.name, getattr(value, field.name)) for field in fields(value)]
+    return [row for key, one in inner for row in flat(one, f"{name}.{key}" if name else key)]
+
+
+def _step_module(detector: Detector, names: list[str]) -> Any:
+    import torch
+
+    from hybrid.types import State, Tracks
+
+    class Step(torch.nn.Module):
+        """(image, state...) -> (answers..., state...)"""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.detector = detector
+            config = detector.config
+            asked = {"track_ids": config.tracks, "embeddings": config.embedding, "clip_scores": config.clip_classes}
+            self.answers = ["boxes_xyxy_px", "scores", *(name for name, value in asked.items() if value)]
+
+        def forward(self, image: torch.Tensor, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            images = image.permute(2, 0, 1)[None, None].to(torch.float32) / 255
+            output, after = self.detector(images, self._state(dict(zip(names, values, strict=True))))
+            height, width = output.size_hw_px
+            corner = torch.tensor([width, height, width, height], dtype=torch.float32)
+            answers = [torch.minimum(output.boxes_xyxy_px[0, 0].clamp(min=0), corner), output.logits[0, 0].sigmoid()]
+            if output.tracks is not None:
+                answers.append(output.tracks.ids[0, 0])
+            if output.embeddings is not None:
+                answers.append(output.embeddings[0, 0])
+            if output.clip_logits is not None:
+                answers.append(output.clip_logits[0, 0].softmax(0))
+            told = dict(flat(after))
+            return tuple(answers) + tuple(told[name] for name in names)
+
+        def _state(self, given: dict[str, torch.Tensor]) -> State:
+            hidden = tuple(given[name] for name in names if name.startswith("hidden."))
+            tracks = None
+            if "tracks.ids" in given:
+                own = {name.removeprefix("tracks."): x for name, x in given.items() if name.startswith("tracks.")}
+                own["ids"] = torch.where(own["strength"] > 0, own["ids"], -1)  # zeros are empty slots
+                tracks = Tracks(**own)
+            return State(hidden, given.get("memory"), tracks, given.get("clip"), given.get("remembered"))
+
+    return Step().eval()
+
+
+class OnnxDetector:
+    """An exported detector on one stream; `state` is passed on by the caller, None begins a clip."""
+
+    def __init__(self, path: Path) -> None:
+        """Load a file that `export` wrote.
+
+        Raises:
+            ImportError: onnxruntime is not there.
+            ValueError: the file is none of these.
+        """
+        import onnxruntime
+
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            told = json.loads(self._session.get_modelmeta().custom_metadata_map["hybrid"])
+        except Exception as error:  # onnxruntime's own error classes are no public names
+            raise ValueError(f"{path}: holds no detector's step: {error!r:.300}") from error
+        if told.get("format") != FORMAT:
+            raise ValueError(f"{path}: its format is {told.get('format')!r}; this reads {FORMAT!r}")
+        self.categories, self.clip_classes = tuple(told["categories"]), tuple(told["clip_classes"])
+        self._states: list[str] = told["state"]
+        self._inputs = {one.name: one for one in self._session.get_inputs()}
+        self._outputs = [one.name for one in self._session.get_outputs()]
+
+    @property
+    def size_hw_px(self) -> tuple[int, int]:
+        height, width, _ = self._inputs["image"].shape
+        return int(height), int(width)
+
+    def step(
+        self, image: UInt8[np.ndarray, "h w 3"], state: dict[str, np.ndarray] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """The answers for the next frame, and the state to go on with.
+
+        Raises:
+            ValueError: the image is of another size than the file's.
+        """
+        if image.shape != (*self.size_hw_px, 3):
+            raise ValueError(f"an image of shape {image.shape} came; this file takes {(*self.size_hw_px, 3)}")
+        given = self._start() if state is None else state
+        told = dict(zip(self._outputs, self._session.run(None, {"image": image, **given}), strict=True))
+        after = {name: told.pop(f"next_{name}") for name in self._states}
+        return told, after
+
+    def _start(self) -> dict[str, np.ndarray]:
+        kinds = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
+        return {name: np.zeros(self._inputs[name].shape, kinds[self._inputs[name].type]) for name in self._states}
+
+    def found(
+        self, answers: dict[str, np.ndarray], score: float = 0.3
+    ) -> list[tuple[str, float, Float32[np.ndarray, "4"]]]:
+        """(category, score, box) of what is sure enough, best first."""
+        queries, labels = np.nonzero(answers["scores"] >= score)
+        rows = [
+            (self.categories[label], float(answers["scores"][query, label]), answers["boxes_xyxy_px"][query])
+            for query, label in zip(queries.tolist(), labels.tolist(), strict=True)
+        ]
+        return sorted(rows, key=lambda row: -row[1])

@@ -1,0 +1,132 @@
+"""The exported step against the detector, in ONNX Runtime, over a clip; and what a detector may cost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hybrid.checkpoint import save_detector
+from hybrid.config import tiny
+from hybrid.detector import Detector
+
+SMALL = replace(
+    tiny(("bolt", "nut")), width=16, heads=2, queries=8, decoder_layers=1, memory_frames=2, tracks=3, embedding=4,
+    clip_classes=("ok", "bad"),
+)  # fmt: skip
+MEMORY_LIMIT_MB = 1500
+
+
+def small_detector() -> Detector:
+    torch.manual_seed(0)
+    detector = Detector(SMALL).eval()
+    with torch.no_grad():
+        for p in detector.decoder.parameters():
+            p += 0.1 * torch.randn_like(p)
+    return detector
+
+
+def test_the_exported_step_agrees_over_a_clip(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason='export needs pip install ".[onnx]"')
+    pytest.importorskip("onnxruntime", reason='pip install ".[onnx]"')
+    from hybrid.onnx import OnnxDetector
+
+    detector, weights, file = small_detector(), tmp_path / "small.safetensors", tmp_path / "step.onnx"
+    save_detector(weights, detector)
+    # in a process of its own: here every function is wrapped in checks, which the exporter would export
+    line = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "hybrid",
+        "export",
+        "--checkpoint",
+        str(tmp_path / "small.safetensors"),
+    ]
+    line += ["--out", str(file), "--height", "32", "--width", "48"]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+    assert f"{file}: " in done.stdout
+    runner = OnnxDetector(file)
+    assert runner.size_hw_px == (32, 48)
+    assert runner.categories == ("bolt", "nut")
+    frames = np.random.default_rng(0).integers(0, 255, (4, 32, 48, 3)).astype(np.uint8)
+    state, carried = None, None
+    with torch.inference_mode():
+        for frame in frames:
+            images = torch.from_numpy(frame).permute(2, 0, 1)[None, None].float() / 255
+            output, state = detector(images, state)
+            answers, carried = runner.step(frame, carried)
+            np.testing.assert_allclose(answers["scores"], output.logits[0, 0].sigmoid(), atol=1e-3)
+            corner = torch.tensor([48.0, 32, 48, 32])
+            boxes = output.boxes_xyxy_px[0, 0].clamp(min=0).minimum(corner)
+            np.testing.assert_allclose(answers["boxes_xyxy_px"], boxes, atol=1e-2)
+            np.testing.assert_array_equal(answers["track_ids"], output.tracks.ids[0, 0])
+            np.testing.assert_allclose(answers["embeddings"], output.embeddings[0, 0], atol=1e-3)
+            np.testing.assert_allclose(answers["clip_scores"], output.clip_logits[0, 0].softmax(0), atol=1e-3)
+    best = runner.found(answers, score=0.0)
+    assert [row[1] for row in best] == sorted((row[1] for row in best), reverse=True)
+    with pytest.raises(ValueError, match=r"\(48, 32, 3\) came; this file takes \(32, 48, 3\)"):
+        runner.step(np.zeros((48, 32, 3), np.uint8))
+    (tmp_path / "no.onnx").write_bytes(b"no")
+    with pytest.raises(ValueError, match="holds no detector's step"):
+        OnnxDetector(tmp_path / "no.onnx")
+
+
+@torch.inference_mode()
+def test_a_memory_with_empty_places_is_a_shorter_memory() -> None:
+    """What ONNX's fixed sizes rest on, and streams that begin at different times."""
+    detector = small_detector()
+    images = torch.rand(1, 4, 3, 32, 48)
+    state = replace(detector(images[:, :1])[1], memory=None, hidden=(), tracks=None, clip=None)
+    tokens = detector(images[:, :1])[1].memory.shape[2:]
+    padded = replace(state, memory=torch.full((1, 2, *tokens), 7.0), remembered=torch.zeros(1, dtype=torch.int64))
+    plain = None
+    for k in range(4):
+        one, plain = detector(images[:, k : k + 1], plain)
+        other, padded = detector(images[:, k : k + 1], padded)
+        torch.testing.assert_close(other.logits, one.logits, rtol=0, atol=1e-5)
+        assert padded.remembered.tolist() == [min(k + 1, 2)]
+    torch.testing.assert_close(padded.memory, plain.memory)
+
+
+@torch.inference_mode()
+def test_bfloat16_scores_and_boxes_are_near_float32s() -> None:
+    """Of the dense proposals, whose order is fixed: 0.03 in a score, 2 % of a box's anchor in an edge."""
+    detector = small_detector()
+    images = torch.rand(1, 2, 3, 64, 64)
+    exact, _ = detector(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough, _ = detector(images)
+    scores = rough.proposals.logits.float().sigmoid(), exact.proposals.logits.sigmoid()
+    torch.testing.assert_close(*scores, rtol=0, atol=0.03)
+    side = exact.proposals.anchors_xyxy_px[:, 2:] - exact.proposals.anchors_xyxy_px[:, :2]
+    off = (rough.proposals.boxes_xyxy_px - exact.proposals.boxes_xyxy_px).abs().amax(-1)[0]
+    assert (off / side.amax(-1)).max() < 0.02
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="resource is of POSIX")
+def test_one_frame_on_the_cpu_needs_little_memory() -> None:
+    code = f"""
+import resource, sys, torch
+torch.set_num_threads(1)
+from dataclasses import replace
+from hybrid.config import base
+from hybrid.detector import Detector
+detector = Detector(replace(base(("a", "b", "c")), tracks=50)).eval()
+state = None
+with torch.inference_mode():
+    for _ in range(2):
+        _, state = detector(torch.rand(1, 1, 3, 480, 640), state)
+used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+print(used)
+assert used < {MEMORY_LIMIT_MB}, used
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stdout + done.stderr

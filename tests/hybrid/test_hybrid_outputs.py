@@ -1,0 +1,168 @@
+"""What is handed out: results that are checked, tracks, files that other tools read, streams beside each other."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import motmetrics
+import numpy as np
+import pytest
+import torch
+from faster_coco_eval import COCO
+
+from hybrid import Predictor
+from hybrid.config import tiny
+from hybrid.data import DataError
+from hybrid.detector import Detector
+from hybrid.predictor import Result
+from hybrid.sinks import TRAIL_FRAMES, Trails, drawn, trailed
+from hybrid.tiles import View
+from hybrid.writers import read_coco, read_mot, write_coco, write_mot
+
+CATEGORIES = ("bolt", "nut")
+WHOLE = View(tile_px=None, scales=(1.0,), limit=12)
+
+
+def result(name: str = "f", ids: tuple[int, ...] = (3, -1), shift: float = 0.0, **changes: object) -> Result:
+    boxes = np.array([[10, 12, 30, 40], [50.5, 8, 60, 20]], np.float32)[: len(ids)] + np.float32(shift)
+    columns = {
+        "boxes_xyxy_px": boxes, "scores": np.array([0.9, 0.4], np.float32)[: len(ids)],
+        "labels": np.array([1, 0])[: len(ids)], "track_ids": np.array(ids, np.int64),
+    }  # fmt: skip
+    return Result(name=name, time_s=None, categories=CATEGORIES, **(columns | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"scores": np.array([0.9], np.float32)}, r"boxes_xyxy_px is \(2, 4\); 1 scores need \(1, 4\)"),
+        ({"scores": np.array([0.9, 1.5], np.float32)}, r"a score outside 0\.\.1"),
+        ({"labels": np.array([0, 2])}, "a label outside the 2 categories"),
+        ({"track_ids": np.array([3, 3])}, "given twice"),
+        ({"track_ids": np.array([3, -2])}, "below -1"),
+        ({"boxes_xyxy_px": np.array([[0, 0, 5, 5], [9, 9, 9, 12]], np.float32)}, "has no area"),
+        ({"boxes_xyxy_px": np.array([[0, 0, 5, 5], [0, 0, np.inf, 12]], np.float32)}, "not finite"),
+    ],
+)
+def test_a_result_that_cannot_be_is_refused(changes: dict[str, object], told: str) -> None:
+    assert len(result()) == 2
+    with pytest.raises(ValueError, match=told):
+        result(**changes)
+
+
+def test_supervisions_detections_carry_tracks() -> None:
+    supervision = pytest.importorskip("supervision", reason="pip install supervision")
+    theirs = result().to_supervision()
+    assert isinstance(theirs, supervision.Detections)
+    assert theirs.tracker_id.tolist() == [3, -1]
+    assert theirs.data["class_name"].tolist() == ["nut", "bolt"]
+
+
+def test_coco_results_are_read_by_cocos_api_and_by_us(tmp_path: Path) -> None:
+    told = [result("a"), result("b", ()), result("c", (3,), 2.0)]
+    path = write_coco(told, tmp_path / "found.json")
+    rows = json.loads(path.read_text())
+    assert rows[0]["bbox"] == [10.0, 12.0, 20.0, 28.0]
+    images = [{"id": k, "width": 80, "height": 60} for k in (1, 2, 3)]
+    names = [{"id": k + 1, "name": name} for k, name in enumerate(CATEGORIES)]
+    known = COCO({"info": {}, "images": images, "annotations": [], "categories": names})
+    assert len(known.loadRes(rows).getAnnIds()) == 3
+    for one, other in zip(told, read_coco(path, ["a", "b", "c"], CATEGORIES), strict=True):
+        np.testing.assert_allclose(one.boxes_xyxy_px, other.boxes_xyxy_px, atol=1e-5)
+        np.testing.assert_array_equal(one.track_ids, other.track_ids)
+        assert one.names == other.names
+    with pytest.raises(DataError, match=r"image 3 .* there are 2 images"):
+        read_coco(path, ["a", "b"], CATEGORIES)
+    with pytest.raises(DataError, match="a label outside the 1 categories"):
+        read_coco(path, ["a", "b", "c"], ("bolt",))
+    (tmp_path / "no.json").write_text('{"a": 1}')
+    with pytest.raises(DataError, match="no COCO result list"):
+        read_coco(tmp_path / "no.json", ["a"], CATEGORIES)
+
+
+def test_mot_lines_are_read_by_motmetrics_and_by_us(tmp_path: Path) -> None:
+    told = [result("a"), result("b", ()), result("c", (3, 7), 2.0)]
+    path = write_mot(told, tmp_path / "found.txt")
+    assert path.read_text().splitlines()[0] == "1,4,11.00,13.00,20.00,28.00,0.9000,-1,-1,-1"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pandas, about motmetrics' own code
+        theirs = motmetrics.io.loadtxt(path, fmt="mot15-2D")
+    assert theirs.index.tolist() == [(1, 4), (3, 4), (3, 8)]
+    assert theirs[["X", "Y", "Width", "Height"]].iloc[0].tolist() == [10, 12, 20, 28]
+    ours = read_mot(path, 3)
+    assert [one.track_ids.tolist() for one in ours] == [[3], [], [3, 7]]
+    np.testing.assert_allclose(ours[2].boxes_xyxy_px, told[2].boxes_xyxy_px, atol=0.01)
+    for line in ("1,2,3", "9,1,0,0,5,5,0.5,-1,-1,-1", "1,0,0,0,5,5,0.5", "1,1,nan,0,5,5,0.5"):
+        (tmp_path / "no.txt").write_text(line)
+        with pytest.raises(DataError, match=r"no\.txt:1: no line of 3 frames"):
+            read_mot(tmp_path / "no.txt", 3)
+
+
+def test_tracks_are_drawn_with_the_way_they_came() -> None:
+    image, trails = np.full((80, 120, 3), 100, np.uint8), Trails()
+    for k in range(4):
+        one = result(shift=10.0 * k)
+        trails = trailed(trails, one)
+    assert trails == {3: [(20, 26), (30, 36), (40, 46), (50, 56)]}
+    canvas = drawn(image, one, trails)
+    assert (canvas[31, 25] != 100).any()  # on the way, outside the last box
+    assert (drawn(image, one)[31, 25] == 100).all()
+    for _ in range(TRAIL_FRAMES):
+        trails = trailed(trails, result(ids=()))
+    assert trails == {}
+
+
+@pytest.fixture(scope="module")
+def predictors() -> dict[str, Predictor]:
+    """One whose detector is linked, and one whose detector follows objects itself."""
+    made = {}
+    for name, tracks in (("linked", 0), ("followed", 4)):
+        torch.manual_seed(1)
+        config = replace(tiny(("bolt",)), width=16, heads=2, queries=8, decoder_layers=1, memory_frames=2)
+        detector = Detector(replace(config, tracks=tracks))
+        with torch.no_grad():
+            for p in detector.decoder.parameters():
+                p += 0.1 * torch.randn_like(p)
+            for head in detector.decoder.score:
+                head[-1].bias += 4.0  # sure enough to begin tracks
+        made[name] = Predictor(detector, WHOLE, score=0.0)
+    return made
+
+
+def frames(count: int, seed: int, size: tuple[int, int] = (32, 48)) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, 255, (*size, 3)).astype(np.uint8) for _ in range(count)]
+
+
+def same(one: Result, other: Result) -> None:
+    np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+    np.testing.assert_allclose(one.boxes_xyxy_px, other.boxes_xyxy_px, atol=1e-2)
+    np.testing.assert_array_equal(one.track_ids, other.track_ids)
+
+
+@pytest.mark.parametrize("kind", ["linked", "followed"])
+def test_streams_beside_each_other_are_answered_as_alone(predictors: dict[str, Predictor], kind: str) -> None:
+    predictor = predictors[kind]
+    clips = [frames(3, 0), frames(2, 1), frames(3, 2, (48, 32))]
+    together = list(predictor.streams(clips))
+    assert [[one is not None for one in row] for row in together] == [[True] * 3, [True] * 3, [True, False, True]]
+    for k, clip in enumerate(clips):
+        for t, alone in enumerate(predictor.stream(clip)):
+            beside = together[t][k]
+            assert beside is not None
+            same(beside, alone)
+
+
+@pytest.mark.parametrize("kind", ["linked", "followed"])
+def test_a_stream_goes_on_where_its_state_was_left(predictors: dict[str, Predictor], kind: str) -> None:
+    predictor, clip = predictors[kind], frames(4, 3)
+    whole = list(predictor.stream(clip))
+    first = list(predictor.stream(clip[:2]))
+    for one, other in zip(predictor.stream(clip[2:], first[-1].state), whole[2:], strict=True):
+        same(one, other)
+    with pytest.raises(ValueError, match="a frame of 32x48 in a clip of 48x32"):
+        next(predictor.stream(frames(1, 0, (48, 32)), first[-1].state))
+    assert max(one.track_ids.max() for one in whole) >= 0

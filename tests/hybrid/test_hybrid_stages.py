@@ -1,0 +1,194 @@
+"""Training in order: the CNN first, then the parts that join it; other frame rates; runs and files of other configs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save
+
+from hybrid.checkpoint import RunError, load, read_tensors, save_detector
+from hybrid.data import ClipSource, DataError, from_coco
+from hybrid.detector import Detector
+from hybrid.engine import CONFIG, JOINING, Training, place, rate, train
+from hybrid.losses import Criterion
+from hybrid.sampling import Batches, Sampler, Share
+from hybrid.train_config import AugmentConfig, TrainConfig
+from pipelines.runs import changed, start
+from tests.hybrid.photos import CATEGORIES, write_video
+from tests.hybrid.variants import SMALL
+
+MODEL = replace(SMALL, categories=CATEGORIES, tracks=4, belt_order="x", attention="back_and_forth")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> ClipSource:
+    return from_coco(write_video(tmp_path_factory.mktemp("video"), 7), CATEGORIES)
+
+
+def config(**changes: object) -> TrainConfig:
+    small = {"steps": 4, "batch_clips": 1, "clip_length": 3, "tile_px": 32, "warmup_steps": 1, "log_every": 2}
+    return TrainConfig(**(small | {"workers": 0, "checkpoint_every_s": 0.0, "device": "cpu"} | changes))
+
+
+def detector(seed: int = 0) -> Detector:
+    torch.manual_seed(seed)
+    return Detector(MODEL)
+
+
+def test_the_other_parts_stay_as_they_are_until_they_join(source: ClipSource) -> None:
+    training = Training(detector(), config(cnn_steps=2), Criterion(), place("cpu"))
+    batches = Batches([Share(source)], training.config)
+    training.detector.train()
+    start = {name: tensor.clone() for name, tensor in training.detector.state_dict().items()}
+    joining = [name for name in start if name.startswith(JOINING)]
+    assert len(joining) > 20
+    for step in range(4):
+        training.step(batches[step])
+        now = training.detector.state_dict()
+        moved = {name for name in now if not torch.equal(now[name], start[name])}
+        assert "backbone.coarse.1.first.weight" in moved
+        assert bool(moved & set(joining)) == (step >= 2), step
+
+
+def test_what_joins_is_warmed_up_from_there() -> None:
+    plan = config(steps=100, warmup_steps=9, cnn_steps=40, schedule="constant")
+    assert [rate(plan, step, 40) for step in (0, 39)] == [0.0, 0.0]
+    assert [rate(plan, step, 40) for step in (40, 44, 49, 60)] == pytest.approx([0.1, 0.5, 1.0, 1.0])
+    assert rate(plan, 60) == 1.0
+    with pytest.raises(ValueError, match="cnn_steps: needs fewer than steps = 100, got 100"):
+        config(steps=100, cnn_steps=100)
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_run_that_is_killed_as_the_parts_join_ends_with_the_same_weights(source: ClipSource, tmp_path: Path) -> None:
+    plan = config(cnn_steps=2, longest_step=3)
+
+    def kill(done: int, total: int, values: object) -> None:
+        if done == 2:
+            raise Killed
+
+    whole = train(detector(), [Share(source)], plan, tmp_path / "whole")
+    with pytest.raises(Killed):
+        train(detector(), [Share(source)], plan, tmp_path / "parts", progress=kill)
+    parts = train(detector(5), [Share(source)], plan, tmp_path / "parts", resume=True)
+    names = ("raw.safetensors", "ema.safetensors")
+    assert all((whole.folder / name).read_bytes() == (parts.folder / name).read_bytes() for name in names)
+    _forget_new_keys(parts.folder / CONFIG)
+    again = train(detector(), [Share(source)], plan, tmp_path / "parts", resume=True)
+    assert again.run == parts.run
+    with pytest.raises(RunError, match=r"model\.tracks was 4 and is 0"):
+        train(Detector(replace(MODEL, tracks=0)), [Share(source)], plan, tmp_path / "parts", resume=True)
+
+
+def _forget_new_keys(path: Path) -> None:
+    """As a version would have written it that did not know the keys which stand at their defaults."""
+    stated = json.loads(path.read_text())
+    for name, value in (("norm", "auto"), ("encoder_levels", 1), ("memory_tokens", 0)):
+        assert stated["model"].pop(name) == value
+    for name, value in (("frozen_stages", 0), ("stage_decay", 1.0)):
+        assert stated["train"].pop(name) == value
+    path.write_text(json.dumps(stated))
+
+
+def test_frames_left_out_are_told_as_time(source: ClipSource) -> None:
+    calm = AugmentConfig(strength=0.0, scale=(1.0, 1.0), horizontal_flip=0.0, vertical_flip=0.0, object_share=0.0)
+    plan = config(longest_step=3, tile_px=96, batch_clips=12, augment=calm, blank_probability=0.0)
+    sampler = Sampler([Share(source)], plan)
+    batch = Batches([Share(source)], plan)[0]
+    assert batch.elapsed is not None
+    assert sorted(set(batch.elapsed[:, 1].tolist())) == [1.0, 2.0, 3.0]
+    assert batch.elapsed[:, 0].tolist() == [1.0] * 12
+    for k, row in enumerate(batch.elapsed[:, 1].tolist()):
+        lefts = [boxes[0, 0] for boxes, _ in sampler.sample(k).truth]
+        assert lefts[1] - lefts[0] == lefts[2] - lefts[1] == 2 * row  # the bolt moves two pixels a frame
+    assert Batches([Share(source)], config())[0].elapsed is None
+    too_long = Sampler([Share(source)], plan.model_copy(update={"clip_length": 5, "longest_step": 9}))
+    assert {too_long.sample(k).step for k in range(8)} == {1}
+
+
+def test_blank_frames_are_as_many_as_asked_for_and_never_the_first(source: ClipSource) -> None:
+    sampler = Sampler([Share(source)], config(blank_probability=0.3, clip_length=7))
+    blank = torch.tensor([[bool((image == 114).all()) for image in sampler.sample(k).images] for k in range(40)])
+    assert not blank[:, 0].any()
+    assert 0.2 < blank[:, 1:].float().mean() < 0.4
+
+
+# --- files and options that do not fit ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"width": 32}, r"came as \(.*its config needs \("),
+        ({"decoder_layers": 3}, r"its config needs decoder\..*, which did not come"),
+        ({"tracks": 0}, r"decoder\.objects\..* came, which its config does not have"),
+        ({"width": 10**9}, "width: needs a multiple of|width: needs 4096 or less, got 1000000000"),
+        ({"decoder_layers": 10**9}, "decoder_layers: needs 64 or less"),
+        ({"width": "64"}, "none that this version can build"),
+        ({"backbone": "vgg"}, r"backbone: there is no 'vgg'; choose from \["),
+        ({"colour": 1}, "unexpected keyword argument 'colour'"),
+    ],
+)
+def test_a_checkpoint_of_another_config_is_told(changes: dict[str, object], told: str, tmp_path: Path) -> None:
+    file = tmp_path / "x.safetensors"
+    save_detector(file, detector())
+    tensors, _ = read_tensors(file)
+    file.write_bytes(save(tensors, {"model": json.dumps(asdict(MODEL) | changes)}))
+    with pytest.raises(RunError, match=told) as caught:
+        load(file)
+    assert str(file) in str(caught.value)
+
+
+def test_spoiled_files_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "x.safetensors"
+    save_detector(file, detector())
+    whole = file.read_bytes()
+    for spoiled in (whole[: len(whole) // 2], whole[:4], b"", b"\xff" * 100):
+        file.write_bytes(spoiled)
+        with pytest.raises(RunError, match="cannot be read"):
+            load(file)
+    file.write_bytes(save(read_tensors_of(whole, tmp_path), {"model": "{"}))
+    with pytest.raises(RunError, match="none that this version can build"):
+        load(file)
+    with pytest.raises(RunError, match="its header has no step"):
+        Training(detector(), config(), Criterion(), place("cpu")).restore(file)
+
+
+def read_tensors_of(content: bytes, folder: Path) -> dict[str, torch.Tensor]:
+    (folder / "whole.safetensors").write_bytes(content)
+    return read_tensors(folder / "whole.safetensors")[0]
+
+
+def test_the_models_options_are_read_by_their_kind() -> None:
+    found = changed(SMALL, ["tracks=12", "gate=0.25", "temporal=conv_lstm"])
+    assert found == replace(SMALL, tracks=12, gate=0.25, temporal="conv_lstm")
+    for wrong, told in (
+        ("tracks", "needs KEY=VALUE"),
+        ("nosuch=1", r"one of the keys \['parts'"),
+        ("tracks=many", "tracks: .*integer"),
+        ("tracks=-1", "tracks: needs 0 or more, got -1"),
+        ("fusion", "needs KEY=VALUE"),
+    ):
+        with pytest.raises(DataError, match=told):
+            changed(SMALL, [wrong])
+
+
+def test_a_cnn_that_was_trained_alone_is_the_start_of_a_detector_with_more_parts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(0)
+    cnn = Detector(replace(SMALL, categories=CATEGORIES, parts="cnn"))
+    (tmp_path / "cnn").mkdir()
+    save_detector(tmp_path / "cnn" / "ema.safetensors", cnn)
+    begun = start(tmp_path / "cnn", CATEGORIES, "tiny", "cnn", 0, ["parts=cnn+rnn+transformer", "tracks=5"]).detector
+    assert (begun.config.parts, begun.config.tracks) == ("cnn+rnn+transformer", 5)
+    own = begun.state_dict()
+    assert all(torch.equal(own[name], tensor) for name, tensor in cnn.state_dict().items())
+    assert "tensors, which start anew: context." in capsys.readouterr().err

@@ -1,0 +1,59 @@
+"""Every choice of every table once, as changes to a small detector that has all branches; and how to build one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from hybrid.config import tiny
+from hybrid.detector import Detector
+from hybrid.types import Target
+
+SMALL = replace(tiny(("bolt", "nut")), width=16, queries=8, decoder_layers=2, denoising_queries=8, memory_frames=2)
+VARIANTS: dict[str, dict[str, Any]] = {
+    "cnn": {"parts": "cnn"},
+    "cnn+rnn": {"parts": "cnn+rnn"},
+    "cnn+transformer": {"parts": "cnn+transformer"},
+    "all": {},
+    "conv_lstm": {"temporal": "conv_lstm"},
+    "lstm": {"temporal": "lstm"},
+    "concat": {"fusion": "concat"},
+    "sum": {"fusion": "sum"},
+    "cross_attention": {"fusion": "cross_attention"},
+    "back_and_forth": {"attention": "back_and_forth"},
+    "two levels": {"encoder_levels": 2},
+    "best tokens": {"memory_tokens": 3},
+    "no memory": {"memory_frames": 0},
+    "no denoising": {"denoising_queries": 0},
+    "one layer": {"decoder_layers": 1},
+    "belt along x": {"belt_order": "x"},
+    "belt along y": {"belt_order": "y"},
+    "tracks": {"tracks": 6},
+    "cnn with tracks": {"parts": "cnn", "tracks": 6},
+    "everything": {
+        "tracks": 6, "belt_order": "x", "attention": "back_and_forth", "encoder_levels": 2, "memory_tokens": 3,
+        "fusion": "cross_attention", "temporal": "conv_lstm",
+    },
+    "resnet18": {"backbone": "resnet18", "parts": "cnn+transformer", "attention": "back_and_forth"},
+    "resnet34": {"backbone": "resnet34", "parts": "cnn"},
+    "resnet50": {"backbone": "resnet50", "parts": "cnn"},
+    "mobilenet_v3": {"backbone": "mobilenet_v3", "parts": "cnn+transformer", "attention": "back_and_forth"},
+}  # fmt: skip
+TARGET = Target(torch.tensor([[4.0, 6, 20, 18], [24, 4, 40, 28]]), torch.tensor([0, 1]), torch.tensor([7, 3]))
+
+
+def build(name: str, **changes: Any) -> Detector:
+    """As after some training: corrections that start at zero would hide what the decoder lets through."""
+    torch.manual_seed(0)
+    detector = Detector(replace(SMALL, **(VARIANTS[name] | changes))).eval()
+    with torch.no_grad():
+        for p in detector.decoder.parameters():
+            p += 0.1 * torch.randn_like(p)
+        detector.decoder.propose.score.bias += 5.0  # some are objects: the rules of ids must have work
+    return detector
+
+
+def clip(frames: int, height: int = 32, width: int = 48, clips: int = 1, seed: int = 0) -> torch.Tensor:
+    return torch.rand(clips, frames, 3, height, width, generator=torch.Generator().manual_seed(seed))
