@@ -15,7 +15,7 @@ from simgen.loading import presets as known
 from simgen.shards import MANIFEST, DataSet
 from tests.simgen.test_generate import contents
 
-COMMANDS = ("render", "join", "presets", "preview", "replay", "export", "check")
+COMMANDS = ("render", "join", "presets", "preview", "replay", "export", "check", "index")
 
 
 def simgen(*arguments, status=0):
