@@ -99,7 +99,8 @@ def _alike(one: Box, other: Box | None) -> bool:
 def _dashed(picture: Image, box: list[int], colour: tuple[int, int, int], dash: int = 4) -> None:
     height, width = picture.shape[:2]
     x0, y0, x1, y1 = box
-    x0, x1, y0, y1 = max(x0, 0), min(x1, width) - 1, max(y0, 0), min(y1, height) - 1
+    x0, x1 = (min(max(x, 0), width - 1) for x in (x0, x1 - 1))  # a sliver at the rim may round to beyond it
+    y0, y1 = (min(max(y, 0), height - 1) for y in (y0, y1 - 1))
     for x in range(x0, x1 + 1, 2 * dash):
         picture[[y0, y1], x : min(x + dash, x1 + 1)] = colour
     for y in range(y0, y1 + 1, 2 * dash):

@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 
 from simgen import cli
 from simgen.loading import presets as known
+from simgen.preview import _draw_boxes
 from simgen.shards import MANIFEST, DataSet
+from simgen.types import PartLabel, Pose
 from tests.simgen.test_generate import contents
 
 COMMANDS = ("render", "join", "presets", "preview", "replay", "export", "check", "index")
@@ -200,6 +202,17 @@ def test_check_writes_its_report_and_takes_a_coco_json(tiny, copied, tmp_path):
     assert stdout.endswith(": 3 clips, 1 warnings\n")
     assert simgen("check", labels, "--strict", status=1)[1] == f"simgen: {labels}: 1 problems\n"
     assert "there is no such folder or file" in simgen("check", tmp_path / "nothing", status=2)[1]
+
+
+@pytest.mark.parametrize("box", [(3.0, 19.7, 9.0, 20.0), (-4.0, -9.0, 40.0, 30.0), (29.9, 2.0, 30.0, 5.0)])
+def test_a_whole_parts_box_at_the_rim_is_drawn_inside(box):
+    picture = np.zeros((20, 30, 3), np.uint8)
+    part = PartLabel(
+        track_id=0, category="bolt", box_xyxy_px=None, amodal_box_xyxy_px=box, unclipped_box_xyxy_px=box, visible_px=0,
+        visible_share=0.0, camera_from_part=Pose(position_m=(0.0, 0.0, 1.0), rotation_xyzw=(0.0, 0.0, 0.0, 1.0)),
+    )  # fmt: skip
+    _draw_boxes(picture, part, (9, 9, 9), 1.0)
+    assert picture.any()
 
 
 def test_preview_draws_every_clip_and_frame(tiny, tmp_path):
