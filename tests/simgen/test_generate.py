@@ -97,7 +97,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path):
     events = []
     run(out, scenes=60, resume=True, tell=events.append)
     assert contents(out) == contents(tmp_path / "other")
-    assert sum(isinstance(e, Kept) for e in events) >= 3  # the last one may not have reached the journal
+    assert sum(isinstance(e, Kept) for e in events) >= 2  # the last one of each worker may not have reached the journal
 
 
 def test_resume_makes_again_what_is_damaged_or_gone(tmp_path, whole):
