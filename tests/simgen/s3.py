@@ -32,7 +32,7 @@ def server() -> Iterator[dict[str, str]]:
         port = free.getsockname()[1]
     line = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     quiet = subprocess.DEVNULL
-    process = subprocess.Popen(line, stdout=quiet, stderr=quiet)
+    process = subprocess.Popen(line, stdout=quiet, stderr=quiet, start_new_session=True)
     try:
         _make_bucket(process, f"http://127.0.0.1:{port}")
         yield {
