@@ -285,6 +285,7 @@ def _put_whole(store: Any, path: str, spool: IO[bytes], size: int) -> None:
         file.commit()
     except BaseException:
         file.discard()
+        file.closed = True  # or it would begin its upload again when it is collected
         raise
 
 

@@ -25,27 +25,38 @@ def need(*packages: str) -> pytest.MarkDecorator:
 
 
 @contextmanager
-def server() -> Iterator[dict[str, str]]:
-    """Yields the environment in which `s3://` means this server; it has one empty bucket."""
+def server() -> Iterator[None]:
+    """Within, `s3://` means this server, here and in processes that are started; it has one empty bucket.
+
+    s3fs keeps its file systems, each with the endpoint it was made with: those of a server that has ended are let go.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     line = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(line, stdout=quiet, stderr=quiet, start_new_session=True)
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _make_bucket(process, f"http://127.0.0.1:{port}")
-        yield {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        }
+        endpoint = f"http://127.0.0.1:{port}"
+        _make_bucket(process, endpoint)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ENDPOINT_URL", endpoint)
+            patch.setenv("AWS_ACCESS_KEY_ID", "test")
+            patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+            patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+            patch.setenv("AWS_CONFIG_FILE", os.devnull)
+            patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+            _forget()
+            yield
     finally:
+        _forget()
         process.terminate()
         process.wait()
+
+
+def _forget() -> None:
+    from s3fs import S3FileSystem
+
+    S3FileSystem.clear_instance_cache()
 
 
 def _make_bucket(process: subprocess.Popen[bytes], endpoint: str) -> None:

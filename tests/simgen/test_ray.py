@@ -28,9 +28,7 @@ needs_ray = s3.need("ray", "s3fs", "moto")
 def runs(tmp_path_factory):
     """What each run ended with and told; under "folder" the folder with what it made, under "url" what is there."""
     folder = tmp_path_factory.mktemp("ray")
-    with s3.server() as environment, pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
+    with s3.server():
         url = f"s3://{s3.BUCKET}/on/ray"
         done = subprocess.run(
             [sys.executable, "-m", "tests.simgen.ray_runs", folder, url],

@@ -21,12 +21,9 @@ pytestmark = s3.need("s3fs", "moto")
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def store():
-    """The server's environment, which is this process's for as long as the test runs."""
-    with s3.server() as environment, pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
+    with s3.server():
         yield
 
 
