@@ -278,6 +278,8 @@ class SensorSpec:
 class RenderSpec:
     renderer: str  # a row of simgen.render.RENDERERS
     supersample: int  # geometry is drawn at this many times the camera's resolution
+    samples: int | None = None  # paths a pixel, where paths are traced
+    seed: int | None = None  # of the paths
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from jaxtyping import Float32
@@ -12,6 +14,7 @@ from simgen.render.view import View
 from simgen.types import MaterialSpec, SceneSpec, SheetSpec, Vec3
 
 STAGE_TEXEL_M = 0.0006
+MOST_SHEET_TEXELS = 2**23
 MOST_SIDE_TEXELS, MOST_TEXELS = 16384, 2**26  # OpenCV warps none of 32768; 800 MB
 FLOOR_TEXEL_M = 0.005
 FLOOR_EXTENT_M = 5.0
@@ -87,6 +90,21 @@ def _bake_stage(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
     return picture
 
 
+def stage_sheets(spec: SceneSpec) -> Float32[np.ndarray, "h w 4"]:
+    """The sheets alone, as they lie on the whole stage from its least x and y on: colour, and how much they cover.
+
+    Texels are STAGE_TEXEL_M wide, or so much wider that there are no more than 8 million.
+    """
+    stage = spec.stage
+    texel_m = max(STAGE_TEXEL_M, float(np.sqrt(stage.size_m[0] * stage.size_m[1] / MOST_SHEET_TEXELS)))
+    columns, rows = (max(round(s / texel_m), 1) for s in stage.size_m)
+    picture, cover = np.zeros((rows, columns, 3), np.float32), np.zeros((rows, columns, 3), np.float32)
+    for sheet in stage.sheets:
+        _draw_sheet(picture, sheet, stage.size_m, texel_m)
+        _draw_sheet(cover, replace(sheet, rgb=(1.0, 1.0, 1.0)), stage.size_m, texel_m)
+    return np.dstack([picture, (cover[..., :1] > 0).astype(np.float32)])
+
+
 def _bake_floor(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
     """The floor's colour with the stage's shadow and the dimness round the clutter; its pattern is finer than this."""
     side = round(FLOOR_EXTENT_M / FLOOR_TEXEL_M)
@@ -114,12 +132,17 @@ def _coarse_cover(rectangles: list[tuple[np.ndarray, tuple[float, ...]]], sigma_
     return blurred(cover, max(sigma_m / texel_m, 0.5))
 
 
-def _draw_sheet(picture: Float32[np.ndarray, "h w 3"], sheet: SheetSpec, stage_m: tuple[float, float]) -> None:
+def _draw_sheet(
+    picture: Float32[np.ndarray, "h w 3"],
+    sheet: SheetSpec,
+    stage_m: tuple[float, float],
+    texel_m: float = STAGE_TEXEL_M,
+) -> None:
     """A rectangle with a thin dark line where it lifts off what lies under it."""
     c, s = np.cos(sheet.yaw_rad), np.sin(sheet.yaw_rad)
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * np.asarray(sheet.size_m) / 2
     corners = corners @ np.array([[c, s], [-s, c]]) + np.asarray(sheet.centre_m) + np.asarray(stage_m) / 2
-    texels = np.round(corners / STAGE_TEXEL_M).astype(np.int32)
+    texels = np.round(corners / texel_m).astype(np.int32)
     cv2.fillConvexPoly(picture, texels, sheet.rgb, cv2.LINE_AA)
     edge: Vec3 = (sheet.rgb[0] * 0.75, sheet.rgb[1] * 0.75, sheet.rgb[2] * 0.75)
     cv2.polylines(picture, [texels], True, edge, 1, cv2.LINE_AA)

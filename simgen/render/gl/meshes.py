@@ -28,7 +28,7 @@ def upload(context: Any, key: Key) -> Mesh:
     Raises:
         KeyError: there is no such part or shape.
     """
-    points, normals, triangles = _part(key[1], key[2]) if key[0] == "part" else _shape(key[0])
+    points, normals, triangles = _part(key[1], key[2]) if key[0] == "part" else shape(key[0])
     vertices = np.concatenate([points, normals], axis=1).astype(np.float32)
     return Mesh(context.buffer(vertices.tobytes()), context.buffer(triangles.astype(np.int32).tobytes()))
 
@@ -38,8 +38,12 @@ def _part(kind: str, designation: str) -> Arrays:
     return model.vertices_m, model.normals, model.triangles
 
 
-def _shape(name: str) -> Arrays:
-    """Shapes of extent 1 round the origin; a `plane` is the upper side of z = 0, a `tray` a box without its top."""
+def shape(name: str) -> Arrays:
+    """Shapes of extent 1 round the origin; a `plane` is the upper side of z = 0, a `tray` a box without its top.
+
+    Raises:
+        KeyError: there is no such shape.
+    """
     if name == "cylinder":
         return _cylinder()
     faces = {"box": _FACES, "tray": _FACES[:5], "plane": [(_FACES[5][0], 0.0)]}

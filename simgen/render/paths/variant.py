@@ -1,0 +1,139 @@
+"""Mitsuba, and which of its variants runs here: on a GPU, vectorized by LLVM, or one ray at a time."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from simgen.unavailable import RendererUnavailable
+
+HELP = 'the renderer pathtraced needs Mitsuba 3: pip install "simgen[pathtraced]"'
+LLVM = "DRJIT_LIBLLVM_PATH"  # by which Dr.Jit, Mitsuba's compiler, is told of a library
+FOLDERS = ("/usr/lib/*", "/usr/lib64", "/usr/lib/llvm-*/lib", "/usr/local/lib", "/opt/homebrew/opt/llvm/lib")
+PROBE_S = 120.0
+# A white sphere in a white room: a compiler that is too old for Dr.Jit ends the process in the middle of this.
+_PROBE = """
+import sys
+import mitsuba as mi
+mi.set_variant(sys.argv[1])
+ball = {"type": "sphere", "bsdf": {"type": "principled", "clearcoat": 0.5, "anisotropic": 0.5}}
+film = {"type": "hdrfilm", "width": 4, "height": 4}
+eye = mi.ScalarTransform4f().look_at([0, 0, 4], [0, 0, 0], [0, 1, 0])
+scene = mi.load_dict({
+    "type": "scene", "integrator": {"type": "path"}, "light": {"type": "constant"}, "ball": ball,
+    "sensor": {"type": "perspective", "film": film, "to_world": eye},
+})
+assert 0.1 < float(mi.TensorXf(mi.render(scene, spp=4)).array[0]) < 10
+"""
+
+
+@dataclass(frozen=True)
+class Variant:
+    name: str  # Mitsuba's
+    why: str
+    llvm: str = ""  # path of the library, where it is what compiles
+
+
+@cache
+def variant() -> Variant:
+    """The fastest variant that works here. Those that may end a process are tried in another one.
+
+    Raises:
+        RendererUnavailable: Mitsuba is not installed, or nothing of it works.
+    """
+    if find_spec("mitsuba") is None:
+        raise RendererUnavailable(HELP)
+    if Path("/dev/nvidia0").exists() and _works("cuda_ad_rgb") == "":
+        return Variant("cuda_ad_rgb", "a GPU is there")
+    found = llvm_libraries()
+    reasons = []
+    for path in found[:3]:
+        reason = _works("llvm_ad_rgb", path)
+        if not reason:
+            return Variant("llvm_ad_rgb", f"{Path(path).name} is there", path)
+        reasons.append(f"{path} is of no use to it ({reason})")
+    if reason := _works("scalar_rgb"):
+        raise RendererUnavailable(f"Mitsuba {_version('mitsuba')} does not run here ({reason})")
+    return Variant("scalar_rgb", "; ".join(reasons) or "no LLVM library was found: apt-get install libllvm19 adds one")
+
+
+def llvm_libraries() -> list[str]:
+    """Shared libraries of LLVM, the one that Dr.Jit was told of alone, or all that are found, newest first."""
+    if told := os.environ.get(LLVM):
+        return [told]
+    found = {
+        path.resolve(): _llvm_version(path.resolve().name)
+        for folder in FOLDERS
+        for pattern in ("libLLVM*.so*", "libLLVM*.dylib")
+        for path in Path("/").glob(f"{folder[1:]}/{pattern}")
+    }
+    return [str(path) for path, number in sorted(found.items(), key=lambda item: (item[1], str(item[0])), reverse=True)]
+
+
+def _llvm_version(name: str) -> tuple[int, ...]:
+    """Of names such as libLLVM-15.so.1, libLLVM-14.0.6.so.1 and libLLVM.so.19.1."""
+    numbers = re.search(r"libLLVM(?:-|\.so\.)([\d.]*\d)", name)
+    return tuple(int(n) for n in numbers[1].split(".")) if numbers else ()
+
+
+def _works(name: str, llvm: str = "") -> str:
+    """Nothing where a variant draws a small picture, else why it does not."""
+    told = {LLVM: llvm} if llvm else {}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROBE, name], env={**os.environ, **told}, capture_output=True, timeout=PROBE_S,
+            text=True, errors="replace", check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"a picture of 4 x 4 pixels took over {PROBE_S:.0f} s"
+    if done.returncode == 0:
+        return ""
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if "rror" in line] or lines or [f"exit status {done.returncode}"]
+    return errors[0].strip()[:120]
+
+
+@cache
+def mitsuba() -> Any:
+    """Mitsuba, set to its variant, on as many threads as OMP_NUM_THREADS says, or as there are cores.
+
+    Raises:
+        RendererUnavailable: it is not installed, or nothing of it works.
+    """
+    chosen = variant()
+    if chosen.llvm:
+        os.environ.setdefault(LLVM, chosen.llvm)
+    import drjit
+    import mitsuba as mi
+
+    mi.set_variant(chosen.name)
+    mi.set_log_level(mi.LogLevel.Error)
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    drjit.set_thread_count(int(told) if told.isdecimal() and int(told) > 0 else os.cpu_count() or 1)
+    return mi
+
+
+def describe() -> str:
+    """Mitsuba's version, its variant and what that rests on.
+
+    Raises:
+        RendererUnavailable: there is none.
+    """
+    chosen = variant()
+    rests_on = f" with {Path(chosen.llvm).name}" if chosen.llvm else ""
+    return f"Mitsuba {_version('mitsuba')}, Dr.Jit {_version('drjit')}, {chosen.name}{rests_on}"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "of an unknown version"
