@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32
 
+from simgen.render.view import View
 from simgen.types import SceneSpec
 
 SIDE_TEXELS = 384
 DISTANCE_M = 60.0  # to where the light looks from: TinyRenderer draws nothing in an orthographic view (measured)
-DEPTH_M = 4.0  # of the region that it sees
+NEAR_M, FAR_M = DISTANCE_M - 2.0, DISTANCE_M + 2.0  # of the region that it sees
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,23 @@ class LightBox:
     def projection(self) -> Float64[np.ndarray, "4 4"]:
         """OpenGL's projection."""
         scale = DISTANCE_M / self.half_m
-        near, far = DISTANCE_M - DEPTH_M / 2, DISTANCE_M + DEPTH_M / 2
+        near, far = NEAR_M, FAR_M
         depth = [0.0, 0.0, -(far + near) / (far - near), -2 * far * near / (far - near)]
         return np.array([[scale, 0.0, 0.0, 0.0], [0.0, scale, 0.0, 0.0], depth, [0.0, 0.0, -1.0, 0.0]])
+
+    def seen_from(self) -> View:
+        """The light's picture as a camera's."""
+        rotation = (self.view[:3, :3] * np.array([[1.0], [-1.0], [-1.0]])).T  # x right, y down, along z
+        half = SIDE_TEXELS / 2
+        return View(
+            eye=(self.view[2, :3] * DISTANCE_M).astype(np.float32),
+            rotation=rotation.astype(np.float32),
+            width=SIDE_TEXELS,
+            height=SIDE_TEXELS,
+            focal=half * DISTANCE_M / self.half_m,
+            centre=(half, half - 1),  # TinyRenderer samples row j at j + 1
+            offset=0.0,
+        )
 
     @property
     def texel_m(self) -> float:
