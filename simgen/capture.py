@@ -1,9 +1,9 @@
 """What falls on the sensor in each frame: moments drawn by a renderer, through the lens, over the time of exposure.
 
 In the order in which it happens: the world moves while the shutter is open (`simgen.shutter`), the lens distorts and
-defocuses (`simgen.sensor.distortion`, `simgen.sensor.defocus`). What comes of it is linear light at the camera's own
-pixels with the truth under them; `simgen.sensor.EFFECTS` go on from there. Where a frame is one moment and the lens is
-ideal it is the renderer's frame itself.
+defocuses (`simgen.sensor.distortion`, `simgen.sensor.defocus`; the renderer `pathtraced` draws defocus itself). What
+comes of it is linear light at the camera's own pixels with the truth under them; `simgen.sensor.EFFECTS` go on from
+there. Where a frame is one moment and the lens is ideal it is the renderer's frame itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from simgen.lighting import flicker_gain
 from simgen.render import render
 from simgen.sensor.defocus import defocus
 from simgen.sensor.distortion import pinhole
-from simgen.types import Frame, SceneSpec, Trajectory
+from simgen.types import PATHTRACED, Frame, SceneSpec, Trajectory
 
 
 def capture(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
@@ -41,7 +41,7 @@ def capture(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
     shares, seen = shutter.row_shares(spec), shutter.row_subframes(spec)
     for _ in range(spec.frames):
         frame = next(moments) if each == 1 else _exposed(islice(moments, each), shares, seen)
-        yield defocus(frame, spec.camera)
+        yield frame if spec.render.renderer == PATHTRACED else defocus(frame, spec.camera)
 
 
 def _flickering(spec: SceneSpec, moments: Iterable[Frame]) -> Iterator[Frame]:

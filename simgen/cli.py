@@ -86,7 +86,8 @@ def render(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one knob; may be repeated.")
     ] = None,
     renderer: Annotated[
-        str | None, typer.Option(help="auto (pbr where it can run, else tiny), tiny or pbr; the preset's unless told.")
+        str | None,
+        typer.Option(help="auto (pbr where it can run, else tiny), tiny, pbr or pathtraced; the preset's unless told."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what an earlier run left in --out.")] = False,
     shard_scenes: Annotated[
@@ -272,14 +273,13 @@ def replay(folder: Folder, scene: Annotated[int, typer.Argument(help="The scene'
         from simgen.quiet import quiet_stderr
 
         with quiet_stderr():
-            from simgen.clip import make_clip
-            from simgen.render import describe
+            from simgen.clip import machinery, make_clip
         from simgen.loading import stored_config
         from simgen.replay import replay_scene
 
         data = _data_set(folder)
         config = stored_config(data.manifest.request.config)
-        found = replay_scene(data, scene, config, make_clip, describe(config.render.renderer))
+        found = replay_scene(data, scene, config, make_clip, machinery(config))
     if not found.differences:
         typer.echo(f"scene {scene}: identical, {found.members} members")
         return

@@ -12,7 +12,7 @@ from simgen.physics import simulate
 from simgen.render import describe
 from simgen.sample import sample
 from simgen.sensor import expose_clip
-from simgen.types import RenderedClip
+from simgen.types import PATHTRACED, RenderedClip
 
 
 def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:
@@ -41,4 +41,6 @@ def machinery(config: SceneConfig) -> str:
     Raises:
         RendererUnavailable: nothing can.
     """
-    return describe(config.render.renderer)
+    chosen = describe(config.render.renderer)
+    shared = config.render.pathtraced_share > 0 and config.render.renderer != PATHTRACED
+    return f"{chosen}; a share by {describe(PATHTRACED)}" if shared else chosen

@@ -297,9 +297,17 @@ class TimingKnobs(Group):
     settle_s: Annotated[float, Field(ge=0.0, le=60.0)]
 
 
+def _power_of_two(count: int) -> int:
+    if count & (count - 1):
+        raise ValueError(f"needs a power of two (16, 32, 64, ...), got {count}")
+    return count
+
+
 class RenderKnobs(Group):
     renderer: str  # a row of simgen.render.RENDERERS
     supersample: Annotated[int, Field(ge=1, le=4)]
+    samples: Annotated[int, Field(ge=1, le=65536), AfterValidator(_power_of_two)] = 32  # of pathtraced: paths a pixel
+    pathtraced_share: Share = 0.0  # of the scenes that `pathtraced` draws in place of `renderer`
 
 
 class SceneConfig(Group):

@@ -22,6 +22,7 @@ from simgen.config import (
     MatterKnobs,
     MatterSurfaceKnobs,
     PartsKnobs,
+    RenderKnobs,
     SceneConfig,
     SensorKnobs,
     ShutterKnobs,
@@ -36,6 +37,7 @@ from simgen.materials import draw_material, draw_wear
 from simgen.parts import PARTS, PartModel, Size, part_model
 from simgen.sensor.spectral import sensor_from_light
 from simgen.types import (
+    PATHTRACED,
     BodySpec,
     CameraSpec,
     GlowSpec,
@@ -90,12 +92,20 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
         light=light,
         camera=_through_lens(camera, config.lens, stream("lens")),
         sensor=_sensor(config.sensor, light, stream("sensor")),
-        render=RenderSpec(renderer=config.render.renderer, supersample=config.render.supersample),
+        render=_render(config.render, stream("render")),
         settle_s=config.timing.settle_s,
         frame_interval_s=interval_s,
         shutter=_shutter(config.shutter, stream("shutter")),
     )
     return _of_matter(config.matter, stream, spec, len(clutter))
+
+
+def _render(knobs: RenderKnobs, rng: np.random.Generator) -> RenderSpec:
+    """The renderer that draws the scene: the preset's, or for a share of the scenes the one that traces paths."""
+    lot, seed = float(rng.uniform()), int(rng.integers(2**32))
+    if knobs.renderer != PATHTRACED and lot >= knobs.pathtraced_share:
+        return RenderSpec(renderer=knobs.renderer, supersample=knobs.supersample)
+    return RenderSpec(renderer=PATHTRACED, supersample=knobs.supersample, samples=knobs.samples, seed=seed)
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------

@@ -274,6 +274,9 @@ class SensorSpec:
     video_crf: int = 0  # 1 fine .. 51 coarse: the clip went through H.264 at this rate factor; 0: single pictures
 
 
+PATHTRACED = "pathtraced"  # the renderer that draws a lens' blur itself, from samples with a seed
+
+
 @dataclass(frozen=True, kw_only=True)
 class RenderSpec:
     renderer: str  # a row of simgen.render.RENDERERS

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from simgen.render import pathtraced, pbr, tiny
-from simgen.types import Frame, SceneSpec, Trajectory
+from simgen.types import PATHTRACED, Frame, SceneSpec, Trajectory
 from simgen.unavailable import RendererUnavailable
 
 Renderer = Callable[[SceneSpec, Trajectory], Iterator[Frame]]
 
 AUTO = "auto"  # the best that works here; never in a config, so that a data set says what drew it
-PATHTRACED = "pathtraced"
 RENDERERS: dict[str, Renderer] = {PATHTRACED: pathtraced.render, "pbr": pbr.render, "tiny": tiny.render}
 MACHINERY: dict[str, Callable[[], str]] = {  # what its pixels depend on
     PATHTRACED: pathtraced.describe,

@@ -3,8 +3,8 @@
 A world has one sky, where `pbr` has a picture that metal mirrors and an irradiance that matt surfaces get, which the
 spec may set apart. Here the irradiance decides, since exposures go by it: where the picture gives less than the ambient
 light the rest comes evenly from above, where it gives more it is dimmed, as in `gl/environment.irradiance`. What a
-shadow leaves of the key light (`shadow_strength` under 1) comes evenly from above too. Units: as everywhere a white card
-under irradiance 1 has radiance 1, so that physical irradiance is pi times that.
+shadow leaves of the key light (`shadow_strength` under 1) comes evenly from above too, and `occlusion_strength` has no
+say. Units: a white card under irradiance 1 has radiance 1, so that physical irradiance is pi times that.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ is put back by a factor (Turquin 2019, "Practical multiple scattering compensati
 what a dielectric's surface mirrors does not get below it, so that a white one gives back all that it gets.
 
 Baked to maps, texel by texel: pattern, second substance, metal, roughness, coat, the relief as a height, and wear with
-its colour, metal and roughness, stretched so that it fits the material's tiles. The mean stands for the shares of a coat and
-of anisotropy where a second substance or wear covers them. Left out: the slopes of wear.
+its colour, metal and roughness, stretched so that it fits the material's tiles. The mean stands for the shares of a
+coat and of anisotropy where a second substance or wear covers them. Left out: the slopes of wear.
 """
 
 from __future__ import annotations
@@ -28,12 +28,16 @@ from simgen.types import MaterialSpec, MatterSpec, SceneSpec
 
 LEAST_ROUGHNESS = 0.045
 INDEX = 1.5  # of refraction, of every dielectric and every coat
-BELOW_MIRROR = 0.952  # share of a diffuse light that gets below a smooth surface of that index, 1 - 0.048
+# By roughness: the factor on a diffuse colour with which a white dielectric gives back all light that comes from
+# everywhere; and the share that a coat takes. Measured of `principled` in a white furnace, Mitsuba 3.9.1, 1024 paths.
+_DIFFUSE_AT = (0.045, 0.1, 0.2, 0.3, 0.6, 0.7, 0.8, 0.9, 1.0)
+_DIFFUSE = (0.948, 0.943, 0.936, 0.934, 0.933, 0.932, 0.929, 0.926, 0.921)
+COATED = 0.075
 SHEET_ROUGHNESS = 0.775  # as the shader's alpha of 0.6
 MOST_PX = 1024  # along a side of a map with wear
 PART, BODY, TOP, FLOOR = "part", "body", "top", "floor"
 
-Map = Float32[np.ndarray, "h w c"]
+Map = Float32[np.ndarray, "_ _ _"]
 
 
 @dataclass(frozen=True)
@@ -180,9 +184,9 @@ def _layer(
     relief: Relief | None = None,
 ) -> Layer:
     rough = np.clip(roughness, LEAST_ROUGHNESS, 1).astype(np.float32)
-    through = 1 - 0.048 * coat  # what a coat mirrors does not get below it
     gain = 1 + rgb * (1 / _kept(rough) - 1)
-    energetic = through * rgb * (metallic * gain + (1 - metallic) * BELOW_MIRROR)
+    diffuse = np.interp(rough, _DIFFUSE_AT, _DIFFUSE)
+    energetic = (1 - COATED * coat) * rgb * (metallic * gain + (1 - metallic) * diffuse)
     return Layer(
         np.ascontiguousarray(energetic, np.float32), rough, np.ascontiguousarray(metallic, np.float32), placed,
         anisotropy, coat, coat_roughness, relief,
@@ -230,4 +234,4 @@ def _kept_table() -> Float64[np.ndarray, "33"]:
 
 
 def _kept(roughness: Float32[np.ndarray, "*n"]) -> Float32[np.ndarray, "*n"]:
-    return np.interp(roughness, _ROUGHNESSES, _kept_table()).astype(np.float32)
+    return np.asarray(np.interp(roughness, _ROUGHNESSES, _kept_table()), np.float32)

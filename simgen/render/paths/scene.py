@@ -187,7 +187,7 @@ class MitsubaScene:
             scale = [b / a for a, b in zip(uv.scale, placed.scale, strict=True)]
             start = [b - k * a for a, b, k in zip(uv.offset, placed.offset, scale, strict=True)]
             found["to_uv"] = mi.ScalarTransform4f(
-                [[scale[0], 0, start[0], 0], [0, scale[1], start[1], 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+                [[scale[0], 0, 0, start[0]], [0, scale[1], 0, start[1]], [0, 0, 1, 0], [0, 0, 0, 1]]
             )
         return found
 
