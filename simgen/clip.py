@@ -7,6 +7,7 @@ import numpy as np
 from simgen.annotate import annotate
 from simgen.capture import capture
 from simgen.config import SceneConfig
+from simgen.flow import flow_px
 from simgen.parts import PARTS
 from simgen.physics import simulate
 from simgen.render import describe
@@ -21,12 +22,15 @@ def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:
     trajectory = simulate(spec)
     frames = list(capture(spec, trajectory))
     ids = np.stack([frame.ids for frame in frames])
+    depth_m = np.stack([frame.depth_m for frame in frames])
+    flow = [flow_px(spec, trajectory, t, ids[t], depth_m[t]) for t in range(spec.frames)] if config.labels.flow else []
     return RenderedClip(
         spec=spec,
         jpegs=expose_clip([frame.linear for frame in frames], spec.sensor),
         ids=ids,
-        depth_m=np.stack([frame.depth_m for frame in frames]),
+        depth_m=depth_m,
         labels=annotate(spec, trajectory, ids),
+        flow_px=np.stack(flow) if flow else None,
     )
 
 

@@ -310,6 +310,12 @@ class RenderKnobs(Group):
     pathtraced_share: Share = 0.0  # of the scenes that `pathtraced` draws in place of `renderer`
 
 
+class LabelKnobs(Group):
+    """What is written beside boxes, ids, depth and poses."""
+
+    flow: bool = False  # optical flow to the next frame: exact, and about as much disk again as depth
+
+
 class SceneConfig(Group):
     """Everything that decides a data set beside its seed and its number of scenes."""
 
@@ -325,3 +331,4 @@ class SceneConfig(Group):
     timing: TimingKnobs
     render: RenderKnobs
     matter: MatterKnobs = MatterKnobs()
+    labels: LabelKnobs = LabelKnobs()

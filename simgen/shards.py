@@ -11,6 +11,8 @@ the scene's index in six digits:
     000041.f000.jpg          frame 0 as the camera gives it
     000041.f000.ids.png      16 bit grey: 0 background, 65535 clutter, else track_id + 1
     000041.f000.depth.png    16 bit grey: depth along the optical axis in 0.1 mm; 0 where nothing is nearer than 6.55 m
+    000041.f000.flow.png     where labels.flow asked for it: 16 bit grey, twice as high: flow to the next frame, above
+                             to the right and below downwards, in 1/64 px over 32768; 0 where there is none, or > 511 px
 
 Nothing here is trusted on reading: a member that is a link, leaves the folder, is too large or runs past the archive's
 end is a `ShardError` that names the shard and the offset.
@@ -54,6 +56,8 @@ MAX_MEMBER_BYTES = 256 * 2**20  # a frame of 8192 x 8192 pixels with 16 bits sta
 MAX_JSON_BYTES = 64 * 2**20  # of a clip: a thousand parts in a hundred frames stay under it
 MAX_MANIFEST_BYTES = 2 * 2**30
 MAX_KEPT_MEMBERS = 200_000  # whose places a reader keeps in memory at once, some 60 MB
+FLOW_UNIT_PX = 1 / 64
+_STILL_CODE = 32768  # of a flow of 0
 _CLUTTER_CODE = 65535
 _MEMBER_NAME = re.compile(r"(\d{6,12})\.([a-z0-9]+(?:\.[a-z0-9]+)*)")
 _PLAIN_NAME = re.compile(rb"[0-9a-z.]+")
@@ -434,6 +438,25 @@ def decode_depth(png: bytes) -> Float32[np.ndarray, "h w"]:
     return np.where(units == 0, np.inf, units * DEPTH_UNIT_M).astype(np.float32)
 
 
+def encode_flow(flow_px: Float32[np.ndarray, "h w 2"]) -> bytes:
+    """As KITTI's flow (Menze and Geiger 2015), in one channel: 32768 + 64 px, 0 where there is none."""
+    with np.errstate(invalid="ignore"):
+        units = np.rint(flow_px / FLOW_UNIT_PX) + _STILL_CODE
+        known = ((units > 0) & (units <= 65535)).all(axis=-1, keepdims=True)
+    codes = np.where(known, units, 0).astype(np.uint16)
+    return encode_png(np.concatenate([codes[..., 0], codes[..., 1]]))
+
+
+def decode_flow(png: bytes) -> Float32[np.ndarray, "h w 2"]:
+    codes = decode_png(png)
+    if codes.shape[0] % 2:
+        raise ValueError(f"a flow picture is twice as high as the frame, not {codes.shape[0]} pixels")
+    half = codes.shape[0] // 2
+    both = np.stack([codes[:half], codes[half:]], axis=-1).astype(np.float32)
+    known = (both > 0).all(axis=-1, keepdims=True)
+    return np.where(known, (both - _STILL_CODE) * FLOW_UNIT_PX, np.nan).astype(np.float32)
+
+
 # ----------------------------------------------------------------------------------------------------- writing
 
 
@@ -459,6 +482,8 @@ def clip_members(clip: RenderedClip) -> list[tuple[str, bytes]]:
             (f"{key}.f{frame:03d}.ids.png", encode_ids(clip.ids[frame])),
             (f"{key}.f{frame:03d}.depth.png", encode_depth(clip.depth_m[frame])),
         ]
+        if clip.flow_px is not None:
+            members.append((f"{key}.f{frame:03d}.flow.png", encode_flow(clip.flow_px[frame])))
     return members
 
 
@@ -624,6 +649,23 @@ class StoredClip:
         name = f"f{frame:03d}.depth.png"
         try:
             return decode_depth(self.read(name))
+        except ValueError as error:
+            raise self.damaged(name, error) from error
+
+    @property
+    def has_flow(self) -> bool:
+        """Whether flow was written with it (`labels.flow`)."""
+        return "f000.flow.png" in self.members
+
+    def flow_px(self, frame: int) -> Float32[np.ndarray, "h w 2"]:
+        """Displacement (right, down) to the next frame; NaN where there is none, as in the last frame.
+
+        Raises:
+            ShardError: the clip was written without flow, or is damaged.
+        """
+        name = f"f{frame:03d}.flow.png"
+        try:
+            return decode_flow(self.read(name))
         except ValueError as error:
             raise self.damaged(name, error) from error
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Int32
 from scipy.ndimage import find_objects
 
+from simgen.check.flow import wrong_flow
 from simgen.check.pictures import PictureError, Pictures, decoded
 from simgen.check.report import Box, Picture, Problem, Report
 from simgen.check.statistics import Statistics
@@ -113,6 +114,8 @@ def _clip(
         for part in frame.parts:
             _count(part, labels, report, statistics, f"{at}: part {part.track_id}", picture)
     yield from _motion(clip, labels, where)
+    if clip.has_flow and not spec.shutter.row_time_s:  # whose rows are not of the labels' time
+        yield from wrong_flow(clip, labels, where)
 
 
 def picture_of(clip: StoredClip, t: int) -> Picture:

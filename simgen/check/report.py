@@ -23,6 +23,7 @@ ERRORS = {
     "depth": "depth that does not fit the ids",
     "duplicate": "the same picture twice, in different clips",
     "file": "a file that is missing, cut short, hostile or unreadable",
+    "flow": "flow that does not lead to where the poses do",
     "ids": "an id map that does not fit the labels",
     "manifest": "a table of contents that is not of its shards",
     "mask": "a mask that is damaged or does not fit",

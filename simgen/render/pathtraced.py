@@ -74,7 +74,7 @@ def _truth_by() -> str:
 def _truth(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
     name = _truth_by().partition(":")[0]
     drawn = replace(spec, render=RenderSpec(renderer=name, supersample=1))
-    yield from (pbr if name == "pbr" else tiny).render(drawn, trajectory)
+    yield from pbr.render(drawn, trajectory, lit=False) if name == "pbr" else tiny.render(drawn, trajectory)
 
 
 def _traced(mi: Any, scene: Any, sensor: Any, size: tuple[int, int], samples: int, seed: int) -> Light:

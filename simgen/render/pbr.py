@@ -51,8 +51,8 @@ OCCLUSION_REACH_M = 0.03  # how far a part darkens what it stands on
 _UNREAD = -(2**31)  # what no id is
 
 
-def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
-    """Frames of linear light at the camera's resolution.
+def render(spec: SceneSpec, trajectory: Trajectory, *, lit: bool = True) -> Iterator[Frame]:
+    """Frames of linear light at the camera's resolution; not `lit` they are black, and hold the truth alone.
 
     Raises:
         RendererUnavailable: no OpenGL context can be made here.
@@ -64,7 +64,7 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
     try:
         scene = _Scene(spec, draws, device())
         for frame in range(spec.frames):
-            yield scene.frame(trajectory, frame)
+            yield scene.frame(trajectory, frame, lit=lit)
     except Exception:  # also what moderngl raises when memory runs out: nothing on the device can be relied on
         forget_device()
         raise
@@ -94,7 +94,8 @@ class _Scene:
         self._target = gpu.targets[(spec.camera.width_px, spec.camera.height_px, spec.render.supersample)]
         self._constants, self._sheets = _constants(spec), _sheets_block(spec).tobytes()
 
-    def frame(self, trajectory: Trajectory, frame: int) -> Frame:
+    def frame(self, trajectory: Trajectory, frame: int, *, lit: bool = True) -> Frame:
+        """All of a frame, or without light, which is then 0."""
         gpu, spec = self._gpu, self._spec
         place(self._draws, trajectory, frame)
         view = View.of(spec, spec.camera.world_from_camera[frame], supersample=1)
@@ -106,12 +107,14 @@ class _Scene:
         if self._lit:
             gpu.lamps.write(lamp_block(spec, self._draws.spheres(self._draws.casters - 1)).tobytes())
         gpu.bind_blocks()
-        self._draw_shadows(cascades)
-        self._draw_lamps()
+        if lit:
+            self._draw_shadows(cascades)
+            self._draw_lamps()
         self._draw_truth()
-        self._draw_occlusion()
-        self._draw_light()
-        return self._read(frame)
+        if lit:
+            self._draw_occlusion()
+            self._draw_light()
+        return self._read(frame, lit)
 
     def _draw_shadows(self, cascades: tuple[Cascade, Cascade]) -> None:
         """Faces that look away from the light: nothing then shades itself where the light falls on it."""
@@ -203,13 +206,13 @@ class _Scene:
         if multisampled:
             gl.copy_framebuffer(target.resolved, target.colour)
 
-    def _read(self, frame: int) -> Frame:
+    def _read(self, frame: int, lit: bool) -> Frame:
         camera, target = self._spec.camera, self._target
         shape = (camera.height_px, camera.width_px)
         depth, ids = np.empty(shape, np.float32), np.full(shape, _UNREAD, np.int32)
         target.truth.read_into(depth, components=1, attachment=0, dtype="f4")
         target.truth.read_into(ids, components=1, attachment=1, dtype="i4")
-        linear = _radiance(target, shape)
+        linear = _radiance(target, shape) if lit else np.zeros((*shape, 3), np.float32)
         normals = np.frombuffer(target.normals.read(), np.float16).reshape(*shape, 4)[..., :3].astype(np.float32)
         self._gpu.check(f"in frame {frame} of scene {self._spec.index}")
         if ids.min() < CLUTTER or not np.isfinite(linear).all():

@@ -111,7 +111,7 @@ def test_every_part_is_as_bright_as_pbr_draws_it(name):
     ids=["white", "glossy white", "mirror", "rough mirror"],
 )  # fmt: skip
 def test_a_white_sphere_vanishes_in_a_white_furnace(ball, material):  # noqa: F811
-    """Within 3 % on the whole, which the mirrors get of the stage: Disney's diffuse light is brighter at flat angles."""
+    """Within 3 % on the whole: what mirrors see at flat angles is brighter by Disney's diffuse light."""
     frame = traced(small(ball(material)), 128)
     seen = frame.linear[frame.ids == 0]
     assert len(seen) > 200
