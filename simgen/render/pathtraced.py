@@ -26,7 +26,7 @@ from simgen.types import Frame, RenderSpec, SceneSpec, Trajectory
 from simgen.unavailable import RendererUnavailable
 
 DEFAULT_SAMPLES = 32
-BRIGHTEST = 16.0  # as pbr's: far over any sensor's range
+BRIGHTEST = 16.0  # of a path, or a pixel without LLVM; as pbr's, far over any sensor's range
 MOST_PATHS = 2**22  # traced at a time, whose state is some 100 bytes each
 
 Light = Float32[np.ndarray, "h w 3"]
@@ -112,5 +112,6 @@ def _paths(
     column, row = mi.Float(pixel % width) + within.x, mi.Float(pixel // width) + within.y
     ray, _ = sensor.sample_ray(0.0, 0.5, mi.Point2f(column / width, row / height), aperture)
     found, _, _ = scene.integrator().sample(scene, sampler, mi.RayDifferential3f(ray))
+    found = dr.minimum(found, BRIGHTEST)
     dr.eval(found)  # all channels at once: else each traces all paths anew
     return np.stack([np.array(dr.block_sum(channel, count), np.float32) for channel in (found.x, found.y, found.z)])

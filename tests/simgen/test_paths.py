@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -69,10 +70,11 @@ def test_every_material_has_maps_whose_energy_is_its_own():
 
     assert len(MATERIALS) > 20
     worn = WornSpec(layers=(WearSpec(name="dirt", amount=0.5),), side_m=Metres(0.1), seed=1)
-    for name in list(MATERIALS)[::5]:
-        spec = draw_material(name, np.random.default_rng(0), worn)
+    for k, name in enumerate(list(MATERIALS)[::5]):
+        spec = draw_material(name, np.random.default_rng(0), replace(worn, side_m=Metres((0.005, 0.1, 0.9)[k % 3])))
         layer = matter.surface(spec, matter.PART)
         assert layer.rgb.shape[2] == 3
+        assert max(layer.rgb.shape[:2]) <= 1024
         assert np.isfinite(layer.rgb).all()
         assert layer.rgb.min() >= 0
         assert 0.04 < layer.roughness.min() <= layer.roughness.max() <= 1
@@ -93,6 +95,18 @@ def test_nothing_of_mitsuba_is_loaded_before_it_is_used():
     code = "import sys, simgen.render; print('mitsuba' in sys.modules, 'drjit' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split()[-2:] == ["False", "False"]
+
+
+def test_the_newest_library_is_tried_first_and_a_told_one_alone(monkeypatch, tmp_path):
+    names = ["libLLVM-15.so.1", "libLLVM.so.19.1", "libLLVM-14.0.6.so.1", "libLLVM-9.so", "libLLVM.so.20.1"]
+    for name in names:
+        (tmp_path / name).touch()
+    monkeypatch.delenv(variant.LLVM, raising=False)
+    monkeypatch.setattr(variant, "FOLDERS", (str(tmp_path),))
+    found = [path.rpartition("/")[2] for path in variant.llvm_libraries()]
+    assert found == ["libLLVM.so.20.1", "libLLVM.so.19.1", "libLLVM-15.so.1", "libLLVM-14.0.6.so.1", "libLLVM-9.so"]
+    monkeypatch.setenv(variant.LLVM, "/x/libLLVM.so.18")
+    assert variant.llvm_libraries() == ["/x/libLLVM.so.18"]
 
 
 def test_why_is_told(monkeypatch):

@@ -131,7 +131,8 @@ def _matter(matter: MatterSpec) -> Layer:
     coat = matter.coat * shown
     if (key := wear_key(matter.wear))[0]:
         tiles, wears = _repeats(matter.tile_m, matter.wear.side_m)
-        maps, covered = _worn(maps, key, tiles, wears, row.lathe)
+        start = (u - wears * v / tiles, v - u if row.lathe else v - wears * u / tiles)  # as the shader places it
+        maps, covered = _worn(maps, key, tiles, wears, row.lathe, start)
         along = placed.scale[1] if row.lathe else placed.scale[1] / tiles
         placed = Placed((placed.scale[0] / tiles, along), (v / tiles, u if row.lathe else u / tiles))
         coat *= 1 - covered
@@ -146,14 +147,22 @@ def _repeats(tile_m: float, wear_m: float) -> tuple[int, int]:
     return max(1, round(wear_m / tile_m)), max(1, round(tile_m / wear_m))
 
 
-def _worn(maps: Map, key: WearKey, tiles: int, wears: int, lathe: bool) -> tuple[Map, float]:
+def _worn(
+    maps: Map, key: WearKey, tiles: int, wears: int, lathe: bool, start: tuple[float, float]
+) -> tuple[Map, float]:
     """Colour, metal and roughness under wear, as the shader lays it; and what share is covered.
 
-    The tile keeps its size and wear is stretched to fit, so that both go on without a seam.
+    The tile keeps its size and wear is stretched to fit, so that both go on without a seam. `start` is where the wear's
+    tile begins, across and along, in its sides.
     """
-    size = (MATTER_PX if lathe else min(MATTER_PX * tiles, MOST_PX), min(MATTER_PX * tiles, MOST_PX))
+    most = max(tiles, wears)
+    across = most * max(1, min(MATTER_PX, (MOST_PX if tiles > 1 else MATTER_PX) // most))
+    size = (MATTER_PX if lathe else across, across)
     maps = _repeated(maps, (1 if lathe else tiles, tiles), size)
-    colour, rest = (_repeated(np.swapaxes(tile, 0, 1), (1 if lathe else wears, wears), size) for tile in wear_tile(key))
+    colour, rest = (
+        _repeated(_rolled(np.swapaxes(tile, 0, 1), start), (1 if lathe else wears, wears), size)
+        for tile in wear_tile(key)
+    )
     cover, rougher = colour[..., 3:], rest[..., 1:2]
     rgb, metallic, roughness = maps[..., :3], maps[..., 3:4], maps[..., 4:]
     rgb = rgb * (1 - cover) + colour[..., :3]
@@ -162,15 +171,17 @@ def _worn(maps: Map, key: WearKey, tiles: int, wears: int, lathe: bool) -> tuple
     return np.clip(np.dstack([rgb, metallic, roughness]), 0, 1), float(cover.mean())
 
 
+def _rolled(tile: Map, start: tuple[float, float]) -> Map:
+    across, along = (-round(s % 1 * n) for s, n in zip(start, tile.shape[1::-1], strict=True))
+    return np.roll(tile, (along, across), axis=(0, 1))
+
+
 def _repeated(tile: Map, times: tuple[int, int], size: tuple[int, int]) -> Map:
-    """A tile so many times along rows and columns, at a size (rows, columns)."""
-    whole = np.tile(tile, (*times, 1))
-    if whole.shape[:2] == size:
-        return whole
-    few = [
-        cv2.resize(whole[..., i : i + 4], size[::-1], interpolation=cv2.INTER_AREA) for i in range(0, whole.shape[2], 4)
-    ]
-    return np.dstack(few).astype(np.float32)
+    """A tile so many times along rows and columns, at a size (rows, columns) that is a multiple of that."""
+    rows, columns = (n // t for n, t in zip(size, times, strict=True))
+    few = (tile[..., i : i + 4] for i in range(0, tile.shape[2], 4))  # channels, of which OpenCV takes four
+    small = np.dstack([cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA) for part in few])
+    return np.tile(small, (*times, 1)).astype(np.float32)
 
 
 def _layer(
