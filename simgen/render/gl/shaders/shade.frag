@@ -510,7 +510,7 @@ float thread_slope(out float cavity, out float lost) {
         * step(abs(from_axis - radius), 0.15 * radius) * step(abs(v_local_normal.z), 0.5);
     float shown = inside * (1.0 - smoothstep(0.22, 0.48, cycles));
     float turn = atan(v_local.y, v_local.x) - 2.0 * PI * v_local.z / pitch;
-    cavity = 1.0 + shown * 0.05 * cos(turn);
+    cavity = 1.0 - inside * 0.25 + shown * 0.25 * cos(turn);
     lost = 0.35 * (inside - shown);
     return shown * 1.4 * clamp(1.6 * sin(turn), -1.0, 1.0);
 }
