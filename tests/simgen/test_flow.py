@@ -106,7 +106,7 @@ def test_there_is_no_flow_from_the_last_frame_nor_where_nothing_is_nor_behind_th
     assert np.isnan(flow_px(gone, still(gone), 0, ids, depth_m)).all()
 
 
-LENS = ("lens.k1.low=-0.15", "lens.k1.high=-0.1")
+LENS = ("lens.k1.low=-0.3", "lens.k1.high=-0.28")
 ROLLING = (
     "shutter.subframes=5", "shutter.exposure_s.low=0.001", "shutter.exposure_s.high=0.001",
     "shutter.row_time_s.low=0.0003", "shutter.row_time_s.high=0.0003",

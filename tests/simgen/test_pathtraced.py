@@ -201,16 +201,17 @@ def test_an_aperture_blurs_what_is_out_of_focus_and_the_sensor_does_not_do_it_ag
 
     def width(focus_m):
         """Of the edge between black and white, from 10 to 90 %: a disc's own is 0.6 or so of its diameter."""
-        camera = replace(spec.camera, f_number=2.0, focal_length_m=0.02, focus_m=focus_m)
+        camera = replace(spec.camera, f_number=2.0, focal_length_m=0.04, focus_m=focus_m)
         lens = replace(spec, camera=camera, render=RenderSpec(renderer=PATHTRACED, supersample=1, samples=64, seed=0))
         (frame,) = capturing.capture(lens, still(lens))
         profile = frame.linear[..., 1].mean(axis=0)
         share = (profile - profile[:5].mean()) / (profile[-5:].mean() - profile[:5].mean())
         return ((share > 0.1) & (share < 0.9)).sum()
 
-    disc_px = 0.01 * spec.camera.focal_px * abs(1 / 0.25 - 1 / 0.4)
+    disc_px = 0.02 * spec.camera.focal_px * (1 / 0.15 - 1 / 0.4)
+    assert disc_px == pytest.approx(10)
     assert width(0.4) <= 2
-    assert width(0.25) == pytest.approx(0.68 * disc_px, abs=2)
+    assert width(0.15) == pytest.approx(0.69 * disc_px, abs=1)
 
 
 def test_a_lens_that_cannot_be_is_refused():
