@@ -1,6 +1,6 @@
 """How fast `simgen render` is, beside a bare loop over getCameraImage on the same scenes.
 
-    python benchmarks/render_speed.py --preset conveyor --scenes 16 --out benchmarks/2026-11-21-render-speed.md
+    python -m benchmarks.render_speed --preset conveyor --scenes 16 --out benchmarks/2026-11-22-render-speed.md
 
 Two bare loops, both the time inside `getCameraImage` alone. The *plain* one draws the whole scene as PyBullet would
 show it, with its floor and shadows, in one call a frame at the renderer's sampling. The *own* one is the very calls

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int32, Int64
 
 from simgen import brown_conrady, shutter
-from simgen.geometry import compose, invert, transform
+from simgen.geometry import compose, invert, transform, vec3
 from simgen.parts import PartModel, part_model
 from simgen.types import BACKGROUND, CameraSpec, FrameLabels, Labels, PartLabel, Pose, SceneSpec, Trajectory
 
@@ -67,9 +67,8 @@ def camera_from_part(spec: SceneSpec, trajectory: Trajectory, frame: int, part: 
 
 
 def world_from_part(trajectory: Trajectory, moment: int, part: int) -> Pose:
-    x, y, z = (float(v) for v in trajectory.positions_m[moment, part])
     i, j, k, w = (float(v) for v in trajectory.rotations_xyzw[moment, part])
-    return Pose(position_m=(x, y, z), rotation_xyzw=(i, j, k, w))
+    return Pose(position_m=vec3(trajectory.positions_m[moment, part]), rotation_xyzw=(i, j, k, w))
 
 
 def silhouette_px(

@@ -22,7 +22,7 @@ import pybullet as p
 from jaxtyping import Float32, Int32
 
 from simgen.bullet import World, world
-from simgen.geometry import rotation_matrix
+from simgen.geometry import rotation_matrix, vec3
 from simgen.lighting import card
 from simgen.render import light_map
 from simgen.render.light_map import LightBox, LightMap
@@ -61,9 +61,7 @@ def _without_lamps(spec: SceneSpec) -> SceneSpec:
         return spec
     light = spec.light
     lamps = card(light) - np.asarray(light.key_rgb) * light.direction[2]
-    return replace(
-        spec, light=replace(light, ambient_rgb=(float(lamps[0]), float(lamps[1]), float(lamps[2])), lamps=None)
-    )
+    return replace(spec, light=replace(light, ambient_rgb=vec3(lamps), lamps=None))
 
 
 def describe() -> str:

@@ -335,6 +335,38 @@ def test_an_estimate_is_of_the_scenes_that_the_run_makes(tmp_path):
     assert "the disk is too small" not in " ".join(found.lines())
 
 
+@pytest.mark.parametrize("recycle", [10**6, 1])
+def test_workers_that_die_with_nothing_to_do_are_not_missed(tmp_path, whole, monkeypatch, recycle):
+    monkeypatch.setattr(engine.local, "RECYCLE_SCENES", recycle)
+    made = []
+
+    def kill_all_after_the_last(event):
+        made.extend([event] if isinstance(event, ShardMade) else [])
+        if len(made) == len(list(whole.glob("shard-*"))):
+            for child in multiprocessing.active_children():
+                child.kill()
+                child.join()
+
+    run(tmp_path, workers=2, tell=kill_all_after_the_last)
+    assert contents(tmp_path) == contents(whole)
+
+
+def test_a_worker_that_dies_before_it_is_told_anything_is_replaced(tmp_path, whole, monkeypatch):
+    hire, hired = engine.local._hire, []
+
+    def hire_the_dead(plan, out):
+        hired.append(hire(plan, out))
+        if len(hired) == 1:
+            hired[0].process.kill()
+            hired[0].process.join()
+        return hired[-1]
+
+    monkeypatch.setattr(engine.local, "_hire", hire_the_dead)
+    run(tmp_path, workers=1)
+    assert contents(tmp_path) == contents(whole)
+    assert len(hired) == 2
+
+
 def test_workers_are_replaced_after_so_many_scenes(tmp_path, whole, monkeypatch):
     monkeypatch.setattr(engine.local, "RECYCLE_SCENES", 2)
     hired = []
