@@ -69,14 +69,24 @@ def learn(detector, images, targets, steps, rate, batch):
         schedule.step()
 
 
-def test_eight_clips_are_learned_by_heart():
-    """COCO's AP, the mean over IoU 0.50 to 0.95, reaches 0.95 on the clips learned from."""
+@pytest.fixture(scope="module")
+def learned():
+    """A detector that knows eight clips by heart."""
     torch.manual_seed(0)
     images, targets = eight_clips()
     detector = Detector(SMALL)
     learn(detector, images, targets, steps=200, rate=3e-3, batch=4)
-    with torch.no_grad():
-        found = [frame for clip in postprocess(detector.eval()(images)[0], limit=20) for frame in clip]
+    return detector.eval(), images, targets
+
+
+@torch.no_grad()
+def detected(detector, images, threshold=0.0):
+    found = postprocess(detector(images)[0], limit=20, threshold=threshold)
+    return [frame for clip in found for frame in clip]
+
+
+def average_precision(found, targets):
+    """COCO's, the mean over IoU 0.50 to 0.95."""
     frames = [
         FrameRecord(
             name="f", path=Path("f"), width_px=80, height_px=64,
@@ -87,7 +97,27 @@ def test_eight_clips_are_learned_by_heart():
     ]  # fmt: skip
     reached = score(found, frames, SMALL.categories).overall
     assert reached.boxes == 8 * 2 * 3
-    assert reached.ap >= 0.95
+    return reached.ap
+
+
+def test_eight_clips_are_learned_by_heart(learned):
+    detector, images, targets = learned
+    assert average_precision(detected(detector, images), targets) >= 0.95
+
+
+def test_bfloat16_finds_what_float32_finds(learned):
+    """Under autocast every detection of 0.5 or more is there, at IoU 0.97 or more and 0.02 near in its score."""
+    detector, images, targets = learned
+    exact = detected(detector, images, threshold=0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = detected(detector, images)
+    assert average_precision(rough, targets) >= 0.95
+    assert sum(len(one.scores) for one in exact) >= 8 * 2 * 3
+    for one, other in zip(exact, rough, strict=True):
+        same = one.labels[:, None] == other.labels
+        near = (one.scores[:, None] - other.scores).abs() <= 0.02
+        overlap = pairwise_iou(one.boxes_xyxy_px, other.boxes_xyxy_px)
+        assert ((overlap >= 0.97) & same & near).any(1).all()
 
 
 @pytest.mark.parametrize("parts", ["cnn", "cnn+rnn+transformer"])
