@@ -134,7 +134,7 @@ def main() -> None:
     notes = costs(out, seeds) + (real_stage(out, size, seeds, asked.dolly) if asked.dolly else [])
     notes += ["", f"Measured on {len(scene.frames)} frames with {objects(scene.share)}."]
     notes += ["", f"The crowd: {len(crowded.frames)} frames with {objects(crowded.inside)} off the edge."]
-    command = f"python -m benchmarks.ablation --size {asked.size} --seeds {asked.seeds}"
+    command = f"python -m benchmarks.ablation --size {asked.size} --seeds {asked.seeds} --draws {asked.draws}"
     (out / "ablation.md").write_text(page(table, size, list(seeds), notes, command))
     plain = {name: {v: asdict(one) for v, one in row.items()} for name, row in table.items()}
     (out / "ablation.json").write_text(json.dumps(plain, indent=1))
