@@ -51,7 +51,22 @@ def page(
     for name, row in figures.items():
         cells = (", ".join(_number(x) for x in one.by_seed) for one in row.values())
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", *expectations(figures), *notes, ""])
+    return "\n".join([*lines, "", *expectations(figures), "", *earned(figures), *notes, ""])
+
+
+def earned(figures: Mapping[str, Mapping[str, Figure]]) -> list[str]:
+    """Where each variant is better or worse than the cnn by more than chance, as far as the brackets tell."""
+    lines = ["Beyond chance against `cnn`, by the brackets:", ""]
+    for variant in next(iter(figures.values())):
+        better, worse = [], []
+        for name, row in figures.items():
+            one, sign = row[variant], -1 if name.startswith(LESS_IS_BETTER) else 1
+            if one.low > 0 or one.high < 0:
+                (better if sign * one.difference > 0 else worse).append(f"{name} {one.difference:+.1f}")
+        if variant != "cnn":
+            told = [f"{word}: {'; '.join(names)}" for word, names in (("better", better), ("worse", worse)) if names]
+            lines.append(f"- `{variant}`: {'. '.join(told) or 'nothing'}.")
+    return lines
 
 
 def expectations(figures: Mapping[str, Mapping[str, Figure]]) -> list[str]:
@@ -65,7 +80,7 @@ def expectations(figures: Mapping[str, Mapping[str, Figure]]) -> list[str]:
     ]
     lines = [f"What `{FULL_PARTS}` was expected to do over `cnn`:", ""]
     for expected, met, came, one in rows:
-        verdict = "not measured" if math.isnan(one.value) else "met" if met else "missed"
+        verdict = "not measured" if math.isnan(one.difference) else "met" if met else "missed"
         lines.append(f"- {expected}: **{verdict}**, {came} [{one.low:+.2f}, {one.high:+.2f}].")
     return lines
 
