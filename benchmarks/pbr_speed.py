@@ -1,6 +1,6 @@
 """How long a frame takes the pbr renderer, beside tiny and beside a bare getCameraImage, on the same scenes.
 
-    LP_NUM_THREADS=1 python benchmarks/pbr_speed.py --out benchmarks/2026-11-21-pbr-speed.md
+    LP_NUM_THREADS=1 python -m benchmarks.pbr_speed --out benchmarks/2026-11-21-pbr-speed.md
 
 Scenes of `bolts_on_table` with 12 parts at 640 x 480, whose first frame is drawn again and again. *Bare* is one
 getCameraImage of TinyRenderer with its shadows and the floor, without labels or shading. Each renderer is timed in
@@ -24,11 +24,10 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 import cv2
 import pybullet as p
 
-from simgen.bullet import world
+from benchmarks.render_speed import Timed, draw_plainly
 from simgen.loading import load_config
 from simgen.physics import simulate
-from simgen.render import RENDERERS, describe, tiny
-from simgen.render.view import View
+from simgen.render import RENDERERS, describe
 from simgen.sample import sample
 from simgen.types import RenderSpec, SceneSpec, Trajectory
 
@@ -49,21 +48,9 @@ def timed(draw: Callable[[], object]) -> Cost:
 
 
 def bare(spec: SceneSpec, trajectory: Trajectory) -> Cost:
-    pose = spec.camera.world_from_camera[0]
-    view = View.of(spec, pose, supersample=1)
-    lights = {**tiny.light(spec.light.direction), "shadow": 1, "lightDistance": 3.0}
-    with world(spec, collide=False) as bodies:
-        corners = [[-20.0, -20.0, 0.0], [20.0, -20.0, 0.0], [20.0, 20.0, 0.0], [-20.0, 20.0, 0.0]]
-        floor = p.createVisualShape(
-            p.GEOM_MESH, vertices=corners, indices=[0, 1, 2, 0, 2, 3], normals=[[0, 0, 1]] * 4,
-            physicsClientId=bodies.client,
-        )  # fmt: skip
-        p.createMultiBody(0, -1, floor, [0, 0, -spec.stage.floor_below_m], physicsClientId=bodies.client)
-        tiny.place(bodies, trajectory, 0)
-        matrices = tiny.view_matrix(pose), tiny.projection_matrix(view)
-        return timed(
-            lambda: p.getCameraImage(view.width, view.height, *matrices, **lights, physicsClientId=bodies.client)
-        )
+    clock = Timed(p)
+    draw_plainly(replace(spec, render=RenderSpec(renderer="tiny", supersample=1)), trajectory, clock)
+    return clock.wall_s, clock.cpu_s
 
 
 def drawn(renderer: str, supersample: int, spec: SceneSpec, trajectory: Trajectory, frames: int) -> Cost:

@@ -1,11 +1,11 @@
 """How fast `simgen render` is, beside a bare loop over getCameraImage on the same scenes.
 
-    python benchmarks/render_speed.py --preset conveyor --scenes 16 --out benchmarks/2026-11-21-render-speed.md
+    python -m benchmarks.render_speed --preset conveyor --scenes 16 --out benchmarks/2026-11-22-render-speed.md
 
 Two bare loops, both the time inside `getCameraImage` alone. The *plain* one draws the whole scene as PyBullet would
 show it, with its floor and shadows, in one call a frame at the renderer's sampling. The *own* one is the very calls
-that the renderer makes: it leaves the floor out, which it works out itself, and takes shadows from a picture along
-the light, so its calls are cheaper and the ratio to it harder to reach.
+that the renderer makes: it leaves stage and floor out, which it works out itself, and takes shadows from a picture
+along the light, so its calls are cheaper and the ratio to it harder to reach.
 
 `simgen render` is the whole command: start of the interpreter, physics, rendering, sensor, labels, compression,
 shards, manifest. Each is run several times in turns and the best is taken. CPU seconds are those of the command and
@@ -39,6 +39,7 @@ from simgen.physics import simulate
 from simgen.render import render, tiny
 from simgen.render.view import View
 from simgen.sample import sample
+from simgen.types import SceneSpec, StageSpec, Trajectory
 
 QUIET_LOAD = 0.5
 BUSY = "**The machine was busy with other things: the clock's figures, and two workers to one with them, say little.**"
@@ -85,24 +86,31 @@ def plain(preset: str, seed: int, scenes: int) -> Cost:
     config, timed = load_config(preset), Timed(tiny.p)
     for index in range(scenes):
         spec = sample(config, seed, index)
-        trajectory = simulate(spec)
-        lights = {**tiny.light(spec.light.direction), "shadow": 1, "lightDistance": 3.0}
-        with world(spec, collide=False) as bodies:
-            _draw_floor(bodies.client, spec.stage.floor_below_m)
-            for frame, pose in enumerate(spec.camera.world_from_camera):
-                tiny.place(bodies, trajectory, frame)
-                view = View.of(spec, pose)
-                matrices = tiny.view_matrix(pose), tiny.projection_matrix(view)
-                timed.getCameraImage(view.width, view.height, *matrices, **lights, physicsClientId=bodies.client)
+        draw_plainly(spec, simulate(spec), timed)
     return Cost(timed.wall_s, timed.cpu_s)
 
 
-def _draw_floor(client: int, below_m: float) -> None:
+def draw_plainly(spec: SceneSpec, trajectory: Trajectory, timed: Timed) -> None:
+    """A scene's frames as PyBullet draws them: everything in one call, with shadows."""
+    lights = {**tiny.light(spec.light.direction), "shadow": 1, "lightDistance": 3.0}
+    with world(spec, collide=False) as bodies:
+        _draw_planes(bodies.client, spec.stage)
+        for frame, pose in enumerate(spec.camera.world_from_camera):
+            tiny.place(bodies, trajectory, frame)
+            view = View.of(spec, pose)
+            matrices = tiny.view_matrix(pose), tiny.projection_matrix(view)
+            timed.getCameraImage(view.width, view.height, *matrices, **lights, physicsClientId=bodies.client)
+
+
+def _draw_planes(client: int, stage: StageSpec) -> None:
+    half = [stage.size_m[0] / 2, stage.size_m[1] / 2, stage.thickness_m / 2]
+    slab = p.createVisualShape(p.GEOM_BOX, halfExtents=half, physicsClientId=client)
+    p.createMultiBody(0, -1, slab, [0, 0, -half[2]], physicsClientId=client)
     corners = [[-20.0, -20.0, 0.0], [20.0, -20.0, 0.0], [20.0, 20.0, 0.0], [-20.0, 20.0, 0.0]]
     shape = p.createVisualShape(
         p.GEOM_MESH, vertices=corners, indices=[0, 1, 2, 0, 2, 3], normals=[[0, 0, 1]] * 4, physicsClientId=client
     )
-    p.createMultiBody(0, -1, shape, [0, 0, -below_m], physicsClientId=client)
+    p.createMultiBody(0, -1, shape, [0, 0, -stage.floor_below_m], physicsClientId=client)
 
 
 def command(preset: str, seed: int, scenes: int, workers: int) -> Cost:

@@ -7,7 +7,7 @@ moved on at its last speed and forgotten after `Linking.patience` frames. State 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -65,7 +65,7 @@ def link(found: Detections, before: Linked | None, linking: Linking | None = Non
     ids = torch.full_like(slot, -1)
     ids[slot >= 0] = before.ids[slot[slot >= 0]]
     ids[begins] = before.next_id + torch.arange(int(begins.sum()))
-    with_ids = Detections(**(vars(found) | {"track_ids": ids}))
+    with_ids = replace(found, track_ids=ids)
     return with_ids, _moved_on(found, boxes, slot, begins, before, linking)
 
 

@@ -22,12 +22,12 @@ def main(
         str, typer.Option(help="A finished run to start from, or none: from scratch, for comparison.")
     ],
     data: Annotated[
-        Path, typer.Option(help="Photos: COCO JSON, or YOLO data.yaml (its train); or, as a stand-in, a simulated set.")
+        str, typer.Option(help="Photos: COCO JSON, or YOLO data.yaml (its train); or, as a stand-in, a simulated set.")
     ],
     out: options.Out,
     shots: Annotated[int, typer.Option(help="Photos to train on: the first of a fixed shuffle; 0: all.")] = 0,
     shuffle_seed: Annotated[int, typer.Option(help="Of that shuffle.")] = 0,
-    sim: Annotated[Path | None, typer.Option(help="Simulated data set to go on mixing in.")] = None,
+    sim: Annotated[str | None, typer.Option(help="Simulated data set, a folder or a URL, to go on mixing in.")] = None,
     sim_share: Annotated[float, typer.Option(help="Share of the samples that come from --sim.")] = 0.3,
     preset: options.Preset = "tiny",
     parts: options.Parts = "cnn+rnn+transformer",
@@ -48,6 +48,7 @@ def main(
         from hybrid.sampling import Share
         from hybrid.train_config import TrainConfig
         from pipelines.runs import carry_out, data_hash, hold_out, names, read, start, target_kind
+        from simgen.places import place
 
         if shots < 0 or not 0.0 <= sim_share < 1.0:
             raise DataError(f"needs --shots of 0 or more and 0 <= --sim-share < 1, got {shots} and {sim_share}")
@@ -55,23 +56,24 @@ def main(
             steps=steps, batch_clips=batch, clip_length=clip_length, tile_px=tile, learning_rate=lr, seed=seed,
             warmup_steps=min(100, steps // 10), threads=threads, workers=workers, device=device,
         )  # fmt: skip
-        source = read(data)
+        photos, mixed_in = place(data), place(sim) if sim else None
+        source = read(photos)
         pool, held = hold_out(source, holdout, shuffle_seed)
         if shots > len(pool):
             raise DataError(f"{data}: --shots {shots}, but {len(pool)} pictures are there to train on")
         kept = source.take(shots, shuffle_seed) if shots else pool
-        shares = [Share(kept, 1.0 - sim_share if sim else 1.0)]
-        if sim is not None:
-            shares.append(Share(read(sim, source.categories), sim_share))
+        shares = [Share(kept, 1.0 - sim_share if mixed_in else 1.0)]
+        if mixed_in is not None:
+            shares.append(Share(read(mixed_in, source.categories), sim_share))
         record = {
-            "script": "finetune_real", "data": str(data), "data_sha256": data_hash(data),
-            "kind": target_kind(data), "shots": len(kept),
-            "shuffle_seed": shuffle_seed, "trained_on": names(kept), "mixed_in": str(sim) if sim else None,
-            "mixed_in_sha256": data_hash(sim) if sim else None,
+            "script": "finetune_real", "data": str(photos), "data_sha256": data_hash(photos),
+            "kind": target_kind(photos), "shots": len(kept),
+            "shuffle_seed": shuffle_seed, "trained_on": names(kept), "mixed_in": str(mixed_in) if mixed_in else None,
+            "mixed_in_sha256": data_hash(mixed_in) if mixed_in else None,
         }  # fmt: skip
         init = None if checkpoint == "none" else Path(checkpoint)
         run = carry_out(lambda: start(init, source.categories, preset, parts, seed), shares, held, config, out, record)
-        used = f"{len(kept)} of {len(source)} {target_kind(data)} clips"
+        used = f"{len(kept)} of {len(source)} {target_kind(photos)} clips"
         typer.echo(f"{out}: {run['steps']} steps on {used}, {run['seconds']:.0f} s")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.options import one_line_errors
+from simgen.places import Place, place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,12 +53,12 @@ def arguments(line: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--sim", type=Path, required=True, help="simulated data set; clips that a run trained on are left out")
+    add("--sim", required=True, help="simulated data set, a folder or a URL; clips that a run trained on are left out")
     photos = "COCO JSON or YOLO data.yaml (its test or val) of test photos; or a simulated data set as a stand-in"
-    add("--real", type=Path, required=True, help=photos)
+    add("--real", required=True, help=photos)
     add("--runs", type=Path, nargs="+", required=True, help="folders of finished runs")
     add("--out", type=Path, required=True, help="the HTML file; its JSON is written beside it")
-    add("--look", type=Path, help="photos for the picture statistics, so that no test photo tunes the simulation")
+    add("--look", help="photos for the picture statistics, so that no test photo tunes the simulation")
     add("--sim-clips", type=int, default=40, help="simulated clips to measure on, 0: all (default: %(default)s)")
     add("--without-photos", action="store_true", help="show no photo, for a page to pass on where photos may not be")
     add("--stand-in", action="store_true", help="call --real a stand-in, whatever it is")
@@ -73,6 +74,8 @@ def main(line: Sequence[str] | None = None) -> None:
 
         if asked.out.suffix != ".html":
             raise DataError(f"--out: {asked.out} must end in .html")
+        asked.sim, asked.real = place(asked.sim), place(asked.real)
+        asked.look = place(asked.look) if asked.look else None
         runs = [open_run(folder) for folder in asked.runs]
         sets = _sets(asked, runs)
         cache = asked.out.with_name(f"{asked.out.stem}-cache")
@@ -134,7 +137,7 @@ def _as_known(source: ClipSource, run: Run) -> ClipSource:
     return replace(source, categories=run.categories, clips=tuple(clips))
 
 
-def _row(path: Path, source: ClipSource, note: str) -> DataRow:
+def _row(path: Place, source: ClipSource, note: str) -> DataRow:
     from pipelines.report import DataRow
 
     return DataRow(path=str(path), images=len(source.frames), boxes=sum(source.counts().values()), note=note)

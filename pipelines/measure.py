@@ -25,6 +25,7 @@ from hybrid.tiles import View, view_of
 from hybrid.types import Detections
 from pipelines.report import Measured
 from pipelines.runs import EXPERIMENT, data_hash, fingerprint
+from simgen.places import Place, place
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def lineage(run: Run) -> list[Run]:
     return [run] + (lineage(open_run(Path(told["run"]))) if told else [])
 
 
-def trained_on(run: Run, source: ClipSource, data: Path, split: str = "train") -> set[str]:
+def trained_on(run: Run, source: ClipSource, data: Place, split: str = "train") -> set[str]:
     """The clips of the set at `data` that the run or one before it trained on."""
     clips: set[str] = set()
     for told in (one.experiment for one in lineage(run)):
@@ -156,13 +157,13 @@ def trained_on(run: Run, source: ClipSource, data: Path, split: str = "train") -
     return clips
 
 
-def _same(told: dict[str, Any], key: str, data: Path, split: str) -> bool:
+def _same(told: dict[str, Any], key: str, data: Place, split: str) -> bool:
     if told.get(f"{key}_sha256"):
         return bool(told[f"{key}_sha256"] == data_hash(data, split))
-    return bool(told.get(key)) and Path(told[key]).resolve() == data.resolve()
+    return bool(told.get(key)) and place(told[key]).resolve() == data.resolve()
 
 
-def never_seen(source: ClipSource, data: Path, runs: Sequence[Run], split: str = "train") -> None:
+def never_seen(source: ClipSource, data: Place, runs: Sequence[Run], split: str = "train") -> None:
     """Test data are for measuring alone.
 
     Raises:
@@ -174,7 +175,7 @@ def never_seen(source: ClipSource, data: Path, runs: Sequence[Run], split: str =
             raise DataError(f"{data}: {run.folder} trained on {len(clips)} of its clips: nothing to measure it on")
 
 
-def held_out(source: ClipSource, data: Path, runs: Sequence[Run]) -> tuple[ClipSource, str]:
+def held_out(source: ClipSource, data: Place, runs: Sequence[Run]) -> tuple[ClipSource, str]:
     """The clips of the simulated set that none of the runs, nor one that it started from, trained on.
 
     Raises:

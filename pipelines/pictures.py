@@ -16,6 +16,8 @@ from jaxtyping import Float, Int, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hybrid.video_metrics import iou
+
 Image = UInt8[np.ndarray, "h w 3"]
 Boxes = Float[np.ndarray, "n 4"]
 Box = Float[np.ndarray, " 4"]
@@ -33,24 +35,15 @@ class Verdict:
     misses: Int[np.ndarray, " m"]  # indices into the truth
 
 
-def overlaps(a: Boxes, b: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
-    """Intersection over union of every pair."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    both = (high - low).clip(0).prod(-1)
-    areas = [(x[:, 2:] - x[:, :2]).clip(0).prod(-1) for x in (a, b)]
-    return np.asarray(both / np.maximum(areas[0][:, None] + areas[1][None] - both, 1e-9))
-
-
 def judge(
     boxes: Boxes, labels: Int[np.ndarray, " n"], truth: Float[np.ndarray, "m 4"], truth_labels: Int[np.ndarray, " m"]
 ) -> Verdict:
     """Each detection, best first, takes the free truth of its category that it overlaps most, from IoU 0.5 up."""
-    iou = overlaps(boxes, truth) * (labels[:, None] == truth_labels[None])
+    overlap = iou(boxes, truth) * (labels[:, None] == truth_labels[None])
     free = np.ones(len(truth), bool)
     hits, false_alarms = [], []
     for i in range(len(boxes)):
-        candidates = np.where(free, iou[i], 0.0)
+        candidates = np.where(free, overlap[i], 0.0)
         best = int(candidates.argmax()) if len(truth) else -1
         if best >= 0 and candidates[best] >= 0.5:
             free[best] = False

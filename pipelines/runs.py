@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -43,20 +43,21 @@ class Start:
     record: Mapping[str, Any]
 
 
-def is_yolo(path: Path) -> bool:
-    return path.suffix in (".yaml", ".yml") or (path / "data.yaml").is_file()
+def is_yolo(path: Place) -> TypeGuard[Path]:
+    return isinstance(path, Path) and (path.suffix in (".yaml", ".yml") or (path / "data.yaml").is_file())
 
 
 def is_data_set(path: Place) -> bool:
+    """A folder of one, its manifest, or any URL: photographs are read from folders alone."""
     return not isinstance(path, Path) or path.name == "manifest.json" or (path.is_dir() and not is_yolo(path))
 
 
-def split_to_measure(path: Path) -> str:
+def split_to_measure(path: Place) -> str:
     """Of a YOLO folder; other data have no splits, and the word means nothing for them."""
-    return measuring_split(path) if path.exists() and is_yolo(path) else "train"
+    return measuring_split(path) if is_yolo(path) and path.exists() else "train"
 
 
-def target_kind(path: Path) -> str:
+def target_kind(path: Place) -> str:
     """Whether measured data are photographs ("real") or a simulated data set in their place ("stand-in")."""
     return STAND_IN if is_data_set(path) else REAL
 
@@ -69,13 +70,12 @@ def read(path: Place, categories: tuple[str, ...] | None = None, split: str = "t
     """
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder")
-    if not isinstance(path, Path):
-        source = from_shards(path, categories)
-    elif is_data_set(path):
-        source = from_shards(path if path.is_dir() else path.parent, categories)
-    elif is_yolo(path):
+    if is_yolo(path):
         source = from_yolo(path, split, categories)
+    elif is_data_set(path):
+        source = from_shards(path.parent if path.name == "manifest.json" else path, categories)
     else:
+        assert isinstance(path, Path), "a URL is a data set"
         source = from_coco(path, categories)
     for reason, what in source.skipped.items():
         sys.stderr.write(f"note: {path}: {reason}: {len(what)}, such as {what[0]}\n")
@@ -154,7 +154,7 @@ def fingerprint(run: Path) -> str:
 
 def data_hash(path: Place, split: str = "train") -> str:
     """Of what lists the data: a data set is the same one wherever it is called from or copied to."""
-    if isinstance(path, Path) and is_yolo(path):
+    if is_yolo(path):
         images, _ = yolo_layout(path, split, None)
         digest = hashlib.sha256()
         for file in sorted(images.rglob("*")):

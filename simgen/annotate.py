@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int32, Int64
 
 from simgen import brown_conrady, shutter
-from simgen.geometry import compose, invert, transform
+from simgen.geometry import compose, invert, transform, vec3
 from simgen.parts import PartModel, part_model
 from simgen.types import BACKGROUND, CameraSpec, FrameLabels, Labels, PartLabel, Pose, SceneSpec, Trajectory
 
@@ -67,9 +67,8 @@ def camera_from_part(spec: SceneSpec, trajectory: Trajectory, frame: int, part: 
 
 
 def world_from_part(trajectory: Trajectory, moment: int, part: int) -> Pose:
-    x, y, z = (float(v) for v in trajectory.positions_m[moment, part])
     i, j, k, w = (float(v) for v in trajectory.rotations_xyzw[moment, part])
-    return Pose(position_m=(x, y, z), rotation_xyzw=(i, j, k, w))
+    return Pose(position_m=vec3(trajectory.positions_m[moment, part]), rotation_xyzw=(i, j, k, w))
 
 
 def silhouette_px(
@@ -116,13 +115,14 @@ def _pixels(
 
 
 def _read_out(
-    spec: SceneSpec, trajectory: Trajectory, frame: int, part: int, points_m: Float[np.ndarray, "n 3"]
+    spec: SceneSpec, trajectory: Trajectory, frame: int, part: int, pose: Pose, points_m: Float[np.ndarray, "n 3"]
 ) -> tuple[Float64[np.ndarray, "n 2"], Float64[np.ndarray, " n"]]:
-    """Where points of a part are in a frame's picture when their row is read, and their depth at the frame's time.
+    """Where points of a part are in a frame's picture when their row is read, and their depth at the frame's time, at
+    which the part is at `pose` for the camera.
 
     A point runs through the picture while the read-out runs down it: it is seen where the two meet.
     """
-    pixels, depth = _pixels(transform(camera_from_part(spec, trajectory, frame, part), points_m), spec.camera)
+    pixels, depth = _pixels(transform(pose, points_m), spec.camera)
     if spec.shutter.row_time_s == 0:
         return pixels, depth
     offsets, own = shutter.offsets_s(spec), shutter.middle(spec, trajectory, frame)
@@ -148,7 +148,7 @@ def _frame(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "h w"
     for i, part in enumerate(spec.parts):
         model = part_model(part.kind, part.designation)
         camera_pose = camera_from_part(spec, trajectory, frame, i)
-        pixels, depth = _read_out(spec, trajectory, frame, i, model.vertices_m)
+        pixels, depth = _read_out(spec, trajectory, frame, i, camera_pose, model.vertices_m)
         whole = _bounds(pixels) if depth.min() > NEAR_M else None
         visible = int(counts[i])
         share = 0.0

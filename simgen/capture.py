@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import islice
 
 import numpy as np
+from jaxtyping import Float32, Int64
 
 from simgen import shutter
 from simgen.lighting import flicker_gain
@@ -37,8 +38,10 @@ def capture(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
     drawn = replace(spec, camera=replace(camera, world_from_camera=shutter.camera_poses(spec)))
     moments = (behind_the_lens(moment) for moment in _flickering(spec, render(drawn, trajectory)))
     each = shutter.subframes(spec)
+    shares, seen = shutter.row_shares(spec), shutter.row_subframes(spec)
     for _ in range(spec.frames):
-        yield defocus(_exposed(spec, islice(moments, each)), spec.camera)
+        frame = next(moments) if each == 1 else _exposed(islice(moments, each), shares, seen)
+        yield defocus(frame, spec.camera)
 
 
 def _flickering(spec: SceneSpec, moments: Iterable[Frame]) -> Iterator[Frame]:
@@ -57,11 +60,8 @@ def _flickering(spec: SceneSpec, moments: Iterable[Frame]) -> Iterator[Frame]:
         yield replace(moment, linear=moment.linear * np.float32(gain))
 
 
-def _exposed(spec: SceneSpec, moments: Iterable[Frame]) -> Frame:
+def _exposed(moments: Iterable[Frame], shares: Float32[np.ndarray, "k h"], seen: Int64[np.ndarray, " h"]) -> Frame:
     """The mean over each row's exposure, with the truth of the middle of it."""
-    shares, seen = shutter.row_shares(spec), shutter.row_subframes(spec)
-    if len(shares) == 1:
-        return next(iter(moments))
     frame: Frame | None = None
     for k, moment in enumerate(moments):
         if frame is None:

@@ -17,6 +17,10 @@ from simgen.types import Pose, Quat, Vec3
 IDENTITY = Pose(position_m=(0.0, 0.0, 0.0), rotation_xyzw=(0.0, 0.0, 0.0, 1.0))
 
 
+def vec3(v: Sequence[float] | Float[np.ndarray, " 3"]) -> Vec3:
+    return float(v[0]), float(v[1]), float(v[2])
+
+
 def rotation_matrix(rotation_xyzw: Sequence[float] | Float[np.ndarray, " 4"]) -> Float64[np.ndarray, "3 3"]:
     """The matrix of a quaternion, which need not have unit length.
 
@@ -59,8 +63,7 @@ def quaternion(rotation: Float64[np.ndarray, "3 3"]) -> Quat:
 
 
 def pose(rotation: Float64[np.ndarray, "3 3"], position_m: Float[np.ndarray, " 3"]) -> Pose:
-    x, y, z = (float(v) for v in position_m)
-    return Pose(position_m=(x, y, z), rotation_xyzw=quaternion(rotation))
+    return Pose(position_m=vec3(position_m), rotation_xyzw=quaternion(rotation))
 
 
 def transform(a_from_b: Pose, points_m: Float[np.ndarray, "*n 3"]) -> Float64[np.ndarray, "*n 3"]:

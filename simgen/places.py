@@ -23,7 +23,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -284,7 +284,8 @@ def _put_whole(store: Any, path: str, spool: IO[bytes], size: int) -> None:
         file.close()
         file.commit()
     except BaseException:
-        file.discard()
+        with suppress(Exception):  # what went wrong first is what is told
+            file.discard()
         file.closed = True  # or it would begin its upload again when it is collected
         raise
 

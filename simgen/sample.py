@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,7 +31,7 @@ from simgen.config import (
     TextureKnobs,
 )
 from simgen.environments import ambient
-from simgen.geometry import look_at, pose
+from simgen.geometry import look_at, pose, vec3
 from simgen.knobs import Choice, Streams
 from simgen.materials import draw_material, draw_wear
 from simgen.parts import PARTS, PartModel, Size, part_model
@@ -58,6 +59,8 @@ THINNEST_LEG_M = 0.02
 BAND_PROUD_M = 0.0008  # more than the depth buffer's step at a metre
 DROP_M = 0.0005  # parts are let go this far above where they would lie
 
+_Thing = TypeVar("_Thing", PartSpec, BodySpec)
+
 
 def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
     """The scene numbered `index` of the data set that `config` and `seed` name.
@@ -72,20 +75,23 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
     timing = stream("timing")
     interval_s = config.timing.frame_interval_s.draw(timing)
     stage = _stage(config.stage, config.texture, stream("stage"), stream("texture"))
+    stage = _stage_in_matter(stage, config.matter, stream)
     light = _more_light(_light(config.light, stream("light")), config.light, stream)
     camera = _camera(config.camera, stage, config.timing.frames, interval_s, stream("camera"))
     clutter, occluders = _clutter(config.clutter, config.texture, stage, stream("clutter"), stream("texture.clutter"))
     bands = _bands(config.clutter, config.texture, clutter, stream("clutter.bands"))
     legs = _legs(stage, config.stage.leg_m.draw(stream("stage.legs")))
     walls = _walls(stage, config.stage, stream("stage.walls"))
+    loose = _in_matter((*clutter, *occluders), config.matter.clutter, stream, "clutter")
     belt_run_m = stage.belt_speed_m_s * (config.timing.settle_s + interval_s * (config.timing.frames - 1))
-    spec = SceneSpec(
+    parts = _parts(
+        config.parts, config.texture, stage, belt_run_m, bool(walls), stream("parts"), stream("texture.parts")
+    )
+    return SceneSpec(
         index=index,
-        parts=_parts(
-            config.parts, config.texture, stage, belt_run_m, bool(walls), stream("parts"), stream("texture.parts")
-        ),
-        clutter=clutter + bands + legs + walls,
-        occluders=occluders,
+        parts=_in_matter(parts, config.matter.parts, stream, "parts"),
+        clutter=loose[: len(clutter)] + bands + legs + walls,
+        occluders=loose[len(clutter) :],
         stage=stage,
         light=light,
         camera=_through_lens(camera, config.lens, stream("lens")),
@@ -95,7 +101,6 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
         frame_interval_s=interval_s,
         shutter=_shutter(config.shutter, stream("shutter")),
     )
-    return _of_matter(config.matter, stream, spec, len(clutter))
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
@@ -440,34 +445,28 @@ def _passing(knobs: ClutterKnobs, material: MaterialSpec, stage: StageSpec, rng:
 # --- matter ----------------------------------------------------------------------------------------------------------
 
 
-def _of_matter(knobs: MatterKnobs, stream: Streams, spec: SceneSpec, standing: int) -> SceneSpec:
-    """The scene with procedural materials where the preset names them; each kind of surface has its own stream.
-
-    Of the bodies that stand the first `standing` are clutter; legs and walls go with the stage's sides.
-    """
-    if knobs.parts:
-        made = _matter(knobs.parts, stream, "parts", len(spec.parts))
-        spec = replace(spec, parts=tuple(replace(p, material=m) for p, m in zip(spec.parts, made, strict=True)))
-    if knobs.clutter:
-        loose = (*spec.clutter[:standing], *spec.occluders)
-        made = _matter(knobs.clutter, stream, "clutter", len(loose))
-        bodies = tuple(replace(b, material=m) for b, m in zip(loose, made, strict=True))
-        spec = replace(spec, clutter=bodies[:standing] + spec.clutter[standing:], occluders=bodies[standing:])
-    planes = {"top": knobs.top, "sides": knobs.sides, "floor": knobs.floor}
-    for name, plane in planes.items():
-        if plane:
-            (material,) = _matter(plane, stream, name, 1)
-            before, spec = spec.stage.sides, replace(spec, stage=_resurfaced(spec.stage, name, material))
-            if name == "sides":
-                built = [replace(b, material=material) if b.material == before else b for b in spec.clutter]
-                spec = replace(spec, clutter=tuple(built))
-    return spec
+# Procedural materials take the place of the plain ones where the preset names them; each kind of surface has a stream.
 
 
-def _resurfaced(stage: StageSpec, name: str, material: MaterialSpec) -> StageSpec:
-    if name == "top":
-        return replace(stage, top=material)
-    return replace(stage, sides=material) if name == "sides" else replace(stage, floor=material)
+def _stage_in_matter(stage: StageSpec, knobs: MatterKnobs, stream: Streams) -> StageSpec:
+    def surface(plain: MaterialSpec, knobs: MatterSurfaceKnobs | None, name: str) -> MaterialSpec:
+        return _matter(knobs, stream, name, 1)[0] if knobs else plain
+
+    return replace(
+        stage,
+        top=surface(stage.top, knobs.top, "top"),
+        sides=surface(stage.sides, knobs.sides, "sides"),
+        floor=surface(stage.floor, knobs.floor, "floor"),
+    )
+
+
+def _in_matter(
+    things: tuple[_Thing, ...], knobs: MatterSurfaceKnobs | None, stream: Streams, name: str
+) -> tuple[_Thing, ...]:
+    if not knobs:
+        return things
+    made = _matter(knobs, stream, name, len(things))
+    return tuple(replace(thing, material=material) for thing, material in zip(things, made, strict=True))
 
 
 def _matter(knobs: MatterSurfaceKnobs, stream: Streams, name: str, count: int) -> list[MaterialSpec]:
@@ -546,14 +545,14 @@ def _camera(
     poses = []
     for frame in range(frames):
         shift = velocity * interval_s * frame
-        poses.append(look_at(_vec3(eye + shift), _vec3(target + shift), _vec3(up)))
+        poses.append(look_at(vec3(eye + shift), vec3(target + shift), vec3(up)))
     return CameraSpec(
         width_px=knobs.width_px,
         height_px=knobs.height_px,
         focal_px=focal,
         centre_px=(knobs.width_px / 2, knobs.height_px / 2),
         world_from_camera=tuple(poses),
-        velocity_m_s=_vec3(velocity),
+        velocity_m_s=vec3(velocity),
         focus_m=Metres(distance_m),
     )
 
@@ -575,17 +574,13 @@ def _shutter(knobs: ShutterKnobs, rng: np.random.Generator) -> ShutterSpec:
     return ShutterSpec(exposure_s=exposure_s, row_time_s=row_time_s, subframes=knobs.subframes)
 
 
-def _vec3(v: np.ndarray) -> Vec3:
-    return float(v[0]), float(v[1]), float(v[2])
-
-
 def _sensor(knobs: SensorKnobs, light: LightSpec, rng: np.random.Generator) -> SensorSpec:
     """Auto exposure and auto white balance aim at a white card on the stage; the knobs are their errors."""
     card = lighting.card(light)
     errors = np.array([knobs.white_balance.draw(rng), 1.0, knobs.white_balance.draw(rng)])
     drawn = SensorSpec(
         exposure=knobs.exposure.draw(rng),  # of a white card, until the gain is known
-        white_balance=_vec3(errors),
+        white_balance=vec3(errors),
         vignetting=knobs.vignetting.draw(rng),
         blur_sigma_px=knobs.blur_sigma_px.draw(rng),
         motion_blur_px=max(0.0, knobs.motion_blur_px.draw(rng)),
@@ -604,7 +599,7 @@ def _sensor(knobs: SensorKnobs, light: LightSpec, rng: np.random.Generator) -> S
     return replace(
         drawn,
         exposure=float(drawn.exposure / (LUMINANCE @ card)) / gain,
-        white_balance=_vec3(errors / (seen / (LUMINANCE @ card))),
+        white_balance=vec3(errors / (seen / (LUMINANCE @ card))),
         gain=gain,
         crosstalk=share,
         lateral_ca=(knobs.lateral_ca.draw(rng), knobs.lateral_ca.draw(rng)),

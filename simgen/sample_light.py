@@ -9,7 +9,8 @@ import numpy as np
 from simgen import environments
 from simgen.colour import black_body
 from simgen.config import EnvironmentKnobs, FlickerKnobs, LampKnobs
-from simgen.types import EnvironmentSpec, FlickerSpec, LampSpec, Radians, Vec3
+from simgen.geometry import vec3
+from simgen.types import EnvironmentSpec, FlickerSpec, LampSpec, Radians
 
 KINDS = ("directional", "spot", "softbox")
 MAINS = ("50", "60")
@@ -34,8 +35,8 @@ def _lamp(knobs: LampKnobs, rng: np.random.Generator) -> LampSpec:
     rgb = np.array(black_body(knobs.temperature_k.draw(rng))) * gain
     half_angle = math.radians(knobs.half_angle_deg.draw(rng))
     return LampSpec(
-        kind=kind, position_m=_vec3(place), toward=_vec3(toward), up=_vec3(above), size_m=size,
-        half_angle_rad=Radians(half_angle), rgb=_vec3(rgb),
+        kind=kind, position_m=vec3(place), toward=vec3(toward), up=vec3(above), size_m=size,
+        half_angle_rad=Radians(half_angle), rgb=vec3(rgb),
     )  # fmt: skip
 
 
@@ -64,7 +65,3 @@ def flicker(knobs: FlickerKnobs, rng: np.random.Generator) -> FlickerSpec:
     mains, depth, exposure = float(knobs.mains_hz.draw(rng)), knobs.depth.draw(rng), knobs.exposure_s.draw(rng)
     phase = Radians(float(rng.uniform(0, math.tau)))
     return FlickerSpec(mains_hz=mains, depth=depth, exposure_s=exposure, phase_rad=phase)
-
-
-def _vec3(v: np.ndarray) -> Vec3:
-    return float(v[0]), float(v[1]), float(v[2])

@@ -17,7 +17,7 @@ _STYLE = (
     "body{font:14px/1.5 system-ui,sans-serif;max-width:75em;margin:2em auto;padding:0 1em;color:#222}"
     "table{border-collapse:collapse}td,th{padding:.3em .8em;border-top:1px solid #ddd;text-align:left;"
     "vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums}.far{font-weight:bold}"
-    "code,small{color:#555}"
+    "code,small{color:#555}code{overflow-wrap:anywhere}"
 )
 
 

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -86,10 +86,7 @@ class _Crew:
             if idle is None:
                 self.workers.append(idle := _hire(self.dealer.plan, self.out))
             idle.watch = watch
-            try:
-                idle.connection.send(watch.task)
-            except (BrokenPipeError, ConnectionResetError):
-                return True  # it is dead: its connection says so when it is asked
+            _tell(idle.connection, watch.task)
         return True
 
     def _end_what_hangs(self) -> None:
@@ -106,7 +103,7 @@ class _Crew:
 
     def dismiss(self, worker: _Worker) -> None:
         self.workers.remove(worker)
-        worker.connection.send(None)
+        _tell(worker.connection, None)
         worker.connection.close()
         worker.process.join()
 
@@ -132,6 +129,12 @@ class _Crew:
                 part.unlink(missing_ok=True)
 
 
+def _tell(connection: Connection, what: object) -> None:
+    """A worker that is dead hears nothing; its end of the connection says so when it is read."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.send(what)
+
+
 def _cause(code: int | None) -> str:
     if code is not None and code < 0:
         return f"was killed by {signal.Signals(-code).name}"
@@ -145,7 +148,7 @@ def _hire(plan: Plan, out: Place) -> _Worker:
     with _environment({name: "1" for name in ONE_THREAD}):
         process.start()
     theirs.close()
-    ours.send(plan)
+    _tell(ours, plan)
     return _Worker(process, ours)
 
 

@@ -77,8 +77,8 @@ def shaded(mesh: Mesh) -> tuple[Float64[np.ndarray, "v 3"], Float64[np.ndarray, 
     around = np.zeros((len(counts), int(counts.max()), 3))  # the triangles round each vertex, padded with zeros
     around[vertex[order], slot] = areas[face[order]]
     flat = around / np.maximum(np.linalg.norm(around, axis=2, keepdims=True), 1e-300)
-    together = np.einsum("vad,vbd->vab", flat, flat) > CREASE_COS
-    sums = np.einsum("vab,vbd->vad", together.astype(float), around)
+    together = flat @ flat.swapaxes(1, 2) > CREASE_COS
+    sums = together.astype(float) @ around
     smooth = np.empty((len(order), 3))
     smooth[order] = sums[vertex[order], slot]
     smooth /= np.linalg.norm(smooth, axis=1, keepdims=True)

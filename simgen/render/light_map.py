@@ -13,16 +13,18 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32
 
+from simgen.render.view import View, seen_on_plane
 from simgen.types import SceneSpec
 
-SIDE_TEXELS = 384
+SIDE_TEXELS = 256
 DISTANCE_M = 60.0  # to where the light looks from: TinyRenderer draws nothing in an orthographic view (measured)
-DEPTH_M = 4.0  # of the region that it sees
+NEAR_M, FAR_M = DISTANCE_M - 2.0, DISTANCE_M + 2.0  # of the region that it sees
+TALLEST_M = 0.15  # of what lies on the stage and is looked at
 
 
 @dataclass(frozen=True)
 class LightBox:
-    """The region round the stage that the light's picture covers."""
+    """The region that the light's picture covers: what the camera sees of the stage, and what lies there."""
 
     view: Float64[np.ndarray, "4 4"]  # light from world; x right, y up, looking along -z as OpenGL does
     half_m: float
@@ -33,17 +35,35 @@ class LightBox:
         up = np.array([0.0, 1.0, 0.0]) if abs(toward[2]) > 0.9 else np.array([0.0, 0.0, 1.0])
         right = np.cross(up, toward)
         right /= np.linalg.norm(right)
+        axes = np.stack([right, np.cross(toward, right), toward])
+        seen = _seen(spec) @ axes.T
+        low, high = seen.min(axis=0), seen.max(axis=0)
         view = np.eye(4)
-        view[:3, :3] = np.stack([right, np.cross(toward, right), toward])
+        view[:3, :3] = axes
+        view[:2, 3] = -(low + high)[:2] / 2
         view[2, 3] = -DISTANCE_M
-        return cls(view, float(np.hypot(*spec.stage.size_m)) / 2)
+        return cls(view, float((high - low)[:2].max()) / 2 * 1.02 + 0.002)
 
     def projection(self) -> Float64[np.ndarray, "4 4"]:
         """OpenGL's projection."""
         scale = DISTANCE_M / self.half_m
-        near, far = DISTANCE_M - DEPTH_M / 2, DISTANCE_M + DEPTH_M / 2
+        near, far = NEAR_M, FAR_M
         depth = [0.0, 0.0, -(far + near) / (far - near), -2 * far * near / (far - near)]
         return np.array([[scale, 0.0, 0.0, 0.0], [0.0, scale, 0.0, 0.0], depth, [0.0, 0.0, -1.0, 0.0]])
+
+    def seen_from(self) -> View:
+        """The light's picture as a camera's."""
+        rotation = (self.view[:3, :3] * np.array([[1.0], [-1.0], [-1.0]])).T  # x right, y down, along z
+        half = SIDE_TEXELS / 2
+        return View(
+            eye=(-self.view[:3, :3].T @ self.view[:3, 3]).astype(np.float32),
+            rotation=rotation.astype(np.float32),
+            width=SIDE_TEXELS,
+            height=SIDE_TEXELS,
+            focal=half * DISTANCE_M / self.half_m,
+            centre=(half, half - 1),  # TinyRenderer samples row j at j + 1
+            offset=0.0,
+        )
 
     @property
     def texel_m(self) -> float:
@@ -56,6 +76,18 @@ class LightBox:
         column = half * (clip[0] + clip[3])
         row = half * (clip[3] - clip[1]) - clip[3]  # TinyRenderer samples row j at j + 1
         return np.stack([column, row, clip[3]])
+
+
+def _seen(spec: SceneSpec) -> Float64[np.ndarray, "n 3"]:
+    """Corners of what is seen of the stage's top in any frame, and of as much that high above it."""
+    half = np.asarray(spec.stage.size_m) / 2
+    corners = []
+    for pose in spec.camera.world_from_camera:
+        view = View.of(spec, pose, supersample=1)
+        for z_m in (0.0, TALLEST_M):
+            (x0, y0), (x1, y1) = seen_on_plane(view, z_m, half)
+            corners += [(x, y, z_m) for x in (x0, x1) for y in (y0, y1)]
+    return np.array(corners, np.float64)
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,9 @@ from simgen.render.gl.device import (
 )
 from simgen.render.gl.lamps import checked, lamp_block
 from simgen.render.gl.scene import DrawList, draw_list, origin, place, tile_key
-from simgen.render.gl.shadows import SIDE_TEXELS, Cascade, cascade, seen_on_plane
+from simgen.render.gl.shadows import SIDE_TEXELS, Cascade, cascade
 from simgen.render.textures import TILE_PX, placed_tile
-from simgen.render.view import View, belt_shift_m
+from simgen.render.view import View, belt_shift_m, seen_on_plane
 from simgen.types import CLUTTER, Frame, MaterialSpec, SceneSpec, Trajectory, Vec3
 from simgen.unavailable import RendererLost
 

@@ -1,9 +1,10 @@
 """The renderer that always works: PyBullet's TinyRenderer finds what is where, `simgen.render.shading` lights it.
 
 TinyRenderer has one light, no reflections and no anti-aliasing, so its colours are not used. What is taken of it: the
-body and the depth at each sample, and the cosine of the key light on a white surface. It samples column i at x = i and
-row j at y = j + 1 of its viewport, not at the pixels' centres (measured on PyBullet 3.2.7, against projected boxes and
-a slanted plane); the projection here makes up for that.
+body and the depth at each sample, and the cosine of the key light on a white surface. Its time goes into the samples
+that it fills (60 of 80 ms into a table, at 640 x 480 of them), so stage and floor are left to `simgen.render.slab`. It
+samples column i at x = i and row j at y = j + 1 of its viewport, not at the pixels' centres (measured on PyBullet
+3.2.7, against projected boxes and a slanted plane); the projection here makes up for that.
 
 `supersample` s draws s by s samples a pixel. One of them lies at the pixel's centre and gives id and depth; colour is
 the mean over the pixel (for even s, samples on its border count half).
@@ -21,11 +22,13 @@ import pybullet as p
 from jaxtyping import Float32, Int32
 
 from simgen.bullet import World, world
-from simgen.geometry import rotation_matrix
+from simgen.geometry import rotation_matrix, vec3
 from simgen.lighting import card
-from simgen.render.light_map import SIDE_TEXELS, LightBox, LightMap
+from simgen.render import light_map
+from simgen.render.light_map import LightBox, LightMap
 from simgen.render.shading import Shader
-from simgen.render.surfaces import BODY, FLOOR, NOTHING, STAGE, Geometry, Moment
+from simgen.render.slab import floor_face, stage_faces
+from simgen.render.surfaces import BODY, NOTHING, Geometry, Moment
 from simgen.render.view import View, belt_shift_m
 from simgen.types import BACKGROUND, CLUTTER, Frame, Pose, SceneSpec, Trajectory, Vec3
 
@@ -42,12 +45,14 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
     shader, box = Shader(spec), LightBox.of(spec)
     with world(spec, collide=False) as bodies:
         codes = _codes(bodies)
+        shadows: LightMap | None = None
         for frame in range(spec.frames):
             moment = _moment(spec, trajectory, frame)
             place(bodies, trajectory, frame)
             geometry = _draw(spec, bodies.client, spec.camera.world_from_camera[frame], moment.view, codes)
-            light_map = LightMap(box, _draw_light_map(spec, bodies.client, box, codes))
-            yield _resolve(shader.shade(geometry, light_map, moment), geometry, spec.render.supersample)
+            if shadows is None or not _rests(trajectory, frame):
+                shadows = LightMap(box, _draw_light_map(spec, bodies.client, box, codes))
+            yield _resolve(shader.shade(geometry, shadows, moment), geometry, spec.render.supersample)
 
 
 def _without_lamps(spec: SceneSpec) -> SceneSpec:
@@ -56,9 +61,7 @@ def _without_lamps(spec: SceneSpec) -> SceneSpec:
         return spec
     light = spec.light
     lamps = card(light) - np.asarray(light.key_rgb) * light.direction[2]
-    return replace(
-        spec, light=replace(light, ambient_rgb=(float(lamps[0]), float(lamps[1]), float(lamps[2])), lamps=None)
-    )
+    return replace(spec, light=replace(light, ambient_rgb=vec3(lamps), lamps=None))
 
 
 def describe() -> str:
@@ -69,8 +72,7 @@ def describe() -> str:
 def _codes(bodies: World) -> np.ndarray:
     """Body id to surface code; the last entry is hit by id -1, where there is nothing."""
     others = [*bodies.clutter, *bodies.occluders]
-    codes = np.full(max([bodies.stage, *bodies.parts, *others]) + 2, NOTHING, np.int32)
-    codes[bodies.stage] = STAGE
+    codes = np.full(max([-1, *bodies.parts, *others]) + 2, NOTHING, np.int32)
     codes[list(bodies.parts)] = np.arange(len(bodies.parts))
     codes[others] = BODY - np.arange(len(others))
     return codes
@@ -87,6 +89,12 @@ def _moment(spec: SceneSpec, trajectory: Trajectory, frame: int) -> Moment:
     )
 
 
+def _rests(trajectory: Trajectory, frame: int) -> bool:
+    """Whether all is where it was in the frame before."""
+    paths = trajectory.positions_m, trajectory.rotations_xyzw, trajectory.occluder_positions_m
+    return all(np.array_equal(path[frame - 1], path[frame]) for path in paths)
+
+
 def place(bodies: World, trajectory: Trajectory, frame: int) -> None:
     client = bodies.client
     poses = zip(bodies.parts, trajectory.positions_m[frame], trajectory.rotations_xyzw[frame], strict=True)
@@ -98,36 +106,36 @@ def place(bodies: World, trajectory: Trajectory, frame: int) -> None:
 
 
 def _draw(spec: SceneSpec, client: int, camera: Pose, view: View, codes: np.ndarray) -> Geometry:
-    shape = view.height, view.width
-    matrices = view_matrix(camera), projection_matrix(view)
-    _, _, rgba, buffer, bodies = p.getCameraImage(
-        view.width, view.height, *matrices, **light(spec.light.direction), physicsClientId=client
-    )
-    depth = np.asarray(buffer, np.float32).reshape(shape)
-    surface = codes[np.asarray(bodies, np.int32).reshape(shape)]
-    depth = np.float32(FAR_M * NEAR_M) / (np.float32(FAR_M) - np.float32(FAR_M - NEAR_M) * depth)
-    _add_floor(spec, view, depth, surface)
-    lit = np.ascontiguousarray(np.asarray(rgba, np.uint8).reshape(*shape, 4)[..., 0])
-    return Geometry(depth_m=depth, surface=surface, lit=lit)
-
-
-def _add_floor(spec: SceneSpec, view: View, depth: np.ndarray, surface: np.ndarray) -> None:
-    """Where nothing was drawn, the floor's plane, or nothing at an infinite depth."""
-    empty = surface == NOTHING
-    climb = view.climb()[empty]
-    with np.errstate(divide="ignore"):
-        distance = (-np.float32(spec.stage.floor_below_m) - view.eye[2]) / climb
-    hit = (distance > NEAR_M) & (distance < FAR_M)
-    depth[empty] = np.where(hit, distance, np.inf)
-    surface[empty] = np.where(hit, FLOOR, NOTHING)
+    geometry = _bodies(spec, client, view, view_matrix(camera), projection_matrix(view), codes, (NEAR_M, FAR_M))
+    for face in (*stage_faces(spec.stage), floor_face(spec.stage)):
+        face.draw(geometry, view, spec.light.direction, NEAR_M, FAR_M)
+    return geometry
 
 
 def _draw_light_map(spec: SceneSpec, client: int, box: LightBox, codes: np.ndarray) -> Int32[np.ndarray, "n n"]:
-    view, projection = ([float(v) for v in m.T.ravel()] for m in (box.view, box.projection()))
-    image = p.getCameraImage(
-        SIDE_TEXELS, SIDE_TEXELS, view, projection, **light(spec.light.direction), physicsClientId=client,
-    )  # fmt: skip
-    return np.asarray(codes[np.asarray(image[4], np.int32).reshape(SIDE_TEXELS, SIDE_TEXELS)], np.int32)
+    """What stands below the stage's top is behind it for the light, too."""
+    view, (near, far) = box.seen_from(), (light_map.NEAR_M, light_map.FAR_M)
+    look, projection = ([float(v) for v in m.T.ravel()] for m in (box.view, box.projection()))
+    geometry = _bodies(spec, client, view, look, projection, codes, (near, far))
+    stage_faces(spec.stage)[0].draw(geometry, view, spec.light.direction, near, far)
+    return geometry.surface
+
+
+def _bodies(
+    spec: SceneSpec, client: int, view: View, look: list[float], projection: list[float], codes: np.ndarray,
+    range_m: tuple[float, float],
+) -> Geometry:  # fmt: skip
+    """Parts, clutter and occluders."""
+    shape, (near, far) = (view.height, view.width), range_m
+    _, _, rgba, buffer, bodies = p.getCameraImage(
+        view.width, view.height, look, projection, **light(spec.light.direction), physicsClientId=client
+    )
+    depth = np.asarray(buffer, np.float32).reshape(shape)
+    depth = np.float32(far * near) / (np.float32(far) - np.float32(far - near) * depth)
+    surface = codes[np.asarray(bodies, np.int32).reshape(shape)]
+    depth[surface == NOTHING] = np.inf
+    lit = np.ascontiguousarray(np.asarray(rgba, np.uint8).reshape(*shape, 4)[..., 0])
+    return Geometry(depth_m=depth, surface=surface, lit=lit)
 
 
 def light(direction: Vec3) -> dict[str, object]:

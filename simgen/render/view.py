@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float, Float32, Float64
 
 from simgen.geometry import rotation_matrix
 from simgen.types import Pose, SceneSpec, Trajectory
+
+_EDGE_POINTS = 9  # rays along each side of the picture that bound what is seen
 
 
 def centre_offset(supersample: int) -> float:
@@ -70,3 +72,21 @@ class View:
         plane = np.array([[texel_m, 0, origin_m[0] + half], [0, texel_m, origin_m[1] + half], [0, 0, z_m]])
         plane[:, 2] -= self.eye
         return np.asarray(intrinsics @ self.rotation.astype(float).T @ plane, np.float64)
+
+
+def seen_on_plane(view: View, z_m: float, half_m: Float[np.ndarray, "2"]) -> Float64[np.ndarray, "2 2"]:
+    """The least and greatest x and y of what the camera sees of a rectangle round the origin on the plane z.
+
+    All of the rectangle where the horizon is in the picture, or where none of the rectangle is.
+    """
+    whole = np.stack([-half_m, half_m]).astype(np.float64)
+    along = np.linspace(0.0, 1.0, _EDGE_POINTS)
+    zero, one = np.zeros(_EDGE_POINTS), np.ones(_EDGE_POINTS)
+    x = np.concatenate([along, along, zero, one]) * view.width - view.centre[0]
+    y = np.concatenate([zero, one, along, along]) * view.height - view.centre[1]
+    rays = np.stack([x / view.focal, y / view.focal, np.ones_like(x)], axis=1) @ view.rotation.T.astype(np.float64)
+    if (rays[:, 2] > -0.02).any() or view.eye[2] <= z_m:
+        return whole
+    hits = view.eye[:2] + rays[:, :2] * ((z_m - view.eye[2]) / rays[:, 2])[:, None]
+    low, high = np.maximum(hits.min(axis=0), whole[0]), np.minimum(hits.max(axis=0), whole[1])
+    return np.stack([low, high]) if (low < high).all() else whole

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32
 
+from simgen.sensor.gaussian import standard_normal
 from simgen.types import SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]
@@ -22,13 +23,13 @@ def noise(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
     """
     if sensor.adc_bits:
         deviation = np.sqrt(np.maximum(linear, 0) * np.float32(1 / sensor.full_well_e))
-        charge = np.clip(linear + deviation * rng.standard_normal(linear.shape, np.float32), 0, 1)
+        charge = np.clip(linear + deviation * standard_normal(linear.shape, rng), 0, 1)
         read = np.float32(sensor.read_noise_e / sensor.full_well_e)
-        return np.asarray(charge + read * rng.standard_normal(linear.shape, np.float32), np.float32)
+        return np.asarray(charge + read * standard_normal(linear.shape, rng), np.float32)
     signal = np.clip(linear, 0, 1)
     deviation = signal * np.float32(1 / sensor.full_well_e)
     deviation += np.float32((sensor.read_noise_e / sensor.full_well_e) ** 2)
     np.sqrt(deviation, out=deviation)
-    deviation *= rng.standard_normal(signal.shape, np.float32)
+    deviation *= standard_normal(signal.shape, rng)
     signal += deviation
     return np.asarray(np.clip(signal, 0, 1, out=signal), np.float32)

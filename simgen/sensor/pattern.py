@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float32
 
+from simgen.sensor.gaussian import standard_normal
 from simgen.types import SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]
@@ -25,7 +26,7 @@ def _stream(seed: int, name: str) -> np.random.Generator:
 @lru_cache(maxsize=4)
 def _gaussian(seed: int, name: str, shape: tuple[int, ...]) -> Light:
     """A pattern of unit variance, which must not be written to."""
-    pattern = _stream(seed, name).standard_normal(shape, np.float32)
+    pattern = standard_normal(shape, _stream(seed, name))
     pattern.setflags(write=False)
     return pattern
 
@@ -54,6 +55,6 @@ def offsets(signal: Light, sensor: SensorSpec, rng: np.random.Generator) -> Ligh
         scale = np.float32(sensor.dsnu_e / sensor.full_well_e)
         signal = signal + scale * _gaussian(sensor.seed, "dsnu", signal.shape)
     if sensor.row_noise_e:
-        rows = rng.standard_normal((signal.shape[0], 1, 1), np.float32)
+        rows = standard_normal((signal.shape[0], 1, 1), rng)
         signal = signal + np.float32(sensor.row_noise_e / sensor.full_well_e) * rows
     return signal

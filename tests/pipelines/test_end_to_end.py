@@ -217,6 +217,22 @@ def test_a_yolo_folder_trains_on_its_train_and_is_measured_on_its_test(
     assert "trained on" in refused(script("gap_report", *report, "--real", leaky))
 
 
+def test_simulated_sets_are_read_at_a_url_as_in_a_folder(line: Path, tiny_data_set: Path, tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    url = f"memory://{tmp_path.name}/sim"
+    fsspec.filesystem("memory").put(f"{tiny_data_set}/*", f"{url.removeprefix('memory:/')}/")
+    tune = ["--checkpoint", line / "sim", "--data", line / "photos/photos.json", *SMALL, "--sim", url]
+    done(script("finetune_real", *tune, "--out", tmp_path / "mixed"))
+    assert record(tmp_path / "mixed")["mixed_in"] == url
+    report = ["--runs", line / "sim", "--real", line / "test-photos/photos.json", "--out"]
+    for sim, page in ((url, tmp_path / "url.html"), (tiny_data_set, tmp_path / "folder.html")):
+        done(script("gap_report", *report, page, "--sim", sim))
+    there, here = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("url", "folder"))
+    assert there["runs"] == here["runs"]
+    mixed = ["--runs", tmp_path / "mixed", *report[2:]]
+    assert "every clip of it was trained on" in refused(script("gap_report", *mixed, page, "--sim", tiny_data_set))
+
+
 def test_photos_that_a_run_trained_on_are_not_measured_on_wherever_they_lie(
     line: Path, tiny_data_set: Path, tmp_path: Path
 ) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.pictures import bars, crop, histograms, judge, overlaps, to_uri
+from hybrid.video_metrics import iou
+from pipelines.pictures import bars, crop, histograms, judge, to_uri
 
 TRUTH = np.array([[10.0, 10.0, 30.0, 30.0], [50.0, 50.0, 80.0, 70.0]])
 LABELS = np.array([0, 1])
@@ -48,7 +49,7 @@ def test_every_detection_and_every_truth_is_counted_once(corners: list[tuple[flo
 
 def test_overlap_of_halves_is_a_third() -> None:
     a, b = np.array([[0.0, 0.0, 10.0, 10.0]]), np.array([[5.0, 0.0, 15.0, 10.0]])
-    assert overlaps(a, b)[0, 0] == 1 / 3
+    assert iou(a, b)[0, 0] == 1 / 3
 
 
 def test_a_crop_shows_the_middle_of_its_box() -> None:

@@ -6,8 +6,10 @@ from dataclasses import replace  # noqa: E402
 
 from scenes import GREY, part, scene  # noqa: E402
 
+from simgen import bullet  # noqa: E402
 from simgen.bullet import SCALE, world  # noqa: E402
 from simgen.parts import part_model  # noqa: E402
+from simgen.physics import simulate  # noqa: E402
 from simgen.types import BodySpec, Pose  # noqa: E402
 
 UPRIGHT = (0.0, 0.0, 0.0, 1.0)
@@ -36,8 +38,39 @@ def test_a_world_to_draw_has_everything_where_the_spec_says():
             assert at(body_id, drawn.client) == pytest.approx(made.world_from_part.position_m)
         for body_id, made in zip((*drawn.clutter, *drawn.occluders), (*spec.clutter, *spec.occluders), strict=True):
             assert at(body_id, drawn.client) == pytest.approx(made.world_from_body.position_m)
-        assert len({*drawn.parts, *drawn.clutter, *drawn.occluders, drawn.stage}) == 6
-        assert at(drawn.stage, drawn.client)[2] == pytest.approx(-spec.stage.thickness_m / 2)
+        assert len({*drawn.parts, *drawn.clutter, *drawn.occluders}) == 5
+
+
+def test_a_world_has_nothing_of_those_before_it():
+    with world(full_scene(), collide=True) as solid:
+        assert p.getNumBodies(physicsClientId=solid.client) > 2
+        p.setGravity(0, 0, 5, physicsClientId=solid.client)
+    for collide in (False, True, False):
+        with world(scene([]), collide=collide) as empty:
+            others = p.getNumBodies(physicsClientId=empty.client) - (5 if collide else 0)  # the top and its walls
+            assert others == 0
+
+
+def test_a_world_that_broke_is_not_used_again():
+    clients = []
+
+    def breaks():
+        with world(full_scene(), collide=False) as drawn:
+            clients.append(drawn.client)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        breaks()
+    assert not p.isConnected(clients[0])
+
+
+def test_physics_does_not_depend_on_the_scenes_before():
+    specs = [full_scene(), scene([part("hex_nut", "M8", (0.0, 0.0, 0.05)), part("washer", "M8", (0.0, 0.0, 0.1))])]
+    alone = [simulate(spec) for spec in specs]
+    again = [simulate(spec) for spec in (*reversed(specs), *specs)]
+    for one, other in zip((*reversed(alone), *alone), again, strict=True):
+        assert (one.positions_m == other.positions_m).all()
+        assert (one.rotations_xyzw == other.rotations_xyzw).all()
 
 
 def test_nothing_moves_in_a_world_to_draw():
@@ -60,16 +93,15 @@ def test_parts_to_simulate_have_the_meshs_inertia_at_the_scale():
             assert inertia == pytest.approx([made.mass_kg * moment * SCALE**2 for moment in moments])
 
 
-def test_worlds_go_away():
+def test_worlds_at_the_same_time_are_apart():
     with world(full_scene(), collide=False) as drawn, world(full_scene(), collide=True) as solid:
         assert drawn.client != solid.client
         assert p.isConnected(drawn.client)
         assert p.isConnected(solid.client)
-    assert not p.isConnected(drawn.client)
-    assert not p.isConnected(solid.client)
 
 
-def test_a_world_that_fails_to_build_goes_away_too():
+def test_a_world_that_fails_to_build_goes_away_too(monkeypatch):
+    monkeypatch.setattr(bullet, "_FREE", [])
     free = p.connect(p.DIRECT)
     p.disconnect(free)
     wrong = replace(full_scene(), clutter=(body("torus"),))
@@ -79,3 +111,4 @@ def test_a_world_that_fails_to_build_goes_away_too():
     ):
         pass
     assert not p.isConnected(free)
+    assert not bullet._FREE

@@ -126,7 +126,7 @@ def test_the_response_is_a_straight_line_up_to_saturation(name):
 
 def test_a_camera_without_a_pattern_shows_none():
     found = characterise(CAMERAS["industrial"])
-    assert found.dsnu_e < 0.3
+    assert found.dsnu_e < 0.45  # the most of 48 cameras was 0.37, after averaging 16 frames
     assert found.prnu < 0.0005
 
 

@@ -55,7 +55,7 @@ def whole(tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_the_bytes_do_not_depend_on_the_workers(tmp_path, whole, workers):
     events = []
     manifest = run(tmp_path, workers=workers, tell=events.append)
@@ -64,6 +64,13 @@ def test_the_bytes_do_not_depend_on_the_workers(tmp_path, whole, workers):
     assert [shard.clips for shard in manifest.shards] == [2, 2, 2, 1]
     assert manifest.clips == len(DataSet(tmp_path)) == 7
     assert [clip.index for clip in DataSet(tmp_path)] == list(range(7))
+
+
+def test_eight_workers_make_the_same_bytes(tmp_path):
+    asked = {"make": clips.make_slowly, "scenes": 12, "shard_scenes": 1}
+    run(tmp_path / "one", engine=in_this_process, **asked)
+    run(tmp_path / "eight", workers=8, **asked)
+    assert contents(tmp_path / "eight") == contents(tmp_path / "one")
 
 
 def test_another_seed_gives_other_bytes_and_more_scenes_leave_the_first_as_they_are(tmp_path, whole):
@@ -326,6 +333,38 @@ def test_an_estimate_is_of_the_scenes_that_the_run_makes(tmp_path):
     assert 20e6 < found.worker_bytes < 20e9
     assert "the disk is too small by" in replace(found, free_bytes=1000).lines()[-1]
     assert "the disk is too small" not in " ".join(found.lines())
+
+
+@pytest.mark.parametrize("recycle", [10**6, 1])
+def test_workers_that_die_with_nothing_to_do_are_not_missed(tmp_path, whole, monkeypatch, recycle):
+    monkeypatch.setattr(engine.local, "RECYCLE_SCENES", recycle)
+    made = []
+
+    def kill_all_after_the_last(event):
+        made.extend([event] if isinstance(event, ShardMade) else [])
+        if len(made) == len(list(whole.glob("shard-*"))):
+            for child in multiprocessing.active_children():
+                child.kill()
+                child.join()
+
+    run(tmp_path, workers=2, tell=kill_all_after_the_last)
+    assert contents(tmp_path) == contents(whole)
+
+
+def test_a_worker_that_dies_before_it_is_told_anything_is_replaced(tmp_path, whole, monkeypatch):
+    hire, hired = engine.local._hire, []
+
+    def hire_the_dead(plan, out):
+        hired.append(hire(plan, out))
+        if len(hired) == 1:
+            hired[0].process.kill()
+            hired[0].process.join()
+        return hired[-1]
+
+    monkeypatch.setattr(engine.local, "_hire", hire_the_dead)
+    run(tmp_path, workers=1)
+    assert contents(tmp_path) == contents(whole)
+    assert len(hired) == 2
 
 
 def test_workers_are_replaced_after_so_many_scenes(tmp_path, whole, monkeypatch):

@@ -56,6 +56,13 @@ def test_the_bytes_are_those_of_one_machine(runs, tmp_path):
 
 
 @needs_ray
+def test_eight_workers_make_the_same_bytes(runs, tmp_path):
+    assert runs["eight"]["end"] == "made"
+    assert runs["eight"]["in_flight"] == 8
+    assert contents(runs["folder"] / "eight") == made_here(tmp_path, make=clips.make_slowly, scenes=12, shard_scenes=1)
+
+
+@needs_ray
 def test_no_more_tasks_are_in_flight_than_there_are_cpus_or_workers(runs):
     assert (runs["calm"]["in_flight"], runs["one"]["in_flight"]) == (2, 1)
 

@@ -13,7 +13,7 @@ from simgen.geometry import transform
 from simgen.loading import ConfigError, load_config
 from simgen.parts import part_model
 from simgen.sample import sample
-from simgen.types import BACKGROUND, Frame, ShutterSpec, Trajectory
+from simgen.types import BACKGROUND, FlickerSpec, Frame, ShutterSpec, Trajectory
 
 LYING = (0.0, 0.7071068, 0.0, 0.7071068)
 
@@ -177,3 +177,29 @@ def test_an_exposure_longer_than_a_frame_says_so():
         shutter.moments_s(spec)
     with pytest.raises(ValueError, match="needs an odd number"):
         shutter.offsets_s(opened(spec, 0.01, subframes=2))
+
+
+@pytest.mark.parametrize(("row_time_s", "exposure_s"), [(1 / 6000, 1 / 500), (1 / 6000, 1 / 100), (0.0, 1 / 300)])
+def test_lamps_on_the_mains_leave_bands_behind_a_rolling_shutter(monkeypatch, row_time_s, exposure_s):
+    """Each row is as bright as the lamps are on the mean of its own exposure."""
+    spec = scene([], frames=2, frame_interval_s=1 / 24)
+    mains = FlickerSpec(mains_hz=50.0, depth=0.6, exposure_s=1.0, phase_rad=0.7)
+    spec = opened(replace(spec, light=replace(spec.light, flicker=mains)), exposure_s, row_time_s, subframes=61)
+    shape = spec.camera.height_px, spec.camera.width_px
+
+    def render(spec, trajectory):
+        for _ in trajectory.times_s:
+            white = np.ones((*shape, 3), np.float32)
+            yield Frame(linear=white, depth_m=white[..., 0], ids=np.full(shape, BACKGROUND, np.int32))
+
+    monkeypatch.setattr("simgen.capture.render", render)
+    frames = list(capture(spec, riding(spec, 0.0)))
+    swing = []
+    for k, frame in enumerate(frames):
+        starts = k * spec.frame_interval_s + shutter.row_offsets_s(spec) - exposure_s / 2
+        moments = starts[:, None] + (np.arange(200) + 0.5) / 200 * exposure_s
+        due = 1 + mains.depth * np.cos(2 * np.pi * 100 * moments + mains.phase_rad).mean(axis=1)
+        np.testing.assert_allclose(frame.linear[:, 0, 0], due, atol=0.02)
+        swing.append(float(np.ptp(frame.linear[:, 0, 0])))
+    banded = row_time_s > 0 and exposure_s < 1 / 100  # a whole period of the light leaves none
+    assert (min(swing) > 0.5) == banded

@@ -33,10 +33,10 @@ def command(out: Path, scenes: int, workers: int, preset: str) -> list[str]:
     return [sys.executable, "-c", "from simgen.cli import main; main()", *line, "--out", str(out), "--resume"]
 
 
-def start(line: list[str], mark: str) -> subprocess.Popen[bytes]:
+def start(line: list[str], mark: str, errors: Path) -> subprocess.Popen[bytes]:
     """The mark stands in the environment of the run and of all its children, so that they are found again."""
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen(line, stdout=quiet, stderr=quiet, env={**os.environ, "SIMGEN_SOAK": mark})
+    with errors.open("wb") as file:
+        return subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=file, env={**os.environ, "SIMGEN_SOAK": mark})
 
 
 def alive(mark: str) -> list[int]:
@@ -83,9 +83,9 @@ def broken(folder: Path) -> Iterator[str]:
 def soak(folder: Path, kills: int, scenes: int, workers: int, preset: str, seed: int, pause_s: float) -> list[str]:
     """What went wrong; nothing, if all is well."""
     rng, mark, problems, done, spared = random.Random(seed), f"{os.getpid()}-{seed}", [], 0, False
-    out, calm = folder / "killed", folder / "calm"
+    out, calm, errors = folder / "killed", folder / "calm", folder / "errors.txt"
     subprocess.run(command(calm, scenes, workers, preset), check=True, capture_output=True)
-    run = start(command(out, scenes, workers, preset), mark)
+    run = start(command(out, scenes, workers, preset), mark, errors)
     while done < kills:
         try:
             if rng.random() < 0.7:  # not before it has made something; else at any time, also while it starts
@@ -103,11 +103,12 @@ def soak(folder: Path, kills: int, scenes: int, workers: int, preset: str, seed:
                 run.wait()
                 print(f"{done + 1}: killed the command, {len(list(out.glob('*.tar')))} shards were there", flush=True)
                 problems += broken(out)
-                run = start(command(out, scenes, workers, preset), mark)
+                run = start(command(out, scenes, workers, preset), mark, errors)
             done += 1
         else:
             if run.returncode:
-                problems.append(f"the command ended by itself with status {run.returncode}")
+                told = errors.read_text(errors="replace").strip().splitlines()
+                problems.append(f"the command ended by itself with status {run.returncode}: {' '.join(told[-2:])}")
             break  # it has finished: a longer run takes more kills
     run.wait()
     if run.returncode:
