@@ -9,7 +9,7 @@ of its own as large as the backbone, and this detector: its CNN alone, and whole
 half of the steps, as it is meant to be trained). Full: a ResNet-18; small: the backbone `tiny`, at which scale a CPU
 gets somewhere. Every step sees as many frames. AP is measured a few times on the way, on whole frames of scenes that
 nobody trained on. Group norm everywhere where a part allows it, since nothing comes pretrained. Each rival leaves
-DIR/NAME-SEED.json behind and is not run again.
+DIR/NAME-SEED.json behind and is not run again. `--costs-only` trains nothing and measures latency and memory alone.
 """
 
 from __future__ import annotations
@@ -449,6 +449,32 @@ def _ratios(by_name: dict[str, list[dict[str, Any]]], size: Size) -> list[str]:
     return lines
 
 
+def _has_transformers() -> bool:
+    return importlib.util.find_spec("transformers") is not None
+
+
+def costs_page(results: dict[str, dict[str, Any]], asked: argparse.Namespace) -> str:
+    """Latency and memory of untrained rivals."""
+    size = SIZES[asked.size]
+    lines = [
+        "# Against other detectors: what a frame costs",
+        "",
+        f"Measured {datetime.date.today()} by `python -m benchmarks.against --costs-only --size {asked.size}`, one "
+        f"thread, torch {torch.__version__}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores at the end. "
+        f"Backbone `{size.backbone}`, width {size.width}, {size.queries} queries; RT-DETR on a residual network of its "
+        "own as large, SSDLite on MobileNetV3-Large at its own 320 px. Random weights, one stream of frames. "
+        f"Milliseconds are the core's, the median of {REPEATS} frames after two; memory is the process's peak, torch "
+        "and what else is imported in it. Precision at equal steps has not been measured yet.",
+        "",
+        "| | " + " | ".join(f"ms, MB, {shape}" for shape in size.shapes) + " |",
+        "|---" * (1 + len(size.shapes)) + "|",
+    ]
+    for name, one in results.items():
+        cells = [f"{one['costs'][shape]['ms']:.0f}, {one['costs'][shape]['mb']:.0f}" for shape in size.shapes]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", *_ratios({name: [one] for name, one in results.items()}, size)])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with the data sets `train` and `test`")
@@ -457,6 +483,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="*", choices=list(RIVALS))
     parser.add_argument("--page", type=Path)
+    parser.add_argument("--costs-only", action="store_true", help="train nothing: latency and memory alone")
     parser.add_argument("--cost", choices=list(RIVALS), help=argparse.SUPPRESS)
     parser.add_argument("--shape", help=argparse.SUPPRESS)
     parser.add_argument("--categories", help=argparse.SUPPRESS)
@@ -466,6 +493,15 @@ def main() -> None:
         height, width = map(int, asked.shape.split("x"))
         print(json.dumps(cost(asked.cost, tuple(asked.categories.split(",")), SIZES[asked.size], height, width)))
         return
+    if asked.costs_only:
+        names = [name for name in asked.only or RIVALS if name != "RT-DETR v2" or _has_transformers()]
+        text = costs_page(
+            {name: with_costs({"name": name, "seed": 0}, asked, ("a", "b", "c")) for name in names}, asked
+        )
+        if asked.page:
+            (asked.page / f"{datetime.date.today()}-against.md").write_text(text)
+        print(text)
+        return
     if asked.data is None or asked.out is None:
         parser.error("needs --data and --out")
     source = from_shards(asked.data / "train", least_visible=LEAST_VISIBLE)
@@ -473,7 +509,7 @@ def main() -> None:
     test = test.take(min(len(test), SIZES[asked.size].test_clips))
     names = list(asked.only or RIVALS)
     left_out = [f"{name}, not asked for" for name in RIVALS if name not in names]
-    if "RT-DETR v2" in names and importlib.util.find_spec("transformers") is None:
+    if "RT-DETR v2" in names and not _has_transformers():
         names.remove("RT-DETR v2")
         left_out.append("RT-DETR v2, for want of `transformers`")
     results = [run(name, seed, asked, source, test) for seed in range(asked.seeds) for name in names]
