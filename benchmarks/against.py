@@ -1,12 +1,15 @@
 """The detector against what a user would pick instead: the same samples, steps, image size and optimizer, from scratch.
 
-python -m benchmarks.against --data ABLATION/data --out DIR [--size small|toy] [--seeds N] [--only NAME] [--page DIR]
+python -m benchmarks.against --data ABLATION/data --out DIR [--size full|small|toy] [--seeds N] [--only NAME]
+    [--page DIR]
 
-torchvision's FCOS, RetinaNet and Faster R-CNN on a ResNet-18 with a pyramid, SSDLite on MobileNetV3 (at its own 320
-px), RT-DETR v2 on a ResNet-18 from `transformers` (needed for this alone; left out where it is missing), and this
-detector on a ResNet-18: its CNN alone, and whole, on clips. Every step sees as many frames. AP is measured at quarters
-of the training, on whole frames of scenes that nobody trained on. Group norm everywhere where a part allows it, since
-nothing comes pretrained. Each rival leaves DIR/NAME-SEED.json behind and is not run again.
+torchvision's FCOS, RetinaNet and Faster R-CNN on this project's backbone and pyramid, SSDLite on MobileNetV3 (at its
+own 320 px), RT-DETR v2 from `transformers` (needed for this alone; left out where it is missing) on a residual network
+of its own as large as the backbone, and this detector: its CNN alone, and whole, on clips (the CNN alone for the first
+half of the steps, as it is meant to be trained). Full: a ResNet-18; small: the backbone `tiny`, at which scale a CPU
+gets somewhere. Every step sees as many frames. AP is measured a few times on the way, on whole frames of scenes that
+nobody trained on. Group norm everywhere where a part allows it, since nothing comes pretrained. Each rival leaves
+DIR/NAME-SEED.json behind and is not run again. `--costs-only` trains nothing and measures latency and memory alone.
 """
 
 from __future__ import annotations
@@ -27,11 +30,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from benchmarks.ablation.plan import LEAST_VISIBLE
-from hybrid.backbone import normalised
+from hybrid.backbone import BACKBONES, Pyramid
 from hybrid.checkpoint import write_atomically
-from hybrid.config import base
+from hybrid.config import ModelConfig
 from hybrid.data import ClipSource, from_shards
 from hybrid.detector import Detector
 from hybrid.engine import rate
@@ -48,25 +52,35 @@ REPEATS = 15  # of a latency; the median is told
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
+    backbone: str = "resnet18"
+    width: int = 128  # of the pyramid and of what stands on it
+    heads: int = 8
+    decoder_layers: int = 3
+    queries: int = 100
+    learning_rate: float = 4e-4
     steps: int = 800
     frames: int = 12  # of a step
     clip: int = 3  # frames of a clip, for the one rival that takes clips
     tile_px: int = 128
     test_clips: int = 60
-    measures: int = 4
+    measures: int = 5
     shapes: tuple[str, ...] = ("128x160", "480x640")  # of frames, height first, of which the cost is measured
 
 
-SIZES = {"small": Size(), "toy": Size(steps=2, frames=3, test_clips=1, measures=1, shapes=())}
+SMALL = Size(
+    backbone="tiny", width=64, heads=4, decoder_layers=2, queries=60, learning_rate=8e-4, steps=400, test_clips=40
+)
+SIZES = {"full": Size(), "small": SMALL, "toy": replace(SMALL, steps=2, frames=3, test_clips=1, measures=1, shapes=())}
 
 
 class Rival(nn.Module):
     """A detector behind one interface."""
 
     clip_length = 1
-    learning_rate = 4e-4
+    slower = 1.0  # its learning rate as a share of the others'
 
-    def loss(self, batch: TrainBatch) -> Tensor:
+    def loss(self, batch: TrainBatch, done: float) -> Tensor:
+        """`done`: the share of the steps that have been."""
         raise NotImplementedError
 
     def detect(self, clips: Tensor) -> list[Detections]:
@@ -81,16 +95,22 @@ class Rival(nn.Module):
 class Own(Rival):
     """This detector."""
 
-    def __init__(self, categories: tuple[str, ...], parts: str, clip_length: int) -> None:
+    CNN_SHARE = 0.5  # of the steps, before the other parts join
+
+    def __init__(self, categories: tuple[str, ...], size: Size, parts: str, clip_length: int) -> None:
         super().__init__()
         self.clip_length = clip_length
-        self.net = Detector(replace(base(categories), parts=parts, queries=100, denoising_queries=100))
+        config = ModelConfig(
+            categories=categories, parts=parts, backbone=size.backbone, width=size.width, heads=size.heads,
+            decoder_layers=size.decoder_layers, queries=size.queries, denoising_queries=size.queries,
+        )  # fmt: skip
+        self.net = Detector(config)
         self.state: State | None = None
         self.seen: tuple[int, ...] = ()
 
-    def loss(self, batch: TrainBatch) -> Tensor:
-        targets = batch.targets()
-        output, _ = self.net(batch.images.float() / 255, None, targets)
+    def loss(self, batch: TrainBatch, done: float) -> Tensor:
+        targets, alone = batch.targets(), done < self.CNN_SHARE and self.clip_length > 1
+        output, _ = self.net(batch.images.float() / 255, None, targets, cnn_only=alone)
         return Criterion()(output, targets)["total"]
 
     def detect(self, clips: Tensor) -> list[Detections]:
@@ -109,7 +129,7 @@ class Torchvision(Rival):
         super().__init__()
         self.net, self.first_label = net, first_label
 
-    def loss(self, batch: TrainBatch) -> Tensor:
+    def loss(self, batch: TrainBatch, done: float) -> Tensor:
         targets = [
             {"boxes": t.boxes_xyxy_px, "labels": t.labels + self.first_label} for clip in batch.targets() for t in clip
         ]
@@ -125,26 +145,33 @@ class Torchvision(Rival):
 
 
 class RtDetr(Rival):
-    """RT-DETR v2 of `transformers`, built from its config."""
+    """RT-DETR v2 of `transformers`, built from its config: its own widths on a ResNet-18, ours on the small one."""
 
-    learning_rate = 2e-4
+    slower = 0.5
 
-    def __init__(self, categories: int) -> None:
+    def __init__(self, categories: int, size: Size) -> None:
         super().__init__()
         from transformers import RTDetrResNetConfig, RTDetrV2Config, RTDetrV2ForObjectDetection
 
+        full = size.backbone == "resnet18"
+        channels = [64, 128, 256, 512] if full else [32, 80, 128, 128]
         backbone = RTDetrResNetConfig(
-            embedding_size=64, hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2], layer_type="basic",
-            out_features=["stage2", "stage3", "stage4"],
+            embedding_size=channels[0], hidden_sizes=channels, depths=[2, 2, 2, 2] if full else [1, 2, 2, 2],
+            layer_type="basic", out_features=["stage2", "stage3", "stage4"],
         )  # fmt: skip
+        width, heads = size.width, size.heads
+        narrow: dict[str, Any] = {
+            "d_model": width, "encoder_hidden_dim": width, "encoder_ffn_dim": 4 * width, "decoder_ffn_dim": 4 * width,
+            "decoder_in_channels": [width] * 3, "encoder_attention_heads": heads, "decoder_attention_heads": heads,
+        }  # fmt: skip
         config = RTDetrV2Config(
-            backbone_config=backbone, use_timm_backbone=False, encoder_in_channels=[128, 256, 512],
-            num_labels=categories, num_queries=100, decoder_layers=3, freeze_backbone_batch_norms=False,
-            anchor_image_size=None,
+            backbone_config=backbone, use_timm_backbone=False, encoder_in_channels=channels[1:],
+            num_labels=categories, num_queries=size.queries, decoder_layers=size.decoder_layers,
+            freeze_backbone_batch_norms=False, anchor_image_size=None, **({} if full else narrow),
         )  # fmt: skip
         self.net = RTDetrV2ForObjectDetection(config)
 
-    def loss(self, batch: TrainBatch) -> Tensor:
+    def loss(self, batch: TrainBatch, done: float) -> Tensor:
         images = batch.images.flatten(0, 1).float() / 255
         height, width = images.shape[-2:]
         scale = torch.tensor([width, height, width, height], dtype=torch.float32)
@@ -172,14 +199,24 @@ class RtDetr(Rival):
         self.net(pixel_values=image[None])
 
 
-def _pyramid(tile_px: int) -> tuple[nn.Module, dict[str, Any]]:
-    from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+class Features(nn.Module):
+    """This project's backbone and pyramid as torchvision's detectors take them, with a coarser map on top."""
 
-    net = resnet_fpn_backbone(
-        backbone_name="resnet18", weights=None, norm_layer=normalised, trainable_layers=5, returned_layers=[1, 2, 3]
-    )
-    # neither resized nor standardised anew: frames go in as they are
-    return net, {"min_size": tile_px, "max_size": 4096, "box_detections_per_img": LIMIT}
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.backbone = BACKBONES[size.backbone]("none", "auto", True)
+        self.pyramid = Pyramid(self.backbone.channels, size.width)
+        self.out_channels = size.width
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        maps = self.pyramid(self.pyramid.lateral(self.backbone(images)))
+        maps = (*maps, F.max_pool2d(maps[-1], 1, 2))
+        return {str(k): x for k, x in enumerate(maps)}
+
+
+def _how(size: Size, limit: str = "detections_per_img") -> dict[str, Any]:
+    """Frames go in as they are, not resized."""
+    return {"min_size": size.tile_px, "max_size": 4096, limit: LIMIT}
 
 
 def _anchors(levels: int) -> Any:
@@ -193,27 +230,24 @@ def fcos(categories: tuple[str, ...], size: Size) -> Rival:
     from torchvision.models.detection import FCOS
     from torchvision.models.detection.anchor_utils import AnchorGenerator
 
-    net, how = _pyramid(size.tile_px)
-    how["detections_per_img"] = how.pop("box_detections_per_img")
     anchors = AnchorGenerator(tuple((8 * 2**k,) for k in range(4)), ((1.0,),) * 4)
-    return Torchvision(FCOS(net, len(categories), anchor_generator=anchors, **how), 0)
+    made = FCOS(Features(size), len(categories), anchor_generator=anchors, score_thresh=0.05, **_how(size))
+    return Torchvision(made, 0)
 
 
 def retinanet(categories: tuple[str, ...], size: Size) -> Rival:
     from torchvision.models.detection import RetinaNet
 
-    net, how = _pyramid(size.tile_px)
-    how["detections_per_img"] = how.pop("box_detections_per_img")
-    return Torchvision(RetinaNet(net, len(categories), anchor_generator=_anchors(4), **how), 0)
+    return Torchvision(RetinaNet(Features(size), len(categories), anchor_generator=_anchors(4), **_how(size)), 0)
 
 
 def faster_rcnn(categories: tuple[str, ...], size: Size) -> Rival:
     from torchvision.models.detection import FasterRCNN
     from torchvision.ops import MultiScaleRoIAlign
 
-    net, how = _pyramid(size.tile_px)
     pool = MultiScaleRoIAlign(["0", "1", "2"], output_size=7, sampling_ratio=2)
-    made = FasterRCNN(net, len(categories) + 1, rpn_anchor_generator=_anchors(4), box_roi_pool=pool, **how)
+    how = _how(size, "box_detections_per_img")
+    made = FasterRCNN(Features(size), len(categories) + 1, rpn_anchor_generator=_anchors(4), box_roi_pool=pool, **how)
     return Torchvision(made, 1)
 
 
@@ -227,41 +261,44 @@ def ssdlite(categories: tuple[str, ...], size: Size) -> Rival:
 
 
 RIVALS: dict[str, Callable[[tuple[str, ...], Size], Rival]] = {
-    "hybrid, cnn": lambda categories, size: Own(categories, "cnn", 1),
-    "hybrid, whole": lambda categories, size: Own(categories, "cnn+rnn+transformer", size.clip),
+    "hybrid, cnn": lambda categories, size: Own(categories, size, "cnn", 1),
+    "hybrid, whole": lambda categories, size: Own(categories, size, "cnn+rnn+transformer", size.clip),
     "FCOS": fcos,
     "RetinaNet": retinanet,
     "Faster R-CNN": faster_rcnn,
     "SSDLite": ssdlite,
-    "RT-DETR v2": lambda categories, size: RtDetr(len(categories)),
+    "RT-DETR v2": lambda categories, size: RtDetr(len(categories), size),
 }
+
+OWN = tuple(RIVALS)[:2]
 
 
 def training(size: Size, rival: Rival, seed: int) -> TrainConfig:
     return TrainConfig(
         steps=size.steps, batch_clips=size.frames // rival.clip_length, clip_length=rival.clip_length,
-        tile_px=size.tile_px, learning_rate=rival.learning_rate, seed=seed, warmup_steps=min(50, size.steps - 1),
+        tile_px=size.tile_px, learning_rate=size.learning_rate * rival.slower, seed=seed,
+        warmup_steps=min(50, size.steps - 1),
         augment=AugmentConfig(scale=(0.8, 1.25), strength=0.5, object_share=0.5), blank_probability=0.0,
     )  # fmt: skip
 
 
 def learn(rival: Rival, source: ClipSource, test: ClipSource, size: Size, seed: int) -> Iterator[dict[str, float]]:
-    """Train, and after every quarter tell the step, the AP and the seconds of training so far."""
+    """Train, and now and then tell the step, the AP and the seconds (of the core) of training so far."""
     config = training(size, rival, seed)
     batches = Batches([Share(source)], config)
     optimizer = torch.optim.AdamW(rival.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     spent = 0.0
     for step in range(size.steps):
-        began = time.perf_counter()
+        began = time.process_time()
         rival.train()
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * rate(config, step)
-        loss = rival.loss(batches[step])
+        loss = rival.loss(batches[step], step / size.steps)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(rival.parameters(), config.grad_clip)
         optimizer.step()
-        spent += time.perf_counter() - began
+        spent += time.process_time() - began
         if not (step + 1) % max(1, size.steps // size.measures):
             yield {"step": step + 1, "seconds": spent, **average_precision(rival, test)}
 
@@ -319,47 +356,123 @@ def run(name: str, seed: int, asked: argparse.Namespace, source: ClipSource, tes
             print(f"{time.strftime('%H:%M:%S')} {name} {seed}: {row}", flush=True)
         parameters = sum(p.numel() for p in rival.parameters())
         told: dict[str, Any] = {"name": name, "seed": seed, "rows": rows, "parameters": parameters}
-        if seed == 0:
-            told["costs"] = {
-                shape: cost_apart(name, asked, source.categories, *map(int, shape.split("x"))) for shape in size.shapes
-            }
         asked.out.mkdir(parents=True, exist_ok=True)
         write_atomically(file, json.dumps(told, indent=1).encode())
     return json.loads(file.read_text())  # type: ignore[no-any-return]
 
 
+def with_costs(result: dict[str, Any], asked: argparse.Namespace, categories: Sequence[str]) -> dict[str, Any]:
+    """What a rival of the first seed costs, measured after all have been trained, one after another."""
+    if result["seed"]:
+        return result
+    costs = {
+        shape: cost_apart(result["name"], asked, categories, *map(int, shape.split("x")))
+        for shape in SIZES[asked.size].shapes
+    }
+    return result | {"costs": costs}
+
+
+def steps_to(rows: Sequence[dict[str, float]], ap50: float) -> float | None:
+    """Steps after which this AP50 is reached, straight lines drawn between measurements; None: it is not."""
+    before = {"step": 0.0, "ap50": 0.0}
+    for row in rows:
+        if row["ap50"] >= ap50:
+            share = (ap50 - before["ap50"]) / max(1e-9, row["ap50"] - before["ap50"])
+            return before["step"] + share * (row["step"] - before["step"])
+        before = row
+    return None
+
+
 def page(results: Sequence[dict[str, Any]], asked: argparse.Namespace, left_out: Sequence[str]) -> str:
     size = SIZES[asked.size]
-    heads = ["", "AP50 at quarters", "AP at the end", "s a step", "parameters", *(f"ms, MB, {s}" for s in size.shapes)]
+    every = max(1, size.steps // size.measures)
+    heads = ["", f"AP50 every {every} steps", "AP at the end", *(f"steps of {own} to its AP50" for own in OWN)]
+    heads += ["s a step", "parameters", *(f"ms, MB, {s}" for s in size.shapes)]
     lines = [
         "# Against other detectors",
         "",
         f"Measured {datetime.date.today()} by `python -m benchmarks.against --size {asked.size} --seeds {asked.seeds}`"
-        f", one CPU core, torch {torch.__version__}, load {os.getloadavg()[0]:.1f}.",
+        f", one CPU core, torch {torch.__version__}, load {os.getloadavg()[0]:.1f} at the end.",
         "",
-        f"{size.steps} steps of {size.frames} frames of {size.tile_px} px, from random weights, AdamW with a cosine, "
-        "on simulated conveyor clips with things passing in front; AP on whole frames of other scenes. The learning "
-        f"rates are {Rival.learning_rate:g}, RT-DETR's {RtDetr.learning_rate:g}; none was tuned. Latency: of the "
-        f"core, median of {REPEATS} single frames after two. Memory: the process's peak, torch (some 300 MB) in it.",
+        f"{size.steps} steps of {size.frames} frames of {size.tile_px} px from random weights, AdamW with a cosine, on "
+        "simulated conveyor clips with things passing in front; AP on whole frames of "
+        f"{size.test_clips} clips of other scenes. Backbone `{size.backbone}`, width {size.width}, for all but SSDLite "
+        "(MobileNetV3-Large) and RT-DETR (a residual network of its own, as large). The learning rate is "
+        f"{size.learning_rate:g}, RT-DETR's {size.learning_rate * RtDetr.slower:g}; none was tuned. Steps to a rival's "
+        "AP50 are read off straight lines between measurements, at a rate that falls for the whole length, so they are "
+        "more than a training of that length would take; a dash: never reached. Seconds and milliseconds are the "
+        f"core's; latency is the median of {REPEATS} single frames after two, with random weights. Memory: the "
+        "process's peak, torch (some 300 MB) and what the rival imports in it.",
         "",
         "| " + " | ".join(heads) + " |",
         "|---" * len(heads) + "|",
     ]
-    for name in dict.fromkeys(one["name"] for one in results):
-        own = [one for one in results if one["name"] == name]
-        quarters = zip(*([row["ap50"] for row in one["rows"]] for one in own), strict=True)
-        rows = own[0]["rows"]
-        costs = next((one["costs"] for one in own if "costs" in one), None)
-        cells = [
-            ", ".join(" / ".join(f"{v:.1f}" for v in values) for values in quarters),
-            " / ".join(f"{one['rows'][-1]['ap']:.1f}" for one in own),
-            f"{rows[-1]['seconds'] / rows[-1]['step']:.2f}",
-            f"{own[0]['parameters']:,}",
-            *(f"{costs[s]['ms']:.0f}, {costs[s]['mb']:.0f}" if costs else "" for s in size.shapes),
-        ]
+    names = list(dict.fromkeys(one["name"] for one in results))
+    by_name = {name: [one for one in results if one["name"] == name] for name in names}
+    lines += [f"| {name} | " + " | ".join(_cells(by_name, name, size)) + " |" for name in names]
+    return "\n".join([*lines, "", *_ratios(by_name, size), *(f"Left out: {name}" for name in left_out), ""])
+
+
+def _cells(by_name: dict[str, list[dict[str, Any]]], name: str, size: Size) -> list[str]:
+    own = by_name[name]
+    points = zip(*([row["ap50"] for row in one["rows"]] for one in own), strict=True)
+    rows, costs = own[0]["rows"], _costs(own)
+    reached = ["" if name in OWN else _reached(by_name.get(mine, []), own) for mine in OWN]
+    return [
+        ", ".join(" / ".join(f"{v:.1f}" for v in values) for values in points),
+        " / ".join(f"{one['rows'][-1]['ap']:.1f}" for one in own),
+        *reached,
+        f"{rows[-1]['seconds'] / rows[-1]['step']:.2f}",
+        f"{own[0]['parameters']:,}",
+        *(f"{costs[s]['ms']:.0f}, {costs[s]['mb']:.0f}" if costs else "" for s in size.shapes),
+    ]
+
+
+def _reached(mine: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]]) -> str:
+    """By seed, the steps that ours took to their last AP50."""
+    steps = [steps_to(one["rows"], other["rows"][-1]["ap50"]) for one, other in zip(mine, theirs, strict=False)]
+    return " / ".join("-" if count is None else f"{count:.0f}" for count in steps)
+
+
+def _costs(runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    return next((one["costs"] for one in runs if "costs" in one), {})
+
+
+def _ratios(by_name: dict[str, list[dict[str, Any]]], size: Size) -> list[str]:
+    """The whole detector's latency over others'."""
+    whole = _costs(by_name.get(OWN[1], []))
+    lines = []
+    for shape in size.shapes if whole else ():
+        others = {name: _costs(runs) for name, runs in by_name.items() if name != OWN[1] and _costs(runs)}
+        told = ", ".join(f"{whole[shape]['ms'] / cost[shape]['ms']:.2f} of {name}" for name, cost in others.items())
+        lines += [f"Latency of `{OWN[1]}` at {shape}: {told}.", ""]
+    return lines
+
+
+def _has_transformers() -> bool:
+    return importlib.util.find_spec("transformers") is not None
+
+
+def costs_page(results: dict[str, dict[str, Any]], asked: argparse.Namespace) -> str:
+    """Latency and memory of untrained rivals."""
+    size = SIZES[asked.size]
+    lines = [
+        "# Against other detectors: what a frame costs",
+        "",
+        f"Measured {datetime.date.today()} by `python -m benchmarks.against --costs-only --size {asked.size}`, one "
+        f"thread, torch {torch.__version__}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores at the end. "
+        f"Backbone `{size.backbone}`, width {size.width}, {size.queries} queries; RT-DETR on a residual network of its "
+        "own as large, SSDLite on MobileNetV3-Large at its own 320 px. Random weights, one stream of frames. "
+        f"Milliseconds are the core's, the median of {REPEATS} frames after two; memory is the process's peak, torch "
+        "and what else is imported in it. Precision at equal steps has not been measured yet.",
+        "",
+        "| | " + " | ".join(f"ms, MB, {shape}" for shape in size.shapes) + " |",
+        "|---" * (1 + len(size.shapes)) + "|",
+    ]
+    for name, one in results.items():
+        cells = [f"{one['costs'][shape]['ms']:.0f}, {one['costs'][shape]['mb']:.0f}" for shape in size.shapes]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    lines += ["", *(f"Left out: {name}" for name in left_out), ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_ratios({name: [one] for name, one in results.items()}, size)])
 
 
 def main() -> None:
@@ -370,6 +483,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="*", choices=list(RIVALS))
     parser.add_argument("--page", type=Path)
+    parser.add_argument("--costs-only", action="store_true", help="train nothing: latency and memory alone")
     parser.add_argument("--cost", choices=list(RIVALS), help=argparse.SUPPRESS)
     parser.add_argument("--shape", help=argparse.SUPPRESS)
     parser.add_argument("--categories", help=argparse.SUPPRESS)
@@ -379,16 +493,27 @@ def main() -> None:
         height, width = map(int, asked.shape.split("x"))
         print(json.dumps(cost(asked.cost, tuple(asked.categories.split(",")), SIZES[asked.size], height, width)))
         return
+    if asked.costs_only:
+        names = [name for name in asked.only or RIVALS if name != "RT-DETR v2" or _has_transformers()]
+        text = costs_page(
+            {name: with_costs({"name": name, "seed": 0}, asked, ("a", "b", "c")) for name in names}, asked
+        )
+        if asked.page:
+            (asked.page / f"{datetime.date.today()}-against.md").write_text(text)
+        print(text)
+        return
     if asked.data is None or asked.out is None:
         parser.error("needs --data and --out")
     source = from_shards(asked.data / "train", least_visible=LEAST_VISIBLE)
     test = from_shards(asked.data / "test", source.categories, LEAST_VISIBLE)
     test = test.take(min(len(test), SIZES[asked.size].test_clips))
-    names, left_out = list(asked.only or RIVALS), []
-    if "RT-DETR v2" in names and importlib.util.find_spec("transformers") is None:
+    names = list(asked.only or RIVALS)
+    left_out = [f"{name}, not asked for" for name in RIVALS if name not in names]
+    if "RT-DETR v2" in names and not _has_transformers():
         names.remove("RT-DETR v2")
         left_out.append("RT-DETR v2, for want of `transformers`")
     results = [run(name, seed, asked, source, test) for seed in range(asked.seeds) for name in names]
+    results = [with_costs(one, asked, source.categories) for one in results]
     text = page(results, asked, left_out)
     (asked.out / "against.md").write_text(text)
     if asked.page:

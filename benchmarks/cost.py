@@ -1,4 +1,4 @@
-"""What a frame costs: milliseconds and memory against resolution, objects and clip length.
+"""What a frame costs: milliseconds and memory against resolution, objects and clip length; and what a process needs.
 
 python benchmarks/cost.py [--out FOLDER] [--quick]
 
@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import ctypes
 import datetime
-import json
 import math
 import os
 import platform
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,12 +26,15 @@ from pathlib import Path
 
 import torch
 
-from hybrid.config import PARTS, ModelConfig, tiny
+from hybrid.config import PARTS, PRESETS, ModelConfig, tiny
 from hybrid.detector import Detector
 from hybrid.linking import link
 from hybrid.types import Detections, State
 
 PEAK = Path("/proc/self/clear_refs")
+PROCESSES = (("tiny", 240, 320), ("tiny", 480, 640), ("base", 480, 640))  # preset, height, width
+PROCESS_LIMIT_MB = 1500  # at batch 1 on a CPU
+CATEGORIES = ("bolt", "nut", "washer")
 
 
 @dataclass(frozen=True)
@@ -115,17 +120,35 @@ def by_linked(counts: Sequence[int], repeats: int) -> list[Point]:
     return rows
 
 
+def process_mb(preset: str, height: int, width: int) -> float:
+    """The peak of a process of its own that loads torch, builds the detector with 50 tracks and streams 6 frames."""
+    line = [sys.executable, __file__, "--process", f"{preset},{height},{width}"]
+    return float(subprocess.run(line, capture_output=True, text=True, check=True).stdout.split()[-1])
+
+
+def be_that_process(preset: str, height: int, width: int) -> float:
+    with torch.inference_mode():
+        streamed(detector_of(replace(PRESETS[preset](CATEGORIES), tracks=50)), height, width)()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 if sys.platform == "linux" else 1024**2)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("benchmarks"))
     parser.add_argument("--quick", action="store_true", help="two points a row, one call each: whether it runs")
+    parser.add_argument("--process", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     torch.set_num_threads(1)
+    if asked.process:
+        preset, *size = asked.process.split(",")
+        print(be_that_process(preset, *map(int, size)))
+        return
     sides, counts, lengths = (128, 192, 256, 384, 512, 640), (25, 50, 100, 200, 300), (1, 2, 4, 8, 16)
     repeats = 5
     if asked.quick:
         sides, counts, lengths, repeats = sides[:2], counts[:2], lengths[:2], 1
-    small = tiny(("bolt", "nut", "washer"))
+    small = tiny(CATEGORIES)
     configs = {parts: replace(small, parts=parts) for parts in PARTS}
     configs["cnn+rnn+transformer+objects"] = replace(small, tracks=32)
     with torch.inference_mode():
@@ -137,14 +160,24 @@ def main() -> None:
         tables["objects that are linked"] = {"linking": by_linked(counts, repeats)}
     stem = asked.out / f"{datetime.date.today()}-cost"
     asked.out.mkdir(parents=True, exist_ok=True)
-    stem.with_suffix(".md").write_text(page(tables, asked.quick))
+    peaks = {f"{p}, {h}x{w}": process_mb(p, h, w) for p, h, w in PROCESSES[: 1 if asked.quick else None]}
+    stem.with_suffix(".md").write_text(page(tables, peaks, asked.quick))
     picture(tables, stem.with_suffix(".svg"))
-    plain = {t: {n: [vars(p) for p in row] for n, row in rows.items()} for t, rows in tables.items()}
-    stem.with_suffix(".json").write_text(json.dumps(plain, indent=1))
     print(stem.with_suffix(".md").read_text())
 
 
-def page(tables: dict[str, dict[str, list[Point]]], quick: bool) -> str:
+def ratios(tables: dict[str, dict[str, list[Point]]]) -> list[str]:
+    """The whole detector's latency over its own CNN's."""
+    lines = []
+    for title, rows in tables.items():
+        if "cnn" in rows:
+            pairs = zip(rows["cnn+rnn+transformer"], rows["cnn"], strict=True)
+            told = ", ".join(f"{whole.ms / cnn.ms:.2f} at {cnn.x:.0f}" for whole, cnn in pairs)
+            lines += ["", f"Latency of `cnn+rnn+transformer` over `cnn`'s, against {title}: {told}."]
+    return lines
+
+
+def page(tables: dict[str, dict[str, list[Point]]], peaks: dict[str, float], quick: bool) -> str:
     lines = [
         "# What a frame costs",
         "",
@@ -152,7 +185,8 @@ def page(tables: dict[str, dict[str, list[Point]]], quick: bool) -> str:
         f"{platform.machine()}, torch {torch.__version__}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores. "
         "The small preset, batch 1, streaming with a full "
         "memory except where a whole clip goes in. In each cell milliseconds of the core and, in brackets, "
-        "MB over what was held before.",
+        "MB over what was held before. The exponent is of a power law through the milliseconds: 1 is linear, less than "
+        "that has a part that does not grow.",
     ]
     for title, rows in tables.items():
         xs = [point.x for point in next(iter(rows.values()))]
@@ -161,6 +195,8 @@ def page(tables: dict[str, dict[str, list[Point]]], quick: bool) -> str:
         for name, points in rows.items():
             cells = [f"{p.ms:.1f} ({'-' if p.mb is None else f'{p.mb:.0f}'})" for p in points]
             lines.append(f"| {name} | " + " | ".join(cells) + f" | {exponent(points):.2f} |")
+    lines += [*ratios(tables), "", "The peak of a whole process, torch in it, streaming frames with 50 tracks (limit: "]
+    lines[-1] += f"{PROCESS_LIMIT_MB} MB): " + ", ".join(f"{mb:.0f} MB for {what}" for what, mb in peaks.items()) + "."
     return "\n".join([*lines, ""])
 
 

@@ -79,7 +79,7 @@ class Carried:
 
     tracks: Tracks
     ids: Int64[Tensor, "b q"]
-    source: Int64[Tensor, "b k"]  # the query that each slot was
+    source: Int64[Tensor, "b k"]  # the query that each slot was; -1: it is empty
 
 
 def carry(
@@ -97,29 +97,32 @@ def carry(
     strength = torch.cat([torch.maximum(score[:, :slots], before.strength * fade), score[:, slots:]], 1)
     ids = torch.cat([before.ids, before.ids.new_full((len(score), score.shape[1] - slots), -1)], 1)
     ids = torch.where(strength < LEAST_STRENGTH, -1, ids)
-    newborn = _newborn(ids, score, boxes)
+    double = _double(ids, score, boxes)
+    newborn = (ids < 0) & (score >= BIRTH_SCORE) & ~double
     fresh = before.next_id[:, None] + newborn.cumsum(1) - 1
     ids = torch.where(newborn, fresh, ids)
+    strength = torch.where(double & (ids < 0), 0.0, strength)
     kept = (strength + (ids >= 0)).topk(slots, 1).indices
 
     def take(x: Tensor) -> Tensor:
         return x.gather(1, kept.reshape(*kept.shape, *[1] * (x.ndim - 2)).expand(-1, -1, *x.shape[2:]))
 
     tracks = Tracks(take(state), take(boxes), take(logits), take(strength), take(ids), before.next_id + newborn.sum(1))
-    return Carried(tracks, ids, kept)
+    return Carried(tracks, ids, torch.where(tracks.strength > 0, kept, -1))
 
 
-def _newborn(
+def _double(
     ids: Int64[Tensor, "b q"], score: Float32[Tensor, "b q"], boxes_cxcywh_px: Float32[Tensor, "b q 4"]
 ) -> Bool[Tensor, "b q"]:
-    """Which queries are objects that were not followed before; of several on one place, the best."""
+    """Which queries lie where a better one lies, of whatever category: they are neither born nor followed on.
+
+    A second answer for an object that became a slot would be answered again in every later frame.
+    """
     corners = to_corners(boxes_cxcywh_px)
-    candidate = (ids < 0) & (score >= BIRTH_SCORE)
     rank = score + 2.0 * (ids >= 0)  # who is followed already comes first, whatever it scores now
     rank = rank - torch.arange(rank.shape[1], device=rank.device) * 1e-6  # of two alike, the first
     overlap = torch.stack([pairwise_iou(one, one) for one in corners]) >= SAME_IOU
-    other = (candidate | (ids >= 0))[:, None] & (rank[:, None] > rank[:, :, None])
-    return candidate & ~(overlap & other).any(2)
+    return (overlap & (rank[:, None] > rank[:, :, None])).any(2)
 
 
 class BeltOrder(nn.Module):

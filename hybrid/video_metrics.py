@@ -119,9 +119,11 @@ def average_precision(judged: Judged, clip_weights: Float[np.ndarray, " c"] | No
     return float(np.mean(values)) if values else None
 
 
-def recall_at(judged: Judged, score: float) -> float:
+def recall_at(judged: Judged, score: float, clip_weights: Float[np.ndarray, " c"] | None = None) -> float:
     """The share of the counted objects that detections of `score` or more find."""
-    return float((judged.correct & (judged.scores >= score)).sum() / max(1, len(judged.truth_labels)))
+    weight, truth_weight = _weights(judged, clip_weights)
+    found = (weight * (judged.correct & (judged.scores >= score))).sum()
+    return float(found / truth_weight.sum()) if truth_weight.sum() else 0.0
 
 
 def score_at_recall(judged: Judged, recall: float) -> float | None:
@@ -129,6 +131,13 @@ def score_at_recall(judged: Judged, recall: float) -> float | None:
     hits = np.cumsum(judged.correct) / max(1, len(judged.truth_labels))
     place = int(np.searchsorted(hits, recall - 1e-12))
     return float(judged.scores[place]) if place < len(hits) else None
+
+
+def score_at_false(judged: Judged, frames: int, per_frame: float) -> float:
+    """The lowest score at which no more than so many false detections a frame are made; above all where one is many."""
+    made = np.cumsum(~judged.correct) / frames
+    few = int(np.searchsorted(made, per_frame + 1e-12, side="right"))
+    return float(judged.scores[few - 1]) if few else float("inf")
 
 
 def false_per_frame(

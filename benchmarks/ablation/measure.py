@@ -51,12 +51,14 @@ class Condition:
     weights: str = "ema"
 
 
+CROWD = "crowd"  # clear, on the clips with much in front
 CONDITIONS = {
     "clear": Condition(),
     "blank": Condition(blanked),
     "noise": Condition(noisy),
     "stills": Condition(stills=True),
     "raw": Condition(weights="raw"),
+    CROWD: Condition(),
 }
 
 

@@ -52,7 +52,11 @@ SIZES = {
 }  # fmt: skip
 
 
-def render(size: Size, folder: Path, scenes: int, seed: int) -> Path:
+OCCLUDERS = (1, 4)
+CROWD_OCCLUDERS = (6, 10)  # with the few of above, most of what is little visible is cut by the frame's edge
+
+
+def render(size: Size, folder: Path, scenes: int, seed: int, occluders: tuple[int, int] = OCCLUDERS) -> Path:
     """A data set of conveyor clips with things passing in front; goes on where it was stopped."""
     changes = {
         "camera.width_px": size.width_px,
@@ -61,8 +65,8 @@ def render(size: Size, folder: Path, scenes: int, seed: int) -> Path:
         "camera.focal_px.high": 1.6 * size.width_px,
         "parts.count.low": 6,
         "parts.count.high": 12,
-        "clutter.occluders.low": 1,
-        "clutter.occluders.high": 4,
+        "clutter.occluders.low": occluders[0],
+        "clutter.occluders.high": occluders[1],
         "timing.frames": size.frames,
     } | {f"parts.kinds.{kind}.diameter_mm.low": 10 for kind in ("hex_bolt", "hex_screw", "hex_nut", "washer")}
     line = [sys.executable, "-c", "from simgen.cli import main; main()", "render", "--preset", "conveyor"]
@@ -72,11 +76,15 @@ def render(size: Size, folder: Path, scenes: int, seed: int) -> Path:
     return folder
 
 
-def data(size: Size, folder: Path) -> tuple[ClipSource, ClipSource]:
-    """What is learned from and what is measured on: other scenes, by another seed."""
+def data(size: Size, folder: Path) -> tuple[ClipSource, ClipSource, ClipSource]:
+    """What is learned from, and what is measured on: other scenes, by another seed, and as many with much in front."""
     learn = from_shards(render(size, folder / "train", size.train_scenes, 1), least_visible=LEAST_VISIBLE)
-    known = learn.categories
-    return learn, from_shards(render(size, folder / "test", size.test_scenes, 2), known, LEAST_VISIBLE)
+    tests = (
+        render(size, folder / "test", size.test_scenes, 2),
+        render(size, folder / "crowd", size.test_scenes, 4, CROWD_OCCLUDERS),
+    )
+    test, crowd = (from_shards(made, learn.categories, LEAST_VISIBLE) for made in tests)
+    return learn, test, crowd
 
 
 def model(size: Size, categories: tuple[str, ...], variant: str) -> ModelConfig:

@@ -61,6 +61,20 @@ def test_a_second_answer_on_the_same_place_is_not_a_second_object():
     assert again.ids[0, 3] == -1
 
 
+def test_a_second_answer_is_not_followed_on_and_so_never_becomes_two():
+    """Else doubles fill the slots: each frame's second answers are answered again in all later ones."""
+    state = start(4)
+    for _ in range(6):
+        where = state.boxes_cxcywh_px[0, :, 0].tolist()
+        scores = state.logits[0, :, 0].sigmoid().tolist()
+        found = after(state, [*scores, 0.9, 0.8, 0.6], [*where, 50, 51, 120])
+        state = found.tracks
+        assert 5 not in found.source[0].tolist()  # the second answer, surer than the weaker object
+        assert (state.strength[0] > 0.1).sum() == 2
+        assert found.source[0, state.strength[0] == 0].tolist() == [-1]  # an empty slot is to find nothing
+        assert sorted(state.ids[0].tolist()) == [-1, -1, 0, 1]
+
+
 @pytest.mark.parametrize("step", [None, 1.0, 2.0, 0.5])
 def test_an_object_that_is_not_seen_is_kept_for_a_time_and_then_given_up(step):
     tracks = after(start(), [*NOTHING, 0.8], [*FAR, 50]).tracks

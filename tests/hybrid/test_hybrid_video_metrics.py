@@ -17,6 +17,7 @@ from hybrid.video_metrics import (
     iou,
     judge,
     recall_at,
+    score_at_false,
     score_at_recall,
     steadiness,
 )
@@ -97,6 +98,8 @@ def test_weights_are_repetitions() -> None:
     assert false_per_frame(both, 6, score, np.array([2.0, 0.0, 1.0])) == pytest.approx(
         false_per_frame(repeated, 6, score)
     )
+    assert recall_at(both, score, np.array([2.0, 0.0, 1.0])) == pytest.approx(recall_at(repeated, score))
+    assert recall_at(both, score, np.array([2.0, 0.0, 1.0])) != pytest.approx(recall_at(both, score))
 
 
 def test_false_detections_are_counted_at_the_score_that_reaches_a_recall() -> None:
@@ -110,6 +113,10 @@ def test_false_detections_are_counted_at_the_score_that_reaches_a_recall() -> No
     assert score_at_recall(judged, 1.0) == pytest.approx(0.5)
     assert false_per_frame(judged, 1, 0.9) == 0
     assert false_per_frame(judged, 1, 0.5) == 1
+    assert score_at_false(judged, 1, 0.0) == pytest.approx(0.9)
+    assert score_at_false(judged, 1, 1.0) == pytest.approx(0.5)
+    assert score_at_false(judged, 2, 0.49) == pytest.approx(0.9)
+    assert score_at_false(judge([found(away, np.array([0.9]), np.array([0]))], [record(box, labels)], [0]), 1, 0.5) > 1
     assert score_at_recall(judge([one], [record(np.concatenate([box, box + 30]), np.zeros(4, int))], [0]), 1.0) is None
 
 
