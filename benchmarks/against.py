@@ -464,7 +464,7 @@ def costs_page(results: dict[str, dict[str, Any]], asked: argparse.Namespace) ->
         f"Backbone `{size.backbone}`, width {size.width}, {size.queries} queries; RT-DETR on a residual network of its "
         "own as large, SSDLite on MobileNetV3-Large at its own 320 px. Random weights, one stream of frames. "
         f"Milliseconds are the core's, the median of {REPEATS} frames after two; memory is the process's peak, torch "
-        "and what else is imported in it. Precision at equal steps has not been measured yet.",
+        "and what else is imported in it.",
         "",
         "| | " + " | ".join(f"ms, MB, {shape}" for shape in size.shapes) + " |",
         "|---" * (1 + len(size.shapes)) + "|",
@@ -499,7 +499,7 @@ def main() -> None:
             {name: with_costs({"name": name, "seed": 0}, asked, ("a", "b", "c")) for name in names}, asked
         )
         if asked.page:
-            (asked.page / f"{datetime.date.today()}-against.md").write_text(text)
+            (asked.page / f"{datetime.date.today()}-against-cost.md").write_text(text)
         print(text)
         return
     if asked.data is None or asked.out is None:

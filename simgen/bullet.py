@@ -36,7 +36,6 @@ class World:
     parts: tuple[int, ...]
     clutter: tuple[int, ...] = ()
     occluders: tuple[int, ...] = ()
-    stage: int = -1
 
 
 @contextmanager
@@ -123,28 +122,26 @@ def _solid(client: int, spec: SceneSpec) -> World:
         contactERP=0.1,  # at 0.4 more parts in piles jittered, 41 of 240 for 25 (steps of 1/240 s)
         physicsClientId=client,
     )
-    stage = _solid_stage(client, spec.stage)
-    return World(client, tuple(_solid_part(client, part) for part in spec.parts), stage=stage)
+    _solid_stage(client, spec.stage)
+    return World(client, tuple(_solid_part(client, part) for part in spec.parts))
 
 
-def _solid_stage(client: int, stage: StageSpec) -> int:
+def _solid_stage(client: int, stage: StageSpec) -> None:
     """The top as a deep block that thin washers cannot cross, and walls: round a table, along the sides of a belt."""
     x, y, thick = stage.size_m[0] / 2, stage.size_m[1] / 2, DEPTH_M / 2
-    top = _static_box(client, (0.0, 0.0, -thick), (x + DEPTH_M, y + DEPTH_M, thick), friction=1.0)
+    _static_box(client, (0.0, 0.0, -thick), (x + DEPTH_M, y + DEPTH_M, thick), friction=1.0)
     for side in (-1.0, 1.0):
         _static_box(client, (0.0, side * (y + thick), 0.0), (x + DEPTH_M, thick, DEPTH_M), friction=0.0)
         if not stage.belt_speed_m_s:
             _static_box(client, (side * (x + thick), 0.0, 0.0), (thick, y + DEPTH_M, DEPTH_M), friction=0.0)
-    return top
 
 
-def _static_box(client: int, centre_m: tuple[float, ...], half_m: tuple[float, ...], friction: float) -> int:
+def _static_box(client: int, centre_m: tuple[float, ...], half_m: tuple[float, ...], friction: float) -> None:
     half = [x * SCALE for x in half_m]
     shape = p.createCollisionShape(p.GEOM_BOX, halfExtents=half, physicsClientId=client)
     centre = [x * SCALE for x in centre_m]
     body = p.createMultiBody(0, shape, -1, centre, useMaximalCoordinates=True, physicsClientId=client)
     p.changeDynamics(body, -1, lateralFriction=friction, physicsClientId=client)
-    return int(body)
 
 
 def _solid_part(client: int, part: PartSpec) -> int:

@@ -9,13 +9,15 @@ things are when its own row is read. A point that the next frame hides has a flo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
 from simgen import brown_conrady, shutter
 from simgen.annotate import NEAR_M, world_from_part
-from simgen.geometry import IDENTITY, invert, transform
+from simgen.geometry import IDENTITY, invert, transform, vec3
+from simgen.render.view import belt_shift_m
 from simgen.types import CLUTTER, CameraSpec, Pose, SceneSpec, Trajectory
 
 STILL, BELT = -1, -2  # what a point goes with, where it is no part (0 and up) and no occluder (behind the parts)
@@ -76,26 +78,26 @@ class _Moments:
         row = np.clip(np.floor(rows_px), 0, last).astype(np.int64)
         return np.asarray(frame * shutter.subframes(self.spec) + shutter.row_subframes(self.spec)[row], np.int64)
 
-    def camera(self, moment: int) -> Pose:
-        return shutter.camera_poses(self.spec)[moment]
+    @cached_property
+    def cameras(self) -> tuple[Pose, ...]:
+        """World from camera."""
+        return shutter.camera_poses(self.spec)
 
     def pose(self, on: int, moment: int) -> Pose:
         """World from what moves: a part, an occluder, the belt, or the world itself."""
         parts = len(self.spec.parts)
         if on == BELT:
-            return Pose(position_m=(self.belt_run_m(moment), 0.0, 0.0), rotation_xyzw=IDENTITY.rotation_xyzw)
+            return Pose(
+                position_m=(belt_shift_m(self.spec, self.trajectory, moment), 0.0, 0.0),
+                rotation_xyzw=IDENTITY.rotation_xyzw,
+            )
         if 0 <= on < parts:
             return world_from_part(self.trajectory, moment, on)
         if on >= parts:
-            x, y, z = (float(v) for v in self.trajectory.occluder_positions_m[moment, on - parts])
+            at_m = vec3(self.trajectory.occluder_positions_m[moment, on - parts])
             turned = self.spec.occluders[on - parts].world_from_body.rotation_xyzw
-            return Pose(position_m=(x, y, z), rotation_xyzw=turned)
+            return Pose(position_m=at_m, rotation_xyzw=turned)
         return IDENTITY
-
-    def belt_run_m(self, moment: int) -> float:
-        times_s = self.trajectory.times_s
-        time_s = self.spec.frame_interval_s * moment if times_s is None else float(times_s[moment])
-        return self.spec.stage.belt_speed_m_s * time_s
 
     def moved(
         self, points_m: Points, on: Int64[np.ndarray, " n"], moments: Int64[np.ndarray, " n"], *, to_local: bool
@@ -121,7 +123,7 @@ def _seen_at(
     points = np.concatenate([ideal * depth_m[:, None], depth_m[:, None]], axis=1)
     for moment in np.unique(then).tolist():
         chosen = then == moment
-        points[chosen] = transform(moments.camera(moment), points[chosen])
+        points[chosen] = transform(moments.cameras[moment], points[chosen])
     return points
 
 
@@ -132,7 +134,7 @@ def _pictured(
     places = np.full((len(points_m), 2), np.nan)
     for moment in np.unique(then).tolist():
         chosen = np.flatnonzero(then == moment)
-        seen = transform(invert(moments.camera(moment)), points_m[chosen])
+        seen = transform(invert(moments.cameras[moment]), points_m[chosen])
         ahead = seen[:, 2] > NEAR_M
         ideal = seen[ahead, :2] / seen[ahead, 2:]
         places[chosen[ahead]] = camera.focal_px * brown_conrady.distort(ideal, camera.distortion) + camera.centre_px

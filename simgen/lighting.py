@@ -9,6 +9,8 @@ from jaxtyping import Float64
 
 from simgen.types import FlickerSpec, LampSpec, LightSpec
 
+SPOT_EDGE = 0.2  # of a spot's cone, in cosines, over which its light falls off; as in gl/shaders/shade.frag
+
 
 def form_factor(half_width_m: float, half_height_m: float, distance_m: float) -> float:
     """Of a rectangle as a parallel element sees it that lies on its axis (Howell's catalogue, B-4, four times)."""
@@ -31,7 +33,7 @@ def on_level_card(lamp: LampSpec) -> Float64[np.ndarray, "3"]:
     ray = away / distance
     if lamp.kind == "spot":
         outer = math.cos(lamp.half_angle_rad)
-        share = float(np.clip((-ray @ toward - outer) / (0.2 * (1 - outer)), 0, 1))
+        share = float(np.clip((-ray @ toward - outer) / (SPOT_EDGE * (1 - outer)), 0, 1))
         falls = max(float(ray[2]), 0.0) / distance**2 * share * share * (3 - 2 * share)
         return np.asarray(np.asarray(lamp.rgb) * falls)
     return softbox_radiance(lamp) * max(_lambert(lamp), 0.0)

@@ -101,9 +101,14 @@ def grid() -> tuple[Field, Field]:
     return u, v
 
 
-def slopes(height: Field) -> tuple[Field, Field]:
-    """How steeply the height rises along u and v, scaled to a root mean square slope of 1; 0 where it is flat."""
+def rises(height: Field) -> tuple[Field, Field, float]:
+    """How much the height rises from texel to texel along u and v, and the root mean square of both together."""
     du = (np.roll(height, -1, axis=1) - np.roll(height, 1, axis=1)) / 2
     dv = (np.roll(height, -1, axis=0) - np.roll(height, 1, axis=0)) / 2
-    size = float(np.sqrt(np.mean(du**2 + dv**2)))
+    return du, dv, float(np.sqrt(np.mean(du**2 + dv**2)))
+
+
+def slopes(height: Field) -> tuple[Field, Field]:
+    """How steeply the height rises along u and v, scaled to a root mean square slope of 1; 0 where it is flat."""
+    du, dv, size = rises(height)
     return (du / size, dv / size) if size > 1e-9 else (flat(), flat())

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32
 
-from simgen.render.view import View, seen_on_plane
+from simgen.render.view import View, across_and_up, seen_on_plane
 from simgen.types import SceneSpec
 
 SIDE_TEXELS = 256
@@ -32,10 +32,7 @@ class LightBox:
     @classmethod
     def of(cls, spec: SceneSpec) -> LightBox:
         toward = np.asarray(spec.light.direction, np.float64)
-        up = np.array([0.0, 1.0, 0.0]) if abs(toward[2]) > 0.9 else np.array([0.0, 0.0, 1.0])
-        right = np.cross(up, toward)
-        right /= np.linalg.norm(right)
-        axes = np.stack([right, np.cross(toward, right), toward])
+        axes = np.stack([*across_and_up(toward), toward])
         seen = _seen(spec) @ axes.T
         low, high = seen.min(axis=0), seen.max(axis=0)
         view = np.eye(4)
@@ -47,8 +44,7 @@ class LightBox:
     def projection(self) -> Float64[np.ndarray, "4 4"]:
         """OpenGL's projection."""
         scale = DISTANCE_M / self.half_m
-        near, far = NEAR_M, FAR_M
-        depth = [0.0, 0.0, -(far + near) / (far - near), -2 * far * near / (far - near)]
+        depth = [0.0, 0.0, -(FAR_M + NEAR_M) / (FAR_M - NEAR_M), -2 * FAR_M * NEAR_M / (FAR_M - NEAR_M)]
         return np.array([[scale, 0.0, 0.0, 0.0], [0.0, scale, 0.0, 0.0], depth, [0.0, 0.0, -1.0, 0.0]])
 
     def seen_from(self) -> View:

@@ -61,20 +61,24 @@ def describe() -> str:
     Raises:
         RendererUnavailable: Mitsuba does not run here.
     """
-    return f"{variant.describe()}, truth by {_truth_by()}"
+    by = f"pbr: {pbr.describe()}" if _pbr_runs() else f"tiny: {tiny.describe()}"
+    return f"{variant.describe()}, truth by {by}"
 
 
-def _truth_by() -> str:
+def _pbr_runs() -> bool:
     try:
-        return f"pbr: {pbr.describe()}"
+        pbr.describe()
     except RendererUnavailable:
-        return f"tiny: {tiny.describe()}"
+        return False
+    return True
 
 
 def _truth(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
-    name = _truth_by().partition(":")[0]
-    drawn = replace(spec, render=RenderSpec(renderer=name, supersample=1))
-    yield from pbr.render(drawn, trajectory, lit=False) if name == "pbr" else tiny.render(drawn, trajectory)
+    if _pbr_runs():
+        drawn = replace(spec, render=RenderSpec(renderer="pbr", supersample=1))
+        yield from pbr.render(drawn, trajectory, lit=False)
+    else:
+        yield from tiny.render(replace(spec, render=RenderSpec(renderer="tiny", supersample=1)), trajectory)
 
 
 def _traced(mi: Any, scene: Any, sensor: Any, size: tuple[int, int], samples: int, seed: int) -> Light:

@@ -26,13 +26,12 @@ class Face:
     code: int  # as in `simgen.render.surfaces`
     axis: int  # of its normal
     side: float  # +1 or -1, of its normal along that axis
-    at_m: float  # its plane, on that axis
-    centre_m: Vec3
+    centre_m: Vec3  # in its plane
     half_m: tuple[float, float, float]  # half its size; infinite where it has no end
 
     def draw(self, geometry: Geometry, view: View, sun: Vec3, near_m: float, far_m: float) -> None:
         """Show the face wherever it is nearer than what `geometry` has."""
-        height_m = self.side * (float(view.eye[self.axis]) - self.at_m)  # of the eye, over the face
+        height_m = self.side * (float(view.eye[self.axis]) - self.centre_m[self.axis])  # of the eye, over the face
         if height_m <= 0:
             return
         rays = _rays(view)
@@ -57,14 +56,14 @@ def stage_faces(stage: StageSpec) -> tuple[Face, ...]:
     """The slab's top and sides; from below nobody looks."""
     x, y = (size / 2 for size in stage.size_m)
     deep = stage.thickness_m / 2
-    top = Face(STAGE, 2, 1.0, 0.0, (0.0, 0.0, 0.0), (x, y, 0.0))
-    ends = [Face(STAGE, 0, side, side * x, (0.0, 0.0, -deep), (0.0, y, deep)) for side in (-1.0, 1.0)]
-    sides = [Face(STAGE, 1, side, side * y, (0.0, 0.0, -deep), (x, 0.0, deep)) for side in (-1.0, 1.0)]
+    top = Face(STAGE, 2, 1.0, (0.0, 0.0, 0.0), (x, y, 0.0))
+    ends = [Face(STAGE, 0, side, (side * x, 0.0, -deep), (0.0, y, deep)) for side in (-1.0, 1.0)]
+    sides = [Face(STAGE, 1, side, (0.0, side * y, -deep), (x, 0.0, deep)) for side in (-1.0, 1.0)]
     return top, *ends, *sides
 
 
 def floor_face(stage: StageSpec) -> Face:
-    return Face(FLOOR, 2, 1.0, -stage.floor_below_m, (0.0, 0.0, 0.0), (np.inf, np.inf, 0.0))
+    return Face(FLOOR, 2, 1.0, (0.0, 0.0, -stage.floor_below_m), (np.inf, np.inf, 0.0))
 
 
 def _rays(view: View) -> Float64[np.ndarray, "3 3"]:

@@ -74,6 +74,14 @@ class View:
         return np.asarray(intrinsics @ self.rotation.astype(float).T @ plane, np.float64)
 
 
+def across_and_up(toward: Float[np.ndarray, "3"]) -> tuple[Float64[np.ndarray, "3"], Float64[np.ndarray, "3"]]:
+    """The axes of a picture that is taken from where `toward`, a unit vector, points to."""
+    up = np.array([0.0, 1.0, 0.0]) if abs(toward[2]) > 0.9 else np.array([0.0, 0.0, 1.0])
+    right = np.cross(up, toward)
+    right /= np.linalg.norm(right)
+    return right, np.cross(toward, right)
+
+
 def seen_on_plane(view: View, z_m: float, half_m: Float[np.ndarray, "2"]) -> Float64[np.ndarray, "2 2"]:
     """The least and greatest x and y of what the camera sees of a rectangle round the origin on the plane z.
 

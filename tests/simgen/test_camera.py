@@ -98,17 +98,19 @@ def test_a_picture_without_edges_has_no_sharpness():
 
 @pytest.mark.parametrize(("full_well_e", "read_noise_e", "quality"), [(500.0, 3.0, 95), (2000.0, 5.0, 95), (1500.0, 5.0, 80)])  # fmt: skip  # noqa: E501
 def test_noise_is_found_through_development_and_jpeg(tmp_path, full_well_e, read_noise_e, quality):
-    """The deviation within 15 % from dark to bright, and so the system gain, 1 / full well, within 35 %.
+    """The deviation within 15 % from dark to bright, and so the system gain, 1 / full well, within 30 %.
 
-    Compression takes noise away: the median of 18 such cameras of 500 electrons reads 640.
+    The gain as the mean of four cameras that differ in their noise alone: compression and smoothing take noise away, so
+    that cameras of 500 electrons read 560 to 654.
     """
     sensor = replace(PLAIN, full_well_e=full_well_e, read_noise_e=read_noise_e, jpeg_quality=quality)
-    fit = fitted(tmp_path, sensor)
+    fit, *others = (fitted(tmp_path / str(k), replace(sensor, seed=sensor.seed + k)) for k in range(4))
     levels = np.array([0.1, 0.3, 0.6])
     truth = np.sqrt(levels / full_well_e + (read_noise_e / full_well_e) ** 2)
     assert fit.model.deviation(levels) == pytest.approx(truth, rel=0.15)
     assert not fit.model.hidden
-    assert fit.model.full_well_e == pytest.approx(full_well_e, rel=0.35)
+    mean = np.mean([one.model.full_well_e for one in (fit, *others)])
+    assert mean == pytest.approx(full_well_e, rel=0.3)
 
 
 @pytest.mark.parametrize("read_noise_e", [3.0, 40.0])

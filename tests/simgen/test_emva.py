@@ -67,12 +67,12 @@ def spatial_variance(frames):
     return frames.mean(axis=0).var() - frames.var(axis=0, ddof=1).mean() / len(frames)
 
 
-def characterise(sensor: SensorSpec) -> Measured:
+def characterise(sensor: SensorSpec, averaged: int = STACK) -> Measured:
     """Sections 6 to 8 of the standard. Light is known in units of what fills the converter."""
     lights = LIGHTS / sensor.gain
     points = [mean_and_variance(stack(sensor, light, FEW, FEW * i)) for i, light in enumerate(lights)]
     mean, variance = np.array(points).T
-    darks = stack(sensor, 0.0, STACK, 1000)
+    darks = stack(sensor, 0.0, averaged, 1000)
     mean_dark, variance_dark = darks.mean(), darks.var(axis=0, ddof=1).mean()
     peak = int(np.argmax(variance))  # the variance falls where wells overflow: saturation, section 6.6
     low = mean - mean_dark < 0.7 * (mean[peak] - mean_dark)
@@ -80,7 +80,7 @@ def characterise(sensor: SensorSpec) -> Measured:
     gain = float((x * y).sum() / (x * x).sum())
     usable = (mean - mean_dark > 0.05 * (mean[peak] - mean_dark)) & (mean - mean_dark < 0.95 * (mean[peak] - mean_dark))
     line = np.polynomial.Polynomial.fit(lights[usable], mean[usable], 1)
-    half = stack(sensor, 0.5 / sensor.gain, STACK, 2000)
+    half = stack(sensor, 0.5 / sensor.gain, averaged, 2000)
     dsnu2, both2 = spatial_variance(darks), spatial_variance(half)
     return Measured(
         gain_dn_e=gain,
@@ -125,8 +125,8 @@ def test_the_response_is_a_straight_line_up_to_saturation(name):
 
 
 def test_a_camera_without_a_pattern_shows_none():
-    found = characterise(CAMERAS["industrial"])
-    assert found.dsnu_e < 0.45  # the most of 48 cameras was 0.37, after averaging 16 frames
+    found = characterise(CAMERAS["industrial"], averaged=4 * STACK)  # of 16 frames one camera in five shows 0.3 e
+    assert found.dsnu_e < 0.3
     assert found.prnu < 0.0005
 
 

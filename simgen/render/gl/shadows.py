@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64
 
+from simgen.render.view import across_and_up
+
 SIDE_TEXELS = 1024
 COARSE_TEXELS = 64  # of the map that tells where no shadow can be
 
@@ -40,7 +42,7 @@ def cascade(
         casters: what throws them.
         cone: tangent of half the light's angular diameter.
     """
-    right, up = _across(toward)
+    right, up = across_and_up(toward)
     seen = receivers_m @ np.stack([right, up, toward], axis=1)
     low, high = seen.min(axis=0), seen.max(axis=0)
     across = float((high - low)[:2].max()) * 1.04 + 1e-3
@@ -56,10 +58,3 @@ def cascade(
     matrix[2, :3], matrix[2, 3] = -toward / deep, top / deep
     reach = (top - float(low[2])) * cone / across * COARSE_TEXELS
     return Cascade(matrix, across, deep, min(int(np.ceil(reach)) + 1, COARSE_TEXELS))
-
-
-def _across(toward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    up = np.array([0.0, 1.0, 0.0]) if abs(toward[2]) > 0.9 else np.array([0.0, 0.0, 1.0])
-    right = np.cross(up, toward)
-    right /= np.linalg.norm(right)
-    return right, np.cross(toward, right)

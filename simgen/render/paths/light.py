@@ -107,7 +107,7 @@ def _disc(toward: Vec3, angle_rad: float, irradiance: Float64[np.ndarray, "3"]) 
 def _spots(lamp: LampSpec) -> list[Spot]:
     """Point lights on a sunflower over the lamp's disc (Vogel 1979), which share its light."""
     outer = math.cos(lamp.half_angle_rad)
-    full = math.acos(outer + 0.2 * (1 - outer))
+    full = math.acos(outer + lighting.SPOT_EDGE * (1 - outer))
     up, toward = np.asarray(lamp.up), np.asarray(lamp.toward)
     right = np.cross(up, toward)
     places = []

@@ -22,6 +22,7 @@ from jaxtyping import Float32, Float64
 from simgen.materials import VARIANTS as MATTER_VARIANTS
 from simgen.materials import WearKey, material, tile_facts, wear_key, wear_tile
 from simgen.materials.relief import TILE_PX as MATTER_PX
+from simgen.materials.relief import rises
 from simgen.render.gl.scene import ANISOTROPY, origin
 from simgen.render.textures import TILE_PX, placed_tile
 from simgen.types import MaterialSpec, MatterSpec, SceneSpec
@@ -86,7 +87,7 @@ def surface(spec: MaterialSpec, where: str) -> Layer:
 
 
 def is_lathe(spec: MaterialSpec) -> bool:
-    return bool(spec.matter) and material(spec.matter.name).lathe if spec.matter else False
+    return material(spec.matter.name).lathe if spec.matter else False
 
 
 def sheets(spec: SceneSpec, picture: Float32[np.ndarray, "h w 4"]) -> Sheets:
@@ -208,8 +209,7 @@ def _layer(
 def _tile(name: str, variant: int) -> tuple[Map, Map]:
     """Value and mask, and the height in texels for a root mean square slope of 1; transposed, for (across, along)."""
     relief = material(name).relief(np.random.default_rng(variant))
-    du, dv = ((np.roll(relief.height, -1, axis=a) - np.roll(relief.height, 1, axis=a)) / 2 for a in (1, 0))
-    slope = float(np.sqrt(np.mean(du**2 + dv**2)))
+    _, _, slope = rises(relief.height)
     height = relief.height / slope if slope > 1e-9 else np.zeros_like(relief.height)
     tile = np.stack([relief.value.T, relief.mask.T], axis=-1)
     return np.ascontiguousarray(tile, np.float32), np.ascontiguousarray(height.T[..., None], np.float32)
