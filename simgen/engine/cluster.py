@@ -15,6 +15,7 @@ import os
 import pickle
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -42,17 +43,24 @@ SHOWS_WITHIN_S = 20.0  # a file that another machine wrote to a shared disk
 
 
 def serve(pickled_plan: bytes, version: str, out: Place, task: Task) -> Iterator[Report]:
-    """What a task runs, on whatever machine. The plan is unpacked here: what it needs is loaded with one thread."""
-    one_thread()
-    with quiet_stderr():
-        plan: Plan = pickle.loads(pickled_plan)
-    if problem := _unlike(plan, version):
-        yield ShardFailed(f"{socket.gethostname()}: {problem}; a run needs machines of one kind")
-        return
-    for report in report_shard(plan, out, task.shard, task.skip):
-        if isinstance(report, ShardFailed):
-            report = replace(report, message=f"{socket.gethostname()}: {report.message}")
-        yield report
+    """What a task runs, on whatever machine. The plan is unpacked here: what it needs is loaded with one thread.
+
+    A task that is cancelled takes its process with it: an import that was broken off cannot be done again in there,
+    and Ray would give the process to the next task.
+    """
+    try:
+        one_thread()
+        with quiet_stderr():
+            plan: Plan = pickle.loads(pickled_plan)
+        if problem := _unlike(plan, version):
+            yield ShardFailed(f"{socket.gethostname()}: {problem}; a run needs machines of one kind")
+            return
+        for report in report_shard(plan, out, task.shard, task.skip):
+            if isinstance(report, ShardFailed):
+                report = replace(report, message=f"{socket.gethostname()}: {report.message}")
+            yield report
+    except KeyboardInterrupt:
+        sys.exit()
 
 
 def _unlike(plan: Plan, version: str) -> str:
@@ -189,8 +197,8 @@ class _Fleet:
         """End every task; unfinished shards vanish with them."""
         left = list(self.tasks)
         for force in (False, True):
-            for generator in left:
-                self.ray.cancel(generator, force=force)
+            for generator in left:  # what has begun no scene has nothing to put away, and may be loading
+                self.ray.cancel(generator, force=force or not self.tasks[generator].begun)
             if left:
                 ends = {generator.completed(): generator for generator in left}
                 _, running = self.ray.wait(list(ends), num_returns=len(ends), timeout=GRACE_S, fetch_local=False)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,3 +186,40 @@ class _Unloadable:
 
 
 unloadable = _Unloadable()
+
+
+def _half(seconds: float) -> None:
+    """Work that, once broken off, cannot be done again in the same process: as the import of a C extension."""
+    if getattr(sys, "half_done", False):
+        raise ImportError("half done already")
+    sys.half_done = True
+    time.sleep(seconds)
+    sys.half_done = False
+
+
+def _load_as_one_of_many(folder: str) -> Callable[..., RenderedClip]:
+    """The first to come loads at once, every other takes its time."""
+    try:
+        (Path(folder) / "loaded").touch(exist_ok=False)
+        _half(0.0)
+    except FileExistsError:
+        _half(3.0)
+    return make_in_one_go
+
+
+def make_in_one_go(config: object, seed: int, index: int) -> RenderedClip:
+    _half(0.5)
+    return make(config, seed, index)
+
+
+class SlowToLoad:
+    """A maker that can be broken off neither while it is loaded nor at a scene."""
+
+    def __init__(self, folder: Path):
+        self.folder = str(folder)
+
+    def __call__(self, config: object, seed: int, index: int) -> RenderedClip:
+        return make(config, seed, index)
+
+    def __reduce__(self):
+        return _load_as_one_of_many, (self.folder,)

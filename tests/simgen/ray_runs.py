@@ -102,6 +102,11 @@ def interrupt(event: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
+def interrupt_at_once(event: Any) -> None:
+    if isinstance(event, SceneMade):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
 def slow_plan() -> Plan:
     return plan(make=clips.make_slowly, scenes=24, shard_scenes=4)
 
@@ -131,6 +136,9 @@ def main(folder: Path, url: str | None) -> dict[str, Any]:
     done["left"] = sorted(path.name for path in (folder / "stopped").iterdir())
     done["budget"] = stopped(folder / "stopped", slow, resume=True, budget=Budget(seconds=0.001))
     done["resumed"] = stopped(folder / "stopped", slow, resume=True)
+    half = replace(slow, make=clips.SlowToLoad(folder))
+    done["broken_off"] = stopped(folder / "broken_off", half, tell=interrupt_at_once)
+    done["after"] = stopped(folder / "broken_off", half, resume=True)
     done["killed_at"] = kill_the_driver(folder / "killed", cluster.address)
     done["killed"] = stopped(folder / "killed", slow, resume=True)
     slower = replace(slow, make=clips.make_very_slowly)

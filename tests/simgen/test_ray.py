@@ -118,6 +118,14 @@ def test_ctrl_c_and_a_spent_budget_leave_what_resume_finishes(runs, tmp_path):
 
 
 @needs_ray
+def test_what_was_broken_off_is_not_gone_on_with_in_the_same_process(runs, tmp_path):
+    """A process whose import was interrupted raises at the next one: OpenCV and NumPy load once or not at all."""
+    assert runs["broken_off"]["end"].startswith("Interrupted: ")
+    assert (runs["after"]["end"], runs["after"]["lost"], runs["after"]["again"]) == ("made", [], [])
+    assert contents(runs["folder"] / "broken_off") == made_here(tmp_path, scenes=24, shard_scenes=4)
+
+
+@needs_ray
 def test_a_driver_that_is_killed_is_gone_on_from(runs, tmp_path):
     assert 2 <= runs["killed_at"] < 6
     assert runs["killed"]["end"] == "made"
