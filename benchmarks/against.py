@@ -35,7 +35,7 @@ from torch.nn import functional as F
 from benchmarks.ablation.plan import LEAST_VISIBLE
 from hybrid.backbone import BACKBONES, Pyramid
 from hybrid.checkpoint import write_atomically
-from hybrid.config import ModelConfig
+from hybrid.config import tiny
 from hybrid.data import ClipSource, from_shards
 from hybrid.detector import Detector
 from hybrid.engine import rate
@@ -100,8 +100,8 @@ class Own(Rival):
     def __init__(self, categories: tuple[str, ...], size: Size, parts: str, clip_length: int) -> None:
         super().__init__()
         self.clip_length = clip_length
-        config = ModelConfig(
-            categories=categories, parts=parts, backbone=size.backbone, width=size.width, heads=size.heads,
+        config = replace(
+            tiny(categories), parts=parts, backbone=size.backbone, width=size.width, heads=size.heads,
             decoder_layers=size.decoder_layers, queries=size.queries, denoising_queries=size.queries,
         )  # fmt: skip
         self.net = Detector(config)

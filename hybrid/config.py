@@ -16,6 +16,7 @@ RANGES = {  # the upper ends keep a checkpoint's header from asking for a machin
     "queries": (1, 10_000),
     "decoder_layers": (1, 64),
     "points": (1, 64),
+    "head_convs": (0, 16),
     "encoder_layers": (1, 64),
     "memory_frames": (0, 1024),
     "denoising_queries": (0, 10_000),
@@ -29,7 +30,10 @@ WEIGHTS = ("none", "default")  # or a file
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """A detector, but for its weights. `categories` name the columns of the logits."""
+    """A detector, but for its weights. `categories` name the columns of the logits.
+
+    A key that came later is off by default, so that older checkpoints are read as they were; PRESETS switch it on.
+    """
 
     categories: tuple[str, ...]
     parts: str = "cnn+rnn+transformer"  # a row of PARTS: which branches exist
@@ -40,6 +44,8 @@ class ModelConfig:
     queries: int = 100
     decoder_layers: int = 2
     points: int = 4  # sampling points of each head on each level
+    head_convs: int = 0  # that the dense answer's scores, and its boxes, have of their own on each level
+    distinct_iou: float = 1.0  # a candidate for a query that overlaps a better one by more is passed over; 1: none is
     encoder_layers: int = 1
     memory_frames: int = 4  # how many past frames the encoder sees
     fusion: str = "gated"  # a row of hybrid.fusion.FUSIONS
@@ -80,8 +86,9 @@ class ModelConfig:
     def _check_heads(self) -> None:
         if tuple(self.inputs) not in INPUTS:
             raise ValueError(f"inputs: there is no {list(self.inputs)}; choose from {[list(row) for row in INPUTS]}")
-        if not 0 <= self.depth_dropout <= 1:
-            raise ValueError(f"depth_dropout: needs a share from 0 to 1, got {self.depth_dropout}")
+        for name, share in (("depth_dropout", self.depth_dropout), ("distinct_iou", self.distinct_iou)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name}: needs a share from 0 to 1, got {share}")
         if not 0 <= self.embedding <= 4096:
             raise ValueError(f"embedding: needs 0 to 4096 numbers, got {self.embedding}")
         if len(self.clip_classes) == 1 or len(set(self.clip_classes)) != len(self.clip_classes):
@@ -98,7 +105,7 @@ class ModelConfig:
 
 def tiny(categories: tuple[str, ...]) -> ModelConfig:
     """Trains on two CPU cores."""
-    return ModelConfig(categories=categories)
+    return ModelConfig(categories=categories, head_convs=1, distinct_iou=0.7)
 
 
 def base(categories: tuple[str, ...]) -> ModelConfig:

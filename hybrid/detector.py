@@ -15,6 +15,7 @@ from hybrid.backbone import BACKBONES, STRIDES, Maps, Pyramid
 from hybrid.boxes import refine, to_centre, to_corners
 from hybrid.config import ModelConfig
 from hybrid.depth import DepthBranch
+from hybrid.doubles import NMS_IOU, without_doubles
 from hybrid.fusion import FUSIONS
 from hybrid.heads import ClipHead, EmbeddingHead
 from hybrid.objects import NO_OBJECT_LOGIT, BeltOrder, ObjectRecurrence, carry, no_tracks
@@ -84,7 +85,7 @@ class Decoder(nn.Module):
         super().__init__()
         width, classes = config.width, len(config.categories)
         self.heads, self.denoising_queries = config.heads, config.denoising_queries
-        self.propose = Proposer(width, classes, config.queries)
+        self.propose = Proposer(width, classes, config.queries, config.head_convs, config.distinct_iou)
         self.label = nn.Embedding(classes, width) if config.denoising_queries else None
         self.place = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
         self.values = nn.Conv2d(width, width, 1)
@@ -489,15 +490,17 @@ def _clips(x: Tensor, clips: int) -> Tensor:
     return torch.unflatten(x.flatten(0, 1), 0, (clips, -1))
 
 
-def postprocess(output: Output, limit: int = 100, threshold: float = 0.0) -> list[list[Detections]]:
+def postprocess(
+    output: Output, limit: int = 100, threshold: float = 0.0, nms_iou: float = NMS_IOU
+) -> list[list[Detections]]:
     """The `limit` best (query, category) pairs of each frame [clip][frame], those that score `threshold` or more.
 
-    Boxes are clipped to the image; those that vanish are left out.
+    Boxes are clipped to the image; those that vanish are left out, and doubles (see `without_doubles`).
     """
     height, width = output.size_hw_px
     categories = output.logits.shape[-1]
     scores = output.logits.detach().float().sigmoid().flatten(2)
-    best, place = scores.topk(min(limit, scores.shape[-1]), -1)
+    best, place = scores.topk(min(4 * limit, scores.shape[-1]), -1)  # more than needed, as some are doubles
     corner = output.boxes_xyxy_px.new_tensor([width, height, width, height])
     boxes = output.boxes_xyxy_px.detach().clamp(min=0).minimum(corner)
     boxes = boxes.gather(2, (place // categories)[..., None].expand(-1, -1, -1, 4))
@@ -508,6 +511,7 @@ def postprocess(output: Output, limit: int = 100, threshold: float = 0.0) -> lis
     def frame(i: int, k: int) -> Detections:
         known = None if ids is None else ids[i, k]
         vectors = None if output.embeddings is None else output.embeddings.detach()[i, k][place[i, k] // categories]
-        return Detections(boxes[i, k], best[i, k], labels[i, k], known, vectors).take(keep[i, k])
+        every = Detections(boxes[i, k], best[i, k], labels[i, k], known, vectors).take(keep[i, k])
+        return without_doubles(every, nms_iou, limit)
 
     return [[frame(i, k) for k in range(best.shape[1])] for i in range(best.shape[0])]

@@ -190,12 +190,25 @@ class OnnxDetector:
         return {name: np.zeros(self._inputs[name].shape, kinds[self._inputs[name].type]) for name in self._states}
 
     def found(
-        self, answers: dict[str, np.ndarray], score: float = 0.3
+        self, answers: dict[str, np.ndarray], score: float = 0.3, nms_iou: float = 0.65
     ) -> list[tuple[str, float, Float32[np.ndarray, "4"]]]:
-        """(category, score, box) of what is sure enough, best first."""
+        """(category, score, box) of what is sure enough, best first.
+
+        Of two boxes of a category that overlap by more than `nms_iou` the worse one is left out, as in `Predictor`.
+        """
         queries, labels = np.nonzero(answers["scores"] >= score)
-        rows = [
-            (self.categories[label], float(answers["scores"][query, label]), answers["boxes_xyxy_px"][query])
-            for query, label in zip(queries.tolist(), labels.tolist(), strict=True)
-        ]
-        return sorted(rows, key=lambda row: -row[1])
+        scores, boxes = answers["scores"][queries, labels], answers["boxes_xyxy_px"][queries]
+        left = np.argsort(-scores, kind="stable")
+        rows = []
+        while len(left):
+            best, left = left[0], left[1:]
+            rows.append((self.categories[labels[best]], float(scores[best]), boxes[best]))
+            left = left[(labels[left] != labels[best]) | (_iou(boxes[best], boxes[left]) <= nms_iou)]
+        return rows
+
+
+def _iou(one: Float32[np.ndarray, "4"], others: Float32[np.ndarray, "n 4"]) -> Float32[np.ndarray, " n"]:
+    shared = np.minimum(one[2:], others[:, 2:]) - np.maximum(one[:2], others[:, :2])
+    overlap = np.clip(shared, 0, None).prod(1)
+    areas = [np.clip(box[..., 2:] - box[..., :2], 0, None).prod(-1) for box in (one, others)]
+    return np.float32(overlap / np.maximum(areas[0] + areas[1] - overlap, 1e-7))

@@ -10,12 +10,13 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor, nn
 
-from hybrid.backbone import STRIDES, Maps
-from hybrid.boxes import refine, to_corners
+from hybrid.backbone import STRIDES, Maps, normalised
+from hybrid.boxes import pairwise_iou, refine, to_corners
 from hybrid.transformer import centres
 from hybrid.types import Proposals, Target
 
 ANCHOR_PX = {4: 16.0, 8: 40.0, 16: 96.0}  # side of the square that a point of each stride starts from
+CANDIDATES = 4  # for each query, of which those are taken that differ
 PRIOR = 0.01  # the share of points that hold something, before anything is learned (Lin et al., ICCV 2017)
 _PRIOR_LOGIT = math.log(PRIOR / (1 - PRIOR))
 
@@ -34,16 +35,39 @@ def anchors(maps: Maps) -> Float32[Tensor, "p 4"]:
     return torch.cat(levels)
 
 
+def _tower(width: int, convs: int) -> nn.Sequential:
+    block = [(nn.Conv2d(width, width, 3, padding=1, bias=False), normalised(width), nn.ReLU()) for _ in range(convs)]
+    return nn.Sequential(*(layer for layers in block for layer in layers))
+
+
+def _points(maps: Maps) -> Float[Tensor, "n p c"]:
+    """Every point of every level, in the order of `anchors`."""
+    return torch.cat([x.permute(0, 2, 3, 1).flatten(1, 2) for x in maps], 1)
+
+
+def distinct(boxes_xyxy_px: Float32[Tensor, "n k 4"], iou: float) -> Bool[Tensor, "n k"]:
+    """Which of the boxes, best first, no better one of their frame overlaps by more than `iou`.
+
+    One pass over all pairs (Bolya et al., YOLACT, ICCV 2019), so that the step has a fixed shape.
+    """
+    overlap = torch.stack([pairwise_iou(one, one) for one in boxes_xyxy_px])
+    return ~(overlap.triu(1) > iou).any(1)
+
+
 class Proposer(nn.Module):
-    """Class scores and a box at every point, and the queries that start from the best of them.
+    """Class scores and a box at every point, and the queries that start from the best of them that differ.
 
     Two scores (Wang et al., YOLOv10, NeurIPS 2024): `score` is to be high at one point of each object and chooses the
-    queries, so that few of them stand for the same object; `dense_score` at several, which trains the maps faster.
+    queries; `dense_score` at several, which trains the maps faster. Until `score` has learned that, several queries
+    would stand for one object, and learn little: candidates that overlap a better one are passed over (Zhang et al.,
+    DDQ, CVPR 2023). Scores and boxes have convolutions of their own (Tian et al., FCOS, ICCV 2019), the same on each
+    level.
     """
 
-    def __init__(self, width: int, categories: int, queries: int) -> None:
+    def __init__(self, width: int, categories: int, queries: int, convs: int, distinct_iou: float) -> None:
         super().__init__()
-        self.queries = queries
+        self.queries, self.distinct_iou = queries, distinct_iou
+        self.score_tower, self.box_tower = _tower(width, convs), _tower(width, convs)
         self.token = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
         self.score = start_at_prior(nn.Linear(width, categories))
         self.dense_score = start_at_prior(nn.Linear(width, categories))
@@ -55,17 +79,27 @@ class Proposer(nn.Module):
         self, maps: Maps
     ) -> tuple[Proposals, Float[Tensor, "n q c"], Float[Tensor, "n q k"], Float32[Tensor, "n q 4"]]:
         """The proposals as [n, 1 frame, ...]; the queries' content, logits and boxes (in centre form, no gradient)."""
-        flat = torch.cat([x.permute(0, 2, 3, 1).flatten(1, 2) for x in maps], 1)
+        flat, scored = _points(maps), _points(tuple(self.score_tower(x) for x in maps))
         start = anchors(maps)
-        logits = self.score(flat)
-        boxes_cxcywh = refine(start.expand(flat.shape[0], -1, -1), self.box(flat))
-        best = logits.detach().amax(-1).topk(min(self.queries, flat.shape[1]), 1).indices[..., None]
+        logits = self.score(scored)
+        change = self.box(_points(tuple(self.box_tower(x) for x in maps)))
+        boxes_cxcywh = refine(start.expand(flat.shape[0], -1, -1), change)
+        boxes = to_corners(boxes_cxcywh)
+        best = self._best(logits.detach().amax(-1), boxes.detach())[..., None]
         content = self.token(flat.gather(1, best.expand(-1, -1, flat.shape[-1])))
         chosen = boxes_cxcywh.detach().gather(1, best.expand(-1, -1, 4))
         logits_chosen = logits.gather(1, best.expand(-1, -1, logits.shape[-1]))
-        boxes = to_corners(boxes_cxcywh)[:, None]
-        proposals = Proposals(logits[:, None], self.dense_score(flat)[:, None], boxes, to_corners(start))
-        return proposals, content, logits_chosen, chosen
+        dense = self.dense_score(scored)[:, None]
+        return Proposals(logits[:, None], dense, boxes[:, None], to_corners(start)), content, logits_chosen, chosen
+
+    def _best(self, logits: Float[Tensor, "n p"], boxes_xyxy_px: Float32[Tensor, "n p 4"]) -> Int64[Tensor, "n q"]:
+        """The best points that differ; where there are too few of those, the best of the others after them."""
+        queries = min(self.queries, logits.shape[1])
+        if self.distinct_iou >= 1:
+            return logits.topk(queries, 1).indices
+        ranked, points = logits.float().topk(min(CANDIDATES * queries, logits.shape[1]), 1)
+        apart = distinct(boxes_xyxy_px.gather(1, points[..., None].expand(-1, -1, 4)), self.distinct_iou)
+        return points.gather(1, torch.where(apart, ranked, ranked - 1e4).topk(queries, 1).indices)
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def _together(
         images = as_input(torch.stack([piece for one in pieces for piece in one[group]]), device_of(detector))
         known = [before.states[slot] for before in carried if before is not None]
         output, after = detector(images[:, None], joined(known) if known else None)
-        answers = [clip[0].to("cpu") for clip in postprocess(output, view.limit, view.threshold)]
+        answers = [clip[0].to("cpu") for clip in postprocess(output, view.limit, view.threshold, view.nms_iou)]
         size = len(tiles[group])
         for k in range(len(frames)):
             own = slice(k * size, (k + 1) * size)

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Int64, UInt8
 from torch import Tensor
-from torchvision.ops import batched_nms  # type: ignore[import-untyped]
 
+from hybrid.doubles import NMS_IOU, without_doubles
 from hybrid.types import Detections
 
 GREY = 114  # beyond the image, and in blank frames
@@ -37,7 +37,7 @@ class View:
     batch: int = 8  # tiles at once
     threshold: float = 0.02  # lower scores are left out
     limit: int = 300  # detections of a frame
-    nms_iou: float = 0.65
+    nms_iou: float = NMS_IOU  # of two boxes of a category that overlap by more the worse one goes; 1: none goes
 
     def __post_init__(self) -> None:
         if self.tile_px is not None and not 0 <= self.overlap_px < self.tile_px:
@@ -129,8 +129,7 @@ def merge(tiles: Sequence[Tile], found: Sequence[Detections], view: View) -> Det
     keep = ~covered(every.boxes_xyxy_px, every.scores, every.labels, is_cut)
     every, is_cut = every.take(keep), is_cut[keep]
     every = replace(every, scores=torch.where(is_cut, every.scores * CUT_SCORE, every.scores))
-    keep = batched_nms(every.boxes_xyxy_px, every.scores, every.labels, view.nms_iou)[: view.limit]
-    return every.take(keep[every.scores[keep] >= view.threshold])
+    return without_doubles(every.take(every.scores >= view.threshold), view.nms_iou, view.limit)
 
 
 def _ids(found: Sequence[Detections]) -> Int64[Tensor, " n"] | None:

@@ -188,7 +188,7 @@ def test_postprocess_answers_pixels_best_first():
     logits = torch.tensor([[[[2.0, -9], [-9, 3], [-1, -9]]]])
     boxes = torch.tensor([[[[10.0, 10, 20, 25], [-5, 30, 200, 300], [70, 70, 90, 90]]]])
     output = Output(logits, boxes, (50, 64), (), Proposals(logits, logits, boxes, boxes[0, 0]))
-    [[found]] = postprocess(output, limit=3)
+    [[found]] = postprocess(output, limit=3, threshold=0.01)
     assert found.labels.tolist() == [1, 0]  # the third lies outside the image
     assert found.boxes_xyxy_px.tolist() == [[0, 30, 64, 50], [10, 10, 20, 25]]
     torch.testing.assert_close(found.scores, torch.tensor([3.0, 2.0]).sigmoid())

@@ -100,7 +100,7 @@ def test_a_memory_with_empty_places_is_a_shorter_memory() -> None:
 
 @torch.inference_mode()
 def test_bfloat16_scores_and_boxes_are_near_float32s() -> None:
-    """Of the dense proposals, whose order is fixed: 0.03 in a score, 2 % of a box's anchor in an edge."""
+    """Of the dense proposals, whose order is fixed: 0.03 in a score, 3 % of a box's anchor in an edge."""
     detector = small_detector()
     images = torch.rand(1, 2, 3, 64, 64)
     exact, _ = detector(images)
@@ -110,7 +110,7 @@ def test_bfloat16_scores_and_boxes_are_near_float32s() -> None:
     torch.testing.assert_close(*scores, rtol=0, atol=0.03)
     side = exact.proposals.anchors_xyxy_px[:, 2:] - exact.proposals.anchors_xyxy_px[:, :2]
     off = (rough.proposals.boxes_xyxy_px - exact.proposals.boxes_xyxy_px).abs().amax(-1)[0]
-    assert (off / side.amax(-1)).max() < 0.02
+    assert (off / side.amax(-1)).max() < 0.03
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="resource is of POSIX")

@@ -32,6 +32,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "belt along y": {"belt_order": "y"},
     "tracks": {"tracks": 6},
     "cnn with tracks": {"parts": "cnn", "tracks": 6},
+    "plain head": {"parts": "cnn", "head_convs": 0, "distinct_iou": 1.0},
     "everything": {
         "tracks": 6, "belt_order": "x", "attention": "back_and_forth", "encoder_levels": 2, "memory_tokens": 3,
         "fusion": "cross_attention", "temporal": "conv_lstm",
@@ -50,7 +51,7 @@ def build(name: str, **changes: Any) -> Detector:
     detector = Detector(replace(SMALL, **(VARIANTS[name] | changes))).eval()
     with torch.no_grad():
         for p in detector.decoder.parameters():
-            p += 0.1 * torch.randn_like(p)
+            p += 0.05 * torch.randn_like(p)
         detector.decoder.propose.score.bias += 5.0  # some are objects: the rules of ids must have work
     return detector
 

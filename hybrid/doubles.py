@@ -1,0 +1,39 @@
+"""Several answers for one object: what a detector gives until it has learned to give one, and what tiles give."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torchvision.ops import batched_nms  # type: ignore[import-untyped]
+
+from hybrid.boxes import pairwise_iou
+from hybrid.types import Detections
+
+NMS_IOU = 0.65  # parts that lie across each other overlap by less
+
+
+def without_doubles(found: Detections, nms_iou: float, limit: int) -> Detections:
+    """The `limit` best, best first, without those that a better one of their category overlaps by more than `nms_iou`.
+
+    A box that goes hands its track id on to the box that it goes for, if that has none: an object that is followed on
+    weak evidence keeps its id where a fresh answer is the better one.
+    """
+    keep = batched_nms(found.boxes_xyxy_px, found.scores, found.labels, nms_iou)
+    kept = found.take(keep[:limit])
+    if found.track_ids is None or kept.track_ids is None:
+        return kept
+    lost = torch.ones_like(found.labels, dtype=torch.bool)
+    lost[keep] = False
+    lost &= (found.track_ids >= 0) & ~torch.isin(found.track_ids, kept.track_ids)
+    gone = found.take(lost.nonzero()[:, 0][found.scores[lost].argsort(descending=True, stable=True)])
+    heir = (pairwise_iou(gone.boxes_xyxy_px, kept.boxes_xyxy_px) > nms_iou) & (gone.labels[:, None] == kept.labels)
+    heir &= gone.scores[:, None] <= kept.scores
+    ids = kept.track_ids.clone()
+    given = set[int]()
+    for i, j in (heir & (ids < 0)).nonzero().tolist():  # the best of those that go first, to the best that stay
+        one = int(gone.track_ids[i])  # type: ignore[index]
+        if ids[j] < 0 and one not in given:
+            ids[j] = one
+            given.add(one)
+    return replace(kept, track_ids=ids)

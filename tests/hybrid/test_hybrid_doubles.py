@@ -1,0 +1,119 @@
+"""Of several answers for one object one is left: among the candidates for queries, and among what is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybrid.boxes import pairwise_iou
+from hybrid.doubles import without_doubles
+from hybrid.onnx import OnnxDetector
+from hybrid.queries import distinct
+from hybrid.types import Detections
+from tests.hybrid.variants import build, clip
+
+
+def crowd(seed: int, count: int, ids: bool = False) -> Detections:
+    """Boxes in heaps, so that many overlap by any share."""
+    rng = torch.Generator().manual_seed(seed)
+    low = 40 * torch.randint(0, 3, (count, 2), generator=rng) + 12 * torch.rand(count, 2, generator=rng)
+    boxes = torch.cat([low, low + 15 + 15 * torch.rand(count, 2, generator=rng)], 1)
+    known = torch.where(torch.rand(count, generator=rng) < 0.5, torch.arange(count), -1) if ids else None
+    return Detections(
+        boxes, torch.rand(count, generator=rng), torch.randint(0, 2, (count,), generator=rng), track_ids=known
+    )
+
+
+def slowly(found: Detections, iou: float) -> list[int]:
+    """Greedy suppression, box by box."""
+    kept: list[int] = []
+    for i in found.scores.argsort(descending=True).tolist():
+        over = pairwise_iou(found.boxes_xyxy_px[i : i + 1], found.boxes_xyxy_px[kept])[0] > iou
+        if not bool((over & (found.labels[kept] == found.labels[i])).any()):
+            kept.append(i)
+    return kept
+
+
+@given(seed=st.integers(0, 10_000), count=st.integers(0, 40), iou=st.sampled_from([0.3, 0.65, 0.9]))
+@settings(deadline=None, max_examples=15)
+def test_what_is_left_is_what_greedy_suppression_leaves(seed: int, count: int, iou: float) -> None:
+    found = crowd(seed, count)
+    kept = slowly(found, iou)
+    left = without_doubles(found, iou, limit=100)
+    assert torch.equal(left.boxes_xyxy_px, found.boxes_xyxy_px[kept])
+    assert torch.equal(left.scores, found.scores[kept])
+    assert torch.equal(without_doubles(found, iou, limit=3).scores, found.scores[kept][:3])
+    assert len(without_doubles(found, 1.0, limit=100).scores) == count, "1 switches it off"
+
+
+def test_the_onnx_runner_leaves_the_same() -> None:
+    found = crowd(3, 40)
+    scores = np.zeros((40, 2), np.float32)
+    scores[np.arange(40), found.labels.numpy()] = found.scores.numpy()
+    runner = OnnxDetector.__new__(OnnxDetector)
+    runner.categories = ("bolt", "nut")
+    rows = runner.found({"scores": scores, "boxes_xyxy_px": found.boxes_xyxy_px.numpy()}, score=0.2)
+    kept = [i for i in slowly(found, 0.65) if found.scores[i] >= 0.2]
+    assert [score for _, score, _ in rows] == found.scores[kept].tolist()
+    assert [name for name, _, _ in rows] == [runner.categories[found.labels[i]] for i in kept]
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(deadline=None, max_examples=15)
+def test_an_id_goes_to_who_takes_its_box_s_place_and_to_no_second_one(seed: int) -> None:
+    found = crowd(seed, 30, ids=True)
+    left = without_doubles(found, 0.5, limit=100)
+    assert found.track_ids is not None
+    assert left.track_ids is not None
+    kept = slowly(found, 0.5)
+    own, told = found.track_ids[kept], left.track_ids
+    assert torch.equal(told[own >= 0], own[own >= 0]), "who has one keeps it"
+    real = told[told >= 0].tolist()
+    assert len(real) == len(set(real))
+    for place in (told != own).nonzero()[:, 0].tolist():
+        giver = found.take(found.track_ids == told[place])
+        assert int(giver.labels) == int(left.labels[place])
+        assert float(pairwise_iou(giver.boxes_xyxy_px, left.boxes_xyxy_px[place : place + 1])) > 0.5
+        assert float(giver.scores) <= float(left.scores[place])
+
+
+def test_an_object_followed_on_weak_evidence_keeps_its_id_under_a_better_answer() -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [1, 0, 11, 10], [40, 40, 50, 50]])
+    found = Detections(boxes, torch.tensor([0.3, 0.9, 0.5]), torch.tensor([0, 0, 0]), torch.tensor([7, -1, 2]))
+    left = without_doubles(found, 0.65, 10)
+    assert left.scores.tolist() == torch.tensor([0.9, 0.5]).tolist()
+    assert left.track_ids is not None
+    assert left.track_ids.tolist() == [7, 2]
+    other = replace(found, labels=torch.tensor([1, 0, 0]))
+    assert without_doubles(other, 0.65, 10).track_ids.tolist() == [-1, 2, 7], "another category is no double"
+
+
+def test_candidates_that_overlap_a_better_one_are_passed_over() -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [1, 0, 11, 10], [5, 0, 15, 10], [40, 40, 50, 50]])
+    assert distinct(boxes[None], 0.7).tolist() == [[True, False, True, True]]
+    assert distinct(torch.stack([boxes, boxes.flip(0)]), 0.3).tolist() == [
+        [True, False, False, True],
+        [True, True, False, False],
+    ]
+
+
+@torch.no_grad()
+def test_queries_stand_for_different_objects_as_long_as_there_are_enough() -> None:
+    images = clip(3, 64, 96)
+    for iou, most in ((0.3, 0.3), (1.0, 1.0)):
+        detector = build("cnn", distinct_iou=iou, queries=6)
+        chosen = []
+        detector.decoder.layers[0].register_forward_pre_hook(lambda _, given, chosen=chosen: chosen.append(given[2]))
+        detector(images)
+        centre, size = chosen[0][..., :2], chosen[0][..., 2:]
+        corners = torch.cat([centre - size / 2, centre + size / 2], -1)
+        overlap = torch.stack([pairwise_iou(one, one) for one in corners]).triu(1).amax()
+        assert overlap <= most
+        assert iou < 1 or overlap > 0.3, "else nothing was to be passed over"
+    few = build("cnn", distinct_iou=0.0, queries=6)
+    output, _ = few(images)
+    assert output.logits.shape[2] == 6, "where too few differ, others fill up"
