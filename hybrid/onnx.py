@@ -211,4 +211,4 @@ def _iou(one: Float32[np.ndarray, "4"], others: Float32[np.ndarray, "n 4"]) -> F
     shared = np.minimum(one[2:], others[:, 2:]) - np.maximum(one[:2], others[:, :2])
     overlap = np.clip(shared, 0, None).prod(1)
     areas = [np.clip(box[..., 2:] - box[..., :2], 0, None).prod(-1) for box in (one, others)]
-    return np.float32(overlap / np.maximum(areas[0] + areas[1] - overlap, 1e-7))
+    return (overlap / np.maximum(areas[0] + areas[1] - overlap, 1e-7)).astype(np.float32)  # type: ignore[no-any-return]
