@@ -190,7 +190,7 @@ class OnnxDetector:
         return {name: np.zeros(self._inputs[name].shape, kinds[self._inputs[name].type]) for name in self._states}
 
     def found(
-        self, answers: dict[str, np.ndarray], score: float = 0.3, nms_iou: float = 0.65
+        self, answers: dict[str, np.ndarray], score: float = 0.3, nms_iou: float = 0.6
     ) -> list[tuple[str, float, Float32[np.ndarray, "4"]]]:
         """(category, score, box) of what is sure enough, best first.
 
