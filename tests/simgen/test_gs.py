@@ -1,10 +1,5 @@
 """Data sets on a Google Cloud Storage server, an emulator's on loopback: the same bytes, there when they are whole."""
 
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 import uuid
 
 import pytest
@@ -13,39 +8,23 @@ from simgen import places
 from simgen.generate import GenerateError
 from simgen.places import place, sizes
 from simgen.shards import MANIFEST, DataSet, write_atomically
-from tests.simgen.s3 import need
+from tests.simgen.loopback import need, served
 from tests.simgen.test_generate import contents, in_this_process, run
 
 pytestmark = need("gcsfs", "gcp_storage_emulator")
-START_S = 120.0
 
 
 @pytest.fixture(scope="module")
 def bucket():
     """Within, `gs://` means this server."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    line = [sys.executable, "-m", "gcp_storage_emulator", "start", "--host", "127.0.0.1", "--port", str(port)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen([*line, "--in-memory", "--default-bucket", "bucket"], **quiet)
-    try:
-        deadline = time.monotonic() + START_S
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/storage/v1/b/bucket", timeout=10).close()
-                break
-            except OSError:
-                assert process.poll() is None, "the server ended"
-                assert time.monotonic() < deadline, "the server does not answer"
-                time.sleep(0.1)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
-            patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # it asks a service that no emulator has
-            yield
-    finally:
-        process.terminate()
-        process.wait()
+    words = ("start", "--in-memory", "--default-bucket", "bucket")
+    with (
+        served("gcp_storage_emulator", words, "--host", "--port", "/storage/v1/b/bucket", "GET") as address,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("STORAGE_EMULATOR_HOST", address)
+        patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # it asks a service that no emulator has
+        yield
 
 
 @pytest.fixture

@@ -15,13 +15,14 @@ from simgen.generate import PARTIAL
 from simgen.places import place, sizes
 from simgen.shards import MANIFEST
 from tests.simgen import clips, s3
+from tests.simgen.loopback import need
 from tests.simgen.patient import PATIENT
 from tests.simgen.test_cli import simgen
 from tests.simgen.test_generate import contents, in_this_process, run
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 900.0  # a free machine takes one minute, one that is busy many
-needs_ray = s3.need("ray", "s3fs", "moto")
+needs_ray = need("ray", "s3fs", "moto")
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,10 @@ from simgen.generate import PARTIAL, GenerateError, Kept
 from simgen.places import place, sizes
 from simgen.shards import MANIFEST, DataSet, ShardError, write_atomically
 from tests.simgen import clips, s3
+from tests.simgen.loopback import need
 from tests.simgen.test_generate import contents, in_this_process, run
 
-pytestmark = s3.need("s3fs", "moto")
+pytestmark = need("s3fs", "moto")
 ROOT = Path(__file__).parents[2]
 
 
