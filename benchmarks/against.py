@@ -37,10 +37,10 @@ from hybrid.backbone import BACKBONES, Pyramid
 from hybrid.checkpoint import write_atomically
 from hybrid.config import tiny
 from hybrid.data import ClipSource, from_shards
-from hybrid.detector import Detector
 from hybrid.engine import rate
 from hybrid.losses import Criterion
 from hybrid.metrics import score
+from hybrid.network import Network
 from hybrid.sampling import Batches, Share, TrainBatch
 from hybrid.stream import predict
 from hybrid.train_config import AugmentConfig, TrainConfig
@@ -104,7 +104,7 @@ class Own(Rival):
             tiny(categories), parts=parts, backbone=size.backbone, width=size.width, heads=size.heads,
             decoder_layers=size.decoder_layers, queries=size.queries, denoising_queries=size.queries,
         )  # fmt: skip
-        self.net = Detector(config)
+        self.net = Network(config)
         self.state: State | None = None
         self.seen: tuple[int, ...] = ()
 

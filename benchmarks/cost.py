@@ -27,8 +27,8 @@ from pathlib import Path
 import torch
 
 from hybrid.config import PARTS, PRESETS, ModelConfig, tiny
-from hybrid.detector import Detector
 from hybrid.linking import link
+from hybrid.network import Network
 from hybrid.types import Detections, State
 
 PEAK = Path("/proc/self/clear_refs")
@@ -72,12 +72,12 @@ def exponent(points: Sequence[Point]) -> float:
     return sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / sum((x - mean_x) ** 2 for x in xs)
 
 
-def detector_of(config: ModelConfig) -> Detector:
+def detector_of(config: ModelConfig) -> Network:
     torch.manual_seed(0)
-    return Detector(config).eval()
+    return Network(config).eval()
 
 
-def streamed(detector: Detector, height: int, width: int) -> Callable[[], None]:
+def streamed(detector: Network, height: int, width: int) -> Callable[[], None]:
     """One frame more of a stream that has filled its memory."""
     image, state = torch.rand(1, 1, 3, height, width), State()
     for _ in range(detector.config.memory_frames):

@@ -17,8 +17,8 @@ import torch
 
 from hybrid.config import tiny
 from hybrid.data import from_coco
-from hybrid.detector import Detector
 from hybrid.engine import train
+from hybrid.network import Network
 from hybrid.sampling import Sampler, Share
 from hybrid.train_config import TrainConfig
 
@@ -45,9 +45,7 @@ def main() -> None:
     wall, cpu = (time.perf_counter() - wall) / 200, (time.process_time() - cpu) / 200
     print(f"a sample of {asked.clip_length} frames: {1e3 * wall:.1f} ms wall, {1e3 * cpu:.1f} ms of one core")
     with tempfile.TemporaryDirectory() as folder:
-        run = train(Detector(tiny(source.categories)), [Share(source)], config, Path(folder) / "run").run[
-            "this_process"
-        ]
+        run = train(Network(tiny(source.categories)), [Share(source)], config, Path(folder) / "run").run["this_process"]
     print(f"{run['steps']} steps of {config.batch_clips} tiles: {run['seconds'] / run['steps']:.2f} s a step")
     print(f"waited for data: {100 * run['data_wait_share']:.2f} % of the time")
     print(f"load average {os.getloadavg()[0]:.1f} after")

@@ -1,20 +1,20 @@
 """A CNN + RNN + Transformer detector for video of manufactured parts.
 
-`from hybrid import Predictor` is all that its use takes; see `hybrid.predictor`.
+`from hybrid import Detector` is all that its use takes; see `hybrid.detector`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hybrid.predictor import Predictor
+    from hybrid.detector import Detector
 
-__all__ = ["Predictor"]
+__all__ = ["Detector"]
 
 
 def __getattr__(name: str) -> Any:
     """Load torch when it is first needed, not with `import hybrid`."""
-    if name != "Predictor":
+    if name != "Detector":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from hybrid.predictor import Predictor
+    from hybrid.detector import Detector
 
-    return Predictor
+    return Detector

@@ -40,20 +40,20 @@ def predict(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from hybrid.checkpoint import RunError
     from hybrid.data import DataError
-    from hybrid.predictor import Predictor
+    from hybrid.detector import Detector
     from hybrid.sinks import Sinks
     from hybrid.sources import open_source
     from hybrid.tiles import View
 
     try:
         view = View(tile_px=None, scales=(1.0,)) if whole else None
-        predictor = Predictor.load(checkpoint, device=device, score=score, view=view)
+        detector = Detector.load(checkpoint, device=device, score=score, view=view)
         opened = open_source(source, sequence)
         count, found, busy_s = 0, 0, 0.0
         with Sinks(opened, out, show) as sinks:
             began = time.perf_counter()
             try:
-                for image, result in predictor.watch(opened):
+                for image, result in detector.watch(opened):
                     busy_s += time.perf_counter() - began
                     count, found = count + 1, found + len(result)
                     if not sinks.put(image, result):

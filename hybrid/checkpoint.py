@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from hybrid.config import ModelConfig
-from hybrid.detector import Detector
+from hybrid.network import Network
 
 RUN = "run.json"  # what a finished run says of itself
 WEIGHTS = ("ema", "raw")
@@ -39,7 +39,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.close(folder)
 
 
-def save_detector(path: Path, detector: Detector, weights: Mapping[str, Tensor] | None = None) -> None:
+def save_detector(path: Path, detector: Network, weights: Mapping[str, Tensor] | None = None) -> None:
     """The detector as one safetensors file with its config in the header; `weights` take the place of its own."""
     given = detector.state_dict() if weights is None else weights
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in given.items()}
@@ -51,7 +51,7 @@ def portable(config: ModelConfig) -> dict[str, Any]:
     return asdict(config if config.weights == "none" else replace(config, weights="default"))
 
 
-def load(path: Path, weights: str = "ema", device: str = "cpu") -> Detector:
+def load(path: Path, weights: str = "ema", device: str = "cpu") -> Network:
     """The detector of a finished run's folder, or of a file that `save_detector` wrote, ready for use.
 
     Raises:
@@ -66,11 +66,11 @@ def load(path: Path, weights: str = "ema", device: str = "cpu") -> Detector:
     try:
         config = config_of(json.loads(header["model"]))
         with torch.device("meta"):  # of the header's sizes, before any memory is taken for them
-            shapes = {name: tensor.shape for name, tensor in Detector(config, pretrained=False).state_dict().items()}
+            shapes = {name: tensor.shape for name, tensor in Network(config, pretrained=False).state_dict().items()}
     except (ValueError, TypeError, KeyError) as error:
         raise RunError(f"{file}: its header's model is none that this version can build: {error}") from error
     check_fit({name: tensor.shape for name, tensor in tensors.items()}, shapes, file)
-    detector = Detector(config, pretrained=False)
+    detector = Network(config, pretrained=False)
     detector.load_state_dict(tensors)
     return detector.to(device).to(memory_format=torch.channels_last).eval()
 
@@ -85,7 +85,7 @@ def config_of(plain: Mapping[str, Any]) -> ModelConfig:
     return ModelConfig(**told)
 
 
-def fill(detector: Detector, tensors: Mapping[str, Tensor], file: Path) -> None:
+def fill(detector: Network, tensors: Mapping[str, Tensor], file: Path) -> None:
     """Load all of a detector's tensors.
 
     Raises:

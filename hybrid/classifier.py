@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from hybrid.backbone import BACKBONES, Pyramid
 from hybrid.checkpoint import RunError, config_of, read_tensors, write_atomically
 from hybrid.config import ModelConfig, tiny
-from hybrid.detector import Context, frames_in_batch
 from hybrid.heads import ClipHead, clip_loss
+from hybrid.network import Context, frames_in_batch
 from hybrid.progress import Progress, silent
 from hybrid.types import State
 

@@ -1,4 +1,4 @@
-"""What a detector is made of. Values only; `hybrid.detector.Detector` builds it."""
+"""What a detector is made of. Values only; `hybrid.network.Network` builds it."""
 
 from __future__ import annotations
 

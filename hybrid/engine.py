@@ -49,9 +49,9 @@ from hybrid.checkpoint import (
     write_atomically,
 )
 from hybrid.data import ClipSource
-from hybrid.detector import Detector
 from hybrid.losses import Criterion
 from hybrid.metrics import evaluate
+from hybrid.network import Network
 from hybrid.progress import Progress, silent
 from hybrid.sampling import Batches, Share, TrainBatch, loader
 from hybrid.stream import as_input
@@ -71,7 +71,7 @@ class Summary:
     folder: Path
     run: Mapping[str, Any]
 
-    def load(self, weights: str = "ema") -> Detector:
+    def load(self, weights: str = "ema") -> Network:
         return load(self.folder, weights)
 
 
@@ -108,9 +108,9 @@ def place(device: str) -> Place:
 
 
 class Learner(nn.Module):
-    """Detector and criterion as one module, so that DistributedDataParallel sees one call."""
+    """Network and criterion as one module, so that DistributedDataParallel sees one call."""
 
-    def __init__(self, detector: Detector, criterion: Criterion) -> None:
+    def __init__(self, detector: Network, criterion: Criterion) -> None:
         super().__init__()
         self.detector, self.criterion = detector, criterion
 
@@ -148,7 +148,7 @@ def ema_decay(config: TrainConfig, step: int) -> float:
     return min(config.ema_decay, (1 + step) / (10 + step))
 
 
-def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, Any]]:
+def parameter_groups(detector: Network, config: TrainConfig) -> list[dict[str, Any]]:
     """AdamW's groups. Vectors (biases, norms, gates) do not decay; the backbone's stages have rates of their own."""
     groups: dict[tuple[float, float, int], list[nn.Parameter]] = {}
     of_stage = stage_rates(detector, config)
@@ -171,7 +171,7 @@ def parameter_groups(detector: Detector, config: TrainConfig) -> list[dict[str, 
     ]
 
 
-def stage_rates(detector: Detector, config: TrainConfig) -> dict[Tensor, float]:
+def stage_rates(detector: Network, config: TrainConfig) -> dict[Tensor, float]:
     """The share of the learning rate of each of the backbone's parameters; 0: it stays as it is."""
     stages = detector.backbone.stages()
     return {
@@ -183,7 +183,7 @@ def stage_rates(detector: Detector, config: TrainConfig) -> dict[Tensor, float]:
     }
 
 
-def keep_frozen(detector: Detector, config: TrainConfig) -> None:
+def keep_frozen(detector: Network, config: TrainConfig) -> None:
     """After `detector.train()`: frozen stages keep the statistics of their norms too."""
     for stage in detector.backbone.stages()[: config.frozen_stages]:
         stage.eval()
@@ -192,7 +192,7 @@ def keep_frozen(detector: Detector, config: TrainConfig) -> None:
 class Training:
     """All that a step changes: weights, their moving average, the optimizer, the number of steps done."""
 
-    def __init__(self, detector: Detector, config: TrainConfig, criterion: Criterion, at: Place) -> None:
+    def __init__(self, detector: Network, config: TrainConfig, criterion: Criterion, at: Place) -> None:
         self.config, self.at = config, at
         self.detector = detector.to(at.device).to(memory_format=torch.channels_last)
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in detector.named_parameters()}
@@ -274,7 +274,7 @@ def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def train(
-    detector: Detector,
+    detector: Network,
     shares: Sequence[Share],
     config: TrainConfig,
     folder: Path,
@@ -321,7 +321,7 @@ def train(
     return Summary(folder, run)
 
 
-def _identity(detector: Detector, shares: Sequence[Share], config: TrainConfig) -> dict[str, Any]:
+def _identity(detector: Network, shares: Sequence[Share], config: TrainConfig) -> dict[str, Any]:
     data = [
         {"name": share.source.name, "weight": share.weight, "clips": len(share.source), "boxes": share.source.counts()}
         for share in shares

@@ -18,7 +18,7 @@ from hybrid.progress import Progress, silent
 from hybrid.types import Detections
 
 if TYPE_CHECKING:
-    from hybrid.detector import Detector
+    from hybrid.network import Network
     from hybrid.tiles import View
 
 SIZE_BINS_PX = {  # the square root of a box's area, low included
@@ -62,7 +62,7 @@ class Evaluation:
 
 
 def evaluate(
-    detector: Detector, source: ClipSource, view: View | None = None, progress: Progress = silent
+    detector: Network, source: ClipSource, view: View | None = None, progress: Progress = silent
 ) -> Evaluation:
     """Detect in every frame of `source` and score what was found."""
     from hybrid.stream import predict_source

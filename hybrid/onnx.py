@@ -26,13 +26,13 @@ from jaxtyping import Float32, UInt8
 if TYPE_CHECKING:
     import torch
 
-    from hybrid.detector import Detector
+    from hybrid.network import Network
 
 OPSET = 18
 FORMAT = "hybrid-step/1"
 
 
-def export(detector: Detector, path: Path, height_px: int, width_px: int) -> Path:
+def export(detector: Network, path: Path, height_px: int, width_px: int) -> Path:
     """Write the detector's step for frames of this size to `path`, one file. Depth is left out.
 
     Raises:
@@ -67,7 +67,7 @@ def export(detector: Detector, path: Path, height_px: int, width_px: int) -> Pat
     return path
 
 
-def start(detector: Detector, height_px: int, width_px: int) -> list[tuple[str, torch.Tensor]]:
+def start(detector: Network, height_px: int, width_px: int) -> list[tuple[str, torch.Tensor]]:
     """A clip's beginning by name: every state that frames of this size lead to, as zeros."""
     import torch
 
@@ -99,7 +99,7 @@ def flat(value: Any, name: str = "") -> list[tuple[str, torch.Tensor]]:
     return [row for key, one in inner for row in flat(one, f"{name}.{key}" if name else key)]
 
 
-def _step_module(detector: Detector, names: list[str]) -> Any:
+def _step_module(detector: Network, names: list[str]) -> Any:
     import torch
 
     from hybrid.types import State, Tracks
@@ -194,7 +194,7 @@ class OnnxDetector:
     ) -> list[tuple[str, float, Float32[np.ndarray, "4"]]]:
         """(category, score, box) of what is sure enough, best first.
 
-        Of two boxes of a category that overlap by more than `nms_iou` the worse one is left out, as in `Predictor`.
+        Of two boxes of a category that overlap by more than `nms_iou` the worse one is left out, as in `Detector`.
         """
         queries, labels = np.nonzero(answers["scores"] >= score)
         scores, boxes = answers["scores"][queries, labels], answers["boxes_xyxy_px"][queries]

@@ -19,7 +19,7 @@ from hybrid.sources import VIDEO_SUFFIXES, Source
 if TYPE_CHECKING:
     import cv2
 
-    from hybrid.predictor import Result
+    from hybrid.detector import Result
 
 Image = UInt8[np.ndarray, "h w 3"]
 COLOURS = (

@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from hybrid.data import ClipSource, decode
-from hybrid.detector import Detector, postprocess
+from hybrid.network import Network, postprocess
 from hybrid.progress import Progress, silent
 from hybrid.tiles import Tile, View, cut, layout, merge
 from hybrid.types import Detections, State, joined
@@ -26,12 +26,12 @@ def as_input(images: UInt8[Tensor, "*n"], device: torch.device) -> Tensor:
     return images.to(device, non_blocking=True).float().div_(255)
 
 
-def device_of(detector: Detector) -> torch.device:
+def device_of(detector: Network) -> torch.device:
     return next(detector.parameters()).device
 
 
 @torch.inference_mode()
-def predict(detector: Detector, clips: UInt8[Tensor, "b t 3 h w"], limit: int = 100) -> list[list[Detections]]:
+def predict(detector: Network, clips: UInt8[Tensor, "b t 3 h w"], limit: int = 100) -> list[list[Detections]]:
     """Detections of whole clips [clip][frame], all frames at once and untiled."""
     detector.eval()
     return postprocess(detector(as_input(clips, device_of(detector)))[0], limit)
@@ -46,7 +46,7 @@ class Carried:
 
 
 def stream(
-    detector: Detector, frames: Iterable[UInt8[np.ndarray, "h w 3"]], view: View | None = None
+    detector: Network, frames: Iterable[UInt8[np.ndarray, "h w 3"]], view: View | None = None
 ) -> Iterator[Detections]:
     """Detections of each RGB frame as it comes, on the CPU. Each tile carries a state of its own.
 
@@ -61,7 +61,7 @@ def stream(
 
 @torch.inference_mode()
 def step(
-    detector: Detector, frames: Sequence[np.ndarray], carried: Sequence[Carried | None], view: View
+    detector: Network, frames: Sequence[np.ndarray], carried: Sequence[Carried | None], view: View
 ) -> list[tuple[Detections, Carried]]:
     """The next frame of each of several independent streams, and what each carries on; None begins a stream.
 
@@ -93,7 +93,7 @@ def _check_frame(frame: np.ndarray, before: Carried | None) -> None:
 
 
 def _together(
-    detector: Detector, frames: Sequence[np.ndarray], carried: Sequence[Carried | None], view: View
+    detector: Network, frames: Sequence[np.ndarray], carried: Sequence[Carried | None], view: View
 ) -> list[tuple[Detections, Carried]]:
     """As `step`, for streams of one size and form."""
     height, width = frames[0].shape[:2]
@@ -128,7 +128,7 @@ def _groups(tiles: Sequence[Tile], view: View) -> list[slice]:
 
 
 def predict_source(
-    detector: Detector, source: ClipSource, view: View | None = None, progress: Progress = silent
+    detector: Network, source: ClipSource, view: View | None = None, progress: Progress = silent
 ) -> list[Detections]:
     """Detections of every frame of `source.frames`, in that order; a clip's frames are streamed."""
     found: list[Detections] = []

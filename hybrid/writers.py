@@ -15,7 +15,7 @@ import numpy as np
 
 from hybrid.checkpoint import write_atomically
 from hybrid.data import DataError
-from hybrid.predictor import Result
+from hybrid.detector import Result
 
 
 def write_coco(results: Iterable[Result], path: Path) -> Path:

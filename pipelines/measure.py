@@ -17,9 +17,9 @@ import torch
 
 from hybrid.checkpoint import RUN, load, write_atomically
 from hybrid.data import ClipSource, DataError
-from hybrid.detector import Detector
 from hybrid.engine import CONFIG
 from hybrid.metrics import Metrics, evaluate, score
+from hybrid.network import Network
 from hybrid.progress import bar
 from hybrid.tiles import View, view_of
 from hybrid.types import Detections
@@ -100,7 +100,7 @@ def measure(run: Run, source: ClipSource, cache: Path, title: str) -> Result:
     return Result(done.metrics, done.detections)
 
 
-def _fast(detector: Detector) -> Detector:
+def _fast(detector: Network) -> Network:
     return detector.to(memory_format=torch.channels_last)
 
 

@@ -23,8 +23,8 @@ from pydantic import TypeAdapter, ValidationError
 from hybrid.checkpoint import RUN, RunError, load, write_atomically
 from hybrid.config import PARTS, PRESETS, ModelConfig
 from hybrid.data import ClipSource, DataError, from_coco, from_shards, from_yolo, measuring_split, yolo_layout
-from hybrid.detector import Detector
 from hybrid.engine import train
+from hybrid.network import Network
 from hybrid.progress import bar
 from hybrid.sampling import Share
 from hybrid.tiles import view_of
@@ -39,7 +39,7 @@ REAL, STAND_IN = "real", "stand-in"
 class Start:
     """What a run's weights are before its first step."""
 
-    detector: Detector
+    detector: Network
     record: Mapping[str, Any]
 
 
@@ -114,7 +114,7 @@ def start(
     if init is None:
         if preset not in PRESETS or parts not in PARTS:
             raise DataError(f"choose --preset from {sorted(PRESETS)} and --parts from {list(PARTS)}")
-        return Start(Detector(changed(replace(PRESETS[preset](categories), parts=parts), model)), {"init": None})
+        return Start(Network(changed(replace(PRESETS[preset](categories), parts=parts), model)), {"init": None})
     earlier = load(init)
     known = earlier.config.categories
     if not set(known) & set(categories):
@@ -122,7 +122,7 @@ def start(
     new = [name for name in categories if name not in known]
     if new:
         sys.stderr.write(f"note: {init} does not know {new}: they start anew\n")
-    detector = Detector(changed(replace(earlier.config, categories=categories), model), pretrained=False)
+    detector = Network(changed(replace(earlier.config, categories=categories), model), pretrained=False)
     missing, _ = detector.load_compatible(earlier.state_dict(), known)
     if missing:
         sys.stderr.write(

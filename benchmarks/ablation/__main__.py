@@ -29,8 +29,8 @@ from benchmarks.ablation.report import page, picture
 from hybrid.checkpoint import RUN, load
 from hybrid.config import ModelConfig
 from hybrid.data import ClipSource, from_coco
-from hybrid.detector import Detector
 from hybrid.engine import METRICS, train
+from hybrid.network import Network
 from hybrid.sampling import Share
 from hybrid.train_config import TrainConfig
 from hybrid.video_metrics import average_precision, judge
@@ -41,7 +41,7 @@ REAL_SCALE = 1 / 3
 def learn(run: Path, config: ModelConfig, source: ClipSource, training: TrainConfig, start: Path | None) -> float:
     """Train one run to its end, from the raw weights of `start`; its seconds in this process."""
     torch.manual_seed(training.seed)
-    detector = Detector(config)
+    detector = Network(config)
     if start is not None and not (run / RUN).is_file():
         earlier = load(start, "raw")
         detector.load_compatible(earlier.state_dict(), earlier.config.categories)

@@ -12,8 +12,8 @@ import torch
 
 from hybrid.checkpoint import load, write_atomically
 from hybrid.data import Clip, ClipSource, FrameRecord, decode
-from hybrid.detector import Detector
 from hybrid.linking import Linked, link
+from hybrid.network import Network
 from hybrid.stream import predict
 from hybrid.tiles import GREY
 from hybrid.types import Detections
@@ -87,7 +87,7 @@ def pixels(clip: Clip) -> np.ndarray:
     return np.stack([decode(frame) for frame in clip.frames])
 
 
-def _detect(detector: Detector, images: Sequence[np.ndarray], stills: bool) -> list[list[Found]]:
+def _detect(detector: Network, images: Sequence[np.ndarray], stills: bool) -> list[list[Found]]:
     batch = torch.from_numpy(np.stack(images)).permute(0, 1, 4, 2, 3)
     clips, frames = batch.shape[:2]
     if stills:

@@ -14,12 +14,12 @@ import sys
 from dataclasses import replace
 import torch
 from hybrid.config import tiny
-from hybrid.detector import Detector
+from hybrid.network import Network
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
 config = replace(tiny(("bolt", "nut")), width=16, heads=2, queries=8, decoder_layers=1, memory_frames=2)
-detector = Detector(config).eval()
+detector = Network(config).eval()
 with torch.no_grad():
     for p in detector.decoder.parameters():
         p += 0.1 * torch.randn_like(p)

@@ -13,10 +13,10 @@ import torch
 from hybrid.checkpoint import RunError, load, save_detector
 from hybrid.config import ModelConfig, tiny
 from hybrid.data import ClipSource, from_coco
-from hybrid.detector import Detector
 from hybrid.engine import Summary, Training, ema_decay, place, rate, train
 from hybrid.losses import Criterion
 from hybrid.metrics import evaluate
+from hybrid.network import Network
 from hybrid.progress import silent
 from hybrid.sampling import Share
 from hybrid.tiles import View
@@ -42,9 +42,9 @@ def config(**changes: object) -> TrainConfig:
     return TrainConfig(**(small | {"workers": 0, "checkpoint_every_s": 0.0, "device": "cpu"} | changes))
 
 
-def detector(seed: int = 0) -> Detector:
+def detector(seed: int = 0) -> Network:
     torch.manual_seed(seed)
-    return Detector(model())
+    return Network(model())
 
 
 def run(source: ClipSource, folder: Path, config: TrainConfig, progress: Callable = silent, seed: int = 0) -> Summary:
@@ -228,7 +228,7 @@ def test_training_lowers_the_loss_and_finds_what_it_saw(tmp_path: Path) -> None:
         augment=calm,
     )
     torch.manual_seed(0)
-    start = Detector(replace(tiny(CATEGORIES), parts="cnn", width=32, heads=2, queries=10, decoder_layers=2))
+    start = Network(replace(tiny(CATEGORIES), parts="cnn", width=32, heads=2, queries=10, decoder_layers=2))
     summary = train(start, [Share(photos)], plan, tmp_path / "run")
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["loss"] < 0.6 * rows[0]["loss"]  # most of the rest is the denoising loss, which stays hard

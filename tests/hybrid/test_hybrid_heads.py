@@ -9,9 +9,9 @@ import torch
 
 from hybrid.config import INPUTS, ModelConfig, tiny
 from hybrid.depth import readable
-from hybrid.detector import Detector, postprocess
 from hybrid.heads import clip_loss, embedding_loss
 from hybrid.losses import Criterion
+from hybrid.network import Network, postprocess
 from hybrid.types import State, Target
 
 SMALL = replace(tiny(("bolt", "nut")), width=16, heads=2, queries=8, decoder_layers=2, denoising_queries=8)
@@ -20,7 +20,7 @@ ALL = {"embedding": 6, "clip_classes": ("ok", "defective"), "inputs": ("rgb", "d
 
 def build(**changes):
     torch.manual_seed(0)
-    detector = Detector(replace(SMALL, **(ALL | changes))).eval()
+    detector = Network(replace(SMALL, **(ALL | changes))).eval()
     with torch.no_grad():
         for p in detector.decoder.parameters():
             p += 0.1 * torch.randn_like(p)
@@ -138,11 +138,11 @@ def test_the_clips_loss_is_of_known_labels_and_of_later_frames_more():
 
 @torch.no_grad()
 def test_heads_that_are_off_add_nothing():
-    plain = set(Detector(SMALL).state_dict())
+    plain = set(Network(SMALL).state_dict())
     more = set(build().state_dict())
     assert plain < more
     assert all(name.startswith(("clip_head.", "depth.", "decoder.embed.")) for name in more - plain)
-    output, state = Detector(SMALL).eval()(clip(1))
+    output, state = Network(SMALL).eval()(clip(1))
     assert output.embeddings is output.clip_logits is state.clip is None
 
 
@@ -152,9 +152,9 @@ def test_what_cannot_be_is_told_with_both_sides():
     with pytest.raises(ValueError, match=r"depth .* is \(1, 1, 8, 8\); the images \(1, 1, 32, 48\)"):
         detector(clip(1), depth_m=torch.ones(1, 1, 8, 8))
     with pytest.raises(ValueError, match=r"depth came; this detector's inputs are \['rgb'\]"):
-        Detector(SMALL)(clip(1), depth_m=torch.ones(1, 1, 32, 48))
+        Network(SMALL)(clip(1), depth_m=torch.ones(1, 1, 32, 48))
     with pytest.raises(ValueError, match=r"clip is \(1, 16\).*\[\].*\(1, 16\)"):
-        Detector(SMALL)(clip(1), State(clip=torch.zeros(1, 16)))
+        Network(SMALL)(clip(1), State(clip=torch.zeros(1, 16)))
     for change, told in (
         ({"inputs": ("depth",)}, "inputs: there is no"),
         ({"embedding": -1}, "embedding: needs"),

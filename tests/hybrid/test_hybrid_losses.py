@@ -8,8 +8,8 @@ import torch
 from torchvision.ops import generalized_box_iou_loss
 
 from hybrid.config import PARTS, tiny
-from hybrid.detector import Detector
 from hybrid.losses import Criterion, LossConfig, varifocal
+from hybrid.network import Network
 from hybrid.types import Denoising, Layer, Output, Proposals, Target
 
 SMALL = replace(tiny(("bolt", "nut")), width=16, queries=12, decoder_layers=2, denoising_queries=12)
@@ -31,7 +31,7 @@ def perfect(confidence):
 @pytest.mark.parametrize("parts", PARTS)
 @pytest.mark.parametrize("frames", [1, 2])
 def test_frames_without_boxes_give_a_finite_loss_and_every_gradient(parts, frames):
-    detector = Detector(replace(SMALL, parts=parts))
+    detector = Network(replace(SMALL, parts=parts))
     targets = [[Target.empty()] * frames]
     output, _ = detector(torch.rand(1, frames, 3, 48, 64), None, targets)
     losses = Criterion()(output, targets)
@@ -130,7 +130,7 @@ def test_crowds_and_one_pixel_boxes_under_bfloat16(count):
     generator = torch.Generator().manual_seed(0)
     corner = torch.rand(count, 2, generator=generator) * 60
     target = Target(torch.cat([corner, corner + 1], 1), torch.zeros(count, dtype=torch.int64))
-    detector = Detector(SMALL)
+    detector = Network(SMALL)
     with torch.autocast("cpu", torch.bfloat16):
         output, _ = detector(torch.rand(1, 1, 3, 64, 64), None, [[target]])
         loss = Criterion()(output, [[target]])["total"]

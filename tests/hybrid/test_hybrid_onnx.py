@@ -13,7 +13,7 @@ import torch
 
 from hybrid.checkpoint import save_detector
 from hybrid.config import tiny
-from hybrid.detector import Detector
+from hybrid.network import Network
 
 SMALL = replace(
     tiny(("bolt", "nut")), width=16, heads=2, queries=8, decoder_layers=1, memory_frames=2, tracks=3, embedding=4,
@@ -22,9 +22,9 @@ SMALL = replace(
 MEMORY_LIMIT_MB = 1500
 
 
-def small_detector() -> Detector:
+def small_detector() -> Network:
     torch.manual_seed(0)
-    detector = Detector(SMALL).eval()
+    detector = Network(SMALL).eval()
     with torch.no_grad():
         for p in detector.decoder.parameters():
             p += 0.1 * torch.randn_like(p)
@@ -120,8 +120,8 @@ import resource, sys, torch
 torch.set_num_threads(1)
 from dataclasses import replace
 from hybrid.config import base
-from hybrid.detector import Detector
-detector = Detector(replace(base(("a", "b", "c")), tracks=50)).eval()
+from hybrid.network import Network
+detector = Network(replace(base(("a", "b", "c")), tracks=50)).eval()
 state = None
 with torch.inference_mode():
     for _ in range(2):

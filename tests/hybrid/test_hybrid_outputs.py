@@ -13,11 +13,11 @@ import pytest
 import torch
 from faster_coco_eval import COCO
 
-from hybrid import Predictor
+from hybrid import Detector
 from hybrid.config import tiny
 from hybrid.data import DataError
-from hybrid.detector import Detector
-from hybrid.predictor import Result
+from hybrid.detector import Result
+from hybrid.network import Network
 from hybrid.sinks import TRAIL_FRAMES, Trails, drawn, trailed
 from hybrid.tiles import View
 from hybrid.writers import read_coco, read_mot, write_coco, write_mot
@@ -116,19 +116,19 @@ def test_tracks_are_drawn_with_the_way_they_came() -> None:
 
 
 @pytest.fixture(scope="module")
-def predictors() -> dict[str, Predictor]:
+def detectors() -> dict[str, Detector]:
     """One whose detector is linked, and one whose detector follows objects itself."""
     made = {}
     for name, tracks in (("linked", 0), ("followed", 4)):
         torch.manual_seed(1)
         config = replace(tiny(("bolt",)), width=16, heads=2, queries=8, decoder_layers=1, memory_frames=2)
-        detector = Detector(replace(config, tracks=tracks))
+        network = Network(replace(config, tracks=tracks))
         with torch.no_grad():
-            for p in detector.decoder.parameters():
+            for p in network.decoder.parameters():
                 p += 0.1 * torch.randn_like(p)
-            for head in detector.decoder.score:
+            for head in network.decoder.score:
                 head[-1].bias += 4.0  # sure enough to begin tracks
-        made[name] = Predictor(detector, WHOLE, score=0.0)
+        made[name] = Detector(network, WHOLE, score=0.0)
     return made
 
 
@@ -144,25 +144,25 @@ def same(one: Result, other: Result) -> None:
 
 
 @pytest.mark.parametrize("kind", ["linked", "followed"])
-def test_streams_beside_each_other_are_answered_as_alone(predictors: dict[str, Predictor], kind: str) -> None:
-    predictor = predictors[kind]
+def test_streams_beside_each_other_are_answered_as_alone(detectors: dict[str, Detector], kind: str) -> None:
+    detector = detectors[kind]
     clips = [frames(3, 0), frames(2, 1), frames(3, 2, (48, 32))]
-    together = list(predictor.streams(clips))
+    together = list(detector.streams(clips))
     assert [[one is not None for one in row] for row in together] == [[True] * 3, [True] * 3, [True, False, True]]
     for k, clip in enumerate(clips):
-        for t, alone in enumerate(predictor.stream(clip)):
+        for t, alone in enumerate(detector.stream(clip)):
             beside = together[t][k]
             assert beside is not None
             same(beside, alone)
 
 
 @pytest.mark.parametrize("kind", ["linked", "followed"])
-def test_a_stream_goes_on_where_its_state_was_left(predictors: dict[str, Predictor], kind: str) -> None:
-    predictor, clip = predictors[kind], frames(4, 3)
-    whole = list(predictor.stream(clip))
-    first = list(predictor.stream(clip[:2]))
-    for one, other in zip(predictor.stream(clip[2:], first[-1].state), whole[2:], strict=True):
+def test_a_stream_goes_on_where_its_state_was_left(detectors: dict[str, Detector], kind: str) -> None:
+    detector, clip = detectors[kind], frames(4, 3)
+    whole = list(detector.stream(clip))
+    first = list(detector.stream(clip[:2]))
+    for one, other in zip(detector.stream(clip[2:], first[-1].state), whole[2:], strict=True):
         same(one, other)
     with pytest.raises(ValueError, match="a frame of 32x48 in a clip of 48x32"):
-        next(predictor.stream(frames(1, 0, (48, 32)), first[-1].state))
+        next(detector.stream(frames(1, 0, (48, 32)), first[-1].state))
     assert max(one.track_ids.max() for one in whole) >= 0

@@ -9,9 +9,9 @@ import torch
 from hybrid.boxes import pairwise_iou
 from hybrid.config import tiny
 from hybrid.data import FrameRecord
-from hybrid.detector import Detector, postprocess
 from hybrid.losses import Criterion
 from hybrid.metrics import score
+from hybrid.network import Network, postprocess
 from hybrid.types import Target
 
 SMALL = replace(tiny(("bright", "dark")), width=32, queries=16, decoder_layers=2, denoising_queries=24)
@@ -74,7 +74,7 @@ def learned():
     """A detector that knows eight clips by heart."""
     torch.manual_seed(0)
     images, targets = eight_clips()
-    detector = Detector(SMALL)
+    detector = Network(SMALL)
     learn(detector, images, targets, steps=200, rate=3e-3, batch=4)
     return detector.eval(), images, targets
 
@@ -124,7 +124,7 @@ def test_bfloat16_finds_what_float32_finds(learned):
 def test_a_few_frames_are_learned_to_the_pixel(parts):
     torch.manual_seed(0)
     images, targets = squares()
-    detector = Detector(replace(SMALL, parts=parts))
+    detector = Network(replace(SMALL, parts=parts))
     learn(detector, images, targets, steps=60, rate=2e-3, batch=1)
     with torch.no_grad():
         found = postprocess(detector.eval()(images)[0], limit=2)

@@ -14,13 +14,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from hybrid import Predictor
+from hybrid import Detector
 from hybrid.__main__ import app
 from hybrid.checkpoint import RUN, save_detector
 from hybrid.config import tiny
 from hybrid.data import DataError
-from hybrid.detector import Detector
-from hybrid.predictor import trained_view
+from hybrid.detector import trained_view
+from hybrid.network import Network
 from hybrid.sinks import drawn
 from hybrid.sources import open_source
 from hybrid.stream import stream
@@ -35,8 +35,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run, as far as use needs it."""
     folder = tmp_path_factory.mktemp("run")
     torch.manual_seed(1)
-    detector = Detector(replace(tiny(CATEGORIES), width=16, heads=2, queries=20, memory_frames=2))
-    save_detector(folder / "ema.safetensors", detector)
+    network = Network(replace(tiny(CATEGORIES), width=16, heads=2, queries=20, memory_frames=2))
+    save_detector(folder / "ema.safetensors", network)
     (folder / RUN).write_text(json.dumps({"train": {"tile_px": 96}}))
     return folder
 
@@ -72,20 +72,20 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 
 def test_results_are_those_of_the_stream_with_names(run: Path) -> None:
-    predictor = Predictor.load(run, score=0.0, view=WHOLE)
+    detector = Detector.load(run, score=0.0, view=WHOLE)
     clip = images()
-    expected = list(stream(predictor.detector, clip, predictor.view))
-    results = predictor.predict(np.stack(clip))
+    expected = list(stream(detector.network, clip, detector.view))
+    results = detector.predict(np.stack(clip))
     assert isinstance(results, list)
     for one, other in zip(results, expected, strict=True):
         np.testing.assert_array_equal(one.boxes_xyxy_px, other.boxes_xyxy_px.numpy())
         assert one.names == [CATEGORIES[label] for label in other.labels.tolist()]
         assert len(one) > 0
-    first = predictor.predict(clip[0])
+    first = detector.predict(clip[0])
     assert not isinstance(first, list)
     np.testing.assert_array_equal(first.scores, results[0].scores)
     assert max(first.scores) > min(first.scores)
-    sure = Predictor.load(run, score=float(np.median(first.scores)), view=WHOLE).predict(clip[0])
+    sure = Detector.load(run, score=float(np.median(first.scores)), view=WHOLE).predict(clip[0])
     assert 0 < len(sure) < len(first)
 
 
@@ -97,15 +97,15 @@ def test_tiles_are_those_of_the_training(run: Path) -> None:
 def test_a_folders_stills_know_nothing_of_each_other_and_its_frames_do(run: Path, tmp_path: Path) -> None:
     pictures = images(3)
     folder = folder_of(tmp_path / "photos", pictures)
-    predictor = Predictor.load(run, score=0.0, view=WHOLE)
-    alone = [predictor.predict(picture) for picture in pictures]
-    stills = list(predictor.stream(folder))
-    frames = list(predictor.stream(open_source(folder, sequence=True)))
+    detector = Detector.load(run, score=0.0, view=WHOLE)
+    alone = [detector.predict(picture) for picture in pictures]
+    stills = list(detector.stream(folder))
+    frames = list(detector.stream(open_source(folder, sequence=True)))
     assert [one.name for one in stills] == ["part 0.png", "part 1.png", "part 2.png"]
     for still, own in zip(stills, alone, strict=True):
         np.testing.assert_array_equal(still.scores, own.scores)  # type: ignore[union-attr]
     assert not np.array_equal(frames[2].scores, stills[2].scores)
-    carried = predictor.predict(np.stack(pictures))
+    carried = detector.predict(np.stack(pictures))
     np.testing.assert_array_equal(frames[2].scores, carried[2].scores)  # type: ignore[index]
 
 
@@ -146,14 +146,14 @@ def test_a_video_becomes_a_video_of_as_many_frames_and_a_line_for_each(run: Path
     assert len(filmed) == 6
     assert filmed[0].image.shape == (48, 64, 3)
     streamed = [
-        one.to_plain() for one in Predictor.load(run, score=0.0, view=View(tile_px=None, scales=(1.0,))).stream(belt)
+        one.to_plain() for one in Detector.load(run, score=0.0, view=View(tile_px=None, scales=(1.0,))).stream(belt)
     ]
     assert found == streamed
 
 
 def test_boxes_are_drawn_where_they_are_and_nothing_else_changes(run: Path) -> None:
     image = np.full((60, 80, 3), 100, np.uint8)
-    result = Predictor.load(run, score=0.0, view=WHOLE).predict(image)
+    result = Detector.load(run, score=0.0, view=WHOLE).predict(image)
     assert not isinstance(result, list)
     one = replace(
         result,
@@ -222,7 +222,7 @@ def test_frames_of_an_iterator_are_answered_one_by_one(run: Path) -> None:
             asked.append(i)
             yield image
 
-    results = Predictor.load(run, view=WHOLE).stream(camera())
+    results = Detector.load(run, view=WHOLE).stream(camera())
     next(results)
     next(results)
     assert asked == [0, 1]
@@ -231,15 +231,15 @@ def test_frames_of_an_iterator_are_answered_one_by_one(run: Path) -> None:
 def test_ctrl_c_keeps_what_was_found_and_needs_no_traceback(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, watch = folder_of(tmp_path / "photos", images(3)), Predictor.watch
+    folder, watch = folder_of(tmp_path / "photos", images(3)), Detector.watch
 
-    def interrupted(self: Predictor, source: object):  # type: ignore[no-untyped-def]
+    def interrupted(self: Detector, source: object):  # type: ignore[no-untyped-def]
         for i, found in enumerate(watch(self, source)):  # type: ignore[arg-type]
             if i == 2:
                 raise KeyboardInterrupt
             yield found
 
-    monkeypatch.setattr(Predictor, "watch", interrupted)
+    monkeypatch.setattr(Detector, "watch", interrupted)
     code, told, noted = predict("--checkpoint", run, "--source", folder, "--out", tmp_path / "out", "--whole")
     assert (code, "stopped" in noted, "in 2 frames" in told) == (0, True, True)
     assert len(lines(tmp_path / "out/detections.jsonl")) == 2
@@ -247,7 +247,7 @@ def test_ctrl_c_keeps_what_was_found_and_needs_no_traceback(
     def while_loading(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Predictor, "load", while_loading)
+    monkeypatch.setattr(Detector, "load", while_loading)
     done = CliRunner().invoke(app, ["predict", "--checkpoint", str(run), "--source", str(folder)])
     assert done.exit_code != 0
     assert isinstance(done.exception, SystemExit), done.exception

@@ -12,9 +12,9 @@ from safetensors.torch import save
 
 from hybrid.checkpoint import RunError, load, read_tensors, save_detector
 from hybrid.data import ClipSource, DataError, from_coco
-from hybrid.detector import Detector
 from hybrid.engine import CONFIG, JOINING, Training, place, rate, train
 from hybrid.losses import Criterion
+from hybrid.network import Network
 from hybrid.sampling import Batches, Sampler, Share
 from hybrid.train_config import AugmentConfig, TrainConfig
 from pipelines.runs import changed, start
@@ -34,9 +34,9 @@ def config(**changes: object) -> TrainConfig:
     return TrainConfig(**(small | {"workers": 0, "checkpoint_every_s": 0.0, "device": "cpu"} | changes))
 
 
-def detector(seed: int = 0) -> Detector:
+def detector(seed: int = 0) -> Network:
     torch.manual_seed(seed)
-    return Detector(MODEL)
+    return Network(MODEL)
 
 
 def test_the_other_parts_stay_as_they_are_until_they_join(source: ClipSource) -> None:
@@ -84,7 +84,7 @@ def test_a_run_that_is_killed_as_the_parts_join_ends_with_the_same_weights(sourc
     again = train(detector(), [Share(source)], plan, tmp_path / "parts", resume=True)
     assert again.run == parts.run
     with pytest.raises(RunError, match=r"model\.tracks was 4 and is 0"):
-        train(Detector(replace(MODEL, tracks=0)), [Share(source)], plan, tmp_path / "parts", resume=True)
+        train(Network(replace(MODEL, tracks=0)), [Share(source)], plan, tmp_path / "parts", resume=True)
 
 
 def _forget_new_keys(path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_cnn_that_was_trained_alone_is_the_start_of_a_detector_with_more_parts
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.manual_seed(0)
-    cnn = Detector(replace(SMALL, categories=CATEGORIES, parts="cnn"))
+    cnn = Network(replace(SMALL, categories=CATEGORIES, parts="cnn"))
     (tmp_path / "cnn").mkdir()
     save_detector(tmp_path / "cnn" / "ema.safetensors", cnn)
     begun = start(tmp_path / "cnn", CATEGORIES, "tiny", "cnn", 0, ["parts=cnn+rnn+transformer", "tracks=5"]).detector

@@ -12,7 +12,7 @@ import torch
 
 from hybrid.config import PARTS, tiny
 from hybrid.data import from_coco
-from hybrid.detector import Detector
+from hybrid.network import Network
 from hybrid.stream import predict, predict_source, stream
 from hybrid.tiles import View
 from tests.hybrid.photos import CATEGORIES, write_video
@@ -20,9 +20,9 @@ from tests.hybrid.photos import CATEGORIES, write_video
 WHOLE = View(tile_px=None, scales=(1.0,), threshold=0.0, limit=20)
 
 
-def detector(parts: str) -> Detector:
+def detector(parts: str) -> Network:
     torch.manual_seed(1)
-    return Detector(replace(tiny(CATEGORIES), parts=parts, width=16, heads=2, queries=20, memory_frames=2)).eval()
+    return Network(replace(tiny(CATEGORIES), parts=parts, width=16, heads=2, queries=20, memory_frames=2)).eval()
 
 
 def frames(count: int = 5, size: tuple[int, int] = (64, 48)) -> list[np.ndarray]:

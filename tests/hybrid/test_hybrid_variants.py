@@ -14,10 +14,10 @@ import torch
 from hybrid.backbone import BACKBONES
 from hybrid.checkpoint import config_of
 from hybrid.config import ATTENTION, BELT_ORDER, PARTS
-from hybrid.detector import Detector, postprocess
 from hybrid.engine import JOINING
 from hybrid.fusion import FUSIONS
 from hybrid.losses import Criterion
+from hybrid.network import Network, postprocess
 from hybrid.temporal import TEMPORALS
 from hybrid.types import State, Target
 from tests.hybrid.variants import SMALL, TARGET, VARIANTS, build, clip
@@ -99,7 +99,7 @@ def test_a_finite_gradient_reaches_every_parameter(name):
 def test_what_is_switched_off_has_no_parameters(name):
     config = replace(SMALL, **VARIANTS[name])
     with torch.device("meta"):
-        names = list(Detector(config).state_dict())
+        names = list(Network(config).state_dict())
     there = {
         "context.recurrences.": config.recurrence,
         "context.encoder.layers.": config.transformer,
@@ -119,7 +119,7 @@ def test_what_is_switched_off_has_no_parameters(name):
 @pytest.mark.parametrize("name", ["all", "everything"])
 def test_the_cnn_alone_is_the_detector_without_the_other_parts(name):
     detector = build(name)
-    cnn = Detector(replace(detector.config, parts="cnn", tracks=0, belt_order="off")).eval()
+    cnn = Network(replace(detector.config, parts="cnn", tracks=0, belt_order="off")).eval()
     missing, unexpected = cnn.load_compatible(detector.state_dict())
     assert missing == []
     assert all(key.startswith(JOINING) for key in unexpected)
@@ -176,7 +176,7 @@ def test_images_and_times_that_do_not_fit_are_told_with_both_sides():
 # --- detectors of earlier versions ---------------------------------------------------------------------------------
 
 
-def filled(detector: Detector) -> Detector:
+def filled(detector: Network) -> Network:
     """Weights by a formula of their names, so that no file need be kept."""
     for name, tensor in detector.state_dict().items():
         noise = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(tuple(tensor.shape))
@@ -192,7 +192,7 @@ def filled(detector: Detector) -> Detector:
 @pytest.mark.parametrize("case", json.loads(EARLIER.read_text()), ids=lambda case: case["name"])
 def test_a_detector_of_an_earlier_version_is_the_same_still(case):
     """Its config has no key that came later; its tensors' names and shapes, and what it answers, are as they were."""
-    detector = filled(Detector(config_of(case["model"])))
+    detector = filled(Network(config_of(case["model"])))
     listing = "".join(f"{name} {tuple(x.shape)}\n" for name, x in sorted(detector.state_dict().items()))
     assert zlib.crc32(listing.encode()) == case["tensors"]
     output, state = detector(clip(3, 48, 64, seed=3))

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from hybrid.config import tiny
-from hybrid.detector import Detector
+from hybrid.network import Network
 from hybrid.types import Target
 
 SMALL = replace(tiny(("bolt", "nut")), width=16, queries=8, decoder_layers=2, denoising_queries=8, memory_frames=2)
@@ -45,10 +45,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 TARGET = Target(torch.tensor([[4.0, 6, 20, 18], [24, 4, 40, 28]]), torch.tensor([0, 1]), torch.tensor([7, 3]))
 
 
-def build(name: str, **changes: Any) -> Detector:
+def build(name: str, **changes: Any) -> Network:
     """As after some training: corrections that start at zero would hide what the decoder lets through."""
     torch.manual_seed(0)
-    detector = Detector(replace(SMALL, **(VARIANTS[name] | changes))).eval()
+    detector = Network(replace(SMALL, **(VARIANTS[name] | changes))).eval()
     with torch.no_grad():
         for p in detector.decoder.parameters():
             p += 0.05 * torch.randn_like(p)

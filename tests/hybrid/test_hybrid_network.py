@@ -7,9 +7,9 @@ import torch
 
 from hybrid.backbone import BACKBONES, STRIDES
 from hybrid.config import PARTS, PRESETS, ModelConfig, tiny
-from hybrid.detector import Detector, postprocess
 from hybrid.fusion import FUSIONS
 from hybrid.losses import Criterion
+from hybrid.network import Network, postprocess
 from hybrid.types import Output, Proposals, State, Target
 
 SMALL = replace(tiny(("bolt", "nut")), width=16, queries=10, decoder_layers=2, denoising_queries=8, memory_frames=2)
@@ -19,7 +19,7 @@ TARGET = Target(torch.tensor([[10.0, 12, 30, 28], [40, 8, 60, 44]]), torch.tenso
 def build(parts="cnn+rnn+transformer", **changes):
     """As after some training: corrections that start at zero would hide what the decoder lets through."""
     torch.manual_seed(0)
-    detector = Detector(replace(SMALL, parts=parts, **changes)).eval()
+    detector = Network(replace(SMALL, parts=parts, **changes)).eval()
     with torch.no_grad():
         for p in detector.decoder.parameters():
             p += 0.1 * torch.randn_like(p)
@@ -119,7 +119,7 @@ def test_parts_switched_off_have_no_parameters():
 
 
 def test_tiny_is_of_the_promised_size():
-    assert 1e6 < sum(p.numel() for p in Detector(tiny(("a", "b"))).parameters()) < 3e6
+    assert 1e6 < sum(p.numel() for p in Network(tiny(("a", "b"))).parameters()) < 3e6
 
 
 @torch.no_grad()
@@ -198,7 +198,7 @@ def test_postprocess_answers_pixels_best_first():
 
 def test_a_trained_cnn_carries_over_to_the_hybrid():
     torch.manual_seed(1)
-    cnn, hybrid = Detector(replace(SMALL, parts="cnn")), Detector(SMALL)
+    cnn, hybrid = Network(replace(SMALL, parts="cnn")), Network(SMALL)
     missing, unexpected = hybrid.load_compatible(cnn.state_dict())
     assert missing
     assert all(name.startswith("context.") for name in missing)
@@ -212,8 +212,8 @@ def test_a_trained_cnn_carries_over_to_the_hybrid():
 
 def test_categories_carry_over_by_name():
     torch.manual_seed(1)
-    old = Detector(replace(SMALL, categories=("washer", "bolt", "screw")))
-    new = Detector(replace(SMALL, categories=("bolt", "gear")))
+    old = Network(replace(SMALL, categories=("washer", "bolt", "screw")))
+    new = Network(replace(SMALL, categories=("bolt", "gear")))
     start = {name: x.clone() for name, x in new.state_dict().items()}
     missing, unexpected = new.load_compatible(old.state_dict(), old.config.categories)
     assert missing == unexpected == []
@@ -283,11 +283,11 @@ def test_base_starts_from_torchvisions_weights(weights, tmp_path):
         weights = str(tmp_path / "resnet18.pth")
         torch.save(net.state_dict(), weights)
     config = replace(PRESETS["base"](("bolt",)), width=32, queries=10, weights=weights)
-    detector = Detector(config)
+    detector = Network(config)
     if weights != "none":
         assert torch.equal(detector.backbone.stem[0].weight, net.conv1.weight)
         assert torch.equal(detector.backbone.layer3[1].bn2.running_var, net.layer3[1].bn2.running_var)
-        assert not torch.equal(Detector(config, pretrained=False).backbone.stem[0].weight, net.conv1.weight)
+        assert not torch.equal(Network(config, pretrained=False).backbone.stem[0].weight, net.conv1.weight)
         net.eval()
         x = torch.rand(1, 3, 64, 64)
         wanted = net.layer3(net.layer2(net.layer1(net.maxpool(net.relu(net.bn1(net.conv1(x)))))))
@@ -300,7 +300,7 @@ def test_a_file_that_holds_another_network_is_told(tmp_path):
     file = tmp_path / "other.pth"
     torch.save({"conv1.weight": torch.zeros(2, 2)}, file)
     with pytest.raises(ValueError, match=r"other\.pth holds no ResNet-18"):
-        Detector(replace(PRESETS["base"](("bolt",)), weights=str(file)))
+        Network(replace(PRESETS["base"](("bolt",)), weights=str(file)))
 
 
 @pytest.mark.parametrize(
@@ -323,9 +323,9 @@ def test_a_config_that_cannot_be_is_told(changes, message):
 @pytest.mark.parametrize(("key", "table"), [("backbone", BACKBONES), ("fusion", FUSIONS)])
 def test_an_unknown_row_is_told_with_the_known_ones(key, table):
     with pytest.raises(ValueError, match=f"{key}: there is no 'nosuch'.*{sorted(table)[0]}"):
-        Detector(replace(SMALL, **{key: "nosuch"}))
+        Network(replace(SMALL, **{key: "nosuch"}))
 
 
 def test_tiny_has_no_ready_weights():
     with pytest.raises(ValueError, match="'tiny' starts from none"):
-        Detector(replace(SMALL, weights="default"))
+        Network(replace(SMALL, weights="default"))
