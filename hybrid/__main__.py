@@ -30,7 +30,9 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(help="A video (.mp4, .avi), or a folder for pictures; JSON lines are written beside.")
     ] = None,
-    score: Annotated[float, typer.Option(min=0.0, max=1.0, help="Leave out what is less sure.")] = 0.3,
+    score: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Leave out what is less sure; by default the run's best F1.")
+    ] = None,
     sequence: Annotated[bool, typer.Option("--sequence", help="A folder's images are consecutive frames.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Show a window; q or Esc ends.")] = False,
     whole: Annotated[bool, typer.Option("--whole", help="Look at images as a whole, not in tiles: faster.")] = False,
@@ -40,14 +42,15 @@ def predict(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from hybrid.checkpoint import RunError
     from hybrid.data import DataError
-    from hybrid.detector import Detector
+    from hybrid.detector import Detector, operating_point
     from hybrid.sinks import Sinks
     from hybrid.sources import open_source
     from hybrid.tiles import View
 
     try:
         view = View(tile_px=None, scales=(1.0,)) if whole else None
-        detector = Detector.load(checkpoint, device=device, score=score, view=view)
+        least, why = operating_point(checkpoint) if score is None else (score, "as asked")
+        detector = Detector.load(checkpoint, device=device, score=least, view=view)
         opened = open_source(source, sequence)
         count, found, busy_s = 0, 0, 0.0
         with Sinks(opened, out, show) as sinks:
@@ -69,7 +72,8 @@ def predict(
     if not count:
         sys.stderr.write(f"error: {source}: not one frame could be used\n")
         raise SystemExit(2)
-    typer.echo(f"{found} detections in {count} frames, {count / max(busy_s, 1e-9):.2f} frames/s")
+    rate = count / max(busy_s, 1e-9)
+    typer.echo(f"{found} detections in {count} frames, {rate:.2f} frames/s, from a score of {least:.2f} ({why})")
     for path in sinks.written:
         typer.echo(f"  {path}")
 

@@ -28,7 +28,7 @@ from hybrid.types import Detections
 if TYPE_CHECKING:
     import supervision  # type: ignore[import-not-found]
 
-SCORE = 0.3  # detections below it are left out
+SCORE = 0.3  # detections below it are left out, where a run does not say from which on its own are best
 Image = UInt8[np.ndarray, "h w 3"]
 Opened = str | int | Path | Source | Iterable[UInt8[np.ndarray, "_ _ 3"]]
 
@@ -120,13 +120,15 @@ class Detector:
         self.view = replace(view or View(), threshold=score)
 
     @classmethod
-    def load(cls, run: str | Path, *, device: str = "auto", score: float = SCORE, view: View | None = None) -> Detector:
+    def load(
+        cls, run: str | Path, *, device: str = "auto", score: float | None = None, view: View | None = None
+    ) -> Detector:
         """The detector of a finished run, or of a `.safetensors` file of one.
 
         Args:
             run: the run's folder, as the training scripts leave it, or the file.
             device: auto (cuda where there is one), cpu, cuda, cuda:1, ...
-            score: detections below it are left out.
+            score: detections below it are left out; by default what the run found best, see `operating_point`.
             view: how images are cut up; by default in tiles such as the run was trained on.
 
         Raises:
@@ -136,6 +138,8 @@ class Detector:
 
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
+        if score is None:
+            score, _ = operating_point(Path(run))
         return cls(load(Path(run), device=device), view or trained_view(Path(run)), score)
 
     def predict(self, images: Image | UInt8[np.ndarray, "t h w 3"]) -> Result | list[Result]:
@@ -231,3 +235,12 @@ def trained_view(run: Path) -> View:
     if not told.is_file():
         return View()
     return view_of(int(json.loads(told.read_text())["train"]["tile_px"]))
+
+
+def operating_point(run: Path) -> tuple[float, str]:
+    """The score that detections of this run are best taken from (the best F1 at an IoU of 0.5), and how it is known."""
+    told = run / RUN
+    known = json.loads(told.read_text()).get("operating_point") if told.is_file() else None
+    if known is None or known["score"] is None:
+        return SCORE, "by default"
+    return float(known["score"]), f"best F1 on {known['frames']} frames {known['on']}"

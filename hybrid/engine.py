@@ -50,7 +50,7 @@ from hybrid.checkpoint import (
 )
 from hybrid.data import ClipSource
 from hybrid.losses import Criterion
-from hybrid.metrics import evaluate
+from hybrid.metrics import evaluate, operating_score
 from hybrid.network import Network
 from hybrid.progress import Progress, silent
 from hybrid.sampling import Batches, Share, TrainBatch, loader
@@ -62,6 +62,7 @@ from hybrid.types import Targets
 # parts that the CNN can do without, and that join it after TrainConfig.cnn_steps
 JOINING = ("context.", "between.", "decoder.objects.", "decoder.belt.")
 CHECKPOINT, CONFIG, METRICS = "checkpoint.safetensors", "config.json", "metrics.jsonl"
+OPERATING_FRAMES = 12  # on which the operating point is found where nothing is held out
 
 
 @dataclass(frozen=True)
@@ -314,8 +315,7 @@ def train(
     save_detector(folder / "raw.safetensors", detector)
     save_detector(folder / "ema.safetensors", detector, training.average)
     run = _report(training, shares, clock)
-    if validation is not None:
-        run["validation"] = _validated(folder, validation, view, at.device)
+    run |= _measured(folder, validation, shares, view, at.device)
     _curves(folder)
     write_atomically(folder / RUN, json.dumps(run, indent=1).encode())
     return Summary(folder, run)
@@ -492,10 +492,26 @@ def _git_revision() -> str | None:
         return None
 
 
-def _validated(folder: Path, source: ClipSource, view: View | None, device: torch.device) -> dict[str, Any]:
-    return {
-        weights: evaluate(load(folder, weights, str(device)), source, view).metrics.to_plain() for weights in WEIGHTS
-    }
+def _measured(
+    folder: Path, validation: ClipSource | None, shares: Sequence[Share], view: View | None, device: torch.device
+) -> dict[str, Any]:
+    """How good both weights are on what was held out, and the score from which on the averaged ones' answers are best.
+
+    Where nothing is held out that score is found on a few frames that were trained on: what is there scores little
+    higher than elsewhere, and what is not scores alike.
+    """
+    source, on, told = validation, "held out", dict[str, Any]()
+    if source is None:
+        source, on = shares[0].source, "trained on"
+        source = source.take(max(1, OPERATING_FRAMES * len(source) // max(OPERATING_FRAMES, len(source.frames))))
+        if not any(len(frame.labels) for frame in source.frames):
+            return {"operating_point": None}
+    names = WEIGHTS if validation is not None else ("ema",)
+    found = {weights: evaluate(load(folder, weights, str(device)), source, view) for weights in names}
+    if validation is not None:
+        told["validation"] = {weights: one.metrics.to_plain() for weights, one in found.items()}
+    best = operating_score(found["ema"].detections, source.frames)
+    return told | {"operating_point": {"score": best, "frames": len(source.frames), "on": on}}
 
 
 def _curves(folder: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from hybrid.data import ClipSource, FrameRecord
 from hybrid.progress import Progress, silent
 from hybrid.types import Detections
+from hybrid.video_metrics import Found, judge
 
 if TYPE_CHECKING:
     from hybrid.network import Network
@@ -97,6 +98,25 @@ def score(detections: Sequence[Detections], frames: Sequence[FrameRecord], categ
         },
         frames=len(frames),
     )
+
+
+def operating_score(detections: Sequence[Detections], frames: Sequence[FrameRecord]) -> float | None:
+    """The score from which on detections have their best F1 at an IoU of 0.5, all categories together.
+
+    None: not one of them is right.
+    """
+    arrays = [
+        Found(
+            one.boxes_xyxy_px.cpu().numpy(), one.scores.cpu().numpy(), one.labels.cpu().numpy(),
+            np.full(len(one.scores), -1),
+        )
+        for one in detections
+    ]  # fmt: skip
+    judged = judge(arrays, frames, range(len(frames)))
+    if not judged.correct.any():
+        return None
+    right, told = judged.correct.cumsum(), 1 + np.arange(len(judged.correct))
+    return float(judged.scores[np.argmax(2 * right / (told + len(judged.truth_labels)))])
 
 
 def coco_documents(

@@ -13,9 +13,9 @@ import torch
 from hybrid.checkpoint import RunError, load, save_detector
 from hybrid.config import ModelConfig, tiny
 from hybrid.data import ClipSource, from_coco
-from hybrid.engine import Summary, Training, ema_decay, place, rate, train
+from hybrid.engine import OPERATING_FRAMES, Summary, Training, ema_decay, place, rate, train
 from hybrid.losses import Criterion
-from hybrid.metrics import evaluate
+from hybrid.metrics import evaluate, operating_score
 from hybrid.network import Network
 from hybrid.progress import silent
 from hybrid.sampling import Share
@@ -134,11 +134,27 @@ def test_a_run_says_what_it_was(source: ClipSource, tmp_path: Path) -> None:
     assert stated["parameters"] == sum(p.numel() for p in detector().parameters())
     assert 0 <= stated["this_process"]["data_wait_share"] <= 1
     assert stated["validation"].keys() == {"ema", "raw"}
+    assert stated["operating_point"].keys() == {"score", "frames", "on"}
+    assert stated["operating_point"]["on"] == "held out"
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert not [file for file in tmp_path.iterdir() if file.suffix == ".part"]
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4, 5]
     assert all(0 <= row["data_wait_share"] <= 1 and row["loss"] > 0 for row in rows)
+
+
+def test_where_nothing_is_held_out_the_operating_point_is_found_on_some_of_what_was_learned(
+    source: ClipSource, tmp_path: Path
+) -> None:
+    summary = run(source, tmp_path, config())
+    few = source.take(len(source))
+    found = evaluate(summary.load(), few).detections
+    assert len(source.frames) <= OPERATING_FRAMES
+    assert summary.run["operating_point"] == {
+        "score": operating_score(found, few.frames),
+        "frames": len(source.frames),
+        "on": "trained on",
+    }
 
 
 def test_what_was_saved_loads_as_the_same_detector(source: ClipSource, tmp_path: Path) -> None:

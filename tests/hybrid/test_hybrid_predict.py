@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,7 +20,7 @@ from hybrid.__main__ import app
 from hybrid.checkpoint import RUN, save_detector
 from hybrid.config import tiny
 from hybrid.data import DataError
-from hybrid.detector import trained_view
+from hybrid.detector import SCORE, operating_point, trained_view
 from hybrid.network import Network
 from hybrid.sinks import drawn
 from hybrid.sources import open_source
@@ -92,6 +93,23 @@ def test_results_are_those_of_the_stream_with_names(run: Path) -> None:
 def test_tiles_are_those_of_the_training(run: Path) -> None:
     assert trained_view(run).tile_px == 96
     assert trained_view(run / "ema.safetensors") == View()
+
+
+def test_what_a_run_says_is_best_is_where_its_detections_are_cut(run: Path, tmp_path: Path) -> None:
+    image = images(1)[0]
+    scores = Detector.load(run, score=0.0, view=WHOLE).predict(image).scores
+    middle = float(np.median(scores))
+    shutil.copytree(run, tmp_path / "run")
+    told = {"train": {"tile_px": 96}, "operating_point": {"score": middle, "frames": 7, "on": "held out"}}
+    (tmp_path / "run" / RUN).write_text(json.dumps(told))
+    assert operating_point(tmp_path / "run") == (middle, "best F1 on 7 frames held out")
+    np.testing.assert_array_equal(
+        Detector.load(tmp_path / "run", view=WHOLE).predict(image).scores, scores[scores >= np.float32(middle)]
+    )
+    assert operating_point(run) == (SCORE, "by default")
+    told["operating_point"]["score"] = None
+    (tmp_path / "run" / RUN).write_text(json.dumps(told))
+    assert operating_point(tmp_path / "run") == (SCORE, "by default")
 
 
 def test_a_folders_stills_know_nothing_of_each_other_and_its_frames_do(run: Path, tmp_path: Path) -> None:
