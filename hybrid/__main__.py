@@ -90,10 +90,11 @@ def export(
     hybrid.onnx.OnnxDetector runs it, without torch.
     """
     from hybrid.checkpoint import RunError, load
+    from hybrid.detector import operating_point
     from hybrid.onnx import export as written
 
     try:
-        path = written(load(checkpoint), out, height, width)
+        path = written(load(checkpoint), out, height, width, operating_point(checkpoint)[0])
     except ImportError as error:
         sys.stderr.write(f'error: {error.name} is not installed: pip install "simgen[onnx]"\n')
         raise SystemExit(2) from None

@@ -32,8 +32,10 @@ OPSET = 18
 FORMAT = "hybrid-step/1"
 
 
-def export(detector: Network, path: Path, height_px: int, width_px: int) -> Path:
+def export(detector: Network, path: Path, height_px: int, width_px: int, score: float = 0.3) -> Path:
     """Write the detector's step for frames of this size to `path`, one file. Depth is left out.
+
+    `score` is noted in it: what scores less is no detection (`OnnxDetector.found`).
 
     Raises:
         ImportError: onnx or onnxscript is not there.
@@ -59,8 +61,8 @@ def export(detector: Network, path: Path, height_px: int, width_px: int) -> Path
     )  # fmt: skip
     assert program is not None
     model = program.model_proto
-    described = {"format": FORMAT, "categories": list(detector.config.categories), "state": names}
-    described["clip_classes"] = list(detector.config.clip_classes)
+    described: dict[str, Any] = {"format": FORMAT, "categories": list(detector.config.categories), "state": names}
+    described |= {"clip_classes": list(detector.config.clip_classes), "score": score}
     onnx.helper.set_model_props(model, {"hybrid": json.dumps(described)})
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, str(path))
@@ -162,6 +164,7 @@ class OnnxDetector:
             raise ValueError(f"{path}: its format is {told.get('format')!r}; this reads {FORMAT!r}")
         self.categories, self.clip_classes = tuple(told["categories"]), tuple(told["clip_classes"])
         self._states: list[str] = told["state"]
+        self.score = float(told.get("score", 0.3))
         self._inputs = {one.name: one for one in self._session.get_inputs()}
         self._outputs = [one.name for one in self._session.get_outputs()]
 
@@ -190,13 +193,13 @@ class OnnxDetector:
         return {name: np.zeros(self._inputs[name].shape, kinds[self._inputs[name].type]) for name in self._states}
 
     def found(
-        self, answers: dict[str, np.ndarray], score: float = 0.3, nms_iou: float = 0.6
+        self, answers: dict[str, np.ndarray], score: float | None = None, nms_iou: float = 0.6
     ) -> list[tuple[str, float, Float32[np.ndarray, "4"]]]:
-        """(category, score, box) of what is sure enough, best first.
+        """(category, score, box) of what scores `score` or more, by default what the file notes, best first.
 
         Of two boxes of a category that overlap by more than `nms_iou` the worse one is left out, as in `Detector`.
         """
-        queries, labels = np.nonzero(answers["scores"] >= score)
+        queries, labels = np.nonzero(answers["scores"] >= (self.score if score is None else score))
         scores, boxes = answers["scores"][queries, labels], answers["boxes_xyxy_px"][queries]
         left = np.argsort(-scores, kind="stable")
         rows = []

@@ -56,7 +56,8 @@ def test_the_onnx_runner_leaves_the_same() -> None:
     scores[np.arange(40), found.labels.numpy()] = found.scores.numpy()
     runner = OnnxDetector.__new__(OnnxDetector)
     runner.categories = ("bolt", "nut")
-    rows = runner.found({"scores": scores, "boxes_xyxy_px": found.boxes_xyxy_px.numpy()}, score=0.2)
+    runner.score = 0.2
+    rows = runner.found({"scores": scores, "boxes_xyxy_px": found.boxes_xyxy_px.numpy()})
     kept = [i for i in slowly(found, 0.6) if found.scores[i] >= 0.2]
     assert [score for _, score, _ in rows] == found.scores[kept].tolist()
     assert [name for name, _, _ in rows] == [runner.categories[found.labels[i]] for i in kept]

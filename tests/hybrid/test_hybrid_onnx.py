@@ -55,7 +55,7 @@ def test_the_exported_step_agrees_over_a_clip(tmp_path: Path) -> None:
     assert f"{file}: " in done.stdout
     runner = OnnxDetector(file)
     assert runner.size_hw_px == (32, 48)
-    assert runner.categories == ("bolt", "nut")
+    assert (runner.categories, runner.score) == (("bolt", "nut"), 0.3)
     frames = np.random.default_rng(0).integers(0, 255, (4, 32, 48, 3)).astype(np.uint8)
     state, carried = None, None
     with torch.inference_mode():
