@@ -285,6 +285,7 @@ def train(
     view: View | None = None,
     criterion: Criterion | None = None,
     progress: Progress = silent,
+    measuring: Progress = silent,
 ) -> Summary:
     """Train `detector` (its weights are where it starts) on samples of `shares` and leave the result in `folder`.
 
@@ -292,6 +293,7 @@ def train(
         resume: go on where a run of the same config was stopped; a finished one returns at once.
         validation: measured on at the end, with the weights and with their moving average. Never trained on.
         progress: told after every step.
+        measuring: told after every frame that is measured on, once the steps are done.
 
     Raises:
         RunError: the folder holds another run, or the loss is no longer finite.
@@ -315,7 +317,7 @@ def train(
     save_detector(folder / "raw.safetensors", detector)
     save_detector(folder / "ema.safetensors", detector, training.average)
     run = _report(training, shares, clock)
-    run |= _measured(folder, validation, shares, view, at.device)
+    run |= _measured(folder, validation, shares, view, at.device, measuring)
     _curves(folder)
     write_atomically(folder / RUN, json.dumps(run, indent=1).encode())
     return Summary(folder, run)
@@ -493,7 +495,12 @@ def _git_revision() -> str | None:
 
 
 def _measured(
-    folder: Path, validation: ClipSource | None, shares: Sequence[Share], view: View | None, device: torch.device
+    folder: Path,
+    validation: ClipSource | None,
+    shares: Sequence[Share],
+    view: View | None,
+    device: torch.device,
+    measuring: Progress,
 ) -> dict[str, Any]:
     """How good both weights are on what was held out, and the score from which on the averaged ones' answers are best.
 
@@ -507,7 +514,7 @@ def _measured(
         if not any(len(frame.labels) for frame in source.frames):
             return {"operating_point": None}
     names = WEIGHTS if validation is not None else ("ema",)
-    found = {weights: evaluate(load(folder, weights, str(device)), source, view) for weights in names}
+    found = {weights: evaluate(load(folder, weights, str(device)), source, view, measuring) for weights in names}
     if validation is not None:
         told["validation"] = {weights: one.metrics.to_plain() for weights, one in found.items()}
     best = operating_score(found["ema"].detections, source.frames)

@@ -15,16 +15,27 @@ def silent(done: int, total: int, values: Mapping[str, float]) -> None:
 @contextmanager
 def bar(title: str) -> Iterator[Progress]:
     """A bar on the terminal, with the time that remains and the values last told."""
+    with bars(title) as (tell,):
+        yield tell
+
+
+@contextmanager
+def bars(*titles: str) -> Iterator[tuple[Progress, ...]]:
+    """As `bar`, one below the other; each is there from when it is first told something."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Rich
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Rich(*columns, TextColumn("{task.fields[values]}")) as shown:
-        task = shown.add_task(title, total=None, values="")
+        tasks = [shown.add_task(title, total=None, values="", visible=title == titles[0]) for title in titles]
 
-        def tell(done: int, total: int, values: Mapping[str, float]) -> None:
-            shown.update(task, completed=done, total=total)
-            if values:
-                shown.update(task, values="  ".join(f"{name} {value:.3g}" for name, value in values.items()))
+        def teller(place: int) -> Progress:
+            def tell(done: int, total: int, values: Mapping[str, float]) -> None:
+                shown.update(tasks[place], completed=done, total=total, visible=True)
+                if values:
+                    told = "  ".join(f"{name} {value:.3g}" for name, value in values.items())
+                    shown.update(tasks[place], values=told)
 
-        yield tell
+            return tell
+
+        yield tuple(teller(place) for place in range(len(titles)))

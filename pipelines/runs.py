@@ -25,7 +25,7 @@ from hybrid.config import PARTS, PRESETS, ModelConfig
 from hybrid.data import ClipSource, DataError, from_coco, from_shards, from_yolo, measuring_split, yolo_layout
 from hybrid.engine import train
 from hybrid.network import Network
-from hybrid.progress import bar
+from hybrid.progress import bars
 from hybrid.sampling import Share
 from hybrid.tiles import view_of
 from hybrid.train_config import TrainConfig
@@ -195,7 +195,7 @@ def carry_out(
     from_start = begin()
     whole = json.loads(json.dumps({**record, **from_start.record, "held_out": names(held)}))
     claim(out, whole)
-    with bar(out.name) as progress:
+    with bars(out.name, "measuring") as (progress, measuring):
         summary = train(
             from_start.detector,
             shares,
@@ -205,6 +205,7 @@ def carry_out(
             validation=held,
             view=view_of(config.tile_px),
             progress=progress,
+            measuring=measuring,
         )
     run = {**summary.run, "experiment": whole, "seconds": seconds(out)}
     write_atomically(out / RUN, json.dumps(run, indent=1).encode())
