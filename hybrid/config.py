@@ -26,6 +26,8 @@ RANGES = {  # the upper ends keep a checkpoint's header from asking for a machin
 }
 INPUTS = (("rgb",), ("rgb", "depth"))
 WEIGHTS = ("none", "default")  # or a file
+SCORE = 0.3  # detections below it are left out, where a run does not say from which on its own are best
+NMS_IOU = 0.6  # of 1,529 photographed and 5,898 simulated parts on tables 3 each overlap one of their category by more
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from hybrid.checkpoint import RUN, load
+from hybrid.config import SCORE
 from hybrid.linking import Linked, link
 from hybrid.network import Network
 from hybrid.sources import Frame, Source, open_source
@@ -28,7 +29,6 @@ from hybrid.types import Detections
 if TYPE_CHECKING:
     import supervision  # type: ignore[import-not-found]
 
-SCORE = 0.3  # detections below it are left out, where a run does not say from which on its own are best
 Image = UInt8[np.ndarray, "h w 3"]
 Opened = str | int | Path | Source | Iterable[UInt8[np.ndarray, "_ _ 3"]]
 
@@ -229,18 +229,21 @@ def _frames(source: Source) -> Iterator[tuple[Frame, bool]]:
             yield frame, place == 0
 
 
+def _told(run: Path) -> dict[str, Any]:
+    """What a run says of itself; a file alone says nothing."""
+    file = run / RUN
+    return json.loads(file.read_text()) if file.is_file() else {}
+
+
 def trained_view(run: Path) -> View:
     """Tiles as large as those that a run was trained on; a file alone does not say, and gets the default."""
-    told = run / RUN
-    if not told.is_file():
-        return View()
-    return view_of(int(json.loads(told.read_text())["train"]["tile_px"]))
+    told = _told(run)
+    return view_of(int(told["train"]["tile_px"])) if told else View()
 
 
 def operating_point(run: Path) -> tuple[float, str]:
     """The score that detections of this run are best taken from (the best F1 at an IoU of 0.5), and how it is known."""
-    told = run / RUN
-    known = json.loads(told.read_text()).get("operating_point") if told.is_file() else None
+    known = _told(run).get("operating_point")
     if known is None or known["score"] is None:
         return SCORE, "by default"
     return float(known["score"]), f"best F1 on {known['frames']} frames {known['on']}"

@@ -10,8 +10,6 @@ from torchvision.ops import batched_nms  # type: ignore[import-untyped]
 from hybrid.boxes import pairwise_iou
 from hybrid.types import Detections
 
-NMS_IOU = 0.6  # of 1,529 photographed and 5,898 simulated parts on tables 3 each overlap one of their category by more
-
 
 def without_doubles(found: Detections, nms_iou: float, limit: int) -> Detections:
     """The `limit` best, best first, without those that a better one of their category overlaps by more than `nms_iou`.

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from hybrid.backbone import BACKBONES, STRIDES, Maps, Pyramid
 from hybrid.boxes import refine, to_centre, to_corners
-from hybrid.config import ModelConfig
+from hybrid.config import NMS_IOU, ModelConfig
 from hybrid.depth import DepthBranch
-from hybrid.doubles import NMS_IOU, without_doubles
+from hybrid.doubles import without_doubles
 from hybrid.fusion import FUSIONS
 from hybrid.heads import ClipHead, EmbeddingHead
 from hybrid.objects import NO_OBJECT_LOGIT, BeltOrder, ObjectRecurrence, carry, no_tracks

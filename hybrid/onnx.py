@@ -23,6 +23,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from hybrid.config import NMS_IOU, SCORE
+from hybrid.overlap import iou
+
 if TYPE_CHECKING:
     import torch
 
@@ -32,7 +35,7 @@ OPSET = 18
 FORMAT = "hybrid-step/1"
 
 
-def export(detector: Network, path: Path, height_px: int, width_px: int, score: float = 0.3) -> Path:
+def export(detector: Network, path: Path, height_px: int, width_px: int, score: float = SCORE) -> Path:
     """Write the detector's step for frames of this size to `path`, one file. Depth is left out.
 
     `score` is noted in it: what scores less is no detection (`OnnxDetector.found`).
@@ -164,7 +167,7 @@ class OnnxDetector:
             raise ValueError(f"{path}: its format is {told.get('format')!r}; this reads {FORMAT!r}")
         self.categories, self.clip_classes = tuple(told["categories"]), tuple(told["clip_classes"])
         self._states: list[str] = told["state"]
-        self.score = float(told.get("score", 0.3))
+        self.score = float(told.get("score", SCORE))
         self._inputs = {one.name: one for one in self._session.get_inputs()}
         self._outputs = [one.name for one in self._session.get_outputs()]
 
@@ -193,7 +196,7 @@ class OnnxDetector:
         return {name: np.zeros(self._inputs[name].shape, kinds[self._inputs[name].type]) for name in self._states}
 
     def found(
-        self, answers: dict[str, np.ndarray], score: float | None = None, nms_iou: float = 0.6
+        self, answers: dict[str, np.ndarray], score: float | None = None, nms_iou: float = NMS_IOU
     ) -> list[tuple[str, float, Float32[np.ndarray, "4"]]]:
         """(category, score, box) of what scores `score` or more, by default what the file notes, best first.
 
@@ -206,12 +209,5 @@ class OnnxDetector:
         while len(left):
             best, left = left[0], left[1:]
             rows.append((self.categories[labels[best]], float(scores[best]), boxes[best]))
-            left = left[(labels[left] != labels[best]) | (_iou(boxes[best], boxes[left]) <= nms_iou)]
+            left = left[(labels[left] != labels[best]) | (iou(boxes[best : best + 1], boxes[left])[0] <= nms_iou)]
         return rows
-
-
-def _iou(one: Float32[np.ndarray, "4"], others: Float32[np.ndarray, "n 4"]) -> Float32[np.ndarray, " n"]:
-    shared = np.minimum(one[2:], others[:, 2:]) - np.maximum(one[:2], others[:, :2])
-    overlap = np.clip(shared, 0, None).prod(1)
-    areas = [np.clip(box[..., 2:] - box[..., :2], 0, None).prod(-1) for box in (one, others)]
-    return (overlap / np.maximum(areas[0] + areas[1] - overlap, 1e-7)).astype(np.float32)  # type: ignore[no-any-return]

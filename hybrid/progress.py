@@ -21,7 +21,7 @@ def bar(title: str) -> Iterator[Progress]:
 
 @contextmanager
 def bars(*titles: str) -> Iterator[tuple[Progress, ...]]:
-    """As `bar`, one below the other; each is there from when it is first told something."""
+    """As `bar`, one below the other; all but the first are there from when they are first told something."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Rich
 

@@ -18,7 +18,8 @@ import torch
 from jaxtyping import Bool, Float32, Int64, UInt8
 from torch import Tensor
 
-from hybrid.doubles import NMS_IOU, without_doubles
+from hybrid.config import NMS_IOU
+from hybrid.doubles import without_doubles
 from hybrid.types import Detections
 
 GREY = 114  # beyond the image, and in blank frames

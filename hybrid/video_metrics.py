@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 from scipy.optimize import linear_sum_assignment
 
 from hybrid.data import FrameRecord
+from hybrid.overlap import iou
 
 IOU = 0.5
 _RECALLS = np.linspace(0, 1, 101)
@@ -40,14 +41,6 @@ class Judged:
     clips: Int64[np.ndarray, " n"]
     truth_labels: Int64[np.ndarray, " m"]
     truth_clips: Int64[np.ndarray, " m"]
-
-
-def iou(a: Float[np.ndarray, "n 4"], b: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
-    """Intersection over union of every pair of boxes xyxy."""
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    overlap = (high - low).clip(0).prod(-1)
-    areas = (a[:, 2:] - a[:, :2]).prod(-1)[:, None] + (b[:, 2:] - b[:, :2]).prod(-1)[None]
-    return overlap / np.maximum(areas - overlap, 1e-9)  # type: ignore[no-any-return]
 
 
 def judge(

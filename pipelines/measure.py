@@ -19,7 +19,6 @@ from hybrid.checkpoint import RUN, load, write_atomically
 from hybrid.data import ClipSource, DataError
 from hybrid.engine import CONFIG
 from hybrid.metrics import Metrics, evaluate, score
-from hybrid.network import Network
 from hybrid.progress import bar
 from hybrid.tiles import View, view_of
 from hybrid.types import Detections
@@ -90,7 +89,7 @@ def measure(run: Run, source: ClipSource, cache: Path, title: str) -> Result:
         return Result(score(found, source.frames, source.categories), found)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with bar(title) as progress:
-        done = evaluate(_fast(load(run.folder, device=device)), source, run.view, progress)
+        done = evaluate(load(run.folder, device=device), source, run.view, progress)
     cache.mkdir(parents=True, exist_ok=True)
     plain = {
         "run": str(run.folder), "data": source.name, "metrics": done.metrics.to_plain(),
@@ -98,10 +97,6 @@ def measure(run: Run, source: ClipSource, cache: Path, title: str) -> Result:
     }  # fmt: skip
     write_atomically(path, json.dumps(plain).encode())
     return Result(done.metrics, done.detections)
-
-
-def _fast(detector: Network) -> Network:
-    return detector.to(memory_format=torch.channels_last)
 
 
 def _key(run: Run, source: ClipSource) -> str:

@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 from hybrid import Detector
 from hybrid.__main__ import app
 from hybrid.checkpoint import RUN, save_detector
-from hybrid.config import tiny
+from hybrid.config import SCORE, tiny
 from hybrid.data import DataError
-from hybrid.detector import SCORE, operating_point, trained_view
+from hybrid.detector import operating_point, trained_view
 from hybrid.network import Network
 from hybrid.sinks import drawn
 from hybrid.sources import open_source
