@@ -69,10 +69,11 @@ class Criterion:
         """Of each frame, the slots that know what to find, by the last layer's answers; None: nothing is followed."""
         if output.tracks is None:
             return None
-        clips = zip(output.logits.detach(), output.boxes_xyxy_px.detach(), output.tracks.source, strict=True)
+        tracks = output.tracks
+        clips = zip(output.logits.detach(), output.boxes_xyxy_px.detach(), tracks.source, tracks.seen, strict=True)
         frames, kept = output.logits.shape[1], list[Kept]()
-        for i, (logits, boxes, source) in enumerate(clips):
-            kept += follow(logits, boxes, source, targets[i * frames : (i + 1) * frames], self.config.costs)
+        for i, (logits, boxes, source, seen) in enumerate(clips):
+            kept += follow(logits, boxes, source, seen, targets[i * frames : (i + 1) * frames], self.config.costs)
         return kept
 
     def _picks(self, layer: Layer, targets: Sequence[Target], kept: list[Kept] | None) -> list[Pick]:

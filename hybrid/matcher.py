@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
@@ -86,20 +86,23 @@ def follow(
     logits: Float[Tensor, "t q c"],
     boxes_xyxy_px: Float32[Tensor, "t q 4"],
     source: Int64[Tensor, "t k"],
+    seen: Bool[Tensor, "t k"],
     targets: Sequence[Target],
     costs: Costs,
 ) -> list[Kept]:
     """What each slot of a clip's frames is to find: the object that its query was matched with when it was new.
 
     A slot whose object cannot be seen is to say so, and keeps it (Meinhardt et al., TrackFormer, CVPR 2022; Zeng et
-    al., MOTR, ECCV 2022). `source` is that of hybrid.types.Followed. Without the targets' track ids none is known.
+    al., MOTR, ECCV 2022). One that went on as a new query is matched like those. `source` and `seen` are those of
+    hybrid.types.Followed. Without the targets' track ids none is known.
     """
     owner: dict[int, int] = {}  # the object of each query of the frame before
     every = []
+    remembered = torch.where(seen, -1, source)
     for k, target in enumerate(targets):
         ids = [] if target.track_ids is None else target.track_ids.tolist()
         place = {object_id: box for box, object_id in enumerate(ids)}
-        mine = {slot: owner[query] for slot, query in enumerate(source[k].tolist()) if query in owner}
+        mine = {slot: owner[query] for slot, query in enumerate(remembered[k].tolist()) if query in owner}
         kept = Kept(
             torch.tensor(list(mine), dtype=torch.int64, device=logits.device),
             torch.tensor([place.get(one, -1) for one in mine.values()], dtype=torch.int64, device=logits.device),

@@ -18,7 +18,7 @@ from hybrid.depth import DepthBranch
 from hybrid.doubles import without_doubles
 from hybrid.fusion import FUSIONS
 from hybrid.heads import ClipHead, EmbeddingHead
-from hybrid.objects import NO_OBJECT_LOGIT, BeltOrder, ObjectRecurrence, carry, no_tracks
+from hybrid.objects import NO_OBJECT_LOGIT, Again, BeltOrder, ObjectRecurrence, carry, no_tracks, seen_again
 from hybrid.queries import Noised, Proposer, noised, separation, undecided
 from hybrid.temporal import TEMPORALS, Elapsed, state_shape
 from hybrid.transformer import Between, DecoderLayer, Encoder, Values, as_values, place_box, remembered_tokens
@@ -166,35 +166,46 @@ class Decoder(nn.Module):
         ids: list[Tensor] = []
         sources: list[Tensor] = []
         alive: list[Tensor] = []
+        seen: list[Tensor] = []
         source = torch.full_like(tracks.ids, -1)
         for k in range(frames):
             step = None if elapsed is None else elapsed[:, k]
-            there = tracks.strength > 0
             own = [_frame(value, clips * self.heads, k, self.heads) for value in values]
-            allowed = apart & F.pad(there, (0, count - slots + noisy), value=True)[:, None, None]
-            layers, normed = self._refine(
-                self._with_slots(start.frame(clips, k), tracks, step), tuple(own), allowed, count, self.belt
-            )
+            queries, again = self._with_slots(start.frame(clips, k), tracks, step, noisy)
+            there = torch.cat([tracks.strength > 0, again.left(count - slots)], 1)
+            allowed = apart & F.pad(there, (0, noisy), value=True)[:, None, None]
+            layers, normed = self._refine(queries, tuple(own), allowed, count, self.belt)
             layers = [_silenced(layer, there) for layer in layers]
             answers.append(layers)
             content, state = normed[:, :count], F.pad(tracks.content, (0, 0, 0, count - slots))
             _, state = self.objects(content, state.to(content.dtype), step)
-            found = carry(
-                tracks, state, layers[-1].logits[:, 0, :count], to_centre(layers[-1].boxes_xyxy_px[:, 0, :count]), step
-            )
-            ids, sources, alive = [*ids, found.ids], [*sources, source], [*alive, there]
+            boxes = to_centre(layers[-1].boxes_xyxy_px[:, 0, :count])
+            found = carry(tracks, state, layers[-1].logits[:, 0, :count], boxes, step, again.seen)
+            ids, sources = [*ids, found.ids], [*sources, source]
+            alive, seen = [*alive, there[:, :slots]], [*seen, again.seen]
             tracks, source = found.tracks, found.source
         joined = [_in_order([layers[i] for layers in answers]) for i in range(len(self.layers))]
-        return joined, Followed(torch.stack(ids, 1), torch.stack(sources, 1), torch.stack(alive, 1)), tracks
+        return joined, Followed(*(torch.stack(x, 1) for x in (ids, sources, alive, seen))), tracks
 
-    def _with_slots(self, start: Queries, tracks: Tracks, step: Tensor | None) -> Queries:
+    def _with_slots(
+        self, start: Queries, tracks: Tracks, step: Tensor | None, noisy: int
+    ) -> tuple[Queries, Again]:
+        """Before the frame's queries, the last `noisy` of them for denoising, the slots.
+
+        An object that is seen again goes on as the new query that it is seen by, from what that says of it: its own
+        memory is only added. So what is in sight is seen as well as in a still, and once. Memory alone speaks for the
+        others.
+        """
         assert self.objects is not None
         content, boxes = self.objects.queries(tracks, step)
-        return Queries(
-            torch.cat([content.to(start.content.dtype), start.content], 1),
-            torch.cat([tracks.logits.to(start.logits.dtype), start.logits], 1),
-            torch.cat([boxes, start.boxes_cxcywh_px], 1),
-        )
+        new = start.content.shape[1] - noisy
+        again = seen_again(tracks, boxes, start.logits[:, :new], start.boxes_cxcywh_px[:, :new])
+        seen, content = again.seen[..., None], content.to(start.content.dtype)
+        content = content + torch.where(again.there[..., None], again.of(start.content), 0.0)
+        logits = torch.where(seen, again.of(start.logits), tracks.logits.to(start.logits.dtype))
+        boxes = torch.where(seen, again.of(start.boxes_cxcywh_px), boxes)
+        rows = ((content, start.content), (logits, start.logits), (boxes, start.boxes_cxcywh_px))
+        return Queries(*(torch.cat(row, 1) for row in rows)), again
 
 
 @dataclass(frozen=True)
@@ -225,8 +236,8 @@ def _in_order(frames: Sequence[Layer]) -> Layer:
     )
 
 
-def _silenced(layer: Layer, there: Bool[Tensor, "b k"]) -> Layer:
-    """The layer's answer with empty slots saying that nothing is there."""
+def _silenced(layer: Layer, there: Bool[Tensor, "b q"]) -> Layer:
+    """The layer's answer with empty slots, and queries that slots go on as, saying that nothing is there."""
     empty = F.pad(~there, (0, layer.logits.shape[2] - there.shape[1]), value=False)
     return replace(layer, logits=layer.logits.masked_fill(empty[:, None, :, None], NO_OBJECT_LOGIT))
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from hybrid.boxes import pairwise_iou, refine, to_corners
 from hybrid.temporal import update_share
@@ -23,6 +24,10 @@ BIRTH_SCORE = 0.4  # from which an object has an id
 FADE = 0.9  # what a frame without evidence leaves of an object's strength: half after 7 frames
 LEAST_STRENGTH = 0.1  # below it an object is given up, and its id with it: from a score of 0.8 after 20 frames
 SAME_IOU = 0.6  # a new object that overlaps a followed one so far is that one
+AGAIN_SCORE = 0.1  # from which a new query may be an object that is followed
+AGAIN_SHARE = 0.5  # of an object's strength, likewise: what is hardly told at all says nothing against memory
+AGAIN_IOU = 0.3  # of their boxes with margins: sides of 1 that lie 1.08 apart along one axis
+SPEED_GAIN = 0.7  # the share of a new measurement in an object's speed
 NO_OBJECT_LOGIT = -20.0  # of empty slots
 BELT_OBJECTS = 64  # the best of a frame's queries that are taken as its objects
 
@@ -34,6 +39,7 @@ def no_tracks(clips: int, slots: int, width: int, categories: int, device: torch
         boxes_cxcywh_px=torch.tensor([0.0, 0.0, 1.0, 1.0], device=device).repeat(clips, slots, 1),
         logits=torch.full((clips, slots, categories), NO_OBJECT_LOGIT, device=device),
         strength=torch.zeros(clips, slots, device=device),
+        speed_px=torch.zeros(clips, slots, 2, device=device),
         ids=torch.full((clips, slots), -1, dtype=torch.int64, device=device),
         next_id=torch.zeros(clips, dtype=torch.int64, device=device),
     )
@@ -67,10 +73,56 @@ class ObjectRecurrence(nn.Module):
         self, tracks: Tracks, step: Float[Tensor, " b"] | None = None
     ) -> tuple[Float[Tensor, "b k c"], Float32[Tensor, "b k 4"]]:
         """The slots as queries of the next frame: their content, and their boxes moved on."""
-        change = self.motion(tracks.content).float()
+        change, moved = self.motion(tracks.content).float(), tracks.speed_px
         if step is not None:
-            change = change * step[:, None, None]
-        return self.out(tracks.content), refine(tracks.boxes_cxcywh_px, change)
+            change, moved = change * step[:, None, None], moved * step[:, None, None]
+        return self.out(tracks.content), refine(tracks.boxes_cxcywh_px + F.pad(moved, (0, 2)), change)
+
+
+@dataclass(frozen=True)
+class Again:
+    """Of each slot: the new query that is its object, whether there is one, and whether that is sure enough."""
+
+    query: Int64[Tensor, "b k"]
+    there: Bool[Tensor, "b k"]
+    seen: Bool[Tensor, "b k"]
+
+    def of(self, new: Float[Tensor, "b q _"]) -> Float[Tensor, "b k _"]:
+        """What the new queries have to say, slot by slot."""
+        return new.gather(1, self.query[..., None].expand(-1, -1, new.shape[-1]))
+
+    def left(self, count: int) -> Bool[Tensor, "b q"]:
+        """Which of so many new queries no slot goes on as."""
+        places = torch.arange(count, device=self.query.device)
+        return ~((self.query[..., None] == places) & self.there[..., None]).any(1)
+
+
+def seen_again(
+    tracks: Tracks,
+    expected_cxcywh_px: Float32[Tensor, "b k 4"],
+    logits: Float[Tensor, "b q n"],
+    boxes_cxcywh_px: Float32[Tensor, "b q 4"],
+) -> Again:
+    """Which new queries are the followed objects: those that are each other's best.
+
+    Boxes are compared with a margin of half their sides all around (Yang et al., C-BIoU, WACV 2023), for an object
+    may have moved by most of its size between two frames.
+    """
+    score = logits.detach().float().sigmoid().amax(-1)
+    mine, new = _wide(expected_cxcywh_px.detach()), _wide(boxes_cxcywh_px)
+    overlap = torch.stack([pairwise_iou(a, b) for a, b in zip(mine, new, strict=True)])
+    fits = (overlap >= AGAIN_IOU) & (score >= AGAIN_SCORE)[:, None] & (tracks.strength > 0)[..., None]
+    worth = torch.where(fits, overlap * score[:, None] * tracks.strength[..., None], 0.0)
+    query = worth.argmax(2)
+    best_slot = worth.argmax(1).gather(1, query)
+    each_other = best_slot == torch.arange(query.shape[1], device=query.device)
+    there = each_other & (worth.amax(2) > 0)
+    return Again(query, there, there & (score.gather(1, query) >= AGAIN_SHARE * tracks.strength))
+
+
+def _wide(boxes_cxcywh_px: Float32[Tensor, "b q 4"]) -> Float32[Tensor, "b q 4"]:
+    """With the margin, as corners."""
+    return to_corners(torch.cat([boxes_cxcywh_px[..., :2], 2 * boxes_cxcywh_px[..., 2:]], -1))
 
 
 @dataclass(frozen=True)
@@ -88,6 +140,7 @@ def carry(
     logits: Float[Tensor, "b q n"],
     boxes_cxcywh_px: Float32[Tensor, "b q 4"],
     step: Float[Tensor, " b"] | None,
+    seen: Bool[Tensor, "b k"],
 ) -> Carried:
     """Choose the objects that are followed on. Gradient goes through the content alone."""
     slots = before.ids.shape[1]
@@ -101,14 +154,31 @@ def carry(
     newborn = (ids < 0) & (score >= BIRTH_SCORE) & ~double
     fresh = before.next_id[:, None] + newborn.cumsum(1) - 1
     ids = torch.where(newborn, fresh, ids)
-    strength = torch.where(double & (ids < 0), 0.0, strength)
+    hidden = F.pad(~seen, (0, ids.shape[1] - slots), value=False)
+    ids = torch.where(double & hidden, -1, ids)  # what is followed to where a better one is has become that one
+    strength = torch.where(ids < 0, 0.0, strength)
+    speed = _speeds(before, boxes, step, seen)
     kept = (strength + (ids >= 0)).topk(slots, 1).indices
 
     def take(x: Tensor) -> Tensor:
         return x.gather(1, kept.reshape(*kept.shape, *[1] * (x.ndim - 2)).expand(-1, -1, *x.shape[2:]))
 
-    tracks = Tracks(take(state), take(boxes), take(logits), take(strength), take(ids), before.next_id + newborn.sum(1))
+    tracks = Tracks(take(state), take(boxes), take(logits), take(strength), take(speed), take(ids), before.next_id + newborn.sum(1))
     return Carried(tracks, ids, torch.where(tracks.strength > 0, kept, -1))
+
+
+def _speeds(
+    before: Tracks, boxes_cxcywh_px: Float32[Tensor, "b q 4"], step: Float[Tensor, " b"] | None, seen: Bool[Tensor, "b k"]
+) -> Float32[Tensor, "b q 2"]:
+    """What was seen again is measured; of what is new the objects' mean is the first guess, as on a belt."""
+    slots = before.ids.shape[1]
+    measured = boxes_cxcywh_px[:, :slots, :2] - before.boxes_cxcywh_px[..., :2]
+    if step is not None:
+        measured = measured / step[:, None, None]
+    followed = torch.where(seen[..., None], before.speed_px.lerp(measured, SPEED_GAIN), before.speed_px)
+    sure = seen & (before.ids >= 0)
+    guess = (measured * sure[..., None]).sum(1) / sure.sum(1).clamp(min=1)[:, None]
+    return torch.cat([followed, guess[:, None].expand(-1, boxes_cxcywh_px.shape[1] - slots, -1)], 1)
 
 
 def _double(

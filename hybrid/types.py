@@ -61,6 +61,7 @@ class Tracks:
     boxes_cxcywh_px: Float32[Tensor, "b k 4"]
     logits: Float32[Tensor, "b k n"]
     strength: Float32[Tensor, "b k"]  # the score, which fades while an object is not seen; 0: the slot is empty
+    speed_px: Float32[Tensor, "b k 2"]  # of the centre, a step
     ids: Int64[Tensor, "b k"]  # -1: none yet
     next_id: Int64[Tensor, " b"]  # of the next object that is found in the clip
 
@@ -169,6 +170,7 @@ class Followed:
     ids: Int64[Tensor, "b t q"]  # of each query; -1: none
     source: Int64[Tensor, "b t k"]  # the query of the frame before that each slot was; -1: none in this call
     alive: Bool[Tensor, "b t k"]  # False: the slot was empty
+    seen: Bool[Tensor, "b t k"]  # the slot went on as a new query of its frame
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from hybrid.matcher import Costs, Kept, follow, match, match_others
-from hybrid.objects import BELT_OBJECTS, BIRTH_SCORE, FADE, SAME_IOU, BeltOrder, ObjectRecurrence, carry, no_tracks
+from hybrid.network import Network
+from hybrid.objects import (
+    AGAIN_SCORE,
+    BELT_OBJECTS,
+    BIRTH_SCORE,
+    FADE,
+    LEAST_STRENGTH,
+    SAME_IOU,
+    BeltOrder,
+    ObjectRecurrence,
+    carry,
+    no_tracks,
+    seen_again,
+)
 from hybrid.types import Target
+from tests.hybrid.variants import build, clip
 
 
 def logit(score):
@@ -22,8 +38,11 @@ def answers(slots, scores, centres):
     return torch.zeros(1, len(scores), 4), logit(scores)[None, :, None], boxes
 
 
-def after(before, scores, centres, step=None):
-    return carry(before, *answers(before.ids.shape[1], scores, centres), None if step is None else torch.tensor([step]))
+def after(before, scores, centres, step=None, seen=()):
+    """`seen`: the slots that went on as new queries."""
+    slots = before.ids.shape[1]
+    again = torch.tensor([[k in seen for k in range(slots)]])
+    return carry(before, *answers(slots, scores, centres), None if step is None else torch.tensor([step]), again)
 
 
 def start(slots=3):
@@ -98,7 +117,8 @@ def test_objects_come_before_what_is_only_sure():
 def test_gradient_goes_through_the_content_and_nothing_else():
     state = torch.randn(1, 5, 4, requires_grad=True)
     logits, boxes = torch.zeros(1, 5, 1, requires_grad=True), torch.rand(1, 5, 4).add(1).requires_grad_()
-    carry(start(), state, logits, boxes, None).tracks.content.sum().backward()
+    unseen = torch.zeros(1, 3, dtype=torch.bool)
+    carry(start(), state, logits, boxes, None, unseen).tracks.content.sum().backward()
     assert state.grad.abs().sum() > 0
     assert logits.grad is None
     assert boxes.grad is None
@@ -120,6 +140,91 @@ def test_the_recurrence_forgets_by_the_time_that_passed_and_moves_boxes_by_it():
     torch.testing.assert_close(boxes[:, 0], torch.tensor([[0.5, -1, 1, 1], [1.5, -3, 1, 1]]))
 
 
+# --- objects that are seen again -------------------------------------------------------------------------------------
+
+
+def expected(*centres, strength=0.8):
+    """Slots that expect their objects, boxes of 10 px, at these centres' x."""
+    boxes = torch.tensor([[[x, 20.0, 10, 10] for x in centres]])
+    return replace(start(len(centres)), boxes_cxcywh_px=boxes, strength=torch.full((1, len(centres)), strength))
+
+
+def again(tracks, scores, centres):
+    _, logits, boxes = answers(0, scores, centres)
+    return seen_again(tracks, tracks.boxes_cxcywh_px, logits, boxes)
+
+
+def test_an_object_is_seen_again_by_the_new_query_that_is_its_best_and_whose_best_it_is():
+    found = again(expected(50, 56, 100, 300), [0.6, 0.5, 0.9, AGAIN_SCORE - 0.01], [108.0, 52, 700, 300])
+    assert found.seen.tolist() == [[True, False, True, False]]  # the second is nearer to nobody; the last is too weak
+    assert found.query[0, [0, 2]].tolist() == [1, 0]
+    assert found.left(4).tolist() == [[False, False, True, True]]
+    values = torch.arange(4.0)[None, :, None]
+    assert found.of(values)[0, [0, 2], 0].tolist() == [1, 0]
+
+
+def test_of_two_new_queries_the_surer_one_is_taken_and_an_empty_slot_takes_none():
+    assert again(expected(50), [0.2, 0.6], [50.0, 51]).query.tolist() == [[1]]
+    assert not again(expected(50, strength=0.0), [0.9], [50.0]).seen.any()
+
+
+@pytest.mark.parametrize("step", [None, 1.0, 2.0])
+def test_what_moves_by_its_own_size_a_frame_is_followed_and_expected_where_it_goes_while_hidden(step):
+    unit, time = ObjectRecurrence(4), 1.0 if step is None else step
+    given = None if step is None else torch.tensor([step])
+    tracks, x = after(start(1), [1e-6, 0.8], [900.0, 50], step).tracks, 50.0
+    for _ in range(6):
+        x += 10
+        _, boxes = unit.queries(tracks, given)
+        _, logits, new = answers(0, [0.7], [x])
+        assert seen_again(tracks, boxes, logits, new).seen.all()
+        tracks = after(tracks, [0.7, 1e-6], [x, 900], step, seen=[0]).tracks
+    torch.testing.assert_close(tracks.speed_px, torch.tensor([[[10 / time, 0.0]]]), rtol=0.02, atol=0.02)
+    for _ in range(3):
+        x += 10
+        _, boxes = unit.queries(tracks, given)
+        torch.testing.assert_close(boxes[0, 0, 0], torch.tensor(x), rtol=0, atol=0.5)
+        tracks = after(tracks, [0.3, 1e-6], [float(boxes[0, 0, 0]), 900], step).tracks
+    assert tracks.ids.tolist() == [[0]]
+
+
+def test_what_is_new_is_expected_to_move_as_the_objects_do():
+    tracks = after(start(2), [1e-6, 1e-6, 0.8], [900.0, 930, 50]).tracks
+    slot = tracks.ids[0].tolist().index(0)
+    where = [57.0 if k == slot else 900.0 for k in range(2)]
+    tracks = after(tracks, [*(0.8 if k == slot else 1e-6 for k in range(2)), 0.8], [*where, 200], seen=[slot]).tracks
+    assert sorted(tracks.speed_px[0, :, 0].tolist()) == pytest.approx([4.9, 7.0])
+
+
+def test_what_is_not_sure_enough_to_be_followed_leaves_its_slot_empty():
+    tracks = after(start(2), [1e-6, 1e-6, LEAST_STRENGTH + 0.01, LEAST_STRENGTH - 0.01], [900.0, 930, 50, 80]).tracks
+    assert sorted((tracks.strength > 0)[0].tolist()) == [False, True]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("parts", ["cnn", "cnn+rnn+transformer"])
+def test_what_is_in_sight_is_answered_as_without_slots_as_long_as_memory_adds_nothing(parts):
+    """Following costs nothing: the slots are the new queries themselves, each is asked once, with the same content."""
+    detector = build("tracks", parts=parts, tracks=3)
+    for layer in (detector.decoder.objects.out, detector.decoder.objects.motion):
+        layer.weight.zero_()
+        layer.bias.zero_()
+    images = clip(1).expand(-1, 3, -1, -1, -1)
+    output, _ = detector(images)
+    plain = Network(replace(detector.config, tracks=0)).eval()
+    plain.load_compatible(detector.state_dict())
+    alone, _ = plain(images)
+    assert output.tracks.seen[:, 1:].sum() >= 4
+    for k in range(3):
+        there = output.logits[0, k].amax(-1) > -19
+        unseen = output.tracks.alive[0, k] & ~output.tracks.seen[0, k]
+        assert not unseen.any()
+        assert there.sum() == alone.logits.shape[2]
+        for mine, other in ((output.logits, alone.logits), (output.boxes_xyxy_px, alone.boxes_xyxy_px)):
+            rows, wanted = mine[0, k][there], other[0, k]
+            torch.testing.assert_close(rows[rows[:, 0].argsort()], wanted[wanted[:, 0].argsort()], rtol=0, atol=1e-4)
+
+
 # --- what training tells a slot -------------------------------------------------------------------------------------
 
 
@@ -138,7 +243,7 @@ def test_a_slot_keeps_its_object_though_another_lies_nearer_and_though_it_was_hi
     boxes = torch.stack([row(900, 900, 50, 80), row(80, 50, 50, 300), row(50, 80, 300, 300), row(50, 80, 300, 300)])
     targets = [target((7, 50), (3, 80)), target((3, 80), (7, 50)), target((9, 300)), target((3, 50), (7, 80), (9, 300))]
     source = torch.tensor([[-1, -1], [2, 3], [0, 1], [0, 1]])  # slot 0 holds 7 from the start, slot 1 holds 3
-    kept = follow(torch.zeros(4, 4, 1), boxes, source, targets, Costs())
+    kept = follow(torch.zeros(4, 4, 1), boxes, source, source.ne(source), targets, Costs())
     assert kept[0].queries.tolist() == []
     assert [one.queries.tolist() for one in kept[1:]] == [[0, 1]] * 3
     assert kept[1].boxes.tolist() == [1, 0]  # 7 and 3 by name; by place it were the other way round
@@ -148,9 +253,20 @@ def test_a_slot_keeps_its_object_though_another_lies_nearer_and_though_it_was_hi
     assert (queries.tolist(), picked.tolist()) == ([2], [0])  # of the others; a hidden object's slot takes nothing
 
 
+def test_a_slot_that_went_on_as_a_new_query_is_matched_as_those_are_and_keeps_what_it_finds():
+    boxes = torch.stack([row(900, 50, 80), row(80, 50, 300), row(300, 50, 80)])
+    targets = [target((7, 50)), target((7, 50), (3, 80)), target((7, 50), (3, 80))]
+    source, seen = torch.tensor([[-1], [1], [0]]), torch.tensor([[False], [True], [False]])
+    kept = follow(torch.zeros(3, 3, 1), boxes, source, seen, targets, Costs())
+    assert kept[1].queries.tolist() == []  # it held 7, and went on as the query on 3
+    assert (kept[2].queries.tolist(), kept[2].boxes.tolist()) == ([0], [1])  # so it holds 3, though it lies elsewhere
+    known = follow(torch.zeros(3, 3, 1), boxes, source, seen & False, targets, Costs())
+    assert [one.boxes.tolist() for one in known] == [[], [0], [0]]  # without that it is to go back to 7
+
+
 def test_without_ids_every_query_is_free():
-    frames = [Target(row(50), torch.tensor([0]))] * 2
-    kept = follow(torch.zeros(2, 3, 1), row(900, 50, 60).expand(2, 3, 4), torch.tensor([[-1], [1]]), frames, Costs())
+    frames, source = [Target(row(50), torch.tensor([0]))] * 2, torch.tensor([[-1], [1]])
+    kept = follow(torch.zeros(2, 3, 1), row(900, 50, 60).expand(2, 3, 4), source, source.ne(source), frames, Costs())
     assert [len(one.queries) for one in kept] == [0, 0]
 
 
