@@ -18,7 +18,7 @@ from hybrid.depth import DepthBranch
 from hybrid.doubles import without_doubles
 from hybrid.fusion import FUSIONS
 from hybrid.heads import ClipHead, EmbeddingHead
-from hybrid.objects import NO_OBJECT_LOGIT, Again, BeltOrder, ObjectRecurrence, carry, no_tracks, seen_again
+from hybrid.objects import NO_OBJECT_LOGIT, Again, BeltOrder, ObjectRecurrence, carry, first_logits, no_tracks, seen_again
 from hybrid.queries import Noised, Proposer, noised, separation, undecided
 from hybrid.temporal import TEMPORALS, Elapsed, state_shape
 from hybrid.transformer import Between, DecoderLayer, Encoder, Values, as_values, place_box, remembered_tokens
@@ -192,17 +192,16 @@ class Decoder(nn.Module):
     ) -> tuple[Queries, Again]:
         """Before the frame's queries, the last `noisy` of them for denoising, the slots.
 
-        An object that is seen again goes on as the new query that it is seen by, from what that says of it: its own
-        memory is only added. So what is in sight is seen as well as in a still, and once. Memory alone speaks for the
-        others.
+        An object that is seen again goes on as the new query that it is seen by. So what is in sight is seen as well
+        as in a still, and once. Memory speaks for the others.
         """
         assert self.objects is not None
         content, boxes = self.objects.queries(tracks, step)
         new = start.content.shape[1] - noisy
         again = seen_again(tracks, boxes, start.logits[:, :new], start.boxes_cxcywh_px[:, :new])
-        seen, content = again.seen[..., None], content.to(start.content.dtype)
-        content = content + torch.where(again.there[..., None], again.of(start.content), 0.0)
-        logits = torch.where(seen, again.of(start.logits), tracks.logits.to(start.logits.dtype))
+        seen, there, found = again.seen[..., None], again.there[..., None], again.of(start.content)
+        content = torch.where(there, found, 0.0) + torch.where(seen, 0.0, content.to(found.dtype))
+        logits = first_logits(tracks, again, start.logits[:, :new], step).to(start.logits.dtype)
         boxes = torch.where(seen, again.of(start.boxes_cxcywh_px), boxes)
         rows = ((content, start.content), (logits, start.logits), (boxes, start.boxes_cxcywh_px))
         return Queries(*(torch.cat(row, 1) for row in rows)), again
