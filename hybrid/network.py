@@ -18,7 +18,16 @@ from hybrid.depth import DepthBranch
 from hybrid.doubles import without_doubles
 from hybrid.fusion import FUSIONS
 from hybrid.heads import ClipHead, EmbeddingHead
-from hybrid.objects import NO_OBJECT_LOGIT, Again, BeltOrder, ObjectRecurrence, carry, first_logits, no_tracks, seen_again
+from hybrid.objects import (
+    NO_OBJECT_LOGIT,
+    Again,
+    BeltOrder,
+    ObjectRecurrence,
+    carry,
+    first_logits,
+    no_tracks,
+    seen_again,
+)
 from hybrid.queries import Noised, Proposer, noised, separation, undecided
 from hybrid.temporal import TEMPORALS, Elapsed, state_shape
 from hybrid.transformer import Between, DecoderLayer, Encoder, Values, as_values, place_box, remembered_tokens
@@ -187,9 +196,7 @@ class Decoder(nn.Module):
         joined = [_in_order([layers[i] for layers in answers]) for i in range(len(self.layers))]
         return joined, Followed(*(torch.stack(x, 1) for x in (ids, sources, alive, seen))), tracks
 
-    def _with_slots(
-        self, start: Queries, tracks: Tracks, step: Tensor | None, noisy: int
-    ) -> tuple[Queries, Again]:
+    def _with_slots(self, start: Queries, tracks: Tracks, step: Tensor | None, noisy: int) -> tuple[Queries, Again]:
         """Before the frame's queries, the last `noisy` of them for denoising, the slots.
 
         An object that is seen again goes on as the new query that it is seen by. So what is in sight is seen as well

@@ -183,12 +183,17 @@ def carry(
     def take(x: Tensor) -> Tensor:
         return x.gather(1, kept.reshape(*kept.shape, *[1] * (x.ndim - 2)).expand(-1, -1, *x.shape[2:]))
 
-    tracks = Tracks(take(state), take(boxes), take(logits), take(strength), take(speed), take(ids), before.next_id + newborn.sum(1))
+    tracks = Tracks(
+        take(state), take(boxes), take(logits), take(strength), take(speed), take(ids), before.next_id + newborn.sum(1)
+    )
     return Carried(tracks, ids, torch.where(tracks.strength > 0, kept, -1))
 
 
 def _speeds(
-    before: Tracks, boxes_cxcywh_px: Float32[Tensor, "b q 4"], step: Float[Tensor, " b"] | None, seen: Bool[Tensor, "b k"]
+    before: Tracks,
+    boxes_cxcywh_px: Float32[Tensor, "b q 4"],
+    step: Float[Tensor, " b"] | None,
+    seen: Bool[Tensor, "b k"],
 ) -> Float32[Tensor, "b q 2"]:
     """What was seen again is measured; of what is new the objects' mean is the first guess, as on a belt."""
     slots = before.ids.shape[1]
