@@ -1,9 +1,11 @@
 """Recurrence over objects: from frame to frame, so that a query keeps its object, and along the belt within a frame.
 
 The detector's queries of a frame are the carried slots, each an object of earlier frames, and then those newly chosen.
-After the decoder, the best of all of them are the next frame's slots. Ids are given to what scores BIRTH_SCORE or more,
-and go when the score, faded while the object is not seen, has sunk to LEAST_STRENGTH. It is one rule in training and in
-use; what training knows more (which object a slot is) is the criterion's.
+A slot whose object a new query shows goes on as that query, with a running mean of the score; a slot whose object none
+shows answers from memory, at the place that its speed leads to (`seen_again`, `first_logits`). After the decoder, what
+scores BIRTH_SCORE or more gets an id and a slot, and both go when the score, faded while the object is not seen, has
+sunk to LEAST_STRENGTH. It is one rule in training and in use; what training knows more (which object a slot is) is the
+criterion's. Why so: benchmarks/2026-11-22-tracks.md.
 """
 
 from __future__ import annotations
