@@ -1,8 +1,10 @@
 """Ranges of finishes from how photographed parts look: each simulated part is given a weight, then ranges are read off.
 
-The weights are those nearest to equal ones (in relative entropy) under which means and mean squares of the looks agree
-with the photographs': Jaynes 1957; as a way of making samples comparable, Hainmueller 2012, "Entropy Balancing for
-Causal Effects". A ridge keeps them from resting on a few parts.
+A part's weight is a function of its finish alone, so that light and pose stay as they are drawn and are not taken for
+finish: exp(a b(finish)), where b are the finish's numbers and their squares. The a are those under which means and mean
+squares of the looks come near to the photographs', weighed against the weights' relative entropy to equal ones (Jaynes
+1957; Hainmueller 2012, "Entropy Balancing for Causal Effects"), which keeps them from resting on a few parts. So the
+simulator's parameters are fitted by simulated moments (McFadden 1989), of scenes that are drawn once.
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ from simgen.finish.looks import FEATURES, TINTS, Look
 from simgen.finish.read import Simulated
 from simgen.knobs import Choice, LogUniform, Uniform
 from simgen.parts import PARTS
+from simgen.types import MaterialSpec
 
 FEWEST = 30  # parts of a category, photographed and simulated
-RESTS_ON = 0.04  # share of the simulated parts that the weights must be spread over at least
+RESTS_ON = 0.05  # share of the simulated parts that the weights must be spread over at least
 SHARE = (0.1, 0.9)  # weighted quantiles that a range goes from and to
 TOLD = 2.0  # standard errors that a knob's mean must move by, or the photos do not tell it
 KEPT = 0.15  # share of the base's own finishes beside the fitted one: what few photos do not show may yet come
@@ -31,9 +34,9 @@ OUTLYING = 3.0  # standard deviations at which looks are cut off
 GREY = 0.05  # saturation below which a colour has no hue
 ANY = FinishKnobs(
     weight=1.0,
-    colour=ColourKnobs(hue_deg=Uniform(0.0, 360.0), saturation=Uniform(-0.1, 0.45), value=Uniform(0.3, 1.0)),
-    metallic=Uniform(0.3, 1.0),
-    roughness=Uniform(0.08, 0.85),
+    colour=ColourKnobs(hue_deg=Uniform(0.0, 360.0), saturation=Uniform(-0.1, 0.55), value=Uniform(0.4, 1.0)),
+    metallic=Uniform(0.85, 1.0),
+    roughness=Uniform(0.08, 0.7),
     texture=Choice({"plain": 0.2, "noise": 0.5, "brushed": 0.3}),
     texture_scale_m=LogUniform(0.0005, 0.008),
     contrast=Uniform(0.0, 0.5),
@@ -99,13 +102,28 @@ def fit_finishes(photos: Sequence[Look], parts: Sequence[Simulated]) -> list[Fin
 def _fit(category: str, real: Sequence[Look], drawn: Sequence[Simulated]) -> FinishFit:
     aim, have = comparable(real), comparable([s.look for s in drawn])
     middle, wide = aim.mean(axis=0), np.maximum(aim.std(axis=0), 1e-3)
-    weights = balanced(_moments((have - middle) / wide), _moments((aim - middle) / wide).mean(axis=0))
+    numbers = _numbers([s.material for s in drawn])
+    weights = fitted_weights(
+        _with_squares(numbers), _with_squares((have - middle) / wide), _with_squares((aim - middle) / wide).mean(axis=0)
+    )
     size = 1.0 / float((weights**2).sum())
     pairs = zip(FEATURES, aim.T, have.T, strict=True)
     looks = {name: (float(np.median(a)), float(np.median(h)), _quantile(h, weights, 0.5)) for name, a, h in pairs}
     names = [s.material.texture for s in drawn]
     textures = {n: float(sum(w for w, m in zip(weights, names, strict=True) if m == n)) for n in sorted(set(names))}
     return FinishFit(category, len(real), len(drawn), size, _ranges(drawn, weights, size), textures, looks)
+
+
+def _numbers(materials: Sequence[MaterialSpec]) -> Float64[np.ndarray, "n k"]:
+    """Finishes as numbers of mean 0 and spread 1: colour as a point of the colour circle, and how it shines."""
+    rows = []
+    for m in materials:
+        hue, saturation, value = hsv_from_linear(m.rgb)
+        x, y = saturation * np.cos(np.radians(hue)), saturation * np.sin(np.radians(hue))
+        kinds = [float(m.texture == name) for name in sorted(ANY.texture.weights)[1:]]
+        rows.append([x, y, value, m.metallic, m.roughness, np.log(m.texture_scale_m), m.contrast, *kinds])
+    numbers = np.array(rows)
+    return np.asarray((numbers - numbers.mean(axis=0)) / np.maximum(numbers.std(axis=0), 1e-6))
 
 
 def comparable(looks: Sequence[Look]) -> Float64[np.ndarray, "n f"]:
@@ -119,33 +137,44 @@ def comparable(looks: Sequence[Look]) -> Float64[np.ndarray, "n f"]:
     return features
 
 
-def _moments(z: Float64[np.ndarray, "n f"]) -> Float64[np.ndarray, "n m"]:
+def _with_squares(z: Float64[np.ndarray, "n f"]) -> Float64[np.ndarray, "n m"]:
     cut = z.clip(-OUTLYING, OUTLYING)
     return np.concatenate([cut, cut**2], axis=1)
 
 
-def balanced(have: Float64[np.ndarray, "n m"], aim: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " n"]:
-    """Weights, of sum 1, under which the mean of `have` comes as near to `aim` as the ridge lets it."""
-    apart = have - aim
-    ridge = 1e-3
-    while True:
-        weights = _tilted(apart, minimize(_dual, np.zeros(len(aim)), (apart, ridge), "L-BFGS-B", jac=True).x)
-        if (weights**2).sum() * RESTS_ON * len(have) <= 1 or ridge > 1e3:
-            return weights
-        ridge *= 2
+def fitted_weights(
+    finish: Float64[np.ndarray, "n k"], looks: Float64[np.ndarray, "n m"], aim: Float64[np.ndarray, " m"]
+) -> Float64[np.ndarray, " n"]:
+    """Weights, of sum 1, exponential in `finish`, that bring the mean of `looks` as near to `aim` as they may.
+
+    They may come to rest on `RESTS_ON` of the rows and no fewer: entropy is given up for nearness step by step.
+    """
+    tilt, weights, price = np.zeros(finish.shape[1]), np.full(len(finish), 1 / len(finish)), 128.0
+    while price > 1e-3:
+        tilt = minimize(_misfit, tilt, (finish, looks, aim, price), "L-BFGS-B", jac=True).x
+        closer = _tilted(finish, tilt)
+        if (closer**2).sum() * RESTS_ON * len(finish) > 1:
+            break
+        weights, price = closer, price / 1.5
+    return weights
 
 
-def _tilted(apart: Float64[np.ndarray, "n m"], tilt: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " n"]:
-    exponent = apart @ tilt
+def _tilted(finish: Float64[np.ndarray, "n k"], tilt: Float64[np.ndarray, " k"]) -> Float64[np.ndarray, " n"]:
+    exponent = finish @ tilt
     weights = np.exp(exponent - exponent.max())
     return np.asarray(weights / weights.sum())
 
 
-def _dual(tilt: np.ndarray, apart: np.ndarray, ridge: float) -> tuple[float, np.ndarray]:
-    exponent = apart @ tilt
-    most = exponent.max()
-    value = most + np.log(np.exp(exponent - most).mean()) + 0.5 * ridge * tilt @ tilt
-    return float(value), _tilted(apart, tilt) @ apart + ridge * tilt
+def _misfit(
+    tilt: np.ndarray, finish: np.ndarray, looks: np.ndarray, aim: np.ndarray, price: float
+) -> tuple[float, np.ndarray]:
+    """Squared distance of the looks' means to the aim, plus the price of the relative entropy; and the gradient."""
+    weights, exponent = _tilted(finish, tilt), finish @ tilt
+    apart = weights @ looks - aim
+    entropy = float(weights @ np.log(np.maximum(weights, 1e-300) * len(weights)))
+    slope = 2 * (looks @ apart) + price * (exponent - weights @ exponent)
+    gradient = (weights[:, None] * (finish - weights @ finish)).T @ slope
+    return float(apart @ apart) + price * entropy + 1e-6 * float(tilt @ tilt), gradient + 2e-6 * tilt
 
 
 def _quantile(values: Float64[np.ndarray, " n"], weights: Float64[np.ndarray, " n"], share: float) -> float:

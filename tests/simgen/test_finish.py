@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from simgen import cli
 from simgen.colour import hsv_from_linear, linear_from_hsv
 from simgen.finish.errors import FinishError
-from simgen.finish.fit import FEWEST, RESTS_ON, balanced, fit_finishes, probe
+from simgen.finish.fit import FEWEST, RESTS_ON, _misfit, fit_finishes, fitted_weights, probe
 from simgen.finish.looks import FEATURES, GAMMA, look
 from simgen.finish.read import photographed
 from simgen.loading import ConfigError, load_config
@@ -84,24 +84,50 @@ def test_hue_saturation_and_value_come_back(hue, saturation, value):
 # --- weights ----------------------------------------------------------------------------------------------------------
 
 
-def test_weights_bring_the_means_together():
-    have = np.random.default_rng(0).normal(size=(2000, 3))
-    weights = balanced(have, np.array([0.5, -0.3, 0.0]))
+def test_weights_that_go_by_the_finish_bring_the_looks_to_the_photographs():
+    rng = np.random.default_rng(0)
+    finish = rng.normal(size=(3000, 2))
+    looks = finish @ np.array([[1.0, 0.5], [0.0, 1.0]]) + rng.normal(0, 0.3, (3000, 2))
+    weights = fitted_weights(finish, looks, np.array([0.5, -0.3]))
     assert weights.sum() == pytest.approx(1)
-    assert weights @ have == pytest.approx([0.5, -0.3, 0.0], abs=0.01)
+    assert weights @ looks == pytest.approx([0.5, -0.3], abs=0.02)
+    assert weights @ finish == pytest.approx([0.5, -0.55], abs=0.05)
+
+
+def test_what_the_light_does_is_not_taken_for_finish():
+    rng = np.random.default_rng(0)
+    finish, light = rng.normal(size=(4000, 1)), rng.normal(size=4000)
+    weights = fitted_weights(finish, np.stack([light, finish[:, 0]], axis=1), np.array([1.0, 0.4]))
+    assert weights @ light == pytest.approx(0, abs=0.1)
+    assert weights @ finish[:, 0] == pytest.approx(0.4, abs=0.02)
 
 
 def test_weights_are_equal_where_nothing_is_to_be_moved():
-    have = np.random.default_rng(0).normal(size=(500, 2))
-    assert balanced(have, have.mean(axis=0)) == pytest.approx(np.full(500, 1 / 500), rel=1e-3)
+    finish = np.random.default_rng(0).normal(size=(500, 2))
+    assert fitted_weights(finish, finish, finish.mean(axis=0)) == pytest.approx(np.full(500, 1 / 500), rel=1e-3)
 
 
 def test_weights_never_rest_on_a_few_parts_whatever_is_asked():
-    have = np.random.default_rng(0).normal(size=(500, 2))
-    weights = balanced(have, np.array([9.0, -9.0]))
+    finish = np.random.default_rng(0).normal(size=(500, 2))
+    weights = fitted_weights(finish, finish, np.array([9.0, -9.0]))
     assert 1 / (weights**2).sum() >= RESTS_ON * 500
-    assert (weights @ have)[0] > 0.5
-    assert (weights @ have)[1] < -0.5
+    assert (weights @ finish)[0] > 0.5
+    assert (weights @ finish)[1] < -0.5
+
+
+def test_the_misfits_gradient_is_its_own():
+    rng = np.random.default_rng(0)
+    finish, looks, aim, tilt = (
+        rng.normal(size=(50, 4)),
+        rng.normal(size=(50, 3)),
+        rng.normal(size=3),
+        rng.normal(size=4),
+    )
+    _, gradient = _misfit(tilt, finish, looks, aim, 0.7)
+    steps = 1e-6 * np.eye(4)
+    numeric = [(_misfit(tilt + s, finish, looks, aim, 0.7)[0] - _misfit(tilt - s, finish, looks, aim, 0.7)[0]) / 2e-6
+               for s in steps]  # fmt: skip
+    assert gradient == pytest.approx(numeric, abs=1e-6)
 
 
 # --- a finish by the kind of part -------------------------------------------------------------------------------------
@@ -247,9 +273,8 @@ def test_copper_washers_are_found_to_be_of_copper_and_zinc_bolts_are_not(copper)
     folder, _, told = copper
     finishes = load_config(str(folder / "parts.yaml")).texture.finishes
     hue = finishes["fitted_washer"].colour.hue_deg
-    middle = (hue.low + hue.high) / 2 % 360
-    assert 0 <= middle <= 45
-    assert hue.high - hue.low < 90
+    assert abs(((hue.low + hue.high) / 2 - 20 + 180) % 360 - 180) < 45  # copper's is 10 to 30
+    assert hue.high - hue.low < 110
     assert finishes["fitted_washer"].colour.saturation.high > 0.2
     assert "washer:" in told
     assert "brightness" in told
