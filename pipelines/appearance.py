@@ -91,6 +91,33 @@ def part_contrast(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
     return np.array([crop.std() for crop in crops if crop.size >= 16])
 
 
+def _against_ground(image: Image, boxes: Boxes) -> Float[np.ndarray, "m 3"]:
+    """Logarithm of red, green and blue in the middle half of each box over those in a rim round it."""
+    codes, found = image.astype(np.float64) + 1.0, []
+    for x0, y0, x1, y1 in np.round(boxes).astype(int):
+        wide, high = x1 - x0, y1 - y0
+        middle = codes[max(y0 + high // 4, 0) : y1 - high // 4, max(x0 + wide // 4, 0) : x1 - wide // 4]
+        rim = max(2, (wide + high) // 16)
+        out = codes[max(y0 - rim, 0) : y1 + rim, max(x0 - rim, 0) : x1 + rim]
+        whole = codes[max(y0, 0) : y1, max(x0, 0) : x1]
+        around = out.shape[0] * out.shape[1] - whole.shape[0] * whole.shape[1]
+        if middle.size and around > 0:
+            ground = (out.sum(axis=(0, 1)) - whole.sum(axis=(0, 1))) / around
+            found.append(np.log(middle.mean(axis=(0, 1)) / ground))
+    return np.array(found).reshape(-1, 3)
+
+
+def part_brightness(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
+    """Logarithm of green in the middle of each box over that round it."""
+    return _against_ground(image, boxes)[:, 1]
+
+
+def part_tint(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
+    """Logarithm of red over blue in the middle of each box, over that round it: the part's own colour."""
+    logarithms = _against_ground(image, boxes)
+    return np.asarray(logarithms[:, 0] - logarithms[:, 2])
+
+
 def box_size(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
     sides = (boxes[:, 2:] - boxes[:, :2]).clip(0.0)
     return np.asarray(np.sqrt(sides.prod(axis=1)))
@@ -133,6 +160,16 @@ STATISTICS = {
     "part_contrast": Statistic(
         "contrast on parts", "grey level", part_contrast, "light.glow_intensity, light.glow_count, texture.finishes",
         "stronger or more glows, smoother finishes", "weaker or fewer glows, rougher finishes",
+    ),
+    "part_brightness": Statistic(
+        "brightness of parts on their ground", "log ratio", part_brightness,
+        "texture.finishes.*.colour.value (simgen finish fit finds it), texture.top.colour.value",
+        "brighter finishes or darker ground", "darker finishes or brighter ground",
+    ),
+    "part_tint": Statistic(
+        "tint of parts on their ground", "log red/blue ratio", part_tint,
+        "texture.finishes.*.colour (simgen finish fit finds it), parts.kinds.*.finishes",
+        "redder finishes", "bluer finishes",
     ),
     "box_size": Statistic(
         "size of parts", "px", box_size, "camera.distance_m, camera.focal_px, parts.kinds.*.diameter_mm",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from simgen.config import SceneConfig
     from simgen.engine import Plan
     from simgen.places import Place
     from simgen.shards import DataSet, Manifest
@@ -45,6 +46,7 @@ def _clear_errors() -> Iterator[None]:
     from simgen.camera.errors import CameraError
     from simgen.engine import EngineError
     from simgen.export.errors import ExportError
+    from simgen.finish.errors import FinishError
     from simgen.generate import BudgetSpent, GenerateError, Interrupted
     from simgen.loading import ConfigError
     from simgen.shards import ShardError
@@ -57,7 +59,8 @@ def _clear_errors() -> Iterator[None]:
     except BudgetSpent as error:
         _fail(str(error), UNFINISHED)
     except (
-        CameraError, ConfigError, EngineError, ExportError, GenerateError, RendererLost, RendererUnavailable, ShardError
+        CameraError, ConfigError, EngineError, ExportError, FinishError, GenerateError, RendererLost,
+        RendererUnavailable, ShardError,
     ) as error:  # fmt: skip
         _fail(str(error))
     except OSError as error:
@@ -169,22 +172,38 @@ def _plan(
     scene_limit_s: float,
     renderer: str | None,
 ) -> tuple[Plan, tuple[str, ...]]:
+    from simgen.loading import load_config
+
+    config = load_config(preset, [*overrides, *([f"render.renderer={_chosen(renderer)}"] if renderer else [])])
+    return _plan_of(config, Path(preset).stem, seed, scenes, shard_scenes, scene_limit_s)
+
+
+def _chosen(renderer: str) -> str:
+    """What draws, chosen once, here: the config says it, for every worker and for replay."""
+    from simgen.quiet import quiet_stderr
+
+    with quiet_stderr():
+        from simgen.render import AUTO, choose
+    if renderer != AUTO:
+        return renderer
+    chosen, why = choose()
+    typer.echo(f"simgen: renderer {chosen}: {why}", err=True)
+    return chosen
+
+
+def _plan_of(
+    config: SceneConfig, name: str, seed: int, scenes: int, shard_scenes: int, scene_limit_s: float
+) -> tuple[Plan, tuple[str, ...]]:
     from simgen import __version__
     from simgen.engine import Plan
-    from simgen.loading import load_config
     from simgen.quiet import quiet_stderr
     from simgen.shards import Request
 
     with quiet_stderr():
         from simgen.clip import categories, machinery, make_clip
-        from simgen.render import AUTO, choose
-    if renderer == AUTO:  # once, here: the config says what draws, for every worker and for replay
-        renderer, why = choose()
-        typer.echo(f"simgen: renderer {renderer}: {why}", err=True)
-    config = load_config(preset, [*overrides, *([f"render.renderer={renderer}"] if renderer else [])])
     request = Request(
         simgen=__version__,
-        preset=Path(preset).stem,
+        preset=name,
         config=config.model_dump(mode="json"),
         seed=seed,
         scenes=scenes,
@@ -459,6 +478,72 @@ def fit(
     for name, why in found.untold.items():
         typer.echo(f"not told: {name}: {why}")
     typer.echo(f"{out}" + (f", {page}" if page else ""))
+
+
+# ---------------------------------------------------------------------------------------------------- the user's parts
+
+finish = typer.Typer(help="Your own parts' finishes, from labelled photographs.", no_args_is_help=True)
+app.add_typer(finish, name="finish")
+
+
+@finish.callback()
+def _finish() -> None:
+    """A group, even while it has one command."""
+
+
+@finish.command(
+    "fit",
+    epilog="simgen finish fit photos/annotations.json --base my_camera.yaml --out my_parts.yaml\n\n"
+    "simgen render --preset my_parts.yaml --renderer pbr --scenes 1000 --out data/mine",
+)
+def fit_finish(
+    photos: Annotated[Path, typer.Argument(help="COCO JSON whose annotations have outlines.", metavar="COCO")],
+    out: Annotated[Path, typer.Option(help="The preset to write.")] = Path("finishes.yaml"),
+    base: Annotated[
+        str, typer.Option(help="The preset, or YAML file, that it is laid over; best with a camera fitted already.")
+    ] = "bolts_on_table",
+    work: Annotated[str, typer.Option(help="Folder for the scenes it looks at; a second run uses them again.")] = (
+        "finish-probe"
+    ),
+    scenes: Annotated[int, typer.Option(min=10, help="Scenes to draw with parts of any metal's finish.")] = 150,
+    seed: Annotated[int, typer.Option(min=0, help="Of those scenes.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Shards made at a time.")] = None,
+    renderer: Annotated[str, typer.Option(help="auto, tiny, pbr or pathtraced.")] = "auto",
+) -> None:
+    """Find the finishes that make simulated parts look as photographed ones do, and write them as a preset.
+
+    Colour, tint, highlights and shadows are compared within the parts' outlines, each category of parts for itself.
+    """
+    with _clear_errors():
+        import os
+
+        from simgen.finish.fit import fit_finishes, probe, to_yaml
+        from simgen.finish.read import photographed, simulated
+        from simgen.generate import default_shard_scenes, generate
+        from simgen.loading import load_config
+        from simgen.places import place
+        from simgen.progress import Progress, track
+        from simgen.shards import write_atomically
+
+        config, target = load_config(base), place(work)
+        real = photographed(photos)
+        drawn = probe(load_config(base, [f"render.renderer={_chosen(renderer)}", "timing.frames=1"]))
+        plan, known = _plan_of(drawn, Path(base).stem, seed, scenes, default_shard_scenes(scenes), 600.0)
+        with Progress(scenes) as progress:
+            generate(plan, known, target, workers=workers, resume=True, tell=progress.tell)
+        data = _data_set(work)
+        with track("simulated parts", len(data)) as advance:
+            found = fit_finishes(real, simulated(data, advance))
+        named = os.path.relpath(base, out.parent) if "/" in base or base.endswith((".yaml", ".yml")) else base
+        write_atomically(out, [to_yaml(found, named, config).encode()])
+        load_config(str(out) if "/" in str(out) else f"./{out}")
+    for fit_of in found:
+        typer.echo(f"{fit_of.category}: {fit_of.photographed} photographed, {fit_of.simulated} simulated parts, "
+                   f"of which the weight of {fit_of.rests_on:.0f} decides")  # fmt: skip
+        typer.echo(f"  {'':12}{'photos':>8}{'any':>8}{'fitted':>8}")
+        for name, medians in fit_of.looks.items():
+            typer.echo(f"  {name:12}" + "".join(f"{value:8.2f}" for value in medians))
+    typer.echo(f"{out}")
 
 
 def _data_set(folder: str) -> DataSet:

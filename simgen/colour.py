@@ -23,11 +23,23 @@ def linear_from_srgb(srgb: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 
 
+def srgb_from_linear(linear: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+    """The inverse of `linear_from_srgb`, on values in 0..1."""
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055)
+
+
 def linear_from_hsv(hue_deg: float, saturation: float, value: float) -> Vec3:
     """Linear RGB of a colour picked as hue, saturation and value of sRGB."""
     srgb = np.array(colorsys.hsv_to_rgb((hue_deg % 360.0) / 360.0, saturation, value))
     red, green, blue = (float(c) for c in linear_from_srgb(srgb))
     return red, green, blue
+
+
+def hsv_from_linear(linear: Vec3) -> Vec3:
+    """Hue in degrees, saturation and value in sRGB of a linear RGB in 0..1: the inverse of `linear_from_hsv`."""
+    red, green, blue = (float(c) for c in srgb_from_linear(np.array(linear)))
+    hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
+    return 360.0 * hue, saturation, value
 
 
 def black_body(temperature_k: float) -> Vec3:

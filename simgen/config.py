@@ -80,6 +80,7 @@ class KindKnobs(Group):
     weight: Annotated[float, Field(ge=0.0)]
     diameter_mm: Uniform
     length_mm: Uniform  # ignored by kinds without a length
+    finishes: Choice | None = None  # rows of texture.finishes for this kind; none: all of them, by their own weights
 
 
 class PartsKnobs(Group):

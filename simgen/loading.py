@@ -388,6 +388,7 @@ def _unknown_names(tree: _Tree) -> Iterator[str]:
 
     tables: tuple[tuple[str, str, Sequence[str]], ...] = (
         ("part", r"parts\.kinds\.([^.]+)", sorted(PARTS)),
+        ("finish", r"parts\.kinds\.[^.]+\.finishes\.weights\.([^.]+)", sorted(tree.values["texture"]["finishes"])),
         ("texture", r".*\.texture\.weights\.([^.]+)", sorted(TEXTURES)),
         ("arrangement of sheets", r"stage\.sheets\.weights\.([^.]+)", ("none", "scattered", "covering")),
         ("material", r"matter\.[^.]+\.materials\.weights\.([^.]+)", sorted(MATERIALS)),

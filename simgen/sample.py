@@ -173,7 +173,7 @@ def _parts(
     count, spread = knobs.count.draw(rng), knobs.spread.draw(rng)
     stands, piles = knobs.standing_share.draw(rng), knobs.pile_share.draw(rng)
     kinds = Choice({kind: k.weight for kind, k in knobs.kinds.items()})
-    finishes = Choice({name: finish.weight for name, finish in texture.finishes.items()})
+    every = Choice({name: finish.weight for name, finish in texture.finishes.items()})
     half_m = (spread * stage.size_m[0] / 2 + belt_run_m / 2, spread * stage.size_m[1] / 2)
     ground = _Ground(half_m, [], poured=poured)
     parts = []
@@ -183,6 +183,7 @@ def _parts(
         designation = options[int(rng.integers(len(options)))]
         model = part_model(kind, designation)
         density, friction = knobs.density_kg_m3.draw(rng), knobs.friction.draw(rng)
+        finish = (knobs.kinds[kind].finishes or every).draw(textures)
         parts.append(
             PartSpec(
                 kind=kind,
@@ -190,7 +191,7 @@ def _parts(
                 category=PARTS[kind].category,
                 mass_kg=density * model.volume_m3,
                 friction=friction,
-                material=_surface(texture.finishes[finishes.draw(textures)], textures),
+                material=_surface(texture.finishes[finish], textures),
                 world_from_part=_let_go(model, ground, i, stands, piles, belt_run_m / 2, rng),
             )
         )

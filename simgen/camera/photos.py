@@ -60,7 +60,7 @@ def _of_folder(folder: Path, most: int, fewest: int) -> Iterator[Photo]:
         hint = f"; there are some in {inner}" if inner and not paths else ""
         raise CameraError(f"{folder}: needs at least {fewest} .jpg or .png files, there are {len(paths)}{hint}")
     for i in _spread(len(paths), most):
-        yield _read(paths[i])
+        yield read_picture(paths[i])
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
@@ -74,7 +74,12 @@ def _of_data_set(folder: Path, most: int) -> Iterator[Photo]:
         yield _photo(f"{folder.name}, scene {clip.index}", clip.jpeg(0))
 
 
-def _read(path: Path) -> Photo:
+def read_picture(path: Path) -> Photo:
+    """One picture, as it is.
+
+    Raises:
+        CameraError: it is too large, too small, or no picture that can be read.
+    """
     if path.stat().st_size > MAX_FILE_BYTES:
         raise CameraError(f"{path}: larger than a photo can be ({MAX_FILE_BYTES} bytes)")
     return _photo(str(path), path.read_bytes())

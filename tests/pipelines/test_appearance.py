@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipelines.appearance import STATISTICS, compare, noise, sample, sharpness
+from pipelines.appearance import STATISTICS, compare, noise, part_brightness, part_tint, sample, sharpness
 
 BOXES = np.array([[8.0, 8.0, 40.0, 40.0], [20.0, 30.0, 60.0, 62.0]])
 
@@ -32,9 +32,24 @@ def test_blur_lowers_sharpness_of_every_part() -> None:
     assert (sharpness(blurred, BOXES) < sharpness(sharp, BOXES)).all()
 
 
+@pytest.mark.parametrize("exposure", [1.0, 0.5])
+def test_a_parts_colour_is_told_against_its_ground_whatever_the_exposure(exposure: float) -> None:
+    image = np.full((64, 64, 3), 200.0)
+    image[16:48, 16:48] = (80.0, 100.0, 140.0)
+    picture, boxes = np.uint8(image * exposure), np.array([[16.0, 16.0, 48.0, 48.0]])
+    assert part_brightness(picture, boxes) == pytest.approx([np.log(100 / 200)], abs=0.02)
+    assert part_tint(picture, boxes) == pytest.approx([np.log(80 / 140)], abs=0.02)
+
+
+def test_a_box_without_ground_or_inside_is_left_out() -> None:
+    image = np.full((64, 64, 3), 200, np.uint8)
+    boxes = np.array([[0.0, 0.0, 64.0, 64.0], [5.0, 5.0, 5.0, 9.0], [60.0, 60.0, 64.0, 64.0]])
+    assert len(part_tint(image, boxes)) == 1
+
+
 def test_two_draws_of_one_world_differ_by_chance_alone() -> None:
     found = compare(sample(pictures(range(40))), sample(pictures(range(40, 80))))
-    assert len(found) == len(STATISTICS) == 10
+    assert len(found) == len(STATISTICS) == 12
     assert sum(d.advice != "within chance: leave it" for d in found) <= 2
 
 

@@ -1,0 +1,75 @@
+"""How one part looks in a picture, in a few numbers that exposure, ground and shape decide little of.
+
+Light is linear (the codes to the power 2.2, as the camera's curve is not known); numbers are natural logarithms. The
+part is what lies inside its outline, holes too, as outlines drawn by hand have it; the ground is a ring round it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from simgen.colour import LUMINANCE
+from simgen.types import Image
+
+FEATURES = {
+    "brightness": "mean light over the ground's",
+    "spread": "standard deviation of the light's logarithm",
+    "highlights": "brightest twentieth over the median",
+    "shadows": "median over the darkest twentieth",
+    "red": "red over green",
+    "blue": "blue over green",
+}
+TINTS = [list(FEATURES).index(name) for name in ("red", "blue")]
+SMALLEST_PX = 80  # parts of fewer pixels tell little of their finish
+GAMMA = 2.2
+RING_PX = (3, 7)  # from the outline: the ring in which the ground is looked at
+_DARK = 0.004  # added before a logarithm
+_FEWEST = 30  # pixels of a ring that can be used
+_SQUARE = np.ones((3, 3), np.uint8)
+
+
+@dataclass(frozen=True)
+class Look:
+    category: str
+    picture: int  # parts of one picture share its light
+    features: Float64[np.ndarray, " f"]  # in the order of FEATURES
+    ground: Float64[np.ndarray, "2"]  # its red over green and blue over green
+
+
+def look(
+    image: Image, inside: Bool[np.ndarray, "h w"], parts: Bool[np.ndarray, "h w"], category: str, picture: int
+) -> Look | None:
+    """How the part under `inside` looks; None if it is too small, or other parts leave no ground to compare it with.
+
+    Args:
+        image: RGB.
+        inside: the part's outline, filled.
+        parts: where there are parts at all.
+    """
+    ys, xs = np.nonzero(inside)
+    if len(ys) < SMALLEST_PX:
+        return None
+    wide = RING_PX[1] + 2
+    window = np.s_[max(ys.min() - wide, 0) : ys.max() + wide + 1, max(xs.min() - wide, 0) : xs.max() + wide + 1]
+    mask = inside[window].astype(np.uint8)
+    near, far = (cv2.dilate(mask, _SQUARE, iterations=px) > 0 for px in RING_PX)
+    ring = far & ~near & ~parts[window]
+    core = cv2.erode(mask, _SQUARE) > 0  # an outline's own pixels are half ground
+    if ring.sum() < _FEWEST or core.sum() < SMALLEST_PX / 2:
+        return None
+    linear = ((image[window].astype(np.float64) + 1) / 256) ** GAMMA
+    part, ground = linear[core], linear[ring]
+    light = np.log(part @ LUMINANCE + _DARK)
+    dark, middle, bright = np.quantile(light, [0.05, 0.5, 0.95])
+    brightness = np.log((part @ LUMINANCE).mean() + _DARK) - np.log(np.median(ground @ LUMINANCE) + _DARK)
+    numbers = [brightness, light.std(), bright - middle, middle - dark, *_tint(part)]
+    return Look(category, picture, np.array(numbers), _tint(ground))
+
+
+def _tint(linear: Float64[np.ndarray, "n 3"]) -> Float64[np.ndarray, "2"]:
+    red, green, blue = np.log(linear.mean(axis=0) + _DARK)
+    return np.array([red - green, blue - green])
