@@ -18,6 +18,8 @@ import cv2
 import numpy as np
 import pytest
 
+from pipelines.appearance import STATISTICS
+
 ROOT = Path(__file__).parents[2]
 SMALL = ["--steps", "3", "--batch", "2", "--tile", "64", "--clip-length", "2", "--workers", "0", "--threads", "1"]
 
@@ -139,7 +141,7 @@ def test_the_report_measures_every_run_on_both_and_a_second_call_measures_nothin
         for data in ("sim", "target"):
             assert 0.0 <= run[data]["ap"] <= run[data]["ap50"] <= 1.0
             assert sorted(run[data]["ap_by_category"]) == ["bolt", "nut", "washer"]
-    assert len(stored["differences"]) == 10
+    assert len(stored["differences"]) == len(STATISTICS)
     html = out.read_text()
     assert html.count("data:image/jpeg") > 4
     assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]+"', html)
