@@ -27,6 +27,7 @@ from simgen.types import MaterialSpec
 
 FEWEST = 30  # parts of a category, photographed and simulated
 RESTS_ON = 0.05  # share of the simulated parts that the weights must be spread over at least
+RESTS_ON_PARTS = 15  # and how many of them
 SHARE = (0.1, 0.9)  # weighted quantiles that a range goes from and to
 TOLD = 2.0  # standard errors that a knob's mean must move by, or the photos do not tell it
 KEPT = 0.15  # share of the base's own finishes beside the fitted one: what few photos do not show may yet come
@@ -147,13 +148,13 @@ def fitted_weights(
 ) -> Float64[np.ndarray, " n"]:
     """Weights, of sum 1, exponential in `finish`, that bring the mean of `looks` as near to `aim` as they may.
 
-    They may come to rest on `RESTS_ON` of the rows and no fewer: entropy is given up for nearness step by step.
+    They rest on `RESTS_ON` of the rows or more, and on `RESTS_ON_PARTS`: entropy is given up for nearness step by step.
     """
     tilt, weights, price = np.zeros(finish.shape[1]), np.full(len(finish), 1 / len(finish)), 128.0
     while price > 1e-3:
         tilt = minimize(_misfit, tilt, (finish, looks, aim, price), "L-BFGS-B", jac=True).x
         closer = _tilted(finish, tilt)
-        if (closer**2).sum() * RESTS_ON * len(finish) > 1:
+        if (closer**2).sum() * max(RESTS_ON * len(finish), RESTS_ON_PARTS) > 1:
             break
         weights, price = closer, price / 1.5
     return weights
