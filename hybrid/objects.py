@@ -134,12 +134,17 @@ def first_logits(
     likely it would have been seen if it were there, is the share of the other objects that are. So a blank frame says
     nothing against it, and a clear one does.
     """
-    kept = torch.full_like(tracks.strength[:, :1], MEMORY) if step is None else MEMORY ** step[:, None].float()
+    kept = _left_over(MEMORY, step, tracks.strength)
     mean = again.of(logits.float()).lerp(tracks.logits, kept[..., None])
     weight, found = tracks.strength, tracks.strength * again.seen
     others = weight.sum(1, keepdim=True) - weight
     likely = SEEN_MOST * (found.sum(1, keepdim=True) - found + 0.5) / (others + 1)
     return torch.where(again.seen[..., None], mean, tracks.logits + torch.log1p(-likely)[..., None])
+
+
+def _left_over(share: float, step: Float[Tensor, " b"] | None, like: Float32[Tensor, "b _"]) -> Float32[Tensor, "b 1"]:
+    """What is left after a step of something of which a step of length 1 leaves `share`."""
+    return torch.full_like(like[:, :1], share) if step is None else share ** step[:, None].float()
 
 
 def _wide(boxes_cxcywh_px: Float32[Tensor, "b q 4"]) -> Float32[Tensor, "b q 4"]:
@@ -168,7 +173,7 @@ def carry(
     slots = before.ids.shape[1]
     logits, boxes = logits.detach().float(), boxes_cxcywh_px.detach()
     score = logits.sigmoid().amax(-1)
-    fade = torch.full_like(score[:, :1], FADE) if step is None else FADE ** step[:, None].float()
+    fade = _left_over(FADE, step, score)
     strength = torch.cat([torch.maximum(score[:, :slots], before.strength * fade), score[:, slots:]], 1)
     ids = torch.cat([before.ids, before.ids.new_full((len(score), score.shape[1] - slots), -1)], 1)
     ids = torch.where(strength < LEAST_STRENGTH, -1, ids)

@@ -93,17 +93,17 @@ def part_contrast(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
 
 def _against_ground(image: Image, boxes: Boxes) -> Float[np.ndarray, "m 3"]:
     """Logarithm of red, green and blue in the middle half of each box over those in a rim round it."""
-    codes, found = image.astype(np.float64) + 1.0, []
+    found = []
     for x0, y0, x1, y1 in np.round(boxes).astype(int):
         wide, high = x1 - x0, y1 - y0
-        middle = codes[max(y0 + high // 4, 0) : y1 - high // 4, max(x0 + wide // 4, 0) : x1 - wide // 4]
+        middle = image[max(y0 + high // 4, 0) : y1 - high // 4, max(x0 + wide // 4, 0) : x1 - wide // 4]
         rim = max(2, (wide + high) // 16)
-        out = codes[max(y0 - rim, 0) : y1 + rim, max(x0 - rim, 0) : x1 + rim]
-        whole = codes[max(y0, 0) : y1, max(x0, 0) : x1]
+        out = image[max(y0 - rim, 0) : y1 + rim, max(x0 - rim, 0) : x1 + rim]
+        whole = image[max(y0, 0) : y1, max(x0, 0) : x1]
         around = out.shape[0] * out.shape[1] - whole.shape[0] * whole.shape[1]
         if middle.size and around > 0:
             ground = (out.sum(axis=(0, 1)) - whole.sum(axis=(0, 1))) / around
-            found.append(np.log(middle.mean(axis=(0, 1)) / ground))
+            found.append(np.log((middle.mean(axis=(0, 1)) + 1) / (ground + 1)))
     return np.array(found).reshape(-1, 3)
 
 

@@ -451,8 +451,6 @@ def fit(
     Without a test chart some things cannot be told: those stay as they are in --base, and the preset says why.
     """
     with _clear_errors():
-        import os
-
         from simgen.camera.fit import fit_camera
         from simgen.camera.measures import measure
         from simgen.camera.page import page as page_of
@@ -467,10 +465,7 @@ def fit(
         fields = read_pictures(flat_fields, photos, fewest=1) if flat_fields else []
         shown = {str(path): [measure(p) for p in read_pictures(path, photos)] for path in beside or []}
         found = fit_camera(pictures, fields)
-        is_file = "/" in base or base.endswith((".yaml", ".yml"))
-        named = os.path.relpath(base, out.parent) if is_file else base
-        write_atomically(out, [found.to_yaml(named).encode()])
-        load_config(str(out) if "/" in str(out) else f"./{out}")
+        _write_preset(out, found.to_yaml(_named_from(base, out)))
         if page:
             write_atomically(page, [page_of(found, shown).encode()])
     for name, knob in found.ranges.items():
@@ -515,28 +510,23 @@ def fit_finish(
     Colour, tint, highlights and shadows are compared within the parts' outlines, each category of parts for itself.
     """
     with _clear_errors():
-        import os
-
         from simgen.finish.fit import fit_finishes, probe, to_yaml
         from simgen.finish.read import photographed, simulated
         from simgen.generate import default_shard_scenes, generate
         from simgen.loading import load_config
         from simgen.places import place
         from simgen.progress import Progress, track
-        from simgen.shards import write_atomically
 
-        config, target = load_config(base), place(work)
+        config = load_config(base, [f"render.renderer={_chosen(renderer)}", "timing.frames=1"])
+        probed = probe(config)
         real = photographed(photos)
-        drawn = probe(load_config(base, [f"render.renderer={_chosen(renderer)}", "timing.frames=1"]))
-        plan, known = _plan_of(drawn, Path(base).stem, seed, scenes, default_shard_scenes(scenes), 600.0)
+        plan, known = _plan_of(probed, Path(base).stem, seed, scenes, default_shard_scenes(scenes), 600.0)
         with Progress(scenes) as progress:
-            generate(plan, known, target, workers=workers, resume=True, tell=progress.tell)
+            generate(plan, known, place(work), workers=workers, resume=True, tell=progress.tell)
         data = _data_set(work)
         with track("simulated parts", len(data)) as advance:
             found = fit_finishes(real, simulated(data, advance))
-        named = os.path.relpath(base, out.parent) if "/" in base or base.endswith((".yaml", ".yml")) else base
-        write_atomically(out, [to_yaml(found, named, config).encode()])
-        load_config(str(out) if "/" in str(out) else f"./{out}")
+        _write_preset(out, to_yaml(found, _named_from(base, out), config))
     for fit_of in found:
         typer.echo(f"{fit_of.category}: {fit_of.photographed} photographed, {fit_of.simulated} simulated parts, "
                    f"of which the weight of {fit_of.rests_on:.0f} decides")  # fmt: skip
@@ -544,6 +534,22 @@ def fit_finish(
         for name, medians in fit_of.looks.items():
             typer.echo(f"  {name:12}" + "".join(f"{value:8.2f}" for value in medians))
     typer.echo(f"{out}")
+
+
+def _named_from(base: str, out: Path) -> str:
+    """A preset as one in `out` names it: by its name, or the way to its file."""
+    import os
+
+    return os.path.relpath(base, out.parent) if "/" in base or base.endswith((".yaml", ".yml")) else base
+
+
+def _write_preset(out: Path, text: str) -> None:
+    """Write a preset, and see that it can be read."""
+    from simgen.loading import load_config
+    from simgen.shards import write_atomically
+
+    write_atomically(out, [text.encode()])
+    load_config(str(out) if "/" in str(out) else f"./{out}")
 
 
 def _data_set(folder: str) -> DataSet:

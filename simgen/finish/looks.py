@@ -35,14 +35,11 @@ _SQUARE = np.ones((3, 3), np.uint8)
 @dataclass(frozen=True)
 class Look:
     category: str
-    picture: int  # parts of one picture share its light
     features: Float64[np.ndarray, " f"]  # in the order of FEATURES
     ground: Float64[np.ndarray, "2"]  # its red over green and blue over green
 
 
-def look(
-    image: Image, inside: Bool[np.ndarray, "h w"], parts: Bool[np.ndarray, "h w"], category: str, picture: int
-) -> Look | None:
+def look(image: Image, inside: Bool[np.ndarray, "h w"], parts: Bool[np.ndarray, "h w"], category: str) -> Look | None:
     """How the part under `inside` looks; None if it is too small, or other parts leave no ground to compare it with.
 
     Args:
@@ -67,7 +64,7 @@ def look(
     dark, middle, bright = np.quantile(light, [0.05, 0.5, 0.95])
     brightness = np.log((part @ LUMINANCE).mean() + _DARK) - np.log(np.median(ground @ LUMINANCE) + _DARK)
     numbers = [brightness, light.std(), bright - middle, middle - dark, *_tint(part)]
-    return Look(category, picture, np.array(numbers), _tint(ground))
+    return Look(category, np.array(numbers), _tint(ground))
 
 
 def _tint(linear: Float64[np.ndarray, "n 3"]) -> Float64[np.ndarray, "2"]:

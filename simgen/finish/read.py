@@ -29,7 +29,6 @@ LEAST_VISIBLE = 0.8  # share of a simulated part that is seen
 @dataclass(frozen=True)
 class Simulated:
     look: Look
-    kind: str
     material: MaterialSpec
 
 
@@ -62,7 +61,7 @@ def photographed(path: Path) -> list[Look]:
         insides = [_inside(path, one, image.shape[:2]) for one in of_image[row["id"]]]
         parts = np.logical_or.reduce(insides)
         for one, inside in zip(of_image[row["id"]], insides, strict=True):
-            seen = look(image, inside, parts, names[one["category_id"]], int(place))
+            seen = look(image, inside, parts, names[one["category_id"]])
             if seen is not None:
                 found.append(seen)
     return found
@@ -132,9 +131,9 @@ def _in_clip(clip: StoredClip) -> Iterator[Simulated]:
         raise clip.damaged("f000.jpg", error) from error
     for i, label in enumerate(clip.labels().frames[0].parts):
         if label.visible_share >= LEAST_VISIBLE:
-            found = look(image, _filled(ids == i), parts, label.category, clip.index)
+            found = look(image, _filled(ids == i), parts, label.category)
             if found is not None:
-                yield Simulated(found, spec.parts[i].kind, spec.parts[i].material)
+                yield Simulated(found, spec.parts[i].material)
 
 
 def _filled(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:

@@ -32,7 +32,7 @@ def picture(part_rgb, ground_rgb, exposure=1.0):
 
 
 def looked_at(image, parts=NO_PARTS):
-    found = look(image, DISC, parts | DISC, "washer", 0)
+    found = look(image, DISC, parts | DISC, "washer")
     assert found is not None
     return dict(zip(FEATURES, found.features, strict=True)), found.ground
 
@@ -66,12 +66,12 @@ def test_other_parts_are_no_ground():
     image[other & ~DISC] = 0
     numbers, _ = looked_at(image, other)
     assert numbers["brightness"] == pytest.approx(math.log(0.3 / 0.8), abs=0.03)
-    assert look(image, DISC, np.ones_like(DISC), "washer", 0) is None
+    assert look(image, DISC, np.ones_like(DISC), "washer") is None
 
 
 def test_a_part_too_small_to_tell_is_left_out():
     speck = np.hypot(*np.mgrid[-30:30, -30:30]) < 4
-    assert look(picture((0.3, 0.3, 0.3), (0.8, 0.8, 0.8)), speck, speck, "washer", 0) is None
+    assert look(picture((0.3, 0.3, 0.3), (0.8, 0.8, 0.8)), speck, speck, "washer") is None
 
 
 @given(st.floats(0, 359.9), st.floats(0.05, 1.0), st.floats(0.05, 1.0))
