@@ -13,7 +13,8 @@ import typer
 EPILOG = """examples:\n\n
 python -m hybrid predict --checkpoint out/sim10 --source photos/ --out found/\n\n
 python -m hybrid predict --checkpoint out/sim10 --source belt.mp4 --out belt-found.mp4\n\n
-python -m hybrid predict --checkpoint out/sim10 --source 0 --show
+python -m hybrid predict --checkpoint out/sim10 --source 0 --show\n\n
+python -m hybrid predict --checkpoint out/rgbd --source rgb/ --depth depth/ --out found/
 """
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -34,6 +35,10 @@ def predict(
         float | None, typer.Option(min=0.0, max=1.0, help="Leave out what is less sure; by default the run's best F1.")
     ] = None,
     sequence: Annotated[bool, typer.Option("--sequence", help="A folder's images are consecutive frames.")] = False,
+    depth: Annotated[
+        Path | None, typer.Option(help="Folder of the images' depth: .png of the same names, 16 bits a pixel.")
+    ] = None,
+    depth_unit: Annotated[float, typer.Option(help="One step of the depth pictures, in metres.")] = 0.001,
     show: Annotated[bool, typer.Option("--show", help="Show a window; q or Esc ends.")] = False,
     whole: Annotated[bool, typer.Option("--whole", help="Look at images as a whole, not in tiles: faster.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -44,14 +49,14 @@ def predict(
     from hybrid.data import DataError
     from hybrid.detector import Detector, operating_point
     from hybrid.sinks import Sinks
-    from hybrid.sources import open_source
+    from hybrid.sources import DepthFolder, open_source
     from hybrid.tiles import View
 
     try:
         view = View(tile_px=None, scales=(1.0,)) if whole else None
         least, why = operating_point(checkpoint) if score is None else (score, "as asked")
         detector = Detector.load(checkpoint, device=device, score=least, view=view)
-        opened = open_source(source, sequence)
+        opened = open_source(source, sequence, None if depth is None else DepthFolder(depth, depth_unit))
         count, found, busy_s = 0, 0, 0.0
         with Sinks(opened, out, show) as sinks:
             began = time.perf_counter()

@@ -186,6 +186,19 @@ def read_image(path: Path) -> Image | str:
     return decode(record)
 
 
+def read_depth(path: Path, unit_m: float) -> Float32[np.ndarray, "h w"] | str:
+    """A depth camera's picture, 16 bits a pixel, in metres, or why it is of no use; 0 is unknown."""
+    import cv2
+
+    found = _inspect(path)
+    if isinstance(found, str):
+        return found.replace("image", "depth", 1)
+    stored = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if stored is None or stored.dtype != np.uint16 or stored.ndim != 2:
+        return "depth file is not of one channel of 16 bits"
+    return (stored * np.float32(unit_m)).astype(np.float32)
+
+
 class DecodedImages:
     """The last decoded frames, up to a number of bytes."""
 

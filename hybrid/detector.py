@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import supervision  # type: ignore[import-not-found]
 
 Image = UInt8[np.ndarray, "h w 3"]
-Opened = str | int | Path | Source | Iterable[UInt8[np.ndarray, "_ _ 3"]]
+Opened = str | int | Path | Source | Iterable[UInt8[np.ndarray, "_ _ 3"] | Frame]
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,27 @@ class Detector:
             score, _ = operating_point(Path(run))
         return cls(load(Path(run), device=device), view or trained_view(Path(run)), score)
 
-    def predict(self, images: Image | UInt8[np.ndarray, "t h w 3"]) -> Result | list[Result]:
-        """Detections of one image, or of every frame of a clip."""
-        if images.ndim == 3:
-            return next(self.stream([images]))
-        return list(self.stream(images))
+    def predict(
+        self, images: Image | UInt8[np.ndarray, "t h w 3"], depth_m: Float32[np.ndarray, "..."] | None = None
+    ) -> Result | list[Result]:
+        """Detections of one image, or of every frame of a clip.
+
+        Args:
+            images: RGB.
+            depth_m: for a detector whose inputs have depth: along the optical axis, pixel upon pixel with the images;
+                0 or infinite where it is not known. Without it such a detector looks at the image alone.
+
+        Raises:
+            ValueError: depth came for a detector that takes none, or is of another size than the images.
+        """
+        single = images.ndim == 3
+        pictures = images[None] if single else images
+        depths = [None] * len(pictures) if depth_m is None else list(depth_m[None] if single else depth_m)
+        if len(depths) != len(pictures):
+            raise ValueError(f"depth of {len(depths)} frames came with {len(pictures)} images")
+        rows = zip(pictures, depths, strict=True)
+        results = list(self.stream(Frame(f"frame {i}", image, None, depth) for i, (image, depth) in enumerate(rows)))
+        return results[0] if single else results
 
     def stream(self, source: Opened, state: Live | None = None) -> Iterator[Result]:
         """Detections of each frame as it comes; the state is carried within a clip.
@@ -198,7 +214,8 @@ class Detector:
 
     def _step(self, frames: Sequence[Frame], lives: Sequence[Live | None]) -> list[Result]:
         carried = [None if live is None else live.carried for live in lives]
-        stepped = step(self.network, [frame.image for frame in frames], carried, self.view)
+        images, depths_m = [frame.image for frame in frames], [frame.depth_m for frame in frames]
+        stepped = step(self.network, images, carried, self.view, depths_m)
         return [
             self._result(frame, found, after, live)
             for frame, (found, after), live in zip(frames, stepped, lives, strict=True)

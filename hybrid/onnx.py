@@ -1,10 +1,11 @@
 """One step of a detector as an ONNX file, and a runner for it that needs neither torch nor this detector's code.
 
-The graph is `(image, state...) -> (boxes_xyxy_px, scores, state...)` for one stream and one frame size, which is fixed
-at export: positions and the state's maps depend on it. Its state at a clip's start is all zeros; what comes out under a
-state's name goes in under it with the next frame.
+The graph is `(image, [depth_m,] state...) -> (boxes_xyxy_px, scores, state...)` for one stream and one frame size,
+which is fixed at export: positions and the state's maps depend on it. Its state at a clip's start is all zeros; what
+comes out under a state's name goes in under it with the next frame.
 
     image                uint8 [height, width, 3], RGB
+    depth_m              float32 [height, width], where the detector's inputs have depth: metres, 0 where not known
     boxes_xyxy_px        float32 [queries, 4]
     scores               float32 [queries, categories], 0..1; keep what you are sure enough of
     track_ids            int64 [queries], where the detector follows objects; -1: none
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
 
 OPSET = 18
 FORMAT = "hybrid-step/1"
+DEPTH = "depth_m"  # the input's name
 
 
 def export(detector: Network, path: Path, height_px: int, width_px: int, score: float = SCORE) -> Path:
-    """Write the detector's step for frames of this size to `path`, one file. Depth is left out.
+    """Write the detector's step for frames of this size to `path`, one file.
 
     `score` is noted in it: what scores less is no detection (`OnnxDetector.found`).
 
@@ -54,13 +56,18 @@ def export(detector: Network, path: Path, height_px: int, width_px: int, score: 
     names = [name for name, _ in state]
     step = _step_module(detector, names)
     image = torch.zeros(height_px, width_px, 3, dtype=torch.uint8)
+    given = [("image", image)]
+    if detector.depth is not None:
+        given.append((DEPTH, torch.ones(height_px, width_px)))
+    given += state
+    values = tuple(value for _, value in given)
     with torch.inference_mode():
-        answers = step(image, *(value for _, value in state))
+        answers = step(*values)
     outputs = step.answers + [f"next_{name}" for name in names]
     assert len(outputs) == len(answers)
     program = torch.onnx.export(
-        step, (image, *(value for _, value in state)), input_names=["image", *names], output_names=outputs,
-        opset_version=OPSET, dynamo=True, verbose=False,
+        step, values, input_names=[name for name, _ in given], output_names=outputs, opset_version=OPSET,
+        dynamo=True, verbose=False,
     )  # fmt: skip
     assert program is not None
     model = program.model_proto
@@ -110,7 +117,7 @@ def _step_module(detector: Network, names: list[str]) -> Any:
     from hybrid.types import State, Tracks
 
     class Step(torch.nn.Module):
-        """(image, state...) -> (answers..., state...)"""
+        """(image, [depth,] state...) -> (answers..., state...)"""
 
         def __init__(self) -> None:
             super().__init__()
@@ -121,7 +128,11 @@ def _step_module(detector: Network, names: list[str]) -> Any:
 
         def forward(self, image: torch.Tensor, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
             images = image.permute(2, 0, 1)[None, None].to(torch.float32) / 255
-            output, after = self.detector(images, self._state(dict(zip(names, values, strict=True))))
+            depth_m = None
+            if self.detector.depth is not None:
+                depth_m, values = values[0][None, None], values[1:]
+            state = self._state(dict(zip(names, values, strict=True)))
+            output, after = self.detector(images, state, depth_m=depth_m)
             height, width = output.size_hw_px
             corner = torch.tensor([width, height, width, height], dtype=torch.float32)
             answers = [torch.minimum(output.boxes_xyxy_px[0, 0].clamp(min=0), corner), output.logits[0, 0].sigmoid()]
@@ -177,16 +188,27 @@ class OnnxDetector:
         return int(height), int(width)
 
     def step(
-        self, image: UInt8[np.ndarray, "h w 3"], state: dict[str, np.ndarray] | None = None
+        self,
+        image: UInt8[np.ndarray, "h w 3"],
+        state: dict[str, np.ndarray] | None = None,
+        depth_m: Float32[np.ndarray, "_ _"] | None = None,
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """The answers for the next frame, and the state to go on with.
 
+        Depth is metres along the optical axis, 0 or infinite where not known; a file that takes it does without too.
+
         Raises:
-            ValueError: the image is of another size than the file's.
+            ValueError: the image or the depth is of another size than the file's, or depth came to a file without.
         """
         if image.shape != (*self.size_hw_px, 3):
             raise ValueError(f"an image of shape {image.shape} came; this file takes {(*self.size_hw_px, 3)}")
-        given = self._start() if state is None else state
+        given = dict(self._start() if state is None else state)
+        if DEPTH in self._inputs:
+            given[DEPTH] = np.zeros(self.size_hw_px, np.float32) if depth_m is None else depth_m
+        elif depth_m is not None:
+            raise ValueError("depth came; this file's detector takes the image alone")
+        if DEPTH in given and given[DEPTH].shape != self.size_hw_px:
+            raise ValueError(f"depth of shape {given[DEPTH].shape} came; this file takes {self.size_hw_px}")
         told = dict(zip(self._outputs, self._session.run(None, {"image": image, **given}), strict=True))
         after = {name: told.pop(f"next_{name}") for name in self._states}
         return told, after

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
-from hybrid.data import IMAGE_SUFFIXES, DataError, Skips, read_image
+from hybrid.data import IMAGE_SUFFIXES, DataError, Skips, read_depth, read_image
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".ts", ".wmv")
 STREAM = re.compile(r"(rtsp|rtmp|http|https|udp|tcp)://")
@@ -23,11 +23,15 @@ STREAM = re.compile(r"(rtsp|rtmp|http|https|udp|tcp)://")
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture, RGB, and when it was taken: seconds from the clip's first; None for a still."""
+    """One picture, RGB, and when it was taken: seconds from the clip's first; None for a still.
+
+    `depth_m` is along the optical axis, in metres, pixel upon pixel with the image; 0 or infinite where unknown.
+    """
 
     name: str
     image: UInt8[np.ndarray, "h w 3"]
     time_s: float | None = None
+    depth_m: Float32[np.ndarray, "_ _"] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,38 +45,70 @@ class Source:
     skips: Skips = field(default_factory=Skips)
 
 
-def open_source(what: str | int | Path | Iterable[UInt8[np.ndarray, "h w 3"]], sequence: bool = False) -> Source:
+@dataclass(frozen=True)
+class DepthFolder:
+    """Where the depth of a folder's pictures lies: pictures of the same names, ending in .png, 16 bits a pixel."""
+
+    path: Path
+    unit_m: float = 0.001  # of one step: most depth cameras count millimetres
+
+    def __post_init__(self) -> None:
+        if not self.path.is_dir():
+            raise DataError(f"{self.path}: is no folder of depth pictures")
+        if not 0 < self.unit_m <= 1:
+            raise DataError(f"a depth unit of {self.unit_m} m; needs above 0, at most 1, such as 0.001 for millimetres")
+
+    def of(self, image: Path) -> Float32[np.ndarray, "h w"] | str:
+        return read_depth(self.path / f"{image.stem}.png", self.unit_m)
+
+
+def open_source(
+    what: str | int | Path | Iterable[UInt8[np.ndarray, "h w 3"] | Frame],
+    sequence: bool = False,
+    depth: DepthFolder | None = None,
+) -> Source:
     """The source that `what` names: a file, a folder, a camera's number, a stream's address, or frames themselves.
 
     Args:
-        what: as above; frames must be RGB and of one size.
+        what: as above; frames are RGB images of one size, or `Frame`s, which may have depth.
         sequence: the pictures of a folder are consecutive frames, by name, numbers counting as numbers.
+        depth: of an image or of a folder's images.
 
     Raises:
-        DataError: nothing is there, or it is nothing of these.
+        DataError: nothing is there, or it is nothing of these, or depth is given to what is no pictures.
     """
-    if isinstance(what, int) or (isinstance(what, str) and what.isdecimal()):
-        return _camera(int(what))
-    if not isinstance(what, str | Path):
-        frames = (Frame(f"frame {i}", image) for i, image in enumerate(what))
-        return Source("frames", [frames])
+    path = _path_of(what)
+    if path is not None and path.is_dir():
+        return _folder(path, sequence, depth)
+    if path is not None and not path.is_file():
+        raise DataError(f"{what}: is no file, no folder, no camera's number (0, 1, ...) and no stream's address")
+    if path is not None and path.suffix.lower() not in VIDEO_SUFFIXES:
+        return _stills(path.name, [path], sequence, depth)
+    if depth is not None:
+        raise DataError(f"{depth.path}: depth pictures go with pictures; the source is a video, a camera or frames")
+    if path is not None:
+        return _video(str(path), path.name)
     if isinstance(what, str) and STREAM.match(what):
         return _video(what, what)
-    path = Path(what)
-    if path.is_dir():
-        return _folder(path, sequence)
-    if not path.is_file():
-        raise DataError(f"{what}: is no file, no folder, no camera's number (0, 1, ...) and no stream's address")
-    if path.suffix.lower() in VIDEO_SUFFIXES:
-        return _video(str(path), path.name)
-    return _stills(path.name, [path], sequence)
+    if isinstance(what, int | str):
+        return _camera(int(what))
+    assert not isinstance(what, Path)
+    frames = (one if isinstance(one, Frame) else Frame(f"frame {i}", one) for i, one in enumerate(what))
+    return Source("frames", [frames])
 
 
-def _folder(folder: Path, sequence: bool) -> Source:
+def _path_of(what: object) -> Path | None:
+    """None for a camera's number, a stream's address and frames themselves."""
+    if isinstance(what, Path) or (isinstance(what, str) and not what.isdecimal() and not STREAM.match(what)):
+        return Path(what)
+    return None
+
+
+def _folder(folder: Path, sequence: bool, depth: DepthFolder | None) -> Source:
     files = sorted((f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES), key=lambda f: _natural(f.name))
     if not files:
         raise DataError(f"{folder}: holds no image ({', '.join(IMAGE_SUFFIXES)})")
-    return _stills(folder.name, files, sequence)
+    return _stills(folder.name, files, sequence, depth)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -80,8 +116,15 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in re.split(r"(\d+)", name)]
 
 
-def _stills(name: str, files: list[Path], sequence: bool) -> Source:
+def _stills(name: str, files: list[Path], sequence: bool, depth: DepthFolder | None) -> Source:
     skips = Skips()
+
+    def depth_of(file: Path) -> Float32[np.ndarray, "h w"] | None:
+        depth_m = None if depth is None else depth.of(file)
+        if isinstance(depth_m, str):
+            skips.add(f"looked at without depth: {depth_m}", file.name)
+            return None
+        return depth_m
 
     def frames() -> Iterator[Frame]:
         for file in files:
@@ -89,7 +132,7 @@ def _stills(name: str, files: list[Path], sequence: bool) -> Source:
             if isinstance(image, str):
                 skips.add(image, file.name)
             else:
-                yield Frame(file.name, image)
+                yield Frame(file.name, image, None, depth_of(file))
 
     clips = [frames()] if sequence else ([frame] for frame in frames())
     return Source(name, clips, len(files), frames_per_s=10.0 if sequence else None, skips=skips)

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from hybrid.data import ClipSource, decode
+from hybrid.data import ClipSource, decode, decode_depth_m
 from hybrid.network import Network, postprocess
 from hybrid.progress import Progress, silent
-from hybrid.tiles import Tile, View, cut, layout, merge
+from hybrid.tiles import Tile, View, cut, cut_depth, layout, merge
 from hybrid.types import Detections, State, joined
+
+Depth = Float32[np.ndarray, "h w"] | None  # along the optical axis, in metres; 0 or infinite where it is not known
 
 
 def as_input(images: UInt8[Tensor, "*n"], device: torch.device) -> Tensor:
@@ -46,40 +49,53 @@ class Carried:
 
 
 def stream(
-    detector: Network, frames: Iterable[UInt8[np.ndarray, "h w 3"]], view: View | None = None
+    detector: Network,
+    frames: Iterable[UInt8[np.ndarray, "h w 3"]],
+    view: View | None = None,
+    depths_m: Iterable[Depth] | None = None,
 ) -> Iterator[Detections]:
     """Detections of each RGB frame as it comes, on the CPU. Each tile carries a state of its own.
 
     Raises:
-        ValueError: a frame of another size than the first: a camera's new mode is a new clip.
+        ValueError: a frame of another size than the first: a camera's new mode is a new clip. Depth of another size
+            than its frame, or for a detector that takes none.
     """
     carried: Carried | None = None
-    for frame in frames:
-        ((found, carried),) = step(detector, [frame], [carried], view or View())
+    for frame, depth_m in zip(frames, repeat(None) if depths_m is None else depths_m, strict=False):
+        ((found, carried),) = step(detector, [frame], [carried], view or View(), [depth_m])
         yield found
 
 
 @torch.inference_mode()
 def step(
-    detector: Network, frames: Sequence[np.ndarray], carried: Sequence[Carried | None], view: View
+    detector: Network,
+    frames: Sequence[np.ndarray],
+    carried: Sequence[Carried | None],
+    view: View,
+    depths_m: Sequence[Depth] | None = None,
 ) -> list[tuple[Detections, Carried]]:
     """The next frame of each of several independent streams, and what each carries on; None begins a stream.
 
     Streams whose frames are of one size and whose states are of one form go through the detector together.
 
     Raises:
-        ValueError: a frame is no RGB image, or of another size than its stream's.
+        ValueError: a frame is no RGB image, or of another size than its stream's or its depth's, or depth came for a
+            detector that takes none.
     """
     detector.eval()
-    for frame, before in zip(frames, carried, strict=True):
+    depths_m = depths_m or [None] * len(frames)
+    for frame, before, depth_m in zip(frames, carried, depths_m, strict=True):
         _check_frame(frame, before)
+        if depth_m is not None:
+            _check_depth(detector, frame, depth_m)
     alike: dict[object, list[int]] = {}
     for k, before in enumerate(carried):
         form = None if before is None else tuple(state.form() for state in before.states)
         alike.setdefault((frames[k].shape, form), []).append(k)
     answers: dict[int, tuple[Detections, Carried]] = {}
     for members in alike.values():
-        together = _together(detector, [frames[k] for k in members], [carried[k] for k in members], view)
+        befores, seen = [carried[k] for k in members], [depths_m[k] for k in members]
+        together = _together(detector, [frames[k] for k in members], befores, seen, view)
         answers |= dict(zip(members, together, strict=True))
     return [answers[k] for k in range(len(frames))]
 
@@ -92,19 +108,41 @@ def _check_frame(frame: np.ndarray, before: Carried | None) -> None:
         raise ValueError(f"a frame of {frame.shape[1]}x{frame.shape[0]} in a clip of {width}x{height}")
 
 
+def _check_depth(detector: Network, frame: np.ndarray, depth_m: np.ndarray) -> None:
+    if detector.depth is None:
+        raise ValueError(f"depth came; this detector's inputs are {list(detector.config.inputs)}")
+    if depth_m.dtype != np.float32 or depth_m.shape != frame.shape[:2]:
+        raise ValueError(
+            f"depth of {depth_m.dtype} {depth_m.shape} came with a frame of {frame.shape[:2]}; "
+            "metres are needed, float32 (height, width), the frame's own size"
+        )
+
+
 def _together(
-    detector: Network, frames: Sequence[np.ndarray], carried: Sequence[Carried | None], view: View
+    detector: Network,
+    frames: Sequence[np.ndarray],
+    carried: Sequence[Carried | None],
+    depths_m: Sequence[Depth],
+    view: View,
 ) -> list[tuple[Detections, Carried]]:
     """As `step`, for streams of one size and form."""
     height, width = frames[0].shape[:2]
     tiles = _by_shape(layout(width, height, view))
     pieces = [cut(frame, tiles, view) for frame in frames]
+    seen = any(depth_m is not None for depth_m in depths_m)
+    unknown = np.zeros((height, width), np.float32)
+    depths = [cut_depth(unknown if one is None else one, tiles, view) for one in depths_m] if seen else []
     found: list[list[Detections]] = [[] for _ in frames]
     states: list[list[State]] = [[] for _ in frames]
     for slot, group in enumerate(_groups(tiles, view)):
         images = as_input(torch.stack([piece for one in pieces for piece in one[group]]), device_of(detector))
         known = [before.states[slot] for before in carried if before is not None]
-        output, after = detector(images[:, None], joined(known) if known else None)
+        depth_m = torch.stack([piece for one in depths for piece in one[group]])[:, None] if seen else None
+        output, after = detector(
+            images[:, None],
+            joined(known) if known else None,
+            depth_m=None if depth_m is None else depth_m.to(images.device),
+        )
         answers = [clip[0].to("cpu") for clip in postprocess(output, view.limit, view.threshold, view.nms_iou)]
         size = len(tiles[group])
         for k in range(len(frames)):
@@ -130,11 +168,15 @@ def _groups(tiles: Sequence[Tile], view: View) -> list[slice]:
 def predict_source(
     detector: Network, source: ClipSource, view: View | None = None, progress: Progress = silent
 ) -> list[Detections]:
-    """Detections of every frame of `source.frames`, in that order; a clip's frames are streamed."""
+    """Detections of every frame of `source.frames`, in that order; a clip's frames are streamed.
+
+    A detector that takes depth gets the frames' own, where they have any.
+    """
     found: list[Detections] = []
     total = len(source.frames)
     for clip in source.clips:
-        for detections in stream(detector, map(decode, clip.frames), view):
+        depths_m = None if detector.depth is None else map(decode_depth_m, clip.frames)
+        for detections in stream(detector, map(decode, clip.frames), view, depths_m):
             found.append(detections)
             progress(len(found), total, {})
     return found

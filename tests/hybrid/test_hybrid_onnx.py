@@ -17,7 +17,7 @@ from hybrid.network import Network
 
 SMALL = replace(
     tiny(("bolt", "nut")), width=16, heads=2, queries=8, decoder_layers=1, memory_frames=2, tracks=3, embedding=4,
-    clip_classes=("ok", "bad"),
+    clip_classes=("ok", "bad"), inputs=("rgb", "depth"),
 )  # fmt: skip
 MEMORY_LIMIT_MB = 1500
 
@@ -57,12 +57,18 @@ def test_the_exported_step_agrees_over_a_clip(tmp_path: Path) -> None:
     assert runner.size_hw_px == (32, 48)
     assert (runner.categories, runner.score) == (("bolt", "nut"), 0.3)
     frames = np.random.default_rng(0).integers(0, 255, (4, 32, 48, 3)).astype(np.uint8)
-    state, carried = None, None
+    depths = [None, *np.random.default_rng(1).uniform(0.3, 0.5, (3, 32, 48)).astype(np.float32)]
+    depths[3][:8], depths[3][8:16] = 0, np.inf
+    state, carried, apart = None, None, 0.0
     with torch.inference_mode():
-        for frame in frames:
+        for frame, depth_m in zip(frames, depths, strict=True):
             images = torch.from_numpy(frame).permute(2, 0, 1)[None, None].float() / 255
-            output, state = detector(images, state)
-            answers, carried = runner.step(frame, carried)
+            without, _ = detector(images, state)
+            output, state = detector(
+                images, state, depth_m=None if depth_m is None else torch.from_numpy(depth_m)[None, None]
+            )
+            apart = max(apart, (without.logits - output.logits).abs().max().item())
+            answers, carried = runner.step(frame, carried, depth_m)
             np.testing.assert_allclose(answers["scores"], output.logits[0, 0].sigmoid(), atol=1e-3)
             corner = torch.tensor([48.0, 32, 48, 32])
             boxes = output.boxes_xyxy_px[0, 0].clamp(min=0).minimum(corner)
@@ -72,10 +78,13 @@ def test_the_exported_step_agrees_over_a_clip(tmp_path: Path) -> None:
             np.testing.assert_array_equal(answers["track_ids"], output.tracks.ids[0, 0])
             np.testing.assert_allclose(answers["embeddings"][there], output.embeddings[0, 0].numpy()[there], atol=1e-3)
             np.testing.assert_allclose(answers["clip_scores"], output.clip_logits[0, 0].softmax(0), atol=1e-3)
+    assert apart > 0.1  # depth says something
     best = runner.found(answers, score=0.0)
     assert [row[1] for row in best] == sorted((row[1] for row in best), reverse=True)
     with pytest.raises(ValueError, match=r"\(48, 32, 3\) came; this file takes \(32, 48, 3\)"):
         runner.step(np.zeros((48, 32, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"depth of shape \(48, 32\) came; this file takes \(32, 48\)"):
+        runner.step(frames[0], None, np.ones((48, 32), np.float32))
     (tmp_path / "no.onnx").write_bytes(b"no")
     with pytest.raises(ValueError, match="holds no detector's step"):
         OnnxDetector(tmp_path / "no.onnx")
