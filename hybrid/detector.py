@@ -18,7 +18,8 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from hybrid.checkpoint import RUN, load
-from hybrid.config import SCORE
+from hybrid.config import LABEL_IOU, SCORE
+from hybrid.doubles import one_label
 from hybrid.linking import Linked, link
 from hybrid.network import Network
 from hybrid.sources import Frame, Source, open_source
@@ -115,13 +116,21 @@ class Result:
 class Detector:
     """A network with the way in which it looks at images."""
 
-    def __init__(self, network: Network, view: View | None = None, score: float = SCORE) -> None:
-        self.network, self.categories = network, network.config.categories
+    def __init__(
+        self, network: Network, view: View | None = None, score: float = SCORE, label_iou: float = LABEL_IOU
+    ) -> None:
+        self.network, self.categories, self.label_iou = network, network.config.categories, label_iou
         self.view = replace(view or View(), threshold=score)
 
     @classmethod
     def load(
-        cls, run: str | Path, *, device: str = "auto", score: float | None = None, view: View | None = None
+        cls,
+        run: str | Path,
+        *,
+        device: str = "auto",
+        score: float | None = None,
+        view: View | None = None,
+        label_iou: float = LABEL_IOU,
     ) -> Detector:
         """The detector of a finished run, or of a `.safetensors` file of one.
 
@@ -130,6 +139,8 @@ class Detector:
             device: auto (cuda where there is one), cpu, cuda, cuda:1, ...
             score: detections below it are left out; by default what the run found best, see `operating_point`.
             view: how images are cut up; by default in tiles such as the run was trained on.
+            label_iou: of two boxes of different categories that overlap by more the worse one is left out, so that a
+                thing has one label; 1: it may have several.
 
         Raises:
             RunError: there is no such file, or it holds no detector.
@@ -140,7 +151,7 @@ class Detector:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if score is None:
             score, _ = operating_point(Path(run))
-        return cls(load(Path(run), device=device), view or trained_view(Path(run)), score)
+        return cls(load(Path(run), device=device), view or trained_view(Path(run)), score, label_iou)
 
     def predict(
         self, images: Image | UInt8[np.ndarray, "t h w 3"], depth_m: Float32[np.ndarray, "..."] | None = None
@@ -222,7 +233,7 @@ class Detector:
         ]
 
     def _result(self, frame: Frame, found: Detections, carried: Carried, live: Live | None) -> Result:
-        linked = None
+        linked, found = None, one_label(found, self.label_iou)
         if found.track_ids is None:
             found, linked = link(found, None if live is None else live.linked)
         assert found.track_ids is not None

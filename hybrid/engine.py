@@ -49,6 +49,7 @@ from hybrid.checkpoint import (
     write_atomically,
 )
 from hybrid.data import ClipSource
+from hybrid.doubles import one_label
 from hybrid.losses import Criterion
 from hybrid.metrics import evaluate, operating_score
 from hybrid.network import Network
@@ -517,7 +518,7 @@ def _measured(
     found = {weights: evaluate(load(folder, weights, str(device)), source, view, measuring) for weights in names}
     if validation is not None:
         told["validation"] = {weights: one.metrics.to_plain() for weights, one in found.items()}
-    best = operating_score(found["ema"].detections, source.frames)
+    best = operating_score([one_label(one) for one in found["ema"].detections], source.frames)
     return told | {"operating_point": {"score": best, "frames": len(source.frames), "on": on}}
 
 

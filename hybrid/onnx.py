@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int64, UInt8
 
-from hybrid.config import NMS_IOU, SCORE
+from hybrid.config import LABEL_IOU, NMS_IOU, SCORE
 from hybrid.overlap import iou
 
 if TYPE_CHECKING:
@@ -218,18 +218,30 @@ class OnnxDetector:
         return {name: np.zeros(self._inputs[name].shape, kinds[self._inputs[name].type]) for name in self._states}
 
     def found(
-        self, answers: dict[str, np.ndarray], score: float | None = None, nms_iou: float = NMS_IOU
+        self,
+        answers: dict[str, np.ndarray],
+        score: float | None = None,
+        nms_iou: float = NMS_IOU,
+        label_iou: float = LABEL_IOU,
     ) -> list[tuple[str, float, Float32[np.ndarray, "4"]]]:
         """(category, score, box) of what scores `score` or more, by default what the file notes, best first.
 
-        Of two boxes of a category that overlap by more than `nms_iou` the worse one is left out, as in `Detector`.
+        Of two boxes of a category that overlap by more than `nms_iou`, and then of two of different ones that overlap
+        by more than `label_iou`, the worse one is left out, as in `Detector`.
         """
         queries, labels = np.nonzero(answers["scores"] >= (self.score if score is None else score))
         scores, boxes = answers["scores"][queries, labels], answers["boxes_xyxy_px"][queries]
         left = np.argsort(-scores, kind="stable")
-        rows = []
-        while len(left):
-            best, left = left[0], left[1:]
-            rows.append((self.categories[labels[best]], float(scores[best]), boxes[best]))
-            left = left[(labels[left] != labels[best]) | (iou(boxes[best : best + 1], boxes[left])[0] <= nms_iou)]
-        return rows
+        left = left[_best(boxes[left], labels[left], nms_iou)]
+        left = left[_best(boxes[left], np.zeros_like(left), label_iou)]
+        return [(self.categories[labels[k]], float(scores[k]), boxes[k]) for k in left]
+
+
+def _best(boxes: Float32[np.ndarray, "n 4"], groups: Int64[np.ndarray, " n"], least: float) -> list[int]:
+    """Of boxes in order, best first, those that no better one of their group that stays overlaps by more."""
+    stay: list[int] = []
+    for k in range(len(boxes)):
+        better = [i for i in stay if groups[i] == groups[k]]
+        if not (iou(boxes[k : k + 1], boxes[better]) > least).any():
+            stay.append(k)
+    return stay

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.ablation.measure import CROWD, is_blank
+from benchmarks.ablation.measure import CROWD, as_told, is_blank
 from hybrid.data import FrameRecord
 from hybrid.video_metrics import (
     Found,
@@ -25,6 +25,7 @@ from hybrid.video_metrics import (
 WORKING_SCORE = 0.5  # at which the cnn's recall is taken as the recall that every variant must reach
 EAGER_SCORE = 0.3  # the same, for who would rather look at too many than miss one
 FALSE = "false detections per frame"
+MORE_FALSE = f"{FALSE}, at more recall"
 STILLS = "AP50, stills, visible > 0.8"
 HIDDEN = "AP50, crowd, occluded (visible < 0.8)"
 SHARES = {"visible > 0.8": (0.8, 1.01), "visible 0.3-0.8": (0.3, 0.8), "visible < 0.3": (0.0, 0.3)}
@@ -147,17 +148,18 @@ def working_statistics(scene: Scene, found: Sequence[Found], recall: float) -> d
 
 def statistics(scene: Scene, crowd: Scene, found: Mapping[str, Conditions]) -> dict[str, dict[str, Statistic]]:
     """By variant and name, for one seed. `found` is by variant and condition; `crowd` has as many clips as `scene`."""
-    cnn = judge(found["cnn"]["clear"], scene.frames, scene.clips)
+    told = {variant: as_told(one["clear"]) for variant, one in found.items()}
+    cnn = judge(told["cnn"], scene.frames, scene.clips)
     recall, eager = recall_at(cnn, WORKING_SCORE), recall_at(cnn, EAGER_SCORE)
     crowded = judge(found["cnn"][CROWD], crowd.frames, crowd.clips)
     allowed = false_per_frame(crowded, len(crowd.frames), WORKING_SCORE)
     result = {}
     for variant, one in found.items():
-        working = working_statistics(scene, one["clear"], recall)
-        more = working_statistics(scene, one["clear"], eager)[FALSE]
+        working = working_statistics(scene, told[variant], recall)
+        more = working_statistics(scene, told[variant], eager)[FALSE]
         precision = precision_statistics(scene, one) | crowd_statistics(crowd, one)
         recalls = crowd_recalls(crowd, one[CROWD], allowed)
-        result[variant] = precision | recalls | working | {f"{FALSE}, at more recall": more}
+        result[variant] = precision | recalls | working | {MORE_FALSE: more}
     return result
 
 

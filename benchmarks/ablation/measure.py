@@ -12,6 +12,7 @@ import torch
 
 from hybrid.checkpoint import load, write_atomically
 from hybrid.data import Clip, ClipSource, FrameRecord, decode
+from hybrid.doubles import one_label
 from hybrid.linking import Linked, link
 from hybrid.network import Network
 from hybrid.stream import predict
@@ -106,6 +107,17 @@ def with_tracks(clip: Sequence[Detections]) -> list[Found]:
         assert one.track_ids is not None
         found.append(Found(one.boxes_xyxy_px.numpy(), one.scores.numpy(), one.labels.numpy(), one.track_ids.numpy()))
     return found
+
+
+def as_told(found: Sequence[Found]) -> list[Found]:
+    """One label for a thing, as `hybrid.Detector` tells it; average precision is of all labels."""
+    told = []
+    for one in found:
+        columns = [torch.from_numpy(c) for c in (one.boxes_xyxy_px, one.scores, one.labels, one.track_ids)]
+        left = one_label(Detections(*columns))
+        assert left.track_ids is not None
+        told.append(Found(left.boxes_xyxy_px.numpy(), left.scores.numpy(), left.labels.numpy(), left.track_ids.numpy()))
+    return told
 
 
 def _packed(found: Sequence[Found]) -> bytes:

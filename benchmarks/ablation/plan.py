@@ -13,12 +13,13 @@ from hybrid.data import ClipSource, from_shards
 from hybrid.train_config import AugmentConfig, TrainConfig
 
 FULL_PARTS = "cnn+rnn+transformer"
+FULL_OBJECTS = f"{FULL_PARTS}+objects"
 VARIANTS: dict[str, dict[str, Any]] = {
     "cnn": {"parts": "cnn"},
     "cnn+rnn": {"parts": "cnn+rnn"},
     "cnn+transformer": {"parts": "cnn+transformer"},
-    "cnn+rnn+transformer": {"parts": FULL_PARTS},
-    "cnn+rnn+transformer+objects": {"parts": FULL_PARTS, "tracks": 24},
+    FULL_PARTS: {"parts": FULL_PARTS},
+    FULL_OBJECTS: {"parts": FULL_PARTS, "tracks": 24},
 }
 LEAST_VISIBLE = 0.1  # of an object, to be learned and asked for
 

@@ -146,7 +146,7 @@ def test_depth_that_does_not_fit_is_refused(detector: Detector, tmp_path: Path) 
         Detector(Network(replace(tiny(CATEGORIES), width=16, heads=2)), WHOLE).predict(image, depth_m)
     with pytest.raises(DataError, match="is no folder of depth pictures"):
         DepthFolder(tmp_path / "none")
-    with pytest.raises(DataError, match="a depth unit of 1000.0 m"):
+    with pytest.raises(DataError, match=r"a depth unit of 1000\.0 m"):
         DepthFolder(tmp_path, 1000.0)
     with pytest.raises(DataError, match="depth pictures go with pictures"):
         open_source([image], depth=DepthFolder(tmp_path))

@@ -10,9 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.boxes import pairwise_iou
-from hybrid.doubles import without_doubles
+from hybrid.config import LABEL_IOU, NMS_IOU
+from hybrid.detector import Detector
+from hybrid.doubles import one_label, without_doubles
 from hybrid.onnx import OnnxDetector
 from hybrid.queries import distinct
+from hybrid.stream import stream
+from hybrid.tiles import View
 from hybrid.types import Detections
 from tests.hybrid.variants import build, clip
 
@@ -28,12 +32,12 @@ def crowd(seed: int, count: int, ids: bool = False) -> Detections:
     )
 
 
-def slowly(found: Detections, iou: float) -> list[int]:
-    """Greedy suppression, box by box."""
+def slowly(found: Detections, iou: float, across: bool = False) -> list[int]:
+    """Greedy suppression, box by box; of every category alike with `across`."""
     kept: list[int] = []
     for i in found.scores.argsort(descending=True).tolist():
         over = pairwise_iou(found.boxes_xyxy_px[i : i + 1], found.boxes_xyxy_px[kept])[0] > iou
-        if not bool((over & (found.labels[kept] == found.labels[i])).any()):
+        if not bool((over & (across | (found.labels[kept] == found.labels[i]))).any()):
             kept.append(i)
     return kept
 
@@ -58,9 +62,12 @@ def test_the_onnx_runner_leaves_the_same() -> None:
     runner.categories = ("bolt", "nut")
     runner.score = 0.2
     rows = runner.found({"scores": scores, "boxes_xyxy_px": found.boxes_xyxy_px.numpy()})
-    kept = [i for i in slowly(found, 0.6) if found.scores[i] >= 0.2]
-    assert [score for _, score, _ in rows] == found.scores[kept].tolist()
-    assert [name for name, _, _ in rows] == [runner.categories[found.labels[i]] for i in kept]
+    alone = found.take(torch.tensor(slowly(found, NMS_IOU)))
+    alone = alone.take(torch.tensor(slowly(alone, LABEL_IOU, across=True)))
+    sure = alone.take(alone.scores >= 0.2)
+    assert len(sure.scores) < sum(found.scores[i] >= 0.2 for i in slowly(found, NMS_IOU)), "labels compete"
+    assert [score for _, score, _ in rows] == sure.scores.tolist()
+    assert [name for name, _, _ in rows] == [runner.categories[label] for label in sure.labels]
 
 
 @given(seed=st.integers(0, 10_000))
@@ -91,6 +98,37 @@ def test_an_object_followed_on_weak_evidence_keeps_its_id_under_a_better_answer(
     assert left.track_ids.tolist() == [7, 2]
     other = replace(found, labels=torch.tensor([1, 0, 0]))
     assert without_doubles(other, 0.65, 10).track_ids.tolist() == [-1, 2, 7], "another category is no double"
+
+
+@given(seed=st.integers(0, 10_000), count=st.integers(0, 40), iou=st.sampled_from([0.3, 0.7]))
+@settings(deadline=None, max_examples=15)
+def test_a_thing_has_one_label_which_is_the_surest(seed: int, count: int, iou: float) -> None:
+    found = crowd(seed, count, ids=True)
+    left = one_label(found, iou)
+    kept = slowly(found, iou, across=True)
+    assert torch.equal(left.scores, found.scores[kept])
+    assert torch.equal(left.labels, found.labels[kept])
+    assert len(one_label(found, 1.0).scores) == count, "1 switches it off"
+
+
+def test_an_id_stays_with_a_thing_whose_label_changes() -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 11], [40, 40, 50, 50]])
+    found = Detections(boxes, torch.tensor([0.5, 0.6, 0.9]), torch.tensor([0, 1, 0]), torch.tensor([7, -1, 2]))
+    left = one_label(found)
+    assert (left.labels.tolist(), left.track_ids.tolist()) == ([0, 1], [2, 7])
+
+
+def test_what_a_detector_tells_has_one_label_and_what_is_measured_may_have_more() -> None:
+    torch.manual_seed(0)
+    network = build("cnn").eval()
+    image = np.random.default_rng(0).integers(0, 255, (32, 48, 3)).astype(np.uint8)
+    view = View(tile_px=None, scales=(1.0,))
+    told, every = (Detector(network, view, 0.0, label_iou=iou).predict(image) for iou in (LABEL_IOU, 1.0))
+    boxes = torch.from_numpy(told.boxes_xyxy_px)
+    assert (pairwise_iou(boxes, boxes).fill_diagonal_(0) <= LABEL_IOU).all()
+    assert len(told) < len(every)
+    (measured,) = stream(network, [image], replace(view, threshold=0.0))
+    assert len(measured.scores) == len(every)
 
 
 def test_candidates_that_overlap_a_better_one_are_passed_over() -> None:

@@ -73,7 +73,7 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 
 def test_results_are_those_of_the_stream_with_names(run: Path) -> None:
-    detector = Detector.load(run, score=0.0, view=WHOLE)
+    detector = Detector.load(run, score=0.0, view=WHOLE, label_iou=1.0)
     clip = images()
     expected = list(stream(detector.network, clip, detector.view))
     results = detector.predict(np.stack(clip))
