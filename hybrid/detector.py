@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 Image = UInt8[np.ndarray, "h w 3"]
 Opened = str | int | Path | Source | Iterable[UInt8[np.ndarray, "_ _ 3"] | Frame]
 
+TIMES, LEAST_TIMES = 16, 4  # frames whose times tell a stream's usual interval: at most, at least
+JITTER = 0.3  # of an interval: what frames come early or late without any lost
+SHORTEST, LONGEST = 0.25, 16.0  # intervals that are told apart
+
 
 @dataclass(frozen=True)
 class Live:
@@ -40,6 +44,7 @@ class Live:
 
     carried: Carried
     linked: Linked | None  # None: the detector follows objects itself
+    times_s: tuple[float, ...] = ()  # of the last frames, where they are timed
 
 
 @dataclass(frozen=True)
@@ -226,7 +231,8 @@ class Detector:
     def _step(self, frames: Sequence[Frame], lives: Sequence[Live | None]) -> list[Result]:
         carried = [None if live is None else live.carried for live in lives]
         images, depths_m = [frame.image for frame in frames], [frame.depth_m for frame in frames]
-        stepped = step(self.network, images, carried, self.view, depths_m)
+        passed = [elapsed(frame.time_s, live) for frame, live in zip(frames, lives, strict=True)]
+        stepped = step(self.network, images, carried, self.view, depths_m, passed)
         return [
             self._result(frame, found, after, live)
             for frame, (found, after), live in zip(frames, stepped, lives, strict=True)
@@ -239,7 +245,18 @@ class Detector:
         assert found.track_ids is not None
         columns = (found.boxes_xyxy_px.numpy(), found.scores.numpy(), found.labels.numpy())
         ids = _once(found.track_ids.numpy())
-        return Result(frame.name, frame.time_s, *columns, self.categories, ids, Live(carried, linked))
+        times_s = () if live is None else live.times_s
+        times_s = () if frame.time_s is None else (*times_s, frame.time_s)[-TIMES:]
+        return Result(frame.name, frame.time_s, *columns, self.categories, ids, Live(carried, linked, times_s))
+
+
+def elapsed(time_s: float | None, live: Live | None) -> float:
+    """The time since the stream's last frame in its usual intervals: 1, unless frames were lost or came in a burst."""
+    if time_s is None or live is None or len(live.times_s) < LEAST_TIMES:
+        return 1.0
+    usual = float(np.median(np.diff(live.times_s)))
+    passed = (time_s - live.times_s[-1]) / usual if usual > 0 else 1.0
+    return 1.0 if abs(passed - 1) < JITTER else min(max(passed, SHORTEST), LONGEST)
 
 
 def _once(track_ids: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:

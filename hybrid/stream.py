@@ -73,8 +73,11 @@ def step(
     carried: Sequence[Carried | None],
     view: View,
     depths_m: Sequence[Depth] | None = None,
+    elapsed: Sequence[float] | None = None,
 ) -> list[tuple[Detections, Carried]]:
     """The next frame of each of several independent streams, and what each carries on; None begins a stream.
+
+    `elapsed` is the time since each stream's frame before, in its usual intervals: 2 where one frame was lost.
 
     Streams whose frames are of one size and whose states are of one form go through the detector together.
 
@@ -83,7 +86,7 @@ def step(
             detector that takes none.
     """
     detector.eval()
-    depths_m = depths_m or [None] * len(frames)
+    depths_m, elapsed = depths_m or [None] * len(frames), elapsed or [1.0] * len(frames)
     for frame, before, depth_m in zip(frames, carried, depths_m, strict=True):
         _check_frame(frame, before)
         if depth_m is not None:
@@ -95,7 +98,8 @@ def step(
     answers: dict[int, tuple[Detections, Carried]] = {}
     for members in alike.values():
         befores, seen = [carried[k] for k in members], [depths_m[k] for k in members]
-        together = _together(detector, [frames[k] for k in members], befores, seen, view)
+        passed = [elapsed[k] for k in members]
+        together = _together(detector, [frames[k] for k in members], befores, seen, passed, view)
         answers |= dict(zip(members, together, strict=True))
     return [answers[k] for k in range(len(frames))]
 
@@ -123,12 +127,14 @@ def _together(
     frames: Sequence[np.ndarray],
     carried: Sequence[Carried | None],
     depths_m: Sequence[Depth],
+    elapsed: Sequence[float],
     view: View,
 ) -> list[tuple[Detections, Carried]]:
     """As `step`, for streams of one size and form."""
     height, width = frames[0].shape[:2]
     tiles = _by_shape(layout(width, height, view))
     pieces = [cut(frame, tiles, view) for frame in frames]
+    steady = all(one == 1 for one in elapsed)
     seen = any(depth_m is not None for depth_m in depths_m)
     unknown = np.zeros((height, width), np.float32)
     depths = [cut_depth(unknown if one is None else one, tiles, view) for one in depths_m] if seen else []
@@ -141,6 +147,7 @@ def _together(
         output, after = detector(
             images[:, None],
             joined(known) if known else None,
+            elapsed=None if steady else images.new_tensor(elapsed).repeat_interleave(len(tiles[group]))[:, None],
             depth_m=None if depth_m is None else depth_m.to(images.device),
         )
         answers = [clip[0].to("cpu") for clip in postprocess(output, view.limit, view.threshold, view.nms_iou)]

@@ -80,6 +80,58 @@ def printed(rng: np.random.Generator) -> Tile:
     return _soften(tile)
 
 
+def lettered(rng: np.random.Generator) -> Tile:
+    """Cartons: few words, signs and strokes of any size on a plain ground."""
+    tile = np.zeros((TILE_PX, TILE_PX), np.float32)
+    value = float(rng.choice([-1.0, -1.0, -0.6, 0.8]))  # mostly dark print
+    for _ in range(int(rng.integers(4, 9))):
+        mark = np.zeros((TILE_PX, TILE_PX), np.uint8)
+        LETTERINGS[int(rng.choice(len(LETTERINGS), p=[0.5, 0.2, 0.3]))](mark, rng)
+        mark = np.roll(mark.T if rng.uniform() < 0.25 else mark, tuple(rng.integers(0, TILE_PX, 2)), (0, 1))
+        tile = np.where(mark > 0, np.float32(value), tile)
+    return _soften(tile)
+
+
+GLYPHS = (  # letters as strokes over a square of 3 x 3 points; OpenCV's own lettering is another in each version
+    "068", "02 17", "2068 35", "06 28 35", "6082", "0268", "618 35", "072", "08 26", "06 238", "60428", "206 35",
+    "17", "0682", "02860", "60253", "203586", "042 47", "027", "0258 35 86",
+)  # fmt: skip
+
+
+def _word(mark: np.ndarray, rng: np.random.Generator) -> None:
+    height = float(np.exp(rng.uniform(np.log(8), np.log(48))))
+    wide, thickness = height * float(rng.uniform(0.5, 0.9)), max(1, round(height * float(rng.uniform(0.08, 0.25))))
+    for k in range(int(rng.integers(2, 11))):
+        corner = np.array([4 + k * (wide + 1.6 * thickness), TILE_PX / 2])
+        for stroke in GLYPHS[int(rng.integers(len(GLYPHS)))].split():
+            points = [corner + np.array([int(n) % 3, int(n) // 3]) * [wide / 2, height / 2] for n in stroke]
+            cv2.polylines(mark, [np.rint(points).astype(np.int32)], False, 1, thickness)
+
+
+def _sign(mark: np.ndarray, rng: np.random.Generator) -> None:
+    """A frame with something in it, such as this side up or a maker's mark."""
+    wide, high = (int(v) for v in rng.integers(14, 60, 2))
+    cv2.rectangle(mark, (20, 20), (20 + wide, 20 + high), 1, int(rng.integers(1, 4)))
+    x, y = 20 + wide // 2, 20 + high // 2
+    if rng.uniform() < 0.5:
+        cv2.arrowedLine(mark, (x, 20 + high - 3), (x, 24), 1, int(rng.integers(1, 4)), tipLength=0.4)
+    else:
+        cv2.ellipse(mark, (x, y), (max(2, wide // 4), max(2, high // 4)), 0, 0, 360, 1, int(rng.integers(-1, 3)) or 1)
+
+
+def _stroke(mark: np.ndarray, rng: np.random.Generator) -> None:
+    """A bar, a scrawl or a bent line."""
+    at = np.array([TILE_PX // 2, TILE_PX // 2], float)
+    angle, wide = float(rng.uniform(0, 2 * np.pi)), int(rng.integers(1, 12))
+    for _ in range(int(rng.integers(1, 4))):
+        to = at + float(rng.uniform(12, 50)) * np.array([np.cos(angle), np.sin(angle)])
+        cv2.line(mark, (int(at[0]), int(at[1])), (int(to[0]), int(to[1])), 1, wide)
+        at, angle = to, angle + float(rng.normal(0, 0.4))
+
+
+LETTERINGS = (_word, _sign, _stroke)
+
+
 def stripes(rng: np.random.Generator) -> Tile:
     """Printed bands and fields: what boxes and labels look like from afar."""
     edges = np.sort(rng.integers(0, TILE_PX, 24))
@@ -99,6 +151,7 @@ def weave(rng: np.random.Generator) -> Tile:
 TEXTURES: dict[str, Callable[[np.random.Generator], Tile]] = {
     "brushed": brushed,
     "grain": grain,
+    "lettered": lettered,
     "noise": noise,
     "plain": plain,
     "printed": printed,

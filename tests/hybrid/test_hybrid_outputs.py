@@ -16,9 +16,12 @@ from faster_coco_eval import COCO
 from hybrid import Detector
 from hybrid.config import tiny
 from hybrid.data import DataError
-from hybrid.detector import Result
-from hybrid.network import Network
+from hybrid.detector import Live, Result, elapsed
+from hybrid.doubles import one_label
+from hybrid.network import Network, postprocess
 from hybrid.sinks import TRAIL_FRAMES, Trails, drawn, trailed
+from hybrid.sources import Frame
+from hybrid.stream import Carried
 from hybrid.tiles import View
 from hybrid.writers import read_coco, read_mot, write_coco, write_mot
 
@@ -166,3 +169,40 @@ def test_a_stream_goes_on_where_its_state_was_left(detectors: dict[str, Detector
     with pytest.raises(ValueError, match="a frame of 32x48 in a clip of 48x32"):
         next(detector.stream(frames(1, 0, (48, 32)), first[-1].state))
     assert max(one.track_ids.max() for one in whole) >= 0
+
+
+def timed(times_s: list[float | None]) -> list[Frame]:
+    return [Frame("", image, time) for image, time in zip(frames(len(times_s), 5), times_s, strict=True)]
+
+
+@pytest.mark.parametrize("kind", ["linked", "followed"])
+def test_a_lost_frame_is_told_to_the_network_as_time_that_passed(detectors: dict[str, Detector], kind: str) -> None:
+    detector, network = detectors[kind], detectors[kind].network
+    lost = timed([0.0, 0.1, 0.2, 0.3, 0.4, 0.6])
+    batch = torch.from_numpy(np.stack([frame.image for frame in lost])).permute(0, 3, 1, 2)[None].float() / 255
+    with torch.inference_mode():
+        output, _ = network(batch, elapsed=torch.tensor([[1.0, 1, 1, 1, 1, 2]]))
+    (last,) = postprocess(output, WHOLE.limit, 0.0)[0][-1:]
+    told = list(detector.stream(lost))
+    np.testing.assert_allclose(told[-1].scores, one_label(last).scores, atol=1e-5)
+    steady = list(detector.stream(timed([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])))
+    for one, other in zip(told[:-1], steady[:-1], strict=True):
+        same(one, other)
+    assert abs(told[-1].scores.sum() - steady[-1].scores.sum()) > 1e-5
+    again = list(detector.stream(lost[5:], told[4].state))
+    same(again[0], told[-1])
+
+
+def test_only_what_is_no_jitter_counts_as_lost_or_burst() -> None:
+    def after(times_s: list[float], now: float | None) -> float:
+        return elapsed(now, Live(Carried((1, 1), ()), None, tuple(times_s)))
+
+    usual = [0.0, 0.04, 0.08, 0.12, 0.16]
+    assert after(usual, 0.2) == after(usual, 0.21) == after(usual, 0.19) == 1.0
+    assert after(usual, 0.24) == pytest.approx(2)
+    assert after(usual, 60.0) == 16.0
+    assert after(usual, 0.16) == after(usual, 0.1) == 0.25, "frames at one moment, and a clock put back"
+    assert after(usual[:3], 0.24) == 1.0, "too few to know"
+    assert after(usual, None) == 1.0
+    assert elapsed(0.5, None) == 1.0
+    assert after([1.0] * 5, 1.5) == 1.0, "a camera without a clock"
