@@ -15,9 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hybrid.data import ClipSource
-from hybrid.metrics import Metrics, score
-from hybrid.types import Detections
+from hybrid.metrics import Metrics, judged_frames
+from hybrid.video_metrics import average_precision
 from pipelines.measure import Run, measure, never_seen, open_run
 from pipelines.options import one_line_errors
 from pipelines.runs import read
@@ -28,15 +27,9 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--photos", type=Path, required=True, help="COCO JSON; not a test split, if anything is chosen by the answer")
     add("--runs", type=Path, nargs="+", required=True, help="finished runs; the first is the one to compare with")
-    add("--draws", type=int, default=400, help="of the bootstrap over photos")
+    add("--draws", type=int, default=1000, help="of the bootstrap over photos")
     add("--out", type=Path, required=True, help="Markdown; what was detected is kept beside it")
     return parser.parse_args()
-
-
-def drawn(source: ClipSource, found: list[Detections], picked: np.ndarray) -> float:
-    """AP50 on the picked photos, some of them several times."""
-    metrics = score([found[i] for i in picked], [source.frames[i] for i in picked], source.categories)
-    return metrics.overall.ap50 or 0.0
 
 
 def row(run: Run, metrics: Metrics, values: np.ndarray, base: np.ndarray) -> str:
@@ -62,8 +55,10 @@ def main() -> None:
         never_seen(source, asked.photos, runs)
         results = [measure(run, source, asked.out.parent / "found", run.folder.name) for run in runs]
     rng = np.random.default_rng(0)
-    picks = [rng.integers(0, len(source.frames), len(source.frames)) for _ in range(asked.draws)]
-    values = [np.array([drawn(source, one.detections, picked) for picked in picks]) for one in results]
+    count = len(source.frames)
+    weights = rng.multinomial(count, np.full(count, 1 / count), asked.draws).astype(float)
+    judged = [judged_frames(one.detections, source.frames) for one in results]
+    values = [np.array([average_precision(one, drawn) or 0.0 for drawn in weights]) for one in judged]
     names = " | ".join(f"AP50 {name}" for name in sorted(results[0].metrics.by_category))
     lines = [
         f"| run | steps | AP50 | 95 % over photos | {names} | gain on the first (95 %) |",

@@ -16,7 +16,7 @@ import numpy as np
 from hybrid.data import ClipSource, FrameRecord
 from hybrid.progress import Progress, silent
 from hybrid.types import Detections
-from hybrid.video_metrics import Found, judge
+from hybrid.video_metrics import Found, Judged, judge
 
 if TYPE_CHECKING:
     from hybrid.network import Network
@@ -29,7 +29,7 @@ SIZE_BINS_PX = {  # the square root of a box's area, low included
     "64 to 128 px": (64.0, 128.0),
     "128 px and over": (128.0, math.inf),
 }
-MAX_DETECTIONS = 100  # of a frame
+MAX_DETECTIONS = 100  # of a frame and a category, as COCO has it
 
 
 @dataclass(frozen=True)
@@ -100,19 +100,30 @@ def score(detections: Sequence[Detections], frames: Sequence[FrameRecord], categ
     )
 
 
+def judged_frames(detections: Sequence[Detections], frames: Sequence[FrameRecord]) -> Judged:
+    """Detections matched at an IoU of 0.5, each frame a clip of its own: what a bootstrap over photos re-weighs.
+
+    `hybrid.video_metrics.average_precision` of it is `Metrics.overall.ap50`.
+    """
+    return judge([_found(one) for one in detections], frames, range(len(frames)))
+
+
+def _found(detections: Detections) -> Found:
+    """As arrays, each category's best `MAX_DETECTIONS`."""
+    scores, labels = detections.scores.cpu().numpy(), detections.labels.cpu().numpy()
+    order = np.argsort(-scores, kind="stable")
+    told = [order[labels[order] == label][:MAX_DETECTIONS] for label in np.unique(labels)]
+    kept = np.concatenate([np.zeros(0, int), *told])
+    boxes = detections.boxes_xyxy_px.cpu().numpy()[kept]
+    return Found(boxes, scores[kept], labels[kept], np.full(len(kept), -1))
+
+
 def operating_score(detections: Sequence[Detections], frames: Sequence[FrameRecord]) -> float | None:
     """The score from which on detections have their best F1 at an IoU of 0.5, all categories together.
 
     None: not one of them is right.
     """
-    arrays = [
-        Found(
-            one.boxes_xyxy_px.cpu().numpy(), one.scores.cpu().numpy(), one.labels.cpu().numpy(),
-            np.full(len(one.scores), -1),
-        )
-        for one in detections
-    ]  # fmt: skip
-    judged = judge(arrays, frames, range(len(frames)))
+    judged = judged_frames(detections, frames)
     if not judged.correct.any():
         return None
     right, told = judged.correct.cumsum(), 1 + np.arange(len(judged.correct))

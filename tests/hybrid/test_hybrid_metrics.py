@@ -12,8 +12,9 @@ import torch
 
 from hybrid.boxes import pairwise_iou
 from hybrid.data import FrameRecord
-from hybrid.metrics import SIZE_BINS_PX, coco_documents, operating_score, score
+from hybrid.metrics import SIZE_BINS_PX, coco_documents, judged_frames, operating_score, score
 from hybrid.types import Detections
+from hybrid.video_metrics import average_precision
 
 NAMES = ("bolt", "washer", "nut")
 
@@ -200,3 +201,24 @@ def test_from_the_operating_score_on_the_f1_is_as_good_as_it_gets(seed: int) -> 
 def test_without_a_right_detection_there_is_no_operating_score() -> None:
     nothing = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64))
     assert operating_score([nothing] * 12, scene(0)) is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_draw_of_photos_weighs_as_if_they_were_scored_anew(seed: int) -> None:
+    """Also where a frame has more detections of a category than COCO counts."""
+    frames = scene(seed)
+    found = [with_clutter(one, seed) for one in noisy(frames, seed + 100)]
+    rng = torch.Generator().manual_seed(seed)
+    low = 90 * torch.rand(150, 2, generator=rng)
+    many = Detections(torch.cat([low, low + 9], 1), torch.rand(150, generator=rng), torch.zeros(150, dtype=torch.int64))
+    found[0] = Detections(*(torch.cat([a, b]) for a, b in zip(columns(found[0]), columns(many), strict=True)))
+    judged = judged_frames(found, frames)
+    assert average_precision(judged) == pytest.approx(score(found, frames, NAMES).overall.ap50, abs=1e-9)
+    picked = np.random.default_rng(seed).integers(0, len(frames), len(frames))
+    weights = np.bincount(picked, minlength=len(frames)).astype(float)
+    anew = score([found[i] for i in picked], [frames[i] for i in picked], NAMES).overall.ap50
+    assert average_precision(judged, weights) == pytest.approx(anew, abs=1e-9)
+
+
+def columns(found: Detections) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return found.boxes_xyxy_px, found.scores, found.labels
