@@ -1,6 +1,7 @@
 """What each part of the detector earns: equal steps, paired seeds, intervals. Can be killed and started again.
 
-python -m benchmarks.ablation --out DIR [--size full|small|toy] [--seeds 3] [--dolly ANNOTATIONS.json] [--page FOLDER]
+python -m benchmarks.ablation --out DIR [--size full|long|small|toy] [--seeds 3] [--variants NAME ...]
+    [--dolly ANNOTATIONS.json] [--page FOLDER]
 
 DIR/data               the simulated clips
 DIR/seed0/base         stage one, the CNN; seed0/VARIANT: stage two; seed0/VARIANT-real: stage three, with --dolly
@@ -50,12 +51,12 @@ def learn(run: Path, config: ModelConfig, source: ClipSource, training: TrainCon
     return time.monotonic() - began
 
 
-def learn_all(out: Path, size: plan.Size, seeds: Sequence[int], source: ClipSource) -> None:
+def learn_all(out: Path, size: plan.Size, seeds: Sequence[int], variants: Sequence[str], source: ClipSource) -> None:
     for seed in seeds:
         base = out / f"seed{seed}" / "base"
         config = plan.model(size, source.categories, "cnn")
         tell(base, learn(base, config, source, plan.base_training(size, seed), None))
-        for variant in plan.VARIANTS:
+        for variant in variants:
             run = out / f"seed{seed}" / variant
             config = plan.model(size, source.categories, variant)
             tell(run, learn(run, config, source, plan.clip_training(size, seed), base))
@@ -65,10 +66,12 @@ def tell(run: Path, seconds: float) -> None:
     print(f"{time.strftime('%H:%M:%S')} {run.parent.name}/{run.name}: {seconds:.0f} s", flush=True)
 
 
-def found_by(out: Path, seed: int, test: ClipSource, crowd: ClipSource) -> dict[str, dict[str, list]]:
+def found_by(
+    out: Path, seed: int, variants: Sequence[str], test: ClipSource, crowd: ClipSource
+) -> dict[str, dict[str, list]]:
     """Detections by variant and condition."""
     found: dict[str, dict[str, list]] = {}
-    for variant in plan.VARIANTS:
+    for variant in variants:
         began = time.monotonic()
         run = out / f"seed{seed}" / variant
         found[variant] = {name: measure(run, crowd if name == CROWD else test, name) for name in CONDITIONS}
@@ -76,7 +79,9 @@ def found_by(out: Path, seed: int, test: ClipSource, crowd: ClipSource) -> dict[
     return found
 
 
-def real_stage(out: Path, size: plan.Size, seeds: Sequence[int], annotations: Path) -> list[str]:
+def real_stage(
+    out: Path, size: plan.Size, seeds: Sequence[int], variants: Sequence[str], annotations: Path
+) -> list[str]:
     """Fine-tune every variant on the first segment of the photographed sequence, and measure on the others."""
     whole = from_coco(annotations)
     names = [clip.name for clip in whole.clips]
@@ -87,7 +92,7 @@ def real_stage(out: Path, size: plan.Size, seeds: Sequence[int], annotations: Pa
         f"On photographs: {size.real_steps} steps on the first of {len(names)} segments, AP50 on the others:",
         "",
     ]
-    for variant in plan.VARIANTS:
+    for variant in variants:
         values = []
         for seed in seeds:
             start, run = out / f"seed{seed}" / variant, out / f"seed{seed}" / f"{variant}-real"
@@ -98,10 +103,10 @@ def real_stage(out: Path, size: plan.Size, seeds: Sequence[int], annotations: Pa
     return [*lines, "", "One short sequence of one truck: no interval is given, and little should be read into it."]
 
 
-def costs(out: Path, seeds: Sequence[int]) -> list[str]:
+def costs(out: Path, seeds: Sequence[int], variants: Sequence[str]) -> list[str]:
     """Parameters, and seconds a step: the quickest stretch of the log, since others may have used the cores too."""
     lines = ["", "| | parameters | s a step, at best |", "|---|---|---|"]
-    for variant in plan.VARIANTS:
+    for variant in variants:
         runs = [json.loads((out / f"seed{seed}" / variant / RUN).read_text()) for seed in seeds]
         logs = [(out / f"seed{seed}" / variant / METRICS).read_text().splitlines() for seed in seeds]
         each = [min(json.loads(line)["seconds_per_step"] for line in log) for log in logs]
@@ -120,21 +125,27 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", choices=sorted(plan.SIZES), default="full")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--variants", nargs="+", choices=list(plan.VARIANTS), default=list(plan.VARIANTS))
     parser.add_argument("--dolly", type=Path, help="the photographed sequence's COCO JSON")
     parser.add_argument("--page", type=Path, help="a folder for a dated copy of the page")
     parser.add_argument("--draws", type=int, default=500)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     size, seeds, out = plan.SIZES[asked.size], range(asked.seeds), asked.out
+    variants = [name for name in plan.VARIANTS if name == "cnn" or name in asked.variants]
     source, test, crowd = plan.data(size, out / "data")
-    learn_all(out, size, seeds, source)
+    learn_all(out, size, seeds, variants, source)
     scene, crowded = Scene(*frames_of(test)), Scene(*frames_of(crowd))
-    every = [statistics(scene, crowded, found_by(out, seed, test, crowd)) for seed in seeds]
+    every = [statistics(scene, crowded, found_by(out, seed, variants, test, crowd)) for seed in seeds]
     table = figures(every, scene.clip_count, asked.draws)
-    notes = costs(out, seeds) + (real_stage(out, size, seeds, asked.dolly) if asked.dolly else [])
+    notes = costs(out, seeds, variants)
+    if asked.dolly:
+        notes += real_stage(out, size, seeds, variants, asked.dolly)
     notes += ["", f"Measured on {len(scene.frames)} frames with {objects(scene.share)}."]
     notes += ["", f"The crowd: {len(crowded.frames)} frames with {objects(crowded.inside)} off the edge."]
     command = f"python -m benchmarks.ablation --size {asked.size} --seeds {asked.seeds} --draws {asked.draws}"
+    if len(variants) < len(plan.VARIANTS):
+        command += f" --variants {' '.join(variants)}"
     (out / "ablation.md").write_text(page(table, size, list(seeds), notes, command))
     plain = {name: {v: asdict(one) for v, one in row.items()} for name, row in table.items()}
     (out / "ablation.json").write_text(json.dumps(plain, indent=1))

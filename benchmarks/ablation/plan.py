@@ -46,6 +46,7 @@ class Size:
 SIZES = {
     "full": Size(),
     "small": Size(base_steps=400, steps=250, width=48),
+    "long": Size(base_steps=2000, steps=1000, width=48),
     "toy": Size(
         train_scenes=4, test_scenes=2, base_steps=3, steps=2, base_batch=2, batch=1, clip_length=3, warmup=1,
         real_steps=2, width=32,
