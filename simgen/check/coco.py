@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import stat
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +14,9 @@ import numpy as np
 from simgen.check.pictures import PictureError, Pictures, decoded
 from simgen.check.report import Box, Picture, Problem, Report
 from simgen.check.statistics import Statistics
+from simgen.coco_json import NoCocoError, read_coco_json
 from simgen.export.masks import from_rle
 
-MAX_JSON_BYTES = 2 * 2**30  # a larger one is refused unread
 MAX_PICTURE_BYTES = 512 * 2**20
 OUTSIDE_PX = 1.0  # a box may reach out by so much: tools round differently
 MASK_PX = 2.0  # and differ from its mask's bounds by so much on any side
@@ -35,9 +34,10 @@ OPTIONAL: dict[str, dict[str, Any]] = {
 
 def check_coco(path: Path, report: Report, step: Callable[[], None] = lambda: None) -> None:
     """Check a COCO JSON and the pictures that it names. `step` is called after each picture."""
-    document, problems = _document(path)
-    report.add(problems)
-    if document is None:
+    try:
+        document = read_coco_json(path, LISTS)
+    except NoCocoError as error:
+        report.add([Problem("schema" if error.readable else "file", path.name, str(error))])
         return
     rows = {}
     for name in LISTS:
@@ -70,25 +70,6 @@ class _Context:
     pictures: Pictures
     statistics: Statistics
     report: Report
-
-
-def _document(path: Path) -> tuple[dict[str, Any] | None, list[Problem]]:
-    def refused(kind: str, text: str) -> tuple[None, list[Problem]]:
-        return None, [Problem(kind, path.name, text)]
-
-    try:
-        info = path.stat()
-        if not stat.S_ISREG(info.st_mode):
-            return refused("file", "is no plain file")
-        if info.st_size > MAX_JSON_BYTES:
-            return refused("file", f"{info.st_size} bytes, more than the {MAX_JSON_BYTES} that are read")
-        document = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        return refused("file", f"cannot be read as JSON: {error}"[:300])
-    for name in LISTS:
-        if not isinstance(document, dict) or not isinstance(document.get(name), list):
-            return refused("schema", f"no COCO JSON: it needs a list under {name!r}")
-    return document, []
 
 
 def _rows(rows: list[Any], name: str) -> tuple[list[Mapping[str, Any]], list[Problem]]:

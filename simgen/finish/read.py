@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from simgen.camera.photos import read_picture
+from simgen.coco_json import NoCocoError, read_coco_json
 from simgen.export.masks import from_rle
 from simgen.finish.errors import FinishError
 from simgen.finish.looks import Look, look
@@ -21,7 +21,6 @@ from simgen.sensor import decode
 from simgen.shards import DataSet, StoredClip
 from simgen.types import MaterialSpec
 
-MAX_JSON_BYTES = 512 * 2**20
 MOST = 100  # pictures that are read, spread over the file
 LEAST_VISIBLE = 0.8  # share of a simulated part that is seen
 
@@ -68,24 +67,17 @@ def photographed(path: Path) -> list[Look]:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise FinishError(f"{path}: more than {MAX_JSON_BYTES} bytes")
-        document = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise FinishError(f"{path}: there is no such file") from None
-    except (ValueError, RecursionError) as error:
-        raise FinishError(f"{path}: no JSON: {error}") from None
     needed = {"images": ("id", "file_name"), "annotations": ("image_id", "category_id"), "categories": ("id", "name")}
+    try:
+        document = read_coco_json(path, needed)
+    except NoCocoError as error:
+        raise FinishError(f"{path}: {error}") from None
     for key, fields in needed.items():
-        rows = document.get(key) if isinstance(document, dict) else None
-        if not isinstance(rows, list):
-            raise FinishError(f"{path}: no COCO JSON: it needs a list under {key!r}")
-        for place, row in enumerate(rows):
+        for place, row in enumerate(document[key]):
             missing = [name for name in fields if not isinstance(row, dict) or name not in row]
             if missing:
                 raise FinishError(f"{path}: {key}[{place}] has no {missing[0]!r}")
-    return dict(document)
+    return document
 
 
 def _inside(path: Path, row: dict[str, Any], shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:

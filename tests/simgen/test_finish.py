@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 
 import cv2
@@ -203,7 +204,11 @@ def test_outlines_that_are_none_are_told_of(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "no JSON"), ("[]", "needs a list under 'images'"), ('{"images": [{}]}', r"images\[0\] has no 'id'")],
+    [
+        ("{", "cannot be read as JSON"),
+        ("[]", "needs a list under 'images'"),
+        ('{"images": [{}]}', r"images\[0\] has no 'id'"),
+    ],
 )
 def test_a_file_that_is_no_coco_is_told_of(tmp_path, text, message):
     (tmp_path / "a.json").write_text(text)
@@ -211,6 +216,9 @@ def test_a_file_that_is_no_coco_is_told_of(tmp_path, text, message):
         photographed(tmp_path / "a.json")
     with pytest.raises(FinishError, match="there is no such file"):
         photographed(tmp_path / "b.json")
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(FinishError, match="is no plain file"):
+        photographed(tmp_path / "pipe.json")
 
 
 def test_run_lengths_and_polygons_say_the_same(tmp_path):
@@ -312,7 +320,7 @@ def test_errors_come_in_a_line_and_leave_what_was_written(copper, tmp_path):
     broken.write_text("{")
     told = run(*["finish", "fit", broken, *ask[3:-1], out], status=2)
     assert told.startswith("simgen: ")
-    assert "no JSON" in told
+    assert "cannot be read as JSON" in told
     assert out.read_text() == "mine"
 
 

@@ -1,0 +1,44 @@
+"""A COCO JSON as it comes from outside: read within bounds, and seen to have its lists."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+MAX_JSON_BYTES = 2 * 2**30  # a larger one is refused unread
+
+
+class NoCocoError(ValueError):
+    """The file is no COCO JSON; `readable` tells whether it is one of another kind."""
+
+    def __init__(self, text: str, readable: bool = False) -> None:
+        super().__init__(text)
+        self.readable = readable
+
+
+def read_coco_json(path: Path, lists: Iterable[str]) -> dict[str, Any]:
+    """The document, whose `lists` are lists; what is in them is not looked at.
+
+    Raises:
+        NoCocoError: it is no plain file, too large, no JSON, or lacks a list.
+    """
+    try:
+        info = path.stat()
+        if not stat.S_ISREG(info.st_mode):
+            raise NoCocoError("is no plain file")
+        if info.st_size > MAX_JSON_BYTES:
+            raise NoCocoError(f"{info.st_size} bytes, more than the {MAX_JSON_BYTES} that are read")
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise NoCocoError("there is no such file") from None
+    except NoCocoError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise NoCocoError(f"cannot be read as JSON: {error}"[:300]) from None
+    for name in lists:
+        if not isinstance(document, dict) or not isinstance(document.get(name), list):
+            raise NoCocoError(f"no COCO JSON: it needs a list under {name!r}", readable=True)
+    return dict(document)
