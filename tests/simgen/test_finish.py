@@ -207,7 +207,7 @@ def test_outlines_that_are_none_are_told_of(tmp_path, name):
     [
         ("{", "cannot be read as JSON"),
         ("[]", "needs a list under 'images'"),
-        ('{"images": [{}]}', r"images\[0\] has no 'id'"),
+        ('{"images": [{}], "annotations": [], "categories": []}', r"images\[0\] has no 'id'"),
     ],
 )
 def test_a_file_that_is_no_coco_is_told_of(tmp_path, text, message):
