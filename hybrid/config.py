@@ -54,6 +54,7 @@ class ModelConfig:
     memory_frames: int = 4  # how many past frames the encoder sees
     fusion: str = "gated"  # a row of hybrid.fusion.FUSIONS
     gate: float = 0.5  # where the gates of the branches start; at 0 they learn late (measured on blanked frames)
+    quiet_start: bool = False  # the branches over time add nothing at first, so that a trained CNN is not disturbed
     denoising_queries: int = 100  # at most, in training; 0 switches denoising off
     norm: str = "auto"  # the backbone's; auto: frozen statistics where it starts from weights, else group norm
     temporal: str = "conv_gru"  # a row of hybrid.temporal.TEMPORALS: what the recurrence is
@@ -109,7 +110,7 @@ class ModelConfig:
 
 def tiny(categories: tuple[str, ...]) -> ModelConfig:
     """Trains on two CPU cores."""
-    return ModelConfig(categories=categories, head_convs=1, distinct_iou=0.7)
+    return ModelConfig(categories=categories, head_convs=1, distinct_iou=0.7, quiet_start=True)
 
 
 def base(categories: tuple[str, ...]) -> ModelConfig:

@@ -39,6 +39,15 @@ RECURRENT_LEVELS = (1, 2)  # places in STRIDES: 8 and 16
 BETWEEN_STAGES = (1, 2)  # likewise: after which stages attention stands, where it goes back and forth
 
 
+def _silence(last: nn.Module) -> None:
+    """A branch's last layer at nothing: unlike a gate at nothing it lets the branch learn from the first step on.
+
+    As the zero convolutions of ControlNet (Zhang et al., ICCV 2023).
+    """
+    for parameter in last.parameters():
+        nn.init.zeros_(parameter)
+
+
 class Context(nn.Module):
     """The branches over time, each behind its gate: the same maps, having seen earlier frames. Any may be missing."""
 
@@ -61,6 +70,15 @@ class Context(nn.Module):
         self.fusions = nn.ModuleDict(
             {str(k): join(config.width, count, config.gate) for k, count in branches.items() if count}
         )
+        self.heard = nn.ModuleDict()  # the encoder's answers, as they join
+        if config.quiet_start:
+            self.heard.update({str(k): nn.Conv2d(config.width, config.width, 1) for k in self.encoded})
+            if config.fusion == "cross_attention":
+                last = [one.get_submodule("out") for one in self.fusions.values()]
+            else:
+                last = [*self.heard.values(), *(one.get_submodule("out") for one in self.recurrences.values())]
+            for one in last:
+                _silence(one)
 
     def forward(self, maps: Maps, clips: int, state: State, elapsed: Elapsed | None) -> tuple[Maps, State]:
         joined: dict[int, list[Tensor]] = {k: [] for k in range(len(maps))}
@@ -75,7 +93,8 @@ class Context(nn.Module):
             levels = [torch.unflatten(maps[k], 0, (clips, -1)) for k in self.encoded]
             answers, memory = self.encoder(levels, state.memory, state.remembered)
             for k, answer in zip(self.encoded, answers, strict=True):
-                joined[k].append(answer.flatten(0, 1))
+                flat = answer.flatten(0, 1)
+                joined[k].append(self.heard[str(k)](flat) if self.heard else flat)
         fused = tuple(self.fusions[str(k)](x, joined[k]) if joined[k] else x for k, x in enumerate(maps))
         remembered = state.remembered
         if remembered is not None and self.encoder is not None:
@@ -284,6 +303,9 @@ class Network(nn.Module):
                     for k in BETWEEN_STAGES
                 }
             )
+            for block in self.between.values():
+                if config.quiet_start:
+                    _silence(block.get_submodule("out"))
 
     def forward(
         self,

@@ -12,7 +12,15 @@ from hybrid.losses import Criterion
 from hybrid.network import Network, postprocess
 from hybrid.types import Output, Proposals, State, Target
 
-SMALL = replace(tiny(("bolt", "nut")), width=16, queries=10, decoder_layers=2, denoising_queries=8, memory_frames=2)
+SMALL = replace(
+    tiny(("bolt", "nut")),
+    width=16,
+    queries=10,
+    decoder_layers=2,
+    denoising_queries=8,
+    memory_frames=2,
+    quiet_start=False,
+)
 TARGET = Target(torch.tensor([[10.0, 12, 30, 28], [40, 8, 60, 44]]), torch.tensor([0, 1]))
 
 

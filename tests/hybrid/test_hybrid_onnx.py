@@ -17,7 +17,7 @@ from hybrid.network import Network
 
 SMALL = replace(
     tiny(("bolt", "nut")), width=16, heads=2, queries=8, decoder_layers=1, memory_frames=2, tracks=3, embedding=4,
-    clip_classes=("ok", "bad"), inputs=("rgb", "depth"),
+    quiet_start=False, clip_classes=("ok", "bad"), inputs=("rgb", "depth"),
 )  # fmt: skip
 MEMORY_LIMIT_MB = 1500
 

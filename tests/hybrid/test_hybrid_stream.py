@@ -22,7 +22,9 @@ WHOLE = View(tile_px=None, scales=(1.0,), threshold=0.0, limit=20)
 
 def detector(parts: str) -> Network:
     torch.manual_seed(1)
-    return Network(replace(tiny(CATEGORIES), parts=parts, width=16, heads=2, queries=20, memory_frames=2)).eval()
+    return Network(
+        replace(tiny(CATEGORIES), parts=parts, width=16, heads=2, queries=20, memory_frames=2, quiet_start=False)
+    ).eval()
 
 
 def frames(count: int = 5, size: tuple[int, int] = (64, 48)) -> list[np.ndarray]:

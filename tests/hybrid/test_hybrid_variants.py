@@ -95,6 +95,31 @@ def test_a_finite_gradient_reaches_every_parameter(name):
     assert all(p.grad.isfinite().all() for p in detector.parameters())
 
 
+BRANCHES = (
+    "cnn+rnn", "cnn+transformer", "all", "conv_lstm", "lstm", "concat", "sum", "cross_attention", "back_and_forth",
+    "two levels", "best tokens",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_a_quiet_start_is_the_cnn_and_learns_from_the_first_steps_on(name):
+    torch.manual_seed(0)
+    detector, images = Network(replace(SMALL, **VARIANTS[name])), clip(2)
+    alone = detector(images, cnn_only=True)[0]
+    torch.testing.assert_close(detector(images)[0].logits, alone.logits, rtol=0, atol=2e-6)
+    loud = Network(replace(SMALL, quiet_start=False, **VARIANTS[name]))
+    assert (loud(images)[0].logits - loud(images, cnn_only=True)[0].logits).abs().max() > 1e-5
+    targets = [[TARGET] * 2]
+    for _ in range(4):  # the corrections of the decoder start at nothing too
+        detector.zero_grad()
+        Criterion()(detector(images, None, targets, torch.Generator().manual_seed(0))[0], targets)["total"].backward()
+        with torch.no_grad():
+            for p in detector.parameters():
+                p -= 1e-2 * p.grad.clamp(-1, 1)
+    heard = detector(images)[0].logits - detector(images, cnn_only=True)[0].logits
+    assert heard.abs().max() > 1e-5
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_what_is_switched_off_has_no_parameters(name):
     config = replace(SMALL, **VARIANTS[name])

@@ -32,6 +32,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "belt along y": {"belt_order": "y"},
     "tracks": {"tracks": 6},
     "cnn with tracks": {"parts": "cnn", "tracks": 6},
+    "loud start": {"quiet_start": False},
     "plain head": {"parts": "cnn", "head_convs": 0, "distinct_iou": 1.0},
     "everything": {
         "tracks": 6, "belt_order": "x", "attention": "back_and_forth", "encoder_levels": 2, "memory_tokens": 3,
@@ -46,11 +47,15 @@ TARGET = Target(torch.tensor([[4.0, 6, 20, 18], [24, 4, 40, 28]]), torch.tensor(
 
 
 def build(name: str, **changes: Any) -> Network:
-    """As after some training: corrections that start at zero would hide what the decoder lets through."""
+    """As after some training: what starts at zero would hide what the decoder and the branches let through."""
     torch.manual_seed(0)
     detector = Network(replace(SMALL, **(VARIANTS[name] | changes))).eval()
     with torch.no_grad():
         for p in detector.decoder.parameters():
+            p += 0.05 * torch.randn_like(p)
+        for p in [
+            p for key, p in detector.named_parameters() if key.startswith(("context.", "between.")) and not p.any()
+        ]:
             p += 0.05 * torch.randn_like(p)
         detector.decoder.propose.score.bias += 5.0  # some are objects: the rules of ids must have work
     return detector
