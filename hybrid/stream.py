@@ -61,7 +61,8 @@ def stream(
             than its frame, or for a detector that takes none.
     """
     carried: Carried | None = None
-    for frame, depth_m in zip(frames, repeat(None) if depths_m is None else depths_m, strict=False):
+    depths = repeat(None) if depths_m is None else depths_m
+    for frame, depth_m in zip(frames, depths, strict=depths_m is not None):
         ((found, carried),) = step(detector, [frame], [carried], view or View(), [depth_m])
         yield found
 
