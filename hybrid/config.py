@@ -29,7 +29,7 @@ WEIGHTS = ("none", "default")  # or a file
 SCORE = 0.3  # detections below it are left out, where a run does not say from which on its own are best
 NMS_IOU = 0.6  # of 1,529 photographed and 5,898 simulated parts on tables 3 each overlap one of their category by more
 
-LABEL_IOU = 0.7  # of 16,938 parts none overlaps one of another category by more, but for six that bear two labels
+LABEL_IOU = 0.7  # of 16,173 parts none overlaps one of another category by more, but for two that bear two labels
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,19 +100,22 @@ def score(detections: Sequence[Detections], frames: Sequence[FrameRecord], categ
     )
 
 
-def judged_frames(detections: Sequence[Detections], frames: Sequence[FrameRecord]) -> Judged:
+def judged_frames(
+    detections: Sequence[Detections], frames: Sequence[FrameRecord], most: int | None = MAX_DETECTIONS
+) -> Judged:
     """Detections matched at an IoU of 0.5, each frame a clip of its own: what a bootstrap over photos re-weighs.
 
-    `hybrid.video_metrics.average_precision` of it is `Metrics.overall.ap50`.
+    Of each frame and category the best `most`. As it is, `hybrid.video_metrics.average_precision` of it is
+    `Metrics.overall.ap50`.
     """
-    return judge([_found(one) for one in detections], frames, range(len(frames)))
+    return judge([_found(one, most) for one in detections], frames, range(len(frames)))
 
 
-def _found(detections: Detections) -> Found:
-    """As arrays, each category's best `MAX_DETECTIONS`."""
+def _found(detections: Detections, most: int | None) -> Found:
+    """As arrays, each category's best `most`."""
     scores, labels = detections.scores.cpu().numpy(), detections.labels.cpu().numpy()
     order = np.argsort(-scores, kind="stable")
-    told = [order[labels[order] == label][:MAX_DETECTIONS] for label in np.unique(labels)]
+    told = [order[labels[order] == label][:most] for label in np.unique(labels)]
     kept = np.concatenate([np.zeros(0, int), *told])
     boxes = detections.boxes_xyxy_px.cpu().numpy()[kept]
     return Found(boxes, scores[kept], labels[kept], np.full(len(kept), -1))
@@ -123,7 +126,7 @@ def operating_score(detections: Sequence[Detections], frames: Sequence[FrameReco
 
     None: not one of them is right.
     """
-    judged = judged_frames(detections, frames)
+    judged = judged_frames(detections, frames, most=None)
     if not judged.correct.any():
         return None
     right, told = judged.correct.cumsum(), 1 + np.arange(len(judged.correct))

@@ -89,9 +89,7 @@ def step(
     detector.eval()
     depths_m, elapsed = depths_m or [None] * len(frames), elapsed or [1.0] * len(frames)
     for frame, before, depth_m in zip(frames, carried, depths_m, strict=True):
-        _check_frame(frame, before)
-        if depth_m is not None:
-            _check_depth(detector, frame, depth_m)
+        _check_frame(frame, before, depth_m)
     alike: dict[object, list[int]] = {}
     for k, before in enumerate(carried):
         form = None if before is None else tuple(state.form() for state in before.states)
@@ -105,18 +103,13 @@ def step(
     return [answers[k] for k in range(len(frames))]
 
 
-def _check_frame(frame: np.ndarray, before: Carried | None) -> None:
+def _check_frame(frame: np.ndarray, before: Carried | None, depth_m: np.ndarray | None) -> None:
     if frame.ndim != 3 or frame.shape[2] != 3:
         raise ValueError(f"a frame of shape {frame.shape} came; RGB images are needed, (height, width, 3)")
     if before is not None and frame.shape[:2] != before.size_hw:
         height, width = before.size_hw
         raise ValueError(f"a frame of {frame.shape[1]}x{frame.shape[0]} in a clip of {width}x{height}")
-
-
-def _check_depth(detector: Network, frame: np.ndarray, depth_m: np.ndarray) -> None:
-    if detector.depth is None:
-        raise ValueError(f"depth came; this detector's inputs are {list(detector.config.inputs)}")
-    if depth_m.dtype != np.float32 or depth_m.shape != frame.shape[:2]:
+    if depth_m is not None and (depth_m.dtype != np.float32 or depth_m.shape != frame.shape[:2]):
         raise ValueError(
             f"depth of {depth_m.dtype} {depth_m.shape} came with a frame of {frame.shape[:2]}; "
             "metres are needed, float32 (height, width), the frame's own size"
@@ -137,8 +130,10 @@ def _together(
     pieces = [cut(frame, tiles, view) for frame in frames]
     steady = all(one == 1 for one in elapsed)
     seen = any(depth_m is not None for depth_m in depths_m)
-    unknown = np.zeros((height, width), np.float32)
-    depths = [cut_depth(unknown if one is None else one, tiles, view) for one in depths_m] if seen else []
+    depths = []
+    if seen:
+        unknown = np.zeros((height, width), np.float32)
+        depths = [cut_depth(unknown if one is None else one, tiles, view) for one in depths_m]
     found: list[list[Detections]] = [[] for _ in frames]
     states: list[list[State]] = [[] for _ in frames]
     for slot, group in enumerate(_groups(tiles, view)):
@@ -183,7 +178,8 @@ def predict_source(
     found: list[Detections] = []
     total = len(source.frames)
     for clip in source.clips:
-        depths_m = None if detector.depth is None else map(decode_depth_m, clip.frames)
+        takes = detector.depth is not None
+        depths_m = (decode_depth_m(one) if takes and one.depth_at else None for one in clip.frames)
         for detections in stream(detector, map(decode, clip.frames), view, depths_m):
             found.append(detections)
             progress(len(found), total, {})

@@ -118,15 +118,14 @@ def cut(image: UInt8[np.ndarray, "h w 3"], tiles: Sequence[Tile], view: View) ->
 
 def cut_depth(depth_m: Float32[np.ndarray, "h w"], tiles: Sequence[Tile], view: View) -> list[Float32[Tensor, "th tw"]]:
     """The depth under the tiles' pixels, not mixed from two places; 0, which is unknown, beyond the image."""
+
+    def nearest(start: int, length: int, scale: float, end: int) -> Int64[np.ndarray, " n"]:
+        return ((start + np.arange(length) + 0.5) / scale).astype(np.int64).clip(max=end - 1)
+
     pieces = []
     for tile in tiles:
-        rows, columns = (
-            ((start + np.arange(length) + 0.5) / scale).astype(int).clip(max=end - 1)
-            for start, length, scale, end in (
-                (tile.top, tile.height, tile.scale_xy[1], depth_m.shape[0]),
-                (tile.left, tile.width, tile.scale_xy[0], depth_m.shape[1]),
-            )
-        )
+        (across, down), (height, width) = tile.scale_xy, depth_m.shape
+        rows, columns = nearest(tile.top, tile.height, down, height), nearest(tile.left, tile.width, across, width)
         piece = np.zeros((view.tile_px, view.tile_px) if view.tile_px else (tile.height, tile.width), np.float32)
         piece[: tile.height, : tile.width] = depth_m[np.ix_(rows, columns)]
         pieces.append(torch.from_numpy(piece))

@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-MAX_JSON_BYTES = 2 * 2**30  # a larger one is refused unread
-
 
 class NoCocoError(ValueError):
     """The file is no COCO JSON; `readable` tells whether it is one of another kind."""
@@ -19,19 +17,19 @@ class NoCocoError(ValueError):
         self.readable = readable
 
 
-def read_coco_json(path: Path, lists: Iterable[str]) -> dict[str, Any]:
+def read_coco_json(path: Path, lists: Iterable[str], most_bytes: int) -> dict[str, Any]:
     """The document, whose `lists` are lists; what is in them is not looked at.
 
     Raises:
-        NoCocoError: it is no plain file, too large, no JSON, or lacks a list.
+        NoCocoError: it is no plain file, larger than `most_bytes`, no JSON, or lacks a list.
     """
     try:
         info = path.stat()
         if not stat.S_ISREG(info.st_mode):
             raise NoCocoError("is no plain file")
-        if info.st_size > MAX_JSON_BYTES:
-            raise NoCocoError(f"{info.st_size} bytes, more than the {MAX_JSON_BYTES} that are read")
-        document = json.loads(path.read_bytes())
+        if info.st_size > most_bytes:
+            raise NoCocoError(f"{info.st_size} bytes, more than the {most_bytes} that are read")
+        document = json.loads(path.read_text())
     except FileNotFoundError:
         raise NoCocoError("there is no such file") from None
     except NoCocoError:

@@ -104,9 +104,13 @@ def with_tracks(clip: Sequence[Detections]) -> list[Found]:
     for one in clip:
         if one.track_ids is None:
             one, linked = link(one, linked)
-        assert one.track_ids is not None
-        found.append(Found(one.boxes_xyxy_px.numpy(), one.scores.numpy(), one.labels.numpy(), one.track_ids.numpy()))
+        found.append(_arrays(one))
     return found
+
+
+def _arrays(one: Detections) -> Found:
+    assert one.track_ids is not None
+    return Found(one.boxes_xyxy_px.numpy(), one.scores.numpy(), one.labels.numpy(), one.track_ids.numpy())
 
 
 def as_told(found: Sequence[Found]) -> list[Found]:
@@ -114,9 +118,7 @@ def as_told(found: Sequence[Found]) -> list[Found]:
     told = []
     for one in found:
         columns = [torch.from_numpy(c) for c in (one.boxes_xyxy_px, one.scores, one.labels, one.track_ids)]
-        left = one_label(Detections(*columns))
-        assert left.track_ids is not None
-        told.append(Found(left.boxes_xyxy_px.numpy(), left.scores.numpy(), left.labels.numpy(), left.track_ids.numpy()))
+        told.append(_arrays(one_label(Detections(*columns))))
     return told
 
 

@@ -17,6 +17,7 @@ from simgen.check.statistics import Statistics
 from simgen.coco_json import NoCocoError, read_coco_json
 from simgen.export.masks import from_rle
 
+MAX_JSON_BYTES = 2 * 2**30  # a larger one is refused unread
 MAX_PICTURE_BYTES = 512 * 2**20
 OUTSIDE_PX = 1.0  # a box may reach out by so much: tools round differently
 MASK_PX = 2.0  # and differ from its mask's bounds by so much on any side
@@ -35,7 +36,7 @@ OPTIONAL: dict[str, dict[str, Any]] = {
 def check_coco(path: Path, report: Report, step: Callable[[], None] = lambda: None) -> None:
     """Check a COCO JSON and the pictures that it names. `step` is called after each picture."""
     try:
-        document = read_coco_json(path, LISTS)
+        document = read_coco_json(path, LISTS, MAX_JSON_BYTES)
     except NoCocoError as error:
         report.add([Problem("schema" if error.readable else "file", path.name, str(error))])
         return

@@ -21,6 +21,7 @@ from simgen.sensor import decode
 from simgen.shards import DataSet, StoredClip
 from simgen.types import MaterialSpec
 
+MAX_JSON_BYTES = 512 * 2**20
 MOST = 100  # pictures that are read, spread over the file
 LEAST_VISIBLE = 0.8  # share of a simulated part that is seen
 
@@ -69,7 +70,7 @@ def photographed(path: Path) -> list[Look]:
 def _document(path: Path) -> dict[str, Any]:
     needed = {"images": ("id", "file_name"), "annotations": ("image_id", "category_id"), "categories": ("id", "name")}
     try:
-        document = read_coco_json(path, needed)
+        document = read_coco_json(path, needed, MAX_JSON_BYTES)
     except NoCocoError as error:
         raise FinishError(f"{path}: {error}") from None
     for key, fields in needed.items():

@@ -132,7 +132,7 @@ def test_each_way_to_spoil_it_is_caught(copied, way):
 
 
 def test_a_json_that_is_too_large_is_refused_unread(copied, monkeypatch):
-    monkeypatch.setattr("simgen.coco_json.MAX_JSON_BYTES", 100)
+    monkeypatch.setattr("simgen.check.coco.MAX_JSON_BYTES", 100)
     (line,) = check(copied / "annotations.json").lines
     assert "more than the 100 that are read" in line
 
