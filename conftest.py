@@ -25,14 +25,22 @@ def other_data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return render(tmp_path_factory.mktemp("other") / "data", seed=1)
 
 
-def render(folder: Path, seed: int, scenes: int = 6) -> Path:
+@pytest.fixture(scope="session")
+def occluded_data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four clips of five frames in which much passes in front."""
+    pytest.importorskip("pybullet", reason="rendering needs PyBullet, which has wheels for Python 3.11 and older")
+    crowd = ("timing.frames=5", "clutter.occluders.low=5", "clutter.occluders.high=7")
+    return render(tmp_path_factory.mktemp("occluded") / "data", seed=2, scenes=4, changes=crowd)
+
+
+def render(folder: Path, seed: int, scenes: int = 6, changes: tuple[str, ...] = ()) -> Path:
     from simgen.clip import categories, make_clip
     from simgen.engine import Plan, make_shard
     from simgen.loading import load_config
     from simgen.shards import DATA_SET_FORMAT, MANIFEST, Manifest, Request, write_manifest
 
     larger = ("camera.width_px=128", "camera.height_px=96", "camera.focal_px.low=240", "camera.focal_px.high=260")
-    config = load_config("tiny", larger)
+    config = load_config("tiny", larger + changes)
     request = Request(
         simgen="0", preset="tiny", config=config.model_dump(mode="json"), seed=seed, scenes=scenes, shard_scenes=scenes
     )

@@ -128,7 +128,9 @@ def process_mb(preset: str, height: int, width: int) -> float:
 
 def be_that_process(preset: str, height: int, width: int) -> float:
     with torch.inference_mode():
-        streamed(detector_of(replace(PRESETS[preset](CATEGORIES), tracks=50)), height, width)()
+        streamed(
+            detector_of(replace(PRESETS[preset](CATEGORIES), parts="cnn+rnn+transformer", tracks=50)), height, width
+        )()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 if sys.platform == "linux" else 1024**2)
 
@@ -150,7 +152,8 @@ def main() -> None:
         sides, counts, lengths, repeats = sides[:2], counts[:2], lengths[:2], 1
     small = tiny(CATEGORIES)
     configs = {parts: replace(small, parts=parts) for parts in PARTS}
-    configs["cnn+rnn+transformer+objects"] = replace(small, tracks=32)
+    configs["cnn+objects"] = replace(small, tracks=32)
+    configs["cnn+rnn+transformer+objects"] = replace(small, parts="cnn+rnn+transformer", tracks=32)
     with torch.inference_mode():
         tables: dict[str, dict[str, list[Point]]] = {
             "thousand pixels of a frame": {name: by_resolution(c, sides, repeats) for name, c in configs.items()},

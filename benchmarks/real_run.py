@@ -47,7 +47,7 @@ def arguments() -> argparse.Namespace:
     add("--out", type=Path, required=True)
     add("--choose", action="store_true", help="hold a fifth of the pool out and measure on it; read no test")
     add("--preset", default="tiny")
-    add("--parts", default="cnn+rnn+transformer")
+    add("--parts", default="cnn")
     add("--sim-steps", type=int, nargs="+", default=[2000], help="on each of them")
     add("--steps", type=int, default=600, help="of fine-tuning")
     add("--scratch-steps", type=int, default=0, help="0: sim-steps + steps")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -10,6 +11,7 @@ PARTS = ("cnn", "cnn+rnn", "cnn+transformer", "cnn+rnn+transformer")
 NORMS = ("auto", "group", "frozen", "batch")
 ATTENTION = ("after", "back_and_forth")
 BELT_ORDER = ("off", "x", "y")
+BOXES = ("visible", "whole")
 RANGES = {  # the upper ends keep a checkpoint's header from asking for a machine's memory
     "width": (16, 4096),
     "heads": (1, 256),
@@ -66,11 +68,12 @@ class ModelConfig:
     inputs: tuple[str, ...] = ("rgb",)  # a row of INPUTS: what a frame may consist of; depth may be missing in use
     depth_dropout: float = 0.3  # of the clips' depth in training
     embedding: int = 0  # numbers that tell objects apart, so that they are known again; 0: none
+    boxes: str = "visible"  # whole: round all of a thing, also while it is hidden; see hybrid.data.from_shards
     clip_classes: tuple[str, ...] = ()  # what a clip as a whole may be, such as ok and defective; empty: not asked
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
-        known = {"parts": PARTS, "norm": NORMS, "attention": ATTENTION, "belt_order": BELT_ORDER}
+        known = {"parts": PARTS, "norm": NORMS, "attention": ATTENTION, "belt_order": BELT_ORDER, "boxes": BOXES}
         for name, rows in known.items():
             if getattr(self, name) not in rows:
                 raise ValueError(f"{name}: there is no {getattr(self, name)!r}; choose from {list(rows)}")
@@ -109,8 +112,8 @@ class ModelConfig:
 
 
 def tiny(categories: tuple[str, ...]) -> ModelConfig:
-    """Trains on two CPU cores."""
-    return ModelConfig(categories=categories, head_convs=1, distinct_iou=0.7, quiet_start=True)
+    """Trains on two CPU cores. For stills, and for cameras that move: the CNN, and queries that attend to its maps."""
+    return ModelConfig(categories=categories, parts="cnn", head_convs=1, distinct_iou=0.7, quiet_start=True)
 
 
 def base(categories: tuple[str, ...]) -> ModelConfig:
@@ -120,4 +123,14 @@ def base(categories: tuple[str, ...]) -> ModelConfig:
     )
 
 
-PRESETS = {"tiny": tiny, "base": base}
+def followed(size: Callable[[tuple[str, ...]], ModelConfig], tracks: int) -> Callable[[tuple[str, ...]], ModelConfig]:
+    """The same for video: objects are followed from frame to frame, and told as wholes, also while they are hidden."""
+    return lambda categories: replace(size(categories), tracks=tracks, boxes="whole")
+
+
+PRESETS: dict[str, Callable[[tuple[str, ...]], ModelConfig]] = {
+    "tiny": tiny,
+    "base": base,
+    "tiny-video": followed(tiny, 30),
+    "base-video": followed(base, 50),
+}

@@ -16,10 +16,10 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Bool, Float32, Int64, UInt8
 
 from simgen.places import Place
 
@@ -28,6 +28,7 @@ LEAST_SIDE_PX = 3.0  # smaller boxes are no use to learn from
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 Image = UInt8[np.ndarray, "h w 3"]
+BoxesOf = Literal["visible", "whole"]  # what a box goes round: what can be seen of a thing, or all of it
 
 
 class DataError(ValueError):
@@ -49,6 +50,7 @@ class FrameRecord:
     labels: Int64[np.ndarray, " n"]  # index into ClipSource.categories
     track_ids: Int64[np.ndarray, " n"] | None = None  # which object of its clip each box is; None: not told
     visible_share: Float32[np.ndarray, " n"] | None = None  # of each object's pixels; None: not told
+    hidden: Bool[np.ndarray, " n"] | None = None  # here, but seen earlier in the clip; None: none is
     depth_at: tuple[int, int] | None = None  # offset and length of the depth in the same file; None: there is none
 
 
@@ -263,6 +265,7 @@ class _Box:
     xyxy_px: Sequence[float]
     track_id: int = -1
     visible_share: float = math.nan
+    hidden: bool = False
 
 
 def _checked(
@@ -307,8 +310,16 @@ def _finished(name: str, categories: Sequence[str], clips: Iterable[Clip], skips
 # --- simulated shards ------------------------------------------------------------------------------------------------
 
 
-def from_shards(folder: Place, categories: Sequence[str] | None = None, least_visible: float = 0.2) -> ClipSource:
+def from_shards(
+    folder: Place,
+    categories: Sequence[str] | None = None,
+    least_visible: float = 0.2,
+    boxes: BoxesOf = "visible",
+) -> ClipSource:
     """The clips of a finished simgen data set. A part counts where `least_visible` of it or more can be seen.
+
+    Boxes of whole parts, clipped to the frame, go on while a part is hidden: from when it has been seen in its clip
+    until its box has left the frame (`FrameRecord.hidden`).
 
     Raises:
         DataError: the data set is damaged or unfinished, or holds no clip.
@@ -323,12 +334,16 @@ def from_shards(folder: Place, categories: Sequence[str] | None = None, least_vi
         for stored in data_set:
             labels = stored.meta()["labels"]
             size = int(labels["width_px"]), int(labels["height_px"])
-            frames = []
+            frames, seen = [], set[int]()
             for number, frame in enumerate(labels["frames"]):
                 name = f"{stored.index:06d}.f{number:03d}"
                 member, depth = stored.members[f"f{number:03d}.jpg"], stored.members.get(f"f{number:03d}.depth.png")
-                boxes = _sim_boxes(frame["parts"], f"scene {name}", known, least_visible, skips)
-                kept = _inside_image(boxes, *size, skips)
+                parts = frame["parts"]
+                if boxes == "whole":
+                    stated = _whole_boxes(parts, f"scene {name}", known, least_visible, seen, skips)
+                else:
+                    stated = _sim_boxes(parts, f"scene {name}", known, least_visible, skips)
+                kept = _inside_image(stated, *size, skips)
                 xyxy, found = _checked(kept, *size, Skips())
                 frames.append(
                     FrameRecord(
@@ -342,6 +357,7 @@ def from_shards(folder: Place, categories: Sequence[str] | None = None, least_vi
                         labels=found,
                         track_ids=np.array([box.track_id for box in kept], np.int64),
                         visible_share=np.array([box.visible_share for box in kept], np.float32),
+                        hidden=np.array([box.hidden for box in kept], bool) if boxes == "whole" else None,
                         depth_at=None if depth is None else (depth.offset, depth.size),
                     )
                 )
@@ -367,15 +383,41 @@ def _sim_boxes(
             yield _Box(what, label, part["box_xyxy_px"], int(part["track_id"]), seen)
 
 
+def _whole_boxes(
+    parts: Iterable[Mapping[str, Any]],
+    frame: str,
+    known: Sequence[str],
+    least_visible: float,
+    seen: set[int],
+    skips: Skips,
+) -> Iterable[_Box]:
+    """As `_sim_boxes`, round whole parts. `seen` is the clip's so far, and is added to."""
+    for part in parts:
+        what, track_id = f"{frame} part {part['track_id']}", int(part["track_id"])
+        hidden = part["box_xyxy_px"] is None or part["visible_share"] < least_visible
+        if part["category"] not in known:
+            skips.add(f"category {part['category']!r} not known to the model", what)
+        elif hidden and track_id not in seen:
+            skips.add(f"part of which less than {least_visible:g} has been seen so far", what)
+        elif part["amodal_box_xyxy_px"] is None:
+            skips.add("part outside the frame", what)
+        else:
+            if not hidden:
+                seen.add(track_id)
+            label, share = known.index(part["category"]), float(part["visible_share"] or 0.0)
+            yield _Box(what, label, part["amodal_box_xyxy_px"], track_id, share, hidden)
+
+
 # --- COCO JSON ------------------------------------------------------------------------------------------------------
 
 
-def from_coco(path: Path, categories: Sequence[str] | None = None) -> ClipSource:
+def from_coco(path: Path, categories: Sequence[str] | None = None, boxes: BoxesOf = "visible") -> ClipSource:
     """A COCO JSON, its images beside it. With `videos`, `video_id` and `frame_index` its images are sequences.
 
     Args:
         path: the JSON.
         categories: the model's; without them the file's own, by id.
+        boxes: whole: `amodal_bbox` where an annotation has one, as simgen writes it, else its `bbox`.
 
     Raises:
         DataError: the file is no COCO JSON, or none of its images can be used.
@@ -384,18 +426,18 @@ def from_coco(path: Path, categories: Sequence[str] | None = None) -> ClipSource
     skips = Skips()
     names = {c["id"]: str(c["name"]) for c in document["categories"]}
     known = tuple(categories) if categories is not None else tuple(dict.fromkeys(names[i] for i in sorted(names)))
-    boxes = _coco_boxes(document["annotations"], names, known, skips)
+    stated = _coco_boxes(document["annotations"], names, known, boxes, skips)
     frames: dict[Any, FrameRecord] = {}
     order: dict[Any, tuple[Any, int]] = {}
     for image in document["images"]:
         if image["id"] in frames:
             skips.add("image id used before", str(image["file_name"]))
             continue
-        record = _coco_frame(path.parent, image, boxes.pop(image["id"], []), skips)
+        record = _coco_frame(path.parent, image, stated.pop(image["id"], []), skips)
         if record is not None:
             frames[image["id"]] = record
             order[image["id"]] = (image.get("video_id"), image.get("frame_index", 0))
-    for orphans in boxes.values():
+    for orphans in stated.values():
         for box in orphans:
             skips.add("annotation without a usable image", box.what)
     videos = {video["id"]: str(video.get("name", video["id"])) for video in document.get("videos", [])}
@@ -426,7 +468,11 @@ def _coco_document(path: Path) -> dict[str, Any]:
 
 
 def _coco_boxes(
-    annotations: Iterable[Mapping[str, Any]], names: Mapping[Any, str], known: Sequence[str], skips: Skips
+    annotations: Iterable[Mapping[str, Any]],
+    names: Mapping[Any, str],
+    known: Sequence[str],
+    boxes_of: BoxesOf,
+    skips: Skips,
 ) -> dict[Any, list[_Box]]:
     boxes: defaultdict[Any, list[_Box]] = defaultdict(list)
     seen: set[Any] = set()
@@ -434,6 +480,8 @@ def _coco_boxes(
         what = f"annotation {annotation.get('id', f'at place {place}')}"
         name = names.get(annotation["category_id"])
         box = annotation["bbox"]
+        if boxes_of == "whole":
+            box = annotation.get("amodal_bbox", box)
         if annotation.get("id", what) in seen:
             skips.add("annotation id used before", what)
         elif name not in known:

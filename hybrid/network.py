@@ -20,6 +20,7 @@ from hybrid.fusion import FUSIONS
 from hybrid.heads import ClipHead, EmbeddingHead
 from hybrid.objects import (
     NO_OBJECT_LOGIT,
+    SEEN_MOST,
     Again,
     BeltOrder,
     ObjectRecurrence,
@@ -123,7 +124,7 @@ class Decoder(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in self.layers)
         self.score = nn.ModuleList(_correction(width, classes) for _ in self.layers)
         self.box = nn.ModuleList(_correction(width, 4) for _ in self.layers)
-        self.objects = ObjectRecurrence(width) if config.tracks else None
+        self.objects, self.seen_most = ObjectRecurrence(width) if config.tracks else None, SEEN_MOST[config.boxes]
         self.embed = EmbeddingHead(width, config.embedding) if config.embedding else None
         self.belt = None if config.belt_order == "off" else BeltOrder(width, config.belt_order, config.gate)
 
@@ -227,7 +228,7 @@ class Decoder(nn.Module):
         again = seen_again(tracks, boxes, start.logits[:, :new], start.boxes_cxcywh_px[:, :new])
         seen, there, found = again.seen[..., None], again.there[..., None], again.of(start.content)
         content = torch.where(there, found, 0.0) + torch.where(seen, 0.0, content.to(found.dtype))
-        logits = first_logits(tracks, again, start.logits[:, :new], step).to(start.logits.dtype)
+        logits = first_logits(tracks, again, start.logits[:, :new], step, self.seen_most).to(start.logits.dtype)
         boxes = torch.where(seen, again.of(start.boxes_cxcywh_px), boxes)
         rows = ((content, start.content), (logits, start.logits), (boxes, start.boxes_cxcywh_px))
         return Queries(*(torch.cat(row, 1) for row in rows)), again

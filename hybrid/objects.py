@@ -30,7 +30,7 @@ AGAIN_SCORE = 0.1  # from which a new query may be an object that is followed
 AGAIN_SHARE = 0.5  # of an object's strength, likewise: what is hardly told at all says nothing against memory
 AGAIN_IOU = 0.3  # of their boxes with margins: sides of 1 that lie 1.08 apart along one axis
 MEMORY = 0.5  # the share of what was known in what is told of an object that is seen again, a step
-SEEN_MOST = 0.9  # how likely an object is seen in a frame in which all others are
+SEEN_MOST = {"visible": 0.9, "whole": 0.3}  # how likely an object that is told of is seen where all others are
 SPEED_GAIN = 0.7  # the share of a new measurement in an object's speed
 NO_OBJECT_LOGIT = -20.0  # of empty slots
 BELT_OBJECTS = 64  # the best of a frame's queries that are taken as its objects
@@ -125,20 +125,24 @@ def seen_again(
 
 
 def first_logits(
-    tracks: Tracks, again: Again, logits: Float[Tensor, "b q n"], step: Float[Tensor, " b"] | None
+    tracks: Tracks,
+    again: Again,
+    logits: Float[Tensor, "b q n"],
+    step: Float[Tensor, " b"] | None,
+    seen_most: float = SEEN_MOST["visible"],
 ) -> Float[Tensor, "b k n"]:
     """What the slots start from in a frame whose new queries say `logits`.
 
     An object that is seen again: a running mean over its sightings. One that is not: a Bernoulli filter's step (Ristic
     et al., A Tutorial on Bernoulli Filters, IEEE Trans. Signal Processing, 2013): its odds times 1 - P, where P, how
-    likely it would have been seen if it were there, is the share of the other objects that are. So a blank frame says
-    nothing against it, and a clear one does.
+    likely it would have been seen if it were there, is `seen_most` of the share of the other objects that are. So a
+    blank frame says nothing against it, and a clear one does; less where boxes are of wholes, which may be hidden.
     """
     kept = _left_over(MEMORY, step, tracks.strength)
     mean = again.of(logits.float()).lerp(tracks.logits, kept[..., None])
     weight, found = tracks.strength, tracks.strength * again.seen
     others = weight.sum(1, keepdim=True) - weight
-    likely = SEEN_MOST * (found.sum(1, keepdim=True) - found + 0.5) / (others + 1)
+    likely = seen_most * (found.sum(1, keepdim=True) - found + 0.5) / (others + 1)
     return torch.where(again.seen[..., None], mean, tracks.logits + torch.log1p(-likely)[..., None])
 
 

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from hybrid.augment import photometric
 from hybrid.data import LEAST_SIDE_PX, Clip, ClipSource, DataError, DecodedImages, FrameRecord, decode_depth_m
+from hybrid.in_front import hidden_behind, pass_in_front
 from hybrid.tiles import GREY
 from hybrid.train_config import AugmentConfig, TrainConfig
 from hybrid.types import Target
@@ -171,6 +172,8 @@ class Sampler:
             window.see(f.boxes_xyxy_px, config.tile_px, augment.least_visible)
             for f, window in zip(frames, windows, strict=True)
         ]
+        images, covered = self._in_front(images, k)
+        seen = _with_hidden(frames, seen, covered)
         truth = tuple((boxes[kept], f.labels[kept]) for f, (boxes, kept) in zip(frames, seen, strict=True))
         tracks = tuple(_tracks(f)[kept] for f, (_, kept) in zip(frames, seen, strict=True))
         images = photometric(augment.strength)(images, int(rng.integers(2**31)))
@@ -183,7 +186,17 @@ class Sampler:
             pairs = zip(frames, windows, strict=True)
             depth_m = np.stack([window.depth(decode_depth_m(f), config.tile_px) for f, window in pairs])
             depth_m[blank] = 0
+            if covered is not None:
+                depth_m[covered] = 0
         return Sample(images, truth, tracks, step, clip.label, depth_m)
+
+    def _in_front(
+        self, images: UInt8[np.ndarray, "t h w 3"], k: int
+    ) -> tuple[UInt8[np.ndarray, "t h w 3"], Bool[np.ndarray, "t h w"] | None]:
+        """With what passes in front, and where that is. Its draws are its own: the rest of a sample stays as it is."""
+        share = self._config.augment.in_front
+        rng = np.random.default_rng([self._config.seed, k, zlib.crc32(b"in front")])
+        return pass_in_front(images, rng) if rng.random() < share else (images, None)
 
     def _clip(self, rng: np.random.Generator) -> Clip:
         share = self._shares[int(rng.choice(len(self._shares), p=self._weights))]
@@ -208,6 +221,25 @@ def _frames(clip: Clip, length: int, step: int, rng: np.random.Generator) -> tup
 
 def _tracks(frame: FrameRecord) -> Labels:
     return np.full(len(frame.labels), -1, np.int64) if frame.track_ids is None else frame.track_ids
+
+
+def _with_hidden(
+    frames: Sequence[FrameRecord],
+    seen: Sequence[tuple[Float32[np.ndarray, "_ 4"], Bool[np.ndarray, " _"]]],
+    covered: Bool[np.ndarray, "t h w"] | None,
+) -> list[tuple[Float32[np.ndarray, "_ 4"], Bool[np.ndarray, " _"]]]:
+    """What is hidden is told of only where an earlier frame of the sample has shown it."""
+    shown: set[int] = set()
+    told = []
+    for k, (frame, (boxes, kept)) in enumerate(zip(frames, seen, strict=True)):
+        hidden = np.zeros(len(kept), bool) if frame.hidden is None else frame.hidden
+        if covered is not None:
+            hidden = hidden | hidden_behind(covered[k], boxes)
+        ids = _tracks(frame)
+        kept = kept & (~hidden | (np.isin(ids, list(shown)) & (ids >= 0)))
+        shown.update(ids[kept & ~hidden].tolist())
+        told.append((boxes, kept))
+    return told
 
 
 def _windows(frames: Sequence[FrameRecord], config: TrainConfig, rng: np.random.Generator) -> list[Window]:

@@ -21,6 +21,7 @@ class AugmentConfig(BaseModel):
     vertical_flip: Share = 0.5
     object_share: Share = 0.7  # of the tiles are laid around a random object
     least_visible: Share = 0.35  # of a box's area that the tile's edge must leave
+    in_front: Share = 0.0  # of the clips have things drawn in front; their boxes must be of whole things
     still_drift_px: Annotated[float, Field(ge=0.0)] = 2.0  # a still shown as a clip moves up to so far each frame
 
     @model_validator(mode="after")

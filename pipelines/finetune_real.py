@@ -30,7 +30,7 @@ def main(
     sim: Annotated[str | None, typer.Option(help="Simulated data set, a folder or a URL, to go on mixing in.")] = None,
     sim_share: Annotated[float, typer.Option(help="Share of the samples that come from --sim.")] = 0.3,
     preset: options.Preset = "tiny",
-    parts: options.Parts = "cnn+rnn+transformer",
+    parts: options.Parts = None,
     steps: options.Steps = 600,
     batch: options.Batch = 8,
     clip_length: options.ClipLength = 2,
@@ -47,7 +47,17 @@ def main(
         from hybrid.data import DataError
         from hybrid.sampling import Share
         from hybrid.train_config import TrainConfig
-        from pipelines.runs import carry_out, data_hash, hold_out, names, read, start, target_kind
+        from pipelines.runs import (
+            architecture,
+            boxes_of,
+            carry_out,
+            data_hash,
+            hold_out,
+            names,
+            read,
+            start,
+            target_kind,
+        )
         from simgen.places import place
 
         if shots < 0 or not 0.0 <= sim_share < 1.0:
@@ -57,21 +67,22 @@ def main(
             warmup_steps=min(100, steps // 10), threads=threads, workers=workers, device=device,
         )  # fmt: skip
         photos, mixed_in = place(data), place(sim) if sim else None
-        source = read(photos)
+        init = None if checkpoint == "none" else Path(checkpoint)
+        boxes = boxes_of(architecture(init, ("any",), preset, parts))
+        source = read(photos, boxes=boxes)
         pool, held = hold_out(source, holdout, shuffle_seed)
         if shots > len(pool):
             raise DataError(f"{data}: --shots {shots}, but {len(pool)} pictures are there to train on")
         kept = source.take(shots, shuffle_seed) if shots else pool
         shares = [Share(kept, 1.0 - sim_share if mixed_in else 1.0)]
         if mixed_in is not None:
-            shares.append(Share(read(mixed_in, source.categories), sim_share))
+            shares.append(Share(read(mixed_in, source.categories, boxes=boxes), sim_share))
         record = {
             "script": "finetune_real", "data": str(photos), "data_sha256": data_hash(photos),
             "kind": target_kind(photos), "shots": len(kept),
             "shuffle_seed": shuffle_seed, "trained_on": names(kept), "mixed_in": str(mixed_in) if mixed_in else None,
             "mixed_in_sha256": data_hash(mixed_in) if mixed_in else None,
         }  # fmt: skip
-        init = None if checkpoint == "none" else Path(checkpoint)
         run = carry_out(lambda: start(init, source.categories, preset, parts, seed), shares, held, config, out, record)
         used = f"{len(kept)} of {len(source)} {target_kind(photos)} clips"
         typer.echo(f"{out}: {run['steps']} steps on {used}, {run['seconds']:.0f} s")

@@ -17,7 +17,7 @@ from simgen.places import Place, place
 if TYPE_CHECKING:
     import numpy as np
 
-    from hybrid.data import ClipSource, FrameRecord
+    from hybrid.data import BoxesOf, ClipSource, FrameRecord
     from hybrid.types import Detections
     from pipelines.appearance import Difference
     from pipelines.measure import Result, Run
@@ -107,14 +107,31 @@ def _sets(asked: argparse.Namespace, runs: Sequence[Run]) -> Sets:
     from pipelines.runs import STAND_IN, read, split_to_measure, target_kind
 
     split = split_to_measure(asked.real)
-    target = read(asked.real, split=split)
+    boxes = _boxes(runs)
+    target = read(asked.real, split=split, boxes=boxes)
     never_seen(target, asked.real, runs, split)
-    every = read(asked.sim, target.categories)
+    every = read(asked.sim, target.categories, boxes=boxes)
     sim, note = held_out(every, asked.sim, runs)
     if 0 < asked.sim_clips < len(sim):
         sim, note = sim.take(asked.sim_clips), f"{note}; {asked.sim_clips} of them measured"
+    seen = every if boxes == "visible" else read(asked.sim, target.categories)  # pictures are compared where parts show
     look = target if asked.look is None else read(asked.look, target.categories)
-    return Sets(sim, target, (every, look), STAND_IN if asked.stand_in else target_kind(asked.real), note)
+    return Sets(sim, target, (seen, look), STAND_IN if asked.stand_in else target_kind(asked.real), note)
+
+
+def _boxes(runs: Sequence[Run]) -> BoxesOf:
+    """What the runs' boxes go round.
+
+    Raises:
+        DataError: they differ, so that no truth would be fair to all of them.
+    """
+    from hybrid.data import DataError
+
+    known = {run.boxes for run in runs}
+    if len(known) > 1:
+        told = ", ".join(f"{run.folder.name}: {run.boxes}" for run in runs)
+        raise DataError(f"boxes of these runs go round different things ({told}): measure them apart")
+    return known.pop() if known else "visible"
 
 
 def _as_known(source: ClipSource, run: Run) -> ClipSource:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from hybrid.checkpoint import RUN, load, write_atomically
-from hybrid.data import ClipSource, DataError
+from hybrid.data import BoxesOf, ClipSource, DataError
 from hybrid.engine import CONFIG
 from hybrid.metrics import Metrics, evaluate, score
 from hybrid.progress import bar
@@ -45,7 +45,15 @@ class Run:
 
     @property
     def parts(self) -> str:
-        return str(json.loads((self.folder / CONFIG).read_text())["model"]["parts"])
+        return str(self._model["parts"])
+
+    @property
+    def boxes(self) -> BoxesOf:
+        return "whole" if self._model.get("boxes") == "whole" else "visible"
+
+    @property
+    def _model(self) -> dict[str, Any]:
+        return dict(json.loads((self.folder / CONFIG).read_text())["model"])
 
     @property
     def view(self) -> View:

@@ -14,22 +14,27 @@ import typer
 _TRAINING, _MACHINE = "Training", "Machine"
 
 Out = Annotated[Path, typer.Option(help="The run's folder; a run of the same options goes on where it was stopped.")]
-Preset = Annotated[str, typer.Option(help="Size of the detector: tiny (trains on two cores) or base (for a GPU).")]
-Parts = Annotated[str, typer.Option(help="Branches: cnn, cnn+rnn, cnn+transformer or cnn+rnn+transformer.")]
+Preset = Annotated[
+    str,
+    typer.Option(
+        help="The detector: tiny (trains on two cores) or base (for a GPU); tiny-video and base-video follow objects."
+    ),
+]
+Parts = Annotated[
+    str | None,
+    typer.Option(
+        help="Branches: cnn, cnn+rnn, cnn+transformer or cnn+rnn+transformer (over maps and frames).",
+        show_default="the preset's: cnn",
+    ),
+]
 Steps = Annotated[int, typer.Option(help="Optimizer steps.", rich_help_panel=_TRAINING)]
 Batch = Annotated[int, typer.Option(help="Clips a step.", rich_help_panel=_TRAINING)]
 ClipLength = Annotated[int, typer.Option(help="Frames of a training clip; 1: stills.", rich_help_panel=_TRAINING)]
-Blank = Annotated[
-    float, typer.Option(help="Share of a clip's frames, but its first, that are blanked.", rich_help_panel=_TRAINING)
-]
 LongestStep = Annotated[
     int,
     typer.Option(
         help="A clip is every so many-th frame, drawn up to this: other frame rates.", rich_help_panel=_TRAINING
     ),
-]
-CnnFirst = Annotated[
-    int, typer.Option(help="Steps that the CNN learns alone before the other parts join.", rich_help_panel=_TRAINING)
 ]
 Model = Annotated[
     list[str] | None, typer.Option(help="KEY=VALUE of the detector's config (hybrid/config.py); more than once.")

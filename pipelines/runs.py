@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hybrid.checkpoint import RUN, RunError, load, write_atomically
 from hybrid.config import PARTS, PRESETS, ModelConfig
-from hybrid.data import ClipSource, DataError, from_coco, from_shards, from_yolo, measuring_split, yolo_layout
+from hybrid.data import BoxesOf, ClipSource, DataError, from_coco, from_shards, from_yolo, measuring_split, yolo_layout
 from hybrid.engine import train
 from hybrid.network import Network
 from hybrid.progress import bars
@@ -62,8 +62,32 @@ def target_kind(path: Place) -> str:
     return STAND_IN if is_data_set(path) else REAL
 
 
-def read(path: Place, categories: tuple[str, ...] | None = None, split: str = "train") -> ClipSource:
+def architecture(
+    init: Path | None, categories: tuple[str, ...], preset: str, parts: str | None, model: Sequence[str] = ()
+) -> ModelConfig:
+    """What a detector is made of that starts so; see `start`.
+
+    Raises:
+        DataError: there is no such preset or part, or `model` is not understood.
+    """
+    if init is not None:
+        return changed(replace(load(init).config, categories=categories), model)
+    if preset not in PRESETS or (parts is not None and parts not in PARTS):
+        raise DataError(f"choose --preset from {sorted(PRESETS)} and --parts from {list(PARTS)}")
+    config = PRESETS[preset](categories)
+    return changed(config if parts is None else replace(config, parts=parts), model)
+
+
+def boxes_of(config: ModelConfig) -> BoxesOf:
+    return "whole" if config.boxes == "whole" else "visible"
+
+
+def read(
+    path: Place, categories: tuple[str, ...] | None = None, split: str = "train", boxes: BoxesOf = "visible"
+) -> ClipSource:
     """The clips at `path`, and a line on the error stream for what was left out. `split` is of a YOLO folder.
+
+    A YOLO folder does not tell whole from visible boxes: what it has is taken.
 
     Raises:
         DataError: nothing usable is there, or none of its boxes bears one of `categories`.
@@ -73,10 +97,10 @@ def read(path: Place, categories: tuple[str, ...] | None = None, split: str = "t
     if is_yolo(path):
         source = from_yolo(path, split, categories)
     elif is_data_set(path):
-        source = from_shards(path.parent if path.name == "manifest.json" else path, categories)
+        source = from_shards(path.parent if path.name == "manifest.json" else path, categories, boxes=boxes)
     else:
         assert isinstance(path, Path), "a URL is a data set"
-        source = from_coco(path, categories)
+        source = from_coco(path, categories, boxes)
     for reason, what in source.skipped.items():
         sys.stderr.write(f"note: {path}: {reason}: {len(what)}, such as {what[0]}\n")
     if not sum(source.counts().values()):
@@ -99,7 +123,7 @@ def hold_out(source: ClipSource, share: float, seed: int) -> tuple[ClipSource, C
 
 
 def start(
-    init: Path | None, categories: tuple[str, ...], preset: str, parts: str, seed: int, model: Sequence[str] = ()
+    init: Path | None, categories: tuple[str, ...], preset: str, parts: str | None, seed: int, model: Sequence[str] = ()
 ) -> Start:
     """A detector for `categories`: new, or with the weights of a finished run, whose architecture it then has.
 
@@ -112,9 +136,7 @@ def start(
 
     torch.manual_seed(seed)
     if init is None:
-        if preset not in PRESETS or parts not in PARTS:
-            raise DataError(f"choose --preset from {sorted(PRESETS)} and --parts from {list(PARTS)}")
-        return Start(Network(changed(replace(PRESETS[preset](categories), parts=parts), model)), {"init": None})
+        return Start(Network(architecture(None, categories, preset, parts, model)), {"init": None})
     earlier = load(init)
     known = earlier.config.categories
     if not set(known) & set(categories):
@@ -122,7 +144,7 @@ def start(
     new = [name for name in categories if name not in known]
     if new:
         sys.stderr.write(f"note: {init} does not know {new}: they start anew\n")
-    detector = Network(changed(replace(earlier.config, categories=categories), model), pretrained=False)
+    detector = Network(architecture(init, categories, preset, parts, model), pretrained=False)
     missing, _ = detector.load_compatible(earlier.state_dict(), known)
     if missing:
         sys.stderr.write(

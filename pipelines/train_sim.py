@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,26 +14,69 @@ EPILOG = """Examples:
 
   python -m pipelines.train_sim --data data/sim --out out/sim
 
-  python -m pipelines.train_sim --data data/sim --parts cnn --steps 500 --out out/sim-cnn
+  python -m pipelines.train_sim --data data/belt --preset tiny-video --out out/belt     (a fixed camera over a belt)
 
-  python -m pipelines.train_sim --data data/sim --clip-length 4 --blank 0.3 --cnn-first 1000 --out out/video
-
-  python -m pipelines.train_sim --data data/sim --model backbone=resnet34 --model tracks=30 --out out/tracks
+  python -m pipelines.train_sim --data data/sim --model backbone=resnet34 --steps 500 --out out/resnet34
 """
+
+
+@dataclass(frozen=True)
+class Usual:
+    """How a kind of detector is trained where the command does not say otherwise."""
+
+    batch: int
+    clip_length: int
+    blank: float
+    cnn_first: float  # of the steps
+    in_front: float
+
+
+STILLS = Usual(batch=8, clip_length=2, blank=0.1, cnn_first=0.0, in_front=0.0)
+VIDEO = Usual(batch=4, clip_length=5, blank=0.3, cnn_first=0.5, in_front=0.5)  # what follows objects: it must hide some
 
 
 def main(
     data: Annotated[str, typer.Option(metavar="DIR", help="Folder or URL of a simulated data set (simgen render).")],
     out: options.Out,
     preset: options.Preset = "tiny",
-    parts: options.Parts = "cnn+rnn+transformer",
+    parts: options.Parts = None,
     model: options.Model = None,
     steps: options.Steps = 2000,
-    batch: options.Batch = 8,
-    clip_length: options.ClipLength = 2,
-    blank: options.Blank = 0.1,
+    batch: Annotated[
+        int | None,
+        typer.Option(help="Clips a step.", show_default="8; 4 with tracks", rich_help_panel="Training"),
+    ] = None,
+    clip_length: Annotated[
+        int | None,
+        typer.Option(
+            help="Frames of a training clip; 1: stills.", show_default="2; 5 with tracks", rich_help_panel="Training"
+        ),
+    ] = None,
+    blank: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of a clip's frames, but its first, that are blanked.",
+            show_default="0.1; 0.3 with tracks",
+            rich_help_panel="Training",
+        ),
+    ] = None,
     longest_step: options.LongestStep = 1,
-    cnn_first: options.CnnFirst = 0,
+    cnn_first: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps that the CNN learns alone before the other parts join.",
+            show_default="0; half with tracks",
+            rich_help_panel="Training",
+        ),
+    ] = None,
+    in_front: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the clips in which things pass in front; needs boxes of wholes, as the video presets have.",
+            show_default="0; 0.5 with tracks",
+            rich_help_panel="Training",
+        ),
+    ] = None,
     tile: options.Tile = 256,
     lr: options.Rate = 5e-4,
     seed: options.Seed = 0,
@@ -46,19 +90,45 @@ def main(
     with options.one_line_errors():
         from hybrid.data import DataError
         from hybrid.sampling import Share
-        from hybrid.train_config import TrainConfig
-        from pipelines.runs import carry_out, data_hash, hold_out, is_data_set, names, read, start
+        from hybrid.train_config import AugmentConfig, TrainConfig
+        from pipelines.runs import (
+            architecture,
+            boxes_of,
+            carry_out,
+            data_hash,
+            hold_out,
+            is_data_set,
+            names,
+            read,
+            start,
+        )
         from simgen.places import place
 
         folder = place(data)
         if not is_data_set(folder):
             raise DataError(f"{data}: no folder of a simulated data set; photographs are for pipelines.finetune_real")
+        planned = architecture(init, ("any",), preset, parts, model or ())
+        whole, usual = boxes_of(planned) == "whole", VIDEO if planned.tracks else STILLS
+        if in_front and not whole:
+            raise DataError(f"--in-front {in_front}: what is drawn in front hides parts; needs --model boxes=whole")
+        passing = (usual.in_front if whole else 0.0) if in_front is None else in_front
         config = TrainConfig(
-            steps=steps, batch_clips=batch, clip_length=clip_length, tile_px=tile, learning_rate=lr, seed=seed,
-            warmup_steps=min(100, steps // 10), blank_probability=blank, cnn_steps=cnn_first, longest_step=longest_step,
-            threads=threads, workers=workers, device=device,
-        )  # fmt: skip
-        source = read(folder)
+            steps=steps,
+            batch_clips=usual.batch if batch is None else batch,
+            clip_length=usual.clip_length if clip_length is None else clip_length,
+            tile_px=tile,
+            learning_rate=lr,
+            seed=seed,
+            warmup_steps=min(100, steps // 10),
+            blank_probability=usual.blank if blank is None else blank,
+            cnn_steps=int(usual.cnn_first * steps) if cnn_first is None else cnn_first,
+            longest_step=longest_step,
+            augment=AugmentConfig(in_front=passing),
+            threads=threads,
+            workers=workers,
+            device=device,
+        )
+        source = read(folder, boxes=boxes_of(planned))
         kept, held = hold_out(source, holdout, seed=0)
         record = {
             "script": "train_sim", "data": str(folder), "data_sha256": data_hash(folder), "kind": "simulated",

@@ -1,6 +1,6 @@
 """What each part of the detector earns: equal steps, paired seeds, intervals. Can be killed and started again.
 
-python -m benchmarks.ablation --out DIR [--size full|long|small|toy] [--seeds 3] [--variants NAME ...]
+python -m benchmarks.ablation --out DIR [--size full|long|medium|small|toy] [--seeds 3] [--variants NAME ...]
     [--dolly ANNOTATIONS.json] [--page FOLDER]
 
 DIR/data               the simulated clips

@@ -28,7 +28,12 @@ FALSE = "false detections per frame"
 MORE_FALSE = f"{FALSE}, at more recall"
 STILLS = "AP50, stills, visible > 0.8"
 HIDDEN = "AP50, crowd, occluded (visible < 0.8)"
-SHARES = {"visible > 0.8": (0.8, 1.01), "visible 0.3-0.8": (0.3, 0.8), "visible < 0.3": (0.0, 0.3)}
+SHARES = {
+    "visible > 0.8": (0.8, 1.01),
+    "visible 0.3-0.8": (0.3, 0.8),
+    "visible 0.1-0.3": (0.1, 0.3),
+    "hidden": (0.0, 0.1),
+}
 OCCLUDED = (0.0, 0.8)
 
 

@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from hybrid.config import ModelConfig, tiny
-from hybrid.data import ClipSource, from_shards
+from hybrid.data import BoxesOf, ClipSource, from_shards
 from hybrid.train_config import AugmentConfig, TrainConfig
 
 FULL_PARTS = "cnn+rnn+transformer"
-FULL_OBJECTS = f"{FULL_PARTS}+objects"
+CNN_OBJECTS, FULL_OBJECTS = "cnn+objects", f"{FULL_PARTS}+objects"
 VARIANTS: dict[str, dict[str, Any]] = {
     "cnn": {"parts": "cnn"},
     "cnn+rnn": {"parts": "cnn+rnn"},
     "cnn+transformer": {"parts": "cnn+transformer"},
     FULL_PARTS: {"parts": FULL_PARTS},
+    CNN_OBJECTS: {"parts": "cnn", "tracks": 24},
     FULL_OBJECTS: {"parts": FULL_PARTS, "tracks": 24},
 }
-LEAST_VISIBLE = 0.1  # of an object, to be learned and asked for
+LEAST_VISIBLE = 0.1  # of an object, for it not to count as hidden
+BOXES: BoxesOf = "whole"
+IN_FRONT = 0.5  # of the clips that are learned from have things drawn in front, beside those that were rendered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,7 @@ class Size:
 SIZES = {
     "full": Size(),
     "small": Size(base_steps=400, steps=250, width=48),
+    "medium": Size(base_steps=800, steps=300, width=48),
     "long": Size(base_steps=2000, steps=1000, width=48),
     "toy": Size(
         train_scenes=4, test_scenes=2, base_steps=3, steps=2, base_batch=2, batch=1, clip_length=3, warmup=1,
@@ -80,24 +84,25 @@ def render(size: Size, folder: Path, scenes: int, seed: int, occluders: tuple[in
 
 def data(size: Size, folder: Path) -> tuple[ClipSource, ClipSource, ClipSource]:
     """What is learned from, and what is measured on: other scenes, by another seed, and as many with much in front."""
-    learn = from_shards(render(size, folder / "train", size.train_scenes, 1), least_visible=LEAST_VISIBLE)
+    learn = from_shards(render(size, folder / "train", size.train_scenes, 1), least_visible=LEAST_VISIBLE, boxes=BOXES)
     tests = (
         render(size, folder / "test", size.test_scenes, 2),
         render(size, folder / "crowd", size.test_scenes, 4, CROWD_OCCLUDERS),
     )
-    test, crowd = (from_shards(made, learn.categories, LEAST_VISIBLE) for made in tests)
+    test, crowd = (from_shards(made, learn.categories, LEAST_VISIBLE, BOXES) for made in tests)
     return learn, test, crowd
 
 
 def model(size: Size, categories: tuple[str, ...], variant: str) -> ModelConfig:
-    small = replace(tiny(categories), width=size.width, queries=60, denoising_queries=60)
+    small = replace(tiny(categories), width=size.width, queries=60, denoising_queries=60, boxes=BOXES)
     return replace(small, **VARIANTS[variant])
 
 
 def _training(size: Size, seed: int, **changes: Any) -> TrainConfig:
     given = {
         "tile_px": 128, "seed": seed, "learning_rate": 8e-4, "workers": 0, "threads": 1, "device": "auto",
-        "checkpoint_every_s": 60.0, "augment": AugmentConfig(scale=(0.8, 1.25), strength=0.5, object_share=0.5),
+        "checkpoint_every_s": 60.0,
+        "augment": AugmentConfig(scale=(0.8, 1.25), strength=0.5, object_share=0.5, in_front=IN_FRONT),
     }  # fmt: skip
     return TrainConfig(**(given | changes))
 

@@ -249,6 +249,40 @@ def test_shards_give_the_visible_boxes_of_their_labels(tiny_data_set: Path) -> N
         from_shards(tiny_data_set.parent)
 
 
+def test_whole_boxes_go_on_while_a_part_is_hidden(occluded_data_set: Path) -> None:
+    from simgen.shards import DataSet
+
+    source, hidden = from_shards(occluded_data_set, least_visible=0.5, boxes="whole"), 0
+    assert all(frame.hidden is None for frame in from_shards(occluded_data_set).frames)
+    for clip, other in zip(source.clips, DataSet(occluded_data_set), strict=True):
+        shown: set[int] = set()
+        for frame, labels in zip(clip.frames, other.labels().frames, strict=True):
+            seen = {p.track_id for p in labels.parts if p.box_xyxy_px is not None and p.visible_share >= 0.5}
+            wanted = [p for p in labels.parts if p.track_id in seen | shown and p.amodal_box_xyxy_px is not None]
+            wanted = [p for p in wanted if min(np.subtract(p.amodal_box_xyxy_px[2:], p.amodal_box_xyxy_px[:2])) >= 3]
+            assert frame.track_ids is not None
+            assert frame.hidden is not None
+            assert frame.track_ids.tolist() == [p.track_id for p in wanted]
+            assert frame.hidden.tolist() == [p.track_id not in seen for p in wanted]
+            boxes = np.reshape([p.amodal_box_xyxy_px for p in wanted], (-1, 4))
+            np.testing.assert_allclose(frame.boxes_xyxy_px, boxes, atol=1e-3)
+            shown |= seen
+            hidden += int(frame.hidden.sum())
+    assert hidden > 0
+
+
+def test_whole_boxes_of_a_coco_json_are_its_amodal_ones_where_it_has_them(tmp_path: Path) -> None:
+    document = coco_document(images=1, boxes=2)
+    first, second = document["annotations"]
+    first["amodal_bbox"] = [1.0, 2.0, 30.0, 20.0]
+    path = write_coco(tmp_path, document)
+    (frame,) = from_coco(path, boxes="whole").frames
+    assert frame.boxes_xyxy_px[0].tolist() == [1, 2, 31, 22]
+    x, y, width, height = second["bbox"]
+    assert frame.boxes_xyxy_px[1].tolist() == pytest.approx([x, y, x + width, y + height])
+    assert from_coco(path).frames[0].boxes_xyxy_px[0].tolist() != [1, 2, 31, 22]
+
+
 def test_the_photographs_are_read_whole(real_data: Path) -> None:
     pool = from_coco(real_data / "bolts_washers/pool/annotations.json")
     assert (len(pool), sum(pool.counts().values()), pool.categories) == (52, 1529, ("bolt", "washer"))

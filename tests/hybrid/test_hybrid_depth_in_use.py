@@ -29,7 +29,17 @@ HEIGHT, WIDTH = 48, 64
 
 def network(**changes: object) -> Network:
     torch.manual_seed(0)
-    made = Network(replace(tiny(CATEGORIES), width=16, heads=2, queries=12, inputs=("rgb", "depth"), **changes))
+    made = Network(
+        replace(
+            tiny(CATEGORIES),
+            parts="cnn+rnn+transformer",
+            width=16,
+            heads=2,
+            queries=12,
+            inputs=("rgb", "depth"),
+            **changes,
+        )
+    )
     with torch.no_grad():
         for p in [*made.decoder.parameters(), *made.depth.parameters()]:
             p += 0.1 * torch.randn_like(p)
@@ -143,7 +153,9 @@ def test_depth_that_does_not_fit_is_refused(detector: Detector, tmp_path: Path) 
     with pytest.raises(ValueError, match="depth of 2 frames came with 3 images"):
         detector.predict(pictures(), depths(2))
     with pytest.raises(ValueError, match=r"depth came; this detector's inputs are \['rgb'\]"):
-        Detector(Network(replace(tiny(CATEGORIES), width=16, heads=2)), WHOLE).predict(image, depth_m)
+        Detector(Network(replace(tiny(CATEGORIES), parts="cnn+rnn+transformer", width=16, heads=2)), WHOLE).predict(
+            image, depth_m
+        )
     with pytest.raises(DataError, match="is no folder of depth pictures"):
         DepthFolder(tmp_path / "none")
     with pytest.raises(DataError, match=r"a depth unit of 1000\.0 m"):

@@ -34,7 +34,15 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> ClipSource:
 
 
 def model() -> ModelConfig:
-    return replace(tiny(CATEGORIES), width=16, heads=2, queries=10, decoder_layers=1, denoising_queries=10)
+    return replace(
+        tiny(CATEGORIES),
+        parts="cnn+rnn+transformer",
+        width=16,
+        heads=2,
+        queries=10,
+        decoder_layers=1,
+        denoising_queries=10,
+    )
 
 
 def config(**changes: object) -> TrainConfig:

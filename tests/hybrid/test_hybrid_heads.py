@@ -14,7 +14,15 @@ from hybrid.losses import Criterion
 from hybrid.network import Network, postprocess
 from hybrid.types import State, Target
 
-SMALL = replace(tiny(("bolt", "nut")), width=16, heads=2, queries=8, decoder_layers=2, denoising_queries=8)
+SMALL = replace(
+    tiny(("bolt", "nut")),
+    parts="cnn+rnn+transformer",
+    width=16,
+    heads=2,
+    queries=8,
+    decoder_layers=2,
+    denoising_queries=8,
+)
 ALL = {"embedding": 6, "clip_classes": ("ok", "defective"), "inputs": ("rgb", "depth"), "memory_frames": 2}
 
 

@@ -16,7 +16,8 @@ from hybrid.config import tiny
 from hybrid.network import Network
 
 SMALL = replace(
-    tiny(("bolt", "nut")), width=16, heads=2, queries=8, decoder_layers=1, memory_frames=2, tracks=3, embedding=4,
+    tiny(("bolt", "nut")), parts="cnn+rnn+transformer", width=16, heads=2, queries=8, decoder_layers=1,
+    memory_frames=2, tracks=3, embedding=4,
     quiet_start=False, clip_classes=("ok", "bad"), inputs=("rgb", "depth"),
 )  # fmt: skip
 MEMORY_LIMIT_MB = 1500
@@ -130,7 +131,7 @@ torch.set_num_threads(1)
 from dataclasses import replace
 from hybrid.config import base
 from hybrid.network import Network
-detector = Network(replace(base(("a", "b", "c")), tracks=50)).eval()
+detector = Network(replace(base(("a", "b", "c")), parts="cnn+rnn+transformer", tracks=50)).eval()
 state = None
 with torch.inference_mode():
     for _ in range(2):

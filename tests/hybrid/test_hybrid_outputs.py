@@ -125,7 +125,14 @@ def detectors() -> dict[str, Detector]:
     for name, tracks in (("linked", 0), ("followed", 4)):
         torch.manual_seed(1)
         config = replace(
-            tiny(("bolt",)), width=16, heads=2, queries=8, decoder_layers=1, memory_frames=2, quiet_start=False
+            tiny(("bolt",)),
+            parts="cnn+rnn+transformer",
+            width=16,
+            heads=2,
+            queries=8,
+            decoder_layers=1,
+            memory_frames=2,
+            quiet_start=False,
         )
         network = Network(replace(config, tracks=tracks))
         with torch.no_grad():

@@ -14,7 +14,9 @@ from hybrid.metrics import score
 from hybrid.network import Network, postprocess
 from hybrid.types import Target
 
-SMALL = replace(tiny(("bright", "dark")), width=32, queries=16, decoder_layers=2, denoising_queries=24)
+SMALL = replace(
+    tiny(("bright", "dark")), parts="cnn+rnn+transformer", width=32, queries=16, decoder_layers=2, denoising_queries=24
+)
 
 
 def squares():

@@ -36,7 +36,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run, as far as use needs it."""
     folder = tmp_path_factory.mktemp("run")
     torch.manual_seed(1)
-    network = Network(replace(tiny(CATEGORIES), width=16, heads=2, queries=20, memory_frames=2, quiet_start=False))
+    network = Network(
+        replace(
+            tiny(CATEGORIES),
+            parts="cnn+rnn+transformer",
+            width=16,
+            heads=2,
+            queries=20,
+            memory_frames=2,
+            quiet_start=False,
+        )
+    )
     save_detector(folder / "ema.safetensors", network)
     (folder / RUN).write_text(json.dumps({"train": {"tile_px": 96}}))
     return folder

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from hybrid.augment import photometric
 from hybrid.data import ClipSource, DataError, decode_depth_m, from_coco, from_shards
+from hybrid.in_front import hidden_behind
 from hybrid.sampling import Batches, Sampler, Share, Window, loader
 from hybrid.tiles import GREY
 from hybrid.train_config import AugmentConfig, TrainConfig
@@ -210,3 +214,67 @@ def test_depth_lies_under_the_pixels_whatever_the_window(tiny_data_set):
     told = [Batches([Share(source)], config(seed=k))[0].clip_labels for k in range(8)]
     assert 1 in torch.cat([one for one in told if one is not None]).tolist()
     assert (batch.track_ids >= 0).all()
+
+
+def test_what_is_hidden_is_told_of_once_the_sample_has_shown_it(occluded_data_set: Path) -> None:
+    source = from_shards(occluded_data_set, least_visible=0.5, boxes="whole")
+    hidden = {
+        (clip.name, frame.name, int(who))
+        for clip in source.clips
+        for frame in clip.frames
+        if frame.hidden is not None and frame.track_ids is not None
+        for who in frame.track_ids[frame.hidden]
+    }
+    told, left_out = 0, 0
+    everything = plain(scale=(0.5, 0.5), object_share=0.0, horizontal_flip=0.0, vertical_flip=0.0)
+    for clip in source.clips:
+        for length in (1, 3, 5):
+            one = replace(source, clips=(replace(clip, frames=clip.frames[-length:]),))
+            sample = Sampler([Share(one)], config(augment=everything, clip_length=length, blank_probability=0)).sample(
+                0
+            )
+            shown: set[int] = set()
+            for frame, ids in zip(clip.frames[-length:], sample.track_ids, strict=True):
+                mine = {int(who) for who in ids}
+                out_of_sight = {who for name, f, who in hidden if (name, f) == (clip.name, frame.name)}
+                assert mine & out_of_sight <= shown
+                told, left_out = told + len(mine & out_of_sight), left_out + len(out_of_sight - shown)
+                shown |= mine - out_of_sight
+    assert told > 0
+    assert left_out > 0
+
+
+def test_things_pass_in_front_and_leave_the_other_draws_alone(occluded_data_set: Path) -> None:
+    source = from_shards(occluded_data_set, boxes="whole")
+    small = plain(scale=(0.5, 0.5))
+    plainly = config(clip_length=4, augment=small, blank_probability=0.0, seed=3)
+    passed = plainly.model_copy(update={"augment": small.model_copy(update={"in_front": 1.0})})
+    before, after = Sampler([Share(source)], plainly), Sampler([Share(source)], passed)
+    moved, changed = 0, 0
+    for k in range(24):
+        one, other = before.sample(k), after.sample(k)
+        covered = (one.images != other.images).any(-1)
+        assert covered.mean() < 0.9
+        moved += int((covered[0] != covered[-1]).any())
+        for (boxes, labels), (kept, names), mask in zip(one.truth, other.truth, covered, strict=True):
+            assert len(kept) <= len(boxes)
+            assert len(kept) == len(names)
+            changed += len(boxes) - len(kept)
+            seen = {tuple(box) for box in kept.tolist()}
+            for box in boxes:
+                x0, y0, x1, y1 = np.round(box).astype(int)
+                if mask[y0:y1, x0:x1].mean() < 0.8:
+                    assert tuple(box.tolist()) in seen
+            assert set(names.tolist()) <= set(labels.tolist())
+    assert moved > 12
+    assert changed > 0
+    untouched = plainly.model_copy(update={"augment": small.model_copy(update={"in_front": 0.0})})
+    assert (Sampler([Share(source)], untouched).sample(1).images == before.sample(1).images).all()
+
+
+def test_a_box_is_hidden_from_nine_tenths_on() -> None:
+    covered = np.zeros((40, 40), bool)
+    covered[10:20, 10:20] = True
+    boxes = np.array([[10, 10, 20, 20], [10, 10, 21, 20], [10, 10, 22, 20], [30, 30, 38, 38]], np.float32)
+    assert hidden_behind(covered, boxes).tolist() == [True, True, False, False]
+    assert hidden_behind(covered, boxes[:0]).tolist() == []

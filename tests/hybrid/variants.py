@@ -11,7 +11,10 @@ from hybrid.config import tiny
 from hybrid.network import Network
 from hybrid.types import Target
 
-SMALL = replace(tiny(("bolt", "nut")), width=16, queries=8, decoder_layers=2, denoising_queries=8, memory_frames=2)
+ALL = "cnn+rnn+transformer"
+SMALL = replace(
+    tiny(("bolt", "nut")), parts=ALL, width=16, queries=8, decoder_layers=2, denoising_queries=8, memory_frames=2
+)
 VARIANTS: dict[str, dict[str, Any]] = {
     "cnn": {"parts": "cnn"},
     "cnn+rnn": {"parts": "cnn+rnn"},
@@ -32,6 +35,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "belt along y": {"belt_order": "y"},
     "tracks": {"tracks": 6},
     "cnn with tracks": {"parts": "cnn", "tracks": 6},
+    "whole boxes": {"parts": "cnn", "tracks": 6, "boxes": "whole"},
     "loud start": {"quiet_start": False},
     "plain head": {"parts": "cnn", "head_convs": 0, "distinct_iou": 1.0},
     "everything": {

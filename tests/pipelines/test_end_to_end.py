@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 
+from hybrid.data import from_shards
 from pipelines.appearance import STATISTICS
 
 ROOT = Path(__file__).parents[2]
@@ -217,6 +218,27 @@ def test_a_yolo_folder_trains_on_its_train_and_is_measured_on_its_test(
     assert [run["target"]["ar"] for run in one["runs"]] == pytest.approx([run["target"]["ar"] for run in other["runs"]])
     leaky = yolo(tmp_path / "leaky", "train")  # its test is its train
     assert "trained on" in refused(script("gap_report", *report, "--real", leaky))
+
+
+def test_whole_boxes_go_with_a_run_from_simulation_to_the_report(
+    line: Path, tiny_data_set: Path, occluded_data_set: Path, tmp_path: Path
+) -> None:
+    whole, photos = tmp_path / "whole", photographs(tmp_path / "photos")
+    asked = ["--data", tiny_data_set, "--model", "boxes=whole", "--in-front", 0.5, *SMALL]
+    done(script("train_sim", *asked, "--out", whole))
+    done(script("finetune_real", "--checkpoint", whole, "--data", photos, *SMALL, "--out", tmp_path / "tuned"))
+    config = json.loads((tmp_path / "tuned" / "config.json").read_text())["model"]
+    assert config["boxes"] == "whole"
+    page = tmp_path / "report.html"
+    report = ["--sim", occluded_data_set, "--real", occluded_data_set, "--sim-clips", 0, "--out", page]
+    done(script("gap_report", *report, "--runs", whole))
+    hidden, seen = from_shards(occluded_data_set, boxes="whole"), from_shards(occluded_data_set)
+    told = json.loads(page.with_suffix(".json").read_text())["real"]["boxes"]
+    assert told == sum(hidden.counts().values())
+    assert told > sum(seen.counts().values())
+    assert "go round different things" in refused(script("gap_report", *report, "--runs", whole, line / "sim"))
+    wrong = ["--data", tiny_data_set, "--in-front", 0.5, *SMALL, "--out", tmp_path / "wrong"]
+    assert "needs --model boxes=whole" in refused(script("train_sim", *wrong))
 
 
 def test_simulated_sets_are_read_at_a_url_as_in_a_folder(line: Path, tiny_data_set: Path, tmp_path: Path) -> None:
