@@ -5,11 +5,12 @@ python -m benchmarks.against --data ABLATION/data --out DIR [--size full|small|t
 
 torchvision's FCOS, RetinaNet and Faster R-CNN on this project's backbone and pyramid, SSDLite on MobileNetV3 (at its
 own 320 px), RT-DETR v2 from `transformers` (needed for this alone; left out where it is missing) on a residual network
-of its own as large as the backbone, and this detector: its CNN alone, and whole, on clips (the CNN alone for the first
-half of the steps, as it is meant to be trained). Full: a ResNet-18; small: the backbone `tiny`, at which scale a CPU
-gets somewhere. Every step sees as many frames. AP is measured a few times on the way, on whole frames of scenes that
-nobody trained on. Group norm everywhere where a part allows it, since nothing comes pretrained. Each rival leaves
-DIR/NAME-SEED.json behind and is not run again. `--costs-only` trains nothing and measures latency and memory alone.
+of its own as large as the backbone, and this detector: its CNN alone; whole, and following objects as the video presets
+do, both on clips (the CNN alone for the first half of the steps, as it is meant to be trained). Full: a ResNet-18;
+small: the backbone `tiny`, at which scale a CPU gets somewhere. Every step sees as many frames. AP is measured a few
+times on the way, on whole frames of scenes that nobody trained on. Group norm everywhere where a part allows it, since
+nothing comes pretrained. Each rival leaves DIR/NAME-SEED.json behind and is not run again. `--costs-only` trains
+nothing and measures latency and memory alone.
 """
 
 from __future__ import annotations
@@ -97,12 +98,13 @@ class Own(Rival):
 
     CNN_SHARE = 0.5  # of the steps, before the other parts join
 
-    def __init__(self, categories: tuple[str, ...], size: Size, parts: str, clip_length: int) -> None:
+    def __init__(self, categories: tuple[str, ...], size: Size, parts: str, clip_length: int, tracks: int = 0) -> None:
         super().__init__()
         self.clip_length = clip_length
         config = replace(
             tiny(categories), parts=parts, backbone=size.backbone, width=size.width, heads=size.heads,
             decoder_layers=size.decoder_layers, queries=size.queries, denoising_queries=size.queries,
+            tracks=tracks,
         )  # fmt: skip
         self.net = Network(config)
         self.state: State | None = None
@@ -263,6 +265,7 @@ def ssdlite(categories: tuple[str, ...], size: Size) -> Rival:
 RIVALS: dict[str, Callable[[tuple[str, ...], Size], Rival]] = {
     "hybrid, cnn": lambda categories, size: Own(categories, size, "cnn", 1),
     "hybrid, whole": lambda categories, size: Own(categories, size, "cnn+rnn+transformer", size.clip),
+    "hybrid, video": lambda categories, size: Own(categories, size, "cnn", size.clip, tracks=30),
     "FCOS": fcos,
     "RetinaNet": retinanet,
     "Faster R-CNN": faster_rcnn,
@@ -270,7 +273,7 @@ RIVALS: dict[str, Callable[[tuple[str, ...], Size], Rival]] = {
     "RT-DETR v2": lambda categories, size: RtDetr(len(categories), size),
 }
 
-OWN = tuple(RIVALS)[:2]
+OWN = tuple(RIVALS)[:3]
 
 
 def training(size: Size, rival: Rival, seed: int) -> TrainConfig:
@@ -410,7 +413,7 @@ def page(results: Sequence[dict[str, Any]], asked: argparse.Namespace, left_out:
     names = list(dict.fromkeys(one["name"] for one in results))
     by_name = {name: [one for one in results if one["name"] == name] for name in names}
     lines += [f"| {name} | " + " | ".join(_cells(by_name, name, size)) + " |" for name in names]
-    return "\n".join([*lines, "", *_ratios(by_name, size), *(f"Left out: {name}" for name in left_out), ""])
+    return "\n".join([*lines, "", *_ratios(names, size), *(f"Left out: {name}" for name in left_out), ""])
 
 
 def _cells(by_name: dict[str, list[dict[str, Any]]], name: str, size: Size) -> list[str]:
@@ -438,14 +441,30 @@ def _costs(runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
     return next((one["costs"] for one in runs if "costs" in one), {})
 
 
-def _ratios(by_name: dict[str, list[dict[str, Any]]], size: Size) -> list[str]:
-    """The whole detector's latency over others'."""
-    whole = _costs(by_name.get(OWN[1], []))
+@torch.no_grad()
+def turn_about(names: Sequence[str], categories: tuple[str, ...], size: Size, height: int, width: int) -> list[float]:
+    """Milliseconds of a frame by each, in turns in this process: what else the machine does falls on all alike."""
+    rivals = [RIVALS[name](categories, replace(size, tile_px=min(height, width))).eval() for name in names]
+    image, times = torch.rand(3, height, width), list[list[float]]()
+    for _ in range(REPEATS + 2):
+        times.append([])
+        for rival in rivals:
+            began = time.process_time()
+            rival.frame(image)
+            times[-1].append(time.process_time() - began)
+    return [1e3 * statistics.median(column) for column in zip(*times[2:], strict=True)]
+
+
+def _ratios(names: Sequence[str], size: Size) -> list[str]:
+    """The latency of the detector with what it has over single frames, over others'."""
     lines = []
-    for shape in size.shapes if whole else ():
-        others = {name: _costs(runs) for name, runs in by_name.items() if name != OWN[1] and _costs(runs)}
-        told = ", ".join(f"{whole[shape]['ms'] / cost[shape]['ms']:.2f} of {name}" for name, cost in others.items())
-        lines += [f"Latency of `{OWN[1]}` at {shape}: {told}.", ""]
+    mine = [name for name in OWN[1:] if name in names]
+    for shape in size.shapes if mine else ():
+        height, width = map(int, shape.split("x"))
+        ms = dict(zip(names, turn_about(names, ("a", "b", "c"), size, height, width), strict=True))
+        for one in mine:
+            told = ", ".join(f"{ms[one] / ms[name]:.2f} of {name}" for name in names if name not in OWN[1:])
+            lines += [f"Latency of `{one}` at {shape}, frames in turns in one process: {told}.", ""]
     return lines
 
 
@@ -472,7 +491,7 @@ def costs_page(results: dict[str, dict[str, Any]], asked: argparse.Namespace) ->
     for name, one in results.items():
         cells = [f"{one['costs'][shape]['ms']:.0f}, {one['costs'][shape]['mb']:.0f}" for shape in size.shapes]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", *_ratios({name: [one] for name, one in results.items()}, size)])
+    return "\n".join([*lines, "", *_ratios(list(results), size)])
 
 
 def main() -> None:

@@ -551,7 +551,11 @@ def postprocess(
     def frame(i: int, k: int) -> Detections:
         known = None if ids is None else ids[i, k]
         vectors = None if output.embeddings is None else output.embeddings.detach()[i, k][place[i, k] // categories]
-        every = Detections(boxes[i, k], best[i, k], labels[i, k], known, vectors).take(keep[i, k])
+        unseen = None
+        if output.tracks is not None:
+            seen = output.tracks.seen[i, k]
+            unseen = F.pad(~seen, (0, output.logits.shape[2] - len(seen)), value=False)[place[i, k] // categories]
+        every = Detections(boxes[i, k], best[i, k], labels[i, k], known, vectors, unseen).take(keep[i, k])
         return without_doubles(every, nms_iou, limit)
 
     return [[frame(i, k) for k in range(best.shape[1])] for i in range(best.shape[0])]

@@ -38,20 +38,27 @@ Trails = dict[int, list[tuple[int, int]]]  # each track's last centres
 
 
 def drawn(image: Image, result: Result, trails: Trails | None = None) -> Image:
-    """A copy with a box and a line of text for each detection; with `trails`, tracks in a colour and with a number."""
+    """A copy with a box and a line of text for each detection; with `trails`, tracks in a colour and with a number.
+
+    What is told from memory has a dashed box.
+    """
     import cv2
 
     canvas = image.copy()
     longest = max(image.shape[:2])
     thick, letters = max(1, round(longest / 800)), max(0.35, longest / 3000)
-    rows = zip(result.boxes_xyxy_px, result.scores, result.labels, result.track_ids.tolist(), result.names, strict=True)
-    for box, score, label, track, name in rows:
+    tracks = result.track_ids.tolist()
+    rows = zip(result.boxes_xyxy_px, result.scores, result.labels, tracks, result.names, result.unseen, strict=True)
+    for box, score, label, track, name, unseen in rows:
         followed = trails is not None and track >= 0
         colour = COLOURS[(track if followed else int(label)) % len(COLOURS)]
         if trails is not None and followed:
             cv2.polylines(canvas, [np.array(trails[track], np.int32)], False, colour, thick, cv2.LINE_AA)
         x0, y0, x1, y1 = (int(v) for v in np.round(box))
-        cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colour, thick, cv2.LINE_AA)
+        if unseen:
+            _dashed(canvas, (x0, y0, x1 - 1, y1 - 1), colour, thick)
+        else:
+            cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colour, thick, cv2.LINE_AA)
         place = (x0, y0 - 2 * thick if y0 > 12 * thick else y1 + 10 * thick)
         cv2.putText(
             canvas,
@@ -64,6 +71,20 @@ def drawn(image: Image, result: Result, trails: Trails | None = None) -> Image:
             cv2.LINE_AA,
         )
     return canvas
+
+
+def _dashed(canvas: Image, box: tuple[int, int, int, int], colour: tuple[int, int, int], thick: int) -> None:
+    """A box of dashes of five times the line's width."""
+    import cv2
+
+    x0, y0, x1, y1 = box
+    dash = 5 * thick
+    for x in range(x0, x1, 2 * dash):
+        for y in (y0, y1):
+            cv2.line(canvas, (x, y), (min(x + dash, x1), y), colour, thick)
+    for y in range(y0, y1, 2 * dash):
+        for x in (x0, x1):
+            cv2.line(canvas, (x, y), (x, min(y + dash, y1)), colour, thick)
 
 
 def trailed(trails: Trails, result: Result) -> Trails:

@@ -138,7 +138,15 @@ def merge(tiles: Sequence[Tile], found: Sequence[Detections], view: View) -> Det
     boxes, is_cut = torch.cat([boxes for boxes, _ in placed]), torch.cat([cut_off for _, cut_off in placed])
     scores, labels = torch.cat([one.scores for one in found]), torch.cat([one.labels for one in found])
     vectors = [one.embeddings for one in found if one.embeddings is not None]
-    every = Detections(boxes, scores, labels, _ids(found), torch.cat(vectors) if len(vectors) == len(found) else None)
+    unseen = [one.remembered for one in found if one.remembered is not None]
+    every = Detections(
+        boxes,
+        scores,
+        labels,
+        _ids(found),
+        torch.cat(vectors) if len(vectors) == len(found) else None,
+        torch.cat(unseen) if len(unseen) == len(found) else None,
+    )
     useful = (scores >= view.threshold) & (boxes[:, 2:] > boxes[:, :2]).all(1)
     every, is_cut = every.take(useful), is_cut[useful]
     if len(tiles) == 1:

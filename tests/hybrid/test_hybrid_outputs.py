@@ -24,6 +24,7 @@ from hybrid.sources import Frame
 from hybrid.stream import Carried
 from hybrid.tiles import View
 from hybrid.writers import read_coco, read_mot, write_coco, write_mot
+from tests.hybrid.variants import build
 
 CATEGORIES = ("bolt", "nut")
 WHOLE = View(tile_px=None, scales=(1.0,), limit=12)
@@ -45,6 +46,7 @@ def result(name: str = "f", ids: tuple[int, ...] = (3, -1), shift: float = 0.0, 
         ({"scores": np.array([0.9, 1.5], np.float32)}, r"a score outside 0\.\.1"),
         ({"labels": np.array([0, 2])}, "a label outside the 2 categories"),
         ({"track_ids": np.array([3, 3])}, "given twice"),
+        ({"remembered": np.array([True])}, r"remembered is \(1,\); 2 scores need \(2,\)"),
         ({"track_ids": np.array([3, -2])}, "below -1"),
         ({"boxes_xyxy_px": np.array([[0, 0, 5, 5], [9, 9, 9, 12]], np.float32)}, "has no area"),
         ({"boxes_xyxy_px": np.array([[0, 0, 5, 5], [0, 0, np.inf, 12]], np.float32)}, "not finite"),
@@ -54,6 +56,34 @@ def test_a_result_that_cannot_be_is_refused(changes: dict[str, object], told: st
     assert len(result()) == 2
     with pytest.raises(ValueError, match=told):
         result(**changes)
+
+
+def test_what_is_told_from_memory_says_so_and_is_dashed() -> None:
+    seen, told = result(), result(remembered=np.array([False, True]))
+    assert [one.get("remembered") for one in told.to_plain()["detections"]] == [None, True]
+    assert not any("remembered" in one for one in seen.to_plain()["detections"])
+    image = np.full((60, 80, 3), 100, np.uint8)
+    plain, dashed = drawn(image, seen), drawn(image, told)
+    assert (plain[12:40, 10:30] == dashed[12:40, 10:30]).all()
+    upper = np.arange(50, 60)
+    assert (plain[8, upper] != 100).any(-1).all()
+    assert 0.3 < (dashed[8, upper] != 100).any(-1).mean() < 0.8
+
+
+@pytest.mark.parametrize("tile_px", [None, 64])
+def test_a_blank_frame_is_told_from_memory_and_a_clear_one_is_not(tile_px: int | None) -> None:
+    network = build("whole boxes", tracks=6)
+    view = View(tile_px=tile_px, overlap_px=16, scales=(1.0,), limit=12)
+    clear = np.random.default_rng(0).integers(0, 255, (60, 100, 3)).astype(np.uint8)
+    detector = Detector(network, view, score=0.05, label_iou=1.0)
+    first, second, blank = detector.stream([clear, clear, np.full_like(clear, 128)])
+    assert len(first) > 0
+    assert not any(first.unseen)
+    assert any(blank.unseen)
+    assert sum(blank.unseen) > sum(second.unseen)
+    assert (blank.track_ids[np.array(blank.unseen)] >= 0).any()
+    unfollowed = Detector(build("cnn"), view).predict(clear)
+    assert unfollowed.remembered is None
 
 
 def test_supervisions_detections_carry_tracks() -> None:
