@@ -51,7 +51,7 @@ class Live:
 class Result:
     """What was found in one frame, best first. Boxes are pixels, (x_min, y_min, x_max, y_max), max exclusive.
 
-    `track_ids` are of the clip: -1 belongs to no track. `state` is the stream's after this frame. `remembered`: which
+    `track_ids` are of the clip: -1 belongs to no track. `state` is the stream's after this frame. `unseen`: which
     are not seen in this frame, but told from memory, as behind something or in a blank frame; None: the detector
     follows no objects.
 
@@ -67,7 +67,7 @@ class Result:
     categories: tuple[str, ...]
     track_ids: Int64[np.ndarray, " _"]
     state: Live | None = field(default=None, repr=False, compare=False)
-    remembered: Bool[np.ndarray, " _"] | None = None
+    unseen: Bool[np.ndarray, " _"] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.scores)
@@ -75,8 +75,8 @@ class Result:
         for name, shape in wanted.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{self.name}: {name} is {getattr(self, name).shape}; {count} scores need {shape}")
-        if self.remembered is not None and self.remembered.shape != (count,):
-            raise ValueError(f"{self.name}: remembered is {self.remembered.shape}; {count} scores need {(count,)}")
+        if self.unseen is not None and self.unseen.shape != (count,):
+            raise ValueError(f"{self.name}: unseen is {self.unseen.shape}; {count} scores need {(count,)}")
         box = self.boxes_xyxy_px
         if not (np.isfinite(box).all() and (box[:, 2:] > box[:, :2]).all()):
             raise ValueError(f"{self.name}: a box that is not finite or has no area")
@@ -97,21 +97,21 @@ class Result:
         return [self.categories[label] for label in self.labels.tolist()]
 
     @property
-    def unseen(self) -> list[bool]:
+    def from_memory(self) -> list[bool]:
         """Of each detection, whether it is told from memory."""
-        return [False] * len(self) if self.remembered is None else self.remembered.tolist()
+        return [False] * len(self) if self.unseen is None else self.unseen.tolist()
 
     def to_plain(self) -> dict[str, Any]:
         """For JSON: coordinates to a hundredth of a pixel, scores to four places; no track where there is none.
 
-        What is told from memory says `"remembered": true`.
+        What is told from memory says `"unseen": true`.
         """
         boxes, scores, tracks = self.boxes_xyxy_px.tolist(), self.scores.tolist(), self.track_ids.tolist()
         found = [
             {"box_xyxy_px": [round(v, 2) for v in box], "score": round(score, 4), "category": name}
             | ({"track": track} if track >= 0 else {})
-            | ({"remembered": True} if unseen else {})
-            for box, score, name, track, unseen in zip(boxes, scores, self.names, tracks, self.unseen, strict=True)
+            | ({"unseen": True} if unseen else {})
+            for box, score, name, track, unseen in zip(boxes, scores, self.names, tracks, self.from_memory, strict=True)
         ]
         return {"frame": self.name, "time_s": self.time_s, "detections": found}
 
@@ -261,7 +261,7 @@ class Detector:
         ids = _once(found.track_ids.numpy())
         times_s = () if live is None else live.times_s
         times_s = () if frame.time_s is None else (*times_s, frame.time_s)[-TIMES:]
-        unseen = None if found.remembered is None else found.remembered.numpy()
+        unseen = None if found.unseen is None else found.unseen.numpy()
         return Result(frame.name, frame.time_s, *columns, self.categories, ids, Live(carried, linked, times_s), unseen)
 
 

@@ -9,6 +9,7 @@ comes out under a state's name goes in under it with the next frame.
     boxes_xyxy_px        float32 [queries, 4]
     scores               float32 [queries, categories], 0..1; keep what you are sure enough of
     track_ids            int64 [queries], where the detector follows objects; -1: none
+    unseen               bool [queries], likewise: not seen in this frame, told from memory
     embeddings           float32 [queries, numbers], and clip_scores float32 [classes], where the config asks for them
 
 `export` needs `pip install ".[onnx]"`; `OnnxDetector` needs numpy and onnxruntime alone.
@@ -123,8 +124,9 @@ def _step_module(detector: Network, names: list[str]) -> Any:
             super().__init__()
             self.detector = detector
             config = detector.config
-            asked = {"track_ids": config.tracks, "embeddings": config.embedding, "clip_scores": config.clip_classes}
-            self.answers = ["boxes_xyxy_px", "scores", *(name for name, value in asked.items() if value)]
+            asked = {"embeddings": config.embedding, "clip_scores": config.clip_classes}
+            followed = ("track_ids", "unseen") if config.tracks else ()
+            self.answers = ["boxes_xyxy_px", "scores", *followed, *(name for name, value in asked.items() if value)]
 
         def forward(self, image: torch.Tensor, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
             images = image.permute(2, 0, 1)[None, None].to(torch.float32) / 255
@@ -137,7 +139,8 @@ def _step_module(detector: Network, names: list[str]) -> Any:
             corner = torch.tensor([width, height, width, height], dtype=torch.float32)
             answers = [torch.minimum(output.boxes_xyxy_px[0, 0].clamp(min=0), corner), output.logits[0, 0].sigmoid()]
             if output.tracks is not None:
-                answers.append(output.tracks.ids[0, 0])
+                ids, seen = output.tracks.ids[0, 0], output.tracks.seen[0, 0]
+                answers += [ids, torch.cat([~seen, torch.zeros(len(ids) - len(seen), dtype=torch.bool)])]
             if output.embeddings is not None:
                 answers.append(output.embeddings[0, 0])
             if output.clip_logits is not None:

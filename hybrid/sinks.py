@@ -48,7 +48,9 @@ def drawn(image: Image, result: Result, trails: Trails | None = None) -> Image:
     longest = max(image.shape[:2])
     thick, letters = max(1, round(longest / 800)), max(0.35, longest / 3000)
     tracks = result.track_ids.tolist()
-    rows = zip(result.boxes_xyxy_px, result.scores, result.labels, tracks, result.names, result.unseen, strict=True)
+    rows = zip(
+        result.boxes_xyxy_px, result.scores, result.labels, tracks, result.names, result.from_memory, strict=True
+    )
     for box, score, label, track, name, unseen in rows:
         followed = trails is not None and track >= 0
         colour = COLOURS[(track if followed else int(label)) % len(COLOURS)]

@@ -138,7 +138,7 @@ def merge(tiles: Sequence[Tile], found: Sequence[Detections], view: View) -> Det
     boxes, is_cut = torch.cat([boxes for boxes, _ in placed]), torch.cat([cut_off for _, cut_off in placed])
     scores, labels = torch.cat([one.scores for one in found]), torch.cat([one.labels for one in found])
     vectors = [one.embeddings for one in found if one.embeddings is not None]
-    unseen = [one.remembered for one in found if one.remembered is not None]
+    unseen = [one.unseen for one in found if one.unseen is not None]
     every = Detections(
         boxes,
         scores,

@@ -44,7 +44,7 @@ class Detections:
     labels: Int64[Tensor, " n"]
     track_ids: Int64[Tensor, " n"] | None = None  # within a stream; -1: none yet. None: the detector follows no objects
     embeddings: Float32[Tensor, "n e"] | None = None  # of length 1, alike for one object; None: the detector has none
-    remembered: Bool[Tensor, " n"] | None = None  # not seen in this frame, told from memory; None: nothing is followed
+    unseen: Bool[Tensor, " n"] | None = None  # not seen in this frame, told from memory; None: nothing is followed
 
     def to(self, device: torch.device | str) -> Detections:
         return _mapped(self, lambda tensor: tensor.to(device))  # type: ignore[no-any-return]

@@ -46,7 +46,7 @@ def result(name: str = "f", ids: tuple[int, ...] = (3, -1), shift: float = 0.0, 
         ({"scores": np.array([0.9, 1.5], np.float32)}, r"a score outside 0\.\.1"),
         ({"labels": np.array([0, 2])}, "a label outside the 2 categories"),
         ({"track_ids": np.array([3, 3])}, "given twice"),
-        ({"remembered": np.array([True])}, r"remembered is \(1,\); 2 scores need \(2,\)"),
+        ({"unseen": np.array([True])}, r"unseen is \(1,\); 2 scores need \(2,\)"),
         ({"track_ids": np.array([3, -2])}, "below -1"),
         ({"boxes_xyxy_px": np.array([[0, 0, 5, 5], [9, 9, 9, 12]], np.float32)}, "has no area"),
         ({"boxes_xyxy_px": np.array([[0, 0, 5, 5], [0, 0, np.inf, 12]], np.float32)}, "not finite"),
@@ -59,9 +59,9 @@ def test_a_result_that_cannot_be_is_refused(changes: dict[str, object], told: st
 
 
 def test_what_is_told_from_memory_says_so_and_is_dashed() -> None:
-    seen, told = result(), result(remembered=np.array([False, True]))
-    assert [one.get("remembered") for one in told.to_plain()["detections"]] == [None, True]
-    assert not any("remembered" in one for one in seen.to_plain()["detections"])
+    seen, told = result(), result(unseen=np.array([False, True]))
+    assert [one.get("unseen") for one in told.to_plain()["detections"]] == [None, True]
+    assert not any("unseen" in one for one in seen.to_plain()["detections"])
     image = np.full((60, 80, 3), 100, np.uint8)
     plain, dashed = drawn(image, seen), drawn(image, told)
     assert (plain[12:40, 10:30] == dashed[12:40, 10:30]).all()
@@ -78,12 +78,12 @@ def test_a_blank_frame_is_told_from_memory_and_a_clear_one_is_not(tile_px: int |
     detector = Detector(network, view, score=0.05, label_iou=1.0)
     first, second, blank = detector.stream([clear, clear, np.full_like(clear, 128)])
     assert len(first) > 0
-    assert not any(first.unseen)
-    assert any(blank.unseen)
-    assert sum(blank.unseen) > sum(second.unseen)
-    assert (blank.track_ids[np.array(blank.unseen)] >= 0).any()
+    assert not any(first.from_memory)
+    assert any(blank.from_memory)
+    assert sum(blank.from_memory) > sum(second.from_memory)
+    assert (blank.track_ids[blank.unseen] >= 0).any()
     unfollowed = Detector(build("cnn"), view).predict(clear)
-    assert unfollowed.remembered is None
+    assert unfollowed.unseen is None
 
 
 def test_supervisions_detections_carry_tracks() -> None:

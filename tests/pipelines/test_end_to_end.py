@@ -241,6 +241,23 @@ def test_whole_boxes_go_with_a_run_from_simulation_to_the_report(
     assert "needs --model boxes=whole" in refused(script("train_sim", *wrong))
 
 
+def test_a_video_preset_follows_objects_and_is_trained_to(occluded_data_set: Path, tmp_path: Path) -> None:
+    few = ["--steps", 4, "--tile", 64, "--workers", 0, "--threads", 1, "--holdout", 0.25]
+    done(script("train_sim", "--data", occluded_data_set, "--preset", "tiny-video", *few, "--out", tmp_path / "video"))
+    done(script("train_sim", "--data", occluded_data_set, *few, "--batch", 2, "--out", tmp_path / "stills"))
+    models, trained = [], []
+    for name in ("video", "stills"):
+        models.append(json.loads((tmp_path / name / "config.json").read_text())["model"])
+        trained.append(json.loads((tmp_path / name / "run.json").read_text())["train"])
+    assert [(one["parts"], one["tracks"], one["boxes"]) for one in models] == [
+        ("cnn", 30, "whole"),
+        ("cnn", 0, "visible"),
+    ]
+    keys = ("clip_length", "batch_clips", "blank_probability", "cnn_steps")
+    assert [tuple(one[key] for key in keys) for one in trained] == [(5, 4, 0.3, 2), (2, 2, 0.1, 0)]
+    assert [one["augment"]["in_front"] for one in trained] == [0.5, 0.0]
+
+
 def test_simulated_sets_are_read_at_a_url_as_in_a_folder(line: Path, tiny_data_set: Path, tmp_path: Path) -> None:
     fsspec = pytest.importorskip("fsspec")
     url = f"memory://{tmp_path.name}/sim"
