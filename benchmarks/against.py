@@ -324,18 +324,8 @@ def cost(name: str, categories: tuple[str, ...], size: Size, height: int, width:
     import resource
 
     torch.set_num_threads(1)
-    rival = RIVALS[name](categories, replace(size, tile_px=min(height, width))).eval()
-    image, times = torch.rand(3, height, width), []
-    for _ in range(REPEATS + 2):
-        began = time.process_time()
-        rival.frame(image)
-        times.append(time.process_time() - began)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {
-        "ms": 1e3 * statistics.median(times[2:]),
-        "least_ms": 1e3 * min(times),
-        "mb": peak,
-    }
+    (ms,) = turn_about([name], categories, size, height, width)
+    return {"ms": ms, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
 def cost_apart(name: str, asked: argparse.Namespace, categories: Sequence[str], height: int, width: int) -> Any:

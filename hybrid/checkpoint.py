@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -57,14 +58,10 @@ def load(path: Path, weights: str = "ema", device: str = "cpu") -> Network:
     Raises:
         RunError: there is no such file, or it holds no detector.
     """
-    if weights not in WEIGHTS:
-        raise RunError(f"weights: there are {list(WEIGHTS)}, not {weights!r}")
-    file = path / f"{weights}.safetensors" if path.is_dir() else path
+    file = _file(path, weights)
     tensors, header = read_tensors(file)
-    if "model" not in header:
-        raise RunError(f"{file}: holds no detector: its header has no model")
+    config = _config_in(header, file)
     try:
-        config = config_of(json.loads(header["model"]))
         with torch.device("meta"):  # of the header's sizes, before any memory is taken for them
             shapes = {name: tensor.shape for name, tensor in Network(config, pretrained=False).state_dict().items()}
     except (ValueError, TypeError, KeyError) as error:
@@ -73,6 +70,31 @@ def load(path: Path, weights: str = "ema", device: str = "cpu") -> Network:
     detector = Network(config, pretrained=False)
     detector.load_state_dict(tensors)
     return detector.to(device).to(memory_format=torch.channels_last).eval()
+
+
+def load_config(path: Path) -> ModelConfig:
+    """What the detector that `load` would answer is made of; of the weights nothing is read.
+
+    Raises:
+        RunError: there is no such file, or it holds no detector.
+    """
+    file = _file(path, "ema")
+    return _config_in(read_header(file), file)
+
+
+def _file(path: Path, weights: str) -> Path:
+    if weights not in WEIGHTS:
+        raise RunError(f"weights: there are {list(WEIGHTS)}, not {weights!r}")
+    return path / f"{weights}.safetensors" if path.is_dir() else path
+
+
+def _config_in(header: Mapping[str, str], file: Path) -> ModelConfig:
+    if "model" not in header:
+        raise RunError(f"{file}: holds no detector: its header has no model")
+    try:
+        return config_of(json.loads(header["model"]))
+    except (ValueError, TypeError, KeyError) as error:
+        raise RunError(f"{file}: its header's model is none that this version can build: {error}") from error
 
 
 def config_of(plain: Mapping[str, Any]) -> ModelConfig:
@@ -115,9 +137,25 @@ def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         RunError: there is no such file, or it is no safetensors.
     """
+    with _opened(file) as opened:
+        return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
+
+
+def read_header(file: Path) -> dict[str, str]:
+    """The words in the header of a safetensors file.
+
+    Raises:
+        RunError: there is no such file, or it is no safetensors.
+    """
+    with _opened(file) as opened:
+        return opened.metadata() or {}
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
     try:
         with safe_open(file, "pt") as opened:
-            return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
+            yield opened
     except FileNotFoundError:
         raise RunError(f"{file}: there is no such file; a run writes it when it has finished") from None
     except Exception as error:  # safetensors' own error class is no public name

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 PARTS = ("cnn", "cnn+rnn", "cnn+transformer", "cnn+rnn+transformer")
 NORMS = ("auto", "group", "frozen", "batch")
 ATTENTION = ("after", "back_and_forth")
 BELT_ORDER = ("off", "x", "y")
-BOXES = ("visible", "whole")
+BoxesOf = Literal["visible", "whole"]  # what a box goes round: what can be seen of a thing, or all of it
+BOXES: tuple[BoxesOf, ...] = get_args(BoxesOf)
 RANGES = {  # the upper ends keep a checkpoint's header from asking for a machine's memory
     "width": (16, 4096),
     "heads": (1, 256),
@@ -68,7 +69,7 @@ class ModelConfig:
     inputs: tuple[str, ...] = ("rgb",)  # a row of INPUTS: what a frame may consist of; depth may be missing in use
     depth_dropout: float = 0.3  # of the clips' depth in training
     embedding: int = 0  # numbers that tell objects apart, so that they are known again; 0: none
-    boxes: str = "visible"  # whole: round all of a thing, also while it is hidden; see hybrid.data.from_shards
+    boxes: BoxesOf = "visible"  # whole: round all of a thing, also while it is hidden; see hybrid.data.from_shards
     clip_classes: tuple[str, ...] = ()  # what a clip as a whole may be, such as ok and defective; empty: not asked
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 

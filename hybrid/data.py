@@ -16,11 +16,12 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
+from hybrid.config import BoxesOf
 from simgen.places import Place
 
 LARGEST_IMAGE_PX = 100_000_000  # a header that promises more is refused before anything is decoded
@@ -28,7 +29,6 @@ LEAST_SIDE_PX = 3.0  # smaller boxes are no use to learn from
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 Image = UInt8[np.ndarray, "h w 3"]
-BoxesOf = Literal["visible", "whole"]  # what a box goes round: what can be seen of a thing, or all of it
 
 
 class DataError(ValueError):
@@ -338,11 +338,9 @@ def from_shards(
             for number, frame in enumerate(labels["frames"]):
                 name = f"{stored.index:06d}.f{number:03d}"
                 member, depth = stored.members[f"f{number:03d}.jpg"], stored.members.get(f"f{number:03d}.depth.png")
-                parts = frame["parts"]
-                if boxes == "whole":
-                    stated = _whole_boxes(parts, f"scene {name}", known, least_visible, seen, skips)
-                else:
-                    stated = _sim_boxes(parts, f"scene {name}", known, least_visible, skips)
+                stated = _sim_boxes(
+                    frame["parts"], f"scene {name}", known, least_visible, seen if boxes == "whole" else None, skips
+                )
                 kept = _inside_image(stated, *size, skips)
                 xyxy, found = _checked(kept, *size, Skips())
                 frames.append(
@@ -370,42 +368,30 @@ def from_shards(
 
 
 def _sim_boxes(
-    parts: Iterable[Mapping[str, Any]], frame: str, known: Sequence[str], least_visible: float, skips: Skips
-) -> Iterable[_Box]:
-    for part in parts:
-        what = f"{frame} part {part['track_id']}"
-        if part["category"] not in known:
-            skips.add(f"category {part['category']!r} not known to the model", what)
-        elif part["box_xyxy_px"] is None or part["visible_share"] < least_visible:
-            skips.add(f"part of which less than {least_visible:g} can be seen", what)
-        else:
-            label, seen = known.index(part["category"]), float(part["visible_share"])
-            yield _Box(what, label, part["box_xyxy_px"], int(part["track_id"]), seen)
-
-
-def _whole_boxes(
     parts: Iterable[Mapping[str, Any]],
     frame: str,
     known: Sequence[str],
     least_visible: float,
-    seen: set[int],
+    seen: set[int] | None,
     skips: Skips,
 ) -> Iterable[_Box]:
-    """As `_sim_boxes`, round whole parts. `seen` is the clip's so far, and is added to."""
+    """Visible boxes where `seen` is None; else whole ones, of parts `seen` in the clip so far, which is added to."""
     for part in parts:
-        what, track_id = f"{frame} part {part['track_id']}", int(part["track_id"])
-        hidden = part["box_xyxy_px"] is None or part["visible_share"] < least_visible
+        what, track_id, share = f"{frame} part {part['track_id']}", int(part["track_id"]), float(part["visible_share"])
+        hidden = part["box_xyxy_px"] is None or share < least_visible
+        if seen is not None and not hidden:
+            seen.add(track_id)
+        box = part["box_xyxy_px"] if seen is None else part["amodal_box_xyxy_px"]
         if part["category"] not in known:
             skips.add(f"category {part['category']!r} not known to the model", what)
-        elif hidden and track_id not in seen:
+        elif seen is None and hidden:
+            skips.add(f"part of which less than {least_visible:g} can be seen", what)
+        elif seen is not None and track_id not in seen:
             skips.add(f"part of which less than {least_visible:g} has been seen so far", what)
-        elif part["amodal_box_xyxy_px"] is None:
+        elif box is None:
             skips.add("part outside the frame", what)
         else:
-            if not hidden:
-                seen.add(track_id)
-            label, share = known.index(part["category"]), float(part["visible_share"] or 0.0)
-            yield _Box(what, label, part["amodal_box_xyxy_px"], track_id, share, hidden)
+            yield _Box(what, known.index(part["category"]), box, track_id, share, hidden)
 
 
 # --- COCO JSON ------------------------------------------------------------------------------------------------------

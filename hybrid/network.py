@@ -546,16 +546,15 @@ def postprocess(
     boxes = boxes.gather(2, (place // categories)[..., None].expand(-1, -1, -1, 4))
     keep = (best >= threshold) & (boxes[..., 2:] > boxes[..., :2]).all(-1)
     labels = place % categories
-    ids = None if output.tracks is None else output.tracks.ids.gather(2, place // categories)
+    ids = unseen = None
+    if output.tracks is not None:
+        ids, unseen = (told.gather(2, place // categories) for told in (output.tracks.ids, output.tracks.unseen))
 
     def frame(i: int, k: int) -> Detections:
         known = None if ids is None else ids[i, k]
         vectors = None if output.embeddings is None else output.embeddings.detach()[i, k][place[i, k] // categories]
-        unseen = None
-        if output.tracks is not None:
-            seen = output.tracks.seen[i, k]
-            unseen = F.pad(~seen, (0, output.logits.shape[2] - len(seen)), value=False)[place[i, k] // categories]
-        every = Detections(boxes[i, k], best[i, k], labels[i, k], known, vectors, unseen).take(keep[i, k])
+        memory = None if unseen is None else unseen[i, k]
+        every = Detections(boxes[i, k], best[i, k], labels[i, k], known, vectors, memory).take(keep[i, k])
         return without_doubles(every, nms_iou, limit)
 
     return [[frame(i, k) for k in range(best.shape[1])] for i in range(best.shape[0])]

@@ -139,8 +139,7 @@ def _step_module(detector: Network, names: list[str]) -> Any:
             corner = torch.tensor([width, height, width, height], dtype=torch.float32)
             answers = [torch.minimum(output.boxes_xyxy_px[0, 0].clamp(min=0), corner), output.logits[0, 0].sigmoid()]
             if output.tracks is not None:
-                ids, seen = output.tracks.ids[0, 0], output.tracks.seen[0, 0]
-                answers += [ids, torch.cat([~seen, torch.zeros(len(ids) - len(seen), dtype=torch.bool)])]
+                answers += [output.tracks.ids[0, 0], output.tracks.unseen[0, 0]]
             if output.embeddings is not None:
                 answers.append(output.embeddings[0, 0])
             if output.clip_logits is not None:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,11 @@ class Followed:
     source: Int64[Tensor, "b t k"]  # the query of the frame before that each slot was; -1: none in this call
     alive: Bool[Tensor, "b t k"]  # False: the slot was empty
     seen: Bool[Tensor, "b t k"]  # the slot went on as a new query of its frame
+
+    @property
+    def unseen(self) -> Bool[Tensor, "b t q"]:
+        """Of each query: what it tells is not seen in this frame, but from memory."""
+        return F.pad(~self.seen, (0, self.ids.shape[-1] - self.seen.shape[-1]), value=False)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,6 @@ def main(
         from hybrid.train_config import TrainConfig
         from pipelines.runs import (
             architecture,
-            boxes_of,
             carry_out,
             data_hash,
             hold_out,
@@ -68,7 +67,7 @@ def main(
         )  # fmt: skip
         photos, mixed_in = place(data), place(sim) if sim else None
         init = None if checkpoint == "none" else Path(checkpoint)
-        boxes = boxes_of(architecture(init, ("any",), preset, parts))
+        boxes = architecture(init, ("any",), preset, parts).boxes
         source = read(photos, boxes=boxes)
         pool, held = hold_out(source, holdout, shuffle_seed)
         if shots > len(pool):

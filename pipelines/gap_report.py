@@ -17,7 +17,8 @@ from simgen.places import Place, place
 if TYPE_CHECKING:
     import numpy as np
 
-    from hybrid.data import BoxesOf, ClipSource, FrameRecord
+    from hybrid.config import BoxesOf
+    from hybrid.data import ClipSource, FrameRecord
     from hybrid.types import Detections
     from pipelines.appearance import Difference
     from pipelines.measure import Result, Run
@@ -114,9 +115,13 @@ def _sets(asked: argparse.Namespace, runs: Sequence[Run]) -> Sets:
     sim, note = held_out(every, asked.sim, runs)
     if 0 < asked.sim_clips < len(sim):
         sim, note = sim.take(asked.sim_clips), f"{note}; {asked.sim_clips} of them measured"
-    seen = every if boxes == "visible" else read(asked.sim, target.categories)  # pictures are compared where parts show
-    look = target if asked.look is None else read(asked.look, target.categories)
-    return Sets(sim, target, (seen, look), STAND_IN if asked.stand_in else target_kind(asked.real), note)
+    # pictures are compared where parts show
+    shown = every if boxes == "visible" else read(asked.sim, target.categories)
+    if asked.look is not None:
+        look = read(asked.look, target.categories)
+    else:
+        look = target if boxes == "visible" else read(asked.real, target.categories, split)
+    return Sets(sim, target, (shown, look), STAND_IN if asked.stand_in else target_kind(asked.real), note)
 
 
 def _boxes(runs: Sequence[Run]) -> BoxesOf:
@@ -127,9 +132,9 @@ def _boxes(runs: Sequence[Run]) -> BoxesOf:
     """
     from hybrid.data import DataError
 
-    known = {run.boxes for run in runs}
+    known = {run.model.boxes for run in runs}
     if len(known) > 1:
-        told = ", ".join(f"{run.folder.name}: {run.boxes}" for run in runs)
+        told = ", ".join(f"{run.folder.name}: {run.model.boxes}" for run in runs)
         raise DataError(f"boxes of these runs go round different things ({told}): measure them apart")
     return known.pop() if known else "visible"
 
@@ -167,7 +172,7 @@ def _run_row(run: Run, on_sim: Result, on_target: Result) -> RunRow:
     return RunRow(
         name=run.folder.name,
         trained_on=run.described(),
-        parts=run.parts,
+        parts=run.model.parts,
         steps=run.plain["steps"],
         seconds=float(run.plain.get("seconds", 0.0)),
         sim=in_report(on_sim.metrics),

@@ -10,14 +10,15 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from hybrid.checkpoint import RUN, load, write_atomically
-from hybrid.data import BoxesOf, ClipSource, DataError
-from hybrid.engine import CONFIG
+from hybrid.checkpoint import RUN, load, load_config, write_atomically
+from hybrid.config import ModelConfig
+from hybrid.data import ClipSource, DataError
 from hybrid.metrics import Metrics, evaluate, score
 from hybrid.progress import bar
 from hybrid.tiles import View, view_of
@@ -43,17 +44,9 @@ class Run:
     def categories(self) -> tuple[str, ...]:
         return tuple(self.plain["categories"])
 
-    @property
-    def parts(self) -> str:
-        return str(self._model["parts"])
-
-    @property
-    def boxes(self) -> BoxesOf:
-        return "whole" if self._model.get("boxes") == "whole" else "visible"
-
-    @property
-    def _model(self) -> dict[str, Any]:
-        return dict(json.loads((self.folder / CONFIG).read_text())["model"])
+    @cached_property
+    def model(self) -> ModelConfig:
+        return load_config(self.folder)
 
     @property
     def view(self) -> View:

@@ -20,9 +20,9 @@ from typing import Any, TypeGuard
 
 from pydantic import TypeAdapter, ValidationError
 
-from hybrid.checkpoint import RUN, RunError, load, write_atomically
-from hybrid.config import PARTS, PRESETS, ModelConfig
-from hybrid.data import BoxesOf, ClipSource, DataError, from_coco, from_shards, from_yolo, measuring_split, yolo_layout
+from hybrid.checkpoint import RUN, RunError, load, load_config, write_atomically
+from hybrid.config import PARTS, PRESETS, BoxesOf, ModelConfig
+from hybrid.data import ClipSource, DataError, from_coco, from_shards, from_yolo, measuring_split, yolo_layout
 from hybrid.engine import train
 from hybrid.network import Network
 from hybrid.progress import bars
@@ -71,15 +71,11 @@ def architecture(
         DataError: there is no such preset or part, or `model` is not understood.
     """
     if init is not None:
-        return changed(replace(load(init).config, categories=categories), model)
+        return changed(replace(load_config(init), categories=categories), model)
     if preset not in PRESETS or (parts is not None and parts not in PARTS):
         raise DataError(f"choose --preset from {sorted(PRESETS)} and --parts from {list(PARTS)}")
     config = PRESETS[preset](categories)
     return changed(config if parts is None else replace(config, parts=parts), model)
-
-
-def boxes_of(config: ModelConfig) -> BoxesOf:
-    return "whole" if config.boxes == "whole" else "visible"
 
 
 def read(
@@ -144,7 +140,7 @@ def start(
     new = [name for name in categories if name not in known]
     if new:
         sys.stderr.write(f"note: {init} does not know {new}: they start anew\n")
-    detector = Network(architecture(init, categories, preset, parts, model), pretrained=False)
+    detector = Network(changed(replace(earlier.config, categories=categories), model), pretrained=False)
     missing, _ = detector.load_compatible(earlier.state_dict(), known)
     if missing:
         sys.stderr.write(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,6 +35,13 @@ STILLS = Usual(batch=8, clip_length=2, blank=0.1, cnn_first=0.0, in_front=0.0)
 VIDEO = Usual(batch=4, clip_length=5, blank=0.3, cnn_first=0.5, in_front=0.5)  # what follows objects: it must hide some
 
 
+def _usual(name: str, help_: str) -> Any:
+    """An option that is what is usual for the kind of detector, where it is not given."""
+    stills, video = getattr(STILLS, name), getattr(VIDEO, name)
+    told = f"{stills:g}; {video:g} with tracks" + (", of the steps" if name == "cnn_first" else "")
+    return typer.Option(help=help_, show_default=told, rich_help_panel="Training")
+
+
 def main(
     data: Annotated[str, typer.Option(metavar="DIR", help="Folder or URL of a simulated data set (simgen render).")],
     out: options.Out,
@@ -42,39 +49,20 @@ def main(
     parts: options.Parts = None,
     model: options.Model = None,
     steps: options.Steps = 2000,
-    batch: Annotated[
-        int | None,
-        typer.Option(help="Clips a step.", show_default="8; 4 with tracks", rich_help_panel="Training"),
-    ] = None,
-    clip_length: Annotated[
-        int | None,
-        typer.Option(
-            help="Frames of a training clip; 1: stills.", show_default="2; 5 with tracks", rich_help_panel="Training"
-        ),
-    ] = None,
+    batch: Annotated[int | None, _usual("batch", "Clips a step.")] = None,
+    clip_length: Annotated[int | None, _usual("clip_length", "Frames of a training clip; 1: stills.")] = None,
     blank: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of a clip's frames, but its first, that are blanked.",
-            show_default="0.1; 0.3 with tracks",
-            rich_help_panel="Training",
-        ),
+        float | None, _usual("blank", "Share of a clip's frames, but its first, that are blanked.")
     ] = None,
     longest_step: options.LongestStep = 1,
     cnn_first: Annotated[
-        int | None,
-        typer.Option(
-            help="Steps that the CNN learns alone before the other parts join.",
-            show_default="0; half with tracks",
-            rich_help_panel="Training",
-        ),
+        int | None, _usual("cnn_first", "Steps that the CNN learns alone before the other parts join.")
     ] = None,
     in_front: Annotated[
         float | None,
-        typer.Option(
-            help="Share of the clips in which things pass in front; needs boxes of wholes, as the video presets have.",
-            show_default="0; 0.5 with tracks",
-            rich_help_panel="Training",
+        _usual(
+            "in_front",
+            "Share of the clips in which things pass in front; needs boxes of wholes, as the video presets have.",
         ),
     ] = None,
     tile: options.Tile = 256,
@@ -93,7 +81,6 @@ def main(
         from hybrid.train_config import AugmentConfig, TrainConfig
         from pipelines.runs import (
             architecture,
-            boxes_of,
             carry_out,
             data_hash,
             hold_out,
@@ -108,7 +95,7 @@ def main(
         if not is_data_set(folder):
             raise DataError(f"{data}: no folder of a simulated data set; photographs are for pipelines.finetune_real")
         planned = architecture(init, ("any",), preset, parts, model or ())
-        whole, usual = boxes_of(planned) == "whole", VIDEO if planned.tracks else STILLS
+        whole, usual = planned.boxes == "whole", VIDEO if planned.tracks else STILLS
         if in_front and not whole:
             raise DataError(f"--in-front {in_front}: what is drawn in front hides parts; needs --model boxes=whole")
         passing = (usual.in_front if whole else 0.0) if in_front is None else in_front
@@ -128,7 +115,7 @@ def main(
             workers=workers,
             device=device,
         )
-        source = read(folder, boxes=boxes_of(planned))
+        source = read(folder, boxes=planned.boxes)
         kept, held = hold_out(source, holdout, seed=0)
         record = {
             "script": "train_sim", "data": str(folder), "data_sha256": data_hash(folder), "kind": "simulated",

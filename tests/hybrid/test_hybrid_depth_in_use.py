@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 from hybrid import Detector
 from hybrid.__main__ import app
 from hybrid.checkpoint import RUN, save_detector
-from hybrid.config import tiny
 from hybrid.data import DataError, decode, decode_depth_m, from_shards
 from hybrid.network import Network
 from hybrid.sources import DepthFolder, Frame, open_source
 from hybrid.stream import predict_source, stream
 from hybrid.tiles import View, cut, cut_depth, layout
 from tests.hybrid.photos import CATEGORIES
+from tests.hybrid.variants import full
 
 WHOLE = View(tile_px=None, scales=(1.0,), limit=20)
 HEIGHT, WIDTH = 48, 64
@@ -30,9 +30,8 @@ HEIGHT, WIDTH = 48, 64
 def network(**changes: object) -> Network:
     torch.manual_seed(0)
     made = Network(
-        replace(
-            tiny(CATEGORIES),
-            parts="cnn+rnn+transformer",
+        full(
+            CATEGORIES,
             width=16,
             heads=2,
             queries=12,
@@ -153,9 +152,7 @@ def test_depth_that_does_not_fit_is_refused(detector: Detector, tmp_path: Path) 
     with pytest.raises(ValueError, match="depth of 2 frames came with 3 images"):
         detector.predict(pictures(), depths(2))
     with pytest.raises(ValueError, match=r"depth came; this detector's inputs are \['rgb'\]"):
-        Detector(Network(replace(tiny(CATEGORIES), parts="cnn+rnn+transformer", width=16, heads=2)), WHOLE).predict(
-            image, depth_m
-        )
+        Detector(Network(full(CATEGORIES, width=16, heads=2)), WHOLE).predict(image, depth_m)
     with pytest.raises(DataError, match="is no folder of depth pictures"):
         DepthFolder(tmp_path / "none")
     with pytest.raises(DataError, match=r"a depth unit of 1000\.0 m"):

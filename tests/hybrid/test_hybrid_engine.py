@@ -22,6 +22,7 @@ from hybrid.sampling import Share
 from hybrid.tiles import View
 from hybrid.train_config import AugmentConfig, TrainConfig
 from tests.hybrid.photos import CATEGORIES, coco_document, write_coco, write_video
+from tests.hybrid.variants import full
 
 
 class Killed(Exception):
@@ -34,9 +35,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> ClipSource:
 
 
 def model() -> ModelConfig:
-    return replace(
-        tiny(CATEGORIES),
-        parts="cnn+rnn+transformer",
+    return full(
+        CATEGORIES,
         width=16,
         heads=2,
         queries=10,

@@ -7,16 +7,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hybrid.config import INPUTS, ModelConfig, tiny
+from hybrid.config import INPUTS, ModelConfig
 from hybrid.depth import readable
 from hybrid.heads import clip_loss, embedding_loss
 from hybrid.losses import Criterion
 from hybrid.network import Network, postprocess
 from hybrid.types import State, Target
+from tests.hybrid.variants import full
 
-SMALL = replace(
-    tiny(("bolt", "nut")),
-    parts="cnn+rnn+transformer",
+SMALL = full(
+    ("bolt", "nut"),
     width=16,
     heads=2,
     queries=8,

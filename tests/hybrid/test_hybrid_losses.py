@@ -7,14 +7,13 @@ import pytest
 import torch
 from torchvision.ops import generalized_box_iou_loss
 
-from hybrid.config import PARTS, tiny
+from hybrid.config import PARTS
 from hybrid.losses import Criterion, LossConfig, varifocal
 from hybrid.network import Network
 from hybrid.types import Denoising, Layer, Output, Proposals, Target
+from tests.hybrid.variants import full
 
-SMALL = replace(
-    tiny(("bolt", "nut")), parts="cnn+rnn+transformer", width=16, queries=12, decoder_layers=2, denoising_queries=12
-)
+SMALL = full(("bolt", "nut"), width=16, queries=12, decoder_layers=2, denoising_queries=12)
 TARGET = Target(torch.tensor([[10.0, 12, 30, 28], [40, 8, 60, 50]]), torch.tensor([0, 1]))
 
 

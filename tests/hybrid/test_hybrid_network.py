@@ -11,10 +11,10 @@ from hybrid.fusion import FUSIONS
 from hybrid.losses import Criterion
 from hybrid.network import Network, postprocess
 from hybrid.types import Output, Proposals, State, Target
+from tests.hybrid.variants import full
 
-SMALL = replace(
-    tiny(("bolt", "nut")),
-    parts="cnn+rnn+transformer",
+SMALL = full(
+    ("bolt", "nut"),
     width=16,
     queries=10,
     decoder_layers=2,

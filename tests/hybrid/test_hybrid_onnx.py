@@ -12,11 +12,10 @@ import pytest
 import torch
 
 from hybrid.checkpoint import save_detector
-from hybrid.config import tiny
 from hybrid.network import Network
+from tests.hybrid.variants import full
 
-SMALL = replace(
-    tiny(("bolt", "nut")), parts="cnn+rnn+transformer", width=16, heads=2, queries=8, decoder_layers=1,
+SMALL = full(("bolt", "nut"), width=16, heads=2, queries=8, decoder_layers=1,
     memory_frames=2, tracks=3, embedding=4,
     quiet_start=False, clip_classes=("ok", "bad"), inputs=("rgb", "depth"),
 )  # fmt: skip

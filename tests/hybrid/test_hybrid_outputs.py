@@ -14,7 +14,6 @@ import torch
 from faster_coco_eval import COCO
 
 from hybrid import Detector
-from hybrid.config import tiny
 from hybrid.data import DataError
 from hybrid.detector import Live, Result, elapsed
 from hybrid.doubles import one_label
@@ -24,7 +23,7 @@ from hybrid.sources import Frame
 from hybrid.stream import Carried
 from hybrid.tiles import View
 from hybrid.writers import read_coco, read_mot, write_coco, write_mot
-from tests.hybrid.variants import build
+from tests.hybrid.variants import build, full
 
 CATEGORIES = ("bolt", "nut")
 WHOLE = View(tile_px=None, scales=(1.0,), limit=12)
@@ -154,9 +153,8 @@ def detectors() -> dict[str, Detector]:
     made = {}
     for name, tracks in (("linked", 0), ("followed", 4)):
         torch.manual_seed(1)
-        config = replace(
-            tiny(("bolt",)),
-            parts="cnn+rnn+transformer",
+        config = full(
+            ("bolt",),
             width=16,
             heads=2,
             queries=8,

@@ -7,16 +7,14 @@ import pytest
 import torch
 
 from hybrid.boxes import pairwise_iou
-from hybrid.config import tiny
 from hybrid.data import FrameRecord
 from hybrid.losses import Criterion
 from hybrid.metrics import score
 from hybrid.network import Network, postprocess
 from hybrid.types import Target
+from tests.hybrid.variants import full
 
-SMALL = replace(
-    tiny(("bright", "dark")), parts="cnn+rnn+transformer", width=32, queries=16, decoder_layers=2, denoising_queries=24
-)
+SMALL = full(("bright", "dark"), width=32, queries=16, decoder_layers=2, denoising_queries=24)
 
 
 def squares():

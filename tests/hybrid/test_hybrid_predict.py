@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from hybrid import Detector
 from hybrid.__main__ import app
 from hybrid.checkpoint import RUN, save_detector
-from hybrid.config import SCORE, tiny
+from hybrid.config import SCORE
 from hybrid.data import DataError
 from hybrid.detector import operating_point, trained_view
 from hybrid.network import Network
@@ -27,6 +27,7 @@ from hybrid.sources import open_source
 from hybrid.stream import stream
 from hybrid.tiles import View
 from tests.hybrid.photos import CATEGORIES
+from tests.hybrid.variants import full
 
 WHOLE = View(tile_px=None, scales=(1.0,), limit=20)
 
@@ -37,9 +38,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     torch.manual_seed(1)
     network = Network(
-        replace(
-            tiny(CATEGORIES),
-            parts="cnn+rnn+transformer",
+        full(
+            CATEGORIES,
             width=16,
             heads=2,
             queries=20,

@@ -230,9 +230,8 @@ def test_what_is_hidden_is_told_of_once_the_sample_has_shown_it(occluded_data_se
     for clip in source.clips:
         for length in (1, 3, 5):
             one = replace(source, clips=(replace(clip, frames=clip.frames[-length:]),))
-            sample = Sampler([Share(one)], config(augment=everything, clip_length=length, blank_probability=0)).sample(
-                0
-            )
+            unblanked = config(augment=everything, clip_length=length, blank_probability=0)
+            sample = Sampler([Share(one)], unblanked).sample(0)
             shown: set[int] = set()
             for frame, ids in zip(clip.frames[-length:], sample.track_ids, strict=True):
                 mine = {int(who) for who in ids}

@@ -7,14 +7,17 @@ from typing import Any
 
 import torch
 
-from hybrid.config import tiny
+from hybrid.config import ModelConfig, tiny
 from hybrid.network import Network
 from hybrid.types import Target
 
-ALL = "cnn+rnn+transformer"
-SMALL = replace(
-    tiny(("bolt", "nut")), parts=ALL, width=16, queries=8, decoder_layers=2, denoising_queries=8, memory_frames=2
-)
+
+def full(categories: tuple[str, ...], **changes: Any) -> ModelConfig:
+    """The preset `tiny` with all branches, changed."""
+    return replace(tiny(categories), **({"parts": "cnn+rnn+transformer"} | changes))
+
+
+SMALL = full(("bolt", "nut"), width=16, queries=8, decoder_layers=2, denoising_queries=8, memory_frames=2)
 VARIANTS: dict[str, dict[str, Any]] = {
     "cnn": {"parts": "cnn"},
     "cnn+rnn": {"parts": "cnn+rnn"},
