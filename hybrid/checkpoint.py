@@ -20,6 +20,7 @@ from hybrid.network import Network
 
 RUN = "run.json"  # what a finished run says of itself
 WEIGHTS = ("ema", "raw")
+RETIRED = frozenset({"decoder.propose.dense_score.weight", "decoder.propose.dense_score.bias"})  # taught, never asked
 
 
 class RunError(RuntimeError):
@@ -59,7 +60,8 @@ def load(path: Path, weights: str = "ema", device: str = "cpu") -> Network:
         RunError: there is no such file, or it holds no detector.
     """
     file = _file(path, weights)
-    tensors, header = read_tensors(file)
+    every, header = read_tensors(file)
+    tensors = {name: tensor for name, tensor in every.items() if name not in RETIRED}
     config = _config_in(header, file)
     try:
         with torch.device("meta"):  # of the header's sizes, before any memory is taken for them

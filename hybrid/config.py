@@ -114,7 +114,7 @@ class ModelConfig:
 
 def tiny(categories: tuple[str, ...]) -> ModelConfig:
     """Trains on two CPU cores. For stills, and for cameras that move: the CNN, and queries that attend to its maps."""
-    return ModelConfig(categories=categories, parts="cnn", head_convs=1, distinct_iou=0.7, quiet_start=True)
+    return ModelConfig(categories=categories, parts="cnn", head_convs=2, distinct_iou=0.7, quiet_start=True)
 
 
 def base(categories: tuple[str, ...]) -> ModelConfig:

@@ -13,7 +13,7 @@ from hybrid.backbone import STRIDES, Maps
 from hybrid.types import Target
 
 TEMPERATURE = 0.1  # of embeddings' likeness (Khosla et al., NeurIPS 2020)
-Pick = tuple[Int64[Tensor, " k"], Int64[Tensor, " k"]]  # queries of a frame, and the boxes that they are to find
+Pick = tuple[Int64[Tensor, " _"], Int64[Tensor, " _"]]  # queries of a frame, and the boxes that they are to find
 
 
 class EmbeddingHead(nn.Module):

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from hybrid.boxes import iou_and_giou
 from hybrid.heads import Pick, clip_loss, embedding_loss
-from hybrid.matcher import Costs, Kept, assign_many, follow, match, match_others, relative_l1
+from hybrid.matcher import Costs, Kept, assign, follow, match, match_others, relative_l1
 from hybrid.types import Layer, Output, Target, Targets
 
 Loss = Float32[Tensor, ""]
@@ -28,7 +28,6 @@ class LossConfig:
     denoising: float = 1.0
     embedding: float = 0.5
     clip: float = 1.0
-    points_per_box: int = 4  # that learn each box in the dense answer
     costs: Costs = field(default_factory=Costs)
 
 
@@ -87,30 +86,21 @@ class Criterion:
     def _matched(self, layer: Layer, targets: Sequence[Target], kept: list[Kept] | None) -> dict[str, Loss]:
         logits, boxes = layer.logits.flatten(0, 1), layer.boxes_xyxy_px.flatten(0, 1)
         pairs = self._picks(layer, targets, kept)
-        return self._set_losses(
-            logits, boxes, targets, [(*pair, None) for pair in pairs], sum(len(t.labels) for t in targets)
-        )
+        return self._set_losses(logits, boxes, targets, pairs, sum(len(t.labels) for t in targets))
 
     def _proposed(self, output: Output, targets: Sequence[Target]) -> dict[str, Loss]:
-        """One point an object for `logits`, several for `dense_logits`; all of them learn boxes."""
+        """Of the points near the middle of each object: a score of 1, and its box."""
         dense = output.proposals
-        boxes = dense.boxes_xyxy_px.flatten(0, 1)
-        losses = []
-        for logits, most in ((dense.logits, 1), (dense.dense_logits, self.config.points_per_box)):
-            frames = logits.flatten(0, 1)
-            picks = [
-                assign_many(score, box, dense.anchors_xyxy_px, target, most)
-                for score, box, target in zip(frames.detach(), boxes.detach(), targets, strict=True)
-            ]
-            losses.append(self._set_losses(frames, boxes, targets, picks, sum(len(pick[0]) for pick in picks)))
-        return _add(losses, "")
+        picks = [assign(dense.points_xy_px, dense.strides_px, target) for target in targets]
+        logits, boxes = dense.logits.flatten(0, 1), dense.boxes_xyxy_px.flatten(0, 1)
+        return self._set_losses(logits, boxes, targets, picks, sum(len(pick[0]) for pick in picks), certain=True)
 
     def _denoised(self, output: Output, layer: Layer, targets: Sequence[Target]) -> dict[str, Loss]:
         noise = output.denoising
         assert noise is not None
         positive, truth = noise.positive.flatten(0, 1), noise.truth.flatten(0, 1)
         queries = [row.nonzero()[:, 0] for row in positive]
-        picks = [(q, row[q], None) for q, row in zip(queries, truth, strict=True)]
+        picks = [(q, row[q]) for q, row in zip(queries, truth, strict=True)]
         logits, boxes = layer.logits.flatten(0, 1), layer.boxes_xyxy_px.flatten(0, 1)
         return self._set_losses(logits, boxes, targets, picks, sum(len(q) for q in queries), noise.real.flatten(0, 1))
 
@@ -119,21 +109,20 @@ class Criterion:
         logits: Float[Tensor, "n q c"],
         boxes: Float32[Tensor, "n q 4"],
         targets: Sequence[Target],
-        picks: Sequence[tuple[Int64[Tensor, " _"], Int64[Tensor, " _"], Float32[Tensor, " _"] | None]],
+        picks: Sequence[Pick],
         count: int,
         real: Tensor | None = None,
+        certain: bool = False,
     ) -> dict[str, Loss]:
-        """Scores of all queries, and boxes of the picked (query, box, score to reach) of each frame."""
-        frame = torch.cat([torch.full_like(q, k) for k, (q, _, _) in enumerate(picks)])
-        query = torch.cat([q for q, _, _ in picks])
-        truth = torch.cat([t.boxes_xyxy_px[b] for t, (_, b, _) in zip(targets, picks, strict=True)]).float()
-        label = torch.cat([t.labels[b] for t, (_, b, _) in zip(targets, picks, strict=True)])
+        """Scores of all queries, and boxes of the picked of each frame. `certain`: they are to score 1, not the IoU."""
+        frame = torch.cat([torch.full_like(q, k) for k, (q, _) in enumerate(picks)])
+        query = torch.cat([q for q, _ in picks])
+        truth = torch.cat([t.boxes_xyxy_px[b] for t, (_, b) in zip(targets, picks, strict=True)]).float()
+        label = torch.cat([t.labels[b] for t, (_, b) in zip(targets, picks, strict=True)])
         found = boxes[frame, query]
         iou, giou = iou_and_giou(found, truth)
-        given = [s for _, _, s in picks if s is not None]
-        reach = torch.cat(given) if given else iou.detach().clamp(min=0)
         wanted = torch.zeros_like(logits, dtype=torch.float32)
-        wanted[frame, query, label] = reach
+        wanted[frame, query, label] = torch.ones_like(iou) if certain else iou.detach().clamp(min=0)
         weight = 1.0 / max(1, count)
         score = varifocal(logits.float(), wanted, frame, query, label)
         if real is not None:

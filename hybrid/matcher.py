@@ -10,9 +10,11 @@ from jaxtyping import Bool, Float, Float32, Int64
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from hybrid.boxes import iou_and_giou, pairwise_giou, to_centre
+from hybrid.boxes import pairwise_giou
 from hybrid.types import Target
 
+REACH = 16.0  # strides of a level, in which the longer side of its largest boxes is told
+RADIUS = 1.5  # strides from a box's centre
 LEAST_SIDE_PX = 4.0  # differences of boxes count in shares of the true box, which is taken to be at least this large
 
 
@@ -115,43 +117,27 @@ def follow(
 
 
 @torch.no_grad()
-def assign_many(
-    logits: Float[Tensor, "p c"],
-    boxes_xyxy_px: Float32[Tensor, "p 4"],
-    anchors_xyxy_px: Float32[Tensor, "p 4"],
-    target: Target,
-    most: int,
-) -> tuple[Int64[Tensor, " k"], Int64[Tensor, " k"], Float32[Tensor, " k"]]:
-    """Several points for each box: task-aligned assignment (Feng et al., TOOD, ICCV 2021).
+def assign(
+    points_xy_px: Float32[Tensor, "p 2"], strides_px: Float32[Tensor, " p"], target: Target
+) -> tuple[Int64[Tensor, " k"], Int64[Tensor, " k"]]:
+    """The points that answer for each box, and which box: those near its middle (Tian et al., FCOS, TPAMI 2022, 3.1).
 
-    Candidates are the 4 * `most` + 12 anchors that are nearest to the box in place and size; of those the `most` of
-    best score^0.5 * IoU^3 are taken. A point that two boxes take goes to the one it serves best. Answers points, boxes
-    and the score that each point is to reach: its worth's share of the best of the box's points, times their best IoU.
+    A box is of the finest level whose stride is a REACH-th of its longer side or more, else of the coarsest. A point of
+    that level answers for it that is within RADIUS strides of its centre in x and y; the nearest one always does. Where
+    boxes share a point, it is the smallest one's.
     """
-    device = logits.device
-    if not len(target.labels):
-        nothing = torch.zeros(0, dtype=torch.int64, device=device)
-        return nothing, nothing, torch.zeros(0, device=device)
     truth = target.boxes_xyxy_px.float()
-    near = _distance(anchors_xyxy_px, truth).topk(min(4 * most + 12, len(logits)), 0, largest=False).indices
-    score = logits[near, target.labels].float().nan_to_num().sigmoid()
-    iou, _ = iou_and_giou(boxes_xyxy_px[near].float().nan_to_num(), truth)
-    worth = score.sqrt() * iou.clamp(min=1e-2) ** 3
-    worth, order = worth.topk(min(most, len(worth)), 0)
-    points, iou = near.gather(0, order), iou.gather(0, order)
-    reach = worth / worth.amax(0) * iou.amax(0)
-    boxes = torch.arange(len(truth), device=device).expand_as(points)
-    best = torch.zeros(len(logits), device=device).scatter_reduce_(0, points.flatten(), worth.flatten(), "amax")
-    served = worth >= best[points]
-    owner = torch.full((len(logits),), len(truth), device=device)
-    owner.scatter_reduce_(0, points[served], boxes[served], "amin")  # of two that it serves alike, the first
-    served &= owner[points] == boxes
-    return points[served], boxes[served], reach[served]
-
-
-def _distance(anchors_xyxy_px: Float32[Tensor, "p 4"], truth: Float32[Tensor, "n 4"]) -> Float32[Tensor, "p n"]:
-    """Between centres in shares of the larger of the two boxes' mean sides, plus the logarithm of the sides' ratio."""
-    anchors, boxes = to_centre(anchors_xyxy_px)[:, None], to_centre(truth)[None]
-    side, other = anchors[..., 2:].mean(-1), boxes[..., 2:].mean(-1).clamp(min=1.0)
-    apart = (anchors[..., :2] - boxes[..., :2]).square().sum(-1).sqrt()
-    return apart / torch.maximum(side, other) + (side / other).log().abs()
+    if not len(truth):
+        nothing = torch.zeros(0, dtype=torch.int64, device=points_xy_px.device)
+        return nothing, nothing
+    levels = torch.unique(strides_px)
+    sides = truth[:, 2:] - truth[:, :2]
+    place = torch.searchsorted(REACH * levels, sides.amax(1)).clamp(max=len(levels) - 1)
+    off = (points_xy_px[:, None] - (truth[:, :2] + truth[:, 2:]) / 2).abs().amax(-1)
+    off = off.masked_fill(strides_px[:, None] != levels[place], torch.inf)
+    answers = off < RADIUS * strides_px[:, None]
+    answers[off.argmin(0), torch.arange(len(truth), device=truth.device)] = True
+    area = torch.where(answers, sides.prod(1), torch.inf)
+    smallest, box = area.min(1)
+    points = smallest.isfinite().nonzero()[:, 0]
+    return points, box[points]

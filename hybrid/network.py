@@ -498,9 +498,9 @@ def _output(
         embeddings = _clips(embeddings, clips)[:, :, :count]
     dense = Proposals(
         _clips(proposals.logits, clips),
-        _clips(proposals.dense_logits, clips),
         _clips(proposals.boxes_xyxy_px, clips),
-        proposals.anchors_xyxy_px,
+        proposals.points_xy_px,
+        proposals.strides_px,
     )
     denoising = None
     if noise is not None:
@@ -520,9 +520,9 @@ def _output(
 
 
 def _has_row_a_category(name: str) -> bool:
-    """The label embedding, the proposals' score layers, and the last layer of each decoder layer's score."""
+    """The label embedding, the proposals' score layer, and the last layer of each decoder layer's score."""
     parts = name.split(".")
-    return "label" in parts or "dense_score" in parts or ("score" in parts and parts[-2] in ("score", "2"))
+    return "label" in parts or ("score" in parts and parts[-2] in ("score", "2"))
 
 
 def _clips(x: Tensor, clips: int) -> Tensor:

@@ -26,13 +26,14 @@ def start_at_prior(layer: nn.Linear) -> nn.Linear:
     return layer
 
 
-def anchors(maps: Maps) -> Float32[Tensor, "p 4"]:
-    """(x, y, width, height) of every point of every level, finest level first, row by row."""
-    levels = []
-    for x, stride in zip(maps, STRIDES, strict=True):
-        points = centres(x.shape[-2], x.shape[-1], stride, x.device)
-        levels.append(torch.cat([points, torch.full_like(points, ANCHOR_PX[stride])], -1))
-    return torch.cat(levels)
+def grid(maps: Maps) -> tuple[Float32[Tensor, "p 2"], Float32[Tensor, " p"], Float32[Tensor, "p 4"]]:
+    """Of every point of every level, finest level first, row by row: (x, y), stride, and its box (x, y, w, h)."""
+    points = [centres(x.shape[-2], x.shape[-1], stride, x.device) for x, stride in zip(maps, STRIDES, strict=True)]
+    strides = [torch.full_like(xy[:, 0], stride) for xy, stride in zip(points, STRIDES, strict=True)]
+    starts = [
+        torch.cat([xy, torch.full_like(xy, ANCHOR_PX[stride])], -1) for xy, stride in zip(points, STRIDES, strict=True)
+    ]
+    return torch.cat(points), torch.cat(strides), torch.cat(starts)
 
 
 def _tower(width: int, convs: int) -> nn.Sequential:
@@ -41,7 +42,7 @@ def _tower(width: int, convs: int) -> nn.Sequential:
 
 
 def _points(maps: Maps) -> Float[Tensor, "n p c"]:
-    """Every point of every level, in the order of `anchors`."""
+    """Every point of every level, in the order of `grid`."""
     return torch.cat([x.permute(0, 2, 3, 1).flatten(1, 2) for x in maps], 1)
 
 
@@ -57,11 +58,10 @@ def distinct(boxes_xyxy_px: Float32[Tensor, "n k 4"], iou: float) -> Bool[Tensor
 class Proposer(nn.Module):
     """Class scores and a box at every point, and the queries that start from the best of them that differ.
 
-    Two scores (Wang et al., YOLOv10, NeurIPS 2024): `score` is to be high at one point of each object and chooses the
-    queries; `dense_score` at several, which trains the maps faster. Until `score` has learned that, several queries
-    would stand for one object, and learn little: candidates that overlap a better one are passed over (Zhang et al.,
-    DDQ, CVPR 2023). Scores and boxes have convolutions of their own (Tian et al., FCOS, ICCV 2019), the same on each
-    level.
+    Several points answer for each object (Tian et al., FCOS, ICCV 2019; see hybrid.matcher.assign): maps and boxes
+    learn faster from that than from one. So that queries do not stand for one object together, candidates that overlap
+    a better one are passed over (Zhang et al., DDQ, CVPR 2023); to give one answer each is the decoder's to learn.
+    Scores and boxes have convolutions of their own (FCOS), the same on each level.
     """
 
     def __init__(self, width: int, categories: int, queries: int, convs: int, distinct_iou: float) -> None:
@@ -70,7 +70,6 @@ class Proposer(nn.Module):
         self.score_tower, self.box_tower = _tower(width, convs), _tower(width, convs)
         self.token = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
         self.score = start_at_prior(nn.Linear(width, categories))
-        self.dense_score = start_at_prior(nn.Linear(width, categories))
         self.box = nn.Linear(width, 4)
         nn.init.zeros_(self.box.weight)
         nn.init.zeros_(self.box.bias)
@@ -80,7 +79,7 @@ class Proposer(nn.Module):
     ) -> tuple[Proposals, Float[Tensor, "n q c"], Float[Tensor, "n q k"], Float32[Tensor, "n q 4"]]:
         """The proposals as [n, 1 frame, ...]; the queries' content, logits and boxes (in centre form, no gradient)."""
         flat, scored = _points(maps), _points(tuple(self.score_tower(x) for x in maps))
-        start = anchors(maps)
+        points, strides, start = grid(maps)
         logits = self.score(scored)
         change = self.box(_points(tuple(self.box_tower(x) for x in maps)))
         boxes_cxcywh = refine(start.expand(flat.shape[0], -1, -1), change)
@@ -89,8 +88,7 @@ class Proposer(nn.Module):
         content = self.token(flat.gather(1, best.expand(-1, -1, flat.shape[-1])))
         chosen = boxes_cxcywh.detach().gather(1, best.expand(-1, -1, 4))
         logits_chosen = logits.gather(1, best.expand(-1, -1, logits.shape[-1]))
-        dense = self.dense_score(scored)[:, None]
-        return Proposals(logits[:, None], dense, boxes[:, None], to_corners(start)), content, logits_chosen, chosen
+        return Proposals(logits[:, None], boxes[:, None], points, strides), content, logits_chosen, chosen
 
     def _best(self, logits: Float[Tensor, "n p"], boxes_xyxy_px: Float32[Tensor, "n p 4"]) -> Int64[Tensor, "n q"]:
         """The best points that differ; where there are too few of those, the best of the others after them."""

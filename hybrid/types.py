@@ -145,10 +145,10 @@ class Layer:
 class Proposals:
     """The dense answer of every point of every level, from which the queries are chosen."""
 
-    logits: Float[Tensor, "b t p c"]  # high at one point of each object
-    dense_logits: Float[Tensor, "b t p c"]  # high at several
+    logits: Float[Tensor, "b t p c"]  # high at the points near the middle of each object
     boxes_xyxy_px: Float32[Tensor, "b t p 4"]
-    anchors_xyxy_px: Float32[Tensor, "p 4"]
+    points_xy_px: Float32[Tensor, "p 2"]
+    strides_px: Float32[Tensor, " p"]  # of the level that each point is of
 
 
 @dataclass(frozen=True)

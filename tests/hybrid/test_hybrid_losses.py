@@ -7,6 +7,7 @@ import pytest
 import torch
 from torchvision.ops import generalized_box_iou_loss
 
+from hybrid.boxes import to_centre
 from hybrid.config import PARTS
 from hybrid.losses import Criterion, LossConfig, varifocal
 from hybrid.network import Network
@@ -18,9 +19,10 @@ TARGET = Target(torch.tensor([[10.0, 12, 30, 28], [40, 8, 60, 50]]), torch.tenso
 
 
 def answer(logits, boxes, auxiliary=0):
-    """An output whose layers and proposals all say the same."""
-    layer = Layer(logits, boxes)
-    return Output(logits, boxes, (64, 64), (layer,) * auxiliary, Proposals(logits, logits, boxes, boxes[0, 0].detach()))
+    """An output whose layers and proposals all say the same, each at one point in the middle of its box."""
+    layer, middle = Layer(logits, boxes), to_centre(boxes[0, 0].detach())[:, :2].round()
+    proposals = Proposals(logits, boxes, middle, torch.full((len(middle),), 4.0))
+    return Output(logits, boxes, (64, 64), (layer,) * auxiliary, proposals)
 
 
 def perfect(confidence):
@@ -43,7 +45,7 @@ def test_frames_without_boxes_give_a_finite_loss_and_every_gradient(parts, frame
 
 
 def test_the_truth_costs_next_to_nothing_and_anything_else_more():
-    criterion = Criterion(LossConfig(points_per_box=1))
+    criterion = Criterion()
     assert criterion(perfect(12.0), [[TARGET]])["total"] < 1e-3
     moved = perfect(12.0)
     moved = answer(moved.logits, moved.boxes_xyxy_px + 3)

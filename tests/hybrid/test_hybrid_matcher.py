@@ -5,9 +5,9 @@ from itertools import permutations
 import pytest
 import torch
 
-from hybrid.boxes import pairwise_giou, to_corners
-from hybrid.matcher import Costs, assign_many, match, relative_l1
-from hybrid.queries import anchors
+from hybrid.boxes import pairwise_giou
+from hybrid.matcher import Costs, assign, match, relative_l1
+from hybrid.queries import grid
 from hybrid.types import Target
 
 
@@ -60,7 +60,7 @@ def test_more_boxes_than_queries_match_as_many_as_there_are():
 def test_no_boxes_match_nothing():
     for answer in (
         match(torch.zeros(4, 1), torch.zeros(4, 4), Target.empty(), Costs()),
-        assign_many(torch.zeros(4, 1), torch.zeros(4, 4), torch.zeros(4, 4), Target.empty(), 2),
+        assign(torch.zeros(4, 2), torch.full((4,), 4.0), Target.empty()),
     ):
         assert all(len(part) == 0 for part in answer)
 
@@ -71,25 +71,42 @@ def test_a_pixel_weighs_more_on_a_small_part():
     assert torch.isfinite(relative_l1(small, torch.tensor([5.0, 5, 5, 5])))
 
 
-@pytest.mark.parametrize("most", [1, 4, 9])
-def test_each_box_gets_points_of_its_own_near_it(most):
-    maps = tuple(torch.zeros(1, 1, 96 // s, 160 // s) for s in (4, 8, 16))
-    start = to_corners(anchors(maps))
-    truth = torch.tensor([[8.0, 8, 20, 18], [60, 30, 100, 76], [120, 10, 159, 90]])
-    target = Target(truth, torch.tensor([0, 1, 0]))
-    points, boxes, reach = assign_many(torch.zeros(len(start), 2), start, start, target, most)
-    assert len(points) == len(set(points.tolist()))
-    assert set(boxes.tolist()) == {0, 1, 2}
-    assert torch.bincount(boxes).max() <= most
-    assert ((reach > 0) & (reach <= 1)).all()
-    centre = (start[points, :2] + start[points, 2:]) / 2
-    side = (truth[boxes, 2:] - truth[boxes, :2]).amax(-1, keepdim=True)
-    assert ((centre - (truth[boxes, :2] + truth[boxes, 2:]) / 2).abs() <= side).all()
+def points_of(height, width):
+    points, strides, _ = grid(tuple(torch.zeros(1, 1, height // s, width // s) for s in (4, 8, 16)))
+    return points, strides
 
 
-def test_a_point_between_two_boxes_serves_one():
-    start = torch.tensor([[0.0, 0, 16, 16]])
-    target = Target(torch.tensor([[0.0, 0, 14, 14], [2.0, 2, 16, 16]]), torch.tensor([0, 0]))
-    points, boxes, _ = assign_many(torch.zeros(1, 1), start, start, target, 4)
-    assert points.tolist() == [0]
-    assert len(boxes) == 1
+def test_points_near_the_middle_answer_for_a_box_by_the_slow_loop():
+    """Level by the longer side, 1.5 strides around the centre, the smallest box where several want a point."""
+    generator = torch.Generator().manual_seed(0)
+    points, strides = points_of(192, 256)
+    corner = torch.rand(40, 2, generator=generator) * 150
+    sides = 3 + torch.rand(40, 2, generator=generator) ** 3 * 170
+    target = Target(torch.cat([corner, corner + sides], 1), torch.zeros(40, dtype=torch.int64))
+    wanted: dict[int, int] = {}
+    for box, (x0, y0, x1, y1) in enumerate(target.boxes_xyxy_px.tolist()):
+        longest = max(x1 - x0, y1 - y0)
+        stride = 4 if longest <= 64 else 8 if longest <= 128 else 16
+        far = [max(abs(x - (x0 + x1) / 2), abs(y - (y0 + y1) / 2)) for x, y in points.tolist()]
+        mine = [k for k in range(len(points)) if strides[k] == stride]
+        for k in {k for k in mine if far[k] < 1.5 * stride} | {min(mine, key=lambda k: far[k])}:
+            area = sides[:, 0] * sides[:, 1]
+            if k not in wanted or area[box] < area[wanted[k]]:
+                wanted[k] = box
+    got, boxes = assign(points, strides, target)
+    assert dict(zip(got.tolist(), boxes.tolist(), strict=True)) == wanted
+    assert set(strides[got].tolist()) == {4.0, 8.0, 16.0}
+
+
+def test_a_box_smaller_than_a_cell_has_its_point():
+    points, strides = points_of(32, 32)
+    got, boxes = assign(points, strides, Target(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([0])))
+    assert boxes.tolist() == [0] * len(got)
+    assert points[got].tolist()[0] == [2.0, 2.0]
+
+
+def test_a_box_beyond_the_levels_is_the_coarsest_ones():
+    points, strides = points_of(512, 512)
+    got, _ = assign(points, strides, Target(torch.tensor([[0.0, 0, 500, 400]]), torch.tensor([0])))
+    assert set(strides[got].tolist()) == {16.0}
+    assert len(got) == 9

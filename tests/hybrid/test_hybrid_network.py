@@ -196,7 +196,7 @@ def test_a_blank_frame_still_hears_of_the_past_and_a_cnn_does_not():
 def test_postprocess_answers_pixels_best_first():
     logits = torch.tensor([[[[2.0, -9], [-9, 3], [-1, -9]]]])
     boxes = torch.tensor([[[[10.0, 10, 20, 25], [-5, 30, 200, 300], [70, 70, 90, 90]]]])
-    output = Output(logits, boxes, (50, 64), (), Proposals(logits, logits, boxes, boxes[0, 0]))
+    output = Output(logits, boxes, (50, 64), (), Proposals(logits, boxes, boxes[0, 0, :, :2], torch.full((3,), 4.0)))
     [[found]] = postprocess(output, limit=3, threshold=0.01)
     assert found.labels.tolist() == [1, 0]  # the third lies outside the image
     assert found.boxes_xyxy_px.tolist() == [[0, 30, 64, 50], [10, 10, 20, 25]]
@@ -231,7 +231,7 @@ def test_categories_carry_over_by_name():
         ["decoder.label.weight"]
         + [
             f"decoder.{head}.{kind}"
-            for head in ("propose.score", "propose.dense_score", "score.0.2", "score.1.2")
+            for head in ("propose.score", "score.0.2", "score.1.2")
             for kind in ("bias", "weight")
         ]
     )

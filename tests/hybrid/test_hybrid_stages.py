@@ -146,6 +146,16 @@ def test_a_checkpoint_of_another_config_is_told(changes: dict[str, object], told
     assert str(file) in str(caught.value)
 
 
+def test_scores_that_were_only_taught_are_left_out_of_an_earlier_checkpoint(tmp_path: Path) -> None:
+    file, own = tmp_path / "x.safetensors", detector()
+    extra = {
+        f"decoder.propose.dense_score.{kind}": torch.randn_like(own.state_dict()[f"decoder.propose.score.{kind}"])
+        for kind in ("weight", "bias")
+    }
+    save_detector(file, own, own.state_dict() | extra)
+    assert all(torch.equal(x, own.state_dict()[name]) for name, x in load(file).state_dict().items())
+
+
 def test_spoiled_files_are_told(tmp_path: Path) -> None:
     file = tmp_path / "x.safetensors"
     save_detector(file, detector())
