@@ -55,6 +55,15 @@ def test_the_truth_costs_next_to_nothing_and_anything_else_more():
     assert criterion(answer(swapped.logits.flip(-1), swapped.boxes_xyxy_px), [[TARGET]])["total"] > 5
 
 
+def test_points_near_the_middle_are_to_score_one_however_poor_their_boxes_still_are():
+    output = perfect(1.0)
+    poor = replace(output.proposals, boxes_xyxy_px=output.proposals.boxes_xyxy_px + 9)
+    exact, rough = (Criterion()(replace(output, proposals=one), [[TARGET]]) for one in (output.proposals, poor))
+    assert rough["proposals/score"] == exact["proposals/score"]
+    assert rough["proposals/giou"] > exact["proposals/giou"]
+    assert Criterion()(perfect(12.0), [[TARGET]])["proposals/score"] < 1e-3
+
+
 def test_the_loss_of_a_frame_does_not_depend_on_how_often_it_comes():
     one = answer(torch.zeros(1, 1, 3, 2), perfect(1.0).boxes_xyxy_px + 2)
     two = answer(torch.zeros(2, 1, 3, 2), (perfect(1.0).boxes_xyxy_px + 2).repeat(2, 1, 1, 1))
