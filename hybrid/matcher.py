@@ -123,8 +123,8 @@ def assign(
     """The points that answer for each box, and which box: those near its middle (Tian et al., FCOS, TPAMI 2022, 3.1).
 
     A box is of the finest level whose stride is a REACH-th of its longer side or more, else of the coarsest. A point of
-    that level answers for it that is within RADIUS strides of its centre in x and y; the nearest one always does. Where
-    boxes share a point, it is the smallest one's.
+    that level answers for it that is within RADIUS strides of its centre in x and y: in an image there is always one.
+    Where boxes share a point, it is the smallest one's.
     """
     truth = target.boxes_xyxy_px.float()
     if not len(truth):
@@ -136,7 +136,6 @@ def assign(
     off = (points_xy_px[:, None] - (truth[:, :2] + truth[:, 2:]) / 2).abs().amax(-1)
     off = off.masked_fill(strides_px[:, None] != levels[place], torch.inf)
     answers = off < RADIUS * strides_px[:, None]
-    answers[off.argmin(0), torch.arange(len(truth), device=truth.device)] = True
     area = torch.where(answers, sides.prod(1), torch.inf)
     smallest, box = area.min(1)
     points = smallest.isfinite().nonzero()[:, 0]

@@ -89,7 +89,7 @@ def test_points_near_the_middle_answer_for_a_box_by_the_slow_loop():
         stride = 4 if longest <= 64 else 8 if longest <= 128 else 16
         far = [max(abs(x - (x0 + x1) / 2), abs(y - (y0 + y1) / 2)) for x, y in points.tolist()]
         mine = [k for k in range(len(points)) if strides[k] == stride]
-        for k in {k for k in mine if far[k] < 1.5 * stride} | {min(mine, key=lambda k: far[k])}:
+        for k in (k for k in mine if far[k] < 1.5 * stride):
             area = sides[:, 0] * sides[:, 1]
             if k not in wanted or area[box] < area[wanted[k]]:
                 wanted[k] = box
