@@ -209,7 +209,8 @@ class Decoder(nn.Module):
             content, state = normed[:, :count], F.pad(tracks.content, (0, 0, 0, count - slots))
             _, state = self.objects(content, state.to(content.dtype), step)
             boxes = to_centre(layers[-1].boxes_xyxy_px[:, 0, :count])
-            found = carry(tracks, state, layers[-1].logits[:, 0, :count], boxes, step, again.seen)
+            told, begun = layers[-1].logits[:, 0, :count], queries.logits[:, :count]
+            found = carry(tracks, state, told, begun, boxes, step, again.seen)
             ids, sources = [*ids, found.ids], [*sources, source]
             alive, seen = [*alive, there[:, :slots]], [*seen, again.seen]
             tracks, source = found.tracks, found.source

@@ -169,11 +169,16 @@ def carry(
     before: Tracks,
     state: Float[Tensor, "b q c"],
     logits: Float[Tensor, "b q n"],
+    start_logits: Float[Tensor, "b q n"],
     boxes_cxcywh_px: Float32[Tensor, "b q 4"],
     step: Float[Tensor, " b"] | None,
     seen: Bool[Tensor, "b k"],
 ) -> Carried:
-    """Choose the objects that are followed on. Gradient goes through the content alone."""
+    """Choose the objects that are followed on, by what the decoder says of them in the end (`logits`).
+
+    What is remembered of their scores is what it started from, so that what it adds is added once, not once a frame.
+    Gradient goes through the content alone.
+    """
     slots = before.ids.shape[1]
     logits, boxes = logits.detach().float(), boxes_cxcywh_px.detach()
     score = logits.sigmoid().amax(-1)
@@ -195,8 +200,9 @@ def carry(
         return x.gather(1, kept.reshape(*kept.shape, *[1] * (x.ndim - 2)).expand(-1, -1, *x.shape[2:]))
 
     tracks = Tracks(
-        take(state), take(boxes), take(logits), take(strength), take(speed), take(ids), before.next_id + newborn.sum(1)
-    )
+        take(state), take(boxes), take(start_logits.detach().float()), take(strength), take(speed), take(ids),
+        before.next_id + newborn.sum(1),
+    )  # fmt: skip
     return Carried(tracks, ids, torch.where(tracks.strength > 0, kept, -1))
 
 

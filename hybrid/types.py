@@ -61,7 +61,7 @@ class Tracks:
 
     content: Float[Tensor, "b k c"]  # the state of the recurrence over objects
     boxes_cxcywh_px: Float32[Tensor, "b k 4"]
-    logits: Float32[Tensor, "b k n"]
+    logits: Float32[Tensor, "b k n"]  # that the decoder started from
     strength: Float32[Tensor, "b k"]  # the score, which fades while an object is not seen; 0: the slot is empty
     speed_px: Float32[Tensor, "b k 2"]  # of the centre, a step
     ids: Int64[Tensor, "b k"]  # -1: none yet

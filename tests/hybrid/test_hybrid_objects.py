@@ -40,11 +40,13 @@ def answers(slots, scores, centres):
     return torch.zeros(1, len(scores), 4), logit(scores)[None, :, None], boxes
 
 
-def after(before, scores, centres, step=None, seen=()):
-    """`seen`: the slots that went on as new queries."""
+def after(before, scores, centres, step=None, seen=(), begun=None):
+    """`seen`: the slots that went on as new queries; `begun`: the scores that the decoder started from."""
     slots = before.ids.shape[1]
     again = torch.tensor([[k in seen for k in range(slots)]])
-    return carry(before, *answers(slots, scores, centres), None if step is None else torch.tensor([step]), again)
+    state, logits, boxes = answers(slots, scores, centres)
+    start_logits = logits if begun is None else logit(begun)[None, :, None]
+    return carry(before, state, logits, start_logits, boxes, None if step is None else torch.tensor([step]), again)
 
 
 def start(slots=3):
@@ -66,6 +68,14 @@ def test_what_is_sure_gets_an_id_and_keeps_it_wherever_its_slot_goes():
     later = after(found.tracks, [0.3, 0.8, 0.1, 0.9], [*(x + 30 for x in of_slot), 300])
     assert later.ids[0, :3].tolist() == found.tracks.ids[0].tolist()
     assert later.ids[0, 3] == 2
+
+
+def test_who_is_followed_is_decided_in_the_end_and_remembered_as_it_began():
+    found = after(start(), [*NOTHING, 0.9, 0.1, 0.1], [*FAR, 50, 80, 120], begun=[*NOTHING, 0.3, 0.9, 0.8])
+    slot = found.tracks.ids[0].tolist().index(0)
+    assert found.ids.tolist() == [[-1, -1, -1, 0, -1, -1]]
+    assert found.tracks.strength[0, slot].item() == pytest.approx(0.9)
+    assert found.tracks.logits[0, slot].sigmoid().item() == pytest.approx(0.3)
 
 
 def test_a_second_answer_on_the_same_place_is_not_a_second_object():
@@ -120,7 +130,7 @@ def test_gradient_goes_through_the_content_and_nothing_else():
     state = torch.randn(1, 5, 4, requires_grad=True)
     logits, boxes = torch.zeros(1, 5, 1, requires_grad=True), torch.rand(1, 5, 4).add(1).requires_grad_()
     unseen = torch.zeros(1, 3, dtype=torch.bool)
-    carry(start(), state, logits, boxes, None, unseen).tracks.content.sum().backward()
+    carry(start(), state, logits, logits, boxes, None, unseen).tracks.content.sum().backward()
     assert state.grad.abs().sum() > 0
     assert logits.grad is None
     assert boxes.grad is None
