@@ -13,7 +13,7 @@ from torch import Tensor
 from hybrid.boxes import pairwise_giou
 from hybrid.types import Target
 
-REACH = 16.0  # strides of a level, in which the longer side of its largest boxes is told
+REACH = 16.0  # strides of a level, in which the longer side of its largest boxes is told: FCOS's 64 px at 8, both ways
 RADIUS = 1.5  # strides from a box's centre
 LEAST_SIDE_PX = 4.0  # differences of boxes count in shares of the true box, which is taken to be at least this large
 
@@ -120,7 +120,7 @@ def follow(
 def assign(
     points_xy_px: Float32[Tensor, "p 2"], strides_px: Float32[Tensor, " p"], target: Target
 ) -> tuple[Int64[Tensor, " k"], Int64[Tensor, " k"]]:
-    """The points that answer for each box, and which box: those near its middle (Tian et al., FCOS, TPAMI 2022, 3.1).
+    """The points that answer for each box, and which box: those near its middle (Tian et al., FCOS, TPAMI 2022).
 
     A box is of the finest level whose stride is a REACH-th of its longer side or more, else of the coarsest. A point of
     that level answers for it that is within RADIUS strides of its centre in x and y: in an image there is always one.
