@@ -318,7 +318,6 @@ def average_precision(rival: Rival, test: ClipSource) -> dict[str, float]:
     return {"ap": 100 * (overall.ap or 0.0), "ap50": 100 * (overall.ap50 or 0.0)}
 
 
-@torch.no_grad()
 def cost(name: str, categories: tuple[str, ...], size: Size, height: int, width: int) -> dict[str, float]:
     """Of one frame in this process, which should do nothing else: milliseconds, and the peak of its memory."""
     import resource

@@ -63,11 +63,8 @@ def load(path: Path, weights: str = "ema", device: str = "cpu") -> Network:
     every, header = read_tensors(file)
     tensors = {name: tensor for name, tensor in every.items() if name not in RETIRED}
     config = _config_in(header, file)
-    try:
-        with torch.device("meta"):  # of the header's sizes, before any memory is taken for them
-            shapes = {name: tensor.shape for name, tensor in Network(config, pretrained=False).state_dict().items()}
-    except (ValueError, TypeError, KeyError) as error:
-        raise RunError(f"{file}: its header's model is none that this version can build: {error}") from error
+    with _building(file), torch.device("meta"):  # of the header's sizes, before any memory is taken for them
+        shapes = {name: tensor.shape for name, tensor in Network(config, pretrained=False).state_dict().items()}
     check_fit({name: tensor.shape for name, tensor in tensors.items()}, shapes, file)
     detector = Network(config, pretrained=False)
     detector.load_state_dict(tensors)
@@ -93,8 +90,14 @@ def _file(path: Path, weights: str) -> Path:
 def _config_in(header: Mapping[str, str], file: Path) -> ModelConfig:
     if "model" not in header:
         raise RunError(f"{file}: holds no detector: its header has no model")
-    try:
+    with _building(file):
         return config_of(json.loads(header["model"]))
+
+
+@contextmanager
+def _building(file: Path) -> Iterator[None]:
+    try:
+        yield
     except (ValueError, TypeError, KeyError) as error:
         raise RunError(f"{file}: its header's model is none that this version can build: {error}") from error
 

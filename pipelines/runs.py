@@ -140,7 +140,7 @@ def start(
     new = [name for name in categories if name not in known]
     if new:
         sys.stderr.write(f"note: {init} does not know {new}: they start anew\n")
-    detector = Network(changed(replace(earlier.config, categories=categories), model), pretrained=False)
+    detector = Network(architecture(init, categories, preset, parts, model), pretrained=False)
     missing, _ = detector.load_compatible(earlier.state_dict(), known)
     if missing:
         sys.stderr.write(
