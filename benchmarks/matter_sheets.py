@@ -16,14 +16,14 @@ import cv2
 import numpy as np
 
 from simgen.environments import ENVIRONMENTS, ambient
-from simgen.geometry import look_at
-from simgen.knobs import Uniform
 from simgen.materials import MATERIALS, WEAR, draw_material, draw_wear
 from simgen.parts import PARTS, Family, Size, part_model
 from simgen.parts.mesh import circle, loft
 from simgen.parts.model import PartModel, turned_part
 from simgen.render import pbr
-from simgen.types import (
+from simgen.spec.geometry import look_at
+from simgen.spec.knobs import Uniform
+from simgen.spec.types import (
     CameraSpec,
     EnvironmentSpec,
     LampSpec,

@@ -29,7 +29,7 @@ from simgen.loading import load_config
 from simgen.physics import simulate
 from simgen.render import RENDERERS, describe
 from simgen.sample import sample
-from simgen.types import RenderSpec, SceneSpec, Trajectory
+from simgen.spec.types import RenderSpec, SceneSpec, Trajectory
 
 SETTINGS = (
     "camera.width_px=640",

@@ -39,7 +39,7 @@ from simgen.physics import simulate
 from simgen.render import render, tiny
 from simgen.render.view import View
 from simgen.sample import sample
-from simgen.types import SceneSpec, StageSpec, Trajectory
+from simgen.spec.types import SceneSpec, StageSpec, Trajectory
 
 QUIET_LOAD = 0.5
 BUSY = "**The machine was busy with other things: the clock's figures, and two workers to one with them, say little.**"

@@ -19,7 +19,7 @@ from simgen.loading import load_config
 from simgen.physics import simulate
 from simgen.render import RENDERERS
 from simgen.sample import sample
-from simgen.types import Frame, RenderSpec
+from simgen.spec.types import Frame, RenderSpec
 
 ORDER = ("tiny", "pbr", "pathtraced")
 SETTINGS = (

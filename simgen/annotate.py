@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float, Float64, Int32, Int64
 
 from simgen import brown_conrady, shutter
-from simgen.geometry import compose, invert, transform, vec3
 from simgen.parts import PartModel, part_model
-from simgen.types import BACKGROUND, CameraSpec, FrameLabels, Labels, PartLabel, Pose, SceneSpec, Trajectory
+from simgen.spec.geometry import compose, invert, transform, vec3
+from simgen.spec.types import BACKGROUND, CameraSpec, FrameLabels, Labels, PartLabel, Pose, SceneSpec, Trajectory
 
 NEAR_M = 0.01  # what reaches nearer to the camera's plane has no box
 SUNK_M = 0.0005  # what reaches deeper below the stage's top than this may be hidden by the stage

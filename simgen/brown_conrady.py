@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64
 
-from simgen.types import Distortion
+from simgen.spec.types import Distortion
 
 NONE: Distortion = (0.0, 0.0, 0.0, 0.0, 0.0)
 _ROUNDS = 30  # of Newton's method, which takes four or five

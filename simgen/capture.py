@@ -20,7 +20,7 @@ from simgen.lighting import flicker_gain
 from simgen.render import render
 from simgen.sensor.defocus import defocus
 from simgen.sensor.distortion import pinhole
-from simgen.types import PATHTRACED, Frame, SceneSpec, Trajectory
+from simgen.spec.types import PATHTRACED, Frame, SceneSpec, Trajectory
 
 
 def capture(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:

@@ -50,7 +50,7 @@ def _clear_errors() -> Iterator[None]:
     from simgen.generate import BudgetSpent, GenerateError, Interrupted
     from simgen.loading import ConfigError
     from simgen.shards import ShardError
-    from simgen.unavailable import RendererLost, RendererUnavailable
+    from simgen.spec.errors import RendererLost, RendererUnavailable
 
     try:
         yield

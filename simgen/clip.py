@@ -13,7 +13,7 @@ from simgen.physics import simulate
 from simgen.render import describe
 from simgen.sample import sample
 from simgen.sensor import expose_clip
-from simgen.types import PATHTRACED, RenderedClip
+from simgen.spec.types import PATHTRACED, RenderedClip
 
 
 def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:

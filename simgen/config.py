@@ -13,8 +13,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from simgen.knobs import Choice, IntRange, LogUniform, Uniform
-from simgen.types import MAX_LAMPS
+from simgen.spec.knobs import Choice, IntRange, LogUniform, Uniform
+from simgen.spec.types import MAX_LAMPS
 
 Range = TypeVar("Range", Uniform, LogUniform)
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -52,7 +52,7 @@ def _few(knob: IntRange) -> IntRange:
     return knob
 
 
-Kelvin = Annotated[Uniform, _within(1667.0, 25000.0)]  # where the Planckian locus is known: simgen.colour.black_body
+Kelvin = Annotated[Uniform, _within(1667.0, 25000.0)]  # the Planckian locus is known there: see black_body
 
 
 class ColourKnobs(Group):

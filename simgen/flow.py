@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
 from simgen import brown_conrady, shutter
 from simgen.annotate import NEAR_M, world_from_part
-from simgen.geometry import IDENTITY, invert, transform, vec3
 from simgen.render.view import belt_shift_m
-from simgen.types import CLUTTER, CameraSpec, Pose, SceneSpec, Trajectory
+from simgen.spec.geometry import IDENTITY, invert, transform, vec3
+from simgen.spec.types import CLUTTER, CameraSpec, Pose, SceneSpec, Trajectory
 
 STILL, BELT = -1, -2  # what a point goes with, where it is no part (0 and up) and no occluder (behind the parts)
 ON_TOP_M = 5e-4  # of the stage: as far as depth may be off

@@ -10,7 +10,7 @@ from jaxtyping import Int32
 
 from simgen.sensor import decode
 from simgen.shards import DataSet, StoredClip, write_atomically
-from simgen.types import CLUTTER, FrameLabels, Image, PartLabel
+from simgen.spec.types import CLUTTER, FrameLabels, Image, PartLabel
 
 TILE_PX = 640  # width that a frame is shown at, by a whole factor where it is smaller
 STRIP_PX = 26  # height of a line of text

@@ -12,7 +12,6 @@ from typing import TypeVar
 import numpy as np
 
 from simgen import lighting, sample_light
-from simgen.colour import LUMINANCE, black_body, linear_from_hsv
 from simgen.config import (
     CameraKnobs,
     ClutterKnobs,
@@ -32,12 +31,13 @@ from simgen.config import (
     TextureKnobs,
 )
 from simgen.environments import ambient
-from simgen.geometry import look_at, pose, vec3
-from simgen.knobs import Choice, Streams
 from simgen.materials import draw_material, draw_wear
 from simgen.parts import PARTS, PartModel, Size, part_model
 from simgen.sensor.spectral import sensor_from_light
-from simgen.types import (
+from simgen.spec.colour import LUMINANCE, black_body, linear_from_hsv
+from simgen.spec.geometry import look_at, pose, vec3
+from simgen.spec.knobs import Choice, Streams
+from simgen.spec.types import (
     PATHTRACED,
     BodySpec,
     CameraSpec,

@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from simgen import environments
-from simgen.colour import black_body
 from simgen.config import EnvironmentKnobs, FlickerKnobs, LampKnobs
-from simgen.geometry import vec3
-from simgen.types import EnvironmentSpec, FlickerSpec, LampSpec, Radians
+from simgen.spec.colour import black_body
+from simgen.spec.geometry import vec3
+from simgen.spec.types import EnvironmentSpec, FlickerSpec, LampSpec, Radians
 
 KINDS = ("directional", "spot", "softbox")
 MAINS = ("50", "60")

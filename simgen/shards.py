@@ -46,7 +46,7 @@ from jaxtyping import Float32, Int32, Int64, UInt16
 from simgen import index as by_index
 from simgen.json_stream import object_items
 from simgen.places import Place, RemotePath, place
-from simgen.types import BACKGROUND, CLUTTER, Labels, RenderedClip, SceneSpec, stored_fields
+from simgen.spec.types import BACKGROUND, CLUTTER, Labels, RenderedClip, SceneSpec, stored_fields
 
 DATA_SET_FORMAT = "simgen-data-set/1"
 CLIP_FORMAT = "simgen-clip/1"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from simgen.types import Pose, SceneSpec, Trajectory
+from simgen.spec.types import Pose, SceneSpec, Trajectory
 
 
 def is_open(spec: SceneSpec) -> bool:

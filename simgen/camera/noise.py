@@ -20,7 +20,7 @@ from scipy.optimize import nnls
 
 from simgen.camera.edges import GAMMA
 from simgen.sensor import decode, develop, expose
-from simgen.types import Radians, SensorSpec
+from simgen.spec.types import Radians, SensorSpec
 
 BLOCK = 16
 QUIETEST = 0.25  # quantile of a band's blocks

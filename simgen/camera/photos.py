@@ -12,7 +12,7 @@ from simgen.camera.errors import CameraError
 from simgen.camera.jpeg import Compression, read_header
 from simgen.sensor import decode
 from simgen.shards import MANIFEST, DataSet
-from simgen.types import Image
+from simgen.spec.types import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 FEWEST = 3  # photographs that a range can be told from

@@ -15,9 +15,9 @@ from simgen.check.flow import wrong_flow
 from simgen.check.pictures import PictureError, Pictures, decoded
 from simgen.check.report import Box, Picture, Problem, Report
 from simgen.check.statistics import Statistics
-from simgen.geometry import compose
 from simgen.shards import DataSet, ShardEntry, ShardError, StoredClip, file_sha256
-from simgen.types import CLUTTER, FrameLabels, Image, Labels, PartLabel
+from simgen.spec.geometry import compose
+from simgen.spec.types import CLUTTER, FrameLabels, Image, Labels, PartLabel
 
 TOLERANCE_PX = 1e-6  # of a modal box against the ids it was found in: it is exact
 AMODAL_TOLERANCE_PX = 1.5  # what is seen may stand out of the whole part's box by a pixel's sampling

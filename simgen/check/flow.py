@@ -9,9 +9,9 @@ from jaxtyping import Float64
 
 from simgen import brown_conrady
 from simgen.check.report import Problem
-from simgen.geometry import compose, invert, transform
 from simgen.shards import StoredClip
-from simgen.types import Labels, Pose
+from simgen.spec.geometry import compose, invert, transform
+from simgen.spec.types import Labels, Pose
 
 TOLERANCE_PX = 0.5  # depth is stored in steps of 0.1 mm, flow in steps of 1/64 px
 MOST_PIXELS = 2000  # of a part that are looked at

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from simgen.places import Place
 from simgen.shards import Request, ShardEntry
-from simgen.types import RenderedClip
+from simgen.spec.types import RenderedClip
 
 SCENE_LIMIT_S = 600.0  # a scene takes seconds; one that takes this long hangs
 

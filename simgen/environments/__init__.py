@@ -10,11 +10,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from simgen.colour import LUMINANCE
 from simgen.environments import rooms
 from simgen.environments.files import BadEnvironment, digest, folder_files, read
 from simgen.environments.model import WIDTH, Picture, level_irradiance
-from simgen.types import EnvironmentSpec, Vec3
+from simgen.spec.colour import LUMINANCE
+from simgen.spec.types import EnvironmentSpec, Vec3
 
 __all__ = ["ENVIRONMENTS", "FILE", "BadEnvironment", "ambient", "digest", "folder_files", "picture"]
 

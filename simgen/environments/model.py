@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
-from simgen.types import Vec3
+from simgen.spec.types import Vec3
 
 WIDTH, HEIGHT = 256, 128
 FINER = 2  # a texel is the mean of this many points squared

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from simgen.colour import black_body
 from simgen.environments.model import Picture, Room, directions, resolved
-from simgen.types import EnvironmentSpec
+from simgen.spec.colour import black_body
+from simgen.spec.types import EnvironmentSpec
 
 LAMP, PANEL, WINDOW, WALL = 40.0, 14.0, 9.0, 1.0  # radiances against each other
 

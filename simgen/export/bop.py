@@ -34,10 +34,10 @@ from simgen.export.errors import ExportError
 from simgen.export.records import Box, FrameRecord, LabelRecord, Mask, read_json, splits_in
 from simgen.export.selection import PickedClip, SeenPart, Selection
 from simgen.export.symmetries import symmetries
-from simgen.geometry import invert, rotation_matrix, transform
 from simgen.parts import PartModel, part_model
 from simgen.shards import DEPTH_UNIT_M
-from simgen.types import Labels, Pose
+from simgen.spec.geometry import invert, rotation_matrix, transform
+from simgen.spec.types import Labels, Pose
 
 MAIN = "objects.json"
 TOOL = "bop_toolkit"

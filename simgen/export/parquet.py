@@ -21,7 +21,7 @@ from simgen.export.errors import ExportError
 from simgen.export.masks import from_rle, rle
 from simgen.export.records import FrameRecord, LabelRecord
 from simgen.export.selection import PickedClip, SeenPart, Selection
-from simgen.types import FrameLabels
+from simgen.spec.types import FrameLabels
 
 MAIN = "labels.parquet"
 FRAMES = "frames.parquet"

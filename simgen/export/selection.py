@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from simgen.export.errors import ExportError
 from simgen.shards import DataSet, StoredClip
-from simgen.types import FrameLabels, Labels, PartLabel
+from simgen.spec.types import FrameLabels, Labels, PartLabel
 
 SPLITS = ("train", "val", "test")
 _GOLDEN = 0x9E3779B97F4A7C15  # the golden ratio's fractional part times 2**64

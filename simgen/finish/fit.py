@@ -16,14 +16,14 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.optimize import minimize
 
-from simgen.colour import hsv_from_linear
 from simgen.config import ColourKnobs, FinishKnobs, SceneConfig
 from simgen.finish.errors import FinishError
 from simgen.finish.looks import FEATURES, TINTS, Look
 from simgen.finish.read import Simulated
-from simgen.knobs import Choice, LogUniform, Uniform
 from simgen.parts import PARTS
-from simgen.types import MaterialSpec
+from simgen.spec.colour import hsv_from_linear
+from simgen.spec.knobs import Choice, LogUniform, Uniform
+from simgen.spec.types import MaterialSpec
 
 FEWEST = 30  # parts of a category, photographed and simulated
 RESTS_ON = 0.05  # share of the simulated parts that the weights must be spread over at least

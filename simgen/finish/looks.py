@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from simgen.colour import LUMINANCE
-from simgen.types import Image
+from simgen.spec.colour import LUMINANCE
+from simgen.spec.types import Image
 
 FEATURES = {
     "brightness": "mean light over the ground's",

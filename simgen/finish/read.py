@@ -19,7 +19,7 @@ from simgen.finish.errors import FinishError
 from simgen.finish.looks import Look, look
 from simgen.sensor import decode
 from simgen.shards import DataSet, StoredClip
-from simgen.types import MaterialSpec
+from simgen.spec.types import MaterialSpec
 
 MAX_JSON_BYTES = 512 * 2**20
 MOST = 100  # pictures that are read, spread over the file

@@ -20,7 +20,7 @@ from simgen.materials.model import Material, draw, draw_wear
 from simgen.materials.polymers import POLYMERS
 from simgen.materials.relief import TILE_PX, slopes
 from simgen.materials.wear import STEPS, WEAR, worn
-from simgen.types import MaterialSpec, Metres, WornSpec
+from simgen.spec.types import MaterialSpec, Metres, WornSpec
 
 __all__ = [
     "MATERIALS", "UNWORN", "WEAR", "Material", "TileFacts", "draw_material", "draw_wear", "material_tile", "tile_facts",

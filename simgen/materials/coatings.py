@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from simgen.knobs import LogUniform, Uniform
 from simgen.materials.model import METALLIC, Albedo, Material, Metal, Paint, Substance
 from simgen.materials.relief import Relief, above, cells, cloud, flat, smooth, softened, spread, unit
+from simgen.spec.knobs import LogUniform, Uniform
 
 _FULL = Uniform(1.0, 1.0)
 _ANY_HUE = Uniform(0.0, 360.0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from simgen.knobs import LogUniform, Uniform
 from simgen.materials.model import Albedo, Material, Paint, Substance
 from simgen.materials.relief import TILE_PX, Relief, above, cloud, flat, grid, smooth, softened, spread, unit
+from simgen.spec.knobs import LogUniform, Uniform
 
 _PHYSICALLY_BASED = "spectrophotometer reading of the PhysicallyBased database (CC0)"
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from simgen.knobs import LogUniform, Uniform
 from simgen.materials.model import METALLIC, Material, Metal, Substance
 from simgen.materials.relief import Relief, above, cells, cloud, flat, grid, smooth, softened, spread, unit
+from simgen.spec.knobs import LogUniform, Uniform
 
 
 def _milled(rng: np.random.Generator) -> Relief:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from simgen.colour import LUMINANCE, linear_from_hsv
-from simgen.knobs import LogUniform, Uniform
 from simgen.materials.optics import f0
 from simgen.materials.relief import Relief
-from simgen.types import MaterialSpec, MatterSpec, Metres, SubstanceSpec, Vec3, WearSpec, WornSpec
+from simgen.spec.colour import LUMINANCE, linear_from_hsv
+from simgen.spec.knobs import LogUniform, Uniform
+from simgen.spec.types import MaterialSpec, MatterSpec, Metres, SubstanceSpec, Vec3, WearSpec, WornSpec
 
 NONE = Uniform(0.0, 0.0)
 TINY_FEATURE = 8 / 256  # of a texture's largest feature: simgen.render.textures.FEATURE_PX / TILE_PX

@@ -12,8 +12,8 @@ from functools import cache
 import numpy as np
 from jaxtyping import Float64
 
-from simgen.colour import RGB_FROM_XYZ
-from simgen.types import Vec3
+from simgen.spec.colour import RGB_FROM_XYZ
+from simgen.spec.types import Vec3
 
 # Wavelength (micrometres), n, k. The tables stand in refractiveindex.info's database (CC0); cut to what is seen.
 INDICES: dict[str, tuple[tuple[float, float, float], ...]] = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from simgen.knobs import LogUniform, Uniform
 from simgen.materials.model import Albedo, Material, Paint, Substance
 from simgen.materials.relief import Relief, above, cloud, flat, grid, smooth, softened, spread, unit
+from simgen.spec.knobs import LogUniform, Uniform
 
 _BY_EYE = "colour by eye"
 

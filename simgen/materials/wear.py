@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from simgen.materials.relief import TILE_PX, Field, above, cloud, flat, grid, smooth, softened
-from simgen.types import Vec3
+from simgen.spec.types import Vec3
 
 STEPS = 4  # amounts are rounded to this many, so that scenes share tiles
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float64, Int32
 
 from simgen.parts.mesh import Mesh, mass_properties, shaded
-from simgen.types import Vec3
+from simgen.spec.types import Vec3
 
 
 @dataclass(frozen=True, kw_only=True)

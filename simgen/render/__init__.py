@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from simgen.render import pathtraced, pbr, tiny
-from simgen.types import PATHTRACED, Frame, SceneSpec, Trajectory
-from simgen.unavailable import RendererUnavailable
+from simgen.spec.errors import RendererUnavailable
+from simgen.spec.types import PATHTRACED, Frame, SceneSpec, Trajectory
 
 Renderer = Callable[[SceneSpec, Trajectory], Iterator[Frame]]
 

@@ -16,7 +16,7 @@ from simgen.render.light_map import LightMap
 from simgen.render.planes import Planes
 from simgen.render.surfaces import BODY, Colours, Geometry, Moment, Samples, dot, solid_pattern, unit
 from simgen.render.view import View
-from simgen.types import SceneSpec
+from simgen.spec.types import SceneSpec
 
 BRIGHTEST = 16.0  # radiance above this is clipped: far over any sensor's range
 

@@ -22,8 +22,8 @@ from simgen.render import pbr, tiny
 from simgen.render.gl.lamps import checked
 from simgen.render.paths import variant
 from simgen.render.paths.scene import SAMPLER, MitsubaScene
-from simgen.types import Frame, RenderSpec, SceneSpec, Trajectory
-from simgen.unavailable import RendererUnavailable
+from simgen.spec.errors import RendererUnavailable
+from simgen.spec.types import Frame, RenderSpec, SceneSpec, Trajectory
 
 DEFAULT_SAMPLES = 32
 BRIGHTEST = 16.0  # of a path, or a pixel without LLVM; as pbr's, far over any sensor's range

@@ -43,8 +43,8 @@ from simgen.render.gl.scene import DrawList, draw_list, origin, place, tile_key
 from simgen.render.gl.shadows import SIDE_TEXELS, Cascade, cascade
 from simgen.render.textures import TILE_PX, placed_tile
 from simgen.render.view import View, belt_shift_m, seen_on_plane
-from simgen.types import CLUTTER, Frame, MaterialSpec, SceneSpec, Trajectory, Vec3
-from simgen.unavailable import RendererLost
+from simgen.spec.errors import RendererLost
+from simgen.spec.types import CLUTTER, Frame, MaterialSpec, SceneSpec, Trajectory, Vec3
 
 NEAR_M, FAR_M = 0.05, 12.0  # as tiny's
 OCCLUSION_REACH_M = 0.03  # how far a part darkens what it stands on

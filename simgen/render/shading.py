@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from simgen.geometry import rotation_matrix
 from simgen.render.light_map import LightMap
 from simgen.render.metal import Metal
 from simgen.render.planes import Planes
 from simgen.render.surfaces import BODY, FLOOR, NOTHING, STAGE, Colours, Geometry, Moment, blurred, solid_albedo
 from simgen.render.view import View
-from simgen.types import SceneSpec
+from simgen.spec.geometry import rotation_matrix
+from simgen.spec.types import SceneSpec
 
 OCCLUSION_REACH_M = 0.008  # how far a part darkens what it stands on
 TYPICAL_HEIGHT_M = 0.01  # of the parts, for how wide their penumbra is

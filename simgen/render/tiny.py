@@ -22,7 +22,6 @@ import pybullet as p
 from jaxtyping import Float32, Int32
 
 from simgen.bullet import World, world
-from simgen.geometry import rotation_matrix, vec3
 from simgen.lighting import card
 from simgen.render import light_map
 from simgen.render.light_map import LightBox, LightMap
@@ -30,7 +29,8 @@ from simgen.render.shading import Shader
 from simgen.render.slab import floor_face, stage_faces
 from simgen.render.surfaces import BODY, NOTHING, Geometry, Moment
 from simgen.render.view import View, belt_shift_m
-from simgen.types import BACKGROUND, CLUTTER, Frame, Pose, SceneSpec, Trajectory, Vec3
+from simgen.spec.geometry import rotation_matrix, vec3
+from simgen.spec.types import BACKGROUND, CLUTTER, Frame, Pose, SceneSpec, Trajectory, Vec3
 
 NEAR_M, FAR_M = 0.05, 12.0
 

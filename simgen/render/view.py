@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32, Float64
 
-from simgen.geometry import rotation_matrix
-from simgen.types import Pose, SceneSpec, Trajectory
+from simgen.spec.geometry import rotation_matrix
+from simgen.spec.types import Pose, SceneSpec, Trajectory
 
 _EDGE_POINTS = 9  # rays along each side of the picture that bound what is seen
 

@@ -19,7 +19,7 @@ from jaxtyping import Float32, UInt8, UInt16
 
 from simgen.sensor import aberration, bayer, converter, glare, lens, noise, pattern, processing, spectral
 from simgen.sensor.video import through_h264
-from simgen.types import Image, SensorSpec
+from simgen.spec.types import Image, SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]
 Effect = Callable[[Light, SensorSpec, np.random.Generator], Light]

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from simgen.types import CameraSpec, Frame
+from simgen.spec.types import CameraSpec, Frame
 
 SHARP_PX = 1.0  # a disc as wide as this is not told from a pixel
 MOST_LAYERS = 32

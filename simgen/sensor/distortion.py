@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from simgen import brown_conrady
-from simgen.types import CameraSpec, Distortion, Frame
+from simgen.spec.types import CameraSpec, Distortion, Frame
 
 STEP_PX = 8  # margins are multiples of it, so that scenes share a renderer's buffers
 MOST = 2.0  # times as wide or high a drawn picture may be as the distorted one

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from simgen.sensor.gaussian import standard_normal
-from simgen.types import SensorSpec
+from simgen.spec.types import SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]
 

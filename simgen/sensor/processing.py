@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from simgen.colour import LUMINANCE
-from simgen.types import SensorSpec
+from simgen.spec.colour import LUMINANCE
+from simgen.spec.types import SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]
 

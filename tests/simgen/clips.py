@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simgen.types import (
+from simgen.spec.types import (
     BACKGROUND,
     CLUTTER,
     CameraSpec,

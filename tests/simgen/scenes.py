@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simgen.geometry import look_at
 from simgen.parts import part_model
 from simgen.render import describe
-from simgen.types import (
+from simgen.spec.errors import RendererUnavailable
+from simgen.spec.geometry import look_at
+from simgen.spec.types import (
     CameraSpec,
     LightSpec,
     MaterialSpec,
@@ -20,7 +21,6 @@ from simgen.types import (
     StageSpec,
     Trajectory,
 )
-from simgen.unavailable import RendererUnavailable
 
 STEEL_KG_M3 = 7850.0
 

@@ -8,9 +8,9 @@ import pytest
 from scenes import GREY, part, scene
 
 from simgen.annotate import annotate, camera_from_part, project, silhouette_px, world_from_part
-from simgen.geometry import invert, look_at, transform
 from simgen.parts import part_model
-from simgen.types import BACKGROUND, CLUTTER, BodySpec, Pose, Trajectory
+from simgen.spec.geometry import invert, look_at, transform
+from simgen.spec.types import BACKGROUND, CLUTTER, BodySpec, Pose, Trajectory
 
 HALF = math.sqrt(0.5)
 LYING = (0.0, HALF, 0.0, HALF)

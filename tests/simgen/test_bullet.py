@@ -10,7 +10,7 @@ from simgen import bullet  # noqa: E402
 from simgen.bullet import SCALE, world  # noqa: E402
 from simgen.parts import part_model  # noqa: E402
 from simgen.physics import simulate  # noqa: E402
-from simgen.types import BodySpec, Pose  # noqa: E402
+from simgen.spec.types import BodySpec, Pose  # noqa: E402
 
 UPRIGHT = (0.0, 0.0, 0.0, 1.0)
 

@@ -14,7 +14,7 @@ from simgen import cli
 from simgen.loading import presets as known
 from simgen.preview import _draw_boxes
 from simgen.shards import MANIFEST, DataSet
-from simgen.types import PartLabel, Pose
+from simgen.spec.types import PartLabel, Pose
 from tests.simgen.test_generate import contents
 
 COMMANDS = ("render", "join", "presets", "preview", "replay", "export", "check", "index")

@@ -15,7 +15,7 @@ import pytest
 from scenes import scene
 
 from simgen.sensor import EFFECTS, noise, raw
-from simgen.types import SensorSpec
+from simgen.spec.types import SensorSpec
 
 SIDE = 96
 FEW = 6  # frames of an exposure: its temporal variance is good to 0.7 %

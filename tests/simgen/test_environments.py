@@ -9,14 +9,14 @@ import pytest
 from scenes import part, scene, still
 
 from simgen.capture import capture
-from simgen.colour import LUMINANCE, RGB_FROM_XYZ
 from simgen.environments import ENVIRONMENTS, BadEnvironment, ambient, digest, folder_files, picture
 from simgen.environments import files as environment_files
 from simgen.environments.model import HEIGHT, WIDTH, directions, level_irradiance
 from simgen.lighting import card, flicker_gain, form_factor, on_level_card, softbox_radiance
 from simgen.loading import ConfigError, load_config
 from simgen.sample import sample
-from simgen.types import EnvironmentSpec, FlickerSpec, LampSpec
+from simgen.spec.colour import LUMINANCE, RGB_FROM_XYZ
+from simgen.spec.types import EnvironmentSpec, FlickerSpec, LampSpec
 
 SPEC = EnvironmentSpec(
     name="office", temperature_k=4000.0, daylight_k=6500.0, rotation_rad=0.0, intensity=0.7, seed=2

@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from simgen.export import Filters, export
-from simgen.geometry import transform
 from simgen.parts import part_model
 from simgen.shards import DataSet
-from simgen.types import Pose
+from simgen.spec.geometry import transform
+from simgen.spec.types import Pose
 from tests.simgen import clips
 from tests.simgen.test_export import expected
 from tests.simgen.test_generate import in_this_process, run

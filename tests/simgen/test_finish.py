@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from simgen import cli
-from simgen.colour import hsv_from_linear, linear_from_hsv
 from simgen.finish.errors import FinishError
 from simgen.finish.fit import FEWEST, RESTS_ON, RESTS_ON_PARTS, _misfit, fit_finishes, fitted_weights, probe
 from simgen.finish.looks import FEATURES, GAMMA, look
 from simgen.finish.read import photographed
 from simgen.loading import ConfigError, load_config
 from simgen.sample import sample
+from simgen.spec.colour import hsv_from_linear, linear_from_hsv
 
 SIZE = 60
 DISC = np.hypot(*np.mgrid[-30:30, -30:30]) < 12

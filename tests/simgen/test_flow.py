@@ -12,7 +12,6 @@ from simgen.check import check
 from simgen.clip import categories, make_clip
 from simgen.engine import Plan, make_shard
 from simgen.flow import flow_px
-from simgen.geometry import look_at
 from simgen.loading import load_config
 from simgen.physics import simulate
 from simgen.sample import sample
@@ -28,7 +27,8 @@ from simgen.shards import (
     encode_png,
     write_manifest,
 )
-from simgen.types import BACKGROUND, CLUTTER, BodySpec, Pose, ShutterSpec, Trajectory
+from simgen.spec.geometry import look_at
+from simgen.spec.types import BACKGROUND, CLUTTER, BodySpec, Pose, ShutterSpec, Trajectory
 
 ABOVE = look_at((0.0, 0.0, 0.5), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))  # x right, y up in the picture
 INTERVAL_S = 0.1

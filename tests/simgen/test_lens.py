@@ -10,13 +10,13 @@ from scenes import GREY, part, scene, still
 from simgen import brown_conrady
 from simgen.annotate import annotate, project, silhouette_px
 from simgen.capture import capture
-from simgen.geometry import invert, rotation_matrix, transform
 from simgen.loading import ConfigError, load_config
 from simgen.parts import part_model
 from simgen.sample import sample
 from simgen.sensor.defocus import circle_of_confusion_px, defocus
 from simgen.sensor.distortion import pinhole
-from simgen.types import BACKGROUND, Frame, Labels
+from simgen.spec.geometry import invert, rotation_matrix, transform
+from simgen.spec.types import BACKGROUND, Frame, Labels
 
 LENSES = {
     "barrel": (-0.3, 0.1, 0.0, 0.0, -0.01),

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from simgen.config import MatterKnobs
-from simgen.knobs import Uniform
 from simgen.loading import ConfigError, load_config
 from simgen.materials import (
     MATERIALS,
@@ -24,7 +23,8 @@ from simgen.materials.wear import STEPS, worn
 from simgen.render.textures import TEXTURES
 from simgen.sample import sample
 from simgen.shards import from_plain
-from simgen.types import SceneSpec
+from simgen.spec.knobs import Uniform
+from simgen.spec.types import SceneSpec
 
 ASKED = {  # of the issue, with the rows that answer it
     "machined", "turned", "brushed", "cast", "zinc_plated", "black_oxide", "anodized", "galvanized", "stainless",

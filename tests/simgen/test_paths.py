@@ -10,7 +10,7 @@ from scenes import scene
 from test_pbr import lit
 
 from simgen.render.paths import light, matter, shapes, variant
-from simgen.unavailable import RendererUnavailable
+from simgen.spec.errors import RendererUnavailable
 
 
 def test_without_mitsuba_the_command_says_what_to_install(monkeypatch, tmp_path):
@@ -66,7 +66,7 @@ def test_a_turn_of_a_lathe_has_no_jump_within_a_triangle():
 
 def test_every_material_has_maps_whose_energy_is_its_own():
     from simgen.materials import MATERIALS, draw_material
-    from simgen.types import Metres, WearSpec, WornSpec
+    from simgen.spec.types import Metres, WearSpec, WornSpec
 
     assert len(MATERIALS) > 20
     worn = WornSpec(layers=(WearSpec(name="dirt", amount=0.5),), side_m=Metres(0.1), seed=1)
@@ -83,7 +83,7 @@ def test_every_material_has_maps_whose_energy_is_its_own():
 
 def test_the_sky_gives_a_card_what_the_spec_says():
     from simgen.environments.model import level_irradiance
-    from simgen.types import GlowSpec
+    from simgen.spec.types import GlowSpec
 
     glow = GlowSpec(azimuth_rad=0.5, elevation_rad=0.9, width_rad=0.8, height_rad=0.8, radiance=(30.0, 3.0, 0.3))
     for glows in ((), (glow,)):

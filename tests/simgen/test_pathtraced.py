@@ -12,12 +12,12 @@ from test_pbr import SIDEWAYS, ball, bolts_and_boxes, box, lit, on  # noqa: F401
 
 from simgen import capture as capturing
 from simgen.clip import machinery, make_clip
-from simgen.geometry import look_at
 from simgen.loading import load_config
 from simgen.render import pathtraced, pbr, render
 from simgen.render.paths import variant
 from simgen.sample import sample
-from simgen.types import BACKGROUND, CLUTTER, PATHTRACED, EnvironmentSpec, LampSpec, RenderSpec, SheetSpec
+from simgen.spec.geometry import look_at
+from simgen.spec.types import BACKGROUND, CLUTTER, PATHTRACED, EnvironmentSpec, LampSpec, RenderSpec, SheetSpec
 
 WHITE = replace(GREY, rgb=(1.0, 1.0, 1.0))
 STEEL = replace(GREY, rgb=(0.75, 0.72, 0.7), metallic=1.0, roughness=0.45)
@@ -138,7 +138,7 @@ def test_a_card_gets_all_of_the_light_whatever_a_shadow_takes_away(strength):
 @pytest.mark.parametrize(("azimuth", "side"), [(0.0, "right"), (np.pi / 2, "top"), (np.pi, "left")])
 def test_the_side_towards_the_light_is_bright_of_key_and_of_sky(ball, azimuth, side):  # noqa: F811
     """Seen from above with y up in the picture; the sky's light comes from a glow at the same azimuth."""
-    from simgen.types import GlowSpec
+    from simgen.spec.types import GlowSpec
 
     toward = (0.8 * np.cos(azimuth), 0.8 * np.sin(azimuth), 0.6)
     above = look_at((0.0, 0.0, 0.4), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))

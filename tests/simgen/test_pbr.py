@@ -12,7 +12,6 @@ from scenes import GREY, needs, part, scene, still
 from typer.testing import CliRunner
 
 from simgen import cli
-from simgen.geometry import look_at
 from simgen.loading import load_config
 from simgen.parts import PARTS, Family, Size, part_model
 from simgen.parts.mesh import circle, loft
@@ -23,8 +22,9 @@ from simgen.render.gl.device import Device, Store, device, forget_device
 from simgen.render.gl.scene import draw_list
 from simgen.sample import sample
 from simgen.shards import DataSet
-from simgen.types import BACKGROUND, BodySpec, GlowSpec, Pose, RenderSpec, SheetSpec
-from simgen.unavailable import RendererLost, RendererUnavailable
+from simgen.spec.errors import RendererLost, RendererUnavailable
+from simgen.spec.geometry import look_at
+from simgen.spec.types import BACKGROUND, BodySpec, GlowSpec, Pose, RenderSpec, SheetSpec
 
 WHITE = replace(GREY, rgb=(1.0, 1.0, 1.0))
 MIRROR = replace(WHITE, metallic=1.0, roughness=0.3)

@@ -7,13 +7,13 @@ import pytest
 from scenes import GREY, needs, part, scene
 from test_pbr import ball, first, lit, on  # noqa: F401 (a fixture)
 
-from simgen.geometry import look_at
 from simgen.lighting import on_level_card, softbox_radiance
 from simgen.materials import MATERIALS, UNWORN, draw_material, material_tile
 from simgen.materials.relief import TILE_PX
 from simgen.render import pbr, tiny
 from simgen.render.gl.scene import origin
-from simgen.types import CLUTTER, BodySpec, LampSpec, MatterSpec, Pose, SubstanceSpec, WearSpec, WornSpec
+from simgen.spec.geometry import look_at
+from simgen.spec.types import CLUTTER, BodySpec, LampSpec, MatterSpec, Pose, SubstanceSpec, WearSpec, WornSpec
 
 BLACK = (0.0, 0.0, 0.0)
 WHITE = SubstanceSpec(rgb=(1.0, 1.0, 1.0), metallic=0.0, roughness=0.6)

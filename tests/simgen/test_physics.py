@@ -14,12 +14,12 @@ p = pytest.importorskip("pybullet")
 from scenes import GREY, part, scene  # noqa: E402
 
 from simgen.bullet import GRAVITY_M_S2, SCALE, world  # noqa: E402
-from simgen.geometry import rotation_matrix  # noqa: E402
 from simgen.loading import load_config  # noqa: E402
 from simgen.parts import PARTS, part_model  # noqa: E402
 from simgen.physics import simulate  # noqa: E402
 from simgen.sample import sample  # noqa: E402
-from simgen.types import BodySpec, Pose  # noqa: E402
+from simgen.spec.geometry import rotation_matrix  # noqa: E402
+from simgen.spec.types import BodySpec, Pose  # noqa: E402
 
 HALF = math.sqrt(0.5)
 LYING = (0.0, HALF, 0.0, HALF)  # the axis along x

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scenes import GREY, needs, part, scene, still
 
-from simgen.geometry import invert, look_at, transform
 from simgen.parts import PARTS, part_model
 from simgen.physics import simulate
 from simgen.render import RENDERERS, render
 from simgen.render.environment import Environment
 from simgen.render.textures import TEXTURES, VARIANTS, tile
-from simgen.types import BACKGROUND, CLUTTER, BodySpec, GlowSpec, Pose, RenderSpec, SheetSpec
+from simgen.spec.geometry import invert, look_at, transform
+from simgen.spec.types import BACKGROUND, CLUTTER, BodySpec, GlowSpec, Pose, RenderSpec, SheetSpec
 
 WHITE = replace(GREY, rgb=(1.0, 1.0, 1.0))
 STEEL = replace(GREY, rgb=(0.9, 0.9, 0.9), metallic=1.0, roughness=0.1)

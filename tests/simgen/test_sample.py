@@ -6,11 +6,11 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from simgen.colour import LUMINANCE, black_body, linear_from_hsv, linear_from_srgb
-from simgen.geometry import transform
 from simgen.loading import load_config
 from simgen.parts import part_model
 from simgen.sample import sample, sizes
+from simgen.spec.colour import LUMINANCE, black_body, linear_from_hsv, linear_from_srgb
+from simgen.spec.geometry import transform
 
 PRESETS = [
     "belt", "bin", "bolts_on_table", "conveyor", "demo", "domain_random", "photoreal", "standin", "tiny"

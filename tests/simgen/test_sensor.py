@@ -8,7 +8,7 @@ from scenes import scene
 from simgen.loading import ConfigError, load_config
 from simgen.sample import sample
 from simgen.sensor import EFFECTS, bayer, decode, develop, expose, raw
-from simgen.types import SensorSpec
+from simgen.spec.types import SensorSpec
 
 NEUTRAL = replace(scene([]).sensor, full_well_e=1e12, read_noise_e=1e-6, gamma=1.0)
 RAMP = np.tile(np.linspace(0, 1, 64, dtype=np.float32)[None, :, None], (48, 1, 3)).copy()

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from simgen import shards
 from simgen.shards import ShardError, clip_members, scan_shard, write_shard
-from simgen.types import BACKGROUND, CLUTTER, Labels, SceneSpec
+from simgen.spec.types import BACKGROUND, CLUTTER, Labels, SceneSpec
 from tests.simgen import clips
 
 

@@ -9,11 +9,11 @@ from scenes import part, scene
 from simgen import shutter
 from simgen.annotate import annotate, project, silhouette_px, world_from_part
 from simgen.capture import capture
-from simgen.geometry import transform
 from simgen.loading import ConfigError, load_config
 from simgen.parts import part_model
 from simgen.sample import sample
-from simgen.types import BACKGROUND, FlickerSpec, Frame, ShutterSpec, Trajectory
+from simgen.spec.geometry import transform
+from simgen.spec.types import BACKGROUND, FlickerSpec, Frame, ShutterSpec, Trajectory
 
 LYING = (0.0, 0.7071068, 0.0, 0.7071068)
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scenes import GREY, part, scene, still
 
-from simgen.geometry import look_at, rotation_matrix
 from simgen.render import render
 from simgen.render.slab import floor_face, stage_faces
 from simgen.render.surfaces import FLOOR, NOTHING, STAGE, Geometry
 from simgen.render.view import View
-from simgen.types import BodySpec, Pose, RenderSpec
+from simgen.spec.geometry import look_at, rotation_matrix
+from simgen.spec.types import BodySpec, Pose, RenderSpec
 
 SUN = (0.6, 0.0, 0.8)
 NEAR_M, FAR_M = 0.05, 12.0

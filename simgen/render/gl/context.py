@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from simgen.unavailable import RendererUnavailable
+from simgen.spec.errors import RendererUnavailable
 
 OPENGL = 430  # the least version: sizes of textures in shaders, textureGather, uniform blocks
 LIBRARIES: dict[str, str] = {}  # names of the libraries to open, where they are not the usual ones

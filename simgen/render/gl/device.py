@@ -17,8 +17,8 @@ from simgen.render.gl.context import create_context, describe
 from simgen.render.gl.scene import TileKey
 from simgen.render.gl.shadows import COARSE_TEXELS, SIDE_TEXELS
 from simgen.render.textures import tile
-from simgen.types import MAX_LAMPS, LightSpec
-from simgen.unavailable import RendererLost, RendererUnavailable
+from simgen.spec.errors import RendererLost, RendererUnavailable
+from simgen.spec.types import MAX_LAMPS, LightSpec
 
 SHADERS = Path(__file__).parent / "shaders"
 NOTHING_M = 1e30  # depth where nothing is, on the graphics processor

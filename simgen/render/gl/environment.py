@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from simgen import environments
-from simgen.types import LightSpec, Radians, SceneSpec
+from simgen.spec.types import LightSpec, Radians, SceneSpec
 
 WIDTH, HEIGHT, LEVELS = 256, 128, 5  # levels of roughness 0, 1/4, 1/2, 3/4, 1, each half as wide as the one before
 NORMALS = (16, 32)  # rows and columns of the table of irradiance

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.geometry import rotation_matrix
 from simgen.materials import MATERIALS, WearKey, tile_facts, wear_key
 from simgen.materials import VARIANTS as MATTER_VARIANTS
 from simgen.materials import material as found_material
@@ -15,7 +14,8 @@ from simgen.render.gl import layout
 from simgen.render.gl.meshes import Key
 from simgen.render.gl.shadows import Spheres
 from simgen.render.textures import VARIANTS, placed_tile
-from simgen.types import (
+from simgen.spec.geometry import rotation_matrix
+from simgen.spec.types import (
     BACKGROUND,
     CLUTTER,
     BodySpec,

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from simgen.geometry import rotation_matrix
 from simgen.render.gl.scene import FLOOR_SIDE_M
 from simgen.render.gl.scene import checked as checked_material
 from simgen.render.paths import light, matter, shapes
@@ -17,7 +16,8 @@ from simgen.render.paths.matter import Layer, Placed
 from simgen.render.planes import stage_sheets
 from simgen.render.view import belt_shift_m
 from simgen.sensor.defocus import circle_of_confusion_px
-from simgen.types import BodySpec, CameraSpec, MaterialSpec, Pose, SceneSpec, Trajectory
+from simgen.spec.geometry import rotation_matrix
+from simgen.spec.types import BodySpec, CameraSpec, MaterialSpec, Pose, SceneSpec, Trajectory
 
 NEAR_M, FAR_M = 0.05, 5000.0
 MAX_DEPTH, ROULETTE_DEPTH = 7, 2  # edges of a path; from where on dim paths may end

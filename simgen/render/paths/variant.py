@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from simgen.unavailable import RendererUnavailable
+from simgen.spec.errors import RendererUnavailable
 
 HELP = 'the renderer pathtraced needs Mitsuba 3: pip install "simgen[pathtraced]"'
 LLVM = "DRJIT_LIBLLVM_PATH"  # by which Dr.Jit, Mitsuba's compiler, is told of a library

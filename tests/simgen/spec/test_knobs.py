@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simgen.knobs import Choice, IntRange, LogUniform, Streams, Uniform
+from simgen.spec.knobs import Choice, IntRange, LogUniform, Streams, Uniform
 
 positive = st.floats(1e-6, 1e6)
 

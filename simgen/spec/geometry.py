@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float, Float64
 
-from simgen.types import Pose, Quat, Vec3
+from simgen.spec.types import Pose, Quat, Vec3
 
 IDENTITY = Pose(position_m=(0.0, 0.0, 0.0), rotation_xyzw=(0.0, 0.0, 0.0, 1.0))
 

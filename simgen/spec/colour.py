@@ -10,7 +10,7 @@ import colorsys
 import numpy as np
 from jaxtyping import Float
 
-from simgen.types import Vec3
+from simgen.spec.types import Vec3
 
 RGB_FROM_XYZ = np.array(  # IEC 61966-2-1
     [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simgen.geometry import IDENTITY, compose, invert, look_at, pose, quaternion, rotation_matrix, transform
-from simgen.types import Pose
+from simgen.spec.geometry import IDENTITY, compose, invert, look_at, pose, quaternion, rotation_matrix, transform
+from simgen.spec.types import Pose
 
 QUATS = st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: np.linalg.norm(q) > 1e-3)
 POSES = st.builds(lambda q, p: Pose(position_m=p, rotation_xyzw=q), QUATS, st.tuples(*[st.floats(-2, 2)] * 3))
