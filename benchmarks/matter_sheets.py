@@ -15,11 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from simgen.environments import ENVIRONMENTS, ambient
-from simgen.materials import MATERIALS, WEAR, draw_material, draw_wear
-from simgen.parts import PARTS, Family, Size, part_model
-from simgen.parts.mesh import circle, loft
-from simgen.parts.model import PartModel, turned_part
+from simgen.assets.materials import MATERIALS, WEAR, draw_material, draw_wear
+from simgen.assets.parts import PARTS, Family, Size, part_model
+from simgen.assets.parts.mesh import circle, loft
+from simgen.assets.parts.model import PartModel, turned_part
+from simgen.assets.surroundings import ENVIRONMENTS, ambient
 from simgen.render import pbr
 from simgen.spec.geometry import look_at
 from simgen.spec.knobs import Uniform

@@ -26,11 +26,11 @@ import cv2
 import pybullet as p
 
 from benchmarks.render_speed import Timed, draw_plainly
+from simgen.assets.parts import PARTS, part_model
 from simgen.clip import make_clip
 from simgen.config import SceneConfig
-from simgen.loading import load_config
-from simgen.parts import PARTS, part_model
 from simgen.physics import simulate
+from simgen.presets.read import load_config
 from simgen.render import render
 from simgen.sample import sample
 from simgen.shards import clip_members, write_shard

@@ -24,8 +24,8 @@ import numpy as np
 
 from simgen.annotate import annotate
 from simgen.capture import capture
-from simgen.loading import load_config
 from simgen.physics import simulate
+from simgen.presets.read import load_config
 from simgen.render import describe
 from simgen.render.paths import variant
 from simgen.sample import sample

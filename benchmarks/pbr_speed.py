@@ -25,8 +25,8 @@ import cv2
 import pybullet as p
 
 from benchmarks.render_speed import Timed, draw_plainly
-from simgen.loading import load_config
 from simgen.physics import simulate
+from simgen.presets.read import load_config
 from simgen.render import RENDERERS, describe
 from simgen.sample import sample
 from simgen.spec.types import RenderSpec, SceneSpec, Trajectory

@@ -34,8 +34,8 @@ import cv2
 import pybullet as p
 
 from simgen.bullet import world
-from simgen.loading import load_config
 from simgen.physics import simulate
+from simgen.presets.read import load_config
 from simgen.render import render, tiny
 from simgen.render.view import View
 from simgen.sample import sample

@@ -15,8 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from simgen.loading import load_config
 from simgen.physics import simulate
+from simgen.presets.read import load_config
 from simgen.render import RENDERERS
 from simgen.sample import sample
 from simgen.spec.types import Frame, RenderSpec

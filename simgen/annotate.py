@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int32, Int64
 
 from simgen import brown_conrady, shutter
-from simgen.parts import PartModel, part_model
+from simgen.assets.parts import PartModel, part_model
 from simgen.spec.geometry import compose, invert, transform, vec3
 from simgen.spec.types import BACKGROUND, CameraSpec, FrameLabels, Labels, PartLabel, Pose, SceneSpec, Trajectory
 

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from simgen import shutter
-from simgen.lighting import flicker_gain
+from simgen.assets.light import flicker_gain
 from simgen.render import render
 from simgen.sensor.defocus import defocus
 from simgen.sensor.distortion import pinhole

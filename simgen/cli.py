@@ -43,12 +43,12 @@ def _fail(message: str, status: int = 2) -> NoReturn:
 @contextmanager
 def _clear_errors() -> Iterator[None]:
     """What a user can put right is told in a line, without a traceback."""
-    from simgen.camera.errors import CameraError
     from simgen.engine import EngineError
     from simgen.export.errors import ExportError
-    from simgen.finish.errors import FinishError
     from simgen.generate import BudgetSpent, GenerateError, Interrupted
-    from simgen.loading import ConfigError
+    from simgen.presets.fit_camera.errors import CameraError
+    from simgen.presets.fit_finish.errors import FinishError
+    from simgen.presets.read import ConfigError
     from simgen.shards import ShardError
     from simgen.spec.errors import RendererLost, RendererUnavailable
 
@@ -172,7 +172,7 @@ def _plan(
     scene_limit_s: float,
     renderer: str | None,
 ) -> tuple[Plan, tuple[str, ...]]:
-    from simgen.loading import load_config
+    from simgen.presets.read import load_config
 
     config = load_config(preset, [*overrides, *([f"render.renderer={_chosen(renderer)}"] if renderer else [])])
     return _plan_of(config, Path(preset).stem, seed, scenes, shard_scenes, scene_limit_s)
@@ -255,7 +255,7 @@ def join(
 def presets() -> None:
     """List the presets that come with simgen."""
     with _clear_errors():
-        from simgen.loading import presets as known
+        from simgen.presets.read import presets as known
 
         found = known()
         width = max(map(len, found))
@@ -293,7 +293,7 @@ def replay(folder: Folder, scene: Annotated[int, typer.Argument(help="The scene'
 
         with quiet_stderr():
             from simgen.clip import machinery, make_clip
-        from simgen.loading import stored_config
+        from simgen.presets.read import stored_config
         from simgen.replay import replay_scene
 
         data = _data_set(folder)
@@ -451,11 +451,11 @@ def fit(
     Without a test chart some things cannot be told: those stay as they are in --base, and the preset says why.
     """
     with _clear_errors():
-        from simgen.camera.fit import fit_camera
-        from simgen.camera.measures import measure
-        from simgen.camera.page import page as page_of
-        from simgen.camera.photos import read_pictures
-        from simgen.loading import load_config
+        from simgen.presets.fit_camera.fit import fit_camera
+        from simgen.presets.fit_camera.measures import measure
+        from simgen.presets.fit_camera.page import page as page_of
+        from simgen.presets.fit_camera.photos import read_pictures
+        from simgen.presets.read import load_config
         from simgen.shards import write_atomically
 
         load_config(base)
@@ -510,11 +510,11 @@ def fit_finish(
     Colour, tint, highlights and shadows are compared within the parts' outlines, each category of parts for itself.
     """
     with _clear_errors():
-        from simgen.finish.fit import fit_finishes, probe, to_yaml
-        from simgen.finish.read import photographed, simulated
         from simgen.generate import default_shard_scenes, generate
-        from simgen.loading import load_config
         from simgen.places import place
+        from simgen.presets.fit_finish.fit import fit_finishes, probe, to_yaml
+        from simgen.presets.fit_finish.read import photographed, simulated
+        from simgen.presets.read import load_config
         from simgen.progress import Progress, track
 
         config = load_config(base, [f"render.renderer={_chosen(renderer)}", "timing.frames=1"])
@@ -545,7 +545,7 @@ def _named_from(base: str, out: Path) -> str:
 
 def _write_preset(out: Path, text: str) -> None:
     """Write a preset, and see that it can be read."""
-    from simgen.loading import load_config
+    from simgen.presets.read import load_config
     from simgen.shards import write_atomically
 
     write_atomically(out, [text.encode()])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from simgen.annotate import annotate
+from simgen.assets.parts import PARTS
 from simgen.capture import capture
 from simgen.config import SceneConfig
 from simgen.flow import flow_px
-from simgen.parts import PARTS
 from simgen.physics import simulate
 from simgen.render import describe
 from simgen.sample import sample

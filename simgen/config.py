@@ -125,8 +125,8 @@ class TextureKnobs(Group):
 class MatterSurfaceKnobs(Group):
     """Procedural materials for one kind of surface, in place of its plain colours and textures."""
 
-    materials: Choice  # rows of simgen.materials.MATERIALS
-    wear: dict[str, Uniform] = {}  # rows of simgen.materials.WEAR: amounts, 0..1; below 0: none
+    materials: Choice  # rows of simgen.assets.materials.MATERIALS
+    wear: dict[str, Uniform] = {}  # rows of simgen.assets.materials.WEAR: amounts, 0..1; below 0: none
     wear_size_m: Annotated[float, Field(gt=0.001, le=10.0)] = 0.1  # after which its pattern repeats
 
 
@@ -171,7 +171,7 @@ class LampKnobs(Group):
 class EnvironmentKnobs(Group):
     """The surroundings as a picture, in place of `surroundings` and glows; the ambient light is its own."""
 
-    kinds: Choice  # rows of simgen.environments.ENVIRONMENTS, or "file": one of `folder`
+    kinds: Choice  # rows of simgen.assets.surroundings.ENVIRONMENTS, or "file": one of `folder`
     intensity: LogUniform  # luminance of a white card lying under it
     temperature_k: Kelvin
     daylight_k: Kelvin

@@ -11,7 +11,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from simgen import lighting, sample_light
+from simgen import sample_light
+from simgen.assets import light as lighting
+from simgen.assets.materials import draw_material, draw_wear
+from simgen.assets.parts import PARTS, PartModel, Size, part_model
+from simgen.assets.surroundings import ambient
 from simgen.config import (
     CameraKnobs,
     ClutterKnobs,
@@ -30,9 +34,6 @@ from simgen.config import (
     SurfaceKnobs,
     TextureKnobs,
 )
-from simgen.environments import ambient
-from simgen.materials import draw_material, draw_wear
-from simgen.parts import PARTS, PartModel, Size, part_model
 from simgen.sensor.spectral import sensor_from_light
 from simgen.spec.colour import LUMINANCE, black_body, linear_from_hsv
 from simgen.spec.geometry import look_at, pose, vec3

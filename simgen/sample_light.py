@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from simgen import environments
+from simgen.assets import surroundings as environments
 from simgen.config import EnvironmentKnobs, FlickerKnobs, LampKnobs
 from simgen.spec.colour import black_body
 from simgen.spec.geometry import vec3

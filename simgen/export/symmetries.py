@@ -1,7 +1,8 @@
 """Which rotations leave a part's mesh as it is, in the form of BOP's models_info.json.
 
-A part's frame has its axis as z (simgen.parts.model), so the rotations to try are those about z and the half turns
-about axes across it. A mesh that repeats every 15 degrees or less is a body of revolution that was cut into facets.
+A part's frame has its axis as z (simgen.assets.parts.model), so the rotations to try are those about z and the half
+turns about axes across it. A mesh that repeats every 15 degrees or less is a body of revolution that was cut into
+facets.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from simgen import environments
+from simgen.assets import surroundings as environments
 from simgen.render.lookup import look_up
 from simgen.spec.types import GlowSpec, LightSpec, Vec3
 

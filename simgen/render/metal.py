@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
-from simgen.parts import part_model
+from simgen.assets.parts import part_model
 from simgen.render.environment import Environment
 from simgen.render.light_map import LightMap
 from simgen.render.planes import Planes

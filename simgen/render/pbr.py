@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from simgen import lighting
+from simgen.assets import light as lighting
 from simgen.render.gl import environment, layout
 from simgen.render.gl.device import (
     ENVIRONMENT,

@@ -21,8 +21,8 @@ import numpy as np
 import pybullet as p
 from jaxtyping import Float32, Int32
 
+from simgen.assets.light import card
 from simgen.bullet import World, world
-from simgen.lighting import card
 from simgen.render import light_map
 from simgen.render.light_map import LightBox, LightMap
 from simgen.render.shading import Shader

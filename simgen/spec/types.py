@@ -56,7 +56,7 @@ class SubstanceSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class WearSpec:
-    name: str  # a row of simgen.materials.WEAR
+    name: str  # a row of simgen.assets.materials.WEAR
     amount: float  # 0 none .. 1 as bad as it gets
 
 
@@ -73,7 +73,7 @@ class WornSpec:
 class MatterSpec:
     """A procedural material: two substances and a relief by a seamless tile, perhaps a clear coat, and wear on top."""
 
-    name: str  # a row of simgen.materials.MATERIALS
+    name: str  # a row of simgen.assets.materials.MATERIALS
     base: SubstanceSpec
     second: SubstanceSpec  # where the tile's mask is 1
     contrast: float  # how the tile's value changes the base's brightness
@@ -121,7 +121,7 @@ class LampSpec:
 class EnvironmentSpec:
     """The surroundings as a picture, in place of horizon, zenith and glows."""
 
-    name: str  # a row of simgen.environments.ENVIRONMENTS, or "file"
+    name: str  # a row of simgen.assets.surroundings.ENVIRONMENTS, or "file"
     temperature_k: float  # of its lamps
     daylight_k: float  # of what comes through its windows
     rotation_rad: Radians  # about z
@@ -145,7 +145,7 @@ class FlickerSpec:
 class PartSpec:
     """A labelled part, as it is let go."""
 
-    kind: str  # a row of simgen.parts.PARTS
+    kind: str  # a row of simgen.assets.parts.PARTS
     designation: str  # a size that the family knows, such as "M8x30"
     category: str
     mass_kg: float

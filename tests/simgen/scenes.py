@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simgen.parts import part_model
+from simgen.assets.parts import part_model
 from simgen.render import describe
 from simgen.spec.errors import RendererUnavailable
 from simgen.spec.geometry import look_at

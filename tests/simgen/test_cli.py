@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from simgen import cli
-from simgen.loading import presets as known
+from simgen.presets.read import presets as known
 from simgen.preview import _draw_boxes
 from simgen.shards import MANIFEST, DataSet
 from simgen.spec.types import PartLabel, Pose

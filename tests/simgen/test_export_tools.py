@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
+from simgen.assets.parts import part_model
 from simgen.export import Filters, export
-from simgen.parts import part_model
 from simgen.shards import DataSet
 from simgen.spec.geometry import transform
 from simgen.spec.types import Pose

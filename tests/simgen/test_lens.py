@@ -9,9 +9,9 @@ from scenes import GREY, part, scene, still
 
 from simgen import brown_conrady
 from simgen.annotate import annotate, project, silhouette_px
+from simgen.assets.parts import part_model
 from simgen.capture import capture
-from simgen.loading import ConfigError, load_config
-from simgen.parts import part_model
+from simgen.presets.read import ConfigError, load_config
 from simgen.sample import sample
 from simgen.sensor.defocus import circle_of_confusion_px, defocus
 from simgen.sensor.distortion import pinhole

@@ -34,7 +34,7 @@ def test_without_mitsuba_the_command_says_what_to_install(monkeypatch, tmp_path)
 
 @pytest.mark.parametrize(("kind", "size"), [("hex_bolt", "M12x60"), ("hex_nut", "M20")])
 def test_threads_are_cut_about_the_pitch_diameter_without_a_gap(kind, size):
-    from simgen.parts import part_model
+    from simgen.assets.parts import part_model
 
     model = part_model(kind, size)
     points, normals, faces = shapes.thread(model.thread)
@@ -65,7 +65,7 @@ def test_a_turn_of_a_lathe_has_no_jump_within_a_triangle():
 
 
 def test_every_material_has_maps_whose_energy_is_its_own():
-    from simgen.materials import MATERIALS, draw_material
+    from simgen.assets.materials import MATERIALS, draw_material
     from simgen.spec.types import Metres, WearSpec, WornSpec
 
     assert len(MATERIALS) > 20
@@ -82,7 +82,7 @@ def test_every_material_has_maps_whose_energy_is_its_own():
 
 
 def test_the_sky_gives_a_card_what_the_spec_says():
-    from simgen.environments.model import level_irradiance
+    from simgen.assets.surroundings.model import level_irradiance
     from simgen.spec.types import GlowSpec
 
     glow = GlowSpec(azimuth_rad=0.5, elevation_rad=0.9, width_rad=0.8, height_rad=0.8, radiance=(30.0, 3.0, 0.3))

@@ -12,7 +12,7 @@ from test_pbr import SIDEWAYS, ball, bolts_and_boxes, box, lit, on  # noqa: F401
 
 from simgen import capture as capturing
 from simgen.clip import machinery, make_clip
-from simgen.loading import load_config
+from simgen.presets.read import load_config
 from simgen.render import pathtraced, pbr, render
 from simgen.render.paths import variant
 from simgen.sample import sample
@@ -91,7 +91,7 @@ def test_every_part_is_as_bright_as_pbr_draws_it(name):
     """Within 15 %, each channel: on the office's metal, which mirrors its lamps, pbr is 5 to 10 % off."""
     spec = honest(three_parts(), **LIGHTS[name])
     if spec.light.environment:
-        from simgen.environments import ambient
+        from simgen.assets.surroundings import ambient
 
         spec = lit(spec, ambient_rgb=ambient(spec.light.environment))
     ours, theirs = traced(spec, 64), drawn(spec)

@@ -12,10 +12,10 @@ from scenes import GREY, needs, part, scene, still
 from typer.testing import CliRunner
 
 from simgen import cli
-from simgen.loading import load_config
-from simgen.parts import PARTS, Family, Size, part_model
-from simgen.parts.mesh import circle, loft
-from simgen.parts.model import turned_part
+from simgen.assets.parts import PARTS, Family, Size, part_model
+from simgen.assets.parts.mesh import circle, loft
+from simgen.assets.parts.model import turned_part
+from simgen.presets.read import load_config
 from simgen.render import pbr, tiny
 from simgen.render.gl import context, environment, layout
 from simgen.render.gl.device import Device, Store, device, forget_device

@@ -7,9 +7,9 @@ import pytest
 from scenes import GREY, needs, part, scene
 from test_pbr import ball, first, lit, on  # noqa: F401 (a fixture)
 
-from simgen.lighting import on_level_card, softbox_radiance
-from simgen.materials import MATERIALS, UNWORN, draw_material, material_tile
-from simgen.materials.relief import TILE_PX
+from simgen.assets.light import on_level_card, softbox_radiance
+from simgen.assets.materials import MATERIALS, UNWORN, draw_material, material_tile
+from simgen.assets.materials.relief import TILE_PX
 from simgen.render import pbr, tiny
 from simgen.render.gl.scene import origin
 from simgen.spec.geometry import look_at

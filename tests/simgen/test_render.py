@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scenes import GREY, needs, part, scene, still
 
-from simgen.parts import PARTS, part_model
+from simgen.assets.parts import PARTS, part_model
 from simgen.physics import simulate
 from simgen.render import RENDERERS, render
 from simgen.render.environment import Environment

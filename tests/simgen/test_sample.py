@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from simgen.loading import load_config
-from simgen.parts import part_model
+from simgen.assets.parts import part_model
+from simgen.presets.read import load_config
 from simgen.sample import sample, sizes
 from simgen.spec.colour import LUMINANCE, black_body, linear_from_hsv, linear_from_srgb
 from simgen.spec.geometry import transform

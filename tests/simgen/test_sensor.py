@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scenes import scene
 
-from simgen.loading import ConfigError, load_config
+from simgen.presets.read import ConfigError, load_config
 from simgen.sample import sample
 from simgen.sensor import EFFECTS, bayer, decode, develop, expose, raw
 from simgen.spec.types import SensorSpec

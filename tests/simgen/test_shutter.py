@@ -8,9 +8,9 @@ from scenes import part, scene
 
 from simgen import shutter
 from simgen.annotate import annotate, project, silhouette_px, world_from_part
+from simgen.assets.parts import part_model
 from simgen.capture import capture
-from simgen.loading import ConfigError, load_config
-from simgen.parts import part_model
+from simgen.presets.read import ConfigError, load_config
 from simgen.sample import sample
 from simgen.spec.geometry import transform
 from simgen.spec.types import BACKGROUND, FlickerSpec, Frame, ShutterSpec, Trajectory

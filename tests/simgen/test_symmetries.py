@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from simgen.assets.parts import PARTS, part_model
 from simgen.export.symmetries import symmetries
-from simgen.parts import PARTS, part_model
 
 
 def matrices(found):

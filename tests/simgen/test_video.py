@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scenes import scene
 
-from simgen.loading import ConfigError, load_config
+from simgen.presets.read import ConfigError, load_config
 from simgen.sensor import decode, expose, expose_clip
 from simgen.sensor.video import through_h264
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from simgen.materials import WearKey, material_tile, wear_tile
+from simgen.assets.materials import WearKey, material_tile, wear_tile
 from simgen.render.gl import environment, layout, meshes
 from simgen.render.gl.context import create_context, describe
 from simgen.render.gl.scene import TileKey

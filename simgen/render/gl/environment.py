@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from simgen import environments
+from simgen.assets import surroundings as environments
 from simgen.spec.types import LightSpec, Radians, SceneSpec
 
 WIDTH, HEIGHT, LEVELS = 256, 128, 5  # levels of roughness 0, 1/4, 1/2, 3/4, 1, each half as wide as the one before

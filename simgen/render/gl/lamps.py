@@ -7,7 +7,7 @@ import math
 import numpy as np
 from jaxtyping import Float64
 
-from simgen.lighting import card, softbox_radiance
+from simgen.assets.light import card, softbox_radiance
 from simgen.render.gl import layout
 from simgen.render.gl.shadows import Spheres
 from simgen.spec.types import MAX_LAMPS, LampSpec, SceneSpec

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int32
 
-from simgen.parts import part_model
+from simgen.assets.parts import part_model
 
 ROUND = 64  # sides of a cylinder
 Key = tuple[str, ...]  # ("part", kind, designation), or the name of a shape

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.materials import MATERIALS, WearKey, tile_facts, wear_key
-from simgen.materials import VARIANTS as MATTER_VARIANTS
-from simgen.materials import material as found_material
-from simgen.parts import part_model
+from simgen.assets.materials import MATERIALS, WearKey, tile_facts, wear_key
+from simgen.assets.materials import VARIANTS as MATTER_VARIANTS
+from simgen.assets.materials import material as found_material
+from simgen.assets.parts import part_model
 from simgen.render.gl import layout
 from simgen.render.gl.meshes import Key
 from simgen.render.gl.shadows import Spheres

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from simgen import lighting
-from simgen.environments.model import level_irradiance
+from simgen.assets import light as lighting
+from simgen.assets.surroundings.model import level_irradiance
 from simgen.render.gl import environment
 from simgen.spec.types import LampSpec, LightSpec, SceneSpec, Vec3
 

@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from simgen.materials import VARIANTS as MATTER_VARIANTS
-from simgen.materials import WearKey, material, tile_facts, wear_key, wear_tile
-from simgen.materials.relief import TILE_PX as MATTER_PX
-from simgen.materials.relief import rises
+from simgen.assets.materials import VARIANTS as MATTER_VARIANTS
+from simgen.assets.materials import WearKey, material, tile_facts, wear_key, wear_tile
+from simgen.assets.materials.relief import TILE_PX as MATTER_PX
+from simgen.assets.materials.relief import rises
 from simgen.render.gl.scene import ANISOTROPY, origin
 from simgen.render.textures import TILE_PX, placed_tile
 from simgen.spec.types import MaterialSpec, MatterSpec, SceneSpec

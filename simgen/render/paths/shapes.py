@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
-from simgen.parts import part_model
-from simgen.parts.model import PartModel, Thread
+from simgen.assets.parts import part_model
+from simgen.assets.parts.model import PartModel, Thread
 from simgen.render.gl.meshes import shape
 
 TURN_STEPS, PITCH_STEPS = 36, 6  # of a thread's mesh: round the axis, and in one pitch

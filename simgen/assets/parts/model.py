@@ -1,0 +1,105 @@
+"""What a family of parts hands out for one of its sizes: a mesh, its mass properties and its collision shape.
+
+The part's frame: the origin is the centre of mass, the axes are principal axes of inertia, z is the axis of a turned
+part. A fastener rests upright, on its head or flat, when its z is up. Metres throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float64, Int32
+
+from simgen.assets.parts.mesh import Mesh, mass_properties, shaded
+from simgen.spec.types import Vec3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Primitive:
+    """A convex piece of a collision shape: a box, or a cylinder along z, turned about z and moved to its place."""
+
+    shape: str  # "box" | "cylinder"
+    size_m: Vec3  # full extents; a cylinder's diameter is x and its length is z
+    position_m: Vec3
+    yaw_rad: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thread:
+    """A helical thread about z that the mesh leaves out: there it is a cylinder of the pitch diameter (ISO 724)."""
+
+    z_from_m: float
+    z_to_m: float
+    radius_m: float  # half of the pitch diameter: the surface that the thread waves about
+    pitch_m: float
+    depth_m: float  # from crest to root
+    internal: bool  # a nut's
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartModel:
+    """One size of a family. `vertices_m` repeats a corner for each smooth surface that meets there."""
+
+    vertices_m: Float64[np.ndarray, "v 3"]
+    normals: Float64[np.ndarray, "v 3"]
+    triangles: Int32[np.ndarray, "t 3"]
+    volume_m3: float
+    inertia_m2: Vec3  # principal moments of inertia for each kilogram
+    collision: tuple[Primitive, ...]
+    thread: Thread | None
+
+    @property
+    def rest_height_m(self) -> float:
+        """Height of the origin over a table that the part stands upright on."""
+        return float(-self.vertices_m[:, 2].min())
+
+    @property
+    def radius_m(self) -> float:
+        """Radius of the smallest sphere about the origin that holds the part."""
+        return float(np.linalg.norm(self.vertices_m, axis=1).max())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    designation: str
+    diameter_mm: float  # nominal, of the thread that it has or fits
+    length_mm: float | None  # nominal; None for a family without lengths
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A row of PARTS."""
+
+    standard: str
+    category: str
+    sizes: tuple[Size, ...]
+    build: Callable[[Size], PartModel]
+
+    def size(self, designation: str) -> Size:
+        for size in self.sizes:
+            if size.designation == designation:
+                return size
+        raise KeyError(
+            f"no size {designation!r} in {self.standard}; there are {', '.join(s.designation for s in self.sizes)}"
+        )
+
+
+def turned_part(mesh: Mesh, collision: tuple[Primitive, ...], thread: Thread | None) -> PartModel:
+    """The model of a part that is symmetric about z, moved so that its centre of mass is the origin."""
+    volume_m3, centre_m, inertia_m2 = mass_properties(mesh)
+    vertices_m, normals, triangles = shaded(Mesh(mesh.vertices_m - centre_m, mesh.triangles))
+    z_m = float(centre_m[2])
+    lowered = [replace(p, position_m=(p.position_m[0], p.position_m[1], p.position_m[2] - z_m)) for p in collision]
+    if thread is not None:
+        thread = replace(thread, z_from_m=thread.z_from_m - z_m, z_to_m=thread.z_to_m - z_m)
+    return PartModel(
+        vertices_m=vertices_m,
+        normals=normals,
+        triangles=triangles,
+        volume_m3=volume_m3,
+        inertia_m2=(float(inertia_m2[0, 0]), float(inertia_m2[1, 1]), float(inertia_m2[2, 2])),
+        collision=tuple(lowered),
+        thread=thread,
+    )

@@ -1,0 +1,245 @@
+"""Ranges of finishes from how photographed parts look: each simulated part is given a weight, then ranges are read off.
+
+A part's weight is a function of its finish alone, so that light and pose stay as they are drawn and are not taken for
+finish: exp(a b(finish)), where b are the finish's numbers and their squares. The a are those under which means and mean
+squares of the looks come near to the photographs', weighed against the weights' relative entropy to equal ones (Jaynes
+1957; Hainmueller 2012, "Entropy Balancing for Causal Effects"), which keeps them from resting on a few parts. So the
+simulator's parameters are fitted by simulated moments (McFadden 1989), of scenes that are drawn once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.optimize import minimize
+
+from simgen.assets.parts import PARTS
+from simgen.config import ColourKnobs, FinishKnobs, SceneConfig
+from simgen.presets.fit_finish.errors import FinishError
+from simgen.presets.fit_finish.looks import FEATURES, TINTS, Look
+from simgen.presets.fit_finish.read import Simulated
+from simgen.spec.colour import hsv_from_linear
+from simgen.spec.knobs import Choice, LogUniform, Uniform
+from simgen.spec.types import MaterialSpec
+
+FEWEST = 30  # parts of a category, photographed and simulated
+RESTS_ON = 0.05  # share of the simulated parts that the weights must be spread over at least
+RESTS_ON_PARTS = 15  # and how many of them
+SHARE = (0.1, 0.9)  # weighted quantiles that a range goes from and to
+TOLD = 2.0  # standard errors that a knob's mean must move by, or the photos do not tell it
+KEPT = 0.15  # share of the base's own finishes beside the fitted one: what few photos do not show may yet come
+OUTLYING = 3.0  # standard deviations at which looks are cut off
+GREY = 0.05  # saturation below which a colour has no hue
+ANY = FinishKnobs(
+    weight=1.0,
+    colour=ColourKnobs(hue_deg=Uniform(0.0, 360.0), saturation=Uniform(-0.1, 0.55), value=Uniform(0.4, 1.0)),
+    metallic=Uniform(0.85, 1.0),
+    roughness=Uniform(0.08, 0.7),
+    texture=Choice({"plain": 0.2, "noise": 0.5, "brushed": 0.3}),
+    texture_scale_m=LogUniform(0.0005, 0.008),
+    contrast=Uniform(0.0, 0.5),
+)
+
+
+def probe(config: SceneConfig) -> SceneConfig:
+    """The preset with parts of any metal's finish.
+
+    Raises:
+        FinishError: its parts are of procedural materials, which finishes do not change.
+    """
+    if config.matter.parts is not None:
+        raise FinishError("matter.parts: the preset's parts are of procedural materials, which finishes do not change")
+    kinds = {name: knobs.model_copy(update={"finishes": None}) for name, knobs in config.parts.kinds.items()}
+    return config.model_copy(
+        update={
+            "parts": config.parts.model_copy(update={"kinds": kinds}),
+            "texture": config.texture.model_copy(update={"finishes": {"any": ANY}}),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Range:
+    low: float
+    high: float
+    told: bool  # False: the photographs do not tell it, and the range is about as wide as it was
+
+
+@dataclass(frozen=True)
+class FinishFit:
+    """One category's finish."""
+
+    category: str
+    photographed: int
+    simulated: int
+    rests_on: float  # simulated parts that the weights amount to (Kish's effective size)
+    ranges: dict[str, Range]  # by the knob's name, a colour's under "colour."
+    textures: dict[str, float]
+    looks: dict[str, tuple[float, float, float]]  # medians: photographs, simulated, simulated with the weights
+
+
+def fit_finishes(photos: Sequence[Look], parts: Sequence[Simulated]) -> list[FinishFit]:
+    """A finish for each category of which there are enough parts on both sides.
+
+    Raises:
+        FinishError: there is no such category.
+    """
+    found, why = [], []
+    for category in sorted({p.category for p in photos} | {s.look.category for s in parts}):
+        real = [p for p in photos if p.category == category]
+        drawn = [s for s in parts if s.look.category == category]
+        if min(len(real), len(drawn)) < FEWEST:
+            why.append(f"{category}: {len(real)} photographed with outlines, {len(drawn)} simulated")
+        else:
+            found.append(_fit(category, real, drawn))
+    if not found:
+        raise FinishError(f"needs {FEWEST} parts of a category on both sides, there are: {'; '.join(why) or 'none'}")
+    return found
+
+
+def _fit(category: str, real: Sequence[Look], drawn: Sequence[Simulated]) -> FinishFit:
+    aim, have = comparable(real), comparable([s.look for s in drawn])
+    middle, wide = aim.mean(axis=0), np.maximum(aim.std(axis=0), 1e-3)
+    numbers = _numbers([s.material for s in drawn])
+    weights = fitted_weights(
+        _with_squares(numbers), _with_squares((have - middle) / wide), _with_squares((aim - middle) / wide).mean(axis=0)
+    )
+    size = 1.0 / float((weights**2).sum())
+    pairs = zip(FEATURES, aim.T, have.T, strict=True)
+    looks = {name: (float(np.median(a)), float(np.median(h)), _quantile(h, weights, 0.5)) for name, a, h in pairs}
+    names = [s.material.texture for s in drawn]
+    textures = {n: float(sum(w for w, m in zip(weights, names, strict=True) if m == n)) for n in sorted(set(names))}
+    return FinishFit(category, len(real), len(drawn), size, _ranges(drawn, weights, size), textures, looks)
+
+
+def _numbers(materials: Sequence[MaterialSpec]) -> Float64[np.ndarray, "n k"]:
+    """Finishes as numbers of mean 0 and spread 1: colour as a point of the colour circle, and how it shines."""
+    rows = []
+    for m in materials:
+        hue, saturation, value = hsv_from_linear(m.rgb)
+        x, y = saturation * np.cos(np.radians(hue)), saturation * np.sin(np.radians(hue))
+        kinds = [float(m.texture == name) for name in sorted(ANY.texture.weights)[1:]]
+        rows.append([x, y, value, m.metallic, m.roughness, np.log(m.texture_scale_m), m.contrast, *kinds])
+    numbers = np.array(rows)
+    return np.asarray((numbers - numbers.mean(axis=0)) / np.maximum(numbers.std(axis=0), 1e-6))
+
+
+def comparable(looks: Sequence[Look]) -> Float64[np.ndarray, "n f"]:
+    """Their features, without what a tint owes to the ground, which metal mirrors: as on a grey ground."""
+    features = np.stack([one.features for one in looks])
+    grounds = np.stack([one.ground for one in looks])
+    for column, ground in zip(TINTS, grounds.T, strict=True):
+        spread = float(ground.var())
+        slope = float(np.cov(features[:, column], ground)[0, 1]) / spread if spread > 1e-6 else 0.0
+        features[:, column] -= np.clip(slope, 0.0, 1.0) * ground
+    return features
+
+
+def _with_squares(z: Float64[np.ndarray, "n f"]) -> Float64[np.ndarray, "n m"]:
+    cut = z.clip(-OUTLYING, OUTLYING)
+    return np.concatenate([cut, cut**2], axis=1)
+
+
+def fitted_weights(
+    finish: Float64[np.ndarray, "n k"], looks: Float64[np.ndarray, "n m"], aim: Float64[np.ndarray, " m"]
+) -> Float64[np.ndarray, " n"]:
+    """Weights, of sum 1, exponential in `finish`, that bring the mean of `looks` as near to `aim` as they may.
+
+    They rest on `RESTS_ON` of the rows or more, and on `RESTS_ON_PARTS`: entropy is given up for nearness step by step.
+    """
+    tilt, weights, price = np.zeros(finish.shape[1]), np.full(len(finish), 1 / len(finish)), 128.0
+    while price > 1e-3:
+        tilt = minimize(_misfit, tilt, (finish, looks, aim, price), "L-BFGS-B", jac=True).x
+        closer = _tilted(finish, tilt)
+        if (closer**2).sum() * max(RESTS_ON * len(finish), RESTS_ON_PARTS) > 1:
+            break
+        weights, price = closer, price / 1.5
+    return weights
+
+
+def _tilted(finish: Float64[np.ndarray, "n k"], tilt: Float64[np.ndarray, " k"]) -> Float64[np.ndarray, " n"]:
+    exponent = finish @ tilt
+    weights = np.exp(exponent - exponent.max())
+    return np.asarray(weights / weights.sum())
+
+
+def _misfit(
+    tilt: np.ndarray, finish: np.ndarray, looks: np.ndarray, aim: np.ndarray, price: float
+) -> tuple[float, np.ndarray]:
+    """Squared distance of the looks' means to the aim, plus the price of the relative entropy; and the gradient."""
+    weights, exponent = _tilted(finish, tilt), finish @ tilt
+    apart = weights @ looks - aim
+    entropy = float(weights @ np.log(np.maximum(weights, 1e-300) * len(weights)))
+    slope = 2 * (looks @ apart) + price * (exponent - weights @ exponent)
+    gradient = (weights[:, None] * (finish - weights @ finish)).T @ slope
+    return float(apart @ apart) + price * entropy + 1e-6 * float(tilt @ tilt), gradient + 2e-6 * tilt
+
+
+def _quantile(values: Float64[np.ndarray, " n"], weights: Float64[np.ndarray, " n"], share: float) -> float:
+    order = np.argsort(values)
+    middle = np.cumsum(weights[order]) - weights[order] / 2
+    return float(np.interp(share, middle, values[order]))
+
+
+def _ranges(drawn: Sequence[Simulated], weights: Float64[np.ndarray, " n"], size: float) -> dict[str, Range]:
+    hue, saturation, value = np.array([hsv_from_linear(s.material.rgb) for s in drawn]).T
+    chroma = saturation * np.exp(1j * np.radians(hue))
+    mean = complex((weights * chroma).sum())
+    has_hue = abs(mean) > GREY
+    turned = np.degrees(np.angle(chroma * np.conj(mean))) if has_hue else np.zeros(len(hue))
+    along = np.real(chroma * np.conj(mean)) / abs(mean) if has_hue else saturation
+    coloured = weights * (saturation > GREY) * (np.abs(turned) < 90)
+    centre = float(np.degrees(np.angle(mean))) % 360
+    hues = [_quantile(turned, coloured / coloured.sum(), q) for q in SHARE] if has_hue and coloured.any() else None
+    found = {
+        "colour.hue_deg": Range(centre + hues[0], centre + hues[1], True) if hues else Range(0.0, 360.0, False),
+        "colour.saturation": _range(along, weights, size),
+        "colour.value": _range(value, weights, size),
+    }
+    for name in ("metallic", "roughness", "texture_scale_m", "contrast"):
+        found[name] = _range(np.array([getattr(s.material, name) for s in drawn]), weights, size)
+    return {name: Range(float(f"{r.low:.3g}"), float(f"{r.high:.3g}"), r.told) for name, r in found.items()}
+
+
+def _range(values: Float64[np.ndarray, " n"], weights: Float64[np.ndarray, " n"], size: float) -> Range:
+    low, high = (_quantile(values, weights, q) for q in SHARE)
+    moved = abs(float(weights @ values) - float(values.mean())) / max(float(values.std()), 1e-9)
+    return Range(low, high, bool(moved * np.sqrt(size) > TOLD))
+
+
+def to_yaml(fits: Sequence[FinishFit], base: str, config: SceneConfig) -> str:
+    """A preset that lays the finishes over `base`, whose config is `config`: a category's kinds of part get its own."""
+    own = {name: finish.weight for name, finish in config.texture.finishes.items() if finish.weight > 0}
+    lines = [
+        "# Finishes fitted to photographs by `simgen finish fit`: which simulated parts look as photographed ones do.",
+        f"base: {base}",
+        "texture:",
+        "  finishes:",
+    ]
+    for fit in fits:
+        lines += [
+            f"    fitted_{fit.category}:  # {fit.photographed} photographed, {fit.rests_on:.0f} simulated decide",
+            "      weight: 0.0",
+            "      colour:",
+            *(f"  {_line(n.removeprefix('colour.'), r)}" for n, r in fit.ranges.items() if n.startswith("colour.")),
+            *(_line(name, r) for name, r in fit.ranges.items() if not name.startswith("colour.")),
+            f"      texture: {{weights: {{{', '.join(f'{n}: {w:.3f}' for n, w in fit.textures.items())}}}}}",
+        ]
+    lines += ["parts:", "  kinds:"]
+    for kind, knobs in config.parts.kinds.items():
+        fitted = [fit for fit in fits if fit.category == PARTS[kind].category]
+        if fitted:
+            before = knobs.finishes.weights if knobs.finishes else own
+            whole = sum(before.values())
+            shares = {f"fitted_{fitted[0].category}": 1 - KEPT, **{n: KEPT * w / whole for n, w in before.items() if w}}
+            told = ", ".join(f"{name}: {share:.3f}" for name, share in shares.items())
+            lines.append(f"    {kind}: {{finishes: {{weights: {{{told}}}}}}}")
+    return "\n".join(lines) + "\n"
+
+
+def _line(name: str, found: Range) -> str:
+    why = "" if found.told else "  # the photographs do not tell"
+    return f"      {name}: {{low: {found.low:g}, high: {found.high:g}}}{why}"

@@ -1,0 +1,137 @@
+"""Looks of photographed parts, whose outlines a COCO file has, and of simulated ones with their finishes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Bool
+
+from simgen.coco_json import NoCocoError, read_coco_json
+from simgen.export.masks import from_rle
+from simgen.presets.fit_camera.photos import read_picture
+from simgen.presets.fit_finish.errors import FinishError
+from simgen.presets.fit_finish.looks import Look, look
+from simgen.sensor import decode
+from simgen.shards import DataSet, StoredClip
+from simgen.spec.types import MaterialSpec
+
+MAX_JSON_BYTES = 512 * 2**20
+MOST = 100  # pictures that are read, spread over the file
+LEAST_VISIBLE = 0.8  # share of a simulated part that is seen
+
+
+@dataclass(frozen=True)
+class Simulated:
+    look: Look
+    material: MaterialSpec
+
+
+def photographed(path: Path) -> list[Look]:
+    """Looks of the parts that have an outline (polygons or run lengths) in a COCO JSON's pictures, in up to `MOST`.
+
+    Raises:
+        FinishError: it is no COCO JSON, a picture is missing or outside its folder, or an outline is none.
+        CameraError: a picture cannot be read.
+    """
+    document = _document(path)
+    names = {row["id"]: str(row["name"]) for row in document["categories"]}
+    of_image: defaultdict[Any, list[dict[str, Any]]] = defaultdict(list)
+    for row in document["annotations"]:
+        if row.get("segmentation") and not row.get("iscrowd") and row["category_id"] in names:
+            of_image[row["image_id"]].append(row)
+    labelled = [row for row in document["images"] if row["id"] in of_image]
+    if not labelled:
+        raise FinishError(f"{path}: no annotation has an outline (segmentation): boxes hold the ground too")
+    root = path.parent.resolve()
+    found: list[Look] = []
+    for place in np.unique(np.linspace(0, len(labelled) - 1, min(len(labelled), MOST)).round().astype(int)):
+        row = labelled[place]
+        picture = (root / str(row["file_name"])).resolve()
+        if not picture.is_relative_to(root):
+            raise FinishError(f"{path}: {row['file_name']!r} lies outside of its folder")
+        if not picture.is_file():
+            raise FinishError(f"{path}: there is no {row['file_name']!r} beside it")
+        image = read_picture(picture).image
+        insides = [_inside(path, one, image.shape[:2]) for one in of_image[row["id"]]]
+        parts = np.logical_or.reduce(insides)
+        for one, inside in zip(of_image[row["id"]], insides, strict=True):
+            seen = look(image, inside, parts, names[one["category_id"]])
+            if seen is not None:
+                found.append(seen)
+    return found
+
+
+def _document(path: Path) -> dict[str, Any]:
+    needed = {"images": ("id", "file_name"), "annotations": ("image_id", "category_id"), "categories": ("id", "name")}
+    try:
+        document = read_coco_json(path, needed, MAX_JSON_BYTES)
+    except NoCocoError as error:
+        raise FinishError(f"{path}: {error}") from None
+    for key, fields in needed.items():
+        for place, row in enumerate(document[key]):
+            missing = [name for name in fields if not isinstance(row, dict) or name not in row]
+            if missing:
+                raise FinishError(f"{path}: {key}[{place}] has no {missing[0]!r}")
+    return document
+
+
+def _inside(path: Path, row: dict[str, Any], shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
+    """The pixels within an annotation's outline, with its holes."""
+    outline = row["segmentation"]
+    try:
+        if isinstance(outline, dict):
+            return _filled(from_rle(outline["counts"], *shape))
+        inside = np.zeros(shape, np.uint8)
+        cv2.fillPoly(inside, [_corners(flat) for flat in outline], [1])
+        return inside > 0
+    except (ValueError, TypeError, KeyError) as error:
+        raise FinishError(f"{path}: annotation {row.get('id')}: its outline is none: {error}") from None
+
+
+def _corners(flat: Any) -> np.ndarray:
+    if not isinstance(flat, list) or len(flat) < 6 or len(flat) % 2:
+        raise ValueError("needs x, y of three points or more")
+    if not all(isinstance(v, (int, float)) and abs(v) < 1e5 for v in flat):
+        raise ValueError("needs numbers under 100,000")
+    return np.asarray(flat, np.float64).reshape(-1, 2).round().astype(np.int32)
+
+
+def simulated(data: DataSet, step: Callable[[], None] = lambda: None) -> list[Simulated]:
+    """Looks of a data set's parts, of the first frame of each clip; `step` is called for each clip.
+
+    Raises:
+        ShardError: the data set is damaged.
+    """
+    found: list[Simulated] = []
+    for clip in data:
+        found += _in_clip(clip)
+        step()
+    return found
+
+
+def _in_clip(clip: StoredClip) -> Iterator[Simulated]:
+    ids, spec = clip.ids(0), clip.spec()
+    parts = (ids >= 0) & (ids < len(spec.parts))
+    try:
+        image = decode(clip.jpeg(0))
+    except ValueError as error:
+        raise clip.damaged("f000.jpg", error) from error
+    for i, label in enumerate(clip.labels().frames[0].parts):
+        if label.visible_share >= LEAST_VISIBLE:
+            found = look(image, _filled(ids == i), parts, label.category)
+            if found is not None:
+                yield Simulated(found, spec.parts[i].material)
+
+
+def _filled(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """With its holes, as somebody who draws outlines draws them."""
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = np.zeros(mask.shape, np.uint8)
+    cv2.drawContours(filled, outlines, -1, [1], cv2.FILLED)
+    return filled > 0
