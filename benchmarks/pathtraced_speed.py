@@ -23,13 +23,13 @@ from pathlib import Path
 import numpy as np
 
 from simgen.annotate import annotate
+from simgen.camera.sensor import expose_clip
 from simgen.capture import capture
 from simgen.physics import simulate
 from simgen.presets.read import load_config
 from simgen.render import describe
 from simgen.render.paths import variant
 from simgen.sample import sample
-from simgen.sensor import expose_clip
 
 BLENDERPROC_S = 20.0
 SETTINGS = (

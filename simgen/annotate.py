@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Float64, Int32, Int64
 
-from simgen import brown_conrady, shutter
 from simgen.assets.parts import PartModel, part_model
+from simgen.camera import shutter
+from simgen.camera.lens import brown_conrady
 from simgen.spec.geometry import compose, invert, transform, vec3
 from simgen.spec.types import BACKGROUND, CameraSpec, FrameLabels, Labels, PartLabel, Pose, SceneSpec, Trajectory
 

@@ -1,9 +1,10 @@
 """What falls on the sensor in each frame: moments drawn by a renderer, through the lens, over the time of exposure.
 
-In the order in which it happens: the world moves while the shutter is open (`simgen.shutter`), the lens distorts and
-defocuses (`simgen.sensor.distortion`, `simgen.sensor.defocus`; the renderer `pathtraced` draws defocus itself). What
-comes of it is linear light at the camera's own pixels with the truth under them; `simgen.sensor.EFFECTS` go on from
-there. Where a frame is one moment and the lens is ideal it is the renderer's frame itself.
+In the order in which it happens: the world moves while the shutter is open (`simgen.camera.shutter`), the lens distorts
+and defocuses (`simgen.camera.lens.distortion`, `simgen.camera.lens.defocus`; the renderer `pathtraced` draws defocus
+itself). What comes of it is linear light at the camera's own pixels with the truth under them;
+`simgen.camera.sensor.EFFECTS` go on from there. Where a frame is one moment and the lens is ideal it is the renderer's
+frame itself.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from itertools import islice
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from simgen import shutter
 from simgen.assets.light import flicker_gain
+from simgen.camera import shutter
+from simgen.camera.lens.defocus import defocus
+from simgen.camera.lens.distortion import pinhole
 from simgen.render import render
-from simgen.sensor.defocus import defocus
-from simgen.sensor.distortion import pinhole
 from simgen.spec.types import PATHTRACED, Frame, SceneSpec, Trajectory
 
 

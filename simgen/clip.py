@@ -6,13 +6,13 @@ import numpy as np
 
 from simgen.annotate import annotate
 from simgen.assets.parts import PARTS
+from simgen.camera.sensor import expose_clip
 from simgen.capture import capture
 from simgen.config import SceneConfig
 from simgen.flow import flow_px
 from simgen.physics import simulate
 from simgen.render import describe
 from simgen.sample import sample
-from simgen.sensor import expose_clip
 from simgen.spec.types import PATHTRACED, RenderedClip
 
 

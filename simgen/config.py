@@ -248,7 +248,7 @@ class SensorKnobs(Group):
     lateral_ca: Annotated[Uniform, _within(-0.01, 0.01)]  # magnification of red and of blue against green
     glare: Annotated[Uniform, _within(0.0, 1.0)]
     crosstalk: Annotated[Uniform, _within(0.0, 0.4)]
-    demosaic: Choice  # "none", or rows of simgen.sensor.bayer.DEMOSAIC
+    demosaic: Choice  # "none", or rows of simgen.camera.sensor.bayer.DEMOSAIC
     prnu: Annotated[Uniform, _within(0.0, 0.5)]
     dsnu_e: Annotated[Uniform, _within(0.0, 1e6)]
     dark_current_e: Annotated[Uniform, _within(0.0, 1e6)]  # in one frame

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Int32
 
-from simgen.sensor import decode
+from simgen.camera.sensor import decode
 from simgen.shards import DataSet, StoredClip, write_atomically
 from simgen.spec.types import CLUTTER, FrameLabels, Image, PartLabel
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from simgen import __version__
+from simgen.camera.sensor import decode
 from simgen.engine import Maker
-from simgen.sensor import decode
 from simgen.shards import DataSet, clip_members, decode_png
 
 SHOWN_KEYS = 3  # of the keys of a JSON that differ

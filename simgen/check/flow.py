@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float64
 
-from simgen import brown_conrady
+from simgen.camera.lens import brown_conrady
 from simgen.check.report import Problem
 from simgen.shards import StoredClip
 from simgen.spec.geometry import compose, invert, transform

@@ -30,7 +30,7 @@ from jaxtyping import Float32, Float64, Int32
 
 from simgen.annotate import NEAR_M, silhouette_px
 from simgen.assets.parts import PartModel, part_model
-from simgen.brown_conrady import NONE
+from simgen.camera.lens.brown_conrady import NONE
 from simgen.export.errors import ExportError
 from simgen.export.records import Box, FrameRecord, LabelRecord, Mask, read_json, splits_in
 from simgen.export.selection import PickedClip, SeenPart, Selection

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import cv2
 
+from simgen.camera.sensor import decode
 from simgen.export.errors import ExportError
 from simgen.export.records import Box, FrameRecord, LabelRecord, read_text, splits_in
 from simgen.export.selection import PickedClip, SeenPart, Selection
-from simgen.sensor import decode
 
 MAIN = "ImageSets"
 TOOL = "torchvision, mmdetection3d"

@@ -22,11 +22,11 @@ import numpy as np
 import yaml
 from jaxtyping import Float64, Int32
 
+from simgen.camera.sensor import decode
 from simgen.export.errors import ExportError
 from simgen.export.masks import filled, joined, outlines
 from simgen.export.records import Box, FrameRecord, LabelRecord, inside, read_text
 from simgen.export.selection import SPLITS, PickedClip, SeenPart, Selection
-from simgen.sensor import decode
 
 MAIN = "data.yaml"
 TOOL = "Ultralytics"

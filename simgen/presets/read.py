@@ -381,10 +381,10 @@ def _unknown_names(tree: _Tree) -> Iterator[str]:
         from simgen.assets.materials import MATERIALS, WEAR
         from simgen.assets.parts import PARTS
         from simgen.assets.surroundings import ENVIRONMENTS, FILE
+        from simgen.camera.sensor.bayer import DEMOSAIC
         from simgen.render import RENDERERS
         from simgen.render.textures import TEXTURES
         from simgen.sample_light import KINDS, MAINS
-        from simgen.sensor.bayer import DEMOSAIC
 
     tables: tuple[tuple[str, str, Sequence[str]], ...] = (
         ("part", r"parts\.kinds\.([^.]+)", sorted(PARTS)),

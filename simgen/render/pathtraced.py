@@ -1,8 +1,8 @@
 """The reference renderer: the same scene by path tracing with Mitsuba 3, an optional extra (`simgen[pathtraced]`).
 
 What `pbr` approximates is worked out here: light that goes from part to part and to the stage, shadows of lamps that
-have a size, and a lens with an aperture, whose blur is drawn and not added by `simgen.sensor.defocus`. Threads are cut
-into the meshes. Colour is linear radiance as pbr's, of `render.samples` paths a pixel, with the noise of that: it
+have a size, and a lens with an aperture, whose blur is drawn and not added by `simgen.camera.lens.defocus`. Threads are
+cut into the meshes. Colour is linear radiance as pbr's, of `render.samples` paths a pixel, with the noise of that: it
 depends on the spec's own seed and on nothing else, so that a frame is the same bytes again.
 
 Labels never depend on paths: ids, depth and normals are drawn by `pbr` where it can run, else by `tiny`.

@@ -263,7 +263,7 @@ class SensorSpec:
     lateral_ca: tuple[float, float] = (0.0, 0.0)  # how much larger red and blue are drawn than green, share
     glare: float = 0.0  # light scattered over the whole picture, share
     crosstalk: float = 0.0  # share of a channel's light that is its neighbours'; the colour matrix takes it out
-    demosaic: str = "none"  # three sensors; or a row of simgen.sensor.bayer.DEMOSAIC, behind Bayer filters
+    demosaic: str = "none"  # three sensors; or a row of simgen.camera.sensor.bayer.DEMOSAIC, behind Bayer filters
     prnu: float = 0.0  # standard deviation of the pixels' response, share
     dsnu_e: float = 0.0  # standard deviation of the pixels' dark signal
     dark_current_e: float = 0.0  # in one frame
@@ -318,7 +318,8 @@ class SceneSpec:
 class Trajectory:
     """Poses of P parts and O occluders at T moments: positions in metres, rotations as xyzw quaternions.
 
-    The moments are the spec's frames, or as many for each frame as its shutter has sub-frames (`simgen.shutter`).
+    The moments are the spec's frames, or as many for each frame as its shutter has sub-frames
+    (`simgen.camera.shutter`).
     """
 
     positions_m: Float32[np.ndarray, "t p 3"]

@@ -93,7 +93,7 @@ def test_pictures_are_where_the_records_say(data, tmp_path, format):
     for frame in frames:
         jpeg = data.clip(frame.scene).jpeg(frame.frame)
         if format == "kitti":
-            from simgen.sensor import decode
+            from simgen.camera.sensor import decode
 
             assert np.array_equal(decode(frame.image.read_bytes()), decode(jpeg))
         else:

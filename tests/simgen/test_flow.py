@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scenes import part, scene, still
 
-from simgen import shutter
+from simgen.camera import shutter
 from simgen.capture import capture
 from simgen.check import check
 from simgen.clip import categories, make_clip

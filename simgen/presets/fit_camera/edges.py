@@ -24,7 +24,7 @@ SHARPEST = 0.3  # share of the edges that is kept
 MOST = 4000
 FEWEST = 30
 BIN_PX = 0.25
-UNSHARP_SIGMA_PX = 1.5  # of simgen.sensor.processing.sharpen
+UNSHARP_SIGMA_PX = 1.5  # of simgen.camera.sensor.processing.sharpen
 PHASES = 16  # ways in which a modelled edge falls on the pixels
 
 Luma = Float32[np.ndarray, "h w"]

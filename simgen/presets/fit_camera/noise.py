@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.optimize import nnls
 
+from simgen.camera.sensor import decode, develop, expose
 from simgen.presets.fit_camera.edges import GAMMA
-from simgen.sensor import decode, develop, expose
 from simgen.spec.types import Radians, SensorSpec
 
 BLOCK = 16

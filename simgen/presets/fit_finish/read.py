@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 from jaxtyping import Bool
 
+from simgen.camera.sensor import decode
 from simgen.coco_json import NoCocoError, read_coco_json
 from simgen.export.masks import from_rle
 from simgen.presets.fit_camera.photos import read_picture
 from simgen.presets.fit_finish.errors import FinishError
 from simgen.presets.fit_finish.looks import Look, look
-from simgen.sensor import decode
 from simgen.shards import DataSet, StoredClip
 from simgen.spec.types import MaterialSpec
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from simgen.camera.lens.defocus import circle_of_confusion_px
 from simgen.render.gl.scene import FLOOR_SIDE_M
 from simgen.render.gl.scene import checked as checked_material
 from simgen.render.paths import light, matter, shapes
 from simgen.render.paths.matter import Layer, Placed
 from simgen.render.planes import stage_sheets
 from simgen.render.view import belt_shift_m
-from simgen.sensor.defocus import circle_of_confusion_px
 from simgen.spec.geometry import rotation_matrix
 from simgen.spec.types import BodySpec, CameraSpec, MaterialSpec, Pose, SceneSpec, Trajectory
 

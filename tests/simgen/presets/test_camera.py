@@ -13,13 +13,13 @@ from cameras import HEIGHT, PLAIN, WIDTH, field, light, photograph
 from typer.testing import CliRunner
 
 from simgen import cli
+from simgen.camera.sensor import decode, develop, expose
 from simgen.presets.fit_camera import edges, jpeg, noise
 from simgen.presets.fit_camera.errors import CameraError
 from simgen.presets.fit_camera.fit import fit_camera
 from simgen.presets.fit_camera.measures import FIGURES, compare_folders, measure
 from simgen.presets.fit_camera.photos import Photo, read_pictures
 from simgen.presets.read import load_config
-from simgen.sensor import decode, develop, expose
 
 SCENES = [light(seed) for seed in range(3)]
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from simgen.sensor.gaussian import standard_normal
+from simgen.camera.sensor.gaussian import standard_normal
 
 
 def test_numbers_are_gaussian():

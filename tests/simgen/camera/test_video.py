@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scenes import scene
 
+from simgen.camera.sensor import decode, expose, expose_clip
+from simgen.camera.sensor.video import through_h264
 from simgen.presets.read import ConfigError, load_config
-from simgen.sensor import decode, expose, expose_clip
-from simgen.sensor.video import through_h264
 
 SENSOR = replace(scene([]).sensor, jpeg_quality=95)
 

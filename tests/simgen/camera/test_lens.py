@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from scenes import GREY, part, scene, still
 
-from simgen import brown_conrady
 from simgen.annotate import annotate, project, silhouette_px
 from simgen.assets.parts import part_model
+from simgen.camera.lens import brown_conrady
+from simgen.camera.lens.defocus import circle_of_confusion_px, defocus
+from simgen.camera.lens.distortion import pinhole
 from simgen.capture import capture
 from simgen.presets.read import ConfigError, load_config
 from simgen.sample import sample
-from simgen.sensor.defocus import circle_of_confusion_px, defocus
-from simgen.sensor.distortion import pinhole
 from simgen.spec.geometry import invert, rotation_matrix, transform
 from simgen.spec.types import BACKGROUND, Frame, Labels
 

@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
 
-from simgen.sensor import aberration, bayer, converter, glare, lens, noise, pattern, processing, spectral
-from simgen.sensor.video import through_h264
+from simgen.camera.sensor import aberration, bayer, converter, glare, noise, pattern, processing, spectral
+from simgen.camera.sensor import optics as lens
+from simgen.camera.sensor.video import through_h264
 from simgen.spec.types import Image, SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]

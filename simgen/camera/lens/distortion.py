@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from simgen import brown_conrady
+from simgen.camera.lens import brown_conrady
 from simgen.spec.types import CameraSpec, Distortion, Frame
 
 STEP_PX = 8  # margins are multiples of it, so that scenes share a renderer's buffers

@@ -1,9 +1,9 @@
 """The simulated sensor on the test bench of EMVA Standard 1288, release 4.0 (linear cameras): photon transfer.
 
-Stacks of flat fields and darks go through `simgen.sensor.raw`; from the codes alone the methods of the standard must
-find what was put in, within 5 %. They know nothing of the model: what a mutation of it changes, they measure.
-The variance's maximum lies two or three deviations below the full well, so the standard's saturation capacity reads low
-by that much: 2 to 4 % for the wells here.
+Stacks of flat fields and darks go through `simgen.camera.sensor.raw`; from the codes alone the methods of the standard
+must find what was put in, within 5 %. They know nothing of the model: what a mutation of it changes, they measure. The
+variance's maximum lies two or three deviations below the full well, so the standard's saturation capacity reads low by
+that much: 2 to 4 % for the wells here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scenes import scene
 
-from simgen.sensor import EFFECTS, noise, raw
+from simgen.camera.sensor import EFFECTS, noise, raw
 from simgen.spec.types import SensorSpec
 
 SIDE = 96

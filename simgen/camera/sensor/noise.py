@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32
 
-from simgen.sensor.gaussian import standard_normal
+from simgen.camera.sensor.gaussian import standard_normal
 from simgen.spec.types import SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]

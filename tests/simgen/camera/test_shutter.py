@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scenes import part, scene
 
-from simgen import shutter
 from simgen.annotate import annotate, project, silhouette_px, world_from_part
 from simgen.assets.parts import part_model
+from simgen.camera import shutter
 from simgen.capture import capture
 from simgen.presets.read import ConfigError, load_config
 from simgen.sample import sample

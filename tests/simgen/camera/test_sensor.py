@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scenes import scene
 
+from simgen.camera.sensor import EFFECTS, bayer, decode, develop, expose, raw
 from simgen.presets.read import ConfigError, load_config
 from simgen.sample import sample
-from simgen.sensor import EFFECTS, bayer, decode, develop, expose, raw
 from simgen.spec.types import SensorSpec
 
 NEUTRAL = replace(scene([]).sensor, full_well_e=1e12, read_noise_e=1e-6, gamma=1.0)

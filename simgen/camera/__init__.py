@@ -1,0 +1,1 @@
+"""From linear light to a picture: lens, shutter, sensor."""

@@ -1,0 +1,1 @@
+"""What a lens does to the image: distortion and defocus."""
