@@ -28,11 +28,11 @@ import pybullet as p
 from benchmarks.render_speed import Timed, draw_plainly
 from simgen.assets.parts import PARTS, part_model
 from simgen.clip import make_clip
-from simgen.config import SceneConfig
-from simgen.physics import simulate
 from simgen.presets.read import load_config
 from simgen.render import render
-from simgen.sample import sample
+from simgen.scene.config import SceneConfig
+from simgen.scene.sampling.sample import sample
+from simgen.scene.simulate import simulate
 from simgen.shards import clip_members, write_shard
 
 LARGE = ("camera.width_px=640", "camera.height_px=480", "camera.focal_px.low=760", "camera.focal_px.high=900")

@@ -25,11 +25,11 @@ import numpy as np
 from simgen.annotate import annotate
 from simgen.camera.sensor import expose_clip
 from simgen.capture import capture
-from simgen.physics import simulate
 from simgen.presets.read import load_config
 from simgen.render import describe
 from simgen.render.paths import variant
-from simgen.sample import sample
+from simgen.scene.sampling.sample import sample
+from simgen.scene.simulate import simulate
 
 BLENDERPROC_S = 20.0
 SETTINGS = (

@@ -25,10 +25,10 @@ import cv2
 import pybullet as p
 
 from benchmarks.render_speed import Timed, draw_plainly
-from simgen.physics import simulate
 from simgen.presets.read import load_config
 from simgen.render import RENDERERS, describe
-from simgen.sample import sample
+from simgen.scene.sampling.sample import sample
+from simgen.scene.simulate import simulate
 from simgen.spec.types import RenderSpec, SceneSpec, Trajectory
 
 SETTINGS = (

@@ -33,12 +33,12 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 import cv2
 import pybullet as p
 
-from simgen.bullet import world
-from simgen.physics import simulate
 from simgen.presets.read import load_config
 from simgen.render import render, tiny
 from simgen.render.view import View
-from simgen.sample import sample
+from simgen.scene.bullet import world
+from simgen.scene.sampling.sample import sample
+from simgen.scene.simulate import simulate
 from simgen.spec.types import SceneSpec, StageSpec, Trajectory
 
 QUIET_LOAD = 0.5

@@ -15,10 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from simgen.physics import simulate
 from simgen.presets.read import load_config
 from simgen.render import RENDERERS
-from simgen.sample import sample
+from simgen.scene.sampling.sample import sample
+from simgen.scene.simulate import simulate
 from simgen.spec.types import Frame, RenderSpec
 
 ORDER = ("tiny", "pbr", "pathtraced")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from simgen.config import SceneConfig
     from simgen.engine import Plan
     from simgen.places import Place
+    from simgen.scene.config import SceneConfig
     from simgen.shards import DataSet, Manifest
 
 app = typer.Typer(
@@ -180,7 +180,7 @@ def _plan(
 
 def _chosen(renderer: str) -> str:
     """What draws, chosen once, here: the config says it, for every worker and for replay."""
-    from simgen.quiet import quiet_stderr
+    from simgen.scene.quiet import quiet_stderr
 
     with quiet_stderr():
         from simgen.render import AUTO, choose
@@ -196,7 +196,7 @@ def _plan_of(
 ) -> tuple[Plan, tuple[str, ...]]:
     from simgen import __version__
     from simgen.engine import Plan
-    from simgen.quiet import quiet_stderr
+    from simgen.scene.quiet import quiet_stderr
     from simgen.shards import Request
 
     with quiet_stderr():
@@ -289,7 +289,7 @@ def preview(
 def replay(folder: Folder, scene: Annotated[int, typer.Argument(help="The scene's number.", metavar="K")]) -> None:
     """Make scene K again from its seed and compare every byte. Exit status 1 if anything differs."""
     with _clear_errors():
-        from simgen.quiet import quiet_stderr
+        from simgen.scene.quiet import quiet_stderr
 
         with quiet_stderr():
             from simgen.clip import machinery, make_clip

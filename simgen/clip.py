@@ -8,11 +8,11 @@ from simgen.annotate import annotate
 from simgen.assets.parts import PARTS
 from simgen.camera.sensor import expose_clip
 from simgen.capture import capture
-from simgen.config import SceneConfig
 from simgen.flow import flow_px
-from simgen.physics import simulate
 from simgen.render import describe
-from simgen.sample import sample
+from simgen.scene.config import SceneConfig
+from simgen.scene.sampling.sample import sample
+from simgen.scene.simulate import simulate
 from simgen.spec.types import PATHTRACED, RenderedClip
 
 

@@ -31,7 +31,7 @@ from simgen.engine.dealing import Dealer, Task, Watch, patience_s
 from simgen.engine.local import RECYCLE_SCENES
 from simgen.engine.shard import one_thread, report_shard
 from simgen.places import Place
-from simgen.quiet import quiet_stderr
+from simgen.scene.quiet import quiet_stderr
 from simgen.shards import ShardEntry
 
 COUNT_EVERY_S = 5.0  # that the cluster's CPUs are counted

@@ -20,7 +20,7 @@ from simgen.engine.contract import Event, Plan, ShardMade
 from simgen.engine.dealing import Dealer, Watch, patience_s
 from simgen.engine.shard import ONE_THREAD, one_thread, report_shard
 from simgen.places import Place
-from simgen.quiet import quiet_stderr
+from simgen.scene.quiet import quiet_stderr
 
 RECYCLE_SCENES = 256  # after which a worker is replaced: memory stays flat whatever PyBullet keeps
 

@@ -26,8 +26,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from simgen.config import SceneConfig
-from simgen.quiet import quiet_stderr
+from simgen.scene.config import SceneConfig
+from simgen.scene.quiet import quiet_stderr
 
 PRESETS = Path(__file__).parent
 OVERRIDE = "--set"  # where an override stands, in place of file and line
@@ -384,7 +384,7 @@ def _unknown_names(tree: _Tree) -> Iterator[str]:
         from simgen.camera.sensor.bayer import DEMOSAIC
         from simgen.render import RENDERERS
         from simgen.render.textures import TEXTURES
-        from simgen.sample_light import KINDS, MAINS
+        from simgen.scene.sampling.lamps import KINDS, MAINS
 
     tables: tuple[tuple[str, str, Sequence[str]], ...] = (
         ("part", r"parts\.kinds\.([^.]+)", sorted(PARTS)),

@@ -22,13 +22,13 @@ import pybullet as p
 from jaxtyping import Float32, Int32
 
 from simgen.assets.light import card
-from simgen.bullet import World, world
 from simgen.render import light_map
 from simgen.render.light_map import LightBox, LightMap
 from simgen.render.shading import Shader
 from simgen.render.slab import floor_face, stage_faces
 from simgen.render.surfaces import BODY, NOTHING, Geometry, Moment
 from simgen.render.view import View, belt_shift_m
+from simgen.scene.bullet import World, world
 from simgen.spec.geometry import rotation_matrix, vec3
 from simgen.spec.types import BACKGROUND, CLUTTER, Frame, Pose, SceneSpec, Trajectory, Vec3
 

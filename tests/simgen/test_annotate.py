@@ -236,8 +236,8 @@ def test_a_washer_has_a_hole_in_its_silhouette():
 def rendered():
     """A touching, overlapping handful of parts, an occluder over some, and one that leaves the picture."""
     pytest.importorskip("pybullet")
-    from simgen.physics import simulate
     from simgen.render import render
+    from simgen.scene.simulate import simulate
 
     bar = BodySpec(
         shape="box", size_m=(0.02, 0.3, 0.01), material=GREY, velocity_m_s=(0.15, 0.0, 0.0),

@@ -12,9 +12,9 @@ from simgen.check import check
 from simgen.clip import categories, make_clip
 from simgen.engine import Plan, make_shard
 from simgen.flow import flow_px
-from simgen.physics import simulate
 from simgen.presets.read import load_config
-from simgen.sample import sample
+from simgen.scene.sampling.sample import sample
+from simgen.scene.simulate import simulate
 from simgen.shards import (
     DATA_SET_FORMAT,
     MANIFEST,

@@ -15,7 +15,7 @@ from simgen.clip import machinery, make_clip
 from simgen.presets.read import load_config
 from simgen.render import pathtraced, pbr, render
 from simgen.render.paths import variant
-from simgen.sample import sample
+from simgen.scene.sampling.sample import sample
 from simgen.spec.geometry import look_at
 from simgen.spec.types import BACKGROUND, CLUTTER, PATHTRACED, EnvironmentSpec, LampSpec, RenderSpec, SheetSpec
 

@@ -20,7 +20,7 @@ from simgen.render import pbr, tiny
 from simgen.render.gl import context, environment, layout
 from simgen.render.gl.device import Device, Store, device, forget_device
 from simgen.render.gl.scene import draw_list
-from simgen.sample import sample
+from simgen.scene.sampling.sample import sample
 from simgen.shards import DataSet
 from simgen.spec.errors import RendererLost, RendererUnavailable
 from simgen.spec.geometry import look_at

@@ -5,10 +5,10 @@ import pytest
 from scenes import GREY, needs, part, scene, still
 
 from simgen.assets.parts import PARTS, part_model
-from simgen.physics import simulate
 from simgen.render import RENDERERS, render
 from simgen.render.environment import Environment
 from simgen.render.textures import TEXTURES, VARIANTS, tile
+from simgen.scene.simulate import simulate
 from simgen.spec.geometry import invert, look_at, transform
 from simgen.spec.types import BACKGROUND, CLUTTER, BodySpec, GlowSpec, Pose, RenderSpec, SheetSpec
 

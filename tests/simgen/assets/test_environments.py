@@ -14,7 +14,7 @@ from simgen.assets.surroundings import files as environment_files
 from simgen.assets.surroundings.model import HEIGHT, WIDTH, directions, level_irradiance
 from simgen.capture import capture
 from simgen.presets.read import ConfigError, load_config
-from simgen.sample import sample
+from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import LUMINANCE, RGB_FROM_XYZ
 from simgen.spec.types import EnvironmentSpec, FlickerSpec, LampSpec
 

@@ -14,7 +14,7 @@ from simgen.camera.lens.defocus import circle_of_confusion_px, defocus
 from simgen.camera.lens.distortion import pinhole
 from simgen.capture import capture
 from simgen.presets.read import ConfigError, load_config
-from simgen.sample import sample
+from simgen.scene.sampling.sample import sample
 from simgen.spec.geometry import invert, rotation_matrix, transform
 from simgen.spec.types import BACKGROUND, Frame, Labels
 

@@ -7,7 +7,7 @@ from scenes import scene
 
 from simgen.camera.sensor import EFFECTS, bayer, decode, develop, expose, raw
 from simgen.presets.read import ConfigError, load_config
-from simgen.sample import sample
+from simgen.scene.sampling.sample import sample
 from simgen.spec.types import SensorSpec
 
 NEUTRAL = replace(scene([]).sensor, full_well_e=1e12, read_noise_e=1e-6, gamma=1.0)

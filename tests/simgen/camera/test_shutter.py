@@ -11,7 +11,7 @@ from simgen.assets.parts import part_model
 from simgen.camera import shutter
 from simgen.capture import capture
 from simgen.presets.read import ConfigError, load_config
-from simgen.sample import sample
+from simgen.scene.sampling.sample import sample
 from simgen.spec.geometry import transform
 from simgen.spec.types import BACKGROUND, FlickerSpec, Frame, ShutterSpec, Trajectory
 
@@ -123,7 +123,7 @@ def test_labels_under_a_rolling_shutter_are_of_each_rows_own_time(row_time_s, sp
 
 def test_parts_and_belt_go_on_through_the_exposure():
     pytest.importorskip("pybullet")
-    from simgen.physics import simulate
+    from simgen.scene.simulate import simulate
 
     nut = part("hex_nut", "M20", (0.0, 0.0, 0.01))
     spec = scene([nut], belt_speed_m_s=0.5, settle_s=0.3, frames=2, frame_interval_s=0.1)

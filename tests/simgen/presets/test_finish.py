@@ -19,7 +19,7 @@ from simgen.presets.fit_finish.fit import FEWEST, RESTS_ON, RESTS_ON_PARTS, _mis
 from simgen.presets.fit_finish.looks import FEATURES, GAMMA, look
 from simgen.presets.fit_finish.read import photographed
 from simgen.presets.read import ConfigError, load_config
-from simgen.sample import sample
+from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import hsv_from_linear, linear_from_hsv
 
 SIZE = 60

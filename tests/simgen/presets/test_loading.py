@@ -3,9 +3,9 @@
 
 import pytest
 
-from simgen.config import SceneConfig
 from simgen.presets import read as loading
 from simgen.presets.read import ConfigError, load_config, presets
+from simgen.scene.config import SceneConfig
 
 
 def problems(path, *overrides):

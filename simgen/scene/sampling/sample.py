@@ -11,13 +11,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from simgen import sample_light
 from simgen.assets import light as lighting
 from simgen.assets.materials import draw_material, draw_wear
 from simgen.assets.parts import PARTS, PartModel, Size, part_model
 from simgen.assets.surroundings import ambient
 from simgen.camera.sensor.spectral import sensor_from_light
-from simgen.config import (
+from simgen.scene.config import (
     CameraKnobs,
     ClutterKnobs,
     ColourKnobs,
@@ -35,6 +34,7 @@ from simgen.config import (
     SurfaceKnobs,
     TextureKnobs,
 )
+from simgen.scene.sampling import lamps as sample_light
 from simgen.spec.colour import LUMINANCE, black_body, linear_from_hsv
 from simgen.spec.geometry import look_at, pose, vec3
 from simgen.spec.knobs import Choice, Streams

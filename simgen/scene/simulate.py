@@ -13,8 +13,8 @@ import numpy as np
 import pybullet as p
 from jaxtyping import Float32, Float64
 
-from simgen.bullet import SCALE, World, world
 from simgen.camera.shutter import moments_s
+from simgen.scene.bullet import SCALE, World, world
 from simgen.spec.types import SceneSpec, Trajectory
 
 # Deepest a part sank into the table: in 8 scenes of 282 parts 2.9 mm at 1/240 s, 4.3 at 1/360, 0.8 at 1/480;

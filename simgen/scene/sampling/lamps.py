@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from simgen.assets import surroundings as environments
-from simgen.config import EnvironmentKnobs, FlickerKnobs, LampKnobs
+from simgen.scene.config import EnvironmentKnobs, FlickerKnobs, LampKnobs
 from simgen.spec.colour import black_body
 from simgen.spec.geometry import vec3
 from simgen.spec.types import EnvironmentSpec, FlickerSpec, LampSpec, Radians

@@ -8,7 +8,7 @@ import pytest
 
 from simgen.assets.parts import part_model
 from simgen.presets.read import load_config
-from simgen.sample import sample, sizes
+from simgen.scene.sampling.sample import sample, sizes
 from simgen.spec.colour import LUMINANCE, black_body, linear_from_hsv, linear_from_srgb
 from simgen.spec.geometry import transform
 
@@ -148,7 +148,7 @@ def test_auto_exposure_and_white_balance_make_a_white_card_neutral():
 
 
 def test_sampling_needs_no_simulator():
-    code = "import sys, simgen.sample; sys.exit('pybullet' in sys.modules)"
+    code = "import sys, simgen.scene.sampling.sample; sys.exit('pybullet' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

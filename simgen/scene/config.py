@@ -1,7 +1,7 @@
 """What may vary, and how far. Ranges live in `presets/*.yaml`; here stand their names, types and bounds.
 
 A group of knobs is a field of `SceneConfig`, and the field's name is the name of the random stream it draws from
-(`simgen.sample`), so widening one group's ranges leaves the draws of all others as they were.
+(`simgen.scene.sampling.sample`), so widening one group's ranges leaves the draws of all others as they were.
 Units are in the names: `_deg` degrees, `_m` metres, `_mm` millimetres, `_k` kelvin, `_px` pixels, `_s` seconds,
 `_e` electrons.
 Colours are hue in degrees, saturation and value in 0..1 of the sRGB that a person would pick in a colour dialog.

@@ -1,0 +1,1 @@
+"""From a config to a scene that has been simulated: SceneConfig -> SceneSpec -> Trajectory."""
