@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from simgen.annotate import annotate
 from simgen.camera.sensor import expose_clip
 from simgen.capture import capture
+from simgen.labels.boxes import annotate
 from simgen.presets.read import load_config
 from simgen.render import describe
 from simgen.render.paths import variant

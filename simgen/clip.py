@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from simgen.annotate import annotate
 from simgen.assets.parts import PARTS
 from simgen.camera.sensor import expose_clip
 from simgen.capture import capture
-from simgen.flow import flow_px
+from simgen.labels.boxes import annotate
+from simgen.labels.flow import flow_px
 from simgen.render import describe
 from simgen.scene.config import SceneConfig
 from simgen.scene.sampling.sample import sample

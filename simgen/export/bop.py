@@ -28,13 +28,13 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64, Int32
 
-from simgen.annotate import NEAR_M, silhouette_px
 from simgen.assets.parts import PartModel, part_model
 from simgen.camera.lens.brown_conrady import NONE
 from simgen.export.errors import ExportError
 from simgen.export.records import Box, FrameRecord, LabelRecord, Mask, read_json, splits_in
 from simgen.export.selection import PickedClip, SeenPart, Selection
 from simgen.export.symmetries import symmetries
+from simgen.labels.boxes import NEAR_M, silhouette_px
 from simgen.shards import DEPTH_UNIT_M
 from simgen.spec.geometry import invert, rotation_matrix, transform
 from simgen.spec.types import Labels, Pose

@@ -381,7 +381,7 @@ class RenderedClip:
     ids: Int32[np.ndarray, "t h w"]
     depth_m: Float32[np.ndarray, "t h w"]
     labels: Labels
-    flow_px: Float32[np.ndarray, "t h w 2"] | None = None  # of simgen.flow; where it was asked for
+    flow_px: Float32[np.ndarray, "t h w 2"] | None = None  # of simgen.labels.flow; where it was asked for
 
 
 Image = UInt8[np.ndarray, "h w 3"]

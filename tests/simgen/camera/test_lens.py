@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from scenes import GREY, part, scene, still
 
-from simgen.annotate import annotate, project, silhouette_px
 from simgen.assets.parts import part_model
 from simgen.camera.lens import brown_conrady
 from simgen.camera.lens.defocus import circle_of_confusion_px, defocus
 from simgen.camera.lens.distortion import pinhole
 from simgen.capture import capture
+from simgen.labels.boxes import annotate, project, silhouette_px
 from simgen.presets.read import ConfigError, load_config
 from simgen.scene.sampling.sample import sample
 from simgen.spec.geometry import invert, rotation_matrix, transform

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scenes import part, scene
 
-from simgen.annotate import annotate, project, silhouette_px, world_from_part
 from simgen.assets.parts import part_model
 from simgen.camera import shutter
 from simgen.capture import capture
+from simgen.labels.boxes import annotate, project, silhouette_px, world_from_part
 from simgen.presets.read import ConfigError, load_config
 from simgen.scene.sampling.sample import sample
 from simgen.spec.geometry import transform

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scenes import GREY, part, scene
 
-from simgen.annotate import annotate, camera_from_part, project, silhouette_px, world_from_part
 from simgen.assets.parts import part_model
+from simgen.labels.boxes import annotate, camera_from_part, project, silhouette_px, world_from_part
 from simgen.spec.geometry import invert, look_at, transform
 from simgen.spec.types import BACKGROUND, CLUTTER, BodySpec, Pose, Trajectory
 

@@ -14,9 +14,9 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
-from simgen.annotate import NEAR_M, world_from_part
 from simgen.camera import shutter
 from simgen.camera.lens import brown_conrady
+from simgen.labels.boxes import NEAR_M, world_from_part
 from simgen.render.view import belt_shift_m
 from simgen.spec.geometry import IDENTITY, invert, transform, vec3
 from simgen.spec.types import CLUTTER, CameraSpec, Pose, SceneSpec, Trajectory

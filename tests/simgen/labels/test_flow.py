@@ -11,7 +11,7 @@ from simgen.capture import capture
 from simgen.check import check
 from simgen.clip import categories, make_clip
 from simgen.engine import Plan, make_shard
-from simgen.flow import flow_px
+from simgen.labels.flow import flow_px
 from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate

@@ -1,0 +1,1 @@
+"""The truth on the pixels' own geometry: boxes, visible shares, optical flow."""
