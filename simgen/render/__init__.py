@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from simgen.render import pathtraced, pbr, tiny
+from simgen.render.gl import renderer as pbr
+from simgen.render.paths import renderer as pathtraced
+from simgen.render.tiny import renderer as tiny
 from simgen.spec.errors import RendererUnavailable
 from simgen.spec.types import PATHTRACED, Frame, SceneSpec, Trajectory
 

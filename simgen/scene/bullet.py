@@ -1,4 +1,4 @@
-"""A PyBullet world that holds one scene. With `simgen.scene.simulate` and `simgen.render.tiny`, all that names
+"""A PyBullet world that holds one scene. With `simgen.scene.simulate` and `simgen.render.tiny.renderer`, all that names
 pybullet.
 
 Two kinds of world, which need different shapes of the same things. To draw: meshes, in metres, and nothing collides.

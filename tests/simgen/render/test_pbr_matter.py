@@ -10,8 +10,9 @@ from test_pbr import ball, first, lit, on  # noqa: F401 (a fixture)
 from simgen.assets.light import on_level_card, softbox_radiance
 from simgen.assets.materials import MATERIALS, UNWORN, draw_material, material_tile
 from simgen.assets.materials.relief import TILE_PX
-from simgen.render import pbr, tiny
+from simgen.render.gl import renderer as pbr
 from simgen.render.gl.scene import origin
+from simgen.render.tiny import renderer as tiny
 from simgen.spec.geometry import look_at
 from simgen.spec.types import CLUTTER, BodySpec, LampSpec, MatterSpec, Pose, SubstanceSpec, WearSpec, WornSpec
 

@@ -5,8 +5,9 @@ are the truth; ambient occlusion from them; and light (`gl/shaders/shade.frag`, 
 `supersample` 1 lights one sample a pixel; 2 takes four samples of what covers a pixel and lights each surface in it
 once; 3 and 4 do so at twice the resolution. The truth is the same for all.
 
-The scene, the camera, and what a white card gives back are as in `simgen.render.tiny`. What is mirrored are the spec's
-surroundings as they stand there; where their irradiance is not the ambient light's, matt surfaces go by the latter.
+The scene, the camera, and what a white card gives back are as in `simgen.render.tiny.renderer`. What is mirrored are
+the spec's surroundings as they stand there; where their irradiance is not the ambient light's, matt surfaces go by the
+latter.
 """
 
 from __future__ import annotations

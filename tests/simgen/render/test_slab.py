@@ -7,8 +7,8 @@ import pytest
 from scenes import GREY, part, scene, still
 
 from simgen.render import render
-from simgen.render.slab import floor_face, stage_faces
 from simgen.render.surfaces import FLOOR, NOTHING, STAGE, Geometry
+from simgen.render.tiny.slab import floor_face, stage_faces
 from simgen.render.view import View
 from simgen.spec.geometry import look_at, rotation_matrix
 from simgen.spec.types import BodySpec, Pose, RenderSpec

@@ -6,8 +6,8 @@ from scenes import GREY, needs, part, scene, still
 
 from simgen.assets.parts import PARTS, part_model
 from simgen.render import RENDERERS, render
-from simgen.render.environment import Environment
 from simgen.render.textures import TEXTURES, VARIANTS, tile
+from simgen.render.tiny.environment import Environment
 from simgen.scene.simulate import simulate
 from simgen.spec.geometry import invert, look_at, transform
 from simgen.spec.types import BACKGROUND, CLUTTER, BodySpec, GlowSpec, Pose, RenderSpec, SheetSpec

@@ -1,7 +1,8 @@
 """Light on surfaces that a geometry pass has found: deferred shading in numpy.
 
 In: for every sample what surface it shows, how deep, and how the key light falls on it. Out: linear radiance, where a
-white card facing a light of irradiance 1 has radiance 1. Planes and clutter are matt; parts are `simgen.render.metal`.
+white card facing a light of irradiance 1 has radiance 1. Planes and clutter are matt; parts are
+`simgen.render.tiny.metal`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from simgen.render.light_map import LightMap
-from simgen.render.metal import Metal
 from simgen.render.planes import Planes
 from simgen.render.surfaces import BODY, FLOOR, NOTHING, STAGE, Colours, Geometry, Moment, blurred, solid_albedo
+from simgen.render.tiny.light_map import LightMap
+from simgen.render.tiny.metal import Metal
 from simgen.render.view import View
 from simgen.spec.geometry import rotation_matrix
 from simgen.spec.types import SceneSpec

@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
 from simgen.assets.parts import part_model
-from simgen.render.environment import Environment
-from simgen.render.light_map import LightMap
 from simgen.render.planes import Planes
 from simgen.render.surfaces import BODY, Colours, Geometry, Moment, Samples, dot, solid_pattern, unit
+from simgen.render.tiny.environment import Environment
+from simgen.render.tiny.light_map import LightMap
 from simgen.render.view import View
 from simgen.spec.types import SceneSpec
 

@@ -16,10 +16,11 @@ from simgen.assets.parts import PARTS, Family, Size, part_model
 from simgen.assets.parts.mesh import circle, loft
 from simgen.assets.parts.model import turned_part
 from simgen.presets.read import load_config
-from simgen.render import pbr, tiny
 from simgen.render.gl import context, environment, layout
+from simgen.render.gl import renderer as pbr
 from simgen.render.gl.device import Device, Store, device, forget_device
 from simgen.render.gl.scene import draw_list
+from simgen.render.tiny import renderer as tiny
 from simgen.scene.sampling.sample import sample
 from simgen.shards import DataSet
 from simgen.spec.errors import RendererLost, RendererUnavailable

@@ -13,7 +13,9 @@ from test_pbr import SIDEWAYS, ball, bolts_and_boxes, box, lit, on  # noqa: F401
 from simgen import capture as capturing
 from simgen.clip import machinery, make_clip
 from simgen.presets.read import load_config
-from simgen.render import pathtraced, pbr, render
+from simgen.render import render
+from simgen.render.gl import renderer as pbr
+from simgen.render.paths import renderer as pathtraced
 from simgen.render.paths import variant
 from simgen.scene.sampling.sample import sample
 from simgen.spec.geometry import look_at

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from simgen.render import pbr, tiny
+from simgen.render.gl import renderer as pbr
 from simgen.render.gl.lamps import checked
 from simgen.render.paths import variant
 from simgen.render.paths.scene import SAMPLER, MitsubaScene
+from simgen.render.tiny import renderer as tiny
 from simgen.spec.errors import RendererUnavailable
 from simgen.spec.types import Frame, RenderSpec, SceneSpec, Trajectory
 

@@ -1,10 +1,11 @@
-"""The renderer that always works: PyBullet's TinyRenderer finds what is where, `simgen.render.shading` lights it.
+"""The renderer that always works: PyBullet's TinyRenderer finds what is where, `simgen.render.tiny.shading` lights it.
 
 TinyRenderer has one light, no reflections and no anti-aliasing, so its colours are not used. What is taken of it: the
 body and the depth at each sample, and the cosine of the key light on a white surface. Its time goes into the samples
-that it fills (60 of 80 ms into a table, at 640 x 480 of them), so stage and floor are left to `simgen.render.slab`. It
-samples column i at x = i and row j at y = j + 1 of its viewport, not at the pixels' centres (measured on PyBullet
-3.2.7, against projected boxes and a slanted plane); the projection here makes up for that.
+that it fills (60 of 80 ms into a table, at 640 x 480 of them), so stage and floor are left to
+`simgen.render.tiny.slab`. It samples column i at x = i and row j at y = j + 1 of its viewport, not at the pixels'
+centres (measured on PyBullet 3.2.7, against projected boxes and a slanted plane); the projection here makes up for
+that.
 
 `supersample` s draws s by s samples a pixel. One of them lies at the pixel's centre and gives id and depth; colour is
 the mean over the pixel (for even s, samples on its border count half).
@@ -22,11 +23,11 @@ import pybullet as p
 from jaxtyping import Float32, Int32
 
 from simgen.assets.light import card
-from simgen.render import light_map
-from simgen.render.light_map import LightBox, LightMap
-from simgen.render.shading import Shader
-from simgen.render.slab import floor_face, stage_faces
 from simgen.render.surfaces import BODY, NOTHING, Geometry, Moment
+from simgen.render.tiny import light_map
+from simgen.render.tiny.light_map import LightBox, LightMap
+from simgen.render.tiny.shading import Shader
+from simgen.render.tiny.slab import floor_face, stage_faces
 from simgen.render.view import View, belt_shift_m
 from simgen.scene.bullet import World, world
 from simgen.spec.geometry import rotation_matrix, vec3
