@@ -28,12 +28,12 @@ import pybullet as p
 from benchmarks.render_speed import Timed, draw_plainly
 from simgen.assets.parts import PARTS, part_model
 from simgen.clip import make_clip
+from simgen.dataset.format.reader import clip_members, write_shard
 from simgen.presets.read import load_config
 from simgen.render import render
 from simgen.scene.config import SceneConfig
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
-from simgen.shards import clip_members, write_shard
 
 LARGE = ("camera.width_px=640", "camera.height_px=480", "camera.focal_px.low=760", "camera.focal_px.high=900")
 AIM = 0.85

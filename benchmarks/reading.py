@@ -3,7 +3,7 @@
     python benchmarks/reading.py DATA_SET [--clips 200] [--rounds 5] [--out FILE.md]
 
 Both read the same clips of a local data set in the order of storage and in turns, and hand what they read to the same
-functions: OpenCV for pictures, `simgen.shards` for ids and depth, `json.loads` for labels. Four loads: every byte and
+functions: OpenCV for pictures, `simgen.dataset.format.reader` for ids and depth, `json.loads` for labels. Four loads: every byte and
 nothing decoded; everything decoded; the pictures alone decoded; labels and pictures decoded, which is what training
 reads. webdataset has to pass over what it does not decode, this reader does not read it.
 
@@ -30,8 +30,8 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 import cv2
 import numpy as np
 
-from simgen import shards
-from simgen.shards import DataSet
+from simgen.dataset.format import reader as shards
+from simgen.dataset.format.reader import DataSet
 
 Decode = dict[str, Callable[[bytes], object]]  # by the end of a member's name
 

@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from simgen import index
-from simgen.shards import (
+from simgen.dataset.format import clip_index as index
+from simgen.dataset.format.reader import (
     DATA_SET_FORMAT,
     MANIFEST,
     DataSet,

@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
 from hybrid.config import BoxesOf
-from simgen.places import Place
+from simgen.dataset.store.locations import Place
 
 LARGEST_IMAGE_PX = 100_000_000  # a header that promises more is refused before anything is decoded
 LEAST_SIDE_PX = 3.0  # smaller boxes are no use to learn from
@@ -159,7 +159,7 @@ def decode_depth_m(record: FrameRecord) -> Float32[np.ndarray, "h w"]:
     """
     if record.depth_at is None:
         return np.zeros((record.height_px, record.width_px), np.float32)
-    from simgen.shards import decode_depth
+    from simgen.dataset.format.reader import decode_depth
 
     offset, length = record.depth_at
     with record.path.open("rb") as file:
@@ -324,7 +324,7 @@ def from_shards(
     Raises:
         DataError: the data set is damaged or unfinished, or holds no clip.
     """
-    from simgen.shards import DataSet, ShardError
+    from simgen.dataset.format.reader import DataSet, ShardError
 
     skips = Skips()
     try:

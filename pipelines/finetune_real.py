@@ -57,7 +57,7 @@ def main(
             start,
             target_kind,
         )
-        from simgen.places import place
+        from simgen.dataset.store.locations import place
 
         if shots < 0 or not 0.0 <= sim_share < 1.0:
             raise DataError(f"needs --shots of 0 or more and 0 <= --sim-share < 1, got {shots} and {sim_share}")

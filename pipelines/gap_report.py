@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.options import one_line_errors
-from simgen.places import Place, place
+from simgen.dataset.store.locations import Place, place
 
 if TYPE_CHECKING:
     import numpy as np

@@ -25,7 +25,7 @@ from hybrid.tiles import View, view_of
 from hybrid.types import Detections
 from pipelines.report import Measured
 from pipelines.runs import EXPERIMENT, data_hash, fingerprint
-from simgen.places import Place, place
+from simgen.dataset.store.locations import Place, place
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from hybrid.progress import bars
 from hybrid.sampling import Share
 from hybrid.tiles import view_of
 from hybrid.train_config import TrainConfig
-from simgen.places import Place
+from simgen.dataset.store.locations import Place
 
 EXPERIMENT = "experiment.json"
 REAL, STAND_IN = "real", "stand-in"

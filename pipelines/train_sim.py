@@ -89,7 +89,7 @@ def main(
             read,
             start,
         )
-        from simgen.places import place
+        from simgen.dataset.store.locations import place
 
         folder = place(data)
         if not is_data_set(folder):

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from simgen.dataset.format.reader import clip_members
+from simgen.dataset.store.locations import Place
 from simgen.engine import Plan
-from simgen.places import Place
-from simgen.shards import clip_members
 
 TRIAL_SCENES = 5  # that an estimate makes, after one that is not counted: it loads what all need
 START_S = 3.0  # from the command to the first scene

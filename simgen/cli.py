@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from simgen.dataset.format.reader import DataSet, Manifest
+    from simgen.dataset.store.locations import Place
     from simgen.engine import Plan
-    from simgen.places import Place
     from simgen.scene.config import SceneConfig
-    from simgen.shards import DataSet, Manifest
 
 app = typer.Typer(
     help="Labelled frame sequences of manufactured parts, from a seed.",
@@ -43,13 +43,13 @@ def _fail(message: str, status: int = 2) -> NoReturn:
 @contextmanager
 def _clear_errors() -> Iterator[None]:
     """What a user can put right is told in a line, without a traceback."""
+    from simgen.dataset.export.errors import ExportError
+    from simgen.dataset.format.reader import ShardError
     from simgen.engine import EngineError
-    from simgen.export.errors import ExportError
     from simgen.generate import BudgetSpent, GenerateError, Interrupted
     from simgen.presets.fit_camera.errors import CameraError
     from simgen.presets.fit_finish.errors import FinishError
     from simgen.presets.read import ConfigError
-    from simgen.shards import ShardError
     from simgen.spec.errors import RendererLost, RendererUnavailable
 
     try:
@@ -126,9 +126,9 @@ def render(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     with _clear_errors():
         from simgen.budget import TRIAL_SCENES, estimate, parse_budget
+        from simgen.dataset.store.locations import place
         from simgen.engine import choose_engine
         from simgen.generate import default_shard_scenes, generate
-        from simgen.places import place
         from simgen.progress import Progress, track
 
         made_by, target = choose_engine(engine, address), place(out)
@@ -195,9 +195,9 @@ def _plan_of(
     config: SceneConfig, name: str, seed: int, scenes: int, shard_scenes: int, scene_limit_s: float
 ) -> tuple[Plan, tuple[str, ...]]:
     from simgen import __version__
+    from simgen.dataset.format.reader import Request
     from simgen.engine import Plan
     from simgen.scene.quiet import quiet_stderr
-    from simgen.shards import Request
 
     with quiet_stderr():
         from simgen.clip import categories, machinery, make_clip
@@ -240,8 +240,8 @@ def join(
 ) -> None:
     """Join slices, rendered on any machines with --shards, into one data set: the bytes of a single run."""
     with _clear_errors():
+        from simgen.dataset.store.locations import place, sizes
         from simgen.join import join as bring_together
-        from simgen.places import place, sizes
         from simgen.progress import track
 
         target, folders = place(out), [place(part) for part in parts]
@@ -275,7 +275,7 @@ def preview(
 ) -> None:
     """Draw a contact sheet: masks, boxes (solid: seen, dashed: the whole part), ids, categories, visible shares."""
     with _clear_errors():
-        from simgen.preview import contact_sheet, write_png
+        from simgen.dataset.contact_sheet import contact_sheet, write_png
 
         data = _data_set(folder)
         there = data.folder.resolve()
@@ -330,8 +330,8 @@ def export(
     A part that is left out stays in the picture without a label.
     """
     with _clear_errors():
-        from simgen.export import Filters
-        from simgen.export import export as write
+        from simgen.dataset.export import Filters
+        from simgen.dataset.export import export as write
         from simgen.progress import track
 
         filters = Filters(
@@ -372,11 +372,11 @@ def check(
     What is only unlike the rest (labels out of family, pictures that look alike) is a warning.
     """
     with _clear_errors():
-        from simgen.check import check as check_it
-        from simgen.check import page as drawn
-        from simgen.places import place
+        from simgen.dataset.check import check as check_it
+        from simgen.dataset.check import page as drawn
+        from simgen.dataset.format.reader import write_atomically
+        from simgen.dataset.store.locations import place
         from simgen.progress import track
-        from simgen.shards import write_atomically
 
         there = place(path)
         if isinstance(there, Path) and not there.is_dir() and not there.is_file():
@@ -404,9 +404,9 @@ def index(folder: Folder) -> None:
     Shards stay as they are; after a change of the data set the index is refused until it is made anew.
     """
     with _clear_errors():
-        from simgen.places import place
+        from simgen.dataset.format.reader import MANIFEST, DataSet, forget_index
+        from simgen.dataset.store.locations import place
         from simgen.progress import track
-        from simgen.shards import MANIFEST, DataSet, forget_index
 
         there = place(folder)
         if (there / MANIFEST).is_file():
@@ -451,12 +451,12 @@ def fit(
     Without a test chart some things cannot be told: those stay as they are in --base, and the preset says why.
     """
     with _clear_errors():
+        from simgen.dataset.format.reader import write_atomically
         from simgen.presets.fit_camera.fit import fit_camera
         from simgen.presets.fit_camera.measures import measure
         from simgen.presets.fit_camera.page import page as page_of
         from simgen.presets.fit_camera.photos import read_pictures
         from simgen.presets.read import load_config
-        from simgen.shards import write_atomically
 
         load_config(base)
         if beside and not page:
@@ -510,8 +510,8 @@ def fit_finish(
     Colour, tint, highlights and shadows are compared within the parts' outlines, each category of parts for itself.
     """
     with _clear_errors():
+        from simgen.dataset.store.locations import place
         from simgen.generate import default_shard_scenes, generate
-        from simgen.places import place
         from simgen.presets.fit_finish.fit import fit_finishes, probe, to_yaml
         from simgen.presets.fit_finish.read import photographed, simulated
         from simgen.presets.read import load_config
@@ -545,16 +545,16 @@ def _named_from(base: str, out: Path) -> str:
 
 def _write_preset(out: Path, text: str) -> None:
     """Write a preset, and see that it can be read."""
+    from simgen.dataset.format.reader import write_atomically
     from simgen.presets.read import load_config
-    from simgen.shards import write_atomically
 
     write_atomically(out, [text.encode()])
     load_config(str(out) if "/" in str(out) else f"./{out}")
 
 
 def _data_set(folder: str) -> DataSet:
-    from simgen.places import place
-    from simgen.shards import DataSet
+    from simgen.dataset.format.reader import DataSet
+    from simgen.dataset.store.locations import place
 
     return DataSet(place(folder))
 

@@ -3,9 +3,9 @@
 The folder's progress is journalled in `manifest.partial.json`, so that a run that was killed loses the shards in flight
 alone and `resume` ends with the same bytes. Nothing but a data set of the same request is ever touched.
 
-`out` may be a URL (`simgen.places`). There the journal is sent every few seconds and when a run ends, so that a run
-that was killed may lose the shards of those seconds too; and what an earlier run left is known by its name and size,
-which a store that shows whole objects alone vouches for: `simgen check` reads the bytes.
+`out` may be a URL (`simgen.dataset.store.locations`). There the journal is sent every few seconds and when a run ends,
+so that a run that was killed may lose the shards of those seconds too; and what an earlier run left is known by its
+name and size, which a store that shows whole objects alone vouches for: `simgen check` reads the bytes.
 """
 
 from __future__ import annotations
@@ -20,10 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from simgen.budget import Budget
-from simgen.engine import Engine, EngineError, Event, Plan, SceneLost, SceneMade, ShardMade, processes
-from simgen.locks import held
-from simgen.places import Place, sizes
-from simgen.shards import (
+from simgen.dataset.format.reader import (
     DATA_SET_FORMAT,
     MANIFEST,
     Manifest,
@@ -35,6 +32,9 @@ from simgen.shards import (
     shard_name,
     write_manifest,
 )
+from simgen.dataset.store.locations import Place, sizes
+from simgen.dataset.store.lock import held
+from simgen.engine import Engine, EngineError, Event, Plan, SceneLost, SceneMade, ShardMade, processes
 
 PARTIAL = "manifest.partial.json"
 MAX_SHARD_SCENES = 16

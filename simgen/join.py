@@ -12,9 +12,7 @@ from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
-from simgen.generate import PARTIAL, GenerateError, differences, locked
-from simgen.places import Place, sizes
-from simgen.shards import (
+from simgen.dataset.format.reader import (
     MANIFEST,
     Manifest,
     ShardEntry,
@@ -24,6 +22,8 @@ from simgen.shards import (
     write_atomically,
     write_manifest,
 )
+from simgen.dataset.store.locations import Place, sizes
+from simgen.generate import PARTIAL, GenerateError, differences, locked
 
 CHUNK_BYTES = 2**20
 

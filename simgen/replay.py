@@ -12,8 +12,8 @@ import numpy as np
 
 from simgen import __version__
 from simgen.camera.sensor import decode
+from simgen.dataset.format.reader import DataSet, clip_members, decode_png
 from simgen.engine import Maker
-from simgen.shards import DataSet, clip_members, decode_png
 
 SHOWN_KEYS = 3  # of the keys of a JSON that differ
 

@@ -44,7 +44,7 @@ def test_training_needs_no_pybullet(package: str) -> None:
 
 
 def test_shards_are_read_with_numpy_and_the_standard_library() -> None:
-    done = run("import simgen.shards, simgen.spec.types", (*HEAVY, "pydantic", "yaml", "typer", "rich"))
+    done = run("import simgen.dataset.format.reader, simgen.spec.types", (*HEAVY, "pydantic", "yaml", "typer", "rich"))
     assert done.returncode == 0, done.stderr
 
 

@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import Any
 
 from simgen import __version__
+from simgen.dataset.format.reader import ShardEntry
+from simgen.dataset.store.locations import Place
 from simgen.engine.contract import EngineError, Event, Plan, Report, ShardFailed, ShardMade
 from simgen.engine.dealing import Dealer, Task, Watch, patience_s
 from simgen.engine.local import RECYCLE_SCENES
 from simgen.engine.shard import one_thread, report_shard
-from simgen.places import Place
 from simgen.scene.quiet import quiet_stderr
-from simgen.shards import ShardEntry
 
 COUNT_EVERY_S = 5.0  # that the cluster's CPUs are counted
 GRACE_S = 5.0  # that tasks get to put their things away

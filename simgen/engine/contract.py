@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from simgen.places import Place
-from simgen.shards import Request, ShardEntry
+from simgen.dataset.format.reader import Request, ShardEntry
+from simgen.dataset.store.locations import Place
 from simgen.spec.types import RenderedClip
 
 SCENE_LIMIT_S = 600.0  # a scene takes seconds; one that takes this long hangs

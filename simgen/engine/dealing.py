@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from simgen.dataset.format.reader import shard_name
 from simgen.engine.contract import (
     EngineError,
     Event,
@@ -23,7 +24,6 @@ from simgen.engine.contract import (
     ShardAgain,
     ShardFailed,
 )
-from simgen.shards import shard_name
 
 STRIKES = 2  # times that a scene may kill its worker before it is left out
 LOSSES = 8  # machines that may be lost over one shard

@@ -228,7 +228,7 @@ def test_yolo_without_a_listing_needs_names(tmp_path: Path) -> None:
 
 
 def test_shards_give_the_visible_boxes_of_their_labels(tiny_data_set: Path) -> None:
-    from simgen.shards import DataSet
+    from simgen.dataset.format.reader import DataSet
 
     source, stored = from_shards(tiny_data_set), DataSet(tiny_data_set)
     assert source.categories == stored.categories
@@ -250,7 +250,7 @@ def test_shards_give_the_visible_boxes_of_their_labels(tiny_data_set: Path) -> N
 
 
 def test_whole_boxes_go_on_while_a_part_is_hidden(occluded_data_set: Path) -> None:
-    from simgen.shards import DataSet
+    from simgen.dataset.format.reader import DataSet
 
     source, hidden = from_shards(occluded_data_set, least_visible=0.5, boxes="whole"), 0
     assert all(frame.hidden is None for frame in from_shards(occluded_data_set).frames)

@@ -22,10 +22,10 @@ import ray
 from ray.cluster_utils import Cluster
 
 from simgen.budget import Budget
+from simgen.dataset.format.reader import shard_name
+from simgen.dataset.store.locations import Place, place
 from simgen.engine import Event, Plan, SceneMade, ShardAgain, ShardMade, choose_engine
 from simgen.generate import GenerateError, generate
-from simgen.places import Place, place
-from simgen.shards import shard_name
 from tests.simgen import clips
 from tests.simgen.patient import PATIENT
 from tests.simgen.test_generate import plan

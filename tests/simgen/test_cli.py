@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from simgen import cli
+from simgen.dataset.contact_sheet import _draw_boxes
+from simgen.dataset.format.reader import MANIFEST, DataSet
 from simgen.presets.read import presets as known
-from simgen.preview import _draw_boxes
-from simgen.shards import MANIFEST, DataSet
 from simgen.spec.types import PartLabel, Pose
 from tests.simgen.test_generate import contents
 

@@ -14,9 +14,9 @@ import pytest
 
 from simgen import engine, generate
 from simgen.budget import Budget, estimate, parse_budget
+from simgen.dataset.format.reader import MANIFEST, DataSet, Request
 from simgen.engine import Plan, SceneLost, SceneMade, ShardAgain, ShardMade
 from simgen.generate import PARTIAL, BudgetSpent, GenerateError, Interrupted, Kept, default_shard_scenes
-from simgen.shards import MANIFEST, DataSet, Request
 from tests.simgen import clips
 
 ROOT = Path(__file__).parents[2]

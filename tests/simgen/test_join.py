@@ -6,9 +6,9 @@ import os
 import pytest
 
 from simgen import generate
+from simgen.dataset.format.reader import MANIFEST, DataSet
 from simgen.generate import PARTIAL, GenerateError
 from simgen.join import join
-from simgen.shards import MANIFEST, DataSet
 from tests.simgen import clips
 from tests.simgen.test_generate import contents, in_this_process, plan
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from simgen.dataset.format.reader import MANIFEST
+from simgen.dataset.store.locations import place, sizes
 from simgen.engine import ENGINES, EngineError, choose_engine, processes
 from simgen.generate import PARTIAL
-from simgen.places import place, sizes
-from simgen.shards import MANIFEST
 from tests.simgen import clips, s3
 from tests.simgen.loopback import need
 from tests.simgen.patient import PATIENT

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from simgen.camera.sensor import decode
+from simgen.dataset.format.reader import MANIFEST, DataSet
 from simgen.presets.fit_camera.errors import CameraError
 from simgen.presets.fit_camera.jpeg import Compression, read_header
-from simgen.shards import MANIFEST, DataSet
 from simgen.spec.types import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png")

@@ -13,12 +13,12 @@ import numpy as np
 from jaxtyping import Bool
 
 from simgen.camera.sensor import decode
-from simgen.coco_json import NoCocoError, read_coco_json
-from simgen.export.masks import from_rle
+from simgen.dataset.export.common.masks import from_rle
+from simgen.dataset.format.coco_json import NoCocoError, read_coco_json
+from simgen.dataset.format.reader import DataSet, StoredClip
 from simgen.presets.fit_camera.photos import read_picture
 from simgen.presets.fit_finish.errors import FinishError
 from simgen.presets.fit_finish.looks import Look, look
-from simgen.shards import DataSet, StoredClip
 from simgen.spec.types import MaterialSpec
 
 MAX_JSON_BYTES = 512 * 2**20

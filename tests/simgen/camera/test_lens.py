@@ -149,7 +149,7 @@ def test_ids_light_depth_and_labels_bend_together(lens):
 
 
 def test_labels_of_before_there_were_lenses_are_read_as_a_pinholes():
-    from simgen.shards import from_plain
+    from simgen.dataset.format.reader import from_plain
 
     old = {"width_px": 4, "height_px": 3, "focal_px": 5.0, "centre_px": [2.0, 1.5], "frames": []}
     assert from_plain(Labels, old).distortion == brown_conrady.NONE

@@ -8,14 +8,9 @@ from scenes import part, scene, still
 
 from simgen.camera import shutter
 from simgen.capture import capture
-from simgen.check import check
 from simgen.clip import categories, make_clip
-from simgen.engine import Plan, make_shard
-from simgen.labels.flow import flow_px
-from simgen.presets.read import load_config
-from simgen.scene.sampling.sample import sample
-from simgen.scene.simulate import simulate
-from simgen.shards import (
+from simgen.dataset.check import check
+from simgen.dataset.format.reader import (
     DATA_SET_FORMAT,
     MANIFEST,
     DataSet,
@@ -27,6 +22,11 @@ from simgen.shards import (
     encode_png,
     write_manifest,
 )
+from simgen.engine import Plan, make_shard
+from simgen.labels.flow import flow_px
+from simgen.presets.read import load_config
+from simgen.scene.sampling.sample import sample
+from simgen.scene.simulate import simulate
 from simgen.spec.geometry import look_at
 from simgen.spec.types import BACKGROUND, CLUTTER, BodySpec, Pose, ShutterSpec, Trajectory
 

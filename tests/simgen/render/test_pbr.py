@@ -15,6 +15,7 @@ from simgen import cli
 from simgen.assets.parts import PARTS, Family, Size, part_model
 from simgen.assets.parts.mesh import circle, loft
 from simgen.assets.parts.model import turned_part
+from simgen.dataset.format.reader import DataSet
 from simgen.presets.read import load_config
 from simgen.render.gl import context, environment, layout
 from simgen.render.gl import renderer as pbr
@@ -22,7 +23,6 @@ from simgen.render.gl.device import Device, Store, device, forget_device
 from simgen.render.gl.scene import draw_list
 from simgen.render.tiny import renderer as tiny
 from simgen.scene.sampling.sample import sample
-from simgen.shards import DataSet
 from simgen.spec.errors import RendererLost, RendererUnavailable
 from simgen.spec.geometry import look_at
 from simgen.spec.types import BACKGROUND, BodySpec, GlowSpec, Pose, RenderSpec, SheetSpec

@@ -1,0 +1,39 @@
+"""Is a data set what it says it is? Checksums, schema, pictures, and labels that agree with the pixels under them.
+
+`check` takes a simgen data set or a COCO JSON, simulated or real, and returns a `Report`. Nothing in the data set is
+trusted: what is hostile is a problem that is reported, not followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from simgen.dataset.check.clips import check_shards
+from simgen.dataset.check.coco import check_coco
+from simgen.dataset.check.page import page
+from simgen.dataset.check.report import ERRORS, WARNINGS, Picture, Problem, Report
+from simgen.dataset.format.reader import DataSet
+from simgen.dataset.store.locations import Place
+
+__all__ = ["ERRORS", "WARNINGS", "Picture", "Problem", "Report", "check", "check_data_set", "page"]
+
+
+def check(path: Place, step: Callable[[], None] = lambda: None) -> Report:
+    """Check the data set at `path`: a folder or URL of shards, or a COCO JSON. `step`: after each clip or picture.
+
+    Raises:
+        ShardError: the folder has no readable manifest.
+    """
+    if not isinstance(path, Path) or path.is_dir():
+        return check_data_set(DataSet(path), step)
+    report = Report(path, "coco")
+    check_coco(path, report, step)
+    return report
+
+
+def check_data_set(data: DataSet, step: Callable[[], None] = lambda: None) -> Report:
+    """What is wrong with a simgen data set. `step` is called after each clip."""
+    report = Report(data.folder, "simgen")
+    check_shards(data, report, step)
+    return report

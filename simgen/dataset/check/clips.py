@@ -1,0 +1,213 @@
+"""A simgen data set: shards that are those of the manifest, and labels that agree with the pixels under them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Int32
+from scipy.ndimage import find_objects
+
+from simgen.dataset.check.flow import wrong_flow
+from simgen.dataset.check.pictures import PictureError, Pictures, decoded
+from simgen.dataset.check.report import Box, Picture, Problem, Report
+from simgen.dataset.check.statistics import Statistics
+from simgen.dataset.format.reader import DataSet, ShardEntry, ShardError, StoredClip, file_sha256
+from simgen.spec.geometry import compose
+from simgen.spec.types import CLUTTER, FrameLabels, Image, Labels, PartLabel
+
+TOLERANCE_PX = 1e-6  # of a modal box against the ids it was found in: it is exact
+AMODAL_TOLERANCE_PX = 1.5  # what is seen may stand out of the whole part's box by a pixel's sampling
+MAX_SPEED_M_S = 20.0  # of a part in the world: a fall of 20 m
+WHOLLY_SEEN = 0.99
+
+
+def check_shards(data: DataSet, report: Report, step: Callable[[], None]) -> None:
+    """Check every shard and clip. `step` is called after each clip."""
+    pictures, statistics = Pictures(), Statistics()
+    for number, entry in enumerate(data.manifest.shards):
+        report.add(_shard(data, number, entry, report, pictures, statistics, step))
+    if len(data.manifest.shards) != data.manifest.request.shards:
+        said, due = len(data.manifest.shards), data.manifest.request.shards
+        report.add([Problem("manifest", "manifest.json", f"lists {said} shards where {due} belong")])
+    report.add(statistics.outliers())
+
+
+def _shard(
+    data: DataSet,
+    number: int,
+    entry: ShardEntry,
+    report: Report,
+    pictures: Pictures,
+    statistics: Statistics,
+    step: Callable[[], None],
+) -> Iterator[Problem]:
+    path = data.folder / entry.name
+    try:
+        table = data.table(number)  # refuses what is no plain file before it is read
+        if path.stat().st_size != entry.bytes or file_sha256(path) != entry.sha256:
+            yield _other_file(path.name)
+    except OSError as error:
+        yield Problem("file", path.name, f"cannot be read: {error.strerror}")
+        return
+    except ShardError as error:
+        if path.is_file() and path.stat().st_size != entry.bytes:
+            yield _other_file(path.name)
+        yield _damage(error, data)
+        return
+    due = [*table, *(scene.index for scene in entry.quarantined)]
+    if sorted(due) != list(data.manifest.request.scenes_of(number)):
+        text = f"holds or leaves out {len(due)} scenes, but not those that are its own"
+        yield Problem("manifest", path.name, text)
+    for clip in table.values():
+        try:
+            yield from _clip(clip, data.categories, report, pictures, statistics)
+        except ShardError as error:
+            yield _damage(error, data)
+        step()
+
+
+def _other_file(name: str) -> Problem:
+    return Problem("checksum", name, "is not the file of the manifest: its checksum or size differs")
+
+
+def _damage(error: ShardError, data: DataSet) -> Problem:
+    where, _, text = str(error).replace(f"{data.folder}/", "").partition(": ")
+    return Problem("file", where, text)
+
+
+def _clip(
+    clip: StoredClip, categories: tuple[str, ...], report: Report, pictures: Pictures, statistics: Statistics
+) -> Iterator[Problem]:
+    where = f"{clip.path.name}: clip {clip.index}"
+    spec, labels = clip.spec(), clip.labels()
+    report.clips += 1
+    meta = clip.meta()
+    stored = json.dumps(meta["spec"], sort_keys=True)  # as it was made: a spec of today may have more fields
+    if hashlib.sha256(stored.encode()).hexdigest()[:16] != meta["id"] or spec.index != clip.index:
+        yield Problem("schema", where, "its spec does not give the id that it says")
+    if not len(labels.frames) == spec.frames == clip.frames:
+        said = f"{len(labels.frames)} frames have labels, {clip.frames} have pictures, the spec says {spec.frames}"
+        yield Problem("schema", where, said)
+        return
+    for t, frame in enumerate(labels.frames):
+        at = f"{where}: frame {t}"
+        picture = picture_of(clip, t)
+        report.frames += 1
+        if wrong := {part.category for part in frame.parts} - set(categories):
+            yield Problem("category", at, f"categories {sorted(wrong)} are not in the manifest", picture)
+        if [(part.track_id, part.category) for part in frame.parts] != [
+            (k, part.category) for k, part in enumerate(spec.parts)
+        ]:
+            yield Problem("track", at, "its labels are not those of the spec's parts, in their order", picture)
+        try:
+            data = clip.jpeg(t)
+            image = decoded(data)
+        except PictureError as error:
+            yield Problem("picture", at, str(error))
+            continue
+        yield from pictures.look(where, at, picture, data, image)
+        yield from _frame(clip, t, labels, frame, at, image)
+        for part in frame.parts:
+            _count(part, labels, report, statistics, f"{at}: part {part.track_id}", picture)
+    yield from _motion(clip, labels, where)
+    if clip.has_flow and not spec.shutter.row_time_s:  # whose rows are not of the labels' time
+        yield from wrong_flow(clip, labels, where)
+
+
+def picture_of(clip: StoredClip, t: int) -> Picture:
+    member = clip.members[f"f{t:03d}.jpg"]
+    return Picture(clip.path, member.offset, member.size)
+
+
+def _count(
+    part: PartLabel, labels: Labels, report: Report, statistics: Statistics, where: str, picture: Picture
+) -> None:
+    if part.box_xyxy_px is None:
+        return
+    report.labels[part.category] += 1
+    x0, y0, x1, y1 = part.box_xyxy_px
+    cut = x0 <= 0 or y0 <= 0 or x1 >= labels.width_px or y1 >= labels.height_px
+    if part.visible_share >= WHOLLY_SEEN and not cut:
+        statistics.add(part.category, part.box_xyxy_px, where, picture)
+
+
+def _motion(clip: StoredClip, labels: Labels, where: str) -> Iterator[Problem]:
+    for t, (before, after) in enumerate(pairwise(labels.frames), start=1):
+        at = f"{where}: frame {t}"
+        seconds = after.time_s - before.time_s
+        if after.frame != before.frame + 1 or not seconds > 0:
+            text = f"is frame {after.frame} at {after.time_s:g} s, after frame {before.frame} at {before.time_s:g} s"
+            yield Problem("track", at, text)
+            continue
+        for one, other in zip(before.parts, after.parts, strict=False):
+            metres = float(np.linalg.norm(np.subtract(_place(other, after), _place(one, before))))
+            if metres > MAX_SPEED_M_S * seconds:
+                boxes = tuple(box for box in (one.unclipped_box_xyxy_px, other.unclipped_box_xyxy_px) if box)
+                text = f"part {other.track_id} jumps by {metres:.2f} m in {seconds:.3f} s"
+                yield Problem("track", at, text, picture_of(clip, t), boxes)
+
+
+def _place(part: PartLabel, frame: FrameLabels) -> tuple[float, float, float]:
+    return compose(frame.world_from_camera, part.camera_from_part).position_m
+
+
+def _frame(clip: StoredClip, t: int, labels: Labels, frame: FrameLabels, at: str, image: Image) -> Iterator[Problem]:
+    shape = (labels.height_px, labels.width_px)
+    ids, depth_m = clip.ids(t), clip.depth_m(t)
+    picture = picture_of(clip, t)
+    if not (image.shape[:2] == ids.shape == depth_m.shape == shape):
+        yield Problem("picture", at, "picture, ids and depth are not all of the size that the labels say", picture)
+        return
+    if ids.min() < CLUTTER or ids.max() >= len(frame.parts):
+        yield Problem("ids", at, f"ids go from {ids.min()} to {ids.max()}, with {len(frame.parts)} parts", picture)
+    if not np.isfinite(depth_m[ids >= 0]).all():
+        yield Problem("depth", at, "a part's pixel has no depth", picture)
+    counts, bounds = _seen(ids)
+    for part in frame.parts:
+        for kind, text in _part(part, counts.get(part.track_id, 0), bounds.get(part.track_id), shape):
+            boxes = tuple(box for box in (part.box_xyxy_px, part.amodal_box_xyxy_px) if box)
+            yield Problem(kind, f"{at}: part {part.track_id}", text, picture, boxes)
+
+
+def _seen(ids: Int32[np.ndarray, "h w"]) -> tuple[dict[int, int], dict[int, Box]]:
+    """How many pixels each id has, and their bounds."""
+    parts = np.maximum(ids + 1, 0)
+    counts = {i - 1: int(count) for i, count in enumerate(np.bincount(parts.ravel())) if i and count}
+    places = find_objects(parts)
+    bounds = {i: _span(*place) for i, place in enumerate(places) if place is not None}
+    return counts, bounds
+
+
+def _span(rows: slice, columns: slice) -> Box:
+    return float(columns.start), float(rows.start), float(columns.stop), float(rows.stop)
+
+
+def _part(part: PartLabel, seen: int, bounds: Box | None, shape: tuple[int, int]) -> Iterator[tuple[str, str]]:
+    """The kind and the text of what is wrong with a label, of which `seen` pixels within `bounds` are in the ids."""
+    if seen != part.visible_px:
+        yield "ids", f"{part.visible_px} visible pixels in the labels, {seen} in the ids"
+    if not 0 <= part.visible_share <= 1 or (part.visible_share > 0) != (seen > 0):
+        yield "visibility", f"visible share {part.visible_share} with {seen} visible pixels"
+    box, whole = part.box_xyxy_px, part.amodal_box_xyxy_px
+    if (box is None) != (bounds is None):
+        yield "box", f"box {box} with {seen} visible pixels"
+    elif box is not None and bounds is not None:
+        if not _near(box, bounds, TOLERANCE_PX):
+            yield "box", f"box {box} in the labels, {bounds} in the ids"
+        if whole is None or not _inside(box, whole, AMODAL_TOLERANCE_PX):
+            yield "box", f"box {box} is not inside the amodal box {whole}"
+    if whole is not None and not _inside(whole, (0.0, 0.0, float(shape[1]), float(shape[0])), TOLERANCE_PX):
+        yield "box", f"amodal box {whole} is not clipped to the frame"
+
+
+def _near(one: Box, other: Box, tolerance: float) -> bool:
+    return all(abs(a - b) <= tolerance for a, b in zip(one, other, strict=True))
+
+
+def _inside(inner: Box, outer: Box, tolerance: float) -> bool:
+    low = all(a >= b - tolerance for a, b in zip(inner[:2], outer[:2], strict=True))
+    return low and all(a <= b + tolerance for a, b in zip(inner[2:], outer[2:], strict=True))

@@ -1,0 +1,127 @@
+"""Does a picture decode, does it show anything, and was it there before?
+
+Two pictures look the same if their perceptual hashes (the signs of the lowest 63 frequencies against their median, of a
+32 x 32 thumbnail: Zauner 2010) differ in at most `NEAR_BITS` and their thumbnails by less than `NEAR_GREY` on average.
+Candidates are found through the hash's four quarters, of which at least one is equal in any such pair.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from simgen.dataset.check.report import Picture, Problem
+from simgen.spec.types import Image
+
+MAX_PICTURE_PX = 100_000_000  # a header that promises more is refused before anything is decoded
+BLANK_GREY = 1.5  # standard deviation below which a picture shows nothing
+SATURATED_SHARE = 0.9  # of pixels at either end of the scale
+NEAR_BITS = 3
+NEAR_GREY = 2.0  # of 255, mean difference of the thumbnails after taking out their brightness
+MAX_IN_BUCKET = 64  # pictures that share a quarter of the hash and are compared with a new one
+THUMB_PX = 32
+
+
+class PictureError(ValueError):
+    """A picture that cannot be used; says why."""
+
+
+def decoded(data: bytes) -> Image:
+    """RGB, as stored.
+
+    Raises:
+        PictureError: it is no picture, or its header promises too many pixels.
+    """
+    from PIL import Image as Pillow
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the size is judged here
+            with Pillow.open(io.BytesIO(data)) as header:
+                width, height = header.size
+    except Pillow.DecompressionBombError:
+        raise PictureError(f"refused: more than {MAX_PICTURE_PX} pixels") from None
+    except Exception as error:  # a broken file makes Pillow raise nearly anything: OSError, SyntaxError, struct.error
+        raise PictureError(f"{len(data)} bytes that are no picture") from error
+    if width * height > MAX_PICTURE_PX:
+        raise PictureError(f"refused: {width} x {height} pixels, more than {MAX_PICTURE_PX}")
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        raise PictureError(f"{len(data)} bytes that cannot be decoded")
+    return np.asarray(image[..., ::-1], np.uint8)
+
+
+class Pictures:
+    """Looks at pictures one after the other; keeps some 40 bytes of each."""
+
+    def __init__(self) -> None:
+        self._digests: dict[bytes, int] = {}
+        self._buckets: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        self._hashes: list[int] = []
+        self._seen: list[tuple[str, str, Picture]] = []  # clip, where, picture
+
+    def look(self, clip: str, where: str, picture: Picture, data: bytes, image: Image) -> Iterator[Problem]:
+        """What is wrong with a picture, by itself and beside those before it. Pictures of one clip may look alike."""
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        if float(grey.std()) < BLANK_GREY:
+            yield Problem("blank", where, f"blank: its grey values spread by {grey.std():.2f}", picture)
+            return
+        clipped = float(((grey <= 1) | (grey >= 254)).mean())
+        if clipped >= SATURATED_SHARE:
+            yield Problem("saturated", where, f"{clipped:.0%} of its pixels are black or white", picture)
+            return
+        number = len(self._seen)
+        first = self._digests.setdefault(hashlib.blake2b(data, digest_size=16).digest(), number)
+        if first == number:
+            thumb = _thumbnail(grey)
+            yield from self._alike(clip, where, picture, thumb)
+            self._keep(clip, where, picture, perceptual_hash(thumb))
+        else:
+            same_clip = self._seen[first][0] == clip
+            yield Problem(
+                "frozen" if same_clip else "duplicate", where, f"the same picture as {self._seen[first][1]}", picture
+            )
+
+    def _alike(self, clip: str, where: str, picture: Picture, thumb: Float32[np.ndarray, "n n"]) -> Iterator[Problem]:
+        code = perceptual_hash(thumb)
+        candidates = {i for bucket in _quarters(code) for i in self._buckets.get(bucket, ())}
+        for i in sorted(candidates):
+            other_clip, other_where, other = self._seen[i]
+            if other_clip == clip or (self._hashes[i] ^ code).bit_count() > NEAR_BITS:
+                continue
+            before = _thumbnail(cv2.cvtColor(decoded(other.read()), cv2.COLOR_RGB2GRAY))
+            apart = float(np.abs((thumb - thumb.mean()) - (before - before.mean())).mean())
+            if apart < NEAR_GREY:
+                yield Problem("near-duplicate", where, f"looks as {other_where} does", picture)
+                return
+
+    def _keep(self, clip: str, where: str, picture: Picture, code: int) -> None:
+        for bucket in _quarters(code):
+            if len(self._buckets[bucket]) < MAX_IN_BUCKET:
+                self._buckets[bucket].append(len(self._seen))
+        self._hashes.append(code)
+        self._seen.append((clip, where, picture))
+
+
+def _thumbnail(grey: np.ndarray) -> Float32[np.ndarray, "n n"]:
+    return np.asarray(cv2.resize(grey, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def perceptual_hash(thumb: Float32[np.ndarray, "n n"]) -> int:
+    """64 bits, of which the first (brightness) is always 0."""
+    low = cv2.dct(thumb)[:8, :8].ravel()
+    low[0] = 0
+    bits = low > np.median(low[1:])
+    bits[0] = False
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def _quarters(code: int) -> list[tuple[int, int]]:
+    return [(quarter, code >> (16 * quarter) & 0xFFFF) for quarter in range(4)]

@@ -1,0 +1,88 @@
+"""Foreign formats. A new one is a new file, with its writer and its reader, and a row here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from simgen.dataset.export import bop, coco, coco_vid, kitti, mot, parquet, yolo
+from simgen.dataset.export.common.building import building
+from simgen.dataset.export.common.records import FrameRecord, LabelRecord
+from simgen.dataset.export.common.selection import Filters, Selection
+from simgen.dataset.export.errors import ExportError
+from simgen.dataset.format.reader import DataSet
+
+__all__ = ["EXPORTERS", "ExportError", "Exported", "Exporter", "Filters", "FrameRecord", "LabelRecord", "export"]
+
+Step = Callable[[], None]  # called after each clip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exporter:
+    """A row: how a format is written into an empty folder and read again, and what it can hold."""
+
+    write: Callable[[Selection, Path], dict[str, int]]
+    read: Callable[[Path], Iterator[FrameRecord]]
+    main: str  # the file or folder in it to point a tool at
+    tool: str  # who reads it
+    tracks: bool
+    masks: bool
+    beside: tuple[str, ...] = ()  # what lies beside the main file, where that alone may be named as --out
+
+
+EXPORTERS: dict[str, Exporter] = {
+    "coco": Exporter(
+        write=coco.write, read=coco.read, main=coco.MAIN, tool=coco.TOOL, tracks=True, masks=True, beside=(coco.IMAGES,)
+    ),
+    "coco-vid": Exporter(
+        write=coco_vid.write, read=coco_vid.read, main=coco_vid.MAIN, tool=coco_vid.TOOL, tracks=True, masks=True
+    ),
+    "yolo-detect": Exporter(
+        write=yolo.write_boxes, read=yolo.read_boxes, main=yolo.MAIN, tool=yolo.TOOL, tracks=False, masks=False
+    ),
+    "yolo-segment": Exporter(
+        write=yolo.write_outlines, read=yolo.read_outlines, main=yolo.MAIN, tool=yolo.TOOL, tracks=False, masks=True
+    ),
+    "bop": Exporter(write=bop.write, read=bop.read, main=bop.MAIN, tool=bop.TOOL, tracks=True, masks=True),
+    "mot": Exporter(write=mot.write, read=mot.read, main=mot.MAIN, tool=mot.TOOL, tracks=True, masks=False),
+    "kitti": Exporter(write=kitti.write, read=kitti.read, main=kitti.MAIN, tool=kitti.TOOL, tracks=False, masks=False),
+    "parquet": Exporter(
+        write=parquet.write, read=parquet.read, main=parquet.MAIN, tool=parquet.TOOL, tracks=True, masks=True
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Where an export is, and how much of what it holds and left out."""
+
+    path: Path  # the main file, or the folder where there is one for each split
+    counts: dict[str, int]
+    dropped: dict[str, int]  # labels, by reason
+    clips: dict[str, int]  # by split
+
+
+def export(
+    data: DataSet, format: str, out: Path, step: Step = lambda: None, filters: Filters | None = None
+) -> Exported:
+    """Write `data` in another format. It is at `out` when it is whole, and not before.
+
+    Raises:
+        ExportError: there is no such format, something stands at `out` already, or a filter asks for what is not there.
+        ShardError: the data set is damaged.
+    """
+    if format not in EXPORTERS:
+        raise ExportError(f"no format {format!r}; there are {', '.join(sorted(EXPORTERS))}")
+    row = EXPORTERS[format]
+    selection = Selection(data, filters or Filters(), step)
+    one_file = out.suffix == ".json"
+    if one_file and (not row.beside or selection.is_split):
+        raise ExportError(f"{out}: {format}{' with --split' if selection.is_split else ''} needs a folder as --out")
+    with building(out, row.beside if one_file else ()) as folder:
+        counts = row.write(selection, folder)
+        if one_file:
+            (folder / row.main).rename(folder / out.name)
+        main = out if one_file else out / row.main if (folder / row.main).exists() else out
+    clips = {split: selection.clips[split] for split in selection.splits}
+    return Exported(main, counts, dict(selection.dropped), clips)

@@ -1,0 +1,1 @@
+"""What the exporters share: which labels are chosen, masks, lists, building a folder."""

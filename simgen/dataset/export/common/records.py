@@ -1,0 +1,111 @@
+"""What the readers of all formats return, and what several of them share. Boxes are xyxy in pixels, max exclusive."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from simgen.dataset.export.errors import ExportError
+
+MAX_TEXT_BYTES = 2**31  # of a JSON or a text file: a larger one is refused unread
+Box = tuple[float, float, float, float]
+Mask = Bool[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelRecord:
+    """One part in one picture. What a format does not hold is None."""
+
+    category: str
+    box_xyxy_px: Box
+    track_id: int | None = None
+    mask: Mask | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameRecord:
+    """One picture with its labels. Its scene and frame are those of the data set that was exported."""
+
+    split: str
+    scene: int
+    frame: int
+    width_px: int
+    height_px: int
+    image: Path | None
+    labels: tuple[LabelRecord, ...]
+
+
+def xywh(box_xyxy_px: Box) -> list[float]:
+    x0, y0, x1, y1 = box_xyxy_px
+    return [x0, y0, x1 - x0, y1 - y0]
+
+
+def xyxy(box_xywh: Iterable[Any], where: str) -> Box:
+    """The box of four numbers x, y, width, height.
+
+    Raises:
+        ExportError: they are not four numbers.
+    """
+    try:
+        x, y, width, height = (float(v) for v in box_xywh)
+    except (TypeError, ValueError):
+        raise ExportError(f"{where}: needs a box of four numbers, got {box_xywh!r:.80}") from None
+    return x, y, x + width, y + height
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The file `name` below `folder`.
+
+    Raises:
+        ExportError: the name leads out of the folder.
+    """
+    pure = PurePosixPath(name.replace("\\", "/"))
+    if pure.is_absolute() or ".." in pure.parts or "\0" in name or ":" in name:
+        raise ExportError(f"{folder}: {name!r} leads out of the folder")
+    return folder / pure
+
+
+def read_text(path: Path) -> str:
+    """A text file of a sensible size.
+
+    Raises:
+        ExportError: it is missing, no text, or too large.
+    """
+    try:
+        if path.stat().st_size > MAX_TEXT_BYTES:
+            raise ExportError(f"{path}: {path.stat().st_size} bytes, more than the {MAX_TEXT_BYTES} that are read")
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExportError(f"{path}: cannot be read: {error}") from None
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file, whole in memory.
+
+    Raises:
+        ExportError: as `read_text`, or it is no JSON.
+    """
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise ExportError(f"{path}: no JSON: {error}") from None
+
+
+def splits_in(folder: Path, pattern: str) -> list[tuple[str, Path]]:
+    """The splits whose file or folder, `pattern` with the split's name, is there.
+
+    Raises:
+        ExportError: none is.
+    """
+    from simgen.dataset.export.common.selection import SPLITS
+
+    found = [(split, folder / pattern.format(split)) for split in SPLITS if (folder / pattern.format(split)).exists()]
+    if not found:
+        raise ExportError(f"{folder}: no {pattern.format('train')}, so not of this format")
+    return found
