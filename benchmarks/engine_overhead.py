@@ -10,10 +10,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from simgen.engine import ENGINES, SceneMade, choose_engine
-from simgen.generate import generate
-from tests.simgen import clips
 from tests.simgen.test_generate import plan
+
+from simgen.generate.engines import ENGINES, SceneMade, choose_engine
+from simgen.generate.run import generate
+from tests.simgen import clips
 
 
 def scene_ms(engine: str, scenes: int) -> float:

@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from simgen.dataset.format.reader import DataSet, Manifest
     from simgen.dataset.store.locations import Place
-    from simgen.engine import Plan
+    from simgen.generate.engines import Plan
     from simgen.scene.config import SceneConfig
 
 app = typer.Typer(
@@ -45,8 +45,8 @@ def _clear_errors() -> Iterator[None]:
     """What a user can put right is told in a line, without a traceback."""
     from simgen.dataset.export.errors import ExportError
     from simgen.dataset.format.reader import ShardError
-    from simgen.engine import EngineError
-    from simgen.generate import BudgetSpent, GenerateError, Interrupted
+    from simgen.generate.engines import EngineError
+    from simgen.generate.run import BudgetSpent, GenerateError, Interrupted
     from simgen.presets.fit_camera.errors import CameraError
     from simgen.presets.fit_finish.errors import FinishError
     from simgen.presets.read import ConfigError
@@ -125,10 +125,10 @@ def render(
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     with _clear_errors():
-        from simgen.budget import TRIAL_SCENES, estimate, parse_budget
         from simgen.dataset.store.locations import place
-        from simgen.engine import choose_engine
-        from simgen.generate import default_shard_scenes, generate
+        from simgen.generate.budget import TRIAL_SCENES, estimate, parse_budget
+        from simgen.generate.engines import choose_engine
+        from simgen.generate.run import default_shard_scenes, generate
         from simgen.progress import Progress, track
 
         made_by, target = choose_engine(engine, address), place(out)
@@ -196,11 +196,11 @@ def _plan_of(
 ) -> tuple[Plan, tuple[str, ...]]:
     from simgen import __version__
     from simgen.dataset.format.reader import Request
-    from simgen.engine import Plan
+    from simgen.generate.engines import Plan
     from simgen.scene.quiet import quiet_stderr
 
     with quiet_stderr():
-        from simgen.clip import categories, machinery, make_clip
+        from simgen.generate.clip import categories, machinery, make_clip
     request = Request(
         simgen=__version__,
         preset=name,
@@ -241,7 +241,7 @@ def join(
     """Join slices, rendered on any machines with --shards, into one data set: the bytes of a single run."""
     with _clear_errors():
         from simgen.dataset.store.locations import place, sizes
-        from simgen.join import join as bring_together
+        from simgen.generate.join import join as bring_together
         from simgen.progress import track
 
         target, folders = place(out), [place(part) for part in parts]
@@ -292,9 +292,9 @@ def replay(folder: Folder, scene: Annotated[int, typer.Argument(help="The scene'
         from simgen.scene.quiet import quiet_stderr
 
         with quiet_stderr():
-            from simgen.clip import machinery, make_clip
+            from simgen.generate.clip import machinery, make_clip
+        from simgen.generate.replay import replay_scene
         from simgen.presets.read import stored_config
-        from simgen.replay import replay_scene
 
         data = _data_set(folder)
         config = stored_config(data.manifest.request.config)
@@ -511,7 +511,7 @@ def fit_finish(
     """
     with _clear_errors():
         from simgen.dataset.store.locations import place
-        from simgen.generate import default_shard_scenes, generate
+        from simgen.generate.run import default_shard_scenes, generate
         from simgen.presets.fit_finish.fit import fit_finishes, probe, to_yaml
         from simgen.presets.fit_finish.read import photographed, simulated
         from simgen.presets.read import load_config

@@ -20,15 +20,15 @@ from typing import Any
 
 import ray
 from ray.cluster_utils import Cluster
+from tests.simgen.test_generate import plan
 
-from simgen.budget import Budget
 from simgen.dataset.format.reader import shard_name
 from simgen.dataset.store.locations import Place, place
-from simgen.engine import Event, Plan, SceneMade, ShardAgain, ShardMade, choose_engine
-from simgen.generate import GenerateError, generate
+from simgen.generate.budget import Budget
+from simgen.generate.engines import Event, Plan, SceneMade, ShardAgain, ShardMade, choose_engine
+from simgen.generate.run import GenerateError, generate
 from tests.simgen import clips
 from tests.simgen.patient import PATIENT
-from tests.simgen.test_generate import plan
 
 
 def stopped(out: Place, asked: Plan, tell: Callable[[Any], None] = lambda event: None, **more: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from simgen.assets.light import card, flicker_gain, form_factor, on_level_card, 
 from simgen.assets.surroundings import ENVIRONMENTS, BadEnvironment, ambient, digest, folder_files, picture
 from simgen.assets.surroundings import files as environment_files
 from simgen.assets.surroundings.model import HEIGHT, WIDTH, directions, level_irradiance
-from simgen.capture import capture
+from simgen.generate.exposure import capture
 from simgen.presets.read import ConfigError, load_config
 from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import LUMINANCE, RGB_FROM_XYZ

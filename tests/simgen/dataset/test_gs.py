@@ -3,13 +3,13 @@
 import uuid
 
 import pytest
+from tests.simgen.test_generate import contents, in_this_process, run
 
 from simgen.dataset.format.reader import MANIFEST, DataSet, write_atomically
 from simgen.dataset.store import locations as places
 from simgen.dataset.store.locations import place, sizes
-from simgen.generate import GenerateError
+from simgen.generate.run import GenerateError
 from tests.simgen.loopback import need, served
-from tests.simgen.test_generate import contents, in_this_process, run
 
 pytestmark = need("gcsfs", "gcp_storage_emulator")
 

@@ -6,17 +6,17 @@ import uuid
 
 import numpy as np
 import pytest
+from tests.simgen.test_generate import contents, in_this_process, plan, run
 
-from simgen import generate
-from simgen.budget import Budget
 from simgen.dataset.check import check
 from simgen.dataset.format.reader import MANIFEST, DataSet, ShardError, scan_shard, write_atomically
 from simgen.dataset.store import locations as places
 from simgen.dataset.store.locations import RemotePath, place, sizes
-from simgen.generate import PARTIAL, BudgetSpent, GenerateError, Kept
-from simgen.join import join
+from simgen.generate import run as generate
+from simgen.generate.budget import Budget
+from simgen.generate.join import join
+from simgen.generate.run import PARTIAL, BudgetSpent, GenerateError, Kept
 from tests.simgen import clips
-from tests.simgen.test_generate import contents, in_this_process, plan, run
 
 pytest.importorskip("fsspec.registry", reason='URLs need fsspec: pip install "simgen[s3]"')
 

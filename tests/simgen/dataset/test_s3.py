@@ -9,14 +9,14 @@ import uuid
 from pathlib import Path
 
 import pytest
+from tests.simgen.test_generate import contents, in_this_process, run
 
 from simgen.dataset.format.reader import MANIFEST, DataSet, ShardError, write_atomically
 from simgen.dataset.store import locations as places
 from simgen.dataset.store.locations import place, sizes
-from simgen.generate import PARTIAL, GenerateError, Kept
+from simgen.generate.run import PARTIAL, GenerateError, Kept
 from tests.simgen import clips, s3
 from tests.simgen.loopback import need
-from tests.simgen.test_generate import contents, in_this_process, run
 
 pytestmark = need("s3fs", "moto")
 ROOT = Path(__file__).parents[3]

@@ -7,8 +7,6 @@ import pytest
 from scenes import part, scene, still
 
 from simgen.camera import shutter
-from simgen.capture import capture
-from simgen.clip import categories, make_clip
 from simgen.dataset.check import check
 from simgen.dataset.format.reader import (
     DATA_SET_FORMAT,
@@ -22,7 +20,9 @@ from simgen.dataset.format.reader import (
     encode_png,
     write_manifest,
 )
-from simgen.engine import Plan, make_shard
+from simgen.generate.clip import categories, make_clip
+from simgen.generate.engines import Plan, make_shard
+from simgen.generate.exposure import capture
 from simgen.labels.flow import flow_px
 from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample

@@ -10,8 +10,8 @@ import pytest
 from scenes import GREY, needs, scene, still
 from test_pbr import SIDEWAYS, ball, bolts_and_boxes, box, lit, on  # noqa: F401
 
-from simgen import capture as capturing
-from simgen.clip import machinery, make_clip
+from simgen.generate import exposure as capturing
+from simgen.generate.clip import machinery, make_clip
 from simgen.presets.read import load_config
 from simgen.render import render
 from simgen.render.gl import renderer as pbr

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 
-from simgen.engine.cluster import on_ray
-from simgen.engine.contract import (
+from simgen.generate.engines.contract import (
     SCENE_LIMIT_S,
     Engine,
     EngineError,
@@ -24,8 +23,9 @@ from simgen.engine.contract import (
     ShardAgain,
     ShardMade,
 )
-from simgen.engine.local import processes
-from simgen.engine.shard import make_shard
+from simgen.generate.engines.local import processes
+from simgen.generate.engines.ray import on_ray
+from simgen.generate.engines.shard import make_shard
 
 __all__ = [
     "ENGINES",

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from simgen import engine, generate
-from simgen.budget import Budget, estimate, parse_budget
 from simgen.dataset.format.reader import MANIFEST, DataSet, Request
-from simgen.engine import Plan, SceneLost, SceneMade, ShardAgain, ShardMade
-from simgen.generate import PARTIAL, BudgetSpent, GenerateError, Interrupted, Kept, default_shard_scenes
+from simgen.generate import engines as engine
+from simgen.generate import run as generate
+from simgen.generate.budget import Budget, estimate, parse_budget
+from simgen.generate.engines import Plan, SceneLost, SceneMade, ShardAgain, ShardMade
+from simgen.generate.run import PARTIAL, BudgetSpent, GenerateError, Interrupted, Kept, default_shard_scenes
 from tests.simgen import clips
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def plan(make=clips.make, scenes=7, seed=5, config=None, shard_scenes=2):

@@ -28,10 +28,10 @@ from typing import Any
 from simgen import __version__
 from simgen.dataset.format.reader import ShardEntry
 from simgen.dataset.store.locations import Place
-from simgen.engine.contract import EngineError, Event, Plan, Report, ShardFailed, ShardMade
-from simgen.engine.dealing import Dealer, Task, Watch, patience_s
-from simgen.engine.local import RECYCLE_SCENES
-from simgen.engine.shard import one_thread, report_shard
+from simgen.generate.engines.contract import EngineError, Event, Plan, Report, ShardFailed, ShardMade
+from simgen.generate.engines.dispatch import Dealer, Task, Watch, patience_s
+from simgen.generate.engines.local import RECYCLE_SCENES
+from simgen.generate.engines.shard import one_thread, report_shard
 from simgen.scene.quiet import quiet_stderr
 
 COUNT_EVERY_S = 5.0  # that the cluster's CPUs are counted

@@ -13,7 +13,7 @@ import numpy as np
 from simgen import __version__
 from simgen.camera.sensor import decode
 from simgen.dataset.format.reader import DataSet, clip_members, decode_png
-from simgen.engine import Maker
+from simgen.generate.engines import Maker
 
 SHOWN_KEYS = 3  # of the keys of a JSON that differ
 

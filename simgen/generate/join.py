@@ -23,7 +23,7 @@ from simgen.dataset.format.reader import (
     write_manifest,
 )
 from simgen.dataset.store.locations import Place, sizes
-from simgen.generate import PARTIAL, GenerateError, differences, locked
+from simgen.generate.run import PARTIAL, GenerateError, differences, locked
 
 CHUNK_BYTES = 2**20
 

@@ -19,7 +19,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from simgen.budget import Budget
 from simgen.dataset.format.reader import (
     DATA_SET_FORMAT,
     MANIFEST,
@@ -34,7 +33,8 @@ from simgen.dataset.format.reader import (
 )
 from simgen.dataset.store.locations import Place, sizes
 from simgen.dataset.store.lock import held
-from simgen.engine import Engine, EngineError, Event, Plan, SceneLost, SceneMade, ShardMade, processes
+from simgen.generate.budget import Budget
+from simgen.generate.engines import Engine, EngineError, Event, Plan, SceneLost, SceneMade, ShardMade, processes
 
 PARTIAL = "manifest.partial.json"
 MAX_SHARD_SCENES = 16
@@ -93,7 +93,7 @@ def generate(
         workers: how many make shards at a time; None leaves it to the engine. The bytes do not depend on it.
         resume: go on with what a run of the same request left in `out`.
         tell: is called for each scene and shard.
-        only: a slice: these shards and no others, for `simgen.join` to bring together; the journal stays as it is then.
+        only: a slice: these shards and no others, for `simgen.generate.join` to bring together; the journal stays as it is then.
         budget: shards begin only while it allows them; those that have begun are finished.
 
     Raises:

@@ -6,7 +6,7 @@ import numpy as np
 
 from simgen.assets.parts import PARTS
 from simgen.camera.sensor import expose_clip
-from simgen.capture import capture
+from simgen.generate.exposure import capture
 from simgen.labels.boxes import annotate
 from simgen.labels.flow import flow_px
 from simgen.render import describe

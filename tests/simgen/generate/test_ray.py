@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.simgen.test_generate import contents, in_this_process, run
 
 from simgen.dataset.format.reader import MANIFEST
 from simgen.dataset.store.locations import place, sizes
-from simgen.engine import ENGINES, EngineError, choose_engine, processes
-from simgen.generate import PARTIAL
+from simgen.generate.engines import ENGINES, EngineError, choose_engine, processes
+from simgen.generate.run import PARTIAL
 from tests.simgen import clips, s3
 from tests.simgen.loopback import need
 from tests.simgen.patient import PATIENT
 from tests.simgen.test_cli import simgen
-from tests.simgen.test_generate import contents, in_this_process, run
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LIMIT_S = 900.0  # a free machine takes one minute, one that is busy many
 needs_ray = need("ray", "s3fs", "moto")
 
@@ -159,7 +159,7 @@ def test_engines_are_a_table_with_one_contract():
 
 
 def test_an_engine_whose_package_is_missing_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("simgen.engine.find_spec", lambda name: None)
+    monkeypatch.setattr("simgen.generate.engines.find_spec", lambda name: None)
     with pytest.raises(EngineError, match=r'pip install "simgen\[ray\]"'):
         choose_engine("ray")
 
@@ -167,7 +167,7 @@ def test_an_engine_whose_package_is_missing_says_what_to_install(monkeypatch):
 @needs_ray
 def test_a_cluster_that_is_not_there_is_told(tmp_path):
     code = (
-        "from simgen.engine import choose_engine\nfrom tests.simgen import test_generate as t\nimport sys\n"
+        "from simgen.generate.engines import choose_engine\nfrom tests.simgen import test_generate as t\nimport sys\n"
         f"try: t.run({str(tmp_path)!r} and t.Path({str(tmp_path / 'out')!r}), engine=choose_engine('ray', 'auto'))\n"
         "except t.GenerateError as error: sys.exit(str(error))\n"
     )

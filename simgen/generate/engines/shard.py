@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 
 from simgen.dataset.format.reader import Quarantined, ShardEntry, add_member, clip_members, shard_name, shard_sink
 from simgen.dataset.store.locations import Place
-from simgen.engine.contract import Plan, Report, SceneBegun, SceneLost, SceneMade, ShardFailed, ShardMade
+from simgen.generate.engines.contract import Plan, Report, SceneBegun, SceneLost, SceneMade, ShardFailed, ShardMade
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "LP_NUM_THREADS")
 

@@ -4,13 +4,13 @@ import json
 import os
 
 import pytest
-
-from simgen import generate
-from simgen.dataset.format.reader import MANIFEST, DataSet
-from simgen.generate import PARTIAL, GenerateError
-from simgen.join import join
-from tests.simgen import clips
 from tests.simgen.test_generate import contents, in_this_process, plan
+
+from simgen.dataset.format.reader import MANIFEST, DataSet
+from simgen.generate import run as generate
+from simgen.generate.join import join
+from simgen.generate.run import PARTIAL, GenerateError
+from tests.simgen import clips
 
 
 def a_slice(out, shards, **asked):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from simgen.dataset.format.reader import clip_members
 from simgen.dataset.store.locations import Place
-from simgen.engine import Plan
+from simgen.generate.engines import Plan
 
 TRIAL_SCENES = 5  # that an estimate makes, after one that is not counted: it loads what all need
 START_S = 3.0  # from the command to the first scene

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from simgen.dataset.format.reader import shard_name
-from simgen.engine.contract import (
+from simgen.generate.engines.contract import (
     EngineError,
     Event,
     Plan,

@@ -17,9 +17,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from simgen.dataset.store.locations import Place
-from simgen.engine.contract import Event, Plan, ShardMade
-from simgen.engine.dealing import Dealer, Watch, patience_s
-from simgen.engine.shard import ONE_THREAD, one_thread, report_shard
+from simgen.generate.engines.contract import Event, Plan, ShardMade
+from simgen.generate.engines.dispatch import Dealer, Watch, patience_s
+from simgen.generate.engines.shard import ONE_THREAD, one_thread, report_shard
 from simgen.scene.quiet import quiet_stderr
 
 RECYCLE_SCENES = 256  # after which a worker is replaced: memory stays flat whatever PyBullet keeps
