@@ -125,11 +125,11 @@ def render(
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     with _clear_errors():
+        from simgen.cli.progress import Progress, track
         from simgen.dataset.store.locations import place
         from simgen.generate.budget import TRIAL_SCENES, estimate, parse_budget
         from simgen.generate.engines import choose_engine
         from simgen.generate.run import default_shard_scenes, generate
-        from simgen.progress import Progress, track
 
         made_by, target = choose_engine(engine, address), place(out)
         if scenes < 1:
@@ -240,9 +240,9 @@ def join(
 ) -> None:
     """Join slices, rendered on any machines with --shards, into one data set: the bytes of a single run."""
     with _clear_errors():
+        from simgen.cli.progress import track
         from simgen.dataset.store.locations import place, sizes
         from simgen.generate.join import join as bring_together
-        from simgen.progress import track
 
         target, folders = place(out), [place(part) for part in parts]
         seen = {name for folder in folders for name in sizes(folder) if name.endswith(".tar")}
@@ -330,9 +330,9 @@ def export(
     A part that is left out stays in the picture without a label.
     """
     with _clear_errors():
+        from simgen.cli.progress import track
         from simgen.dataset.export import Filters
         from simgen.dataset.export import export as write
-        from simgen.progress import track
 
         filters = Filters(
             categories=None if categories is None else tuple(name.strip() for name in categories.split(",")),
@@ -372,11 +372,11 @@ def check(
     What is only unlike the rest (labels out of family, pictures that look alike) is a warning.
     """
     with _clear_errors():
+        from simgen.cli.progress import track
         from simgen.dataset.check import check as check_it
         from simgen.dataset.check import page as drawn
         from simgen.dataset.format.reader import write_atomically
         from simgen.dataset.store.locations import place
-        from simgen.progress import track
 
         there = place(path)
         if isinstance(there, Path) and not there.is_dir() and not there.is_file():
@@ -404,9 +404,9 @@ def index(folder: Folder) -> None:
     Shards stay as they are; after a change of the data set the index is refused until it is made anew.
     """
     with _clear_errors():
+        from simgen.cli.progress import track
         from simgen.dataset.format.reader import MANIFEST, DataSet, forget_index
         from simgen.dataset.store.locations import place
-        from simgen.progress import track
 
         there = place(folder)
         if (there / MANIFEST).is_file():
@@ -510,12 +510,12 @@ def fit_finish(
     Colour, tint, highlights and shadows are compared within the parts' outlines, each category of parts for itself.
     """
     with _clear_errors():
+        from simgen.cli.progress import Progress, track
         from simgen.dataset.store.locations import place
         from simgen.generate.run import default_shard_scenes, generate
         from simgen.presets.fit_finish.fit import fit_finishes, probe, to_yaml
         from simgen.presets.fit_finish.read import photographed, simulated
         from simgen.presets.read import load_config
-        from simgen.progress import Progress, track
 
         config = load_config(base, [f"render.renderer={_chosen(renderer)}", "timing.frames=1"])
         probed = probe(config)
