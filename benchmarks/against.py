@@ -36,7 +36,8 @@ from torch.nn import functional as F
 from benchmarks.ablation.plan import LEAST_VISIBLE
 from hybrid.backbone import BACKBONES, Pyramid
 from hybrid.checkpoint import write_atomically
-from hybrid.config import tiny
+from hybrid.core.config import tiny
+from hybrid.core.types import Detections, State
 from hybrid.data import ClipSource, from_shards
 from hybrid.engine import rate
 from hybrid.losses import Criterion
@@ -45,7 +46,6 @@ from hybrid.network import Network
 from hybrid.sampling import Batches, Share, TrainBatch
 from hybrid.stream import predict
 from hybrid.train_config import AugmentConfig, TrainConfig
-from hybrid.types import Detections, State
 
 LIMIT = 100
 REPEATS = 15  # of a latency; the median is told

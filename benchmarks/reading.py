@@ -3,9 +3,9 @@
     python benchmarks/reading.py DATA_SET [--clips 200] [--rounds 5] [--out FILE.md]
 
 Both read the same clips of a local data set in the order of storage and in turns, and hand what they read to the same
-functions: OpenCV for pictures, `simgen.dataset.format.reader` for ids and depth, `json.loads` for labels. Four loads: every byte and
-nothing decoded; everything decoded; the pictures alone decoded; labels and pictures decoded, which is what training
-reads. webdataset has to pass over what it does not decode, this reader does not read it.
+functions: OpenCV for pictures, `simgen.dataset.format.reader` for ids and depth, `json.loads` for labels. Four loads:
+every byte and nothing decoded; everything decoded; the pictures alone decoded; labels and pictures decoded, which is
+what training reads. webdataset has to pass over what it does not decode, this reader does not read it.
 
 CPU time is the process's; medians of the rounds. Random access reads clip K in a shuffled order: by the persisted index
 (`simgen index`), and without it, when the headers of a shard are scanned for every clip because its table is not kept.

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from hybrid.config import ModelConfig
+from hybrid.core.config import ModelConfig
 from hybrid.network import Network
 
 RUN = "run.json"  # what a finished run says of itself

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 from hybrid.backbone import BACKBONES, Pyramid
 from hybrid.checkpoint import RunError, config_of, read_tensors, write_atomically
-from hybrid.config import ModelConfig, tiny
+from hybrid.core.config import ModelConfig, tiny
+from hybrid.core.progress import Progress, silent
+from hybrid.core.types import State
 from hybrid.heads import ClipHead, clip_loss
 from hybrid.network import Context, frames_in_batch
-from hybrid.progress import Progress, silent
-from hybrid.types import State
 
 Clips = UInt8[np.ndarray, "n t h w 3"]
 

@@ -21,7 +21,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
-from hybrid.config import BoxesOf
+from hybrid.core.config import BoxesOf
 from simgen.dataset.store.locations import Place
 
 LARGEST_IMAGE_PX = 100_000_000  # a header that promises more is refused before anything is decoded

@@ -18,14 +18,14 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
 from hybrid.checkpoint import RUN, load
-from hybrid.config import LABEL_IOU, SCORE
+from hybrid.core.config import LABEL_IOU, SCORE
+from hybrid.core.types import Detections
 from hybrid.doubles import one_label
 from hybrid.linking import Linked, link
 from hybrid.network import Network
 from hybrid.sources import Frame, Source, open_source
 from hybrid.stream import Carried, step
 from hybrid.tiles import View, view_of
-from hybrid.types import Detections
 
 if TYPE_CHECKING:
     import supervision  # type: ignore[import-not-found]

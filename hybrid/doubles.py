@@ -9,9 +9,9 @@ from jaxtyping import Int64
 from torch import Tensor
 from torchvision.ops import batched_nms  # type: ignore[import-untyped]
 
-from hybrid.boxes import pairwise_iou
-from hybrid.config import LABEL_IOU
-from hybrid.types import Detections
+from hybrid.core.boxes import pairwise_iou
+from hybrid.core.config import LABEL_IOU
+from hybrid.core.types import Detections
 
 
 def without_doubles(found: Detections, nms_iou: float, limit: int) -> Detections:

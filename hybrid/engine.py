@@ -48,17 +48,17 @@ from hybrid.checkpoint import (
     save_detector,
     write_atomically,
 )
+from hybrid.core.progress import Progress, silent
+from hybrid.core.types import Targets
 from hybrid.data import ClipSource
 from hybrid.doubles import one_label
 from hybrid.losses import Criterion
 from hybrid.metrics import evaluate, operating_score
 from hybrid.network import Network
-from hybrid.progress import Progress, silent
 from hybrid.sampling import Batches, Share, TrainBatch, loader
 from hybrid.stream import as_input
 from hybrid.tiles import View
 from hybrid.train_config import TrainConfig
-from hybrid.types import Targets
 
 # parts that the CNN can do without, and that join it after TrainConfig.cnn_steps
 JOINING = ("context.", "between.", "decoder.objects.", "decoder.belt.")

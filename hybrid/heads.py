@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hybrid.backbone import STRIDES, Maps
-from hybrid.types import Target
+from hybrid.core.types import Target
 
 TEMPERATURE = 0.1  # of embeddings' likeness (Khosla et al., NeurIPS 2020)
 Pick = tuple[Int64[Tensor, " _"], Int64[Tensor, " _"]]  # queries of a frame, and the boxes that they are to find

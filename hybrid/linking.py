@@ -15,8 +15,8 @@ from jaxtyping import Float32, Int64
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from hybrid.boxes import to_centre
-from hybrid.types import Detections
+from hybrid.core.boxes import to_centre
+from hybrid.core.types import Detections
 
 
 @dataclass(frozen=True, kw_only=True)

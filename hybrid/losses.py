@@ -11,10 +11,10 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from hybrid.boxes import iou_and_giou
+from hybrid.core.boxes import iou_and_giou
+from hybrid.core.types import Layer, Output, Target, Targets
 from hybrid.heads import Pick, clip_loss, embedding_loss
 from hybrid.matcher import Costs, Kept, assign, follow, match, match_others, relative_l1
-from hybrid.types import Layer, Output, Target, Targets
 
 Loss = Float32[Tensor, ""]
 

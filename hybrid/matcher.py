@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Float32, Int64
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from hybrid.boxes import pairwise_giou
-from hybrid.types import Target
+from hybrid.core.boxes import pairwise_giou
+from hybrid.core.types import Target
 
 REACH = 16.0  # strides of a level, in which the longer side of its largest boxes is told: FCOS's 64 px at 8, both ways
 RADIUS = 1.5  # strides from a box's centre
@@ -96,7 +96,7 @@ def follow(
 
     A slot whose object cannot be seen is to say so, and keeps it (Meinhardt et al., TrackFormer, CVPR 2022; Zeng et
     al., MOTR, ECCV 2022). One that went on as a new query is matched like those. `source` and `seen` are those of
-    hybrid.types.Followed. Without the targets' track ids none is known.
+    hybrid.core.types.Followed. Without the targets' track ids none is known.
     """
     owner: dict[int, int] = {}  # the object of each query of the frame before
     every = []

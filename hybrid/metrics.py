@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hybrid.core.progress import Progress, silent
+from hybrid.core.types import Detections
 from hybrid.data import ClipSource, FrameRecord
-from hybrid.progress import Progress, silent
-from hybrid.types import Detections
 from hybrid.video_metrics import Found, Judged, judge
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hybrid.backbone import BACKBONES, STRIDES, Maps, Pyramid
-from hybrid.boxes import refine, to_centre, to_corners
-from hybrid.config import NMS_IOU, ModelConfig
+from hybrid.core.boxes import refine, to_centre, to_corners
+from hybrid.core.config import NMS_IOU, ModelConfig
+from hybrid.core.types import Denoising, Detections, Followed, Layer, Output, Proposals, State, Targets, Tracks
 from hybrid.depth import DepthBranch
 from hybrid.doubles import without_doubles
 from hybrid.fusion import FUSIONS
@@ -32,7 +33,6 @@ from hybrid.objects import (
 from hybrid.queries import Noised, Proposer, noised, separation, undecided
 from hybrid.temporal import TEMPORALS, Elapsed, state_shape
 from hybrid.transformer import Between, DecoderLayer, Encoder, Values, as_values, place_box, remembered_tokens
-from hybrid.types import Denoising, Detections, Followed, Layer, Output, Proposals, State, Targets, Tracks
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in 0..1, as torchvision's weights expect
 SPREAD = (0.229, 0.224, 0.225)

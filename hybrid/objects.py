@@ -17,10 +17,10 @@ from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hybrid.boxes import pairwise_iou, refine, to_corners
+from hybrid.core.boxes import pairwise_iou, refine, to_corners
+from hybrid.core.types import Tracks
 from hybrid.temporal import update_share
 from hybrid.transformer import place_box
-from hybrid.types import Tracks
 
 BIRTH_SCORE = 0.4  # from which an object has an id
 FADE = 0.9  # what a frame without evidence leaves of an object's strength: half after 7 frames

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
-from hybrid.config import LABEL_IOU, NMS_IOU, SCORE
-from hybrid.overlap import iou
+from hybrid.core.config import LABEL_IOU, NMS_IOU, SCORE
+from hybrid.core.overlap import iou
 
 if TYPE_CHECKING:
     import torch
@@ -84,7 +84,7 @@ def start(detector: Network, height_px: int, width_px: int) -> list[tuple[str, t
     """A clip's beginning by name: every state that frames of this size lead to, as zeros."""
     import torch
 
-    from hybrid.types import State
+    from hybrid.core.types import State
 
     config = detector.config
     with torch.inference_mode():
@@ -115,7 +115,7 @@ def flat(value: Any, name: str = "") -> list[tuple[str, torch.Tensor]]:
 def _step_module(detector: Network, names: list[str]) -> Any:
     import torch
 
-    from hybrid.types import State, Tracks
+    from hybrid.core.types import State, Tracks
 
     class Step(torch.nn.Module):
         """(image, [depth,] state...) -> (answers..., state...)"""

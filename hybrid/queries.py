@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor, nn
 
 from hybrid.backbone import STRIDES, Maps, normalised
-from hybrid.boxes import pairwise_iou, refine, to_corners
+from hybrid.core.boxes import pairwise_iou, refine, to_corners
+from hybrid.core.types import Proposals, Target
 from hybrid.transformer import centres
-from hybrid.types import Proposals, Target
 
 ANCHOR_PX = {4: 16.0, 8: 40.0, 16: 96.0}  # side of the square that a point of each stride starts from
 CANDIDATES = 4  # for each query, of which those are taken that differ
@@ -102,7 +102,7 @@ class Proposer(nn.Module):
 
 @dataclass(frozen=True)
 class Noised:
-    """Denoising queries of n frames. See hybrid.types.Denoising for `truth`, `positive` and `real`."""
+    """Denoising queries of n frames. See hybrid.core.types.Denoising for `truth`, `positive` and `real`."""
 
     labels: Int64[Tensor, "n d"]
     boxes_cxcywh: Float32[Tensor, "n d 4"]

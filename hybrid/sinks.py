@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TextIO
 import numpy as np
 from jaxtyping import UInt8
 
+from hybrid.core.progress import bar
 from hybrid.data import DataError
-from hybrid.progress import bar
 from hybrid.sources import VIDEO_SUFFIXES, Source
 
 if TYPE_CHECKING:

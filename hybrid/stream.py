@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from hybrid.core.progress import Progress, silent
+from hybrid.core.types import Detections, State, joined
 from hybrid.data import ClipSource, decode, decode_depth_m
 from hybrid.network import Network, postprocess
-from hybrid.progress import Progress, silent
 from hybrid.tiles import Tile, View, cut, cut_depth, layout, merge
-from hybrid.types import Detections, State, joined
 
 Depth = Float32[np.ndarray, "h w"] | None  # along the optical axis, in metres; 0 or infinite where it is not known
 

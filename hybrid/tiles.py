@@ -18,9 +18,9 @@ import torch
 from jaxtyping import Bool, Float32, Int64, UInt8
 from torch import Tensor
 
-from hybrid.config import NMS_IOU
+from hybrid.core.config import NMS_IOU
+from hybrid.core.types import Detections
 from hybrid.doubles import without_doubles
-from hybrid.types import Detections
 
 GREY = 114  # beyond the image, and in blank frames
 EDGE_PX = 2.0  # a box that comes so near to its tile's edge touches it

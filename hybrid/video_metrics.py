@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
 from scipy.optimize import linear_sum_assignment
 
+from hybrid.core.overlap import iou
 from hybrid.data import FrameRecord
-from hybrid.overlap import iou
 
 IOU = 0.5
 _RECALLS = np.linspace(0, 1, 101)

@@ -17,9 +17,9 @@ from simgen.dataset.store.locations import Place, place
 if TYPE_CHECKING:
     import numpy as np
 
-    from hybrid.config import BoxesOf
+    from hybrid.core.config import BoxesOf
+    from hybrid.core.types import Detections
     from hybrid.data import ClipSource, FrameRecord
-    from hybrid.types import Detections
     from pipelines.appearance import Difference
     from pipelines.measure import Result, Run
     from pipelines.pictures import Verdict

@@ -17,12 +17,12 @@ from typing import Any
 import torch
 
 from hybrid.checkpoint import RUN, load, load_config, write_atomically
-from hybrid.config import ModelConfig
+from hybrid.core.config import ModelConfig
+from hybrid.core.progress import bar
+from hybrid.core.types import Detections
 from hybrid.data import ClipSource, DataError
 from hybrid.metrics import Metrics, evaluate, score
-from hybrid.progress import bar
 from hybrid.tiles import View, view_of
-from hybrid.types import Detections
 from pipelines.report import Measured
 from pipelines.runs import EXPERIMENT, data_hash, fingerprint
 from simgen.dataset.store.locations import Place, place

@@ -28,7 +28,7 @@ from benchmarks.ablation.figures import SHARES, Scene, figures, statistics
 from benchmarks.ablation.measure import CONDITIONS, CROWD, frames_of, measure, measure_real, segments
 from benchmarks.ablation.report import page, picture
 from hybrid.checkpoint import RUN, load
-from hybrid.config import ModelConfig
+from hybrid.core.config import ModelConfig
 from hybrid.data import ClipSource, from_coco
 from hybrid.engine import METRICS, train
 from hybrid.network import Network

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from hybrid.checkpoint import load, write_atomically
+from hybrid.core.types import Detections
 from hybrid.data import Clip, ClipSource, FrameRecord, decode
 from hybrid.doubles import one_label
 from hybrid.linking import Linked, link
 from hybrid.network import Network
 from hybrid.stream import predict
 from hybrid.tiles import GREY
-from hybrid.types import Detections
 from hybrid.video_metrics import Found
 
 BLANK_EVERY = 4  # frames 3, 7, ... are blanked

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hybrid.config import ModelConfig, tiny
+from hybrid.core.config import ModelConfig, tiny
 from hybrid.data import BoxesOf, ClipSource, from_shards
 from hybrid.train_config import AugmentConfig, TrainConfig
 

@@ -93,7 +93,8 @@ def generate(
         workers: how many make shards at a time; None leaves it to the engine. The bytes do not depend on it.
         resume: go on with what a run of the same request left in `out`.
         tell: is called for each scene and shard.
-        only: a slice: these shards and no others, for `simgen.generate.join` to bring together; the journal stays as it is then.
+        only: a slice: these shards and no others, for `simgen.generate.join` to bring together; the journal
+            stays as it is then.
         budget: shards begin only while it allows them; those that have begun are finished.
 
     Raises:

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from hybrid.core.types import Target
 from hybrid.queries import noised, separation
 from hybrid.transformer import Attention, DeformableAttention, Encoder, as_values, centres, deformable_sample, sine
-from hybrid.types import Target
 
 
 def bilinear(grid, x_px, y_px, stride):

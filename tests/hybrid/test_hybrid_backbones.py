@@ -12,7 +12,7 @@ from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from hybrid.backbone import BACKBONES, STRIDES, normalised
-from hybrid.config import tiny
+from hybrid.core.config import tiny
 from hybrid.engine import keep_frozen, parameter_groups
 from hybrid.network import Network
 from hybrid.train_config import TrainConfig

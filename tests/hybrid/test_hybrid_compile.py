@@ -13,7 +13,7 @@ STEP = """
 import sys
 from dataclasses import replace
 import torch
-from hybrid.config import tiny
+from hybrid.core.config import tiny
 from hybrid.network import Network
 
 torch.set_num_threads(1)

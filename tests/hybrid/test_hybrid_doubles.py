@@ -9,15 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.boxes import pairwise_iou
-from hybrid.config import LABEL_IOU, NMS_IOU
+from hybrid.core.boxes import pairwise_iou
+from hybrid.core.config import LABEL_IOU, NMS_IOU
+from hybrid.core.types import Detections
 from hybrid.detector import Detector
 from hybrid.doubles import one_label, without_doubles
 from hybrid.onnx import OnnxDetector
 from hybrid.queries import distinct
 from hybrid.stream import stream
 from hybrid.tiles import View
-from hybrid.types import Detections
 from tests.hybrid.variants import build, clip
 
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from hybrid.checkpoint import RunError, load, save_detector
-from hybrid.config import ModelConfig, tiny
+from hybrid.core.config import ModelConfig, tiny
+from hybrid.core.progress import silent
 from hybrid.data import ClipSource, from_coco
 from hybrid.engine import OPERATING_FRAMES, Summary, Training, ema_decay, place, rate, train
 from hybrid.losses import Criterion
 from hybrid.metrics import evaluate, operating_score
 from hybrid.network import Network
-from hybrid.progress import silent
 from hybrid.sampling import Share
 from hybrid.tiles import View
 from hybrid.train_config import AugmentConfig, TrainConfig

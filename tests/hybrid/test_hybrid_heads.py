@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hybrid.config import INPUTS, ModelConfig
+from hybrid.core.config import INPUTS, ModelConfig
+from hybrid.core.types import State, Target
 from hybrid.depth import readable
 from hybrid.heads import clip_loss, embedding_loss
 from hybrid.losses import Criterion
 from hybrid.network import Network, postprocess
-from hybrid.types import State, Target
 from tests.hybrid.variants import full
 
 SMALL = full(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from hybrid.core.types import Detections
 from hybrid.linking import Linked, Linking, link
-from hybrid.types import Detections
 
 
 def at(*centres: tuple[float, float], scores: list[float] | None = None, labels=None, embeddings=None) -> Detections:

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torchvision.ops import generalized_box_iou_loss
 
-from hybrid.boxes import to_centre
-from hybrid.config import PARTS
+from hybrid.core.boxes import to_centre
+from hybrid.core.config import PARTS
+from hybrid.core.types import Denoising, Layer, Output, Proposals, Target
 from hybrid.losses import Criterion, LossConfig, varifocal
 from hybrid.network import Network
-from hybrid.types import Denoising, Layer, Output, Proposals, Target
 from tests.hybrid.variants import full
 
 SMALL = full(("bolt", "nut"), width=16, queries=12, decoder_layers=2, denoising_queries=12)

@@ -5,10 +5,10 @@ from itertools import permutations
 import pytest
 import torch
 
-from hybrid.boxes import pairwise_giou
+from hybrid.core.boxes import pairwise_giou
+from hybrid.core.types import Target
 from hybrid.matcher import Costs, assign, match, relative_l1
 from hybrid.queries import grid
-from hybrid.types import Target
 
 
 def random_boxes(count, generator, side=100.0):

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from hybrid.boxes import pairwise_iou
+from hybrid.core.boxes import pairwise_iou
+from hybrid.core.types import Detections
 from hybrid.data import FrameRecord
 from hybrid.metrics import SIZE_BINS_PX, coco_documents, judged_frames, operating_score, score
-from hybrid.types import Detections
 from hybrid.video_metrics import average_precision
 
 NAMES = ("bolt", "washer", "nut")

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from hybrid.backbone import BACKBONES, STRIDES
-from hybrid.config import PARTS, PRESETS, ModelConfig, tiny
+from hybrid.core.config import PARTS, PRESETS, ModelConfig, tiny
+from hybrid.core.types import Output, Proposals, State, Target
 from hybrid.fusion import FUSIONS
 from hybrid.losses import Criterion
 from hybrid.network import Network, postprocess
-from hybrid.types import Output, Proposals, State, Target
 from tests.hybrid.variants import full
 
 SMALL = full(

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from hybrid.core.types import Target
 from hybrid.matcher import Costs, Kept, follow, match, match_others
 from hybrid.network import Network
 from hybrid.objects import (
@@ -25,7 +26,6 @@ from hybrid.objects import (
     no_tracks,
     seen_again,
 )
-from hybrid.types import Target
 from tests.hybrid.variants import build, clip
 
 

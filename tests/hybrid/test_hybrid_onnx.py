@@ -132,7 +132,7 @@ def test_one_frame_on_the_cpu_needs_little_memory() -> None:
 import resource, sys, torch
 torch.set_num_threads(1)
 from dataclasses import replace
-from hybrid.config import base
+from hybrid.core.config import base
 from hybrid.network import Network
 detector = Network(replace(base(("a", "b", "c")), parts="cnn+rnn+transformer", tracks=50)).eval()
 state = None

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from hybrid.boxes import pairwise_iou
+from hybrid.core.boxes import pairwise_iou
+from hybrid.core.types import Target
 from hybrid.data import FrameRecord
 from hybrid.losses import Criterion
 from hybrid.metrics import score
 from hybrid.network import Network, postprocess
-from hybrid.types import Target
 from tests.hybrid.variants import full
 
 SMALL = full(("bright", "dark"), width=32, queries=16, decoder_layers=2, denoising_queries=24)

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from hybrid import Detector
 from hybrid.__main__ import app
 from hybrid.checkpoint import RUN, save_detector
-from hybrid.config import SCORE
+from hybrid.core.config import SCORE
 from hybrid.data import DataError
 from hybrid.detector import operating_point, trained_view
 from hybrid.network import Network

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from hybrid.config import PARTS, tiny
+from hybrid.core.config import PARTS, tiny
 from hybrid.data import from_coco
 from hybrid.network import Network
 from hybrid.stream import predict, predict_source, stream

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hybrid.core.types import Detections
 from hybrid.tiles import CUT_SCORE, GREY, View, cut, layout, merge, starts
 from hybrid.train_config import AugmentConfig
-from hybrid.types import Detections
 
 
 def detections(rows: list[tuple[list[float], float, int]]) -> Detections:

@@ -13,13 +13,13 @@ import torch
 
 from hybrid.backbone import BACKBONES
 from hybrid.checkpoint import RETIRED, config_of
-from hybrid.config import ATTENTION, BELT_ORDER, PARTS
+from hybrid.core.config import ATTENTION, BELT_ORDER, PARTS
+from hybrid.core.types import State, Target
 from hybrid.engine import JOINING
 from hybrid.fusion import FUSIONS
 from hybrid.losses import Criterion
 from hybrid.network import Network, postprocess
 from hybrid.temporal import TEMPORALS
-from hybrid.types import State, Target
 from tests.hybrid.variants import SMALL, TARGET, VARIANTS, build, clip
 
 EARLIER = Path(__file__).parent / "golden" / "earlier.json"

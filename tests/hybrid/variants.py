@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from hybrid.config import ModelConfig, tiny
+from hybrid.core.config import ModelConfig, tiny
+from hybrid.core.types import Target
 from hybrid.network import Network
-from hybrid.types import Target
 
 
 def full(categories: tuple[str, ...], **changes: Any) -> ModelConfig:

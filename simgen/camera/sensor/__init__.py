@@ -1,7 +1,7 @@
 """What the camera does to the light, in the order in which it happens. One file per effect, one row in `EFFECTS`.
 
-Distortion, defocus and the time of exposure need more than a picture: `simgen.generate.exposure` does them before these. After
-them a whole clip may be compressed as a video.
+Distortion, defocus and the time of exposure need more than a picture: `simgen.generate.exposure` does them before these.
+After them a whole clip may be compressed as a video.
 
 An effect takes linear light (after `tone`, display values), where 1 is full scale, and returns the same shape, but for
 the channels: from `mosaic` to `demosaic` there is one. Noise is drawn from the seed in the spec and the frame's number,

@@ -1,4 +1,4 @@
-"""Overlap of boxes as arrays, without torch. Of tensors: `hybrid.boxes`."""
+"""Overlap of boxes as arrays, without torch. Of tensors: `hybrid.core.boxes`."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.ops import generalized_box_iou
 
-from hybrid.boxes import iou_and_giou, pairwise_giou, pairwise_iou, refine, to_centre, to_corners
+from hybrid.core.boxes import iou_and_giou, pairwise_giou, pairwise_iou, refine, to_centre, to_corners
 
 whole = st.integers(-40, 40)
 

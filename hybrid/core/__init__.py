@@ -1,0 +1,1 @@
+"""What all of hybrid uses: types, config, box geometry, progress."""
