@@ -38,7 +38,7 @@ from hybrid.backbone import BACKBONES, Pyramid
 from hybrid.checkpoint import write_atomically
 from hybrid.core.config import tiny
 from hybrid.core.types import Detections, State
-from hybrid.data import ClipSource, from_shards
+from hybrid.data.clips import ClipSource, from_shards
 from hybrid.engine import rate
 from hybrid.losses import Criterion
 from hybrid.metrics import score

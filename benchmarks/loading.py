@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve t
 import torch
 
 from hybrid.core.config import tiny
-from hybrid.data import from_coco
+from hybrid.data.clips import from_coco
 from hybrid.engine import train
 from hybrid.network import Network
 from hybrid.sampling import Sampler, Share

@@ -46,7 +46,7 @@ def predict(
     """Find parts, draw boxes, write JSON lines, and say how fast it was."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from hybrid.checkpoint import RunError
-    from hybrid.data import DataError
+    from hybrid.data.clips import DataError
     from hybrid.detector import Detector, operating_point
     from hybrid.sinks import Sinks
     from hybrid.sources import DepthFolder, open_source

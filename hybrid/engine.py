@@ -50,7 +50,7 @@ from hybrid.checkpoint import (
 )
 from hybrid.core.progress import Progress, silent
 from hybrid.core.types import Targets
-from hybrid.data import ClipSource
+from hybrid.data.clips import ClipSource
 from hybrid.doubles import one_label
 from hybrid.losses import Criterion
 from hybrid.metrics import evaluate, operating_score

@@ -15,7 +15,7 @@ import numpy as np
 
 from hybrid.core.progress import Progress, silent
 from hybrid.core.types import Detections
-from hybrid.data import ClipSource, FrameRecord
+from hybrid.data.clips import ClipSource, FrameRecord
 from hybrid.video_metrics import Found, Judged, judge
 
 if TYPE_CHECKING:

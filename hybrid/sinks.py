@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from hybrid.core.progress import bar
-from hybrid.data import DataError
+from hybrid.data.clips import DataError
 from hybrid.sources import VIDEO_SUFFIXES, Source
 
 if TYPE_CHECKING:

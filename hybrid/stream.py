@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hybrid.core.progress import Progress, silent
 from hybrid.core.types import Detections, State, joined
-from hybrid.data import ClipSource, decode, decode_depth_m
+from hybrid.data.clips import ClipSource, decode, decode_depth_m
 from hybrid.network import Network, postprocess
 from hybrid.tiles import Tile, View, cut, cut_depth, layout, merge
 

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 from scipy.optimize import linear_sum_assignment
 
 from hybrid.core.overlap import iou
-from hybrid.data import FrameRecord
+from hybrid.data.clips import FrameRecord
 
 IOU = 0.5
 _RECALLS = np.linspace(0, 1, 101)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hybrid.checkpoint import write_atomically
-from hybrid.data import DataError
+from hybrid.data.clips import DataError
 from hybrid.detector import Result
 
 

@@ -44,7 +44,7 @@ def main(
 ) -> None:
     """Fine-tune on photos. --preset and --parts count for --checkpoint none; else they are the checkpoint's."""
     with options.one_line_errors():
-        from hybrid.data import DataError
+        from hybrid.data.clips import DataError
         from hybrid.sampling import Share
         from hybrid.train_config import TrainConfig
         from pipelines.runs import (

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hybrid.core.config import BoxesOf
     from hybrid.core.types import Detections
-    from hybrid.data import ClipSource, FrameRecord
+    from hybrid.data.clips import ClipSource, FrameRecord
     from pipelines.appearance import Difference
     from pipelines.measure import Result, Run
     from pipelines.pictures import Verdict
@@ -69,7 +69,7 @@ def arguments(line: Sequence[str] | None) -> argparse.Namespace:
 def main(line: Sequence[str] | None = None) -> None:
     asked = arguments(line)
     with one_line_errors():
-        from hybrid.data import DataError
+        from hybrid.data.clips import DataError
         from pipelines.measure import measure, open_run
         from pipelines.report import Report, best, write
 
@@ -130,7 +130,7 @@ def _boxes(runs: Sequence[Run]) -> BoxesOf:
     Raises:
         DataError: they differ, so that no truth would be fair to all of them.
     """
-    from hybrid.data import DataError
+    from hybrid.data.clips import DataError
 
     known = {run.model.boxes for run in runs}
     if len(known) > 1:
@@ -147,7 +147,7 @@ def _as_known(source: ClipSource, run: Run) -> ClipSource:
     """
     import numpy as np
 
-    from hybrid.data import DataError
+    from hybrid.data.clips import DataError
 
     missing = [name for name in source.categories if name not in run.categories]
     if missing:
@@ -188,7 +188,7 @@ class Compared:
 
 def _samples(sets: Sets) -> Compared:
     """How the pictures differ: one frame of each of the first clips of both sets."""
-    from hybrid.data import decode
+    from hybrid.data.clips import decode
     from pipelines.appearance import compare, pooled, sample
     from pipelines.pictures import histograms
 
@@ -238,7 +238,7 @@ def _panel(sets: Sets, run: Run, results: tuple[Result, Result], photos: bool) -
 
 
 def _scenes(word: str, rows: Sequence[Judged]) -> list[tuple[str, str]]:
-    from hybrid.data import decode
+    from hybrid.data.clips import decode
     from pipelines.pictures import annotated, to_uri
 
     some = [rows[i * len(rows) // SCENES] for i in range(min(SCENES, len(rows)))]
@@ -263,7 +263,7 @@ def _false_alarms(rows: Sequence[Judged]) -> list[str]:
 
 
 def _crops(places: Sequence[tuple[Judged, np.ndarray]], colour: tuple[int, int, int]) -> list[str]:
-    from hybrid.data import decode
+    from hybrid.data.clips import decode
     from pipelines.pictures import crop, to_uri
 
     return [to_uri(crop(decode(row.frame), box, colour)) for row, box in places[:CROPS]]

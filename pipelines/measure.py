@@ -20,7 +20,7 @@ from hybrid.checkpoint import RUN, load, load_config, write_atomically
 from hybrid.core.config import ModelConfig
 from hybrid.core.progress import bar
 from hybrid.core.types import Detections
-from hybrid.data import ClipSource, DataError
+from hybrid.data.clips import ClipSource, DataError
 from hybrid.metrics import Metrics, evaluate, score
 from hybrid.tiles import View, view_of
 from pipelines.report import Measured

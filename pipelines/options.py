@@ -78,7 +78,7 @@ def _mistake(error: Exception) -> str | None:
     from pydantic import ValidationError
 
     from hybrid.checkpoint import RunError
-    from hybrid.data import DataError
+    from hybrid.data.clips import DataError
 
     if isinstance(error, ValidationError):
         first = error.errors()[0]

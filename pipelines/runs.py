@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from hybrid.checkpoint import RUN, RunError, load, load_config, write_atomically
 from hybrid.core.config import PARTS, PRESETS, BoxesOf, ModelConfig
 from hybrid.core.progress import bars
-from hybrid.data import ClipSource, DataError, from_coco, from_shards, from_yolo, measuring_split, yolo_layout
+from hybrid.data.clips import ClipSource, DataError, from_coco, from_shards, from_yolo, measuring_split, yolo_layout
 from hybrid.engine import train
 from hybrid.network import Network
 from hybrid.sampling import Share

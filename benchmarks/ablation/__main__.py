@@ -29,7 +29,7 @@ from benchmarks.ablation.measure import CONDITIONS, CROWD, frames_of, measure, m
 from benchmarks.ablation.report import page, picture
 from hybrid.checkpoint import RUN, load
 from hybrid.core.config import ModelConfig
-from hybrid.data import ClipSource, from_coco
+from hybrid.data.clips import ClipSource, from_coco
 from hybrid.engine import METRICS, train
 from hybrid.network import Network
 from hybrid.sampling import Share

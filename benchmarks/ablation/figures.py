@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.ablation.measure import CROWD, as_told, is_blank
-from hybrid.data import FrameRecord
+from hybrid.data.clips import FrameRecord
 from hybrid.video_metrics import (
     Found,
     Judged,

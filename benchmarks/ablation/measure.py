@@ -12,7 +12,7 @@ import torch
 
 from hybrid.checkpoint import load, write_atomically
 from hybrid.core.types import Detections
-from hybrid.data import Clip, ClipSource, FrameRecord, decode
+from hybrid.data.clips import Clip, ClipSource, FrameRecord, decode
 from hybrid.doubles import one_label
 from hybrid.linking import Linked, link
 from hybrid.network import Network

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hybrid.core.config import ModelConfig, tiny
-from hybrid.data import BoxesOf, ClipSource, from_shards
+from hybrid.data.clips import BoxesOf, ClipSource, from_shards
 from hybrid.train_config import AugmentConfig, TrainConfig
 
 FULL_PARTS = "cnn+rnn+transformer"

@@ -69,7 +69,9 @@ class ModelConfig:
     inputs: tuple[str, ...] = ("rgb",)  # a row of INPUTS: what a frame may consist of; depth may be missing in use
     depth_dropout: float = 0.3  # of the clips' depth in training
     embedding: int = 0  # numbers that tell objects apart, so that they are known again; 0: none
-    boxes: BoxesOf = "visible"  # whole: round all of a thing, also while it is hidden; see hybrid.data.from_shards
+    boxes: BoxesOf = (
+        "visible"  # whole: round all of a thing, also while it is hidden; see hybrid.data.clips.from_shards
+    )
     clip_classes: tuple[str, ...] = ()  # what a clip as a whole may be, such as ok and defective; empty: not asked
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 

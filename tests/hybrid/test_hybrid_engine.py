@@ -13,7 +13,7 @@ import torch
 from hybrid.checkpoint import RunError, load, save_detector
 from hybrid.core.config import ModelConfig, tiny
 from hybrid.core.progress import silent
-from hybrid.data import ClipSource, from_coco
+from hybrid.data.clips import ClipSource, from_coco
 from hybrid.engine import OPERATING_FRAMES, Summary, Training, ema_decay, place, rate, train
 from hybrid.losses import Criterion
 from hybrid.metrics import evaluate, operating_score

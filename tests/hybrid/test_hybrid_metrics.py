@@ -12,7 +12,7 @@ import torch
 
 from hybrid.core.boxes import pairwise_iou
 from hybrid.core.types import Detections
-from hybrid.data import FrameRecord
+from hybrid.data.clips import FrameRecord
 from hybrid.metrics import SIZE_BINS_PX, coco_documents, judged_frames, operating_score, score
 from hybrid.video_metrics import average_precision
 

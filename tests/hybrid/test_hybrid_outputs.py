@@ -14,7 +14,7 @@ import torch
 from faster_coco_eval import COCO
 
 from hybrid import Detector
-from hybrid.data import DataError
+from hybrid.data.clips import DataError
 from hybrid.detector import Live, Result, elapsed
 from hybrid.doubles import one_label
 from hybrid.network import Network, postprocess

@@ -8,7 +8,7 @@ import torch
 
 from hybrid.core.boxes import pairwise_iou
 from hybrid.core.types import Target
-from hybrid.data import FrameRecord
+from hybrid.data.clips import FrameRecord
 from hybrid.losses import Criterion
 from hybrid.metrics import score
 from hybrid.network import Network, postprocess

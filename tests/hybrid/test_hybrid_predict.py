@@ -19,7 +19,7 @@ from hybrid import Detector
 from hybrid.__main__ import app
 from hybrid.checkpoint import RUN, save_detector
 from hybrid.core.config import SCORE
-from hybrid.data import DataError
+from hybrid.data.clips import DataError
 from hybrid.detector import operating_point, trained_view
 from hybrid.network import Network
 from hybrid.sinks import drawn

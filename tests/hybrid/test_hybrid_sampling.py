@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hybrid.augment import photometric
-from hybrid.data import ClipSource, DataError, decode_depth_m, from_coco, from_shards
+from hybrid.data.clips import ClipSource, DataError, decode_depth_m, from_coco, from_shards
 from hybrid.in_front import hidden_behind
 from hybrid.sampling import Batches, Sampler, Share, Window, loader
 from hybrid.tiles import GREY

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save
 
 from hybrid.checkpoint import RunError, load, read_tensors, save_detector
-from hybrid.data import ClipSource, DataError, from_coco
+from hybrid.data.clips import ClipSource, DataError, from_coco
 from hybrid.engine import CONFIG, JOINING, Training, place, rate, train
 from hybrid.losses import Criterion
 from hybrid.network import Network

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from hybrid.core.config import PARTS, tiny
-from hybrid.data import from_coco
+from hybrid.data.clips import from_coco
 from hybrid.network import Network
 from hybrid.stream import predict, predict_source, stream
 from hybrid.tiles import View

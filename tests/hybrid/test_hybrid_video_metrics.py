@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from faster_coco_eval import COCO, COCOeval_faster
 
-from hybrid.data import FrameRecord
+from hybrid.data.clips import FrameRecord
 from hybrid.video_metrics import (
     Found,
     average_precision,

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hybrid.data import from_shards
+from hybrid.data.clips import from_shards
 from pipelines.appearance import STATISTICS
 
 ROOT = Path(__file__).parents[2]

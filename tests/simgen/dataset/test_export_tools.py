@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from tests.simgen.test_export import expected
+from tests.simgen.test_generate import in_this_process, run
 
 from simgen.assets.parts import part_model
 from simgen.dataset.export import Filters, export
@@ -17,7 +18,6 @@ from simgen.dataset.format.reader import DataSet
 from simgen.spec.geometry import transform
 from simgen.spec.types import Pose
 from tests.simgen import clips
-from tests.simgen.test_generate import in_this_process, run
 
 SPLIT = Filters(shares=(0.6, 0.2, 0.2))
 # pycocotools 2.0.11 asks numpy for a copy in the way of numpy 1.
@@ -40,7 +40,7 @@ def rendered(tiny_data_set):
 
 
 def test_hybrid_trains_on_the_coco_export_as_clips(data, tmp_path):
-    from hybrid.data import from_coco
+    from hybrid.data.clips import from_coco
 
     export(data, "coco", tmp_path / "out", filters=SPLIT)
     sources = [from_coco(tmp_path / "out" / f"{split}.json") for split in ("train", "val", "test")]
@@ -140,7 +140,7 @@ def test_a_strict_parser_takes_the_yolo_exports(data, tmp_path, format):
 
 @pytest.mark.parametrize("format", ["yolo-detect", "yolo-segment"])
 def test_hybrid_reads_the_yolo_exports_with_the_boxes_that_the_data_set_has(data, tmp_path, format):
-    from hybrid.data import from_yolo
+    from hybrid.data.clips import from_yolo
 
     export(data, format, tmp_path / "out", filters=SPLIT)
     truth = expected(data)

@@ -266,7 +266,7 @@ def test_every_command_that_reads_takes_a_url(url, tiny_data_set, tmp_path, monk
 
 
 def test_training_reads_the_same_clips_from_a_url(url, tiny_data_set):
-    from hybrid.data import decode, from_shards
+    from hybrid.data.clips import decode, from_shards
 
     for path in tiny_data_set.iterdir():
         write_atomically(url / path.name, [path.read_bytes()])

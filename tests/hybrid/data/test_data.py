@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from hybrid.data import DataError, DecodedImages, decode, from_coco, from_shards, from_yolo
+from hybrid.data.clips import DataError, DecodedImages, decode, from_coco, from_shards, from_yolo
 from tests.hybrid.photos import CATEGORIES, COLOURS, coco_document, write_coco, write_video
 
 

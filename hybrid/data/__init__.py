@@ -1,0 +1,1 @@
+"""Clips with boxes from simulated shards, COCO JSON and YOLO folders."""
