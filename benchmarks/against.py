@@ -40,8 +40,8 @@ from hybrid.core.config import tiny
 from hybrid.core.types import Detections, State
 from hybrid.data.clips import ClipSource, from_shards
 from hybrid.engine import rate
-from hybrid.losses import Criterion
-from hybrid.metrics import score
+from hybrid.losses.criterion import Criterion
+from hybrid.metrics.detection import score
 from hybrid.network import Network
 from hybrid.sampling import Batches, Share, TrainBatch
 from hybrid.stream import predict

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hybrid.metrics import Metrics, judged_frames
-from hybrid.video_metrics import average_precision
+from hybrid.metrics.detection import Metrics, judged_frames
+from hybrid.metrics.video import average_precision
 from pipelines.measure import Run, measure, never_seen, open_run
 from pipelines.options import one_line_errors
 from pipelines.runs import read

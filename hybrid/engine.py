@@ -52,8 +52,8 @@ from hybrid.core.progress import Progress, silent
 from hybrid.core.types import Targets
 from hybrid.data.clips import ClipSource
 from hybrid.doubles import one_label
-from hybrid.losses import Criterion
-from hybrid.metrics import evaluate, operating_score
+from hybrid.losses.criterion import Criterion
+from hybrid.metrics.detection import evaluate, operating_score
 from hybrid.network import Network
 from hybrid.sampling import Batches, Share, TrainBatch, loader
 from hybrid.stream import as_input

@@ -58,10 +58,10 @@ def distinct(boxes_xyxy_px: Float32[Tensor, "n k 4"], iou: float) -> Bool[Tensor
 class Proposer(nn.Module):
     """Class scores and a box at every point, and the queries that start from the best of them that differ.
 
-    Several points answer for each object (Tian et al., FCOS, ICCV 2019; see hybrid.matcher.assign): maps and boxes
-    learn faster from that than from one. So that queries do not stand for one object together, candidates that overlap
-    a better one are passed over (Zhang et al., DDQ, CVPR 2023); to give one answer each is the decoder's to learn.
-    Scores and boxes have convolutions of their own (FCOS), the same on each level.
+    Several points answer for each object (Tian et al., FCOS, ICCV 2019; see hybrid.losses.matcher.assign): maps and
+    boxes learn faster from that than from one. So that queries do not stand for one object together, candidates that
+    overlap a better one are passed over (Zhang et al., DDQ, CVPR 2023); to give one answer each is the decoder's to
+    learn. Scores and boxes have convolutions of their own (FCOS), the same on each level.
     """
 
     def __init__(self, width: int, categories: int, queries: int, convs: int, distinct_iou: float) -> None:

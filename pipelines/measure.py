@@ -21,7 +21,7 @@ from hybrid.core.config import ModelConfig
 from hybrid.core.progress import bar
 from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource, DataError
-from hybrid.metrics import Metrics, evaluate, score
+from hybrid.metrics.detection import Metrics, evaluate, score
 from hybrid.tiles import View, view_of
 from pipelines.report import Measured
 from pipelines.runs import EXPERIMENT, data_hash, fingerprint

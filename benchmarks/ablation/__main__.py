@@ -31,10 +31,10 @@ from hybrid.checkpoint import RUN, load
 from hybrid.core.config import ModelConfig
 from hybrid.data.clips import ClipSource, from_coco
 from hybrid.engine import METRICS, train
+from hybrid.metrics.video import average_precision, judge
 from hybrid.network import Network
 from hybrid.sampling import Share
 from hybrid.train_config import TrainConfig
-from hybrid.video_metrics import average_precision, judge
 
 REAL_SCALE = 1 / 3
 

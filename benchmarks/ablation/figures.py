@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.ablation.measure import CROWD, as_told, is_blank
 from hybrid.data.clips import FrameRecord
-from hybrid.video_metrics import (
+from hybrid.metrics.video import (
     Found,
     Judged,
     Steadiness,

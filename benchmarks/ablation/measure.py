@@ -15,10 +15,10 @@ from hybrid.core.types import Detections
 from hybrid.data.clips import Clip, ClipSource, FrameRecord, decode
 from hybrid.doubles import one_label
 from hybrid.linking import Linked, link
+from hybrid.metrics.video import Found
 from hybrid.network import Network
 from hybrid.stream import predict
 from hybrid.tiles import GREY
-from hybrid.video_metrics import Found
 
 BLANK_EVERY = 4  # frames 3, 7, ... are blanked
 NOISE_STD = 30.0  # grey levels of 255: at night, at full gain

@@ -15,8 +15,8 @@ from hybrid.core.config import ModelConfig, tiny
 from hybrid.core.progress import silent
 from hybrid.data.clips import ClipSource, from_coco
 from hybrid.engine import OPERATING_FRAMES, Summary, Training, ema_decay, place, rate, train
-from hybrid.losses import Criterion
-from hybrid.metrics import evaluate, operating_score
+from hybrid.losses.criterion import Criterion
+from hybrid.metrics.detection import evaluate, operating_score
 from hybrid.network import Network
 from hybrid.sampling import Share
 from hybrid.tiles import View

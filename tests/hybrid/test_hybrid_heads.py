@@ -11,7 +11,7 @@ from hybrid.core.config import INPUTS, ModelConfig
 from hybrid.core.types import State, Target
 from hybrid.depth import readable
 from hybrid.heads import clip_loss, embedding_loss
-from hybrid.losses import Criterion
+from hybrid.losses.criterion import Criterion
 from hybrid.network import Network, postprocess
 from tests.hybrid.variants import full
 

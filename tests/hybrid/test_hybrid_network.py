@@ -9,7 +9,7 @@ from hybrid.backbone import BACKBONES, STRIDES
 from hybrid.core.config import PARTS, PRESETS, ModelConfig, tiny
 from hybrid.core.types import Output, Proposals, State, Target
 from hybrid.fusion import FUSIONS
-from hybrid.losses import Criterion
+from hybrid.losses.criterion import Criterion
 from hybrid.network import Network, postprocess
 from tests.hybrid.variants import full
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from hybrid.core.types import Target
-from hybrid.matcher import Costs, Kept, follow, match, match_others
+from hybrid.losses.matcher import Costs, Kept, follow, match, match_others
 from hybrid.network import Network
 from hybrid.objects import (
     AGAIN_SCORE,

@@ -9,8 +9,8 @@ import torch
 from hybrid.core.boxes import pairwise_iou
 from hybrid.core.types import Target
 from hybrid.data.clips import FrameRecord
-from hybrid.losses import Criterion
-from hybrid.metrics import score
+from hybrid.losses.criterion import Criterion
+from hybrid.metrics.detection import score
 from hybrid.network import Network, postprocess
 from tests.hybrid.variants import full
 

@@ -17,7 +17,7 @@ from hybrid.core.config import ATTENTION, BELT_ORDER, PARTS
 from hybrid.core.types import State, Target
 from hybrid.engine import JOINING
 from hybrid.fusion import FUSIONS
-from hybrid.losses import Criterion
+from hybrid.losses.criterion import Criterion
 from hybrid.network import Network, postprocess
 from hybrid.temporal import TEMPORALS
 from tests.hybrid.variants import SMALL, TARGET, VARIANTS, build, clip

@@ -7,7 +7,7 @@ import torch
 
 from hybrid.core.boxes import pairwise_giou
 from hybrid.core.types import Target
-from hybrid.matcher import Costs, assign, match, relative_l1
+from hybrid.losses.matcher import Costs, assign, match, relative_l1
 from hybrid.queries import grid
 
 

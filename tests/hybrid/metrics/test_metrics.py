@@ -13,8 +13,8 @@ import torch
 from hybrid.core.boxes import pairwise_iou
 from hybrid.core.types import Detections
 from hybrid.data.clips import FrameRecord
-from hybrid.metrics import SIZE_BINS_PX, coco_documents, judged_frames, operating_score, score
-from hybrid.video_metrics import average_precision
+from hybrid.metrics.detection import SIZE_BINS_PX, coco_documents, judged_frames, operating_score, score
+from hybrid.metrics.video import average_precision
 
 NAMES = ("bolt", "washer", "nut")
 

@@ -10,7 +10,7 @@ import pytest
 from faster_coco_eval import COCO, COCOeval_faster
 
 from hybrid.data.clips import FrameRecord
-from hybrid.video_metrics import (
+from hybrid.metrics.video import (
     Found,
     average_precision,
     false_per_frame,

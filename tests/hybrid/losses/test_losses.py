@@ -10,7 +10,7 @@ from torchvision.ops import generalized_box_iou_loss
 from hybrid.core.boxes import to_centre
 from hybrid.core.config import PARTS
 from hybrid.core.types import Denoising, Layer, Output, Proposals, Target
-from hybrid.losses import Criterion, LossConfig, varifocal
+from hybrid.losses.criterion import Criterion, LossConfig, varifocal
 from hybrid.network import Network
 from tests.hybrid.variants import full
 

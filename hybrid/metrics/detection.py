@@ -16,7 +16,7 @@ import numpy as np
 from hybrid.core.progress import Progress, silent
 from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource, FrameRecord
-from hybrid.video_metrics import Found, Judged, judge
+from hybrid.metrics.video import Found, Judged, judge
 
 if TYPE_CHECKING:
     from hybrid.network import Network
@@ -105,7 +105,7 @@ def judged_frames(
 ) -> Judged:
     """Detections matched at an IoU of 0.5, each frame a clip of its own: what a bootstrap over photos re-weighs.
 
-    Of each frame and category the best `most`. As it is, `hybrid.video_metrics.average_precision` of it is
+    Of each frame and category the best `most`. As it is, `hybrid.metrics.video.average_precision` of it is
     `Metrics.overall.ap50`.
     """
     return judge([_found(one, most) for one in detections], frames, range(len(frames)))
