@@ -34,7 +34,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.ablation.plan import LEAST_VISIBLE
-from hybrid.backbone import BACKBONES, Pyramid
 from hybrid.checkpoint import write_atomically
 from hybrid.core.config import tiny
 from hybrid.core.types import Detections, State
@@ -42,7 +41,8 @@ from hybrid.data.clips import ClipSource, from_shards
 from hybrid.engine import rate
 from hybrid.losses.criterion import Criterion
 from hybrid.metrics.detection import score
-from hybrid.network import Network
+from hybrid.model.frame.backbone import BACKBONES, Pyramid
+from hybrid.model.network import Network
 from hybrid.sampling import Batches, Share, TrainBatch
 from hybrid.stream import predict
 from hybrid.train_config import AugmentConfig, TrainConfig

@@ -18,7 +18,7 @@ import torch
 from hybrid.core.config import tiny
 from hybrid.data.clips import from_coco
 from hybrid.engine import train
-from hybrid.network import Network
+from hybrid.model.network import Network
 from hybrid.sampling import Sampler, Share
 from hybrid.train_config import TrainConfig
 

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from hybrid.core.config import ModelConfig
-from hybrid.network import Network
+from hybrid.model.network import Network
 
 RUN = "run.json"  # what a finished run says of itself
 WEIGHTS = ("ema", "raw")

@@ -22,7 +22,7 @@ from hybrid.core.config import LABEL_IOU, SCORE
 from hybrid.core.types import Detections
 from hybrid.doubles import one_label
 from hybrid.linking import Linked, link
-from hybrid.network import Network
+from hybrid.model.network import Network
 from hybrid.sources import Frame, Source, open_source
 from hybrid.stream import Carried, step
 from hybrid.tiles import View, view_of

@@ -54,7 +54,7 @@ from hybrid.data.clips import ClipSource
 from hybrid.doubles import one_label
 from hybrid.losses.criterion import Criterion
 from hybrid.metrics.detection import evaluate, operating_score
-from hybrid.network import Network
+from hybrid.model.network import Network
 from hybrid.sampling import Batches, Share, TrainBatch, loader
 from hybrid.stream import as_input
 from hybrid.tiles import View

@@ -31,7 +31,7 @@ from hybrid.core.overlap import iou
 if TYPE_CHECKING:
     import torch
 
-    from hybrid.network import Network
+    from hybrid.model.network import Network
 
 OPSET = 18
 FORMAT = "hybrid-step/1"

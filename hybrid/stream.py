@@ -18,7 +18,7 @@ from torch import Tensor
 from hybrid.core.progress import Progress, silent
 from hybrid.core.types import Detections, State, joined
 from hybrid.data.clips import ClipSource, decode, decode_depth_m
-from hybrid.network import Network, postprocess
+from hybrid.model.network import Network, postprocess
 from hybrid.tiles import Tile, View, cut, cut_depth, layout, merge
 
 Depth = Float32[np.ndarray, "h w"] | None  # along the optical axis, in metres; 0 or infinite where it is not known

@@ -25,7 +25,7 @@ from hybrid.core.config import PARTS, PRESETS, BoxesOf, ModelConfig
 from hybrid.core.progress import bars
 from hybrid.data.clips import ClipSource, DataError, from_coco, from_shards, from_yolo, measuring_split, yolo_layout
 from hybrid.engine import train
-from hybrid.network import Network
+from hybrid.model.network import Network
 from hybrid.sampling import Share
 from hybrid.tiles import view_of
 from hybrid.train_config import TrainConfig

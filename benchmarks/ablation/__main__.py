@@ -32,7 +32,7 @@ from hybrid.core.config import ModelConfig
 from hybrid.data.clips import ClipSource, from_coco
 from hybrid.engine import METRICS, train
 from hybrid.metrics.video import average_precision, judge
-from hybrid.network import Network
+from hybrid.model.network import Network
 from hybrid.sampling import Share
 from hybrid.train_config import TrainConfig
 

@@ -16,7 +16,7 @@ from hybrid.data.clips import Clip, ClipSource, FrameRecord, decode
 from hybrid.doubles import one_label
 from hybrid.linking import Linked, link
 from hybrid.metrics.video import Found
-from hybrid.network import Network
+from hybrid.model.network import Network
 from hybrid.stream import predict
 from hybrid.tiles import GREY
 

@@ -1,4 +1,4 @@
-"""What a detector is made of. Values only; `hybrid.network.Network` builds it."""
+"""What a detector is made of. Values only; `hybrid.model.network.Network` builds it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ModelConfig:
 
     categories: tuple[str, ...]
     parts: str = "cnn+rnn+transformer"  # a row of PARTS: which branches exist
-    backbone: str = "tiny"  # a row of hybrid.backbone.BACKBONES
+    backbone: str = "tiny"  # a row of hybrid.model.frame.backbone.BACKBONES
     weights: str = "none"  # the backbone's start: none, default (torchvision's own download), or a state-dict file
     width: int = 64  # channels of the pyramid, the tokens and the queries
     heads: int = 4
@@ -55,12 +55,12 @@ class ModelConfig:
     distinct_iou: float = 1.0  # a candidate for a query that overlaps a better one by more is passed over; 1: none is
     encoder_layers: int = 1
     memory_frames: int = 4  # how many past frames the encoder sees
-    fusion: str = "gated"  # a row of hybrid.fusion.FUSIONS
+    fusion: str = "gated"  # a row of hybrid.model.time.fusion.FUSIONS
     gate: float = 0.5  # where the gates of the branches start; at 0 they learn late (measured on blanked frames)
     quiet_start: bool = False  # the branches over time add nothing at first, so that a trained CNN is not disturbed
     denoising_queries: int = 100  # at most, in training; 0 switches denoising off
     norm: str = "auto"  # the backbone's; auto: frozen statistics where it starts from weights, else group norm
-    temporal: str = "conv_gru"  # a row of hybrid.temporal.TEMPORALS: what the recurrence is
+    temporal: str = "conv_gru"  # a row of hybrid.model.time.temporal.TEMPORALS: what the recurrence is
     attention: str = "after"  # back_and_forth: also between the backbone's stages
     encoder_levels: int = 1  # of the coarsest levels, whose tokens the encoder sees
     memory_tokens: int = 0  # that the encoder remembers of a frame: its best ones; 0: all of them, pooled

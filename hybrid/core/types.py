@@ -191,5 +191,5 @@ class Output:
     proposals: Proposals
     denoising: Denoising | None = None
     tracks: Followed | None = None
-    embeddings: Float32[Tensor, "b t q e"] | None = None  # of each query; see hybrid.heads
+    embeddings: Float32[Tensor, "b t q e"] | None = None  # of each query; see hybrid.model.objects.heads
     clip_logits: Float32[Tensor, "b t k"] | None = None  # of the clip's class, by what was seen up to each frame

@@ -19,7 +19,7 @@ from hybrid.data.clips import ClipSource, FrameRecord
 from hybrid.metrics.video import Found, Judged, judge
 
 if TYPE_CHECKING:
-    from hybrid.network import Network
+    from hybrid.model.network import Network
     from hybrid.tiles import View
 
 SIZE_BINS_PX = {  # the square root of a box's area, low included

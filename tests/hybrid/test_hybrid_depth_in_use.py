@@ -16,7 +16,7 @@ from hybrid import Detector
 from hybrid.__main__ import app
 from hybrid.checkpoint import RUN, save_detector
 from hybrid.data.clips import DataError, decode, decode_depth_m, from_shards
-from hybrid.network import Network
+from hybrid.model.network import Network
 from hybrid.sources import DepthFolder, Frame, open_source
 from hybrid.stream import predict_source, stream
 from hybrid.tiles import View, cut, cut_depth, layout

@@ -14,8 +14,8 @@ from hybrid.core.config import LABEL_IOU, NMS_IOU
 from hybrid.core.types import Detections
 from hybrid.detector import Detector
 from hybrid.doubles import one_label, without_doubles
+from hybrid.model.objects.queries import distinct
 from hybrid.onnx import OnnxDetector
-from hybrid.queries import distinct
 from hybrid.stream import stream
 from hybrid.tiles import View
 from tests.hybrid.variants import build, clip

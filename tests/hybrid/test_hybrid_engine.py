@@ -17,7 +17,7 @@ from hybrid.data.clips import ClipSource, from_coco
 from hybrid.engine import OPERATING_FRAMES, Summary, Training, ema_decay, place, rate, train
 from hybrid.losses.criterion import Criterion
 from hybrid.metrics.detection import evaluate, operating_score
-from hybrid.network import Network
+from hybrid.model.network import Network
 from hybrid.sampling import Share
 from hybrid.tiles import View
 from hybrid.train_config import AugmentConfig, TrainConfig

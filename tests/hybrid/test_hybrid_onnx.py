@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from hybrid.checkpoint import save_detector
-from hybrid.network import Network
-from hybrid.queries import ANCHOR_PX
+from hybrid.model.network import Network
+from hybrid.model.objects.queries import ANCHOR_PX
 from tests.hybrid.variants import full
 
 SMALL = full(("bolt", "nut"), width=16, heads=2, queries=8, decoder_layers=1,
@@ -133,7 +133,7 @@ import resource, sys, torch
 torch.set_num_threads(1)
 from dataclasses import replace
 from hybrid.core.config import base
-from hybrid.network import Network
+from hybrid.model.network import Network
 detector = Network(replace(base(("a", "b", "c")), parts="cnn+rnn+transformer", tracks=50)).eval()
 state = None
 with torch.inference_mode():

@@ -17,7 +17,7 @@ from hybrid import Detector
 from hybrid.data.clips import DataError
 from hybrid.detector import Live, Result, elapsed
 from hybrid.doubles import one_label
-from hybrid.network import Network, postprocess
+from hybrid.model.network import Network, postprocess
 from hybrid.sinks import TRAIL_FRAMES, Trails, drawn, trailed
 from hybrid.sources import Frame
 from hybrid.stream import Carried

@@ -21,7 +21,7 @@ from hybrid.checkpoint import RUN, save_detector
 from hybrid.core.config import SCORE
 from hybrid.data.clips import DataError
 from hybrid.detector import operating_point, trained_view
-from hybrid.network import Network
+from hybrid.model.network import Network
 from hybrid.sinks import drawn
 from hybrid.sources import open_source
 from hybrid.stream import stream

@@ -14,7 +14,7 @@ from hybrid.checkpoint import RunError, load, read_tensors, save_detector
 from hybrid.data.clips import ClipSource, DataError, from_coco
 from hybrid.engine import CONFIG, JOINING, Training, place, rate, train
 from hybrid.losses.criterion import Criterion
-from hybrid.network import Network
+from hybrid.model.network import Network
 from hybrid.sampling import Batches, Sampler, Share
 from hybrid.train_config import AugmentConfig, TrainConfig
 from pipelines.runs import changed, start

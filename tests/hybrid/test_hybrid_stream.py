@@ -12,7 +12,7 @@ import torch
 
 from hybrid.core.config import PARTS, tiny
 from hybrid.data.clips import from_coco
-from hybrid.network import Network
+from hybrid.model.network import Network
 from hybrid.stream import predict, predict_source, stream
 from hybrid.tiles import View
 from tests.hybrid.photos import CATEGORIES, write_video

@@ -9,7 +9,7 @@ import torch
 
 from hybrid.core.config import ModelConfig, tiny
 from hybrid.core.types import Target
-from hybrid.network import Network
+from hybrid.model.network import Network
 
 
 def full(categories: tuple[str, ...], **changes: Any) -> ModelConfig:

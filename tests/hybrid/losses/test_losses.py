@@ -11,7 +11,7 @@ from hybrid.core.boxes import to_centre
 from hybrid.core.config import PARTS
 from hybrid.core.types import Denoising, Layer, Output, Proposals, Target
 from hybrid.losses.criterion import Criterion, LossConfig, varifocal
-from hybrid.network import Network
+from hybrid.model.network import Network
 from tests.hybrid.variants import full
 
 SMALL = full(("bolt", "nut"), width=16, queries=12, decoder_layers=2, denoising_queries=12)

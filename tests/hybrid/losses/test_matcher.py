@@ -8,7 +8,7 @@ import torch
 from hybrid.core.boxes import pairwise_giou
 from hybrid.core.types import Target
 from hybrid.losses.matcher import Costs, assign, match, relative_l1
-from hybrid.queries import grid
+from hybrid.model.objects.queries import grid
 
 
 def random_boxes(count, generator, side=100.0):

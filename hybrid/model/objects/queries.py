@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor, nn
 
-from hybrid.backbone import STRIDES, Maps, normalised
 from hybrid.core.boxes import pairwise_iou, refine, to_corners
 from hybrid.core.types import Proposals, Target
-from hybrid.transformer import centres
+from hybrid.model.attention import centres
+from hybrid.model.frame.backbone import STRIDES, Maps, normalised
 
 ANCHOR_PX = {4: 16.0, 8: 40.0, 16: 96.0}  # side of the square that a point of each stride starts from
 CANDIDATES = 4  # for each query, of which those are taken that differ

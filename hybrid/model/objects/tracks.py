@@ -19,8 +19,8 @@ from torch.nn import functional as F
 
 from hybrid.core.boxes import pairwise_iou, refine, to_corners
 from hybrid.core.types import Tracks
-from hybrid.temporal import update_share
-from hybrid.transformer import place_box
+from hybrid.model.attention import place_box
+from hybrid.model.time.temporal import update_share
 
 BIRTH_SCORE = 0.4  # from which an object has an id
 FADE = 0.9  # what a frame without evidence leaves of an object's strength: half after 7 frames
@@ -65,7 +65,7 @@ class ObjectRecurrence(nn.Module):
     def forward(
         self, features: Float[Tensor, "b q c"], state: Float[Tensor, "b q c"], step: Float[Tensor, " b"] | None = None
     ) -> tuple[Float[Tensor, "b q c"], Float[Tensor, "b q c"]]:
-        """`step`: the time since the frame before, see hybrid.temporal."""
+        """`step`: the time since the frame before, see hybrid.model.time.temporal."""
         gates, content = torch.split(self.from_input(features), [2 * features.shape[-1], features.shape[-1]], -1)
         update, reset = (gates + self.gates_from_state(state)).sigmoid().chunk(2, -1)
         fresh = (content + self.content_from_state(reset * state)).tanh()

@@ -11,10 +11,10 @@ from safetensors.torch import save_file
 from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from hybrid.backbone import BACKBONES, STRIDES, normalised
 from hybrid.core.config import tiny
 from hybrid.engine import keep_frozen, parameter_groups
-from hybrid.network import Network
+from hybrid.model.frame.backbone import BACKBONES, STRIDES, normalised
+from hybrid.model.network import Network
 from hybrid.train_config import TrainConfig
 
 THEIRS = {

@@ -11,15 +11,16 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hybrid.backbone import BACKBONES, STRIDES, Maps, Pyramid
 from hybrid.core.boxes import refine, to_centre, to_corners
 from hybrid.core.config import NMS_IOU, ModelConfig
 from hybrid.core.types import Denoising, Detections, Followed, Layer, Output, Proposals, State, Targets, Tracks
-from hybrid.depth import DepthBranch
 from hybrid.doubles import without_doubles
-from hybrid.fusion import FUSIONS
-from hybrid.heads import ClipHead, EmbeddingHead
-from hybrid.objects import (
+from hybrid.model.attention import Between, DecoderLayer, Encoder, Values, as_values, place_box, remembered_tokens
+from hybrid.model.frame.backbone import BACKBONES, STRIDES, Maps, Pyramid
+from hybrid.model.frame.depth import DepthBranch
+from hybrid.model.objects.heads import ClipHead, EmbeddingHead
+from hybrid.model.objects.queries import Noised, Proposer, noised, separation, undecided
+from hybrid.model.objects.tracks import (
     NO_OBJECT_LOGIT,
     SEEN_MOST,
     Again,
@@ -30,9 +31,8 @@ from hybrid.objects import (
     no_tracks,
     seen_again,
 )
-from hybrid.queries import Noised, Proposer, noised, separation, undecided
-from hybrid.temporal import TEMPORALS, Elapsed, state_shape
-from hybrid.transformer import Between, DecoderLayer, Encoder, Values, as_values, place_box, remembered_tokens
+from hybrid.model.time.fusion import FUSIONS
+from hybrid.model.time.temporal import TEMPORALS, Elapsed, state_shape
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in 0..1, as torchvision's weights expect
 SPREAD = (0.229, 0.224, 0.225)

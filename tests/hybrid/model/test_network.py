@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hybrid.backbone import BACKBONES, STRIDES
 from hybrid.core.config import PARTS, PRESETS, ModelConfig, tiny
 from hybrid.core.types import Output, Proposals, State, Target
-from hybrid.fusion import FUSIONS
 from hybrid.losses.criterion import Criterion
-from hybrid.network import Network, postprocess
+from hybrid.model.frame.backbone import BACKBONES, STRIDES
+from hybrid.model.network import Network, postprocess
+from hybrid.model.time.fusion import FUSIONS
 from tests.hybrid.variants import full
 
 SMALL = full(

@@ -13,7 +13,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hybrid.backbone import STRIDES, Maps, Residual, normalised
+from hybrid.model.frame.backbone import STRIDES, Maps, Residual, normalised
 
 RELIEF_M = 0.01  # a height that counts as 1
 RELIEF_WINDOW_PX = 33  # heights count over the mean of such a square

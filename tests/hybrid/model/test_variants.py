@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from hybrid.backbone import BACKBONES
 from hybrid.checkpoint import RETIRED, config_of
 from hybrid.core.config import ATTENTION, BELT_ORDER, PARTS
 from hybrid.core.types import State, Target
 from hybrid.engine import JOINING
-from hybrid.fusion import FUSIONS
 from hybrid.losses.criterion import Criterion
-from hybrid.network import Network, postprocess
-from hybrid.temporal import TEMPORALS
+from hybrid.model.frame.backbone import BACKBONES
+from hybrid.model.network import Network, postprocess
+from hybrid.model.time.fusion import FUSIONS
+from hybrid.model.time.temporal import TEMPORALS
 from tests.hybrid.variants import SMALL, TARGET, VARIANTS, build, clip
 
-EARLIER = Path(__file__).parent / "golden" / "earlier.json"
+EARLIER = Path(__file__).parents[1] / "golden" / "earlier.json"
 
 
 def test_the_table_has_every_row_of_every_choice():

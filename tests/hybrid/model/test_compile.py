@@ -14,7 +14,7 @@ import sys
 from dataclasses import replace
 import torch
 from hybrid.core.config import tiny
-from hybrid.network import Network
+from hybrid.model.network import Network
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
@@ -44,5 +44,5 @@ for one, other in zip(after_same.hidden, after.hidden, strict=True):
 def test_a_compiled_step_is_one_graph_and_agrees():
     """Scores to 1e-5, edges to 1e-3 px, the state to 1e-5. In a process of its own: pytest's checks are no graph."""
     line = [sys.executable, "-W", "ignore", "-c", STEP, BACKEND]
-    done = subprocess.run(line, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(line, capture_output=True, text=True, cwd=Path(__file__).parents[3])
     assert done.returncode == 0, done.stderr[-3000:]

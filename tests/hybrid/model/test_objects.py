@@ -10,8 +10,8 @@ from torch import nn
 
 from hybrid.core.types import Target
 from hybrid.losses.matcher import Costs, Kept, follow, match, match_others
-from hybrid.network import Network
-from hybrid.objects import (
+from hybrid.model.network import Network
+from hybrid.model.objects.tracks import (
     AGAIN_SCORE,
     AGAIN_SHARE,
     BELT_OBJECTS,
@@ -266,7 +266,7 @@ def test_what_is_followed_to_where_a_better_object_is_has_become_that_one_unless
 @pytest.mark.parametrize("parts", ["cnn", "cnn+rnn+transformer"])
 def test_what_is_in_sight_is_answered_as_without_slots_but_for_its_mean_score(parts, boxes, monkeypatch):
     """Following costs nothing: the slots are the new queries themselves, each is asked once, with the same content."""
-    monkeypatch.setattr("hybrid.objects.MEMORY", 0.0)
+    monkeypatch.setattr("hybrid.model.objects.tracks.MEMORY", 0.0)
     detector = build("tracks", parts=parts, tracks=3, boxes=boxes)
     detector.decoder.objects.motion.weight.zero_()
     detector.decoder.objects.motion.bias.zero_()

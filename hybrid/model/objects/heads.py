@@ -9,8 +9,8 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hybrid.backbone import STRIDES, Maps
 from hybrid.core.types import Target
+from hybrid.model.frame.backbone import STRIDES, Maps
 
 TEMPERATURE = 0.1  # of embeddings' likeness (Khosla et al., NeurIPS 2020)
 Pick = tuple[Int64[Tensor, " _"], Int64[Tensor, " _"]]  # queries of a frame, and the boxes that they are to find

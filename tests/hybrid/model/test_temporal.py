@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from hybrid.temporal import TEMPORALS, ConvGRU, ConvLSTM, PooledLSTM, state_shape
+from hybrid.model.time.temporal import TEMPORALS, ConvGRU, ConvLSTM, PooledLSTM, state_shape
 
 
 def test_the_table_is_what_the_tests_below_run_over():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from hybrid.fusion import FUSIONS, CrossAttention
+from hybrid.model.time.fusion import FUSIONS, CrossAttention
 
 
 def test_the_table_is_what_the_tests_below_run_over():

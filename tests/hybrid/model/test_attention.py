@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from hybrid.core.types import Target
-from hybrid.queries import noised, separation
-from hybrid.transformer import Attention, DeformableAttention, Encoder, as_values, centres, deformable_sample, sine
+from hybrid.model.attention import Attention, DeformableAttention, Encoder, as_values, centres, deformable_sample, sine
+from hybrid.model.objects.queries import noised, separation
 
 
 def bilinear(grid, x_px, y_px, stride):

@@ -1,0 +1,1 @@
+"""The network: backbone, parts over time, objects."""

@@ -1,0 +1,1 @@
+"""What sees one frame: backbone, and a branch for depth."""

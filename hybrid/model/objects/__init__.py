@@ -1,0 +1,1 @@
+"""Queries, decoder, tracks, heads."""

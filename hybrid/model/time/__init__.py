@@ -1,0 +1,1 @@
+"""What sees earlier frames: recurrence over maps, fusion."""
