@@ -34,7 +34,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.ablation.plan import LEAST_VISIBLE
-from hybrid.checkpoint import write_atomically
 from hybrid.core.config import tiny
 from hybrid.core.types import Detections, State
 from hybrid.data.clips import ClipSource, from_shards
@@ -46,6 +45,7 @@ from hybrid.model.network import Network
 from hybrid.sampling import Batches, Share, TrainBatch
 from hybrid.stream import predict
 from hybrid.train_config import AugmentConfig, TrainConfig
+from hybrid.weights.checkpoint import write_atomically
 
 LIMIT = 100
 REPEATS = 15  # of a latency; the median is told

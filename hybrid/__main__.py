@@ -45,12 +45,12 @@ def predict(
 ) -> None:
     """Find parts, draw boxes, write JSON lines, and say how fast it was."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from hybrid.checkpoint import RunError
     from hybrid.data.clips import DataError
     from hybrid.detector import Detector, operating_point
     from hybrid.sinks import Sinks
     from hybrid.sources import DepthFolder, open_source
     from hybrid.tiles import View
+    from hybrid.weights.checkpoint import RunError
 
     try:
         view = View(tile_px=None, scales=(1.0,)) if whole else None
@@ -94,9 +94,9 @@ def export(
 
     hybrid.onnx.OnnxDetector runs it, without torch.
     """
-    from hybrid.checkpoint import RunError, load
     from hybrid.detector import operating_point
     from hybrid.onnx import export as written
+    from hybrid.weights.checkpoint import RunError, load
 
     try:
         path = written(load(checkpoint), out, height, width, operating_point(checkpoint)[0])

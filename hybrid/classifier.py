@@ -18,13 +18,13 @@ from jaxtyping import Float32, Int64, UInt8
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from hybrid.checkpoint import RunError, config_of, read_tensors, write_atomically
 from hybrid.core.config import ModelConfig, tiny
 from hybrid.core.progress import Progress, silent
 from hybrid.core.types import State
 from hybrid.model.frame.backbone import BACKBONES, Pyramid
 from hybrid.model.network import Context, frames_in_batch
 from hybrid.model.objects.heads import ClipHead, clip_loss
+from hybrid.weights.checkpoint import RunError, config_of, read_tensors, write_atomically
 
 Clips = UInt8[np.ndarray, "n t h w 3"]
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
-from hybrid.checkpoint import RUN, load
 from hybrid.core.config import LABEL_IOU, SCORE
 from hybrid.core.types import Detections
 from hybrid.doubles import one_label
@@ -26,6 +25,7 @@ from hybrid.model.network import Network
 from hybrid.sources import Frame, Source, open_source
 from hybrid.stream import Carried, step
 from hybrid.tiles import View, view_of
+from hybrid.weights.checkpoint import RUN, load
 
 if TYPE_CHECKING:
     import supervision  # type: ignore[import-not-found]

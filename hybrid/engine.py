@@ -36,18 +36,6 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from hybrid.checkpoint import (
-    RUN,
-    WEIGHTS,
-    RunError,
-    config_of,
-    fill,
-    load,
-    portable,
-    read_tensors,
-    save_detector,
-    write_atomically,
-)
 from hybrid.core.progress import Progress, silent
 from hybrid.core.types import Targets
 from hybrid.data.clips import ClipSource
@@ -59,6 +47,18 @@ from hybrid.sampling import Batches, Share, TrainBatch, loader
 from hybrid.stream import as_input
 from hybrid.tiles import View
 from hybrid.train_config import TrainConfig
+from hybrid.weights.checkpoint import (
+    RUN,
+    WEIGHTS,
+    RunError,
+    config_of,
+    fill,
+    load,
+    portable,
+    read_tensors,
+    save_detector,
+    write_atomically,
+)
 
 # parts that the CNN can do without, and that join it after TrainConfig.cnn_steps
 JOINING = ("context.", "between.", "decoder.objects.", "decoder.belt.")

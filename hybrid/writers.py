@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hybrid.checkpoint import write_atomically
 from hybrid.data.clips import DataError
 from hybrid.detector import Result
+from hybrid.weights.checkpoint import write_atomically
 
 
 def write_coco(results: Iterable[Result], path: Path) -> Path:

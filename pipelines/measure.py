@@ -16,13 +16,13 @@ from typing import Any
 
 import torch
 
-from hybrid.checkpoint import RUN, load, load_config, write_atomically
 from hybrid.core.config import ModelConfig
 from hybrid.core.progress import bar
 from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource, DataError
 from hybrid.metrics.detection import Metrics, evaluate, score
 from hybrid.tiles import View, view_of
+from hybrid.weights.checkpoint import RUN, load, load_config, write_atomically
 from pipelines.report import Measured
 from pipelines.runs import EXPERIMENT, data_hash, fingerprint
 from simgen.dataset.store.locations import Place, place

@@ -77,8 +77,8 @@ def _mistake(error: Exception) -> str | None:
     """What to tell a user, or None where the mistake is ours. Whoever raises these has loaded their modules."""
     from pydantic import ValidationError
 
-    from hybrid.checkpoint import RunError
     from hybrid.data.clips import DataError
+    from hybrid.weights.checkpoint import RunError
 
     if isinstance(error, ValidationError):
         first = error.errors()[0]

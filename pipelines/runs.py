@@ -20,7 +20,6 @@ from typing import Any, TypeGuard
 
 from pydantic import TypeAdapter, ValidationError
 
-from hybrid.checkpoint import RUN, RunError, load, load_config, write_atomically
 from hybrid.core.config import PARTS, PRESETS, BoxesOf, ModelConfig
 from hybrid.core.progress import bars
 from hybrid.data.clips import ClipSource, DataError, from_coco, from_shards, from_yolo, measuring_split, yolo_layout
@@ -29,6 +28,7 @@ from hybrid.model.network import Network
 from hybrid.sampling import Share
 from hybrid.tiles import view_of
 from hybrid.train_config import TrainConfig
+from hybrid.weights.checkpoint import RUN, RunError, load, load_config, write_atomically
 from simgen.dataset.store.locations import Place
 
 EXPERIMENT = "experiment.json"

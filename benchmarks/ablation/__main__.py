@@ -27,7 +27,6 @@ from benchmarks.ablation import plan
 from benchmarks.ablation.figures import SHARES, Scene, figures, statistics
 from benchmarks.ablation.measure import CONDITIONS, CROWD, frames_of, measure, measure_real, segments
 from benchmarks.ablation.report import page, picture
-from hybrid.checkpoint import RUN, load
 from hybrid.core.config import ModelConfig
 from hybrid.data.clips import ClipSource, from_coco
 from hybrid.engine import METRICS, train
@@ -35,6 +34,7 @@ from hybrid.metrics.video import average_precision, judge
 from hybrid.model.network import Network
 from hybrid.sampling import Share
 from hybrid.train_config import TrainConfig
+from hybrid.weights.checkpoint import RUN, load
 
 REAL_SCALE = 1 / 3
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hybrid.checkpoint import load, write_atomically
 from hybrid.core.types import Detections
 from hybrid.data.clips import Clip, ClipSource, FrameRecord, decode
 from hybrid.doubles import one_label
@@ -19,6 +18,7 @@ from hybrid.metrics.video import Found
 from hybrid.model.network import Network
 from hybrid.stream import predict
 from hybrid.tiles import GREY
+from hybrid.weights.checkpoint import load, write_atomically
 
 BLANK_EVERY = 4  # frames 3, 7, ... are blanked
 NOISE_STD = 30.0  # grey levels of 255: at night, at full gain

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from hybrid.checkpoint import RunError, load, save_detector
 from hybrid.core.config import ModelConfig, tiny
 from hybrid.core.progress import silent
 from hybrid.data.clips import ClipSource, from_coco
@@ -21,6 +20,7 @@ from hybrid.model.network import Network
 from hybrid.sampling import Share
 from hybrid.tiles import View
 from hybrid.train_config import AugmentConfig, TrainConfig
+from hybrid.weights.checkpoint import RunError, load, save_detector
 from tests.hybrid.photos import CATEGORIES, coco_document, write_coco, write_video
 from tests.hybrid.variants import full
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from hybrid.checkpoint import save_detector
 from hybrid.model.network import Network
 from hybrid.model.objects.queries import ANCHOR_PX
+from hybrid.weights.checkpoint import save_detector
 from tests.hybrid.variants import full
 
 SMALL = full(("bolt", "nut"), width=16, heads=2, queries=8, decoder_layers=1,

@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 
 from hybrid import Detector
 from hybrid.__main__ import app
-from hybrid.checkpoint import RUN, save_detector
 from hybrid.core.config import SCORE
 from hybrid.data.clips import DataError
 from hybrid.detector import operating_point, trained_view
@@ -26,6 +25,7 @@ from hybrid.sinks import drawn
 from hybrid.sources import open_source
 from hybrid.stream import stream
 from hybrid.tiles import View
+from hybrid.weights.checkpoint import RUN, save_detector
 from tests.hybrid.photos import CATEGORIES
 from tests.hybrid.variants import full
 

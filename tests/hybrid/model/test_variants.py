@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from hybrid.checkpoint import RETIRED, config_of
 from hybrid.core.config import ATTENTION, BELT_ORDER, PARTS
 from hybrid.core.types import State, Target
 from hybrid.engine import JOINING
@@ -20,6 +19,7 @@ from hybrid.model.frame.backbone import BACKBONES
 from hybrid.model.network import Network, postprocess
 from hybrid.model.time.fusion import FUSIONS
 from hybrid.model.time.temporal import TEMPORALS
+from hybrid.weights.checkpoint import RETIRED, config_of
 from tests.hybrid.variants import SMALL, TARGET, VARIANTS, build, clip
 
 EARLIER = Path(__file__).parents[1] / "golden" / "earlier.json"

@@ -1,0 +1,1 @@
+"""Weights in files: checkpoints of runs."""
