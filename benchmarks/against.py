@@ -42,8 +42,8 @@ from hybrid.losses.criterion import Criterion
 from hybrid.metrics.detection import score
 from hybrid.model.frame.backbone import BACKBONES, Pyramid
 from hybrid.model.network import Network
+from hybrid.predict.stream import predict
 from hybrid.sampling import Batches, Share, TrainBatch
-from hybrid.stream import predict
 from hybrid.train_config import AugmentConfig, TrainConfig
 from hybrid.weights.checkpoint import write_atomically
 

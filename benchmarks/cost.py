@@ -28,8 +28,8 @@ import torch
 
 from hybrid.core.config import PARTS, PRESETS, ModelConfig, tiny
 from hybrid.core.types import Detections, State
-from hybrid.linking import link
 from hybrid.model.network import Network
+from hybrid.predict.linking import link
 
 PEAK = Path("/proc/self/clear_refs")
 PROCESSES = (("tiny", 240, 320), ("tiny", 480, 640), ("base", 480, 640))  # preset, height, width

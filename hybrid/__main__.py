@@ -46,10 +46,10 @@ def predict(
     """Find parts, draw boxes, write JSON lines, and say how fast it was."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from hybrid.data.clips import DataError
-    from hybrid.detector import Detector, operating_point
-    from hybrid.sinks import Sinks
-    from hybrid.sources import DepthFolder, open_source
-    from hybrid.tiles import View
+    from hybrid.predict.detector import Detector, operating_point
+    from hybrid.predict.io.sinks import Sinks
+    from hybrid.predict.io.sources import DepthFolder, open_source
+    from hybrid.predict.tiles import View
     from hybrid.weights.checkpoint import RunError
 
     try:
@@ -92,10 +92,10 @@ def export(
 ) -> None:
     """Write one step, (frame, state) -> (detections, state), as ONNX.
 
-    hybrid.onnx.OnnxDetector runs it, without torch.
+    hybrid.predict.onnx.OnnxDetector runs it, without torch.
     """
-    from hybrid.detector import operating_point
-    from hybrid.onnx import export as written
+    from hybrid.predict.detector import operating_point
+    from hybrid.predict.onnx import export as written
     from hybrid.weights.checkpoint import RunError, load
 
     try:

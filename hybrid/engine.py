@@ -39,13 +39,13 @@ from torch import Tensor, nn
 from hybrid.core.progress import Progress, silent
 from hybrid.core.types import Targets
 from hybrid.data.clips import ClipSource
-from hybrid.doubles import one_label
 from hybrid.losses.criterion import Criterion
 from hybrid.metrics.detection import evaluate, operating_score
 from hybrid.model.network import Network
+from hybrid.predict.stream import as_input
+from hybrid.predict.suppression import one_label
+from hybrid.predict.tiles import View
 from hybrid.sampling import Batches, Share, TrainBatch, loader
-from hybrid.stream import as_input
-from hybrid.tiles import View
 from hybrid.train_config import TrainConfig
 from hybrid.weights.checkpoint import (
     RUN,

@@ -23,7 +23,7 @@ from hybrid.augment import photometric
 from hybrid.core.types import Target
 from hybrid.data.clips import LEAST_SIDE_PX, Clip, ClipSource, DataError, DecodedImages, FrameRecord, decode_depth_m
 from hybrid.in_front import hidden_behind, pass_in_front
-from hybrid.tiles import GREY
+from hybrid.predict.tiles import GREY
 from hybrid.train_config import AugmentConfig, TrainConfig
 
 Boxes = Float32[np.ndarray, "_ 4"]

@@ -21,7 +21,7 @@ from hybrid.core.progress import bar
 from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource, DataError
 from hybrid.metrics.detection import Metrics, evaluate, score
-from hybrid.tiles import View, view_of
+from hybrid.predict.tiles import View, view_of
 from hybrid.weights.checkpoint import RUN, load, load_config, write_atomically
 from pipelines.report import Measured
 from pipelines.runs import EXPERIMENT, data_hash, fingerprint

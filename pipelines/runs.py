@@ -25,8 +25,8 @@ from hybrid.core.progress import bars
 from hybrid.data.clips import ClipSource, DataError, from_coco, from_shards, from_yolo, measuring_split, yolo_layout
 from hybrid.engine import train
 from hybrid.model.network import Network
+from hybrid.predict.tiles import view_of
 from hybrid.sampling import Share
-from hybrid.tiles import view_of
 from hybrid.train_config import TrainConfig
 from hybrid.weights.checkpoint import RUN, RunError, load, load_config, write_atomically
 from simgen.dataset.store.locations import Place

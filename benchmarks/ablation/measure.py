@@ -12,12 +12,12 @@ import torch
 
 from hybrid.core.types import Detections
 from hybrid.data.clips import Clip, ClipSource, FrameRecord, decode
-from hybrid.doubles import one_label
-from hybrid.linking import Linked, link
 from hybrid.metrics.video import Found
 from hybrid.model.network import Network
-from hybrid.stream import predict
-from hybrid.tiles import GREY
+from hybrid.predict.linking import Linked, link
+from hybrid.predict.stream import predict
+from hybrid.predict.suppression import one_label
+from hybrid.predict.tiles import GREY
 from hybrid.weights.checkpoint import load, write_atomically
 
 BLANK_EVERY = 4  # frames 3, 7, ... are blanked
@@ -150,8 +150,8 @@ def segments(source: ClipSource, block: int = 10) -> tuple[list[FrameRecord], li
 
 def measure_real(run: Path, source: ClipSource, scale: float) -> list[Found]:
     """Streamed over whole segments, each frame scaled as it was trained."""
-    from hybrid.stream import stream
-    from hybrid.tiles import View
+    from hybrid.predict.stream import stream
+    from hybrid.predict.tiles import View
 
     file = run / "found-real.npz"
     if not file.is_file():

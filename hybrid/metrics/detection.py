@@ -20,7 +20,7 @@ from hybrid.metrics.video import Found, Judged, judge
 
 if TYPE_CHECKING:
     from hybrid.model.network import Network
-    from hybrid.tiles import View
+    from hybrid.predict.tiles import View
 
 SIZE_BINS_PX = {  # the square root of a box's area, low included
     "under 16 px": (0.0, 16.0),
@@ -66,7 +66,7 @@ def evaluate(
     detector: Network, source: ClipSource, view: View | None = None, progress: Progress = silent
 ) -> Evaluation:
     """Detect in every frame of `source` and score what was found."""
-    from hybrid.stream import predict_source
+    from hybrid.predict.stream import predict_source
 
     found = predict_source(detector, source, view, progress)
     return Evaluation(score(found, source.frames, source.categories), found)

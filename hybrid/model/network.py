@@ -14,7 +14,6 @@ from torch.nn import functional as F
 from hybrid.core.boxes import refine, to_centre, to_corners
 from hybrid.core.config import NMS_IOU, ModelConfig
 from hybrid.core.types import Denoising, Detections, Followed, Layer, Output, Proposals, State, Targets, Tracks
-from hybrid.doubles import without_doubles
 from hybrid.model.attention import Between, DecoderLayer, Encoder, Values, as_values, place_box, remembered_tokens
 from hybrid.model.frame.backbone import BACKBONES, STRIDES, Maps, Pyramid
 from hybrid.model.frame.depth import DepthBranch
@@ -33,6 +32,7 @@ from hybrid.model.objects.tracks import (
 )
 from hybrid.model.time.fusion import FUSIONS
 from hybrid.model.time.temporal import TEMPORALS, Elapsed, state_shape
+from hybrid.predict.suppression import without_doubles
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in 0..1, as torchvision's weights expect
 SPREAD = (0.229, 0.224, 0.225)

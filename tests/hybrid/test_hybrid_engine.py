@@ -17,8 +17,8 @@ from hybrid.engine import OPERATING_FRAMES, Summary, Training, ema_decay, place,
 from hybrid.losses.criterion import Criterion
 from hybrid.metrics.detection import evaluate, operating_score
 from hybrid.model.network import Network
+from hybrid.predict.tiles import View
 from hybrid.sampling import Share
-from hybrid.tiles import View
 from hybrid.train_config import AugmentConfig, TrainConfig
 from hybrid.weights.checkpoint import RunError, load, save_detector
 from tests.hybrid.photos import CATEGORIES, coco_document, write_coco, write_video

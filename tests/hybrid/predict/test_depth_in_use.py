@@ -16,9 +16,9 @@ from hybrid import Detector
 from hybrid.__main__ import app
 from hybrid.data.clips import DataError, decode, decode_depth_m, from_shards
 from hybrid.model.network import Network
-from hybrid.sources import DepthFolder, Frame, open_source
-from hybrid.stream import predict_source, stream
-from hybrid.tiles import View, cut, cut_depth, layout
+from hybrid.predict.io.sources import DepthFolder, Frame, open_source
+from hybrid.predict.stream import predict_source, stream
+from hybrid.predict.tiles import View, cut, cut_depth, layout
 from hybrid.weights.checkpoint import RUN, save_detector
 from tests.hybrid.photos import CATEGORIES
 from tests.hybrid.variants import full

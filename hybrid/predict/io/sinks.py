@@ -14,12 +14,12 @@ from jaxtyping import UInt8
 
 from hybrid.core.progress import bar
 from hybrid.data.clips import DataError
-from hybrid.sources import VIDEO_SUFFIXES, Source
+from hybrid.predict.io.sources import VIDEO_SUFFIXES, Source
 
 if TYPE_CHECKING:
     import cv2
 
-    from hybrid.detector import Result
+    from hybrid.predict.detector import Result
 
 Image = UInt8[np.ndarray, "h w 3"]
 COLOURS = (

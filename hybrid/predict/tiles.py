@@ -20,7 +20,7 @@ from torch import Tensor
 
 from hybrid.core.config import NMS_IOU
 from hybrid.core.types import Detections
-from hybrid.doubles import without_doubles
+from hybrid.predict.suppression import without_doubles
 
 GREY = 114  # beyond the image, and in blank frames
 EDGE_PX = 2.0  # a box that comes so near to its tile's edge touches it

@@ -19,12 +19,12 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 
 from hybrid.core.config import LABEL_IOU, SCORE
 from hybrid.core.types import Detections
-from hybrid.doubles import one_label
-from hybrid.linking import Linked, link
 from hybrid.model.network import Network
-from hybrid.sources import Frame, Source, open_source
-from hybrid.stream import Carried, step
-from hybrid.tiles import View, view_of
+from hybrid.predict.io.sources import Frame, Source, open_source
+from hybrid.predict.linking import Linked, link
+from hybrid.predict.stream import Carried, step
+from hybrid.predict.suppression import one_label
+from hybrid.predict.tiles import View, view_of
 from hybrid.weights.checkpoint import RUN, load
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import torch
 from hybrid.core.config import PARTS, tiny
 from hybrid.data.clips import from_coco
 from hybrid.model.network import Network
-from hybrid.stream import predict, predict_source, stream
-from hybrid.tiles import View
+from hybrid.predict.stream import predict, predict_source, stream
+from hybrid.predict.tiles import View
 from tests.hybrid.photos import CATEGORIES, write_video
 
 WHOLE = View(tile_px=None, scales=(1.0,), threshold=0.0, limit=20)

@@ -15,14 +15,14 @@ from faster_coco_eval import COCO
 
 from hybrid import Detector
 from hybrid.data.clips import DataError
-from hybrid.detector import Live, Result, elapsed
-from hybrid.doubles import one_label
 from hybrid.model.network import Network, postprocess
-from hybrid.sinks import TRAIL_FRAMES, Trails, drawn, trailed
-from hybrid.sources import Frame
-from hybrid.stream import Carried
-from hybrid.tiles import View
-from hybrid.writers import read_coco, read_mot, write_coco, write_mot
+from hybrid.predict.detector import Live, Result, elapsed
+from hybrid.predict.io.formats import read_coco, read_mot, write_coco, write_mot
+from hybrid.predict.io.sinks import TRAIL_FRAMES, Trails, drawn, trailed
+from hybrid.predict.io.sources import Frame
+from hybrid.predict.stream import Carried
+from hybrid.predict.suppression import one_label
+from hybrid.predict.tiles import View
 from tests.hybrid.variants import build, full
 
 CATEGORIES = ("bolt", "nut")

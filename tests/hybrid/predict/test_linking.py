@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hybrid.core.types import Detections
-from hybrid.linking import Linked, Linking, link
+from hybrid.predict.linking import Linked, Linking, link
 
 
 def at(*centres: tuple[float, float], scores: list[float] | None = None, labels=None, embeddings=None) -> Detections:

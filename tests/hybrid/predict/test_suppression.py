@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hybrid.core.boxes import pairwise_iou
 from hybrid.core.config import LABEL_IOU, NMS_IOU
 from hybrid.core.types import Detections
-from hybrid.detector import Detector
-from hybrid.doubles import one_label, without_doubles
 from hybrid.model.objects.queries import distinct
-from hybrid.onnx import OnnxDetector
-from hybrid.stream import stream
-from hybrid.tiles import View
+from hybrid.predict.detector import Detector
+from hybrid.predict.onnx import OnnxDetector
+from hybrid.predict.stream import stream
+from hybrid.predict.suppression import one_label, without_doubles
+from hybrid.predict.tiles import View
 from tests.hybrid.variants import build, clip
 
 

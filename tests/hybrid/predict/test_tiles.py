@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.core.types import Detections
-from hybrid.tiles import CUT_SCORE, GREY, View, cut, layout, merge, starts
+from hybrid.predict.tiles import CUT_SCORE, GREY, View, cut, layout, merge, starts
 from hybrid.train_config import AugmentConfig
 
 

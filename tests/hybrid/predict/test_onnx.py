@@ -35,7 +35,7 @@ def small_detector() -> Network:
 def test_the_exported_step_agrees_over_a_clip(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript", reason='export needs pip install ".[onnx]"')
     pytest.importorskip("onnxruntime", reason='pip install ".[onnx]"')
-    from hybrid.onnx import OnnxDetector
+    from hybrid.predict.onnx import OnnxDetector
 
     detector, weights, file = small_detector(), tmp_path / "small.safetensors", tmp_path / "step.onnx"
     save_detector(weights, detector)
@@ -51,7 +51,7 @@ def test_the_exported_step_agrees_over_a_clip(tmp_path: Path) -> None:
         str(tmp_path / "small.safetensors"),
     ]
     line += ["--out", str(file), "--height", "32", "--width", "48"]
-    done = subprocess.run(line, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(line, capture_output=True, text=True, cwd=Path(__file__).parents[3])
     assert done.returncode == 0, done.stderr
     assert f"{file}: " in done.stdout
     runner = OnnxDetector(file)
@@ -143,5 +143,5 @@ used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platfor
 print(used)
 assert used < {MEMORY_LIMIT_MB}, used
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3])
     assert done.returncode == 0, done.stdout + done.stderr

@@ -19,12 +19,12 @@ from hybrid import Detector
 from hybrid.__main__ import app
 from hybrid.core.config import SCORE
 from hybrid.data.clips import DataError
-from hybrid.detector import operating_point, trained_view
 from hybrid.model.network import Network
-from hybrid.sinks import drawn
-from hybrid.sources import open_source
-from hybrid.stream import stream
-from hybrid.tiles import View
+from hybrid.predict.detector import operating_point, trained_view
+from hybrid.predict.io.sinks import drawn
+from hybrid.predict.io.sources import open_source
+from hybrid.predict.stream import stream
+from hybrid.predict.tiles import View
 from hybrid.weights.checkpoint import RUN, save_detector
 from tests.hybrid.photos import CATEGORIES
 from tests.hybrid.variants import full
@@ -291,6 +291,6 @@ def test_an_empty_video_is_an_error(tmp_path: Path) -> None:
 def test_help_loads_no_torch() -> None:
     code = "import sys; sys.modules['torch'] = None; sys.argv = ['hybrid', 'predict', '--help']\n"
     code += "import runpy; runpy.run_module('hybrid', run_name='__main__')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3])
     assert done.returncode == 0, done.stderr
     assert "belt.mp4" in done.stdout

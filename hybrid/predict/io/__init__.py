@@ -1,0 +1,1 @@
+"""Where predictions come from and go to: sources, sinks, formats."""
