@@ -37,14 +37,14 @@ from benchmarks.ablation.plan import LEAST_VISIBLE
 from hybrid.core.config import tiny
 from hybrid.core.types import Detections, State
 from hybrid.data.clips import ClipSource, from_shards
-from hybrid.engine import rate
 from hybrid.losses.criterion import Criterion
 from hybrid.metrics.detection import score
 from hybrid.model.frame.backbone import BACKBONES, Pyramid
 from hybrid.model.network import Network
 from hybrid.predict.stream import predict
-from hybrid.sampling import Batches, Share, TrainBatch
-from hybrid.train_config import AugmentConfig, TrainConfig
+from hybrid.train.config import AugmentConfig, TrainConfig
+from hybrid.train.loop import rate
+from hybrid.train.samples.sampler import Batches, Share, TrainBatch
 from hybrid.weights.checkpoint import write_atomically
 
 LIMIT = 100

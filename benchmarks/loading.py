@@ -17,10 +17,10 @@ import torch
 
 from hybrid.core.config import tiny
 from hybrid.data.clips import from_coco
-from hybrid.engine import train
 from hybrid.model.network import Network
-from hybrid.sampling import Sampler, Share
-from hybrid.train_config import TrainConfig
+from hybrid.train.config import TrainConfig
+from hybrid.train.loop import train
+from hybrid.train.samples.sampler import Sampler, Share
 
 
 def main() -> None:

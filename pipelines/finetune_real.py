@@ -45,8 +45,8 @@ def main(
     """Fine-tune on photos. --preset and --parts count for --checkpoint none; else they are the checkpoint's."""
     with options.one_line_errors():
         from hybrid.data.clips import DataError
-        from hybrid.sampling import Share
-        from hybrid.train_config import TrainConfig
+        from hybrid.train.config import TrainConfig
+        from hybrid.train.samples.sampler import Share
         from pipelines.runs import (
             architecture,
             carry_out,

@@ -77,8 +77,8 @@ def main(
     """Pretrain a detector on a simulated data set. A share of the scenes is held out and measured on at the end."""
     with options.one_line_errors():
         from hybrid.data.clips import DataError
-        from hybrid.sampling import Share
-        from hybrid.train_config import AugmentConfig, TrainConfig
+        from hybrid.train.config import AugmentConfig, TrainConfig
+        from hybrid.train.samples.sampler import Share
         from pipelines.runs import (
             architecture,
             carry_out,

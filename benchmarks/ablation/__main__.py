@@ -6,7 +6,7 @@ python -m benchmarks.ablation --out DIR [--size full|long|medium|small|toy] [--s
 DIR/data               the simulated clips
 DIR/seed0/base         stage one, the CNN; seed0/VARIANT: stage two; seed0/VARIANT-real: stage three, with --dolly
 DIR/ablation.md .svg   the figures; --page writes them under today's date into a folder as well
-Every run is a folder of `hybrid.engine.train`; what is finished is neither trained nor measured again.
+Every run is a folder of `hybrid.train.loop.train`; what is finished is neither trained nor measured again.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from benchmarks.ablation.measure import CONDITIONS, CROWD, frames_of, measure, m
 from benchmarks.ablation.report import page, picture
 from hybrid.core.config import ModelConfig
 from hybrid.data.clips import ClipSource, from_coco
-from hybrid.engine import METRICS, train
 from hybrid.metrics.video import average_precision, judge
 from hybrid.model.network import Network
-from hybrid.sampling import Share
-from hybrid.train_config import TrainConfig
+from hybrid.train.config import TrainConfig
+from hybrid.train.loop import METRICS, train
+from hybrid.train.samples.sampler import Share
 from hybrid.weights.checkpoint import RUN, load
 
 REAL_SCALE = 1 / 3

@@ -10,7 +10,7 @@ from typing import Any
 
 from hybrid.core.config import ModelConfig, tiny
 from hybrid.data.clips import BoxesOf, ClipSource, from_shards
-from hybrid.train_config import AugmentConfig, TrainConfig
+from hybrid.train.config import AugmentConfig, TrainConfig
 
 FULL_PARTS = "cnn+rnn+transformer"
 CNN_OBJECTS, FULL_OBJECTS = "cnn+objects", f"{FULL_PARTS}+objects"

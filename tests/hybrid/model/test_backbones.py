@@ -12,10 +12,10 @@ from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from hybrid.core.config import tiny
-from hybrid.engine import keep_frozen, parameter_groups
 from hybrid.model.frame.backbone import BACKBONES, STRIDES, normalised
 from hybrid.model.network import Network
-from hybrid.train_config import TrainConfig
+from hybrid.train.config import TrainConfig
+from hybrid.train.loop import keep_frozen, parameter_groups
 
 THEIRS = {
     "resnet18": ("resnet18", ("layer1", "layer2", "layer3")),

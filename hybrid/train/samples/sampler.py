@@ -19,12 +19,12 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from hybrid.augment import photometric
 from hybrid.core.types import Target
 from hybrid.data.clips import LEAST_SIDE_PX, Clip, ClipSource, DataError, DecodedImages, FrameRecord, decode_depth_m
-from hybrid.in_front import hidden_behind, pass_in_front
 from hybrid.predict.tiles import GREY
-from hybrid.train_config import AugmentConfig, TrainConfig
+from hybrid.train.config import AugmentConfig, TrainConfig
+from hybrid.train.samples.augment import photometric
+from hybrid.train.samples.occluders import hidden_behind, pass_in_front
 
 Boxes = Float32[np.ndarray, "_ 4"]
 Labels = Int64[np.ndarray, " _"]

@@ -4,9 +4,9 @@ Plain torch, not Lightning Fabric: importing Fabric costs 5 s on the machines th
 (autocast, one process group) is twenty lines here.
 
 Step s is a function of (weights and optimizer after step s - 1, config, data): its samples are those of
-`hybrid.sampling`, and its random numbers come from a generator seeded by (seed, s, rank). So a run that is killed at
-any step and resumed ends with the weights of a run that was not, bit for bit on one CPU machine with one number of
-threads; CUDA's kernels do not promise that.
+`hybrid.train.samples.sampler`, and its random numbers come from a generator seeded by (seed, s, rank). So a run that is
+killed at any step and resumed ends with the weights of a run that was not, bit for bit on one CPU machine with one
+number of threads; CUDA's kernels do not promise that.
 
 A run's folder:
     config.json               what decides the weights: the model's and the training's config, the data's counts
@@ -45,8 +45,8 @@ from hybrid.model.network import Network
 from hybrid.predict.stream import as_input
 from hybrid.predict.suppression import one_label
 from hybrid.predict.tiles import View
-from hybrid.sampling import Batches, Share, TrainBatch, loader
-from hybrid.train_config import TrainConfig
+from hybrid.train.config import TrainConfig
+from hybrid.train.samples.sampler import Batches, Share, TrainBatch, loader
 from hybrid.weights.checkpoint import (
     RUN,
     WEIGHTS,

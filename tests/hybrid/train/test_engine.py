@@ -13,13 +13,13 @@ import torch
 from hybrid.core.config import ModelConfig, tiny
 from hybrid.core.progress import silent
 from hybrid.data.clips import ClipSource, from_coco
-from hybrid.engine import OPERATING_FRAMES, Summary, Training, ema_decay, place, rate, train
 from hybrid.losses.criterion import Criterion
 from hybrid.metrics.detection import evaluate, operating_score
 from hybrid.model.network import Network
 from hybrid.predict.tiles import View
-from hybrid.sampling import Share
-from hybrid.train_config import AugmentConfig, TrainConfig
+from hybrid.train.config import AugmentConfig, TrainConfig
+from hybrid.train.loop import OPERATING_FRAMES, Summary, Training, ema_decay, place, rate, train
+from hybrid.train.samples.sampler import Share
 from hybrid.weights.checkpoint import RunError, load, save_detector
 from tests.hybrid.photos import CATEGORIES, coco_document, write_coco, write_video
 from tests.hybrid.variants import full

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid.classifier import VideoClassifier
+from hybrid.train.methods.classifier import VideoClassifier
 from hybrid.weights.checkpoint import RunError
 
 

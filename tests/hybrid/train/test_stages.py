@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import save
 
 from hybrid.data.clips import ClipSource, DataError, from_coco
-from hybrid.engine import CONFIG, JOINING, Training, place, rate, train
 from hybrid.losses.criterion import Criterion
 from hybrid.model.network import Network
-from hybrid.sampling import Batches, Sampler, Share
-from hybrid.train_config import AugmentConfig, TrainConfig
+from hybrid.train.config import AugmentConfig, TrainConfig
+from hybrid.train.loop import CONFIG, JOINING, Training, place, rate, train
+from hybrid.train.samples.sampler import Batches, Sampler, Share
 from hybrid.weights.checkpoint import RunError, load, read_tensors, save_detector
 from pipelines.runs import changed, start
 from tests.hybrid.photos import CATEGORIES, write_video

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from hybrid.augment import photometric
 from hybrid.data.clips import ClipSource, DataError, decode_depth_m, from_coco, from_shards
-from hybrid.in_front import hidden_behind
 from hybrid.predict.tiles import GREY
-from hybrid.sampling import Batches, Sampler, Share, Window, loader
-from hybrid.train_config import AugmentConfig, TrainConfig
+from hybrid.train.config import AugmentConfig, TrainConfig
+from hybrid.train.samples.augment import photometric
+from hybrid.train.samples.occluders import hidden_behind
+from hybrid.train.samples.sampler import Batches, Sampler, Share, Window, loader
 from tests.hybrid.photos import COLOURS, coco_document, write_coco, write_video
 
 

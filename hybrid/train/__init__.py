@@ -1,0 +1,1 @@
+"""Training: configuration, loop, samples, methods, the run's folder."""

@@ -1,0 +1,1 @@
+"""Ways of training beside the detector's own."""

@@ -1,0 +1,1 @@
+"""Training samples: which frames, which window, how augmented."""
