@@ -13,7 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 from hybrid import Detector
-from hybrid.__main__ import app
+from hybrid.cli import app
 from hybrid.data.clips import DataError, decode, decode_depth_m, from_shards
 from hybrid.model.network import Network
 from hybrid.predict.io.sources import DepthFolder, Frame, open_source

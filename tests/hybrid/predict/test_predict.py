@@ -16,7 +16,7 @@ import torch
 from typer.testing import CliRunner
 
 from hybrid import Detector
-from hybrid.__main__ import app
+from hybrid.cli import app
 from hybrid.core.config import SCORE
 from hybrid.data.clips import DataError
 from hybrid.model.network import Network
