@@ -17,9 +17,9 @@ import numpy as np
 
 from hybrid.metrics.detection import Metrics, judged_frames
 from hybrid.metrics.video import average_precision
-from pipelines.measure import Run, measure, never_seen, open_run
-from pipelines.options import one_line_errors
-from pipelines.runs import read
+from pipelines.common.options import one_line_errors
+from pipelines.common.runs import read
+from pipelines.gap.measure import Run, measure, never_seen, open_run
 
 
 def arguments() -> argparse.Namespace:

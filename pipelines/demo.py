@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.options import one_line_errors
+from pipelines.common.options import one_line_errors
 
 SIM_SCENES, TRAIN_SCENES, TEST_SCENES = 100, 10, 20
 PRETRAIN_STEPS, TUNE_STEPS = 300, 100

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines import options
+from pipelines.common import options
 
 EPILOG = """Examples:
 
@@ -47,7 +47,7 @@ def main(
         from hybrid.data.clips import DataError
         from hybrid.train.config import TrainConfig
         from hybrid.train.samples.sampler import Share
-        from pipelines.runs import (
+        from pipelines.common.runs import (
             architecture,
             carry_out,
             data_hash,

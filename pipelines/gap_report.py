@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.options import one_line_errors
+from pipelines.common.options import one_line_errors
 from simgen.dataset.store.locations import Place, place
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from hybrid.core.config import BoxesOf
     from hybrid.core.types import Detections
     from hybrid.data.clips import ClipSource, FrameRecord
-    from pipelines.appearance import Difference
-    from pipelines.measure import Result, Run
-    from pipelines.pictures import Verdict
-    from pipelines.report import DataRow, Panel, RunRow
+    from pipelines.gap.appearance import Difference
+    from pipelines.gap.measure import Result, Run
+    from pipelines.gap.pictures import Verdict
+    from pipelines.gap.report import DataRow, Panel, RunRow
 
 EPILOG = """examples:
   python -m pipelines.gap_report --sim data/sim --real photos/test.json --runs out/sim out/sim10 --out report.html
@@ -70,8 +70,8 @@ def main(line: Sequence[str] | None = None) -> None:
     asked = arguments(line)
     with one_line_errors():
         from hybrid.data.clips import DataError
-        from pipelines.measure import measure, open_run
-        from pipelines.report import Report, best, write
+        from pipelines.gap.measure import measure, open_run
+        from pipelines.gap.report import Report, best, write
 
         if asked.out.suffix != ".html":
             raise DataError(f"--out: {asked.out} must end in .html")
@@ -104,8 +104,8 @@ def main(line: Sequence[str] | None = None) -> None:
 
 
 def _sets(asked: argparse.Namespace, runs: Sequence[Run]) -> Sets:
-    from pipelines.measure import held_out, never_seen
-    from pipelines.runs import STAND_IN, read, split_to_measure, target_kind
+    from pipelines.common.runs import STAND_IN, read, split_to_measure, target_kind
+    from pipelines.gap.measure import held_out, never_seen
 
     split = split_to_measure(asked.real)
     boxes = _boxes(runs)
@@ -160,14 +160,14 @@ def _as_known(source: ClipSource, run: Run) -> ClipSource:
 
 
 def _row(path: Place, source: ClipSource, note: str) -> DataRow:
-    from pipelines.report import DataRow
+    from pipelines.gap.report import DataRow
 
     return DataRow(path=str(path), images=len(source.frames), boxes=sum(source.counts().values()), note=note)
 
 
 def _run_row(run: Run, on_sim: Result, on_target: Result) -> RunRow:
-    from pipelines.measure import in_report
-    from pipelines.report import RunRow
+    from pipelines.gap.measure import in_report
+    from pipelines.gap.report import RunRow
 
     return RunRow(
         name=run.folder.name,
@@ -189,8 +189,8 @@ class Compared:
 def _samples(sets: Sets) -> Compared:
     """How the pictures differ: one frame of each of the first clips of both sets."""
     from hybrid.data.clips import decode
-    from pipelines.appearance import compare, pooled, sample
-    from pipelines.pictures import histograms
+    from pipelines.gap.appearance import compare, pooled, sample
+    from pipelines.gap.pictures import histograms
 
     sim, look = (
         sample((decode(f), f.boxes_xyxy_px.astype(float)) for f in (clip.frames[0] for clip in source.clips[:PICTURES]))
@@ -214,7 +214,7 @@ class Judged:
 
 
 def _judged(source: ClipSource, found: Sequence[Detections]) -> Iterator[Judged]:
-    from pipelines.pictures import judge
+    from pipelines.gap.pictures import judge
 
     for frame, one in zip(source.frames, found, strict=True):
         shown = (one.scores >= SHOWN_SCORE).numpy()
@@ -225,7 +225,7 @@ def _judged(source: ClipSource, found: Sequence[Detections]) -> Iterator[Judged]
 
 def _panel(sets: Sets, run: Run, results: tuple[Result, Result], photos: bool) -> Panel:
     """Whole scenes and failures of one run, simulated and real side by side, or simulated alone."""
-    from pipelines.report import Panel
+    from pipelines.gap.report import Panel
 
     judged = {"simulated": list(_judged(_as_known(sets.sim, run), results[0].detections))}
     if photos:
@@ -239,7 +239,7 @@ def _panel(sets: Sets, run: Run, results: tuple[Result, Result], photos: bool) -
 
 def _scenes(word: str, rows: Sequence[Judged]) -> list[tuple[str, str]]:
     from hybrid.data.clips import decode
-    from pipelines.pictures import annotated, to_uri
+    from pipelines.gap.pictures import annotated, to_uri
 
     some = [rows[i * len(rows) // SCENES] for i in range(min(SCENES, len(rows)))]
     shown = [annotated(decode(r.frame), r.boxes, r.frame.boxes_xyxy_px.astype(float), r.verdict) for r in some]
@@ -247,7 +247,7 @@ def _scenes(word: str, rows: Sequence[Judged]) -> list[tuple[str, str]]:
 
 
 def _missed(rows: Sequence[Judged]) -> list[str]:
-    from pipelines.pictures import MISS
+    from pipelines.gap.pictures import MISS
 
     every = [(row, row.frame.boxes_xyxy_px[i].astype(float)) for row in rows for i in row.verdict.misses]
     step = max(1, len(every) // CROPS)
@@ -255,7 +255,7 @@ def _missed(rows: Sequence[Judged]) -> list[str]:
 
 
 def _false_alarms(rows: Sequence[Judged]) -> list[str]:
-    from pipelines.pictures import FALSE_ALARM
+    from pipelines.gap.pictures import FALSE_ALARM
 
     every = [(row, i) for row in rows for i in row.verdict.false_alarms]
     every.sort(key=lambda one: -float(one[0].scores[one[1]]))
@@ -264,7 +264,7 @@ def _false_alarms(rows: Sequence[Judged]) -> list[str]:
 
 def _crops(places: Sequence[tuple[Judged, np.ndarray]], colour: tuple[int, int, int]) -> list[str]:
     from hybrid.data.clips import decode
-    from pipelines.pictures import crop, to_uri
+    from pipelines.gap.pictures import crop, to_uri
 
     return [to_uri(crop(decode(row.frame), box, colour)) for row, box in places[:CROPS]]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines import options
+from pipelines.common import options
 
 EPILOG = """Examples:
 
@@ -79,7 +79,7 @@ def main(
         from hybrid.data.clips import DataError
         from hybrid.train.config import AugmentConfig, TrainConfig
         from hybrid.train.samples.sampler import Share
-        from pipelines.runs import (
+        from pipelines.common.runs import (
             architecture,
             carry_out,
             data_hash,

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from hybrid.data.clips import from_shards
-from pipelines.appearance import STATISTICS
+from pipelines.gap.appearance import STATISTICS
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--steps", "3", "--batch", "2", "--tile", "64", "--clip-length", "2", "--workers", "0", "--threads", "1"]

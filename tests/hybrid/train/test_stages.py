@@ -17,7 +17,7 @@ from hybrid.train.config import AugmentConfig, TrainConfig
 from hybrid.train.loop import CONFIG, JOINING, Training, place, rate, train
 from hybrid.train.samples.sampler import Batches, Sampler, Share
 from hybrid.weights.checkpoint import RunError, load, read_tensors, save_detector
-from pipelines.runs import changed, start
+from pipelines.common.runs import changed, start
 from tests.hybrid.photos import CATEGORIES, write_video
 from tests.hybrid.variants import SMALL
 

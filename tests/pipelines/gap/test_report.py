@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.appearance import Difference
-from pipelines.pictures import to_uri
-from pipelines.report import DataRow, Measured, Panel, Report, RunRow, best, verdict, write
+from pipelines.gap.appearance import Difference
+from pipelines.gap.pictures import to_uri
+from pipelines.gap.report import DataRow, Measured, Panel, Report, RunRow, best, verdict, write
 
 
 def measured(ap50: float | None) -> Measured:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipelines.appearance import STATISTICS, compare, noise, part_brightness, part_tint, sample, sharpness
+from pipelines.gap.appearance import STATISTICS, compare, noise, part_brightness, part_tint, sample, sharpness
 
 BOXES = np.array([[8.0, 8.0, 40.0, 40.0], [20.0, 30.0, 60.0, 62.0]])
 

@@ -23,8 +23,8 @@ from hybrid.data.clips import ClipSource, DataError
 from hybrid.metrics.detection import Metrics, evaluate, score
 from hybrid.predict.tiles import View, view_of
 from hybrid.weights.checkpoint import RUN, load, load_config, write_atomically
-from pipelines.report import Measured
-from pipelines.runs import EXPERIMENT, data_hash, fingerprint
+from pipelines.common.runs import EXPERIMENT, data_hash, fingerprint
+from pipelines.gap.report import Measured
 from simgen.dataset.store.locations import Place, place
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybrid.core.overlap import iou
-from pipelines.pictures import bars, crop, histograms, judge, to_uri
+from pipelines.gap.pictures import bars, crop, histograms, judge, to_uri
 
 TRUTH = np.array([[10.0, 10.0, 30.0, 30.0], [50.0, 50.0, 80.0, 70.0]])
 LABELS = np.array([0, 1])

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import jinja2
 
-from pipelines.appearance import Difference
-from pipelines.pictures import bars
+from pipelines.gap.appearance import Difference
+from pipelines.gap.pictures import bars
 
 Scores = Mapping[str, float | None]  # by the name of a category or a size; None where there is nothing to find
 

@@ -1,0 +1,1 @@
+"""The sim-to-real gap report: measure, compare, draw."""
