@@ -120,7 +120,7 @@ def command(preset: str, seed: int, scenes: int, workers: int) -> Cost:
         asked = ["--preset", preset, "--scenes", str(scenes), "--seed", str(seed), "--workers", str(workers)]
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run(
-            [sys.executable, "-m", "simgen.cli", "render", *asked, "--shard-scenes", "2", "--out", f"{folder}/x"],
+            [sys.executable, "-m", "simgen", "render", *asked, "--shard-scenes", "2", "--out", f"{folder}/x"],
             check=True,
             stdout=subprocess.DEVNULL,
         )

@@ -107,7 +107,3 @@ def export(
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         raise SystemExit(2) from None
     typer.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
-
-
-if __name__ == "__main__":
-    app()

@@ -557,7 +557,3 @@ def _data_set(folder: str) -> DataSet:
     from simgen.dataset.store.locations import place
 
     return DataSet(place(folder))
-
-
-if __name__ == "__main__":
-    main()

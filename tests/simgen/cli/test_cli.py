@@ -69,7 +69,7 @@ def test_help_comes_at_once_and_shows_examples():
 def _cpu_seconds(*arguments):
     """Of a process of its own: the time on the clock goes by what else the machine does."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", "simgen.cli", *arguments], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "simgen", *arguments], check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -88,7 +88,7 @@ def test_presets_are_listed_with_a_line_each():
 
 
 def test_a_data_set_of_the_real_pipeline_is_sound_and_does_not_depend_on_workers(tiny, tmp_path):
-    command = [sys.executable, "-m", "simgen.cli", "render", "--preset", "tiny", "--scenes", "3", "--seed", "4"]
+    command = [sys.executable, "-m", "simgen", "render", "--preset", "tiny", "--scenes", "3", "--seed", "4"]
     done = subprocess.run([*command, "--out", tmp_path / "b", "--workers", "2"], capture_output=True, text=True)
     assert done.returncode == 0
     assert done.stderr == ""
