@@ -34,7 +34,7 @@ def occluded_data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def render(folder: Path, seed: int, scenes: int = 6, changes: tuple[str, ...] = ()) -> Path:
-    from simgen.dataset.format.reader import DATA_SET_FORMAT, MANIFEST, Manifest, Request, write_manifest
+    from simgen.dataset.format.manifest import DATA_SET_FORMAT, MANIFEST, Manifest, Request, write_manifest
     from simgen.generate.clip import categories, make_clip
     from simgen.generate.engines import Plan, make_shard
     from simgen.presets.read import load_config

@@ -27,7 +27,7 @@ import pybullet as p
 
 from benchmarks.render_speed import Timed, draw_plainly
 from simgen.assets.parts import PARTS, part_model
-from simgen.dataset.format.reader import clip_members, write_shard
+from simgen.dataset.format.archive import clip_members, write_shard
 from simgen.generate.clip import make_clip
 from simgen.presets.read import load_config
 from simgen.render import render

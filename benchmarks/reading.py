@@ -30,7 +30,7 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 import cv2
 import numpy as np
 
-from simgen.dataset.format import reader as shards
+from simgen.dataset.format.png16 import decode_depth, decode_ids
 from simgen.dataset.format.reader import DataSet
 
 Decode = dict[str, Callable[[bytes], object]]  # by the end of a member's name
@@ -43,7 +43,7 @@ def picture(jpeg: bytes) -> object:
 LOADS: dict[str, Decode] = {
     "every byte, nothing decoded": {"": lambda data: data},
     "everything decoded": {
-        "jpg": picture, "ids.png": shards.decode_ids, "depth.png": shards.decode_depth, "json": json.loads},
+        "jpg": picture, "ids.png": decode_ids, "depth.png": decode_depth, "json": json.loads},
     "pictures decoded": {"jpg": picture},
     "pictures and labels decoded": {"jpg": picture, "json": json.loads},
 }  # fmt: skip

@@ -24,19 +24,18 @@ from pathlib import Path
 import numpy as np
 
 from simgen.dataset.format import clip_index as index
-from simgen.dataset.format.reader import (
+from simgen.dataset.format.manifest import (
     DATA_SET_FORMAT,
     MANIFEST,
-    DataSet,
     Manifest,
     Request,
     ShardEntry,
     ShardTable,
-    file_sha256,
     shard_name,
-    write_atomically,
     write_manifest,
 )
+from simgen.dataset.format.reader import DataSet
+from simgen.dataset.store.files import file_sha256, write_atomically
 
 CORES = {"this machine: 2 cores": 2, "one machine of 16 cores (assumed)": 16, "64 nodes of 32 cores (assumed)": 2048}
 LISTED_AT_ONCE = 1000  # S3's ListObjectsV2

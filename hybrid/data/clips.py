@@ -159,7 +159,7 @@ def decode_depth_m(record: FrameRecord) -> Float32[np.ndarray, "h w"]:
     """
     if record.depth_at is None:
         return np.zeros((record.height_px, record.width_px), np.float32)
-    from simgen.dataset.format.reader import decode_depth
+    from simgen.dataset.format.png16 import decode_depth
 
     offset, length = record.depth_at
     with record.path.open("rb") as file:
@@ -324,7 +324,8 @@ def from_shards(
     Raises:
         DataError: the data set is damaged or unfinished, or holds no clip.
     """
-    from simgen.dataset.format.reader import DataSet, ShardError
+    from simgen.dataset.format.reader import DataSet
+    from simgen.spec.errors import ShardError
 
     skips = Skips()
     try:

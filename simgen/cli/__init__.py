@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from simgen.dataset.format.reader import DataSet, Manifest
+    from simgen.dataset.format.manifest import Manifest
+    from simgen.dataset.format.reader import DataSet
     from simgen.dataset.store.locations import Place
     from simgen.generate.engines import Plan
     from simgen.scene.config import SceneConfig
@@ -44,13 +45,12 @@ def _fail(message: str, status: int = 2) -> NoReturn:
 def _clear_errors() -> Iterator[None]:
     """What a user can put right is told in a line, without a traceback."""
     from simgen.dataset.export.errors import ExportError
-    from simgen.dataset.format.reader import ShardError
     from simgen.generate.engines import EngineError
     from simgen.generate.run import BudgetSpent, GenerateError, Interrupted
     from simgen.presets.fit_camera.errors import CameraError
     from simgen.presets.fit_finish.errors import FinishError
     from simgen.presets.read import ConfigError
-    from simgen.spec.errors import RendererLost, RendererUnavailable
+    from simgen.spec.errors import RendererLost, RendererUnavailable, ShardError
 
     try:
         yield
@@ -195,7 +195,7 @@ def _plan_of(
     config: SceneConfig, name: str, seed: int, scenes: int, shard_scenes: int, scene_limit_s: float
 ) -> tuple[Plan, tuple[str, ...]]:
     from simgen import __version__
-    from simgen.dataset.format.reader import Request
+    from simgen.dataset.format.manifest import Request
     from simgen.generate.engines import Plan
     from simgen.scene.quiet import quiet_stderr
 
@@ -375,7 +375,7 @@ def check(
         from simgen.cli.progress import track
         from simgen.dataset.check import check as check_it
         from simgen.dataset.check import page as drawn
-        from simgen.dataset.format.reader import write_atomically
+        from simgen.dataset.store.files import write_atomically
         from simgen.dataset.store.locations import place
 
         there = place(path)
@@ -405,7 +405,8 @@ def index(folder: Folder) -> None:
     """
     with _clear_errors():
         from simgen.cli.progress import track
-        from simgen.dataset.format.reader import MANIFEST, DataSet, forget_index
+        from simgen.dataset.format.manifest import MANIFEST
+        from simgen.dataset.format.reader import DataSet, forget_index
         from simgen.dataset.store.locations import place
 
         there = place(folder)
@@ -451,7 +452,7 @@ def fit(
     Without a test chart some things cannot be told: those stay as they are in --base, and the preset says why.
     """
     with _clear_errors():
-        from simgen.dataset.format.reader import write_atomically
+        from simgen.dataset.store.files import write_atomically
         from simgen.presets.fit_camera.fit import fit_camera
         from simgen.presets.fit_camera.measures import measure
         from simgen.presets.fit_camera.page import page as page_of
@@ -545,7 +546,7 @@ def _named_from(base: str, out: Path) -> str:
 
 def _write_preset(out: Path, text: str) -> None:
     """Write a preset, and see that it can be read."""
-    from simgen.dataset.format.reader import write_atomically
+    from simgen.dataset.store.files import write_atomically
     from simgen.presets.read import load_config
 
     write_atomically(out, [text.encode()])

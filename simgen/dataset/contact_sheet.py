@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import Int32
 
 from simgen.camera.sensor import decode
-from simgen.dataset.format.reader import DataSet, StoredClip, write_atomically
+from simgen.dataset.format.archive import StoredClip
+from simgen.dataset.format.reader import DataSet
+from simgen.dataset.store.files import write_atomically
 from simgen.spec.types import CLUTTER, FrameLabels, Image, PartLabel
 
 TILE_PX = 640  # width that a frame is shown at, by a whole factor where it is smaller

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from simgen.dataset.format.reader import clip_members
+from simgen.dataset.format.archive import clip_members
 from simgen.dataset.store.locations import Place
 from simgen.generate.engines import Plan
 

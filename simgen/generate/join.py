@@ -12,16 +12,8 @@ from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
-from simgen.dataset.format.reader import (
-    MANIFEST,
-    Manifest,
-    ShardEntry,
-    file_sha256,
-    read_manifest,
-    shard_name,
-    write_atomically,
-    write_manifest,
-)
+from simgen.dataset.format.manifest import MANIFEST, Manifest, ShardEntry, read_manifest, shard_name, write_manifest
+from simgen.dataset.store.files import file_sha256, write_atomically
 from simgen.dataset.store.locations import Place, sizes
 from simgen.generate.run import PARTIAL, GenerateError, differences, locked
 

@@ -12,7 +12,9 @@ import numpy as np
 
 from simgen import __version__
 from simgen.camera.sensor import decode
-from simgen.dataset.format.reader import DataSet, clip_members, decode_png
+from simgen.dataset.format.archive import clip_members
+from simgen.dataset.format.png16 import decode_png
+from simgen.dataset.format.reader import DataSet
 from simgen.generate.engines import Maker
 
 SHOWN_KEYS = 3  # of the keys of a JSON that differ

@@ -19,22 +19,22 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from simgen.dataset.format.reader import (
+from simgen.dataset.format.manifest import (
     DATA_SET_FORMAT,
     MANIFEST,
     Manifest,
     Request,
     ShardEntry,
-    ShardError,
-    file_sha256,
     read_manifest,
     shard_name,
     write_manifest,
 )
+from simgen.dataset.store.files import file_sha256
 from simgen.dataset.store.locations import Place, sizes
 from simgen.dataset.store.lock import held
 from simgen.generate.budget import Budget
 from simgen.generate.engines import Engine, EngineError, Event, Plan, SceneLost, SceneMade, ShardMade, processes
+from simgen.spec.errors import ShardError
 
 PARTIAL = "manifest.partial.json"
 MAX_SHARD_SCENES = 16

@@ -1,4 +1,4 @@
-"""Why a renderer cannot be had. On its own, so that what catches it need not load a renderer."""
+"""Errors that a user can put right. On their own, so that what catches one loads nothing else."""
 
 from __future__ import annotations
 
@@ -9,3 +9,7 @@ class RendererUnavailable(RuntimeError):
 
 class RendererLost(RuntimeError):
     """A renderer broke in the middle of a scene; nothing of the scene is to be used."""
+
+
+class ShardError(Exception):
+    """A data set that is damaged, unfinished or not of this format. Says which file, where in it, and what is wrong."""

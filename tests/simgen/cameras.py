@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from scenes import scene
 
 from simgen.camera.sensor import develop, expose
+from tests.simgen.scenes import scene
 
 WIDTH, HEIGHT, FINE = 480, 360, 4
 PLAIN = replace(scene([]).sensor, full_well_e=1e9, read_noise_e=1e-3, blur_sigma_px=0.6, jpeg_quality=95)

@@ -20,14 +20,14 @@ from typing import Any
 
 import ray
 from ray.cluster_utils import Cluster
-from tests.simgen.test_generate import plan
 
-from simgen.dataset.format.reader import shard_name
+from simgen.dataset.format.manifest import shard_name
 from simgen.dataset.store.locations import Place, place
 from simgen.generate.budget import Budget
 from simgen.generate.engines import Event, Plan, SceneMade, ShardAgain, ShardMade, choose_engine
 from simgen.generate.run import GenerateError, generate
 from tests.simgen import clips
+from tests.simgen.generate.test_generate import plan
 from tests.simgen.patient import PATIENT
 
 

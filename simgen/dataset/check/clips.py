@@ -15,7 +15,11 @@ from simgen.dataset.check.flow import wrong_flow
 from simgen.dataset.check.pictures import PictureError, Pictures, decoded
 from simgen.dataset.check.report import Box, Picture, Problem, Report
 from simgen.dataset.check.statistics import Statistics
-from simgen.dataset.format.reader import DataSet, ShardEntry, ShardError, StoredClip, file_sha256
+from simgen.dataset.format.archive import StoredClip
+from simgen.dataset.format.manifest import ShardEntry
+from simgen.dataset.format.reader import DataSet
+from simgen.dataset.store.files import file_sha256
+from simgen.spec.errors import ShardError
 from simgen.spec.geometry import compose
 from simgen.spec.types import CLUTTER, FrameLabels, Image, Labels, PartLabel
 

@@ -9,7 +9,7 @@ from jaxtyping import Float64
 
 from simgen.camera.lens import brown_conrady
 from simgen.dataset.check.report import Problem
-from simgen.dataset.format.reader import StoredClip
+from simgen.dataset.format.archive import StoredClip
 from simgen.spec.geometry import compose, invert, transform
 from simgen.spec.types import Labels, Pose
 

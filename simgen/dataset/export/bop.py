@@ -34,7 +34,7 @@ from simgen.dataset.export.common.records import Box, FrameRecord, LabelRecord, 
 from simgen.dataset.export.common.selection import PickedClip, SeenPart, Selection
 from simgen.dataset.export.common.symmetries import symmetries
 from simgen.dataset.export.errors import ExportError
-from simgen.dataset.format.reader import DEPTH_UNIT_M
+from simgen.dataset.format.png16 import DEPTH_UNIT_M
 from simgen.labels.boxes import NEAR_M, silhouette_px
 from simgen.spec.geometry import invert, rotation_matrix, transform
 from simgen.spec.types import Labels, Pose

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from simgen.dataset.format.reader import Request, ShardEntry
+from simgen.dataset.format.manifest import Request, ShardEntry
 from simgen.dataset.store.locations import Place
 from simgen.spec.types import RenderedClip
 

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from simgen.dataset.format.reader import shard_name
+from simgen.dataset.format.manifest import shard_name
 from simgen.generate.engines.contract import (
     EngineError,
     Event,

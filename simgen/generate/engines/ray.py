@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from simgen import __version__
-from simgen.dataset.format.reader import ShardEntry
+from simgen.dataset.format.manifest import ShardEntry
 from simgen.dataset.store.locations import Place
 from simgen.generate.engines.contract import EngineError, Event, Plan, Report, ShardFailed, ShardMade
 from simgen.generate.engines.dispatch import Dealer, Task, Watch, patience_s

@@ -7,7 +7,8 @@ import os
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
 
-from simgen.dataset.format.reader import Quarantined, ShardEntry, add_member, clip_members, shard_name, shard_sink
+from simgen.dataset.format.archive import add_member, clip_members, shard_sink
+from simgen.dataset.format.manifest import Quarantined, ShardEntry, shard_name
 from simgen.dataset.store.locations import Place
 from simgen.generate.engines.contract import Plan, Report, SceneBegun, SceneLost, SceneMade, ShardFailed, ShardMade
 

@@ -14,8 +14,9 @@ from jaxtyping import Bool
 
 from simgen.camera.sensor import decode
 from simgen.dataset.export.common.masks import from_rle
+from simgen.dataset.format.archive import StoredClip
 from simgen.dataset.format.coco_json import NoCocoError, read_coco_json
-from simgen.dataset.format.reader import DataSet, StoredClip
+from simgen.dataset.format.reader import DataSet
 from simgen.presets.fit_camera.photos import read_picture
 from simgen.presets.fit_finish.errors import FinishError
 from simgen.presets.fit_finish.looks import Look, look

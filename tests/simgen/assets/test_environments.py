@@ -6,7 +6,6 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from scenes import part, scene, still
 
 from simgen.assets.light import card, flicker_gain, form_factor, on_level_card, softbox_radiance
 from simgen.assets.surroundings import ENVIRONMENTS, BadEnvironment, ambient, digest, folder_files, picture
@@ -17,6 +16,7 @@ from simgen.presets.read import ConfigError, load_config
 from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import LUMINANCE, RGB_FROM_XYZ
 from simgen.spec.types import EnvironmentSpec, FlickerSpec, LampSpec
+from tests.simgen.scenes import part, scene, still
 
 SPEC = EnvironmentSpec(
     name="office", temperature_k=4000.0, daylight_k=6500.0, rotation_rad=0.0, intensity=0.7, seed=2

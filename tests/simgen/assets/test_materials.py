@@ -18,7 +18,7 @@ from simgen.assets.materials import (
 )
 from simgen.assets.materials.optics import INDICES, f0, reflectance
 from simgen.assets.materials.wear import STEPS, worn
-from simgen.dataset.format.reader import from_plain
+from simgen.dataset.format.plain import from_plain
 from simgen.presets.read import ConfigError, load_config
 from simgen.render.textures import TEXTURES
 from simgen.scene.config import MatterKnobs

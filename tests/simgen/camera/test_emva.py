@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from scenes import scene
 
 from simgen.camera.sensor import EFFECTS, noise, raw
 from simgen.spec.types import SensorSpec
+from tests.simgen.scenes import scene
 
 SIDE = 96
 FEW = 6  # frames of an exposure: its temporal variance is good to 0.7 %

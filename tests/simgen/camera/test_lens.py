@@ -5,7 +5,6 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from scenes import GREY, part, scene, still
 
 from simgen.assets.parts import part_model
 from simgen.camera.lens import brown_conrady
@@ -17,6 +16,7 @@ from simgen.presets.read import ConfigError, load_config
 from simgen.scene.sampling.sample import sample
 from simgen.spec.geometry import invert, rotation_matrix, transform
 from simgen.spec.types import BACKGROUND, Frame, Labels
+from tests.simgen.scenes import GREY, part, scene, still
 
 LENSES = {
     "barrel": (-0.3, 0.1, 0.0, 0.0, -0.01),
@@ -149,7 +149,7 @@ def test_ids_light_depth_and_labels_bend_together(lens):
 
 
 def test_labels_of_before_there_were_lenses_are_read_as_a_pinholes():
-    from simgen.dataset.format.reader import from_plain
+    from simgen.dataset.format.plain import from_plain
 
     old = {"width_px": 4, "height_px": 3, "focal_px": 5.0, "centre_px": [2.0, 1.5], "frames": []}
     assert from_plain(Labels, old).distortion == brown_conrady.NONE

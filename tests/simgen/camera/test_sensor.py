@@ -3,12 +3,12 @@ from dataclasses import MISSING, fields, replace
 import cv2
 import numpy as np
 import pytest
-from scenes import scene
 
 from simgen.camera.sensor import EFFECTS, bayer, decode, develop, expose, raw
 from simgen.presets.read import ConfigError, load_config
 from simgen.scene.sampling.sample import sample
 from simgen.spec.types import SensorSpec
+from tests.simgen.scenes import scene
 
 NEUTRAL = replace(scene([]).sensor, full_well_e=1e12, read_noise_e=1e-6, gamma=1.0)
 RAMP = np.tile(np.linspace(0, 1, 64, dtype=np.float32)[None, :, None], (48, 1, 3)).copy()

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import part, scene
 
 from simgen.assets.parts import part_model
 from simgen.camera import shutter
@@ -14,6 +13,7 @@ from simgen.presets.read import ConfigError, load_config
 from simgen.scene.sampling.sample import sample
 from simgen.spec.geometry import transform
 from simgen.spec.types import BACKGROUND, FlickerSpec, Frame, ShutterSpec, Trajectory
+from tests.simgen.scenes import part, scene
 
 LYING = (0.0, 0.7071068, 0.0, 0.7071068)
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import scene
 
 from simgen.camera.sensor import decode, expose, expose_clip
 from simgen.camera.sensor.video import through_h264
 from simgen.presets.read import ConfigError, load_config
+from tests.simgen.scenes import scene
 
 SENSOR = replace(scene([]).sensor, jpeg_quality=95)
 

@@ -8,14 +8,15 @@ import sys
 
 import numpy as np
 import pytest
-from tests.simgen.test_generate import contents
 from typer.testing import CliRunner
 
 from simgen import cli
 from simgen.dataset.contact_sheet import _draw_boxes
-from simgen.dataset.format.reader import MANIFEST, DataSet
+from simgen.dataset.format.manifest import MANIFEST
+from simgen.dataset.format.reader import DataSet
 from simgen.presets.read import presets as known
 from simgen.spec.types import PartLabel, Pose
+from tests.simgen.generate.test_generate import contents
 
 COMMANDS = ("render", "join", "presets", "preview", "replay", "export", "check", "index")
 

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.simgen.test_generate import in_this_process, run
 
 from simgen.dataset.check import check_data_set
-from simgen.dataset.format.reader import DataSet, ShardError
+from simgen.dataset.format.reader import DataSet
 from simgen.generate.replay import replay_scene
+from simgen.spec.errors import ShardError
 from tests.simgen import clips
+from tests.simgen.generate.test_generate import in_this_process, run
 
 
 def made(folder, change=lambda clip: clip, **asked):

@@ -13,18 +13,13 @@ import pytest
 
 from simgen.dataset.check import check, check_data_set, page
 from simgen.dataset.check.pictures import PictureError, decoded
-from simgen.dataset.format import reader as shards
-from simgen.dataset.format.reader import (
-    MANIFEST,
-    DataSet,
-    ShardError,
-    clip_members,
-    read_manifest,
-    write_manifest,
-    write_shard,
-)
+from simgen.dataset.format import archive, manifest
+from simgen.dataset.format.archive import clip_members, write_shard
+from simgen.dataset.format.manifest import MANIFEST, read_manifest, write_manifest
+from simgen.dataset.format.reader import DataSet
+from simgen.spec.errors import ShardError
 from tests.simgen import clips
-from tests.simgen.test_generate import in_this_process, run
+from tests.simgen.generate.test_generate import in_this_process, run
 
 SHARD = "shard-00001.tar"
 
@@ -182,7 +177,7 @@ def test_each_corruption_is_caught(copied, way):
 
 
 def test_a_clip_json_that_is_too_large_is_refused_unread(copied, monkeypatch):
-    monkeypatch.setattr(shards, "MAX_JSON_BYTES", 1000)
+    monkeypatch.setattr(archive, "MAX_JSON_BYTES", 1000)
     (line, *_) = check_data_set(DataSet(copied)).lines
     assert "more than the 1000 that are read" in line
 
@@ -196,7 +191,7 @@ def test_a_manifest_that_is_no_manifest_is_refused(copied, content):
 
 def test_a_manifest_that_is_too_large_or_a_pipe_is_refused_unread(copied, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(shards, "MAX_MANIFEST_BYTES", 10)
+        patch.setattr(manifest, "MAX_MANIFEST_BYTES", 10)
         with pytest.raises(ShardError, match="more than the 10 that are read"):
             check(copied)
     (copied / MANIFEST).unlink()

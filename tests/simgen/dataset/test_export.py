@@ -9,7 +9,7 @@ import pytest
 from simgen.dataset.export import EXPORTERS, ExportError, Filters, export
 from simgen.dataset.format.reader import DataSet
 from tests.simgen import clips
-from tests.simgen.test_generate import in_this_process, run
+from tests.simgen.generate.test_generate import in_this_process, run
 
 SCENES = 12
 TOLERANCE_PX = 1e-3  # of the coarsest format: YOLO's six digits of a side

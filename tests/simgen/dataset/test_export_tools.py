@@ -9,8 +9,6 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from tests.simgen.test_export import expected
-from tests.simgen.test_generate import in_this_process, run
 
 from simgen.assets.parts import part_model
 from simgen.dataset.export import Filters, export
@@ -18,6 +16,8 @@ from simgen.dataset.format.reader import DataSet
 from simgen.spec.geometry import transform
 from simgen.spec.types import Pose
 from tests.simgen import clips
+from tests.simgen.dataset.test_export import expected
+from tests.simgen.generate.test_generate import in_this_process, run
 
 SPLIT = Filters(shares=(0.6, 0.2, 0.2))
 # pycocotools 2.0.11 asks numpy for a copy in the way of numpy 1.

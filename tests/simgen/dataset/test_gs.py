@@ -3,12 +3,14 @@
 import uuid
 
 import pytest
-from tests.simgen.test_generate import contents, in_this_process, run
 
-from simgen.dataset.format.reader import MANIFEST, DataSet, write_atomically
+from simgen.dataset.format.manifest import MANIFEST
+from simgen.dataset.format.reader import DataSet
 from simgen.dataset.store import locations as places
+from simgen.dataset.store.files import write_atomically
 from simgen.dataset.store.locations import place, sizes
 from simgen.generate.run import GenerateError
+from tests.simgen.generate.test_generate import contents, in_this_process, run
 from tests.simgen.loopback import need, served
 
 pytestmark = need("gcsfs", "gcp_storage_emulator")

@@ -6,13 +6,16 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from tests.simgen.test_shards import manifest
 from typer.testing import CliRunner
 
 from simgen.cli import app
 from simgen.dataset.format import clip_index as index
-from simgen.dataset.format import reader as shards
-from simgen.dataset.format.reader import MANIFEST, DataSet, ShardError, read_manifest, write_manifest
+from simgen.dataset.format import reader
+from simgen.dataset.format.archive import clip_members, scan_shard, write_shard
+from simgen.dataset.format.manifest import MANIFEST, ShardEntry, ShardTable, read_manifest, shard_name, write_manifest
+from simgen.dataset.format.reader import DataSet
+from simgen.spec.errors import ShardError
+from tests.simgen.dataset.test_shards import manifest
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def no_scan(path):
 def test_every_clip_is_found_by_the_index_as_by_a_scan(folder, monkeypatch):
     scanned = [content(clip) for clip in DataSet(folder)]
     DataSet(folder).write_index()
-    monkeypatch.setattr(shards, "scan_shard", no_scan)
+    monkeypatch.setattr(reader, "scan_shard", no_scan)
     data = pickle.loads(pickle.dumps(DataSet(folder)))
     assert [content(data[i]) for i in range(len(data))] == scanned
     assert [content(data.clip(scene)) for scene in (0, 1, 6)] == scanned
@@ -61,7 +64,7 @@ def test_an_index_that_cannot_be_written_or_removed_is_an_error_of_a_line(folder
     def full(path, chunks):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shards, "write_atomically", full)
+    monkeypatch.setattr(reader, "write_atomically", full)
     result = CliRunner().invoke(app, ["index", str(folder)])
     assert (result.exit_code, len(result.output.strip().splitlines())) == (2, 1)
     assert "index.bin: cannot be written: No space left on device" in result.output
@@ -144,9 +147,9 @@ def test_a_place_that_leads_astray_is_told(indexed):
 def test_a_shard_whose_clips_are_mixed_has_no_index(tmp_path):
     """`webdataset` would not read it either."""
     whole = manifest(tmp_path, counts=(2, 0, 1))
-    members = [m for k in range(2) for m in shards.clip_members(shards_clip(k))]
+    members = [m for k in range(2) for m in clip_members(shards_clip(k))]
     members.insert(1, members.pop(8))
-    digest, size = shards.write_shard(tmp_path / "shard-00000.tar", members)
+    digest, size = write_shard(tmp_path / "shard-00000.tar", members)
     first = replace(whole.shards[0], sha256=digest, bytes=size)
     write_manifest(tmp_path / MANIFEST, replace(whole, shards=(first, *whole.shards[1:])))
     with pytest.raises(ShardError, match="do not stand together"):
@@ -161,11 +164,11 @@ def shards_clip(k):
 
 
 def test_tables_are_dropped_when_they_grow_and_those_used_last_stay(folder, monkeypatch):
-    monkeypatch.setattr(shards, "MAX_KEPT_MEMBERS", 14)  # a clip has 7
+    monkeypatch.setattr(reader, "MAX_KEPT_MEMBERS", 14)  # a clip has 7
     data = DataSet(folder)
     scans = []
-    scan = shards.scan_shard
-    monkeypatch.setattr(shards, "scan_shard", lambda path: scans.append(path.name) or scan(path))
+    scan = scan_shard
+    monkeypatch.setattr(reader, "scan_shard", lambda path: scans.append(path.name) or scan(path))
     for i in (0, 1, 0, 2, 2, 0):
         data[i]
     assert scans == ["shard-00000.tar", "shard-00002.tar", "shard-00000.tar"]
@@ -177,7 +180,7 @@ def test_tables_are_dropped_when_they_grow_and_those_used_last_stay(folder, monk
 
 def test_a_table_reads_like_the_tuple_of_its_entries(tmp_path):
     entries = manifest(tmp_path).shards
-    table = shards.ShardTable(entries)
+    table = ShardTable(entries)
     assert table == entries == tuple(table)
     assert (len(table), table[-1], table[1:]) == (3, entries[-1], entries[1:])
     assert table != entries[:2]
@@ -241,13 +244,13 @@ def test_a_hundred_thousand_shards_are_joined_in_their_order(tmp_path):
     """Names sort by their digits only up to shard 99999."""
     from simgen.generate.join import _in_order
 
-    table = {name: (tmp_path, entry(number)) for number in (100_000, 99_999, 7) for name in [shards.shard_name(number)]}
+    table = {name: (tmp_path, entry(number)) for number in (100_000, 99_999, 7) for name in [shard_name(number)]}
     assert [one.first_scene for one in _in_order(table)] == [7, 99_999, 100_000]
 
 
 def entry(number):
-    return shards.ShardEntry(
-        name=shards.shard_name(number), sha256="0" * 64, bytes=1, first_scene=number, clips=1, frames=1, quarantined=()
+    return ShardEntry(
+        name=shard_name(number), sha256="0" * 64, bytes=1, first_scene=number, clips=1, frames=1, quarantined=()
     )
 
 

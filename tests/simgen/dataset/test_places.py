@@ -6,17 +6,21 @@ import uuid
 
 import numpy as np
 import pytest
-from tests.simgen.test_generate import contents, in_this_process, plan, run
 
 from simgen.dataset.check import check
-from simgen.dataset.format.reader import MANIFEST, DataSet, ShardError, scan_shard, write_atomically
+from simgen.dataset.format.archive import scan_shard
+from simgen.dataset.format.manifest import MANIFEST
+from simgen.dataset.format.reader import DataSet
 from simgen.dataset.store import locations as places
+from simgen.dataset.store.files import write_atomically
 from simgen.dataset.store.locations import RemotePath, place, sizes
 from simgen.generate import run as generate
 from simgen.generate.budget import Budget
 from simgen.generate.join import join
 from simgen.generate.run import PARTIAL, BudgetSpent, GenerateError, Kept
+from simgen.spec.errors import ShardError
 from tests.simgen import clips
+from tests.simgen.generate.test_generate import contents, in_this_process, plan, run
 
 pytest.importorskip("fsspec.registry", reason='URLs need fsspec: pip install "simgen[s3]"')
 
@@ -248,7 +252,7 @@ def test_blocks_of_any_size_give_the_file(url, monkeypatch, block):
 
 
 def test_every_command_that_reads_takes_a_url(url, tiny_data_set, tmp_path, monkeypatch):
-    from tests.simgen.test_cli import simgen
+    from tests.simgen.cli.test_cli import simgen
 
     for path in tiny_data_set.iterdir():
         write_atomically(url / path.name, [path.read_bytes()])
@@ -286,7 +290,7 @@ def test_training_reads_the_same_clips_from_a_url(url, tiny_data_set):
     ],
 )
 def test_engines_and_urls_that_are_not_there_are_told_in_a_line(options, told, tmp_path):
-    from tests.simgen.test_cli import simgen
+    from tests.simgen.cli.test_cli import simgen
 
     _, error = simgen("render", "--preset", "tiny", "--scenes", 1, "--out", tmp_path / "x", *options, status=2)
     assert error.splitlines() == [f"simgen: {told}"]

@@ -13,8 +13,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from simgen.dataset.format import reader as shards
-from simgen.dataset.format.reader import ShardError, clip_members, scan_shard, write_shard
+from simgen.dataset.format.archive import clip_members, scan_shard, write_shard
+from simgen.dataset.format.manifest import (
+    DATA_SET_FORMAT,
+    MANIFEST,
+    Manifest,
+    Quarantined,
+    Request,
+    ShardEntry,
+    shard_name,
+    write_manifest,
+)
+from simgen.dataset.format.plain import from_plain
+from simgen.dataset.format.png16 import (
+    DEPTH_UNIT_M,
+    MAX_MEMBER_BYTES,
+    decode_depth,
+    decode_ids,
+    decode_png,
+    encode_depth,
+    encode_ids,
+    encode_png,
+)
+from simgen.dataset.format.reader import DataSet
+from simgen.dataset.store.files import file_sha256
+from simgen.spec.errors import ShardError
 from simgen.spec.types import BACKGROUND, CLUTTER, Labels, SceneSpec
 from tests.simgen import clips
 
@@ -36,12 +59,12 @@ def test_a_clip_comes_back_as_it_was(shard):
         for t in range(2):
             assert stored.jpeg(t) == made.jpegs[t]
             assert np.array_equal(stored.ids(t), made.ids[t])
-            np.testing.assert_allclose(stored.depth_m(t), made.depth_m[t], atol=shards.DEPTH_UNIT_M / 2)
+            np.testing.assert_allclose(stored.depth_m(t), made.depth_m[t], atol=DEPTH_UNIT_M / 2)
 
 
 def test_same_clips_same_bytes_and_nothing_else_in_the_folder(tmp_path):
     results = [write_shard(tmp_path / f"{n}.tar", clip_members(clips.make(None, 5, 0))) for n in "ab"]
-    assert results[0] == results[1] == (shards.file_sha256(tmp_path / "a.tar"), (tmp_path / "a.tar").stat().st_size)
+    assert results[0] == results[1] == (file_sha256(tmp_path / "a.tar"), (tmp_path / "a.tar").stat().st_size)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tar", "b.tar"]
 
 
@@ -70,31 +93,31 @@ def test_webdataset_and_tarfile_read_it_as_it_is(shard):
 @given(arrays(np.int32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(-2, 65533)))
 def test_ids_survive(ids):
     assert {BACKGROUND, CLUTTER} == {-1, -2}
-    assert np.array_equal(shards.decode_ids(shards.encode_ids(ids)), ids)
+    assert np.array_equal(decode_ids(encode_ids(ids)), ids)
 
 
 def test_other_programs_read_the_pngs():
     import cv2
 
     grey = np.random.default_rng(0).integers(0, 65536, (7, 5)).astype(np.uint16)
-    png = shards.encode_png(grey)
+    png = encode_png(grey)
     assert np.array_equal(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED), grey)
 
 
 def test_depth_that_16_bits_do_not_hold_reads_as_nothing():
     depth = np.array([[0.5, 6.5535, 6.6, np.inf, 1e30]], np.float32)
-    back = shards.decode_depth(shards.encode_depth(depth))
+    back = decode_depth(encode_depth(depth))
     assert np.allclose(back[0, :2], depth[0, :2])
     assert np.isinf(back[0, 2:]).all()
 
 
 def test_a_damaged_png_is_told_from_a_good_one():
-    png = shards.encode_png(np.zeros((4, 4), np.uint16))
+    png = encode_png(np.zeros((4, 4), np.uint16))
     for at in range(len(png)):
         with pytest.raises(ValueError, match=r"."):
-            shards.decode_png(png[:at] + bytes([png[at] ^ 1]) + png[at + 1 :])
+            decode_png(png[:at] + bytes([png[at] ^ 1]) + png[at + 1 :])
         with pytest.raises(ValueError, match=r"."):
-            shards.decode_png(png[:at])
+            decode_png(png[:at])
 
 
 def test_every_cut_of_a_shard_is_found(shard):
@@ -132,7 +155,7 @@ HOSTILE = {
     "device": ({"type": tarfile.CHRTYPE}, "no plain file"),
     "folder": ({"type": tarfile.DIRTYPE}, "no plain file"),
     "pax header": ({"type": tarfile.XHDTYPE}, "no plain file"),
-    "too large": ({"size": shards.MAX_MEMBER_BYTES + 1}, "more than the"),
+    "too large": ({"size": MAX_MEMBER_BYTES + 1}, "more than the"),
     "negative": ({"size": -1}, "more than the"),
 }
 
@@ -158,10 +181,10 @@ def test_specs_and_labels_survive_json():
     clip = clips.make(None, 1, 2)
     for value, kind in ((clip.spec, SceneSpec), (clip.labels, Labels)):
         plain = json.loads(json.dumps(asdict(value)))
-        assert shards.from_plain(kind, plain) == value
+        assert from_plain(kind, plain) == value
         del plain[next(iter(plain))]  # the last ones may be left out: older data sets have none
         with pytest.raises(ValueError, match="needs the keys"):
-            shards.from_plain(kind, plain)
+            from_plain(kind, plain)
 
 
 def test_a_spec_of_before_the_physical_sensor_reads_with_that_sensor_off():
@@ -170,32 +193,30 @@ def test_a_spec_of_before_the_physical_sensor_reads_with_that_sensor_off():
     for name in [name for name in plain["sensor"] if name in ("gain", "lateral_ca", "demosaic", "adc_bits")]:
         del plain["sensor"][name]
     assert len(plain["sensor"]) == len(asdict(spec.sensor)) - 4
-    assert shards.from_plain(SceneSpec, plain) == spec
+    assert from_plain(SceneSpec, plain) == spec
     plain["sensor"]["gian"] = 2.0
     with pytest.raises(ValueError, match=r"SceneSpec\.sensor: needs the keys"):
-        shards.from_plain(SceneSpec, plain)
+        from_plain(SceneSpec, plain)
 
 
 def manifest(folder, counts=(2, 0, 1)):
     """A data set of seven scenes in shards of three, some of them left out."""
     entries = []
     for k, count in enumerate(counts):
-        name = shards.shard_name(k)
+        name = shard_name(k)
         made = [clips.make(None, 5, 3 * k + j) for j in range(count)]
         digest, size = write_shard(folder / name, (m for clip in made for m in clip_members(clip)))
-        lost = tuple(shards.Quarantined(index=i, reason="why") for i in range(3 * k + count, min(7, 3 * k + 3)))
-        entries.append(shards.ShardEntry(
+        lost = tuple(Quarantined(index=i, reason="why") for i in range(3 * k + count, min(7, 3 * k + 3)))
+        entries.append(ShardEntry(
             name=name, sha256=digest, bytes=size, first_scene=3 * k, clips=count, frames=2 * count, quarantined=lost
         ))  # fmt: skip
-    request = shards.Request(simgen="0", preset="p", config={"a": {"b": 1}}, seed=5, scenes=7, shard_scenes=3)
-    return shards.Manifest(
-        format=shards.DATA_SET_FORMAT, request=request, categories=clips.CATEGORIES, shards=tuple(entries)
-    )
+    request = Request(simgen="0", preset="p", config={"a": {"b": 1}}, seed=5, scenes=7, shard_scenes=3)
+    return Manifest(format=DATA_SET_FORMAT, request=request, categories=clips.CATEGORIES, shards=tuple(entries))
 
 
 def test_a_data_set_counts_what_is_there_and_finds_scenes_by_index(tmp_path):
-    shards.write_manifest(tmp_path / shards.MANIFEST, manifest(tmp_path))
-    data = shards.DataSet(tmp_path)
+    write_manifest(tmp_path / MANIFEST, manifest(tmp_path))
+    data = DataSet(tmp_path)
     assert data.manifest == manifest(tmp_path)
     assert [c.index for c in data] == [data[i].index for i in range(len(data))] == [0, 1, 6]
     assert data.clip(6).meta()["index"] == 6
@@ -209,19 +230,19 @@ def test_a_data_set_counts_what_is_there_and_finds_scenes_by_index(tmp_path):
 
 def test_a_folder_without_manifest_or_with_another_is_refused(tmp_path):
     with pytest.raises(ShardError, match="no finished simgen data set"):
-        shards.DataSet(tmp_path)
+        DataSet(tmp_path)
     good = asdict(manifest(tmp_path))
     for change, message in (
         ({"format": "other/1"}, "its format is 'other/1'"),
         ({"categories": 3}, "Manifest.categories: needs"),
         ({"shards": [asdict(replace(manifest(tmp_path).shards[0], name="../../etc/shard-00000.tar"))]}, "is no name"),
     ):
-        (tmp_path / shards.MANIFEST).write_text(json.dumps({**good, **change}))
+        (tmp_path / MANIFEST).write_text(json.dumps({**good, **change}))
         with pytest.raises(ShardError, match=message):
-            shards.DataSet(tmp_path)
-    (tmp_path / shards.MANIFEST).write_text("{")
+            DataSet(tmp_path)
+    (tmp_path / MANIFEST).write_text("{")
     with pytest.raises(ShardError, match="not a manifest"):
-        shards.DataSet(tmp_path)
+        DataSet(tmp_path)
 
 
 def test_reading_needs_numpy_and_the_standard_library_alone():

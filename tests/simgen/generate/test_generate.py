@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from simgen.dataset.format.reader import MANIFEST, DataSet, Request
+from simgen.dataset.format.manifest import MANIFEST, Request
+from simgen.dataset.format.reader import DataSet
 from simgen.generate import engines as engine
 from simgen.generate import run as generate
 from simgen.generate.budget import Budget, estimate, parse_budget

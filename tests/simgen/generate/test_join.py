@@ -4,13 +4,14 @@ import json
 import os
 
 import pytest
-from tests.simgen.test_generate import contents, in_this_process, plan
 
-from simgen.dataset.format.reader import MANIFEST, DataSet
+from simgen.dataset.format.manifest import MANIFEST
+from simgen.dataset.format.reader import DataSet
 from simgen.generate import run as generate
 from simgen.generate.join import join
 from simgen.generate.run import PARTIAL, GenerateError
 from tests.simgen import clips
+from tests.simgen.generate.test_generate import contents, in_this_process, plan
 
 
 def a_slice(out, shards, **asked):

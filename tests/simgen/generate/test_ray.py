@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.simgen.test_generate import contents, in_this_process, run
 
-from simgen.dataset.format.reader import MANIFEST
+from simgen.dataset.format.manifest import MANIFEST
 from simgen.dataset.store.locations import place, sizes
 from simgen.generate.engines import ENGINES, EngineError, choose_engine, processes
 from simgen.generate.run import PARTIAL
 from tests.simgen import clips, s3
+from tests.simgen.cli.test_cli import simgen
+from tests.simgen.generate.test_generate import contents, in_this_process, run
 from tests.simgen.loopback import need
 from tests.simgen.patient import PATIENT
-from tests.simgen.test_cli import simgen
 
 ROOT = Path(__file__).parents[3]
 LIMIT_S = 900.0  # a free machine takes one minute, one that is busy many

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import GREY, part, scene
 
 from simgen.assets.parts import part_model
 from simgen.labels.boxes import annotate, camera_from_part, project, silhouette_px, world_from_part
 from simgen.spec.geometry import invert, look_at, transform
 from simgen.spec.types import BACKGROUND, CLUTTER, BodySpec, Pose, Trajectory
+from tests.simgen.scenes import GREY, part, scene
 
 HALF = math.sqrt(0.5)
 LYING = (0.0, HALF, 0.0, HALF)

@@ -4,22 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import part, scene, still
 
 from simgen.camera import shutter
 from simgen.dataset.check import check
-from simgen.dataset.format.reader import (
-    DATA_SET_FORMAT,
-    MANIFEST,
-    DataSet,
-    Manifest,
-    Request,
-    ShardError,
-    decode_flow,
-    encode_flow,
-    encode_png,
-    write_manifest,
-)
+from simgen.dataset.format.manifest import DATA_SET_FORMAT, MANIFEST, Manifest, Request, write_manifest
+from simgen.dataset.format.png16 import decode_flow, encode_flow, encode_png
+from simgen.dataset.format.reader import DataSet
 from simgen.generate.clip import categories, make_clip
 from simgen.generate.engines import Plan, make_shard
 from simgen.generate.exposure import capture
@@ -27,8 +17,10 @@ from simgen.labels.flow import flow_px
 from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
+from simgen.spec.errors import ShardError
 from simgen.spec.geometry import look_at
 from simgen.spec.types import BACKGROUND, CLUTTER, BodySpec, Pose, ShutterSpec, Trajectory
+from tests.simgen.scenes import part, scene, still
 
 ABOVE = look_at((0.0, 0.0, 0.5), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))  # x right, y up in the picture
 INTERVAL_S = 0.1

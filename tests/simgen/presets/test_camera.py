@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from cameras import HEIGHT, PLAIN, WIDTH, field, light, photograph
 from typer.testing import CliRunner
 
 from simgen import cli
@@ -20,6 +19,7 @@ from simgen.presets.fit_camera.fit import fit_camera
 from simgen.presets.fit_camera.measures import FIGURES, compare_folders, measure
 from simgen.presets.fit_camera.photos import Photo, read_pictures
 from simgen.presets.read import load_config
+from tests.simgen.cameras import HEIGHT, PLAIN, WIDTH, field, light, photograph
 
 SCENES = [light(seed) for seed in range(3)]
 

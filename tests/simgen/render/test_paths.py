@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import scene
 from test_pbr import lit
 
 from simgen.render.paths import light, matter, shapes, variant
 from simgen.spec.errors import RendererUnavailable
+from tests.simgen.scenes import scene
 
 
 def test_without_mitsuba_the_command_says_what_to_install(monkeypatch, tmp_path):

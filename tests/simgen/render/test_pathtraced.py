@@ -7,7 +7,6 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from scenes import GREY, needs, scene, still
 from test_pbr import SIDEWAYS, ball, bolts_and_boxes, box, lit, on  # noqa: F401
 
 from simgen.generate import exposure as capturing
@@ -20,6 +19,7 @@ from simgen.render.paths import variant
 from simgen.scene.sampling.sample import sample
 from simgen.spec.geometry import look_at
 from simgen.spec.types import BACKGROUND, CLUTTER, PATHTRACED, EnvironmentSpec, LampSpec, RenderSpec, SheetSpec
+from tests.simgen.scenes import GREY, needs, scene, still
 
 WHITE = replace(GREY, rgb=(1.0, 1.0, 1.0))
 STEEL = replace(GREY, rgb=(0.75, 0.72, 0.7), metallic=1.0, roughness=0.45)

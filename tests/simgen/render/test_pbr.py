@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from scenes import GREY, needs, part, scene, still
 from typer.testing import CliRunner
 
 from simgen import cli
@@ -26,6 +25,7 @@ from simgen.scene.sampling.sample import sample
 from simgen.spec.errors import RendererLost, RendererUnavailable
 from simgen.spec.geometry import look_at
 from simgen.spec.types import BACKGROUND, BodySpec, GlowSpec, Pose, RenderSpec, SheetSpec
+from tests.simgen.scenes import GREY, needs, part, scene, still
 
 WHITE = replace(GREY, rgb=(1.0, 1.0, 1.0))
 MIRROR = replace(WHITE, metallic=1.0, roughness=0.3)

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import GREY, needs, part, scene
 from test_pbr import ball, first, lit, on  # noqa: F401 (a fixture)
 
 from simgen.assets.light import on_level_card, softbox_radiance
@@ -15,6 +14,7 @@ from simgen.render.gl.scene import origin
 from simgen.render.tiny import renderer as tiny
 from simgen.spec.geometry import look_at
 from simgen.spec.types import CLUTTER, BodySpec, LampSpec, MatterSpec, Pose, SubstanceSpec, WearSpec, WornSpec
+from tests.simgen.scenes import GREY, needs, part, scene
 
 BLACK = (0.0, 0.0, 0.0)
 WHITE = SubstanceSpec(rgb=(1.0, 1.0, 1.0), metallic=0.0, roughness=0.6)

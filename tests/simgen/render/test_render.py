@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import GREY, needs, part, scene, still
 
 from simgen.assets.parts import PARTS, part_model
 from simgen.render import RENDERERS, render
@@ -11,6 +10,7 @@ from simgen.render.tiny.environment import Environment
 from simgen.scene.simulate import simulate
 from simgen.spec.geometry import invert, look_at, transform
 from simgen.spec.types import BACKGROUND, CLUTTER, BodySpec, GlowSpec, Pose, RenderSpec, SheetSpec
+from tests.simgen.scenes import GREY, needs, part, scene, still
 
 WHITE = replace(GREY, rgb=(1.0, 1.0, 1.0))
 STEEL = replace(GREY, rgb=(0.9, 0.9, 0.9), metallic=1.0, roughness=0.1)

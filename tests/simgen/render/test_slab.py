@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import GREY, part, scene, still
 
 from simgen.render import render
 from simgen.render.surfaces import FLOOR, NOTHING, STAGE, Geometry
@@ -12,6 +11,7 @@ from simgen.render.tiny.slab import floor_face, stage_faces
 from simgen.render.view import View
 from simgen.spec.geometry import look_at, rotation_matrix
 from simgen.spec.types import BodySpec, Pose, RenderSpec
+from tests.simgen.scenes import GREY, part, scene, still
 
 SUN = (0.6, 0.0, 0.8)
 NEAR_M, FAR_M = 0.05, 12.0

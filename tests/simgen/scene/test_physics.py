@@ -11,8 +11,6 @@ import pytest
 
 p = pytest.importorskip("pybullet")
 
-from scenes import GREY, part, scene  # noqa: E402
-
 from simgen.assets.parts import PARTS, part_model  # noqa: E402
 from simgen.presets.read import load_config  # noqa: E402
 from simgen.scene.bullet import GRAVITY_M_S2, SCALE, world  # noqa: E402
@@ -20,6 +18,7 @@ from simgen.scene.sampling.sample import sample  # noqa: E402
 from simgen.scene.simulate import simulate  # noqa: E402
 from simgen.spec.geometry import rotation_matrix  # noqa: E402
 from simgen.spec.types import BodySpec, Pose  # noqa: E402
+from tests.simgen.scenes import GREY, part, scene  # noqa: E402
 
 HALF = math.sqrt(0.5)
 LYING = (0.0, HALF, 0.0, HALF)  # the axis along x

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from simgen.dataset.export.errors import ExportError
-from simgen.dataset.format.reader import DataSet, StoredClip
+from simgen.dataset.format.archive import StoredClip
+from simgen.dataset.format.reader import DataSet
 from simgen.spec.types import FrameLabels, Labels, PartLabel
 
 SPLITS = ("train", "val", "test")

@@ -1,0 +1,267 @@
+"""manifest.json: what was asked for, the categories, and the shards with their checksums."""
+
+from __future__ import annotations
+
+import io
+import json
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from operator import itemgetter
+from typing import Any, overload
+
+import numpy as np
+
+from simgen.dataset.format.json_stream import object_items
+from simgen.dataset.format.plain import convert, from_plain
+from simgen.dataset.store.files import MAX_JSON_BYTES, check_plain, write_atomically
+from simgen.dataset.store.locations import Place
+from simgen.spec.errors import ShardError
+
+DATA_SET_FORMAT = "simgen-data-set/1"
+MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 2 * 2**30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What decides a data set's bytes, on one kind of machine."""
+
+    simgen: str  # the version that made it
+    preset: str
+    config: Mapping[str, Any]  # the whole config, with what the preset inherits and what --set changed
+    seed: int
+    scenes: int
+    shard_scenes: int
+    renderer: str = ""  # its name, vendor and version; empty in data sets of before this was noted
+
+    @property
+    def shards(self) -> int:
+        return -(-self.scenes // self.shard_scenes)
+
+    def scenes_of(self, shard: int) -> range:
+        return range(shard * self.shard_scenes, min(self.scenes, (shard + 1) * self.shard_scenes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quarantined:
+    """A scene that could not be made and is not in its shard."""
+
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardEntry:
+    name: str
+    sha256: str
+    bytes: int
+    first_scene: int
+    clips: int
+    frames: int
+    quarantined: tuple[Quarantined, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The table of contents. A folder without one is not a finished data set."""
+
+    format: str
+    request: Request
+    categories: tuple[str, ...]  # sorted; a category's place is its class index
+    shards: Sequence[ShardEntry]  # by their number
+
+    @property
+    def clips(self) -> int:
+        return sum(shard.clips for shard in self.shards)
+
+    @property
+    def quarantined(self) -> tuple[Quarantined, ...]:
+        return tuple(scene for shard in self.shards for scene in shard.quarantined)
+
+
+class ShardTable(Sequence[ShardEntry]):
+    """Entries of a manifest in columns: 72 bytes a shard, where as many objects take 500. Reads like a tuple."""
+
+    def __init__(self, entries: Iterable[ShardEntry] = ()) -> None:
+        self.numbers, self.sizes, self.first_scenes, self.clips, self.frames = (array("q") for _ in range(5))
+        self._digests = bytearray()
+        self._lost: dict[int, tuple[Quarantined, ...]] = {}  # by the place in this table; few shards have any
+        for entry in entries:
+            self.append(entry)
+
+    def append(self, entry: ShardEntry) -> None:
+        """Add an entry behind the others.
+
+        Raises:
+            ValueError: its name is none for a shard, its digest is no sha256, or a number is out of range.
+        """
+        self._add(entry.name, entry.sha256, entry.bytes, entry.first_scene, entry.clips, entry.frames)
+        if entry.quarantined:
+            self._lost[len(self) - 1] = entry.quarantined
+
+    def append_plain(self, plain: Any) -> None:
+        """Add what JSON made of an entry.
+
+        Raises:
+            ValueError: as `append`, or a key or a type is not what an entry has.
+        """
+        if type(plain) is dict and plain.keys() == _ENTRY_TYPES.keys() and not plain["quarantined"]:
+            values = _entry_values(plain)  # nearly every shard, at a fifth of the time
+            if tuple(map(type, values)) == _PLAIN_TYPES and type(plain["quarantined"]) is list:
+                return self._add(*values)
+        self.append(from_plain(ShardEntry, plain))
+
+    def _add(self, name: str, sha256: str, size: int, first_scene: int, clips: int, frames: int) -> None:
+        number = int(name[6:-4]) if name[6:-4].isdecimal() else -1
+        if name != shard_name(number) or number >= 2**62:
+            raise ValueError(f"{name!r} is no name for a shard")
+        digest = bytes.fromhex(sha256)
+        if (
+            len(digest) != 32
+            or min(size, first_scene, clips, frames) < 0
+            or max(size, first_scene, clips, frames) >= 2**62
+        ):
+            raise ValueError(f"{name}: sha256 {sha256!r:.80}, {size} bytes, {clips} clips, {frames} frames")
+        self._digests += digest
+        self.numbers.append(number)
+        self.sizes.append(size)
+        self.first_scenes.append(first_scene)
+        self.clips.append(clips)
+        self.frames.append(frames)
+
+    def lost(self, i: int) -> tuple[Quarantined, ...]:
+        return self._lost.get(i, ())
+
+    def all_lost(self) -> Iterator[tuple[int, tuple[Quarantined, ...]]]:
+        """The place of each entry that has quarantined scenes, and these."""
+        return iter(self._lost.items())
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, i: int) -> ShardEntry: ...
+    @overload
+    def __getitem__(self, i: slice) -> tuple[ShardEntry, ...]: ...
+    def __getitem__(self, i: int | slice) -> ShardEntry | tuple[ShardEntry, ...]:
+        if isinstance(i, slice):
+            return tuple(self[k] for k in range(*i.indices(len(self))))
+        number = self.numbers[i]
+        i %= len(self)
+        return ShardEntry(
+            name=shard_name(number),
+            sha256=self._digests[32 * i : 32 * i + 32].hex(),
+            bytes=self.sizes[i],
+            first_scene=self.first_scenes[i],
+            clips=self.clips[i],
+            frames=self.frames[i],
+            quarantined=self.lost(i),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(one == another for one, another in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"ShardTable of {len(self)} shards"
+
+
+_ENTRY_TYPES = {
+    "name": str, "sha256": str, "bytes": int, "first_scene": int, "clips": int, "frames": int, "quarantined": list,
+}  # fmt: skip
+_PLAIN_TYPES = tuple(_ENTRY_TYPES.values())[:-1]
+_entry_values = itemgetter(*tuple(_ENTRY_TYPES)[:-1])
+
+
+def shard_name(number: int) -> str:
+    return f"shard-{number:05d}.tar"
+
+
+def write_manifest(path: Place, manifest: Manifest) -> None:
+    write_atomically(path, _manifest_chunks(manifest))
+
+
+def _manifest_chunks(manifest: Manifest) -> Iterator[bytes]:
+    """JSON with a line for each shard."""
+    head = {"format": manifest.format, "request": asdict(manifest.request), "categories": manifest.categories}
+    text = json.dumps(head, indent=1, sort_keys=True, allow_nan=False)
+    yield text.removesuffix("\n}").encode() + b',\n "shards": ['
+    for i, entry in enumerate(manifest.shards):
+        line = json.dumps(vars(entry), sort_keys=True, separators=(",", ":"), default=vars)
+        yield f"{',' if i else ''}\n  {line}".encode()
+    yield b"\n ]\n}\n"
+
+
+def read_manifest(path: Place) -> Manifest:
+    """The manifest at `path`.
+
+    Raises:
+        ShardError: there is none, or it is not of this format.
+    """
+    try:
+        check_plain(path, MAX_MANIFEST_BYTES)
+        with path.open("rb") as file, io.TextIOWrapper(file, encoding="utf-8") as text:
+            return _parsed(text)
+    except FileNotFoundError:
+        raise ShardError(f"{path.parent}: no {path.name}, so no finished simgen data set") from None
+    except (ValueError, AttributeError, OSError, RecursionError) as error:
+        raise ShardError(f"{path}: not a manifest: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Head:
+    """A manifest without its shards."""
+
+    format: str
+    request: Request
+    categories: tuple[str, ...]
+
+
+def _parsed(file: io.TextIOWrapper) -> Manifest:
+    """A manifest, of which one shard's entry at a time is held as JSON."""
+    plain: dict[str, Any] = {}
+    table = ShardTable()
+    for key, value, is_shard in object_items(file, "shards", MAX_JSON_BYTES):
+        if is_shard:
+            table.append_plain(value)
+        elif key == "format" and value != DATA_SET_FORMAT:
+            plain = {key: value}
+            break  # of another format, whose shards may be anything
+        else:
+            plain[key] = value
+    if plain.get("format") != DATA_SET_FORMAT:
+        raise ValueError(f"its format is {plain.get('format')!r:.60}, this reads {DATA_SET_FORMAT!r}")
+    if plain.pop("shards", None) != []:
+        raise ValueError("Manifest.shards: needs a list")
+    head = convert(_Head, plain, "Manifest")
+    _check_table(head.request, table)
+    return Manifest(format=head.format, request=head.request, categories=head.categories, shards=table)
+
+
+def _check_table(request: Request, table: ShardTable) -> None:
+    """Are these shards of `request`, in order, each once, with the scenes that are theirs?
+
+    Raises:
+        ValueError: they are not; names the first that is not.
+    """
+    size, scenes = request.shard_scenes, request.scenes
+    if size < 1 or scenes < 1:
+        raise ValueError(f"Manifest.request: {scenes} scenes, {size} a shard")
+    number, first, clips, frames = (
+        np.frombuffer(column, np.int64) for column in (table.numbers, table.first_scenes, table.clips, table.frames)
+    )
+    due = np.minimum(scenes, (number + 1) * size) - number * size
+    for at, lost in table.all_lost():
+        due[at] -= len({scene.index for scene in lost if scene.index in request.scenes_of(int(number[at]))})
+    wrong = (first != number * size) | (clips != due) | (frames < clips) | (number >= request.shards)
+    wrong[1:] |= number[1:] <= number[:-1]
+    if wrong.any():
+        entry = table[int(np.flatnonzero(wrong)[0])]
+        raise ValueError(
+            f"Manifest.shards: {entry.name} with {entry.clips} clips and {len(entry.quarantined)} scenes left out, "
+            f"from scene {entry.first_scene} on, does not fit {scenes} scenes, {size} a shard, or its place in the list"
+        )

@@ -1,0 +1,53 @@
+"""Dataclasses from what JSON made of them, with every type checked."""
+
+from __future__ import annotations
+
+import types as builtin_types
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import lru_cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+def from_plain(kind: type[T], plain: Any) -> T:
+    """What `dataclasses.asdict` and JSON made of a value of `kind`, back as that value.
+
+    Raises:
+        ValueError: a key or a type is not what `kind` has; says where. A field with a default may be missing.
+    """
+    return convert(kind, plain, kind.__name__)  # type: ignore[no-any-return]
+
+
+@lru_cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def convert(kind: Any, plain: Any, where: str) -> Any:
+    kind = getattr(kind, "__supertype__", kind)  # NewType
+    origin, args = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        return _convert_dataclass(kind, plain, where)
+    if origin in (Union, builtin_types.UnionType):  # X | None
+        return None if plain is None else convert(args[0], plain, where)
+    if origin is tuple and isinstance(plain, list):
+        kinds = [args[0]] * len(plain) if args[1:] == (...,) else args
+        if len(kinds) == len(plain):
+            return tuple(convert(k, p, f"{where}[{i}]") for i, (k, p) in enumerate(zip(kinds, plain, strict=True)))
+    elif kind is float and type(plain) in (int, float):
+        return float(plain)
+    elif type(plain) is (dict if origin is Mapping else kind):
+        return plain
+    raise ValueError(f"{where}: needs {kind}, got {plain!r:.60}")
+
+
+def _convert_dataclass(kind: Any, plain: Any, where: str) -> Any:
+    names = {f.name for f in fields(kind)}
+    needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
+    if not isinstance(plain, dict) or not needed <= plain.keys() <= names:
+        got = sorted(plain) if isinstance(plain, dict) else plain
+        raise ValueError(f"{where}: needs the keys {sorted(needed)}, got {got!r:.200}")
+    hints = _hints(kind)
+    return kind(**{name: convert(hints[name], plain[name], f"{where}.{name}") for name in names & plain.keys()})
