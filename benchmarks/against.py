@@ -36,7 +36,8 @@ from torch.nn import functional as F
 from benchmarks.ablation.plan import LEAST_VISIBLE
 from hybrid.core.config import tiny
 from hybrid.core.types import Detections, State
-from hybrid.data.clips import ClipSource, from_shards
+from hybrid.data.clips import ClipSource
+from hybrid.data.shards import from_shards
 from hybrid.losses.criterion import Criterion
 from hybrid.metrics.detection import score
 from hybrid.model.frame.backbone import BACKBONES, Pyramid

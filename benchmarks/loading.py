@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve t
 import torch
 
 from hybrid.core.config import tiny
-from hybrid.data.clips import from_coco
+from hybrid.data.coco import from_coco
 from hybrid.model.network import Network
 from hybrid.train.config import TrainConfig
 from hybrid.train.loop import train

@@ -188,7 +188,7 @@ class Compared:
 
 def _samples(sets: Sets) -> Compared:
     """How the pictures differ: one frame of each of the first clips of both sets."""
-    from hybrid.data.clips import decode
+    from hybrid.data.pixels import decode
     from pipelines.gap.appearance import compare, pooled, sample
     from pipelines.gap.pictures import histograms
 
@@ -238,7 +238,7 @@ def _panel(sets: Sets, run: Run, results: tuple[Result, Result], photos: bool) -
 
 
 def _scenes(word: str, rows: Sequence[Judged]) -> list[tuple[str, str]]:
-    from hybrid.data.clips import decode
+    from hybrid.data.pixels import decode
     from pipelines.gap.pictures import annotated, to_uri
 
     some = [rows[i * len(rows) // SCENES] for i in range(min(SCENES, len(rows)))]
@@ -263,7 +263,7 @@ def _false_alarms(rows: Sequence[Judged]) -> list[str]:
 
 
 def _crops(places: Sequence[tuple[Judged, np.ndarray]], colour: tuple[int, int, int]) -> list[str]:
-    from hybrid.data.clips import decode
+    from hybrid.data.pixels import decode
     from pipelines.gap.pictures import crop, to_uri
 
     return [to_uri(crop(decode(row.frame), box, colour)) for row, box in places[:CROPS]]

@@ -28,7 +28,8 @@ from benchmarks.ablation.figures import SHARES, Scene, figures, statistics
 from benchmarks.ablation.measure import CONDITIONS, CROWD, frames_of, measure, measure_real, segments
 from benchmarks.ablation.report import page, picture
 from hybrid.core.config import ModelConfig
-from hybrid.data.clips import ClipSource, from_coco
+from hybrid.data.clips import ClipSource
+from hybrid.data.coco import from_coco
 from hybrid.metrics.video import average_precision, judge
 from hybrid.model.network import Network
 from hybrid.train.config import TrainConfig

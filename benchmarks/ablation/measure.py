@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from hybrid.core.types import Detections
-from hybrid.data.clips import Clip, ClipSource, FrameRecord, decode
+from hybrid.data.clips import Clip, ClipSource, FrameRecord
+from hybrid.data.pixels import decode
 from hybrid.metrics.video import Found
 from hybrid.model.network import Network
 from hybrid.predict.linking import Linked, link

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hybrid.core.config import ModelConfig, tiny
-from hybrid.data.clips import BoxesOf, ClipSource, from_shards
+from hybrid.core.config import BoxesOf, ClipSource, ModelConfig, tiny
+from hybrid.data.shards import from_shards
 from hybrid.train.config import AugmentConfig, TrainConfig
 
 FULL_PARTS = "cnn+rnn+transformer"

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from hybrid.core.progress import Progress, silent
 from hybrid.core.types import Detections, State, joined
-from hybrid.data.clips import ClipSource, decode, decode_depth_m
+from hybrid.data.clips import ClipSource
+from hybrid.data.pixels import decode, decode_depth_m
 from hybrid.model.network import Network, postprocess
 from hybrid.predict.tiles import Tile, View, cut, cut_depth, layout, merge
 

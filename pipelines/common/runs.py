@@ -22,7 +22,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from hybrid.core.config import PARTS, PRESETS, BoxesOf, ModelConfig
 from hybrid.core.progress import bars
-from hybrid.data.clips import ClipSource, DataError, from_coco, from_shards, from_yolo, measuring_split, yolo_layout
+from hybrid.data.clips import ClipSource, DataError
+from hybrid.data.coco import from_coco
+from hybrid.data.shards import from_shards
+from hybrid.data.yolo import from_yolo, measuring_split, yolo_layout
 from hybrid.model.network import Network
 from hybrid.predict.tiles import view_of
 from hybrid.train.config import TrainConfig

@@ -49,8 +49,7 @@ def _clear_errors() -> Iterator[None]:
     from simgen.generate.run import BudgetSpent, GenerateError, Interrupted
     from simgen.presets.fit_camera.errors import CameraError
     from simgen.presets.fit_finish.errors import FinishError
-    from simgen.presets.read import ConfigError
-    from simgen.spec.errors import RendererLost, RendererUnavailable, ShardError
+    from simgen.spec.errors import ConfigError, RendererLost, RendererUnavailable, ShardError
 
     try:
         yield
@@ -255,7 +254,7 @@ def join(
 def presets() -> None:
     """List the presets that come with simgen."""
     with _clear_errors():
-        from simgen.presets.read import presets as known
+        from simgen.presets.layers import presets as known
 
         found = known()
         width = max(map(len, found))

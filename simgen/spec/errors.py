@@ -13,3 +13,11 @@ class RendererLost(RuntimeError):
 
 class ShardError(Exception):
     """A data set that is damaged, unfinished or not of this format. Says which file, where in it, and what is wrong."""
+
+
+class ConfigError(Exception):
+    """A config that cannot be used. `problems` has one line each."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

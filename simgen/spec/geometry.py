@@ -6,6 +6,7 @@ A pose `a_from_b` maps coordinates of b to coordinates of a; quaternions are xyz
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -100,3 +101,18 @@ def look_at(eye_m: Vec3, target_m: Vec3, up: Vec3 = (0.0, 0.0, 1.0)) -> Pose:
         raise ValueError(f"no view from {eye_m} to {target_m} with up {up}: needs two points, and up across the view")
     forward, right = forward / np.linalg.norm(forward), right / np.linalg.norm(right)
     return pose(np.stack([right, np.cross(forward, right), forward], axis=1), eye)
+
+
+def about_z(angle: float) -> np.ndarray:
+    c, s = math.cos(angle), math.sin(angle)
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def about_x(angle: float) -> np.ndarray:
+    c, s = math.cos(angle), math.sin(angle)
+    return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
+
+
+def toward(elevation_rad: float, azimuth_rad: float) -> Vec3:
+    flat = math.cos(elevation_rad)
+    return flat * math.cos(azimuth_rad), flat * math.sin(azimuth_rad), math.sin(elevation_rad)

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hybrid.data.clips import from_shards
+from hybrid.data.shards import from_shards
 from pipelines.gap.appearance import STATISTICS
 
 ROOT = Path(__file__).parents[2]

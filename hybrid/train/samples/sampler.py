@@ -20,7 +20,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from hybrid.core.types import Target
-from hybrid.data.clips import LEAST_SIDE_PX, Clip, ClipSource, DataError, DecodedImages, FrameRecord, decode_depth_m
+from hybrid.data.boxes import LEAST_SIDE_PX
+from hybrid.data.clips import Clip, ClipSource, DataError, FrameRecord
+from hybrid.data.pixels import DecodedImages, decode_depth_m
 from hybrid.predict.tiles import GREY
 from hybrid.train.config import AugmentConfig, TrainConfig
 from hybrid.train.samples.augment import photometric

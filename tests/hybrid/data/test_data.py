@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from hybrid.data.clips import DataError, DecodedImages, decode, from_coco, from_shards, from_yolo
+from hybrid.data.clips import DataError
+from hybrid.data.coco import from_coco
+from hybrid.data.pixels import DecodedImages, decode
+from hybrid.data.shards import from_shards
+from hybrid.data.yolo import from_yolo
 from tests.hybrid.photos import CATEGORIES, COLOURS, coco_document, write_coco, write_video
 
 

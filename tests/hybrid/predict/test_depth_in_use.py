@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 
 from hybrid import Detector
 from hybrid.cli import app
-from hybrid.data.clips import DataError, decode, decode_depth_m, from_shards
+from hybrid.data.clips import DataError
+from hybrid.data.pixels import decode, decode_depth_m
+from hybrid.data.shards import from_shards
 from hybrid.model.network import Network
 from hybrid.predict.io.sources import DepthFolder, Frame, open_source
 from hybrid.predict.stream import predict_source, stream

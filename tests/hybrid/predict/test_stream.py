@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from hybrid.core.config import PARTS, tiny
-from hybrid.data.clips import from_coco
+from hybrid.data.coco import from_coco
 from hybrid.model.network import Network
 from hybrid.predict.stream import predict, predict_source, stream
 from hybrid.predict.tiles import View

@@ -12,7 +12,8 @@ import torch
 
 from hybrid.core.config import ModelConfig, tiny
 from hybrid.core.progress import silent
-from hybrid.data.clips import ClipSource, from_coco
+from hybrid.data.clips import ClipSource
+from hybrid.data.coco import from_coco
 from hybrid.losses.criterion import Criterion
 from hybrid.metrics.detection import evaluate, operating_score
 from hybrid.model.network import Network

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from hybrid.data.clips import ClipSource, DataError, decode_depth_m, from_coco, from_shards
+from hybrid.data.clips import ClipSource, DataError
+from hybrid.data.coco import from_coco
+from hybrid.data.pixels import decode_depth_m
+from hybrid.data.shards import from_shards
 from hybrid.predict.tiles import GREY
 from hybrid.train.config import AugmentConfig, TrainConfig
 from hybrid.train.samples.augment import photometric

@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from hybrid.data.clips import ClipSource, DataError, from_coco
+from hybrid.data.clips import ClipSource, DataError
+from hybrid.data.coco import from_coco
 from hybrid.losses.criterion import Criterion
 from hybrid.model.network import Network
 from hybrid.train.config import AugmentConfig, TrainConfig

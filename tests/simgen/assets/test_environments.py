@@ -12,9 +12,10 @@ from simgen.assets.surroundings import ENVIRONMENTS, BadEnvironment, ambient, di
 from simgen.assets.surroundings import files as environment_files
 from simgen.assets.surroundings.model import HEIGHT, WIDTH, directions, level_irradiance
 from simgen.generate.exposure import capture
-from simgen.presets.read import ConfigError, load_config
+from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import LUMINANCE, RGB_FROM_XYZ
+from simgen.spec.errors import ConfigError
 from simgen.spec.types import EnvironmentSpec, FlickerSpec, LampSpec
 from tests.simgen.scenes import part, scene, still
 

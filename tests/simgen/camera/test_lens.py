@@ -12,8 +12,9 @@ from simgen.camera.lens.defocus import circle_of_confusion_px, defocus
 from simgen.camera.lens.distortion import pinhole
 from simgen.generate.exposure import capture
 from simgen.labels.boxes import annotate, project, silhouette_px
-from simgen.presets.read import ConfigError, load_config
+from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample
+from simgen.spec.errors import ConfigError
 from simgen.spec.geometry import invert, rotation_matrix, transform
 from simgen.spec.types import BACKGROUND, Frame, Labels
 from tests.simgen.scenes import GREY, part, scene, still

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from simgen.camera.sensor import EFFECTS, bayer, decode, develop, expose, raw
-from simgen.presets.read import ConfigError, load_config
+from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample
+from simgen.spec.errors import ConfigError
 from simgen.spec.types import SensorSpec
 from tests.simgen.scenes import scene
 

@@ -9,8 +9,9 @@ from simgen.assets.parts import part_model
 from simgen.camera import shutter
 from simgen.generate.exposure import capture
 from simgen.labels.boxes import annotate, project, silhouette_px, world_from_part
-from simgen.presets.read import ConfigError, load_config
+from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample
+from simgen.spec.errors import ConfigError
 from simgen.spec.geometry import transform
 from simgen.spec.types import BACKGROUND, FlickerSpec, Frame, ShutterSpec, Trajectory
 from tests.simgen.scenes import part, scene

@@ -8,7 +8,8 @@ import pytest
 
 from simgen.camera.sensor import decode, expose, expose_clip
 from simgen.camera.sensor.video import through_h264
-from simgen.presets.read import ConfigError, load_config
+from simgen.presets.read import load_config
+from simgen.spec.errors import ConfigError
 from tests.simgen.scenes import scene
 
 SENSOR = replace(scene([]).sensor, jpeg_quality=95)

@@ -14,7 +14,7 @@ from simgen import cli
 from simgen.dataset.contact_sheet import _draw_boxes
 from simgen.dataset.format.manifest import MANIFEST
 from simgen.dataset.format.reader import DataSet
-from simgen.presets.read import presets as known
+from simgen.presets.layers import presets as known
 from simgen.spec.types import PartLabel, Pose
 from tests.simgen.generate.test_generate import contents
 

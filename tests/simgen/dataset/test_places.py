@@ -270,7 +270,8 @@ def test_every_command_that_reads_takes_a_url(url, tiny_data_set, tmp_path, monk
 
 
 def test_training_reads_the_same_clips_from_a_url(url, tiny_data_set):
-    from hybrid.data.clips import decode, from_shards
+    from hybrid.data.pixels import decode
+    from hybrid.data.shards import from_shards
 
     for path in tiny_data_set.iterdir():
         write_atomically(url / path.name, [path.read_bytes()])

@@ -3,9 +3,11 @@
 
 import pytest
 
-from simgen.presets import read as loading
-from simgen.presets.read import ConfigError, load_config, presets
+from simgen.presets.explain import _all_dotted
+from simgen.presets.layers import presets
+from simgen.presets.read import load_config
 from simgen.scene.config import SceneConfig
+from simgen.spec.errors import ConfigError
 
 
 def problems(path, *overrides):
@@ -178,4 +180,4 @@ def test_a_wrong_override_is_named_as_one(override, expected):
 
 
 def test_suggestions_know_every_group():
-    assert {name.split(".")[0] for name in loading._all_dotted(SceneConfig, "")} == SceneConfig.model_fields.keys()
+    assert {name.split(".")[0] for name in _all_dotted(SceneConfig, "")} == SceneConfig.model_fields.keys()

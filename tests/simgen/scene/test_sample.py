@@ -8,7 +8,8 @@ import pytest
 
 from simgen.assets.parts import part_model
 from simgen.presets.read import load_config
-from simgen.scene.sampling.sample import sample, sizes
+from simgen.scene.sampling.parts import sizes
+from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import LUMINANCE, black_body, linear_from_hsv, linear_from_srgb
 from simgen.spec.geometry import transform
 

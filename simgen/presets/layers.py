@@ -1,0 +1,97 @@
+"""Presets laid over their base, and --set over both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from simgen.presets.yaml_tree import OVERRIDE, KeyPath, Tree, compose, dotted_key, read_tree, values_of
+from simgen.spec.errors import ConfigError
+
+PRESETS = Path(__file__).parent
+
+
+def presets() -> dict[str, str]:
+    """The names of the presets that come with simgen, each with the first sentence of its leading comment."""
+    return {path.stem: _describe(path) for path in sorted(PRESETS.glob("*.yaml"))}
+
+
+def _describe(path: Path) -> str:
+    lines = []
+    for line in path.read_text("utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("# ").rstrip())
+    return re.split(r"(?<=\.)\s", " ".join(lines), maxsplit=1)[0]
+
+
+def find(preset: str, folder: Path, where: str) -> Path:
+    if "/" in preset or preset.endswith((".yaml", ".yml")):
+        if not (folder / preset).is_file():
+            raise ConfigError(f"{where}no file {str(folder / preset)!r}")
+        return folder / preset
+    if preset not in presets():
+        there = f"there are {', '.join(presets())}; a file's name ends in .yaml"
+        raise ConfigError(f"{where}no preset {preset!r}; {suggest(preset, list(presets()))}{there}")
+    return PRESETS / f"{preset}.yaml"
+
+
+def read_preset(path: Path, above: tuple[Path, ...]) -> Tree:
+    """The tree of a file laid over its base's. `above` are the files that inherit from it."""
+    own = read_tree(path)
+    if "base" not in own.values:
+        return own
+    base, where = own.values.pop("base"), own.where(("base",))
+    if not isinstance(base, str):
+        raise ConfigError(f"{where}: base: needs a preset's name or a path, got {base!r}")
+    found = find(base, path.parent, f"{where}: base: ")
+    chain = (*above, path)
+    if found.resolve() in [file.resolve() for file in chain]:
+        raise ConfigError(f"{where}: base: inherits from itself: {' -> '.join(p.stem for p in (*chain, found))}")
+    inherited = read_preset(found, chain)
+    return Tree(_laid_over(inherited.values, own.values), {**inherited.marks, **own.marks})
+
+
+def _laid_over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in own.items():
+        if value is None:
+            merged.pop(key, None)
+        elif key != "weights" and isinstance(value, dict) and isinstance(base.get(key), dict):
+            merged[key] = _laid_over(base[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def override(tree: Tree, text: str) -> Tree:
+    key, equals, value = text.partition("=")
+    path: tuple[str, ...] = tuple(key.strip().split("."))
+    if not equals or not all(path):
+        raise ConfigError(f"{OVERRIDE}: {text!r}: needs key=value, such as light.elevation_deg.low=80")
+    node = compose(value, f"{OVERRIDE} {key.strip()}")
+    marks: dict[KeyPath, str] = {path[:n]: OVERRIDE for n in range(1, len(path) + 1)}
+    plain = None if node is None else values_of(node, path, OVERRIDE, marks)
+    values = _assigned(tree.values, path, plain, ())
+    return Tree(values, {**tree.marks, **marks})
+
+
+def _assigned(values: dict[str, Any], path: Sequence[str], new: Any, above: KeyPath) -> dict[str, Any]:
+    """`values` with `new` at `path`; nothing else of it is changed, so one weight of many can be set."""
+    key, *rest = path
+    if not rest:
+        return _laid_over(values, {key: new})
+    inner = values.get(key, {})
+    if not isinstance(inner, dict):
+        raise ConfigError(
+            f"{OVERRIDE}: {dotted_key((*above, *path))}: {dotted_key((*above, key))} is {inner!r}, not a group"
+        )
+    return {**values, key: _assigned(inner, rest, new, (*above, key))}
+
+
+def suggest(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, 1)
+    return f"did you mean {close[0]!r}? " if close else ""

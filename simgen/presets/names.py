@@ -1,0 +1,68 @@
+"""Names in a preset that must stand in a table: parts, textures, materials, renderers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from simgen.presets.layers import suggest
+from simgen.presets.yaml_tree import KeyPath, Tree, dotted_key
+from simgen.scene.quiet import quiet_stderr
+
+
+def unknown_names(tree: Tree) -> Iterator[str]:
+    """Kinds of parts, textures and renderers that there are not: found now, not when the scene is drawn."""
+    with quiet_stderr():
+        from simgen.assets.materials import MATERIALS, WEAR
+        from simgen.assets.parts import PARTS
+        from simgen.assets.surroundings import ENVIRONMENTS, FILE
+        from simgen.camera.sensor.bayer import DEMOSAIC
+        from simgen.render import RENDERERS
+        from simgen.render.textures import TEXTURES
+        from simgen.scene.sampling.lamps import KINDS, MAINS
+
+    tables: tuple[tuple[str, str, Sequence[str]], ...] = (
+        ("part", r"parts\.kinds\.([^.]+)", sorted(PARTS)),
+        ("finish", r"parts\.kinds\.[^.]+\.finishes\.weights\.([^.]+)", sorted(tree.values["texture"]["finishes"])),
+        ("texture", r".*\.texture\.weights\.([^.]+)", sorted(TEXTURES)),
+        ("arrangement of sheets", r"stage\.sheets\.weights\.([^.]+)", ("none", "scattered", "covering")),
+        ("material", r"matter\.[^.]+\.materials\.weights\.([^.]+)", sorted(MATERIALS)),
+        ("wear", r"matter\.[^.]+\.wear\.([^.]+)", sorted(WEAR)),
+        ("lamp", r"light\.lamps\.kinds\.weights\.([^.]+)", KINDS),
+        ("environment", r"light\.environment\.kinds\.weights\.([^.]+)", sorted([*ENVIRONMENTS, FILE])),
+        ("mains", r"light\.flicker\.mains_hz\.weights\.([^.]+)", MAINS),
+        ("demosaicing", r"sensor\.demosaic\.weights\.([^.]+)", ("none", *DEMOSAIC)),
+    )
+    yield from _bad_folder(tree)
+    for path, value in _leaves_and_groups(tree.values, ()):
+        if path == ("render", "renderer") and value not in RENDERERS:
+            yield f"{tree.where(path)}: render.renderer: {_no('renderer', value, sorted(RENDERERS))}"
+        for what, pattern, known in tables:
+            match = re.fullmatch(pattern, dotted_key(path))
+            if match and match[1] not in known:
+                yield f"{tree.where(path)}: {dotted_key(path)}: {_no(what, match[1], known)}"
+
+
+def _bad_folder(tree: Tree) -> Iterator[str]:
+    """A folder of surroundings that has none, where a preset asks for one."""
+    from simgen.assets.surroundings import FILE, BadEnvironment, folder_files
+
+    asked = tree.values["light"].get("environment") or {}
+    if asked.get("kinds", {}).get("weights", {}).get(FILE, 0) > 0:
+        try:
+            folder_files(asked.get("folder", ""))
+        except BadEnvironment as error:
+            where = ("light", "environment", "folder")
+            yield f"{tree.where(where)}: {dotted_key(where)}: {error}"
+
+
+def _no(what: str, name: str, known: Sequence[str]) -> str:
+    return f"no {what} {name!r}; {suggest(name, known)}there are {', '.join(known)}"
+
+
+def _leaves_and_groups(values: dict[str, Any], above: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    for key, value in values.items():
+        yield (*above, key), value
+        if isinstance(value, dict):
+            yield from _leaves_and_groups(value, (*above, key))

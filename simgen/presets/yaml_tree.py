@@ -1,0 +1,140 @@
+"""A preset's YAML as values, with the line where each stands. Aliases and tags are refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from simgen.spec.errors import ConfigError
+
+OVERRIDE = "--set"  # where an override stands, in place of file and line
+MAX_YAML_BYTES = 2**20
+MAX_YAML_DEPTH = 30
+KeyPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Plain values, and where each of them was written."""
+
+    values: dict[str, Any]
+    marks: dict[KeyPath, str]
+
+    def where(self, path: KeyPath) -> str:
+        """The mark of `path`, or of the nearest group round it."""
+        return next(self.marks[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.marks)
+
+
+class _Refused(Exception):
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(why)
+        self.line = line
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes by the core schema: YAML 1.1's dates, sexagesimals and yes/no stay text."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 (yaml's own interface)
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+        if self.check_event(yaml.AliasEvent):
+            raise _Refused(line, "aliases (*name) are not read; say it again")
+        if self.depth > MAX_YAML_DEPTH:
+            raise _Refused(line, f"nested more than {MAX_YAML_DEPTH} deep")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+_SCALARS: dict[str, tuple[str, str, Callable[[str], Any]]] = {
+    "null": (r"~|null|Null|NULL|", "~nN", lambda text: None),
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF", lambda text: text.lower() == "true"),
+    "int": (r"[-+]?[0-9]+", "-+0123456789", int),
+    "float": (
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+        lambda text: (
+            float(text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").lstrip("."))
+            if text.lower().lstrip("+-") in (".inf", ".nan")
+            else float(text)
+        ),
+    ),
+    "str": (r".*", "", str),
+}
+for _name, (_pattern, _first, _) in _SCALARS.items():
+    if _first:
+        _starts = [*_first, ""] if _name == "null" else [*_first]
+        _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), _starts)
+
+
+def compose(text: str, file: str) -> yaml.Node | None:
+    try:
+        node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+        return node
+    except _Refused as error:
+        raise ConfigError(f"{file}:{error.line}: {error}") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        begun = f", begun in line {error.context_mark.line + 1}" if error.context_mark else ""
+        context = f" ({error.context}{begun})" if error.context else ""
+        raise ConfigError(f"{file}:{line}: not YAML: {error.problem}{context}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def values_of(node: yaml.Node, path: KeyPath, file: str, marks: dict[KeyPath, str]) -> Any:
+    """The node's value; notes in `marks` where each part of it stands."""
+    here = file if file == OVERRIDE else f"{file}:{node.start_mark.line + 1}"
+    marks.setdefault(path, here)
+    kind = node.tag.removeprefix("tag:yaml.org,2002:")
+    if isinstance(node, yaml.MappingNode) and kind == "map":
+        return _mapping(node, path, file, marks)
+    if isinstance(node, yaml.SequenceNode) and kind == "seq":
+        return [values_of(item, (*path, i), file, marks) for i, item in enumerate(node.value)]
+    if isinstance(node, yaml.ScalarNode) and re.fullmatch(_SCALARS.get(kind, ("(?!)",))[0], node.value, re.DOTALL):
+        return _SCALARS[kind][2](node.value)
+    raise ConfigError(f"{here}: {dotted_key(path)}: the tag {node.tag!r} is not read; write a plain value")
+
+
+def _mapping(node: yaml.MappingNode, path: KeyPath, file: str, marks: dict[KeyPath, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, value in node.value:
+        here = file if file == OVERRIDE else f"{file}:{key.start_mark.line + 1}"
+        if not isinstance(key, yaml.ScalarNode):
+            raise ConfigError(f"{here}: {dotted_key(path)}: a key must be a plain word")
+        inner = (*path, key.value)
+        if key.value in values:
+            raise ConfigError(f"{here}: {dotted_key(inner)}: stands twice, first at {marks[inner]}")
+        marks[inner] = here
+        values[key.value] = values_of(value, inner, file, marks)
+    return values
+
+
+def read_tree(path: Path) -> Tree:
+    try:
+        raw = path.read_bytes() if path.stat().st_size <= MAX_YAML_BYTES else None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    if raw is None:
+        raise ConfigError(f"{path}: larger than a config can be ({MAX_YAML_BYTES} bytes)")
+    try:
+        node = compose(raw.decode(), str(path))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text: byte {error.start} is {raw[error.start]:#04x}") from None
+    marks: dict[KeyPath, str] = {}
+    values = {} if node is None else values_of(node, (), str(path), marks)
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}:1: needs groups such as 'light:', got {values!r:.60}")
+    return Tree(values, {**marks, (): str(path)})
+
+
+def dotted_key(path: KeyPath) -> str:
+    return ".".join(map(str, path)) or "the whole file"
