@@ -44,8 +44,9 @@ from hybrid.model.frame.backbone import BACKBONES, Pyramid
 from hybrid.model.network import Network
 from hybrid.predict.stream import predict
 from hybrid.train.config import AugmentConfig, TrainConfig
-from hybrid.train.loop import rate
-from hybrid.train.samples.sampler import Batches, Share, TrainBatch
+from hybrid.train.samples.batch import Batches, TrainBatch
+from hybrid.train.samples.sampler import Share
+from hybrid.train.schedule import rate
 from hybrid.weights.checkpoint import write_atomically
 
 LIMIT = 100

@@ -33,7 +33,8 @@ from hybrid.data.coco import from_coco
 from hybrid.metrics.video import average_precision, judge
 from hybrid.model.network import Network
 from hybrid.train.config import TrainConfig
-from hybrid.train.loop import METRICS, train
+from hybrid.train.loop import train
+from hybrid.train.run.folder import METRICS
 from hybrid.train.samples.sampler import Share
 from hybrid.weights.checkpoint import RUN, load
 

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from hybrid.core.boxes import iou_and_giou
 from hybrid.core.types import Layer, Output, Target, Targets
+from hybrid.losses.heads import Pick, clip_loss, embedding_loss
 from hybrid.losses.matcher import Costs, Kept, assign, follow, match, match_others, relative_l1
-from hybrid.model.objects.heads import Pick, clip_loss, embedding_loss
 
 Loss = Float32[Tensor, ""]
 

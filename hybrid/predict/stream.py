@@ -19,7 +19,8 @@ from hybrid.core.progress import Progress, silent
 from hybrid.core.types import Detections, State, joined
 from hybrid.data.clips import ClipSource
 from hybrid.data.pixels import decode, decode_depth_m
-from hybrid.model.network import Network, postprocess
+from hybrid.model.network import Network
+from hybrid.predict.postprocess import postprocess
 from hybrid.predict.tiles import Tile, View, cut, cut_depth, layout, merge
 
 Depth = Float32[np.ndarray, "h w"] | None  # along the optical axis, in metres; 0 or infinite where it is not known

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hybrid.data.clips import DataError
-from hybrid.predict.detector import Result
+from hybrid.predict.result import Result
 from hybrid.weights.checkpoint import write_atomically
 
 

@@ -19,7 +19,7 @@ from hybrid.predict.io.sources import VIDEO_SUFFIXES, Source
 if TYPE_CHECKING:
     import cv2
 
-    from hybrid.predict.detector import Result
+    from hybrid.predict.result import Result
 
 Image = UInt8[np.ndarray, "h w 3"]
 COLOURS = (

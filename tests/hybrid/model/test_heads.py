@@ -10,9 +10,10 @@ import torch
 from hybrid.core.config import INPUTS, ModelConfig
 from hybrid.core.types import State, Target
 from hybrid.losses.criterion import Criterion
+from hybrid.losses.heads import clip_loss, embedding_loss
 from hybrid.model.frame.depth import readable
-from hybrid.model.network import Network, postprocess
-from hybrid.model.objects.heads import clip_loss, embedding_loss
+from hybrid.model.network import Network
+from hybrid.predict.postprocess import postprocess
 from tests.hybrid.variants import full
 
 SMALL = full(

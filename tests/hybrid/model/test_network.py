@@ -9,8 +9,9 @@ from hybrid.core.config import PARTS, PRESETS, ModelConfig, tiny
 from hybrid.core.types import Output, Proposals, State, Target
 from hybrid.losses.criterion import Criterion
 from hybrid.model.frame.backbone import BACKBONES, STRIDES
-from hybrid.model.network import Network, postprocess
+from hybrid.model.network import Network
 from hybrid.model.time.fusion import FUSIONS
+from hybrid.predict.postprocess import postprocess
 from tests.hybrid.variants import full
 
 SMALL = full(

@@ -15,10 +15,11 @@ from hybrid.core.config import ATTENTION, BELT_ORDER, PARTS
 from hybrid.core.types import State, Target
 from hybrid.losses.criterion import Criterion
 from hybrid.model.frame.backbone import BACKBONES
-from hybrid.model.network import Network, postprocess
+from hybrid.model.network import Network
 from hybrid.model.time.fusion import FUSIONS
 from hybrid.model.time.temporal import TEMPORALS
-from hybrid.train.loop import JOINING
+from hybrid.predict.postprocess import postprocess
+from hybrid.train.schedule import JOINING
 from hybrid.weights.checkpoint import RETIRED, config_of
 from tests.hybrid.variants import SMALL, TARGET, VARIANTS, build, clip
 

@@ -15,11 +15,13 @@ from faster_coco_eval import COCO
 
 from hybrid import Detector
 from hybrid.data.clips import DataError
-from hybrid.model.network import Network, postprocess
-from hybrid.predict.detector import Live, Result, elapsed
+from hybrid.model.network import Network
+from hybrid.predict.detector import elapsed
 from hybrid.predict.io.formats import read_coco, read_mot, write_coco, write_mot
 from hybrid.predict.io.sinks import TRAIL_FRAMES, Trails, drawn, trailed
 from hybrid.predict.io.sources import Frame
+from hybrid.predict.postprocess import postprocess
+from hybrid.predict.result import Live, Result
 from hybrid.predict.stream import Carried
 from hybrid.predict.suppression import one_label
 from hybrid.predict.tiles import View

@@ -19,8 +19,13 @@ from hybrid.metrics.detection import evaluate, operating_score
 from hybrid.model.network import Network
 from hybrid.predict.tiles import View
 from hybrid.train.config import AugmentConfig, TrainConfig
-from hybrid.train.loop import OPERATING_FRAMES, Summary, Training, ema_decay, place, rate, train
+from hybrid.train.device import place
+from hybrid.train.loop import train
+from hybrid.train.run.folder import Summary
+from hybrid.train.run.summary import OPERATING_FRAMES
 from hybrid.train.samples.sampler import Share
+from hybrid.train.schedule import ema_decay, rate
+from hybrid.train.step import Training
 from hybrid.weights.checkpoint import RunError, load, save_detector
 from tests.hybrid.photos import CATEGORIES, coco_document, write_coco, write_video
 from tests.hybrid.variants import full

@@ -11,7 +11,8 @@ from hybrid.core.types import Target
 from hybrid.data.clips import FrameRecord
 from hybrid.losses.criterion import Criterion
 from hybrid.metrics.detection import score
-from hybrid.model.network import Network, postprocess
+from hybrid.model.network import Network
+from hybrid.predict.postprocess import postprocess
 from tests.hybrid.variants import full
 
 SMALL = full(("bright", "dark"), width=32, queries=16, decoder_layers=2, denoising_queries=24)

@@ -16,8 +16,10 @@ from hybrid.data.shards import from_shards
 from hybrid.predict.tiles import GREY
 from hybrid.train.config import AugmentConfig, TrainConfig
 from hybrid.train.samples.augment import photometric
+from hybrid.train.samples.batch import Batches, loader
 from hybrid.train.samples.occluders import hidden_behind
-from hybrid.train.samples.sampler import Batches, Sampler, Share, Window, loader
+from hybrid.train.samples.sampler import Sampler, Share
+from hybrid.train.samples.window import Window
 from tests.hybrid.photos import COLOURS, coco_document, write_coco, write_video
 
 

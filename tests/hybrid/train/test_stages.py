@@ -15,8 +15,13 @@ from hybrid.data.coco import from_coco
 from hybrid.losses.criterion import Criterion
 from hybrid.model.network import Network
 from hybrid.train.config import AugmentConfig, TrainConfig
-from hybrid.train.loop import CONFIG, JOINING, Training, place, rate, train
-from hybrid.train.samples.sampler import Batches, Sampler, Share
+from hybrid.train.device import place
+from hybrid.train.loop import train
+from hybrid.train.run.folder import CONFIG
+from hybrid.train.samples.batch import Batches
+from hybrid.train.samples.sampler import Sampler, Share
+from hybrid.train.schedule import JOINING, rate
+from hybrid.train.step import Training
 from hybrid.weights.checkpoint import RunError, load, read_tensors, save_detector
 from pipelines.common.runs import changed, start
 from tests.hybrid.photos import CATEGORIES, write_video

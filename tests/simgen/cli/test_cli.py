@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from simgen import cli
+from simgen.cli.common import app
 from simgen.dataset.contact_sheet import _draw_boxes
 from simgen.dataset.format.manifest import MANIFEST
 from simgen.dataset.format.reader import DataSet
@@ -23,7 +23,7 @@ COMMANDS = ("render", "join", "presets", "preview", "replay", "export", "check",
 
 def simgen(*arguments, status=0):
     """Run the command in this process; its stdout and stderr."""
-    result = CliRunner().invoke(cli.app, [str(a) for a in arguments])
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
     assert result.exit_code == status, result.output
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.stdout, result.stderr
@@ -61,7 +61,7 @@ def _next_digit(match):
 
 
 def test_help_comes_at_once_and_shows_examples():
-    assert {command.name or command.callback.__name__ for command in cli.app.registered_commands} == set(COMMANDS)
+    assert {command.name or command.callback.__name__ for command in app.registered_commands} == set(COMMANDS)
     assert _cpu_seconds("--help") < 1.0
     for command in COMMANDS:
         assert f"simgen {command}" in simgen(command, "--help")[0]

@@ -63,7 +63,7 @@ def assert_same(format, frames, truth):
 
 
 def test_the_table_has_the_formats_that_the_command_names():
-    from simgen.cli import FORMATS
+    from simgen.cli.dataset import FORMATS
 
     assert len(EXPORTERS) == 8
     assert set(FORMATS.rstrip(".").replace(" or", ",").replace(" ", "").split(",")) == EXPORTERS.keys()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from simgen.cli import app
+from simgen.cli.common import app
 from simgen.dataset.format import clip_index as index
 from simgen.dataset.format import reader
 from simgen.dataset.format.archive import clip_members, scan_shard, write_shard

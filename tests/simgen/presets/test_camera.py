@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from simgen import cli
 from simgen.camera.sensor import decode, develop, expose
+from simgen.cli.common import app
 from simgen.presets.fit_camera import edges, jpeg, noise
 from simgen.presets.fit_camera.errors import CameraError
 from simgen.presets.fit_camera.fit import fit_camera
@@ -35,7 +35,7 @@ def shot(tmp_path_factory):
 
 
 def camera_fit(*arguments, status=0):
-    result = CliRunner().invoke(cli.app, ["camera", "fit", *map(str, arguments)])
+    result = CliRunner().invoke(app, ["camera", "fit", *map(str, arguments)])
     assert result.exit_code == status, result.output
     return result.stdout, result.stderr
 

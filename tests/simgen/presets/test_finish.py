@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from simgen import cli
+from simgen.cli.common import app
 from simgen.presets.fit_finish.errors import FinishError
 from simgen.presets.fit_finish.fit import FEWEST, RESTS_ON, RESTS_ON_PARTS, _misfit, fit_finishes, fitted_weights, probe
 from simgen.presets.fit_finish.looks import FEATURES, GAMMA, look
@@ -256,7 +256,7 @@ COPPER = (
 
 
 def run(*arguments, status=0):
-    result = CliRunner().invoke(cli.app, [*map(str, arguments)])
+    result = CliRunner().invoke(app, [*map(str, arguments)])
     assert result.exit_code == status, result.output
     return result.stdout + result.stderr
 

@@ -16,14 +16,14 @@ from tests.simgen.scenes import scene
 def test_without_mitsuba_the_command_says_what_to_install(monkeypatch, tmp_path):
     from typer.testing import CliRunner
 
-    from simgen import cli
+    from simgen.cli.common import app
 
     variant.variant.cache_clear()
     monkeypatch.setattr(variant, "find_spec", lambda name: None)
     try:
         for asked in (["--renderer", "pathtraced"], ["--set", "render.pathtraced_share=0.1"]):
             done = CliRunner().invoke(
-                cli.app, ["render", "--preset", "tiny", "--scenes", "1", "--out", str(tmp_path / "x"), *asked]
+                app, ["render", "--preset", "tiny", "--scenes", "1", "--out", str(tmp_path / "x"), *asked]
             )
             assert done.exit_code == 2
             assert 'pip install "simgen[pathtraced]"' in done.output

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from simgen import cli
 from simgen.assets.parts import PARTS, Family, Size, part_model
 from simgen.assets.parts.mesh import circle, loft
 from simgen.assets.parts.model import turned_part
+from simgen.cli.common import app
 from simgen.dataset.format.reader import DataSet
 from simgen.presets.read import load_config
 from simgen.render.gl import context, environment, layout
@@ -468,7 +468,7 @@ def test_too_many_sheets_are_refused():
 
 
 def simgen(*arguments, status=0):
-    result = CliRunner().invoke(cli.app, [str(a) for a in arguments])
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
     assert result.exit_code == status, result.output
     return result
 

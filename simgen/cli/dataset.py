@@ -1,0 +1,168 @@
+"""simgen preview, replay, export, check and index: a data set that is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from simgen.cli.common import Folder, app, clear_errors, data_set, fail
+
+if TYPE_CHECKING:
+    pass
+
+
+FORMATS = "coco, coco-vid, yolo-detect, yolo-segment, bop, mot, kitti or parquet."  # help must not load them
+
+
+@app.command(epilog="simgen preview out/belt\n\nsimgen preview out/belt --clips 8 --frames 3 --out belt.png")
+def preview(
+    folder: Folder,
+    out: Annotated[Path | None, typer.Option(help="The picture; DIR.png beside the folder, or here for a URL.")] = None,
+    clips: Annotated[int, typer.Option(min=1, max=64, help="How many clips, spread over the data set.")] = 4,
+    frames: Annotated[int, typer.Option(min=1, max=16, help="How many frames of each, spread over the clip.")] = 4,
+) -> None:
+    """Draw a contact sheet: masks, boxes (solid: seen, dashed: the whole part), ids, categories, visible shares."""
+    with clear_errors():
+        from simgen.dataset.contact_sheet import contact_sheet, write_png
+
+        data = data_set(folder)
+        there = data.folder.resolve()
+        path = out or (there.parent if isinstance(there, Path) else Path()) / f"{there.name}.png"
+        picture = contact_sheet(data, clips, frames)
+        write_png(path, picture)
+    typer.echo(f"{path} ({picture.shape[1]} x {picture.shape[0]})")
+
+
+@app.command(epilog="simgen replay out/belt 41")
+def replay(folder: Folder, scene: Annotated[int, typer.Argument(help="The scene's number.", metavar="K")]) -> None:
+    """Make scene K again from its seed and compare every byte. Exit status 1 if anything differs."""
+    with clear_errors():
+        from simgen.scene.quiet import quiet_stderr
+
+        with quiet_stderr():
+            from simgen.generate.clip import machinery, make_clip
+        from simgen.generate.replay import replay_scene
+        from simgen.presets.read import stored_config
+
+        data = data_set(folder)
+        config = stored_config(data.manifest.request.config)
+        found = replay_scene(data, scene, config, make_clip, machinery(config))
+    if not found.differences:
+        typer.echo(f"scene {scene}: identical, {found.members} members")
+        return
+    for line in found.differences:
+        typer.echo(line)
+    fail(f"scene {scene}: {len(found.differences)} of {found.members} members differ", 1)
+
+
+@app.command(
+    epilog="simgen export out/belt --format coco --out out/belt_coco\n\n"
+    "simgen export out/belt --format yolo-segment --split 0.8,0.1,0.1 --min-visible 0.2 --out out/belt_yolo\n\n"
+    "simgen export out/belt --out belt/labels.json"
+)
+def export(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(help="A new or empty folder; for coco also the .json, beside its images/.")],
+    format: Annotated[str, typer.Option(help=FORMATS)] = "coco",
+    split: Annotated[
+        str | None, typer.Option(metavar="TRAIN,VAL,TEST", help="Shares such as 0.8,0.1,0.1. Goes by scene.")
+    ] = None,
+    categories: Annotated[
+        str | None, typer.Option(metavar="A,B", help="These alone; class ids follow their order.")
+    ] = None,
+    min_visible: Annotated[float, typer.Option(help="Least share of a part that can be seen, 0 to 1.")] = 0.0,
+    min_size: Annotated[float, typer.Option(help="Least shorter side of a box, in pixels.")] = 0.0,
+) -> None:
+    """Write a data set in another format. It is at --out when it is whole, and not before.
+
+    A part that is left out stays in the picture without a label.
+    """
+    with clear_errors():
+        from simgen.cli.progress import track
+        from simgen.dataset.export import Filters
+        from simgen.dataset.export import export as write
+
+        filters = Filters(
+            categories=None if categories is None else tuple(name.strip() for name in categories.split(",")),
+            min_visible=min_visible,
+            min_size_px=min_size,
+            shares=None if split is None else _shares(split),
+        )
+        data = data_set(folder)
+        with track(f"export to {format}", len(data)) as step:
+            done = write(data, format, out, step, filters)
+    typer.echo(f"{done.path}: " + ", ".join(f"{number} {what}" for what, number in done.counts.items()))
+    if split is not None:
+        typer.echo("  scenes: " + ", ".join(f"{number} {name}" for name, number in done.clips.items()))
+    if done.dropped:
+        typer.echo("  left out: " + ", ".join(f"{number} {why}" for why, number in done.dropped.items()))
+
+
+def _shares(split: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(share) for share in split.split(","))
+    except ValueError:
+        fail(f"--split: needs shares such as 0.8,0.1,0.1, got {split!r}")
+
+
+@app.command(
+    epilog="simgen check out/belt\n\nsimgen check photos/labels.json --page report.html\n\n"
+    "simgen check out/belt --strict --json report.json"
+)
+def check(
+    path: Annotated[str, typer.Argument(help="Folder or URL of a data set, or a COCO JSON.", metavar="DIR|COCO.json")],
+    json: Annotated[Path | None, typer.Option(help="Write the report there as JSON.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write a page there, with the offenders drawn.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings count as errors.")] = False,
+) -> None:
+    """Check a data set: checksums, schema, pictures, labels that agree with the pixels. Exit status 1 if it is wrong.
+
+    What is only unlike the rest (labels out of family, pictures that look alike) is a warning.
+    """
+    with clear_errors():
+        from simgen.cli.progress import track
+        from simgen.dataset.check import check as check_it
+        from simgen.dataset.check import page as drawn
+        from simgen.dataset.store.files import write_atomically
+        from simgen.dataset.store.locations import place
+
+        there = place(path)
+        if isinstance(there, Path) and not there.is_dir() and not there.is_file():
+            fail(f"{path}: there is no such folder or file")
+        photos = isinstance(there, Path) and there.is_file()
+        with track("check", None if photos else len(data_set(path))) as step:
+            report = check_it(there, step)
+        if json is not None:
+            write_atomically(json, [report.to_json().encode()])
+        if page is not None:
+            write_atomically(page, [drawn(report).encode()])
+    for line in report.lines:
+        typer.echo(line)
+    wrong = report.errors + (report.warnings if strict else 0)
+    if wrong:
+        fail(f"{path}: {wrong} problems", 1)
+    verdict = f"{report.warnings} warnings" if report.warnings else "nothing wrong"
+    typer.echo(f"{path}: {report.clips} clips, {verdict}")
+
+
+@app.command(epilog="simgen index out/belt")
+def index(folder: Folder) -> None:
+    """Note where each clip begins, so that any clip of a large data set is read at one look. Optional.
+
+    Shards stay as they are; after a change of the data set the index is refused until it is made anew.
+    """
+    with clear_errors():
+        from simgen.cli.progress import track
+        from simgen.dataset.format.manifest import MANIFEST
+        from simgen.dataset.format.reader import DataSet, forget_index
+        from simgen.dataset.store.locations import place
+
+        there = place(folder)
+        if (there / MANIFEST).is_file():
+            forget_index(there)
+        data = DataSet(there)
+        with track("index", len(data.manifest.shards)) as step:
+            path = data.write_index(step)
+    typer.echo(f"{path}: {len(data)} clips in {len(data.manifest.shards)} shards")
