@@ -21,22 +21,22 @@ from simgen.assets.parts.mesh import circle, loft
 from simgen.assets.parts.model import PartModel, turned_part
 from simgen.assets.surroundings import ENVIRONMENTS, ambient
 from simgen.render.gl import renderer as pbr
+from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import look_at
 from simgen.spec.knobs import Uniform
-from simgen.spec.types import (
+from simgen.spec.scene import (
     CameraSpec,
     EnvironmentSpec,
     LampSpec,
     LightSpec,
     MaterialSpec,
     PartSpec,
-    Pose,
     RenderSpec,
     SceneSpec,
     SensorSpec,
     StageSpec,
-    Trajectory,
 )
+from simgen.spec.types import Pose
 
 WIDTH, HEIGHT, COLUMNS = 176, 128, 8
 BALL_M = 0.018

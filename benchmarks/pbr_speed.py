@@ -29,7 +29,8 @@ from simgen.presets.read import load_config
 from simgen.render import RENDERERS, describe
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
-from simgen.spec.types import RenderSpec, SceneSpec, Trajectory
+from simgen.spec.frames import Trajectory
+from simgen.spec.scene import RenderSpec, SceneSpec
 
 SETTINGS = (
     "camera.width_px=640",

@@ -40,7 +40,8 @@ from simgen.render.view import View
 from simgen.scene.bullet import world
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
-from simgen.spec.types import SceneSpec, StageSpec, Trajectory
+from simgen.spec.frames import Trajectory
+from simgen.spec.scene import SceneSpec, StageSpec
 
 QUIET_LOAD = 0.5
 BUSY = "**The machine was busy with other things: the clock's figures, and two workers to one with them, say little.**"

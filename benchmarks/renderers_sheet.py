@@ -19,7 +19,8 @@ from simgen.presets.read import load_config
 from simgen.render import RENDERERS
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
-from simgen.spec.types import Frame, RenderSpec
+from simgen.spec.frames import Frame
+from simgen.spec.scene import RenderSpec
 
 ORDER = ("tiny", "pbr", "pathtraced")
 SETTINGS = (

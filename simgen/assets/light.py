@@ -7,7 +7,7 @@ import math
 import numpy as np
 from jaxtyping import Float64
 
-from simgen.spec.types import FlickerSpec, LampSpec, LightSpec
+from simgen.spec.scene import FlickerSpec, LampSpec, LightSpec
 
 SPOT_EDGE = 0.2  # of a spot's cone, in cosines, over which its light falls off; as in gl/shaders/shade.frag
 

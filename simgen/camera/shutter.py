@@ -12,7 +12,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from simgen.spec.types import Pose, SceneSpec, Trajectory
+from simgen.spec.frames import Trajectory
+from simgen.spec.scene import SceneSpec
+from simgen.spec.types import Pose
 
 
 def is_open(spec: SceneSpec) -> bool:

@@ -12,7 +12,8 @@ from simgen.camera.sensor import decode
 from simgen.dataset.format.archive import StoredClip
 from simgen.dataset.format.reader import DataSet
 from simgen.dataset.store.files import write_atomically
-from simgen.spec.types import CLUTTER, FrameLabels, Image, PartLabel
+from simgen.spec.frames import FrameLabels, Image, PartLabel
+from simgen.spec.types import CLUTTER
 
 TILE_PX = 640  # width that a frame is shown at, by a whole factor where it is smaller
 STRIP_PX = 26  # height of a line of text

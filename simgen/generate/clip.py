@@ -13,7 +13,8 @@ from simgen.render import describe
 from simgen.scene.config import SceneConfig
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
-from simgen.spec.types import PATHTRACED, RenderedClip
+from simgen.spec.frames import RenderedClip
+from simgen.spec.scene import PATHTRACED
 
 
 def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:

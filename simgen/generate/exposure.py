@@ -21,7 +21,8 @@ from simgen.camera import shutter
 from simgen.camera.lens.defocus import defocus
 from simgen.camera.lens.distortion import pinhole
 from simgen.render import render
-from simgen.spec.types import PATHTRACED, Frame, SceneSpec, Trajectory
+from simgen.spec.frames import Frame, Trajectory
+from simgen.spec.scene import PATHTRACED, SceneSpec
 
 
 def capture(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:

@@ -13,8 +13,10 @@ from jaxtyping import Float, Float64, Int32, Int64
 from simgen.assets.parts import PartModel, part_model
 from simgen.camera import shutter
 from simgen.camera.lens import brown_conrady
+from simgen.spec.frames import FrameLabels, Labels, PartLabel, Trajectory
 from simgen.spec.geometry import compose, invert, transform, vec3
-from simgen.spec.types import BACKGROUND, CameraSpec, FrameLabels, Labels, PartLabel, Pose, SceneSpec, Trajectory
+from simgen.spec.scene import CameraSpec, SceneSpec
+from simgen.spec.types import BACKGROUND, Pose
 
 NEAR_M = 0.01  # what reaches nearer to the camera's plane has no box
 SUNK_M = 0.0005  # what reaches deeper below the stage's top than this may be hidden by the stage

@@ -18,8 +18,10 @@ from simgen.camera import shutter
 from simgen.camera.lens import brown_conrady
 from simgen.labels.boxes import NEAR_M, world_from_part
 from simgen.render.view import belt_shift_m
+from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import IDENTITY, invert, transform, vec3
-from simgen.spec.types import CLUTTER, CameraSpec, Pose, SceneSpec, Trajectory
+from simgen.spec.scene import CameraSpec, SceneSpec
+from simgen.spec.types import CLUTTER, Pose
 
 STILL, BELT = -1, -2  # what a point goes with, where it is no part (0 and up) and no occluder (behind the parts)
 ON_TOP_M = 5e-4  # of the stage: as far as depth may be off

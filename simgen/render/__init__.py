@@ -8,7 +8,8 @@ from simgen.render.gl import renderer as pbr
 from simgen.render.paths import renderer as pathtraced
 from simgen.render.tiny import renderer as tiny
 from simgen.spec.errors import RendererUnavailable
-from simgen.spec.types import PATHTRACED, Frame, SceneSpec, Trajectory
+from simgen.spec.frames import Frame, Trajectory
+from simgen.spec.scene import PATHTRACED, SceneSpec
 
 Renderer = Callable[[SceneSpec, Trajectory], Iterator[Frame]]
 

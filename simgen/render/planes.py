@@ -11,7 +11,8 @@ from jaxtyping import Float32
 from simgen.render.surfaces import FLOOR, Colours, Geometry, Moment, blurred
 from simgen.render.textures import pattern_grid, placed_tile
 from simgen.render.view import View
-from simgen.spec.types import MaterialSpec, SceneSpec, SheetSpec, Vec3
+from simgen.spec.scene import MaterialSpec, SceneSpec, SheetSpec
+from simgen.spec.types import Vec3
 
 STAGE_TEXEL_M = 0.0006
 MOST_SHEET_TEXELS = 2**23

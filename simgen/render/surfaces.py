@@ -10,7 +10,7 @@ from jaxtyping import Float32, Int32, UInt8
 
 from simgen.render.textures import sample_pattern
 from simgen.render.view import View
-from simgen.spec.types import MaterialSpec
+from simgen.spec.scene import MaterialSpec
 
 # Surface codes. Parts are their index, 0 and up; clutter and occluders count down from BODY, in that order.
 NOTHING, FLOOR, STAGE, BODY = -1, -2, -3, -4

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from simgen.render.lookup import look_up
-from simgen.spec.types import MaterialSpec
+from simgen.spec.scene import MaterialSpec
 
 TILE_PX = 256
 FEATURE_PX = 8  # texels across the largest feature

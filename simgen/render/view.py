@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32, Float64
 
+from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import rotation_matrix
-from simgen.spec.types import Pose, SceneSpec, Trajectory
+from simgen.spec.scene import SceneSpec
+from simgen.spec.types import Pose
 
 _EDGE_POINTS = 9  # rays along each side of the picture that bound what is seen
 

@@ -18,7 +18,7 @@ from typing import Any
 import pybullet as p
 
 from simgen.assets.parts import PartModel, part_model
-from simgen.spec.types import BodySpec, PartSpec, SceneSpec, StageSpec
+from simgen.spec.scene import BodySpec, PartSpec, SceneSpec, StageSpec
 
 SCALE = 50.0  # units of Bullet's length in a metre, in a world to simulate
 GRAVITY_M_S2 = 9.81

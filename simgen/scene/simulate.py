@@ -15,7 +15,8 @@ from jaxtyping import Float32, Float64
 
 from simgen.camera.shutter import moments_s
 from simgen.scene.bullet import SCALE, World, world
-from simgen.spec.types import SceneSpec, Trajectory
+from simgen.spec.frames import Trajectory
+from simgen.spec.scene import SceneSpec
 
 # Deepest a part sank into the table: in 8 scenes of 282 parts 2.9 mm at 1/240 s, 4.3 at 1/360, 0.8 at 1/480;
 # in 8 others, of 271 parts, 1.9 mm at 1/480. Few sink: 1 % by more than 0.3 mm.

@@ -12,23 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from simgen.spec.types import (
-    BACKGROUND,
-    CLUTTER,
+from simgen.spec.frames import FrameLabels, Labels, PartLabel, RenderedClip
+from simgen.spec.scene import (
     CameraSpec,
-    FrameLabels,
-    Labels,
     LightSpec,
     MaterialSpec,
-    PartLabel,
     PartSpec,
-    Pose,
-    RenderedClip,
     RenderSpec,
     SceneSpec,
     SensorSpec,
     StageSpec,
 )
+from simgen.spec.types import BACKGROUND, CLUTTER, Pose
 
 STILL = Pose(position_m=(0.0, 0.0, 0.0), rotation_xyzw=(0.0, 0.0, 0.0, 1.0))
 GREY = MaterialSpec(

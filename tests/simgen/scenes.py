@@ -8,19 +8,19 @@ import pytest
 from simgen.assets.parts import part_model
 from simgen.render import describe
 from simgen.spec.errors import RendererUnavailable
+from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import look_at
-from simgen.spec.types import (
+from simgen.spec.scene import (
     CameraSpec,
     LightSpec,
     MaterialSpec,
     PartSpec,
-    Pose,
     RenderSpec,
     SceneSpec,
     SensorSpec,
     StageSpec,
-    Trajectory,
 )
+from simgen.spec.types import Pose
 
 STEEL_KG_M3 = 7850.0
 

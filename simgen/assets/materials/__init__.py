@@ -21,7 +21,8 @@ from simgen.assets.materials.model import Material, draw, draw_wear
 from simgen.assets.materials.polymers import POLYMERS
 from simgen.assets.materials.relief import TILE_PX, slopes
 from simgen.assets.materials.wear import STEPS, WEAR, worn
-from simgen.spec.types import MaterialSpec, Metres, WornSpec
+from simgen.spec.scene import MaterialSpec, WornSpec
+from simgen.spec.types import Metres
 
 __all__ = [
     "MATERIALS", "UNWORN", "WEAR", "Material", "TileFacts", "draw_material", "draw_wear", "material_tile", "tile_facts",

@@ -11,7 +11,8 @@ from simgen.assets.materials.optics import f0
 from simgen.assets.materials.relief import Relief
 from simgen.spec.colour import LUMINANCE, linear_from_hsv
 from simgen.spec.knobs import LogUniform, Uniform
-from simgen.spec.types import MaterialSpec, MatterSpec, Metres, SubstanceSpec, Vec3, WearSpec, WornSpec
+from simgen.spec.scene import MaterialSpec, MatterSpec, SubstanceSpec, WearSpec, WornSpec
+from simgen.spec.types import Metres, Vec3
 
 NONE = Uniform(0.0, 0.0)
 TINY_FEATURE = 8 / 256  # of a texture's largest feature: simgen.render.textures.FEATURE_PX / TILE_PX

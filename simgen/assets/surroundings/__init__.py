@@ -14,7 +14,8 @@ from simgen.assets.surroundings import rooms
 from simgen.assets.surroundings.files import BadEnvironment, digest, folder_files, read
 from simgen.assets.surroundings.model import WIDTH, Picture, level_irradiance
 from simgen.spec.colour import LUMINANCE
-from simgen.spec.types import EnvironmentSpec, Vec3
+from simgen.spec.scene import EnvironmentSpec
+from simgen.spec.types import Vec3
 
 __all__ = ["ENVIRONMENTS", "FILE", "BadEnvironment", "ambient", "digest", "folder_files", "picture"]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from simgen.assets.surroundings.model import Picture, Room, directions, resolved
 from simgen.spec.colour import black_body
-from simgen.spec.types import EnvironmentSpec
+from simgen.spec.scene import EnvironmentSpec
 
 LAMP, PANEL, WINDOW, WALL = 40.0, 14.0, 9.0, 1.0  # radiances against each other
 

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from simgen.spec.types import CameraSpec, Frame
+from simgen.spec.frames import Frame
+from simgen.spec.scene import CameraSpec
 
 SHARP_PX = 1.0  # a disc as wide as this is not told from a pixel
 MOST_LAYERS = 32

@@ -15,7 +15,9 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from simgen.camera.lens import brown_conrady
-from simgen.spec.types import CameraSpec, Distortion, Frame
+from simgen.spec.frames import Frame
+from simgen.spec.scene import CameraSpec
+from simgen.spec.types import Distortion
 
 STEP_PX = 8  # margins are multiples of it, so that scenes share a renderer's buffers
 MOST = 2.0  # times as wide or high a drawn picture may be as the distorted one

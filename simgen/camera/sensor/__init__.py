@@ -20,7 +20,8 @@ from jaxtyping import Float32, UInt8, UInt16
 from simgen.camera.sensor import aberration, bayer, converter, glare, noise, pattern, processing, spectral
 from simgen.camera.sensor import optics as lens
 from simgen.camera.sensor.video import through_h264
-from simgen.spec.types import Image, SensorSpec
+from simgen.spec.frames import Image
+from simgen.spec.scene import SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]
 Effect = Callable[[Light, SensorSpec, np.random.Generator], Light]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from simgen.spec.types import SensorSpec
+from simgen.spec.scene import SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]
 DEMOSAIC = {"bilinear": cv2.COLOR_BayerRGGB2RGB, "edge_aware": cv2.COLOR_BayerRGGB2RGB_EA}

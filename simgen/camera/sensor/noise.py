@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from simgen.camera.sensor.gaussian import standard_normal
-from simgen.spec.types import SensorSpec
+from simgen.spec.scene import SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]
 

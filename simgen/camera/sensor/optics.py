@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from simgen.spec.types import SensorSpec
+from simgen.spec.scene import SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]
 

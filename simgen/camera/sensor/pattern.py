@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from simgen.camera.sensor.gaussian import standard_normal
-from simgen.spec.types import SensorSpec
+from simgen.spec.scene import SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]
 HOT_SHARE = 0.2  # mean charge of a hot pixel in one frame, of the full well; its distribution is exponential

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from simgen.spec.types import SensorSpec
+from simgen.spec.scene import SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]
 _NEIGHBOURS = np.array([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5], [0.0, 1.0, 0.0]])  # whose light leaks into red, green, blue

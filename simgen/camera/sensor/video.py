@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from simgen.spec.types import Image
+from simgen.spec.frames import Image
 
 RATE_HZ = 30  # nominal: at a constant rate factor it only says how long a picture group may be
 GROUP = 250  # frames from one that stands alone to the next, x264's own

@@ -20,8 +20,9 @@ from simgen.dataset.format.manifest import ShardEntry
 from simgen.dataset.format.reader import DataSet
 from simgen.dataset.store.files import file_sha256
 from simgen.spec.errors import ShardError
+from simgen.spec.frames import FrameLabels, Image, Labels, PartLabel
 from simgen.spec.geometry import compose
-from simgen.spec.types import CLUTTER, FrameLabels, Image, Labels, PartLabel
+from simgen.spec.types import CLUTTER
 
 TOLERANCE_PX = 1e-6  # of a modal box against the ids it was found in: it is exact
 AMODAL_TOLERANCE_PX = 1.5  # what is seen may stand out of the whole part's box by a pixel's sampling

@@ -10,8 +10,9 @@ from jaxtyping import Float64
 from simgen.camera.lens import brown_conrady
 from simgen.dataset.check.report import Problem
 from simgen.dataset.format.archive import StoredClip
+from simgen.spec.frames import Labels
 from simgen.spec.geometry import compose, invert, transform
-from simgen.spec.types import Labels, Pose
+from simgen.spec.types import Pose
 
 TOLERANCE_PX = 0.5  # depth is stored in steps of 0.1 mm, flow in steps of 1/64 px
 MOST_PIXELS = 2000  # of a part that are looked at

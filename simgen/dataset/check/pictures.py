@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from simgen.dataset.check.report import Picture, Problem
-from simgen.spec.types import Image
+from simgen.spec.frames import Image
 
 MAX_PICTURE_PX = 100_000_000  # a header that promises more is refused before anything is decoded
 BLANK_GREY = 1.5  # standard deviation below which a picture shows nothing

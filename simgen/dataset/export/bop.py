@@ -36,8 +36,9 @@ from simgen.dataset.export.common.symmetries import symmetries
 from simgen.dataset.export.errors import ExportError
 from simgen.dataset.format.png16 import DEPTH_UNIT_M
 from simgen.labels.boxes import NEAR_M, silhouette_px
+from simgen.spec.frames import Labels
 from simgen.spec.geometry import invert, rotation_matrix, transform
-from simgen.spec.types import Labels, Pose
+from simgen.spec.types import Pose
 
 MAIN = "objects.json"
 TOOL = "bop_toolkit"

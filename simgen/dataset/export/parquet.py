@@ -21,7 +21,7 @@ from simgen.dataset.export.common.masks import from_rle, rle
 from simgen.dataset.export.common.records import FrameRecord, LabelRecord
 from simgen.dataset.export.common.selection import PickedClip, SeenPart, Selection
 from simgen.dataset.export.errors import ExportError
-from simgen.spec.types import FrameLabels
+from simgen.spec.frames import FrameLabels
 
 MAIN = "labels.parquet"
 FRAMES = "frames.parquet"

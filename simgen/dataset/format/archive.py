@@ -27,7 +27,8 @@ from simgen.dataset.format.png16 import (
 from simgen.dataset.store.files import MAX_JSON_BYTES, Sink, atomically, check_plain
 from simgen.dataset.store.locations import Place
 from simgen.spec.errors import ShardError
-from simgen.spec.types import Labels, RenderedClip, SceneSpec, stored_fields
+from simgen.spec.frames import Labels, RenderedClip
+from simgen.spec.scene import SceneSpec, stored_fields
 
 ANEW = "remove it, or make it anew with `simgen index`"
 CLIP_FORMAT = "simgen-clip/1"

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from simgen.dataset.format.manifest import Request, ShardEntry
 from simgen.dataset.store.locations import Place
-from simgen.spec.types import RenderedClip
+from simgen.spec.frames import RenderedClip
 
 SCENE_LIMIT_S = 600.0  # a scene takes seconds; one that takes this long hangs
 

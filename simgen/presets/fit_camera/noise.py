@@ -20,7 +20,8 @@ from scipy.optimize import nnls
 
 from simgen.camera.sensor import decode, develop, expose
 from simgen.presets.fit_camera.edges import GAMMA
-from simgen.spec.types import Radians, SensorSpec
+from simgen.spec.scene import SensorSpec
+from simgen.spec.types import Radians
 
 BLOCK = 16
 QUIETEST = 0.25  # quantile of a band's blocks

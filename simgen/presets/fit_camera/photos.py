@@ -13,7 +13,7 @@ from simgen.dataset.format.manifest import MANIFEST
 from simgen.dataset.format.reader import DataSet
 from simgen.presets.fit_camera.errors import CameraError
 from simgen.presets.fit_camera.jpeg import Compression, read_header
-from simgen.spec.types import Image
+from simgen.spec.frames import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 FEWEST = 3  # photographs that a range can be told from

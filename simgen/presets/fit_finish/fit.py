@@ -23,7 +23,7 @@ from simgen.presets.fit_finish.read import Simulated
 from simgen.scene.config import ColourKnobs, FinishKnobs, SceneConfig
 from simgen.spec.colour import hsv_from_linear
 from simgen.spec.knobs import Choice, LogUniform, Uniform
-from simgen.spec.types import MaterialSpec
+from simgen.spec.scene import MaterialSpec
 
 FEWEST = 30  # parts of a category, photographed and simulated
 RESTS_ON = 0.05  # share of the simulated parts that the weights must be spread over at least

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from simgen.spec.colour import LUMINANCE
-from simgen.spec.types import Image
+from simgen.spec.frames import Image
 
 FEATURES = {
     "brightness": "mean light over the ground's",

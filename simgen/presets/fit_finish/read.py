@@ -20,7 +20,7 @@ from simgen.dataset.format.reader import DataSet
 from simgen.presets.fit_camera.photos import read_picture
 from simgen.presets.fit_finish.errors import FinishError
 from simgen.presets.fit_finish.looks import Look, look
-from simgen.spec.types import MaterialSpec
+from simgen.spec.scene import MaterialSpec
 
 MAX_JSON_BYTES = 512 * 2**20
 MOST = 100  # pictures that are read, spread over the file

@@ -18,7 +18,7 @@ from simgen.render.gl.scene import TileKey
 from simgen.render.gl.shadows import COARSE_TEXELS, SIDE_TEXELS
 from simgen.render.textures import tile
 from simgen.spec.errors import RendererLost, RendererUnavailable
-from simgen.spec.types import MAX_LAMPS, LightSpec
+from simgen.spec.scene import MAX_LAMPS, LightSpec
 
 SHADERS = Path(__file__).parent / "shaders"
 NOTHING_M = 1e30  # depth where nothing is, on the graphics processor

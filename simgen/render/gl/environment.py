@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from simgen.assets import surroundings as environments
-from simgen.spec.types import LightSpec, Radians, SceneSpec
+from simgen.spec.scene import LightSpec, SceneSpec
+from simgen.spec.types import Radians
 
 WIDTH, HEIGHT, LEVELS = 256, 128, 5  # levels of roughness 0, 1/4, 1/2, 3/4, 1, each half as wide as the one before
 NORMALS = (16, 32)  # rows and columns of the table of irradiance

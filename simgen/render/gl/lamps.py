@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from simgen.assets.light import card, softbox_radiance
 from simgen.render.gl import layout
 from simgen.render.gl.shadows import Spheres
-from simgen.spec.types import MAX_LAMPS, LampSpec, SceneSpec
+from simgen.spec.scene import MAX_LAMPS, LampSpec, SceneSpec
 
 KINDS = {"directional": 0.0, "spot": 1.0, "softbox": 2.0}
 _WIDEST_RAD = 1.25  # half of what a lamp's picture takes in

@@ -45,7 +45,9 @@ from simgen.render.gl.shadows import SIDE_TEXELS, Cascade, cascade
 from simgen.render.textures import TILE_PX, placed_tile
 from simgen.render.view import View, belt_shift_m, seen_on_plane
 from simgen.spec.errors import RendererLost
-from simgen.spec.types import CLUTTER, Frame, MaterialSpec, SceneSpec, Trajectory, Vec3
+from simgen.spec.frames import Frame, Trajectory
+from simgen.spec.scene import MaterialSpec, SceneSpec
+from simgen.spec.types import CLUTTER, Vec3
 
 NEAR_M, FAR_M = 0.05, 12.0  # as tiny's
 OCCLUSION_REACH_M = 0.03  # how far a part darkens what it stands on

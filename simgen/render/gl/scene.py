@@ -14,18 +14,10 @@ from simgen.render.gl import layout
 from simgen.render.gl.meshes import Key
 from simgen.render.gl.shadows import Spheres
 from simgen.render.textures import VARIANTS, placed_tile
+from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import rotation_matrix
-from simgen.spec.types import (
-    BACKGROUND,
-    CLUTTER,
-    BodySpec,
-    MaterialSpec,
-    MatterSpec,
-    PartSpec,
-    SceneSpec,
-    SubstanceSpec,
-    Trajectory,
-)
+from simgen.spec.scene import BodySpec, MaterialSpec, MatterSpec, PartSpec, SceneSpec, SubstanceSpec
+from simgen.spec.types import BACKGROUND, CLUTTER
 
 FLOOR_SIDE_M = 60.0
 ANISOTROPY = 0.8  # of brushed metal: across the grooves its lobe is 3.6 times as wide as along them

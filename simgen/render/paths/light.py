@@ -18,7 +18,8 @@ from jaxtyping import Float32, Float64
 from simgen.assets import light as lighting
 from simgen.assets.surroundings.model import level_irradiance
 from simgen.render.gl import environment
-from simgen.spec.types import LampSpec, LightSpec, SceneSpec, Vec3
+from simgen.spec.scene import LampSpec, LightSpec, SceneSpec
+from simgen.spec.types import Vec3
 
 FAR_M = 1000.0  # to discs that stand for directional lights
 SPOTS = 8  # that stand for the disc of a spot lamp

@@ -25,7 +25,7 @@ from simgen.assets.materials.relief import TILE_PX as MATTER_PX
 from simgen.assets.materials.relief import rises
 from simgen.render.gl.scene import ANISOTROPY, origin
 from simgen.render.textures import TILE_PX, placed_tile
-from simgen.spec.types import MaterialSpec, MatterSpec, SceneSpec
+from simgen.spec.scene import MaterialSpec, MatterSpec, SceneSpec
 
 LEAST_ROUGHNESS = 0.045
 INDEX = 1.5  # of refraction, of every dielectric and every coat

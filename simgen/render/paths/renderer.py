@@ -24,7 +24,8 @@ from simgen.render.paths import variant
 from simgen.render.paths.scene import SAMPLER, MitsubaScene
 from simgen.render.tiny import renderer as tiny
 from simgen.spec.errors import RendererUnavailable
-from simgen.spec.types import Frame, RenderSpec, SceneSpec, Trajectory
+from simgen.spec.frames import Frame, Trajectory
+from simgen.spec.scene import RenderSpec, SceneSpec
 
 DEFAULT_SAMPLES = 32
 BRIGHTEST = 16.0  # of a path, or a pixel without LLVM; as pbr's, far over any sensor's range

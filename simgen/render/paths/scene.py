@@ -16,8 +16,10 @@ from simgen.render.paths import light, matter, shapes
 from simgen.render.paths.matter import Layer, Placed
 from simgen.render.planes import stage_sheets
 from simgen.render.view import belt_shift_m
+from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import rotation_matrix
-from simgen.spec.types import BodySpec, CameraSpec, MaterialSpec, Pose, SceneSpec, Trajectory
+from simgen.spec.scene import BodySpec, CameraSpec, MaterialSpec, SceneSpec
+from simgen.spec.types import Pose
 
 NEAR_M, FAR_M = 0.05, 5000.0
 MAX_DEPTH, ROULETTE_DEPTH = 7, 2  # edges of a path; from where on dim paths may end

@@ -8,7 +8,8 @@ from jaxtyping import Float32
 
 from simgen.assets import surroundings as environments
 from simgen.render.lookup import look_up
-from simgen.spec.types import GlowSpec, LightSpec, Vec3
+from simgen.spec.scene import GlowSpec, LightSpec
+from simgen.spec.types import Vec3
 
 WIDTH, HEIGHT = 128, 64  # azimuth by elevation, from straight up to straight down
 ROUGHNESSES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32
 
 from simgen.render.view import View, across_and_up, seen_on_plane
-from simgen.spec.types import SceneSpec
+from simgen.spec.scene import SceneSpec
 
 SIDE_TEXELS = 256
 DISTANCE_M = 60.0  # to where the light looks from: TinyRenderer draws nothing in an orthographic view (measured)

@@ -16,7 +16,7 @@ from simgen.render.surfaces import BODY, Colours, Geometry, Moment, Samples, dot
 from simgen.render.tiny.environment import Environment
 from simgen.render.tiny.light_map import LightMap
 from simgen.render.view import View
-from simgen.spec.types import SceneSpec
+from simgen.spec.scene import SceneSpec
 
 BRIGHTEST = 16.0  # radiance above this is clipped: far over any sensor's range
 

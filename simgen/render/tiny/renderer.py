@@ -30,8 +30,10 @@ from simgen.render.tiny.shading import Shader
 from simgen.render.tiny.slab import floor_face, stage_faces
 from simgen.render.view import View, belt_shift_m
 from simgen.scene.bullet import World, world
+from simgen.spec.frames import Frame, Trajectory
 from simgen.spec.geometry import rotation_matrix, vec3
-from simgen.spec.types import BACKGROUND, CLUTTER, Frame, Pose, SceneSpec, Trajectory, Vec3
+from simgen.spec.scene import SceneSpec
+from simgen.spec.types import BACKGROUND, CLUTTER, Pose, Vec3
 
 NEAR_M, FAR_M = 0.05, 12.0
 

@@ -17,7 +17,7 @@ from simgen.render.tiny.light_map import LightMap
 from simgen.render.tiny.metal import Metal
 from simgen.render.view import View
 from simgen.spec.geometry import rotation_matrix
-from simgen.spec.types import SceneSpec
+from simgen.spec.scene import SceneSpec
 
 OCCLUSION_REACH_M = 0.008  # how far a part darkens what it stands on
 TYPICAL_HEIGHT_M = 0.01  # of the parts, for how wide their penumbra is

@@ -14,7 +14,8 @@ from jaxtyping import Float32, Float64
 
 from simgen.render.surfaces import FLOOR, STAGE, Geometry
 from simgen.render.view import View
-from simgen.spec.types import StageSpec, Vec3
+from simgen.spec.scene import StageSpec
+from simgen.spec.types import Vec3
 
 Affine = Float64[np.ndarray, "3"]  # of a sample's column and row, and the constant
 

@@ -12,7 +12,8 @@ from simgen.camera.sensor.spectral import sensor_from_light
 from simgen.scene.config import CameraKnobs, LensKnobs, SensorKnobs, ShutterKnobs
 from simgen.spec.colour import LUMINANCE
 from simgen.spec.geometry import look_at, toward, vec3
-from simgen.spec.types import CameraSpec, LightSpec, Metres, Radians, SensorSpec, ShutterSpec, StageSpec
+from simgen.spec.scene import CameraSpec, LightSpec, SensorSpec, ShutterSpec, StageSpec
+from simgen.spec.types import Metres, Radians
 
 
 def draw_camera(

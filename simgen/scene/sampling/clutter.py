@@ -10,7 +10,7 @@ import numpy as np
 from simgen.scene.config import ClutterKnobs, TextureKnobs
 from simgen.scene.sampling.surfaces import draw_surface
 from simgen.spec.geometry import about_x, about_z, pose
-from simgen.spec.types import BodySpec, MaterialSpec, StageSpec
+from simgen.spec.scene import BodySpec, MaterialSpec, StageSpec
 
 BAND_PROUD_M = 0.0008  # more than the depth buffer's step at a metre
 

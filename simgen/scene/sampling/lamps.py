@@ -10,7 +10,8 @@ from simgen.assets import surroundings as environments
 from simgen.scene.config import EnvironmentKnobs, FlickerKnobs, LampKnobs
 from simgen.spec.colour import black_body
 from simgen.spec.geometry import vec3
-from simgen.spec.types import EnvironmentSpec, FlickerSpec, LampSpec, Radians
+from simgen.spec.scene import EnvironmentSpec, FlickerSpec, LampSpec
+from simgen.spec.types import Radians
 
 KINDS = ("directional", "spot", "softbox")
 MAINS = ("50", "60")

@@ -13,7 +13,8 @@ from simgen.scene.sampling import lamps as sample_light
 from simgen.spec.colour import black_body
 from simgen.spec.geometry import toward
 from simgen.spec.knobs import Streams
-from simgen.spec.types import GlowSpec, LightSpec, Radians, Vec3
+from simgen.spec.scene import GlowSpec, LightSpec
+from simgen.spec.types import Radians, Vec3
 
 
 def _times(rgb: Vec3, gain: float) -> Vec3:

@@ -12,7 +12,8 @@ from simgen.scene.config import KindKnobs, PartsKnobs, TextureKnobs
 from simgen.scene.sampling.surfaces import draw_surface
 from simgen.spec.geometry import about_x, about_z, pose
 from simgen.spec.knobs import Choice
-from simgen.spec.types import PartSpec, Pose, StageSpec
+from simgen.spec.scene import PartSpec, StageSpec
+from simgen.spec.types import Pose
 
 DROP_M = 0.0005  # parts are let go this far above where they would lie
 

@@ -15,7 +15,7 @@ from simgen.scene.sampling.parts import draw_parts
 from simgen.scene.sampling.stage import draw_legs, draw_stage, draw_walls
 from simgen.scene.sampling.surfaces import draw_matter, draw_stage_matter
 from simgen.spec.knobs import Streams
-from simgen.spec.types import PATHTRACED, RenderSpec, SceneSpec
+from simgen.spec.scene import PATHTRACED, RenderSpec, SceneSpec
 
 
 def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:

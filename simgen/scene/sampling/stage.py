@@ -9,7 +9,8 @@ import numpy as np
 from simgen.scene.config import StageKnobs, TextureKnobs
 from simgen.scene.sampling.surfaces import draw_colour, draw_surface
 from simgen.spec.geometry import pose
-from simgen.spec.types import BodySpec, Metres, Radians, SheetSpec, StageSpec, Vec3
+from simgen.spec.scene import BodySpec, SheetSpec, StageSpec
+from simgen.spec.types import Metres, Radians, Vec3
 
 THINNEST_LEG_M = 0.02
 

@@ -11,7 +11,8 @@ from simgen.assets.materials import draw_material, draw_wear
 from simgen.scene.config import ColourKnobs, MatterKnobs, MatterSurfaceKnobs, SurfaceKnobs
 from simgen.spec.colour import linear_from_hsv
 from simgen.spec.knobs import Streams
-from simgen.spec.types import BodySpec, MaterialSpec, Metres, PartSpec, StageSpec, Vec3
+from simgen.spec.scene import BodySpec, MaterialSpec, PartSpec, StageSpec
+from simgen.spec.types import Metres, Vec3
 
 _Thing = TypeVar("_Thing", PartSpec, BodySpec)
 

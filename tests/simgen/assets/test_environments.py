@@ -16,7 +16,7 @@ from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import LUMINANCE, RGB_FROM_XYZ
 from simgen.spec.errors import ConfigError
-from simgen.spec.types import EnvironmentSpec, FlickerSpec, LampSpec
+from simgen.spec.scene import EnvironmentSpec, FlickerSpec, LampSpec
 from tests.simgen.scenes import part, scene, still
 
 SPEC = EnvironmentSpec(

@@ -25,7 +25,7 @@ from simgen.scene.config import MatterKnobs
 from simgen.scene.sampling.sample import sample
 from simgen.spec.errors import ConfigError
 from simgen.spec.knobs import Uniform
-from simgen.spec.types import SceneSpec
+from simgen.spec.scene import SceneSpec
 
 ASKED = {  # of the issue, with the rows that answer it
     "machined", "turned", "brushed", "cast", "zinc_plated", "black_oxide", "anodized", "galvanized", "stainless",

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from simgen.camera.sensor import EFFECTS, noise, raw
-from simgen.spec.types import SensorSpec
+from simgen.spec.scene import SensorSpec
 from tests.simgen.scenes import scene
 
 SIDE = 96

@@ -15,8 +15,9 @@ from simgen.labels.boxes import annotate, project, silhouette_px
 from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample
 from simgen.spec.errors import ConfigError
+from simgen.spec.frames import Frame, Labels
 from simgen.spec.geometry import invert, rotation_matrix, transform
-from simgen.spec.types import BACKGROUND, Frame, Labels
+from simgen.spec.types import BACKGROUND
 from tests.simgen.scenes import GREY, part, scene, still
 
 LENSES = {

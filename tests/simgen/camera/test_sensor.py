@@ -8,7 +8,7 @@ from simgen.camera.sensor import EFFECTS, bayer, decode, develop, expose, raw
 from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample
 from simgen.spec.errors import ConfigError
-from simgen.spec.types import SensorSpec
+from simgen.spec.scene import SensorSpec
 from tests.simgen.scenes import scene
 
 NEUTRAL = replace(scene([]).sensor, full_well_e=1e12, read_noise_e=1e-6, gamma=1.0)

@@ -12,8 +12,10 @@ from simgen.labels.boxes import annotate, project, silhouette_px, world_from_par
 from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample
 from simgen.spec.errors import ConfigError
+from simgen.spec.frames import Frame, Trajectory
 from simgen.spec.geometry import transform
-from simgen.spec.types import BACKGROUND, FlickerSpec, Frame, ShutterSpec, Trajectory
+from simgen.spec.scene import FlickerSpec, ShutterSpec
+from simgen.spec.types import BACKGROUND
 from tests.simgen.scenes import part, scene
 
 LYING = (0.0, 0.7071068, 0.0, 0.7071068)

@@ -15,7 +15,8 @@ from simgen.dataset.contact_sheet import _draw_boxes
 from simgen.dataset.format.manifest import MANIFEST
 from simgen.dataset.format.reader import DataSet
 from simgen.presets.layers import presets as known
-from simgen.spec.types import PartLabel, Pose
+from simgen.spec.frames import PartLabel
+from simgen.spec.types import Pose
 from tests.simgen.generate.test_generate import contents
 
 COMMANDS = ("render", "join", "presets", "preview", "replay", "export", "check", "index")

@@ -38,7 +38,9 @@ from simgen.dataset.format.png16 import (
 from simgen.dataset.format.reader import DataSet
 from simgen.dataset.store.files import file_sha256
 from simgen.spec.errors import ShardError
-from simgen.spec.types import BACKGROUND, CLUTTER, Labels, SceneSpec
+from simgen.spec.frames import Labels
+from simgen.spec.scene import SceneSpec
+from simgen.spec.types import BACKGROUND, CLUTTER
 from tests.simgen import clips
 
 

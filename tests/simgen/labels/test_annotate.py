@@ -8,8 +8,10 @@ import pytest
 
 from simgen.assets.parts import part_model
 from simgen.labels.boxes import annotate, camera_from_part, project, silhouette_px, world_from_part
+from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import invert, look_at, transform
-from simgen.spec.types import BACKGROUND, CLUTTER, BodySpec, Pose, Trajectory
+from simgen.spec.scene import BodySpec
+from simgen.spec.types import BACKGROUND, CLUTTER, Pose
 from tests.simgen.scenes import GREY, part, scene
 
 HALF = math.sqrt(0.5)

@@ -18,8 +18,10 @@ from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
 from simgen.spec.errors import ShardError
+from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import look_at
-from simgen.spec.types import BACKGROUND, CLUTTER, BodySpec, Pose, ShutterSpec, Trajectory
+from simgen.spec.scene import BodySpec, ShutterSpec
+from simgen.spec.types import BACKGROUND, CLUTTER, Pose
 from tests.simgen.scenes import part, scene, still
 
 ABOVE = look_at((0.0, 0.0, 0.5), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))  # x right, y up in the picture

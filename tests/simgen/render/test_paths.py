@@ -66,7 +66,8 @@ def test_a_turn_of_a_lathe_has_no_jump_within_a_triangle():
 
 def test_every_material_has_maps_whose_energy_is_its_own():
     from simgen.assets.materials import MATERIALS, draw_material
-    from simgen.spec.types import Metres, WearSpec, WornSpec
+    from simgen.spec.scene import WearSpec, WornSpec
+    from simgen.spec.types import Metres
 
     assert len(MATERIALS) > 20
     worn = WornSpec(layers=(WearSpec(name="dirt", amount=0.5),), side_m=Metres(0.1), seed=1)
@@ -83,7 +84,7 @@ def test_every_material_has_maps_whose_energy_is_its_own():
 
 def test_the_sky_gives_a_card_what_the_spec_says():
     from simgen.assets.surroundings.model import level_irradiance
-    from simgen.spec.types import GlowSpec
+    from simgen.spec.scene import GlowSpec
 
     glow = GlowSpec(azimuth_rad=0.5, elevation_rad=0.9, width_rad=0.8, height_rad=0.8, radiance=(30.0, 3.0, 0.3))
     for glows in ((), (glow,)):

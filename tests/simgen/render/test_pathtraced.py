@@ -18,7 +18,8 @@ from simgen.render.paths import renderer as pathtraced
 from simgen.render.paths import variant
 from simgen.scene.sampling.sample import sample
 from simgen.spec.geometry import look_at
-from simgen.spec.types import BACKGROUND, CLUTTER, PATHTRACED, EnvironmentSpec, LampSpec, RenderSpec, SheetSpec
+from simgen.spec.scene import PATHTRACED, EnvironmentSpec, LampSpec, RenderSpec, SheetSpec
+from simgen.spec.types import BACKGROUND, CLUTTER
 from tests.simgen.scenes import GREY, needs, scene, still
 
 WHITE = replace(GREY, rgb=(1.0, 1.0, 1.0))
@@ -140,7 +141,7 @@ def test_a_card_gets_all_of_the_light_whatever_a_shadow_takes_away(strength):
 @pytest.mark.parametrize(("azimuth", "side"), [(0.0, "right"), (np.pi / 2, "top"), (np.pi, "left")])
 def test_the_side_towards_the_light_is_bright_of_key_and_of_sky(ball, azimuth, side):  # noqa: F811
     """Seen from above with y up in the picture; the sky's light comes from a glow at the same azimuth."""
-    from simgen.spec.types import GlowSpec
+    from simgen.spec.scene import GlowSpec
 
     toward = (0.8 * np.cos(azimuth), 0.8 * np.sin(azimuth), 0.6)
     above = look_at((0.0, 0.0, 0.4), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))

@@ -24,7 +24,8 @@ from simgen.render.tiny import renderer as tiny
 from simgen.scene.sampling.sample import sample
 from simgen.spec.errors import RendererLost, RendererUnavailable
 from simgen.spec.geometry import look_at
-from simgen.spec.types import BACKGROUND, BodySpec, GlowSpec, Pose, RenderSpec, SheetSpec
+from simgen.spec.scene import BodySpec, GlowSpec, RenderSpec, SheetSpec
+from simgen.spec.types import BACKGROUND, Pose
 from tests.simgen.scenes import GREY, needs, part, scene, still
 
 WHITE = replace(GREY, rgb=(1.0, 1.0, 1.0))

@@ -13,7 +13,8 @@ from simgen.render.gl import renderer as pbr
 from simgen.render.gl.scene import origin
 from simgen.render.tiny import renderer as tiny
 from simgen.spec.geometry import look_at
-from simgen.spec.types import CLUTTER, BodySpec, LampSpec, MatterSpec, Pose, SubstanceSpec, WearSpec, WornSpec
+from simgen.spec.scene import BodySpec, LampSpec, MatterSpec, SubstanceSpec, WearSpec, WornSpec
+from simgen.spec.types import CLUTTER, Pose
 from tests.simgen.scenes import GREY, needs, part, scene
 
 BLACK = (0.0, 0.0, 0.0)

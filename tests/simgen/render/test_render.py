@@ -9,7 +9,8 @@ from simgen.render.textures import TEXTURES, VARIANTS, tile
 from simgen.render.tiny.environment import Environment
 from simgen.scene.simulate import simulate
 from simgen.spec.geometry import invert, look_at, transform
-from simgen.spec.types import BACKGROUND, CLUTTER, BodySpec, GlowSpec, Pose, RenderSpec, SheetSpec
+from simgen.spec.scene import BodySpec, GlowSpec, RenderSpec, SheetSpec
+from simgen.spec.types import BACKGROUND, CLUTTER, Pose
 from tests.simgen.scenes import GREY, needs, part, scene, still
 
 WHITE = replace(GREY, rgb=(1.0, 1.0, 1.0))

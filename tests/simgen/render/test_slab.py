@@ -10,7 +10,8 @@ from simgen.render.surfaces import FLOOR, NOTHING, STAGE, Geometry
 from simgen.render.tiny.slab import floor_face, stage_faces
 from simgen.render.view import View
 from simgen.spec.geometry import look_at, rotation_matrix
-from simgen.spec.types import BodySpec, Pose, RenderSpec
+from simgen.spec.scene import BodySpec, RenderSpec
+from simgen.spec.types import Pose
 from tests.simgen.scenes import GREY, part, scene, still
 
 SUN = (0.6, 0.0, 0.8)

@@ -8,7 +8,8 @@ from simgen.assets.parts import part_model  # noqa: E402
 from simgen.scene import bullet  # noqa: E402
 from simgen.scene.bullet import SCALE, world  # noqa: E402
 from simgen.scene.simulate import simulate  # noqa: E402
-from simgen.spec.types import BodySpec, Pose  # noqa: E402
+from simgen.spec.scene import BodySpec  # noqa: E402
+from simgen.spec.types import Pose  # noqa: E402
 from tests.simgen.scenes import GREY, part, scene  # noqa: E402
 
 UPRIGHT = (0.0, 0.0, 0.0, 1.0)

@@ -17,7 +17,8 @@ from simgen.scene.bullet import GRAVITY_M_S2, SCALE, world  # noqa: E402
 from simgen.scene.sampling.sample import sample  # noqa: E402
 from simgen.scene.simulate import simulate  # noqa: E402
 from simgen.spec.geometry import rotation_matrix  # noqa: E402
-from simgen.spec.types import BodySpec, Pose  # noqa: E402
+from simgen.spec.scene import BodySpec  # noqa: E402
+from simgen.spec.types import Pose  # noqa: E402
 from tests.simgen.scenes import GREY, part, scene  # noqa: E402
 
 HALF = math.sqrt(0.5)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from simgen.dataset.export.errors import ExportError
 from simgen.dataset.format.archive import StoredClip
 from simgen.dataset.format.reader import DataSet
-from simgen.spec.types import FrameLabels, Labels, PartLabel
+from simgen.spec.frames import FrameLabels, Labels, PartLabel
 
 SPLITS = ("train", "val", "test")
 _GOLDEN = 0x9E3779B97F4A7C15  # the golden ratio's fractional part times 2**64

@@ -1,0 +1,87 @@
+"""What is made of a scene: poses over time, frames, labels, a finished clip.
+
+Units and frames are those of `simgen.spec.types`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int32, UInt8
+
+from simgen.spec.scene import SceneSpec
+from simgen.spec.types import Distortion, Pose
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Poses of P parts and O occluders at T moments: positions in metres, rotations as xyzw quaternions.
+
+    The moments are the spec's frames, or as many for each frame as its shutter has sub-frames
+    (`simgen.camera.shutter`).
+    """
+
+    positions_m: Float32[np.ndarray, "t p 3"]
+    rotations_xyzw: Float32[np.ndarray, "t p 4"]
+    occluder_positions_m: Float32[np.ndarray, "t o 3"]
+    times_s: Float64[np.ndarray, " t"] | None = None  # from the first frame on; None: every frame_interval_s
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a renderer makes of one moment: linear light before the sensor, and the truth under it."""
+
+    linear: Float32[np.ndarray, "h w 3"]
+    depth_m: Float32[np.ndarray, "h w"]  # along the optical axis; inf where there is nothing
+    ids: Int32[np.ndarray, "h w"]  # index into SceneSpec.parts, or BACKGROUND, or CLUTTER
+    normals: Float32[np.ndarray, "h w 3"] | None = None  # unit, in the world; 0 where there is nothing; of pbr alone
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartLabel:
+    """One part in one frame. `box_xyxy_px` is what can be seen, None where nothing is."""
+
+    track_id: int  # index into SceneSpec.parts, the value in the id map
+    category: str
+    box_xyxy_px: tuple[float, float, float, float] | None
+    amodal_box_xyxy_px: tuple[float, float, float, float] | None  # with nothing in front, clipped to the frame
+    unclipped_box_xyxy_px: tuple[float, float, float, float] | None  # and not clipped; None behind the camera
+    visible_share: float  # seen pixels / pixels there would be with nothing in front and no frame edge
+    visible_px: int
+    camera_from_part: Pose
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameLabels:
+    frame: int
+    time_s: float
+    parts: tuple[PartLabel, ...]
+    world_from_camera: Pose
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Everything that a clip's JSON says beside its pixels."""
+
+    width_px: int
+    height_px: int
+    focal_px: float
+    centre_px: tuple[float, float]
+    frames: tuple[FrameLabels, ...]
+    distortion: Distortion = (0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class RenderedClip:
+    """A finished clip, ready to be written: encoded images, and the truth as arrays."""
+
+    spec: SceneSpec
+    jpegs: tuple[bytes, ...]
+    ids: Int32[np.ndarray, "t h w"]
+    depth_m: Float32[np.ndarray, "t h w"]
+    labels: Labels
+    flow_px: Float32[np.ndarray, "t h w 2"] | None = None  # of simgen.labels.flow; where it was asked for
+
+
+Image = UInt8[np.ndarray, "h w 3"]

@@ -1,0 +1,298 @@
+"""A scene in numbers: everything that decides one clip. Frozen, plain; units are in the names.
+
+Units and frames are those of `simgen.spec.types`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
+
+from simgen.spec.types import Distortion, Metres, Pose, Radians, Vec3
+
+
+def stored_fields(value: Any) -> dict[str, Any]:
+    """A dataclass's fields for JSON, without those that are None by default and still are: old bytes stay."""
+    kind: Any = type(value)
+    left_out = _none_by_default(kind)
+    return {name: v for name, v in vars(value).items() if v is not None or name not in left_out}
+
+
+@cache
+def _none_by_default(kind: type) -> frozenset[str]:
+    return frozenset(f.name for f in fields(kind) if f.default is None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubstanceSpec:
+    """What light meets at one point. For a metal `rgb` is the reflectance at normal incidence (F0), else the albedo."""
+
+    rgb: Vec3
+    metallic: float  # 0 dielectric .. 1 metal
+    roughness: float  # perceptual roughness, 0 mirror .. 1 matt
+
+
+@dataclass(frozen=True, kw_only=True)
+class WearSpec:
+    name: str  # a row of simgen.assets.materials.WEAR
+    amount: float  # 0 none .. 1 as bad as it gets
+
+
+@dataclass(frozen=True, kw_only=True)
+class WornSpec:
+    """What use has left: layers on one seamless tile, which the surfaces of a kind share in a scene."""
+
+    layers: tuple[WearSpec, ...]
+    side_m: Metres  # of the tile
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatterSpec:
+    """A procedural material: two substances and a relief by a seamless tile, perhaps a clear coat, and wear on top."""
+
+    name: str  # a row of simgen.assets.materials.MATERIALS
+    base: SubstanceSpec
+    second: SubstanceSpec  # where the tile's mask is 1
+    contrast: float  # how the tile's value changes the base's brightness
+    gloss: float  # and its roughness: brighter is smoother
+    relief: float  # slope of the tile's relief, root mean square
+    anisotropy: float  # 0 .. 1: how much longer across the grooves than along them highlights are
+    coat: float  # share of a clear coat's reflection, 0 none .. 1
+    coat_roughness: float
+    tile_m: Metres  # side of the tile
+    wear: WornSpec
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaterialSpec:
+    """How a surface meets light. For a metal `rgb` is the reflectance at normal incidence (F0), else the albedo."""
+
+    rgb: Vec3
+    metallic: float  # 0 dielectric .. 1 metal
+    roughness: float  # perceptual roughness, 0 mirror .. 1 matt
+    texture: str  # a row of simgen.render.textures.TEXTURES
+    texture_scale_m: Metres  # size of the texture's largest feature
+    contrast: float  # 0 plain .. 1 strong pattern
+    texture_seed: int
+    matter: MatterSpec | None = None  # what pbr draws in place of all this, which is then its mean
+
+
+MAX_LAMPS = 3  # beside the key light
+
+
+@dataclass(frozen=True, kw_only=True)
+class LampSpec:
+    """A light at a place, beside the key light."""
+
+    kind: str  # "directional" | "spot" | "softbox"
+    position_m: Vec3  # its middle; a directional lamp shines from there with parallel rays
+    toward: Vec3  # unit vector in which it shines
+    up: Vec3  # unit vector along the softbox's height, square to `toward`
+    size_m: tuple[float, float]  # of the softbox; else the diameter of the source, twice
+    half_angle_rad: Radians  # of a spot's cone
+    rgb: Vec3  # irradiance on a card that faces it at 1 m; of a directional lamp, anywhere
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentSpec:
+    """The surroundings as a picture, in place of horizon, zenith and glows."""
+
+    name: str  # a row of simgen.assets.surroundings.ENVIRONMENTS, or "file"
+    temperature_k: float  # of its lamps
+    daylight_k: float  # of what comes through its windows
+    rotation_rad: Radians  # about z
+    intensity: float  # luminance of a white card lying under it; of its own light's share of the ambient
+    seed: int
+    file: str = ""  # a picture's path
+    sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlickerSpec:
+    """Lamps on the mains: their light goes up and down at twice its frequency."""
+
+    mains_hz: float
+    depth: float  # share of the light, 0 .. 1: (highest - lowest) / (highest + lowest)
+    exposure_s: float  # over which a frame takes the mean, where the shutter says nothing
+    phase_rad: Radians  # when the clip starts
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartSpec:
+    """A labelled part, as it is let go."""
+
+    kind: str  # a row of simgen.assets.parts.PARTS
+    designation: str  # a size that the family knows, such as "M8x30"
+    category: str
+    mass_kg: float
+    friction: float
+    material: MaterialSpec
+    world_from_part: Pose
+
+
+@dataclass(frozen=True, kw_only=True)
+class BodySpec:
+    """An unlabelled body: clutter stands, an occluder moves along `velocity_m_s`. Neither meets the parts."""
+
+    shape: str  # "box" | "cylinder"
+    size_m: Vec3  # full extents; a cylinder's axis is z and its diameter is x
+    material: MaterialSpec
+    world_from_body: Pose
+    velocity_m_s: Vec3
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetSpec:
+    """A thin coloured rectangle (paper, mat, tape) lying on the table, later ones on top."""
+
+    centre_m: tuple[float, float]
+    size_m: tuple[float, float]
+    yaw_rad: Radians
+    rgb: Vec3
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSpec:
+    """What the parts lie on: a table, or a belt that runs along +x. Its top is the plane z = 0."""
+
+    size_m: tuple[float, float]
+    thickness_m: Metres
+    floor_below_m: Metres
+    belt_speed_m_s: float  # 0 for a table
+    top: MaterialSpec
+    sides: MaterialSpec
+    floor: MaterialSpec
+    sheets: tuple[SheetSpec, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlowSpec:
+    """A bright patch of the surroundings that metal mirrors: a window, a lamp, a softbox."""
+
+    azimuth_rad: Radians
+    elevation_rad: Radians
+    width_rad: Radians
+    height_rad: Radians
+    radiance: Vec3
+
+
+@dataclass(frozen=True, kw_only=True)
+class LightSpec:
+    direction: Vec3  # towards the key light, unit length
+    key_rgb: Vec3  # irradiance of the key light on a surface that faces it
+    ambient_rgb: Vec3  # irradiance from everywhere else
+    shadow_strength: float  # share of the key light that a shadow takes away
+    source_angle_rad: Radians  # the key light's angular diameter, which decides how soft shadows are
+    occlusion_strength: float  # how dark the crevices are, 0..1
+    horizon_rgb: Vec3  # radiance of the surroundings at eye level
+    zenith_rgb: Vec3  # and overhead
+    glows: tuple[GlowSpec, ...]
+    lamps: tuple[LampSpec, ...] | None = None  # at most MAX_LAMPS
+    environment: EnvironmentSpec | None = None
+    flicker: FlickerSpec | None = None
+
+
+_ZERO_M = Metres(0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraSpec:
+    """A camera with one pose for each frame. Its lens is ideal, a pinhole, unless the last five say otherwise."""
+
+    width_px: int
+    height_px: int
+    focal_px: float
+    centre_px: tuple[float, float]  # principal point
+    world_from_camera: tuple[Pose, ...]
+    velocity_m_s: Vec3 = (0.0, 0.0, 0.0)  # of the camera in the world, while its shutter is open
+    distortion: Distortion = (0.0, 0.0, 0.0, 0.0, 0.0)
+    focal_length_m: Metres = _ZERO_M  # with the f-number the width of the aperture, on which defocus goes
+    f_number: float = 0.0  # 0: everything is in focus
+    focus_m: Metres = _ZERO_M  # depth along the optical axis that is sharp
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShutterSpec:
+    """When the rows of a picture see light. A frame's time is the middle of its middle row's exposure."""
+
+    exposure_s: float = 0.0  # how long each row does
+    row_time_s: float = 0.0  # how much later than the row above it; 0 is a global shutter
+    subframes: int = 1  # moments drawn for each frame, an odd number
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensorSpec:
+    """A camera behind its lens. What has a default is off by default, and may be missing in an older data set."""
+
+    exposure: float  # linear gain before the sensor
+    white_balance: Vec3  # gain of each channel after the sensor
+    vignetting: float  # loss of light in the corner, share
+    blur_sigma_px: float  # lens and demosaicing
+    motion_blur_px: float
+    motion_angle_rad: Radians
+    full_well_e: float  # electrons at white: shot noise is sqrt(signal * full_well) electrons
+    read_noise_e: float
+    denoise: float  # 0 none .. 1 strong: the camera's own smoothing
+    sharpen: float
+    saturation: float
+    gamma: float  # exponent of the tone curve; 2.2 is close to sRGB's
+    jpeg_quality: int
+    seed: int
+    gain: float = 1.0  # after the sensor: at 2, white is half a full well
+    lateral_ca: tuple[float, float] = (0.0, 0.0)  # how much larger red and blue are drawn than green, share
+    glare: float = 0.0  # light scattered over the whole picture, share
+    crosstalk: float = 0.0  # share of a channel's light that is its neighbours'; the colour matrix takes it out
+    demosaic: str = "none"  # three sensors; or a row of simgen.camera.sensor.bayer.DEMOSAIC, behind Bayer filters
+    prnu: float = 0.0  # standard deviation of the pixels' response, share
+    dsnu_e: float = 0.0  # standard deviation of the pixels' dark signal
+    dark_current_e: float = 0.0  # in one frame
+    hot_pixels: float = 0.0  # share of all pixels
+    row_noise_e: float = 0.0
+    black_level: float = 0.0  # the converter's code without light, share of its range
+    adc_bits: int = 0  # 0: no converter, and the noise of all before it clipped at black and white
+    video_crf: int = 0  # 1 fine .. 51 coarse: the clip went through H.264 at this rate factor; 0: single pictures
+
+
+PATHTRACED = "pathtraced"  # the renderer that draws a lens' blur itself, from samples with a seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderSpec:
+    renderer: str  # a row of simgen.render.RENDERERS
+    supersample: int  # geometry is drawn at this many times the camera's resolution
+    samples: int | None = None  # paths a pixel, where paths are traced
+    seed: int | None = None  # of the paths
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneSpec:
+    """Everything that decides one clip. Bullet's result depends on the order of `parts`."""
+
+    index: int
+    parts: tuple[PartSpec, ...]
+    clutter: tuple[BodySpec, ...]
+    occluders: tuple[BodySpec, ...]
+    stage: StageSpec
+    light: LightSpec
+    camera: CameraSpec
+    sensor: SensorSpec
+    render: RenderSpec
+    settle_s: float  # simulated before the first frame
+    frame_interval_s: float
+    shutter: ShutterSpec = ShutterSpec()
+
+    @property
+    def frames(self) -> int:
+        return len(self.camera.world_from_camera)
+
+    def to_json(self) -> str:
+        return json.dumps(self, default=stored_fields, sort_keys=True, allow_nan=False)
+
+    @property
+    def id(self) -> str:
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
