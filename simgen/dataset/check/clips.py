@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Float32, Int32
 from scipy.ndimage import find_objects
 
 from simgen.dataset.check.flow import wrong_flow
-from simgen.dataset.check.pictures import PictureError, Pictures, decoded
+from simgen.dataset.check.pictures import BLANK_SPREAD, PictureError, Pictures, decoded
 from simgen.dataset.check.report import Box, Picture, Problem, Report
 from simgen.dataset.check.statistics import Statistics
 from simgen.dataset.format.archive import StoredClip
@@ -114,13 +114,32 @@ def _clip(
         except PictureError as error:
             yield Problem("picture", at, str(error))
             continue
-        yield from pictures.look(where, at, picture, data, image)
+        for problem in pictures.look(where, at, picture, data, image):
+            if problem.kind == "blank" and _is_plain(image, clip.ids(t), clip.depth_m(t)):
+                yield Problem("plain", at, f"{problem.text}; by its ids nearly all of it is one surface", picture)
+            else:
+                yield problem
         yield from _frame(clip, t, labels, frame, at, image)
         for part in frame.parts:
             _count(part, labels, report, statistics, f"{at}: part {part.track_id}", picture)
     yield from _motion(clip, labels, where)
     if clip.has_flow and not spec.shutter.row_time_s:  # whose rows are not of the labels' time
         yield from wrong_flow(clip, labels, where)
+
+
+def _is_plain(image: Image, ids: Int32[np.ndarray, "h w"], depth_m: Float32[np.ndarray, "h w"]) -> bool:
+    """Whether a blank picture is as the scene is: one surface fills it, and slivers of other things stand out.
+
+    An empty belt is a fair picture. Without depth there is no surface: then nothing was drawn.
+    """
+    if not (image.shape[:2] == ids.shape == depth_m.shape) or not np.isfinite(depth_m).all():
+        return False
+    values, counts = np.unique(ids, return_counts=True)
+    others = ids != values[counts.argmax()]
+    if not others.any():
+        return True
+    apart = image[others].mean(0) - image[~others].mean(0)
+    return bool(np.abs(apart).max() > 2 * BLANK_SPREAD)
 
 
 def picture_of(clip: StoredClip, t: int) -> Picture:

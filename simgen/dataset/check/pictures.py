@@ -21,7 +21,7 @@ from simgen.dataset.check.report import Picture, Problem
 from simgen.spec.frames import Image
 
 MAX_PICTURE_PX = 100_000_000  # a header that promises more is refused before anything is decoded
-BLANK_GREY = 1.5  # standard deviation below which a picture shows nothing
+BLANK_SPREAD = 1.5  # standard deviation, of brightness and of both chroma channels, below which a picture is blank
 SATURATED_SHARE = 0.9  # of pixels at either end of the scale
 NEAR_BITS = 3
 NEAR_GREY = 2.0  # of 255, mean difference of the thumbnails after taking out their brightness
@@ -70,8 +70,9 @@ class Pictures:
     def look(self, clip: str, where: str, picture: Picture, data: bytes, image: Image) -> Iterator[Problem]:
         """What is wrong with a picture, by itself and beside those before it. Pictures of one clip may look alike."""
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        if float(grey.std()) < BLANK_GREY:
-            yield Problem("blank", where, f"blank: its grey values spread by {grey.std():.2f}", picture)
+        spread = float(cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb).std((0, 1)).max())
+        if spread < BLANK_SPREAD:
+            yield Problem("blank", where, f"blank: its brightness and colour spread by {spread:.2f}", picture)
             return
         clipped = float(((grey <= 1) | (grey >= 254)).mean())
         if clipped >= SATURATED_SHARE:

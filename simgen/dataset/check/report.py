@@ -16,7 +16,7 @@ FORMAT = "simgen-check/1"
 
 ERRORS = {
     "annotation": "two annotations say the same, or an id is used twice",
-    "blank": "a picture of one grey",
+    "blank": "a picture of one colour",
     "box": "a box that is empty, outside its picture, or not that of its mask",
     "category": "a category that is not known",
     "checksum": "a file that is not the one that the manifest lists",
@@ -36,6 +36,7 @@ ERRORS = {
 WARNINGS = {
     "frozen": "the same picture twice in one clip",
     "near-duplicate": "pictures of different clips that look the same",
+    "plain": "a picture of nearly one colour, as its ids say that it should be",
     "statistics": "labels unlike the others of their category",
 }
 

@@ -64,6 +64,22 @@ def test_points_near_the_middle_are_to_score_one_however_poor_their_boxes_still_
     assert Criterion()(perfect(12.0), [[TARGET]])["proposals/score"] < 1e-3
 
 
+def test_the_dense_losses_do_not_depend_on_how_many_points_answer_for_an_object():
+    output = perfect(1.0)
+    dense = replace(output.proposals, boxes_xyxy_px=output.proposals.boxes_xyxy_px + 2)
+    twice = Proposals(
+        dense.logits.repeat(1, 1, 2, 1),
+        dense.boxes_xyxy_px.repeat(1, 1, 2, 1),
+        dense.points_xy_px.repeat(2, 1),
+        dense.strides_px.repeat(2),
+    )
+    one, other = (Criterion()(replace(output, proposals=points), [[TARGET]]) for points in (dense, twice))
+    names = [name for name in one if name.startswith("proposals/")]
+    assert len(names) == 3
+    for name in names:
+        assert other[name].item() == pytest.approx(one[name].item(), rel=1e-5) != 0, name
+
+
 def test_the_loss_of_a_frame_does_not_depend_on_how_often_it_comes():
     one = answer(torch.zeros(1, 1, 3, 2), perfect(1.0).boxes_xyxy_px + 2)
     two = answer(torch.zeros(2, 1, 3, 2), (perfect(1.0).boxes_xyxy_px + 2).repeat(2, 1, 1, 1))

@@ -91,6 +91,16 @@ def test_the_truth_as_detections_scores_one_everywhere() -> None:
     assert metrics.frames == 12
 
 
+@pytest.mark.parametrize(
+    ("overlap", "ap50", "ap75", "ap"), [(0.48, 0, 0, 0), (0.52, 1, 0, 0.1), (0.72, 1, 0, 0.5), (0.77, 1, 1, 0.6)]
+)
+def test_ap50_and_ap75_ask_for_an_iou_of_0_50_and_of_0_75(overlap: float, ap50: float, ap75: float, ap: float) -> None:
+    frames = [frame(np.array([[0.0, 0, 100, 100]]), np.array([0]))]
+    found = perfect([frame(np.array([[0.0, 0, 100, 100 * overlap]]), np.array([0]))])
+    row = score(found, frames, NAMES).overall
+    assert (row.ap50, row.ap75, row.ap) == pytest.approx((ap50, ap75, ap))
+
+
 def test_no_detections_score_zero() -> None:
     frames = scene(0)
     assert score(nothing(frames), frames, NAMES).overall.ap == 0.0

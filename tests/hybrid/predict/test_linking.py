@@ -9,11 +9,14 @@ from hybrid.core.types import Detections
 from hybrid.predict.linking import Linked, Linking, link
 
 
-def at(*centres: tuple[float, float], scores: list[float] | None = None, labels=None, embeddings=None) -> Detections:
-    corner = torch.tensor(centres, dtype=torch.float32).reshape(-1, 2)
-    count = len(corner)
+def at(
+    *centres: tuple[float, float], scores: list[float] | None = None, labels=None, embeddings=None, side_px=None
+) -> Detections:
+    centre = torch.tensor(centres, dtype=torch.float32).reshape(-1, 2)
+    count = len(centre)
+    half = torch.tensor(side_px or [16.0] * count).reshape(-1, 1) / 2
     return Detections(
-        torch.cat([corner - 8, corner + 8], 1),
+        torch.cat([centre - half, centre + half], 1),
         torch.tensor(scores or [0.9] * count),
         torch.tensor(labels or [0] * count, dtype=torch.int64),
         embeddings=embeddings,
@@ -55,6 +58,18 @@ def test_embeddings_decide_where_places_do_not() -> None:
     first = at((40, 40), (60, 40), embeddings=torch.cat([a, b]))
     meet = at((50, 38), (50, 42), embeddings=torch.cat([b, a]))
     assert ids([first, meet]) == [[0, 1], [1, 0]]
+
+
+def test_categories_decide_where_places_do_not() -> None:
+    first = at((40, 40), (60, 40), labels=[0, 1])
+    assert ids([first, at((50, 38), (50, 42), labels=[0, 1])]) == [[0, 1], [0, 1]]
+    assert ids([first, at((50, 38), (50, 42), labels=[1, 0])]) == [[0, 1], [1, 0]]
+
+
+def test_sizes_decide_where_places_do_not() -> None:
+    first = at((47, 40), (53, 40), side_px=[12.0, 24.0])
+    assert ids([first, at((50, 39), (50, 41), side_px=[12.0, 24.0])]) == [[0, 1], [0, 1]]
+    assert ids([first, at((50, 39), (50, 41), side_px=[24.0, 12.0])]) == [[0, 1], [1, 0]]
 
 
 def test_far_away_is_another_object_and_state_is_not_changed() -> None:

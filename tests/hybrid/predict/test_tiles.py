@@ -105,6 +105,15 @@ def test_two_parts_of_different_categories_in_one_place_both_stay() -> None:
     torch.testing.assert_close(merged.scores, torch.tensor([0.9, 0.8]))
 
 
+@pytest.mark.parametrize(("whole", "told"), [(0.6, [0.6]), (0.2, [0.9 * CUT_SCORE, 0.2])])
+def test_a_sure_piece_goes_for_a_whole_box_round_it_only_if_that_is_sure_too(whole: float, told: list[float]) -> None:
+    view = View(scales=(1.0,))
+    piece = detections([([210, 50, 256, 80], 0.9, 0)])  # the left tile cuts it
+    round_it = detections([([8, 10, 148, 150], whole, 0)])  # in the right one
+    merged = merge(layout(448, 256, view), [piece, round_it], view)
+    assert merged.scores.tolist() == pytest.approx(told)
+
+
 def test_a_part_at_the_image_s_own_edge_is_no_cut_part() -> None:
     view = View(scales=(1.0,))
     tiles = layout(448, 256, view)

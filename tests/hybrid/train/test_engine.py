@@ -23,6 +23,7 @@ from hybrid.train.device import place
 from hybrid.train.loop import train
 from hybrid.train.run.folder import Summary
 from hybrid.train.run.summary import OPERATING_FRAMES
+from hybrid.train.samples.batch import Batches
 from hybrid.train.samples.sampler import Share
 from hybrid.train.schedule import ema_decay, rate
 from hybrid.train.step import Training
@@ -233,6 +234,43 @@ def test_the_moving_average_spans_a_ninth_of_the_steps_so_far() -> None:
     early = [ema_decay(config(steps=1000), step) for step in range(50)]
     assert early == sorted(early)
     assert early[0] == pytest.approx(0.1)
+
+
+def test_without_a_gradient_weights_decay_and_biases_and_norms_stay() -> None:
+    network = detector()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(1.0)
+    training = Training(network, config(learning_rate=0.1, weight_decay=0.5), Criterion(), place("cpu"))
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    training.optimizer.step()
+    kept = {name for name, parameter in network.named_parameters() if bool((parameter == 1).all())}
+    nn = torch.nn
+    norms, weights = (
+        {
+            f"{name}.{own}"
+            for name, module in network.named_modules()
+            if isinstance(module, kinds)
+            for own, _ in module.named_parameters(recurse=False)
+        }
+        for kinds in ((nn.LayerNorm, nn.GroupNorm, nn.BatchNorm2d), (nn.Linear, nn.Conv2d))
+    )
+    biases = {name for name in weights if name.endswith("bias")}
+    assert min(map(len, (norms, biases, weights - biases))) > 5
+    assert norms | biases <= kept
+    assert not kept & (weights - biases)
+
+
+@pytest.mark.parametrize("grad_clip", [1e-3, 1e6])
+def test_the_optimizer_never_sees_a_gradient_longer_than_the_clip(source: ClipSource, grad_clip: float) -> None:
+    plan = config(grad_clip=grad_clip)
+    training = Training(detector(), plan, Criterion(), place("cpu"))
+    told = float(training.step(Batches([Share(source)], plan)[0])["grad_norm"])
+    seen = [parameter.grad for parameter in training.detector.parameters() if parameter.grad is not None]
+    length = float(torch.cat([gradient.flatten() for gradient in seen]).norm())
+    assert 1e-2 < told < 1e5
+    assert length == pytest.approx(min(told, grad_clip), rel=1e-3)
 
 
 def test_a_backbone_at_rate_zero_stays_as_it_is(source: ClipSource, tmp_path: Path) -> None:

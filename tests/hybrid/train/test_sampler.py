@@ -125,6 +125,19 @@ def test_a_tile_larger_than_the_image_is_grey_beyond_it(source: ClipSource) -> N
     assert grey.all(0).sum() == 160 - 120
 
 
+def test_an_object_as_large_as_the_tile_is_seen_nearly_whole_and_cut_at_any_side(tmp_path: Path) -> None:
+    document = coco_document(1, (400, 400), boxes=0)
+    box = {"id": 1, "image_id": 1, "category_id": 7, "bbox": [150.0, 160.0, 64.0, 64.0], "iscrowd": 0}
+    source = from_coco(write_coco(tmp_path, document | {"annotations": [box]}))
+    sampler = Sampler([Share(source)], config(tile_px=64, augment=plain(object_share=1.0)))
+    truth = [sampler.sample(k).truth[0][0] for k in range(40)]
+    assert {len(boxes) for boxes in truth} == {1}
+    seen = np.concatenate(truth)
+    assert (seen[:, 2:] - seen[:, :2]).min() >= 0.75 * 64
+    assert (seen[:, :2].max(0) > 4).all(), "never cut at the right or below"
+    assert (seen[:, 2:].min(0) < 60).all(), "never cut at the left or above"
+
+
 def test_most_tiles_hold_an_object(source: ClipSource) -> None:
     def share(object_share: float) -> float:
         close = plain(object_share=object_share, scale=(1.3, 1.3))

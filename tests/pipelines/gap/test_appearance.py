@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from scipy.stats import wasserstein_distance
 
 from pipelines.gap.appearance import STATISTICS, compare, noise, part_brightness, part_tint, sample, sharpness
 
@@ -51,6 +52,16 @@ def test_two_draws_of_one_world_differ_by_chance_alone() -> None:
     found = compare(sample(pictures(range(40))), sample(pictures(range(40, 80))))
     assert len(found) == len(STATISTICS) == 12
     assert sum(d.advice != "within chance: leave it" for d in found) <= 2
+
+
+def test_nineteen_in_twenty_halves_of_one_set_differ_by_less_than_the_floor() -> None:
+    rng = np.random.default_rng(1)
+    values = rng.normal(120.0, 10.0, 30)
+    samples = {name: [np.array([v]) for v in values] if name == "brightness" else [] for name in STATISTICS}
+    (found,) = compare(samples, samples)
+    orders = [rng.permutation(30) for _ in range(400)]
+    apart = [wasserstein_distance(values[one[:15]], values[one[15:]]) / values.std() for one in orders]
+    assert np.mean(np.array(apart) < found.floor) == pytest.approx(0.95, abs=0.03)
 
 
 def test_a_darker_simulation_is_told_to_raise_the_light() -> None:

@@ -13,6 +13,8 @@ from simgen.assets.surroundings import files as environment_files
 from simgen.assets.surroundings.model import HEIGHT, WIDTH, directions, level_irradiance
 from simgen.generate.exposure import capture
 from simgen.presets.read import load_config
+from simgen.scene.config import LampKnobs
+from simgen.scene.sampling.lamps import lamps
 from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import LUMINANCE, RGB_FROM_XYZ
 from simgen.spec.errors import ConfigError
@@ -211,6 +213,18 @@ def test_a_mistake_in_the_light_of_a_preset_is_named(override, message):
 
 
 # ------------------------------------------------------------------------------------------------------------- lamps
+
+
+@pytest.mark.parametrize("kind", ["directional", "spot", "softbox"])
+@pytest.mark.parametrize("distance_m", [0.4, 1.0, 2.5])
+def test_a_drawn_lamp_gives_the_middle_of_the_stage_its_intensity_from_any_distance(kind, distance_m):
+    fixed = {"count": 1, "distance_m": distance_m, "elevation_deg": 90.0, "azimuth_deg": 20.0, "intensity": 0.3,
+             "temperature_k": 4000.0, "size_m": 0.02, "half_angle_deg": 30.0, "aim_m": 0.0}  # fmt: skip
+    ranges = {name: {"low": value, "high": value} for name, value in fixed.items()}
+    knobs = LampKnobs.model_validate({**ranges, "kinds": {"weights": {kind: 1.0}}})
+    (lamp,) = lamps(knobs, np.random.default_rng(0))
+    assert lamp.kind == kind
+    assert on_level_card(lamp) @ LUMINANCE == pytest.approx(0.3, rel=0.01)
 
 
 def integrated(lamp, steps=80):

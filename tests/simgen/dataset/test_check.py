@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -9,6 +10,7 @@ from simgen.dataset.check import check_data_set
 from simgen.dataset.format.reader import DataSet
 from simgen.generate.replay import replay_scene
 from simgen.spec.errors import ShardError
+from simgen.spec.types import BACKGROUND, CLUTTER
 from tests.simgen import clips
 from tests.simgen.generate.test_generate import in_this_process, run
 
@@ -68,6 +70,40 @@ def test_labels_that_do_not_agree_are_named(tmp_path, damage):
     problems = check_data_set(made(tmp_path, change)).lines
     assert any(expected in problem for problem in problems), problems
     assert all(problem.startswith("shard-0000") for problem in problems)
+
+
+def even(clip, ids, depth_m=0.4, difference=0, colour=(0, 0, 0)):
+    """Its first picture is grey, `difference` brighter where the ids hold a part, and has a bar of another colour."""
+    picture = np.full((*ids.shape, 3), 90) + difference * (ids >= 0)[..., None]
+    picture[:4, 40:] += np.array(colour)
+    jpeg = cv2.imencode(".jpg", np.uint8(picture[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+    return replace(
+        clip,
+        jpegs=(jpeg, *clip.jpegs[1:]),
+        ids=np.stack([ids, *clip.ids[1:]]),
+        depth_m=np.stack([np.full(ids.shape, depth_m, np.float32), *clip.depth_m[1:]]),
+    )
+
+
+BELT = np.full((clips.HEIGHT, clips.WIDTH), BACKGROUND, np.int32)
+FILLED = np.full_like(BELT, CLUTTER)
+SLIVER = np.pad(np.zeros((5, 1), np.int32), ((9, clips.HEIGHT - 14), (clips.WIDTH - 1, 0)), constant_values=BACKGROUND)
+EVEN = {
+    "an empty belt": ({"ids": BELT}, "plain"),
+    "a thing in front that fills the view": ({"ids": FILLED}, "plain"),
+    "a part's sliver that stands out": ({"ids": SLIVER, "difference": 14}, "plain"),
+    "a part's sliver that does not": ({"ids": SLIVER}, "blank"),
+    "nothing within reach of the depth": ({"ids": BELT, "depth_m": np.inf}, "blank"),
+    "a bar as bright as the rest in another colour": ({"ids": BELT, "colour": (40, -21, 3)}, None),
+}
+
+
+@pytest.mark.parametrize("case", EVEN)
+def test_a_picture_of_one_colour_is_an_error_unless_the_ids_say_why(tmp_path, case):
+    made_of, kind = EVEN[case]
+    report = check_data_set(made(tmp_path, lambda clip: even(clip, **made_of) if clip.spec.index == 0 else clip))
+    told = {problem.kind: problem.is_error for problem in report.problems if "frame 0: blank" in str(problem)}
+    assert told == ({} if kind is None else {kind: kind == "blank"})
 
 
 def test_a_flood_of_problems_is_cut_and_counted(tmp_path, monkeypatch):

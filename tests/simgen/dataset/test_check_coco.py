@@ -73,7 +73,7 @@ WAYS = {
     "a picture is cut": (picture(lambda p: os.truncate(p, 40)), "picture", "that"),
     "a picture is a bomb": (picture(lambda p: p.write_bytes(bomb(60000, 60000))), "picture", "refused: "),
     "a picture is a pipe": (picture(lambda p: (p.unlink(), os.mkfifo(p))), "file", "no plain file"),
-    "a picture is blank": (picture(grey), "blank", "blank: its grey values"),
+    "a picture is blank": (picture(grey), "blank", "blank: its brightness and colour"),
     "a picture stands twice": (
         lambda f: shutil.copy(f / "images" / "000001_000.jpg", f / "images" / "000000_000.jpg"),
         "duplicate", "images/000001_000.jpg: the same picture as images/000000_000.jpg"),

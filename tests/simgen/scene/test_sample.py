@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from simgen.assets.parts import part_model
 from simgen.presets.read import load_config
@@ -12,6 +13,7 @@ from simgen.scene.sampling.parts import sizes
 from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import LUMINANCE, black_body, linear_from_hsv, linear_from_srgb
 from simgen.spec.geometry import transform
+from simgen.spec.knobs import Uniform
 
 PRESETS = [
     "belt", "bin", "bolts_on_table", "conveyor", "demo", "domain_random", "photoreal", "standin", "tiny"
@@ -60,6 +62,22 @@ def test_draws_keep_to_the_ranges_of_the_config():
         eye = np.array(spec.camera.world_from_camera[0].position_m)
         reach = np.hypot(*(s / 2 for s in spec.stage.size_m))
         assert config.camera.distance_m.low - reach < np.linalg.norm(eye) < config.camera.distance_m.high + reach
+
+
+def test_a_rolled_camera_stays_where_it_is_and_turns_clockwise_round_its_axis():
+    """From near the stage's level: there the world's up lies in the picture, and the knob is the angle itself."""
+    config = load_config("tiny", ["camera.elevation_deg.low=4", "camera.elevation_deg.high=4"])
+
+    def camera(roll_deg):
+        knobs = config.camera.model_copy(update={"roll_deg": Uniform(roll_deg, roll_deg)})
+        return sample(config.model_copy(update={"camera": knobs}), 3, 0).camera.world_from_camera[0]
+
+    level = camera(0.0)
+    for roll_deg in (-20.0, 35.0):
+        rolled = camera(roll_deg)
+        assert rolled.position_m == level.position_m
+        turn = Rotation.from_quat(level.rotation_xyzw).inv() * Rotation.from_quat(rolled.rotation_xyzw)
+        assert np.degrees(turn.as_rotvec()) == pytest.approx([0.0, 0.0, roll_deg], abs=0.1)  # x right, y down, z ahead
 
 
 def test_parts_start_above_the_stage_and_weigh_what_their_volume_says():
