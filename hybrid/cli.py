@@ -45,12 +45,11 @@ def predict(
 ) -> None:
     """Find parts, draw boxes, write JSON lines, and say how fast it was."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from hybrid.data.clips import DataError
+    from hybrid.core.errors import HybridError
     from hybrid.predict.detector import Detector, operating_point
     from hybrid.predict.io.sinks import Sinks
     from hybrid.predict.io.sources import DepthFolder, open_source
     from hybrid.predict.tiles import View
-    from hybrid.weights.checkpoint import RunError
 
     try:
         view = View(tile_px=None, scales=(1.0,)) if whole else None
@@ -69,7 +68,7 @@ def predict(
                     began = time.perf_counter()
             except KeyboardInterrupt:  # how a camera is switched off; what was found stays
                 sys.stderr.write("stopped\n")
-    except (DataError, RunError, OSError, ValueError) as error:
+    except (HybridError, OSError) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         raise SystemExit(2) from None
     for reason, what in opened.skips.done().items():
@@ -94,16 +93,17 @@ def export(
 
     hybrid.predict.onnx.OnnxDetector runs it, without torch.
     """
+    from hybrid.core.errors import HybridError
     from hybrid.predict.detector import operating_point
     from hybrid.predict.onnx import export as written
-    from hybrid.weights.checkpoint import RunError, load
+    from hybrid.weights.checkpoint import load
 
     try:
         path = written(load(checkpoint), out, height, width, operating_point(checkpoint)[0])
     except ImportError as error:
         sys.stderr.write(f'error: {error.name} is not installed: pip install "simgen[onnx]"\n')
         raise SystemExit(2) from None
-    except (RunError, OSError, ValueError) as error:
+    except (HybridError, OSError) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         raise SystemExit(2) from None
     typer.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")

@@ -44,7 +44,7 @@ def main(
 ) -> None:
     """Fine-tune on photos. --preset and --parts count for --checkpoint none; else they are the checkpoint's."""
     with options.one_line_errors():
-        from hybrid.data.clips import DataError
+        from hybrid.core.errors import DataError
         from hybrid.train.config import TrainConfig
         from hybrid.train.samples.sampler import Share
         from pipelines.common.runs import (

@@ -44,7 +44,7 @@ def arguments(line: Sequence[str] | None) -> argparse.Namespace:
 def main(line: Sequence[str] | None = None) -> None:
     asked = arguments(line)
     with one_line_errors():
-        from hybrid.data.clips import DataError
+        from hybrid.core.errors import DataError
         from pipelines.gap.measure import measure, open_run
         from pipelines.gap.report import Report, best, write
 

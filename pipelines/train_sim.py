@@ -76,7 +76,7 @@ def main(
 ) -> None:
     """Pretrain a detector on a simulated data set. A share of the scenes is held out and measured on at the end."""
     with options.one_line_errors():
-        from hybrid.data.clips import DataError
+        from hybrid.core.errors import DataError
         from hybrid.train.config import AugmentConfig, TrainConfig
         from hybrid.train.samples.sampler import Share
         from pipelines.common.runs import (

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
+from hybrid.core.errors import ConfigError
+
 PARTS = ("cnn", "cnn+rnn", "cnn+transformer", "cnn+rnn+transformer")
 NORMS = ("auto", "group", "frozen", "batch")
 ATTENTION = ("after", "back_and_forth")
@@ -79,31 +81,33 @@ class ModelConfig:
         known = {"parts": PARTS, "norm": NORMS, "attention": ATTENTION, "belt_order": BELT_ORDER, "boxes": BOXES}
         for name, rows in known.items():
             if getattr(self, name) not in rows:
-                raise ValueError(f"{name}: there is no {getattr(self, name)!r}; choose from {list(rows)}")
+                raise ConfigError(f"{name}: there is no {getattr(self, name)!r}; choose from {list(rows)}")
         if not self.categories or len(set(self.categories)) != len(self.categories):
-            raise ValueError(f"categories: needs one or more different names, got {list(self.categories)}")
+            raise ConfigError(f"categories: needs one or more different names, got {list(self.categories)}")
         if self.weights not in WEIGHTS and not Path(self.weights).is_file():
-            raise ValueError(f"weights: {self.weights!r} is neither one of {list(WEIGHTS)} nor a file")
+            raise ConfigError(f"weights: {self.weights!r} is neither one of {list(WEIGHTS)} nor a file")
         if self.heads < 1 or self.width % (4 * self.heads) or self.width < 16:
-            raise ValueError(f"width: needs a multiple of 4 * heads = {4 * self.heads}, 16 or more, got {self.width}")
+            raise ConfigError(f"width: needs a multiple of 4 * heads = {4 * self.heads}, 16 or more, got {self.width}")
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if value < low:
-                raise ValueError(f"{name}: needs {low} or more, got {value}")
+                raise ConfigError(f"{name}: needs {low} or more, got {value}")
             if value > high:
-                raise ValueError(f"{name}: needs {high} or less, got {value}")
+                raise ConfigError(f"{name}: needs {high} or less, got {value}")
         self._check_heads()
 
     def _check_heads(self) -> None:
         if tuple(self.inputs) not in INPUTS:
-            raise ValueError(f"inputs: there is no {list(self.inputs)}; choose from {[list(row) for row in INPUTS]}")
+            raise ConfigError(f"inputs: there is no {list(self.inputs)}; choose from {[list(row) for row in INPUTS]}")
         for name, share in (("depth_dropout", self.depth_dropout), ("distinct_iou", self.distinct_iou)):
             if not 0 <= share <= 1:
-                raise ValueError(f"{name}: needs a share from 0 to 1, got {share}")
+                raise ConfigError(f"{name}: needs a share from 0 to 1, got {share}")
         if not 0 <= self.embedding <= 4096:
-            raise ValueError(f"embedding: needs 0 to 4096 numbers, got {self.embedding}")
+            raise ConfigError(f"embedding: needs 0 to 4096 numbers, got {self.embedding}")
         if len(self.clip_classes) == 1 or len(set(self.clip_classes)) != len(self.clip_classes):
-            raise ValueError(f"clip_classes: needs none, or two or more different names, got {list(self.clip_classes)}")
+            raise ConfigError(
+                f"clip_classes: needs none, or two or more different names, got {list(self.clip_classes)}"
+            )
 
     @property
     def recurrence(self) -> bool:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from hybrid.data.clips import Clip, ClipSource, DataError, Skips
+from hybrid.core.errors import DataError
+from hybrid.data.clips import Clip, ClipSource, Skips
 
 LEAST_SIDE_PX = 3.0  # smaller boxes are no use to learn from
 

@@ -15,14 +15,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
+from hybrid.core.errors import DataError
 from simgen.dataset.store.locations import Place
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 Image = UInt8[np.ndarray, "h w 3"]
-
-
-class DataError(ValueError):
-    """A data set that cannot be used; the message says which and why."""
 
 
 @dataclass(frozen=True, kw_only=True)

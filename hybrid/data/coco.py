@@ -11,8 +11,9 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from hybrid.core.config import BoxesOf
+from hybrid.core.errors import DataError
 from hybrid.data.boxes import Box, checked, finished, inside_image
-from hybrid.data.clips import Clip, ClipSource, DataError, FrameRecord, Skips
+from hybrid.data.clips import Clip, ClipSource, FrameRecord, Skips
 from hybrid.data.pixels import inside, inspect
 
 

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Float32
 
-from hybrid.data.clips import DataError, FrameRecord, Image
+from hybrid.core.errors import DataError
+from hybrid.data.clips import FrameRecord, Image
 from simgen.dataset.store.locations import Place
 
 LARGEST_IMAGE_PX = 100_000_000  # a header that promises more is refused before anything is decoded

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from hybrid.core.config import BoxesOf
+from hybrid.core.errors import DataError
 from hybrid.data.boxes import Box, checked, finished, inside_image
-from hybrid.data.clips import Clip, ClipSource, DataError, FrameRecord, Skips
+from hybrid.data.clips import Clip, ClipSource, FrameRecord, Skips
 from simgen.dataset.store.locations import Place
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from hybrid.core.errors import DataError
 from hybrid.data.boxes import Box, checked, finished
-from hybrid.data.clips import IMAGE_SUFFIXES, Clip, ClipSource, DataError, FrameRecord, Skips
+from hybrid.data.clips import IMAGE_SUFFIXES, Clip, ClipSource, FrameRecord, Skips
 from hybrid.data.pixels import inside, inspect
 
 

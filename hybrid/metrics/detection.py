@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hybrid.core.errors import DataError
 from hybrid.core.progress import Progress, silent
 from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource, FrameRecord
@@ -76,12 +77,13 @@ def score(detections: Sequence[Detections], frames: Sequence[FrameRecord], categ
     """Score detections against the boxes of `frames`, one by one.
 
     Raises:
-        ValueError: there are not as many detections as frames, or no frame has a box.
+        ValueError: there are not as many detections as frames.
+        DataError: no frame has a box.
     """
     if len(detections) != len(frames):
         raise ValueError(f"{len(frames)} frames, but detections of {len(detections)}")
     if not any(len(frame.labels) for frame in frames):
-        raise ValueError(f"none of the {len(frames)} frames holds a box: nothing can be measured")
+        raise DataError(f"none of the {len(frames)} frames holds a box: nothing can be measured")
     precision, recall = _curves(detections, frames, len(categories))
     sizes = _sizes(frames)
     labels = np.concatenate([frame.labels for frame in frames])

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
 from scipy.optimize import linear_sum_assignment
 
+from hybrid.core.errors import DataError
 from hybrid.core.overlap import iou
 from hybrid.data.clips import FrameRecord
 
@@ -177,14 +178,14 @@ def steadiness(found: Sequence[Found], frames: Sequence[FrameRecord], score: flo
     overlaps by half; the rest is matched at the highest total IoU.
 
     Raises:
-        ValueError: the frames do not tell which object each box is.
+        DataError: the frames do not tell which object each box is.
     """
     last: dict[int, int] = {}
     previous: dict[int, bool] = {}
     total = Steadiness(0, 0, 0, 0)
     for seen, frame in zip(found, frames, strict=True):
         if frame.track_ids is None:
-            raise ValueError(f"{frame.name}: its labels do not tell which object each box is")
+            raise DataError(f"{frame.name}: its labels do not tell which object each box is")
         sure = seen.scores >= score
         pairs = _correspondence(seen, sure, frame, last)
         switches = 0

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hybrid.core.config import ModelConfig
+from hybrid.core.errors import ConfigError, InputError
 from hybrid.core.types import Denoising, Followed, Layer, Output, Proposals, State, Targets, Tracks
 from hybrid.model.attention import Between, remembered_tokens
 from hybrid.model.frame.backbone import BACKBONES, STRIDES, Maps, Pyramid
@@ -39,7 +40,7 @@ class Network(nn.Module):
         super().__init__()
         for name, table in (("backbone", BACKBONES), ("fusion", FUSIONS), ("temporal", TEMPORALS)):
             if getattr(config, name) not in table:
-                raise ValueError(f"{name}: there is no {getattr(config, name)!r}; choose from {sorted(table)}")
+                raise ConfigError(f"{name}: there is no {getattr(config, name)!r}; choose from {sorted(table)}")
         self.config = config
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
         self.register_buffer("spread", torch.tensor(SPREAD)[:, None, None], persistent=False)
@@ -130,7 +131,7 @@ class Network(nn.Module):
         if depth_m is None:
             return
         if self.depth is None:
-            raise ValueError(f"depth came; this detector's inputs are {list(self.config.inputs)}")
+            raise InputError(f"depth came; this detector's inputs are {list(self.config.inputs)}")
         wanted = (*images.shape[:2], *images.shape[3:])
         if depth_m.shape != wanted:
             raise ValueError(f"the depth (clips, frames, height, width) is {tuple(depth_m.shape)}; the images {wanted}")

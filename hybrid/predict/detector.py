@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from hybrid.core.config import LABEL_IOU, SCORE
+from hybrid.core.errors import InputError
 from hybrid.core.types import Detections
 from hybrid.model.network import Network
 from hybrid.predict.io.sources import Frame, Source, open_source
@@ -85,13 +86,13 @@ class Detector:
                 0 or infinite where it is not known. Without it such a detector looks at the image alone.
 
         Raises:
-            ValueError: depth came for a detector that takes none, or is of another size than the images.
+            InputError: depth came for a detector that takes none, or is of another size than the images.
         """
         single = images.ndim == 3
         pictures = images[None] if single else images
         depths = [None] * len(pictures) if depth_m is None else list(depth_m[None] if single else depth_m)
         if len(depths) != len(pictures):
-            raise ValueError(f"depth of {len(depths)} frames came with {len(pictures)} images")
+            raise InputError(f"depth of {len(depths)} frames came with {len(pictures)} images")
         rows = zip(pictures, depths, strict=True)
         results = list(self.stream(Frame(f"frame {i}", image, None, depth) for i, (image, depth) in enumerate(rows)))
         return results[0] if single else results
@@ -105,7 +106,7 @@ class Detector:
 
         Raises:
             DataError: there is no such source, or it cannot be read.
-            ValueError: a frame of another size than the clip's first.
+            InputError: a frame of another size than the clip's first.
         """
         for _, result in self.watch(source, state):
             yield result
@@ -127,7 +128,7 @@ class Detector:
         Sources of one frame size go through the detector as one batch. Each is answered as it would be alone.
 
         Raises:
-            DataError, ValueError: as `stream`.
+            DataError, InputError: as `stream`.
         """
         opened = [one if isinstance(one, Source) else open_source(one) for one in sources]
         waiting = [_frames(one) for one in opened]

@@ -16,6 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from hybrid.core.boxes import to_centre
+from hybrid.core.errors import ConfigError
 from hybrid.core.types import Detections
 
 
@@ -31,7 +32,7 @@ class Linking:
 
     def __post_init__(self) -> None:
         if not 0 <= self.unsure <= self.sure <= 1 or self.reach <= 0 or self.patience < 0:
-            raise ValueError(f"needs 0 <= unsure <= sure <= 1, reach > 0 and patience >= 0, got {self}")
+            raise ConfigError(f"needs 0 <= unsure <= sure <= 1, reach > 0 and patience >= 0, got {self}")
 
 
 @dataclass(frozen=True)

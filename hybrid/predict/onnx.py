@@ -26,6 +26,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from hybrid.core.config import LABEL_IOU, NMS_IOU, SCORE
+from hybrid.core.errors import ConfigError, InputError, RunError
 from hybrid.core.overlap import iou
 
 if TYPE_CHECKING:
@@ -45,13 +46,13 @@ def export(detector: Network, path: Path, height_px: int, width_px: int, score: 
 
     Raises:
         ImportError: onnx or onnxscript is not there.
-        ValueError: the size is not above 0.
+        ConfigError: the size is not above 0.
     """
     import onnx
     import torch
 
     if height_px < 1 or width_px < 1:
-        raise ValueError(f"needs a height and a width above 0, got {height_px} and {width_px}")
+        raise ConfigError(f"needs a height and a width above 0, got {height_px} and {width_px}")
     detector = detector.eval()
     state = start(detector, height_px, width_px)
     names = [name for name, _ in state]
@@ -167,7 +168,7 @@ class OnnxDetector:
 
         Raises:
             ImportError: onnxruntime is not there.
-            ValueError: the file is none of these.
+            RunError: the file is none of these.
         """
         import onnxruntime
 
@@ -175,9 +176,9 @@ class OnnxDetector:
             self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
             told = json.loads(self._session.get_modelmeta().custom_metadata_map["hybrid"])
         except Exception as error:  # onnxruntime's own error classes are no public names
-            raise ValueError(f"{path}: holds no detector's step: {error!r:.300}") from error
+            raise RunError(f"{path}: holds no detector's step: {error!r:.300}") from error
         if told.get("format") != FORMAT:
-            raise ValueError(f"{path}: its format is {told.get('format')!r}; this reads {FORMAT!r}")
+            raise RunError(f"{path}: its format is {told.get('format')!r}; this reads {FORMAT!r}")
         self.categories, self.clip_classes = tuple(told["categories"]), tuple(told["clip_classes"])
         self._states: list[str] = told["state"]
         self.score = float(told.get("score", SCORE))
@@ -200,17 +201,17 @@ class OnnxDetector:
         Depth is metres along the optical axis, 0 or infinite where not known; a file that takes it does without too.
 
         Raises:
-            ValueError: the image or the depth is of another size than the file's, or depth came to a file without.
+            InputError: the image or the depth is of another size than the file's, or depth came to a file without.
         """
         if image.shape != (*self.size_hw_px, 3):
-            raise ValueError(f"an image of shape {image.shape} came; this file takes {(*self.size_hw_px, 3)}")
+            raise InputError(f"an image of shape {image.shape} came; this file takes {(*self.size_hw_px, 3)}")
         given = dict(self._start() if state is None else state)
         if DEPTH in self._inputs:
             given[DEPTH] = np.zeros(self.size_hw_px, np.float32) if depth_m is None else depth_m
         elif depth_m is not None:
-            raise ValueError("depth came; this file's detector takes the image alone")
+            raise InputError("depth came; this file's detector takes the image alone")
         if DEPTH in given and given[DEPTH].shape != self.size_hw_px:
-            raise ValueError(f"depth of shape {given[DEPTH].shape} came; this file takes {self.size_hw_px}")
+            raise InputError(f"depth of shape {given[DEPTH].shape} came; this file takes {self.size_hw_px}")
         told = dict(zip(self._outputs, self._session.run(None, {"image": image, **given}), strict=True))
         after = {name: told.pop(f"next_{name}") for name in self._states}
         return told, after

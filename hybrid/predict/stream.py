@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from hybrid.core.errors import InputError
 from hybrid.core.progress import Progress, silent
 from hybrid.core.types import Detections, State, joined
 from hybrid.data.clips import ClipSource
@@ -59,7 +60,7 @@ def stream(
     """Detections of each RGB frame as it comes, on the CPU. Each tile carries a state of its own.
 
     Raises:
-        ValueError: a frame of another size than the first: a camera's new mode is a new clip. Depth of another size
+        InputError: a frame of another size than the first: a camera's new mode is a new clip. Depth of another size
             than its frame, or for a detector that takes none.
     """
     carried: Carried | None = None
@@ -85,7 +86,7 @@ def step(
     Streams whose frames are of one size and whose states are of one form go through the detector together.
 
     Raises:
-        ValueError: a frame is no RGB image, or of another size than its stream's or its depth's, or depth came for a
+        InputError: a frame is no RGB image, or of another size than its stream's or its depth's, or depth came for a
             detector that takes none.
     """
     detector.eval()
@@ -107,12 +108,12 @@ def step(
 
 def _check_frame(frame: np.ndarray, before: Carried | None, depth_m: np.ndarray | None) -> None:
     if frame.ndim != 3 or frame.shape[2] != 3:
-        raise ValueError(f"a frame of shape {frame.shape} came; RGB images are needed, (height, width, 3)")
+        raise InputError(f"a frame of shape {frame.shape} came; RGB images are needed, (height, width, 3)")
     if before is not None and frame.shape[:2] != before.size_hw:
         height, width = before.size_hw
-        raise ValueError(f"a frame of {frame.shape[1]}x{frame.shape[0]} in a clip of {width}x{height}")
+        raise InputError(f"a frame of {frame.shape[1]}x{frame.shape[0]} in a clip of {width}x{height}")
     if depth_m is not None and (depth_m.dtype != np.float32 or depth_m.shape != frame.shape[:2]):
-        raise ValueError(
+        raise InputError(
             f"depth of {depth_m.dtype} {depth_m.shape} came with a frame of {frame.shape[:2]}; "
             "metres are needed, float32 (height, width), the frame's own size"
         )

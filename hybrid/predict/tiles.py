@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 from torch import Tensor
 
 from hybrid.core.config import NMS_IOU
+from hybrid.core.errors import ConfigError
 from hybrid.core.types import Detections
 from hybrid.predict.suppression import without_doubles
 
@@ -42,9 +43,9 @@ class View:
 
     def __post_init__(self) -> None:
         if self.tile_px is not None and not 0 <= self.overlap_px < self.tile_px:
-            raise ValueError(f"overlap_px: needs 0 <= overlap < tile_px = {self.tile_px}, got {self.overlap_px}")
+            raise ConfigError(f"overlap_px: needs 0 <= overlap < tile_px = {self.tile_px}, got {self.overlap_px}")
         if not self.scales or min(self.scales) <= 0 or self.batch < 1 or self.limit < 1:
-            raise ValueError(f"needs scales above 0, batch and limit of 1 or more, got {self}")
+            raise ConfigError(f"needs scales above 0, batch and limit of 1 or more, got {self}")
 
 
 def view_of(tile_px: int) -> View:

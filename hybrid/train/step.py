@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from hybrid.core.errors import RunError
 from hybrid.core.types import Targets
 from hybrid.losses.criterion import Criterion
 from hybrid.model.network import Network
@@ -19,7 +20,7 @@ from hybrid.train.config import TrainConfig
 from hybrid.train.device import Place
 from hybrid.train.samples.batch import TrainBatch
 from hybrid.train.schedule import ema_decay, parameter_groups, rate
-from hybrid.weights.checkpoint import RunError, fill, read_tensors
+from hybrid.weights.checkpoint import fill, read_tensors
 
 
 class Learner(nn.Module):

@@ -16,15 +16,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from hybrid.core.config import ModelConfig
+from hybrid.core.errors import RunError
 from hybrid.model.network import Network
 
 RUN = "run.json"  # what a finished run says of itself
 WEIGHTS = ("ema", "raw")
 RETIRED = frozenset({"decoder.propose.dense_score.weight", "decoder.propose.dense_score.bias"})  # taught, never asked
-
-
-class RunError(RuntimeError):
-    """A run that cannot start, go on or be read; the message says why and what would do."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -74,16 +74,15 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _mistake(error: Exception) -> str | None:
-    """What to tell a user, or None where the mistake is ours. Whoever raises these has loaded their modules."""
+    """The message for a user, or None where the mistake is ours."""
     from pydantic import ValidationError
 
-    from hybrid.data.clips import DataError
-    from hybrid.weights.checkpoint import RunError
+    from hybrid.core.errors import HybridError
 
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc'])) or 'config'}: {first['msg']}, got {first['input']!r:.60}"
-    return str(error) if isinstance(error, (DataError, RunError)) else None
+    return str(error) if isinstance(error, HybridError) else None
 
 
 def _stop(message: str) -> None:

@@ -21,8 +21,9 @@ from typing import Any, TypeGuard
 from pydantic import TypeAdapter, ValidationError
 
 from hybrid.core.config import PARTS, PRESETS, BoxesOf, ModelConfig
+from hybrid.core.errors import DataError, RunError
 from hybrid.core.progress import bars
-from hybrid.data.clips import ClipSource, DataError
+from hybrid.data.clips import ClipSource
 from hybrid.data.coco import from_coco
 from hybrid.data.shards import from_shards
 from hybrid.data.yolo import from_yolo, measuring_split, yolo_layout
@@ -31,7 +32,7 @@ from hybrid.predict.tiles import view_of
 from hybrid.train.config import TrainConfig
 from hybrid.train.loop import train
 from hybrid.train.samples.sampler import Share
-from hybrid.weights.checkpoint import RUN, RunError, load, load_config, write_atomically
+from hybrid.weights.checkpoint import RUN, load, load_config, write_atomically
 from simgen.dataset.store.locations import Place
 
 EXPERIMENT = "experiment.json"

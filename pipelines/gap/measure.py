@@ -17,9 +17,10 @@ from typing import Any
 import torch
 
 from hybrid.core.config import ModelConfig
+from hybrid.core.errors import DataError
 from hybrid.core.progress import bar
 from hybrid.core.types import Detections
-from hybrid.data.clips import ClipSource, DataError
+from hybrid.data.clips import ClipSource
 from hybrid.metrics.detection import Metrics, evaluate, score
 from hybrid.predict.tiles import View, view_of
 from hybrid.weights.checkpoint import RUN, load, load_config, write_atomically

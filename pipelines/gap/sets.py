@@ -54,7 +54,7 @@ def _boxes(runs: Sequence[Run]) -> BoxesOf:
     Raises:
         DataError: they differ, so that no truth would be fair to all of them.
     """
-    from hybrid.data.clips import DataError
+    from hybrid.core.errors import DataError
 
     known = {run.model.boxes for run in runs}
     if len(known) > 1:
@@ -71,7 +71,7 @@ def as_known(source: ClipSource, run: Run) -> ClipSource:
     """
     import numpy as np
 
-    from hybrid.data.clips import DataError
+    from hybrid.core.errors import DataError
 
     missing = [name for name in source.categories if name not in run.categories]
     if missing:

@@ -18,6 +18,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hybrid.core.errors import ConfigError
+
 STRIDES = (4, 8, 16)
 Maps = tuple[Float[Tensor, "n _ _ _"], ...]  # one map a level, finest first
 Stages = Sequence[nn.Module]  # one a stride, finest first
@@ -142,7 +144,7 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
     """A state dict from a file: safetensors, or torch's own read without running what is pickled in it.
 
     Raises:
-        ValueError: the file is damaged, holds more than tensors, or a tensor that is not finite.
+        ConfigError: the file is damaged, holds more than tensors, or a tensor that is not finite.
     """
     try:
         if path.suffix == ".safetensors":
@@ -152,14 +154,14 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ValueError(f"weights: {path} holds code, not only tensors, and is not read: {error}"[:300]) from None
+        raise ConfigError(f"weights: {path} holds code, not only tensors, and is not read: {error}"[:300]) from None
     except Exception as error:  # a broken file makes torch and safetensors raise nearly anything
-        raise ValueError(f"weights: {path} cannot be read as safetensors or a state dict: {error}"[:300]) from None
+        raise ConfigError(f"weights: {path} cannot be read as safetensors or a state dict: {error}"[:300]) from None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"weights: {path} holds a {type(state).__name__}, not a state dict: names and tensors")
+        raise ConfigError(f"weights: {path} holds a {type(state).__name__}, not a state dict: names and tensors")
     spoiled = [name for name, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
     if spoiled:
-        raise ValueError(f"weights: {path} holds {len(spoiled)} tensors that are not finite, such as {spoiled[0]!r}")
+        raise ConfigError(f"weights: {path} holds {len(spoiled)} tensors that are not finite, such as {spoiled[0]!r}")
     return state
 
 
@@ -185,7 +187,7 @@ def _start_from(net: ResNet | MobileNetV3, name: str, weights: str) -> None:
         if not (their in known or their.startswith(net.UNUSED) or their.endswith("num_batches_tracked"))
     ]
     if wrong:
-        raise ValueError(
+        raise ConfigError(
             f"weights: {weights} holds no {_TITLES[name]}: {len(wrong)} of {len(wanted)} tensors differ; {wrong[0]}"
         )
     net.load_state_dict({own: state[their] for own, their in theirs.items()})
@@ -197,9 +199,9 @@ def _norm(norm: str, weights: str, eps: float) -> Callable[[int], nn.Module]:
     if norm == "auto":
         norm = "group" if weights == "none" else "frozen"
     if norm == "group" and weights != "none":
-        raise ValueError("norm: weights came with batch norms; choose 'frozen' or 'batch', not 'group'")
+        raise ConfigError("norm: weights came with batch norms; choose 'frozen' or 'batch', not 'group'")
     if norm == "frozen" and weights == "none":
-        raise ValueError("norm: 'frozen' keeps the statistics that weights came with; weights: none has none")
+        raise ConfigError("norm: 'frozen' keeps the statistics that weights came with; weights: none has none")
     rows: dict[str, Callable[[int], nn.Module]] = {
         "group": normalised,
         "frozen": partial(FrozenBatchNorm2d, eps=eps),
@@ -223,9 +225,9 @@ _TITLES = {
 
 def _tiny(weights: str, norm: str, pretrained: bool) -> Tiny:
     if weights != "none":
-        raise ValueError(f"weights: the backbone 'tiny' starts from none, got {weights!r}")
+        raise ConfigError(f"weights: the backbone 'tiny' starts from none, got {weights!r}")
     if norm not in ("auto", "group"):
-        raise ValueError(f"norm: the backbone 'tiny' has group norms, got {norm!r}")
+        raise ConfigError(f"norm: the backbone 'tiny' has group norms, got {norm!r}")
     return Tiny()
 
 

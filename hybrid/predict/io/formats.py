@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hybrid.data.clips import DataError
+from hybrid.core.errors import DataError
 from hybrid.predict.result import Result
 from hybrid.weights.checkpoint import write_atomically
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TextIO
 import numpy as np
 from jaxtyping import UInt8
 
+from hybrid.core.errors import DataError
 from hybrid.core.progress import bar
-from hybrid.data.clips import DataError
 from hybrid.predict.io.sources import VIDEO_SUFFIXES, Source
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from hybrid.data.clips import IMAGE_SUFFIXES, DataError, Skips
+from hybrid.core.errors import DataError
+from hybrid.data.clips import IMAGE_SUFFIXES, Skips
 from hybrid.data.pixels import read_depth, read_image
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".ts", ".wmv")

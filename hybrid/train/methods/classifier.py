@@ -19,6 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from hybrid.core.config import ModelConfig, tiny
+from hybrid.core.errors import RunError
 from hybrid.core.progress import Progress, silent
 from hybrid.core.types import State
 from hybrid.losses.heads import clip_loss
@@ -26,7 +27,7 @@ from hybrid.model.frame.backbone import BACKBONES, Pyramid
 from hybrid.model.network import frames_in_batch
 from hybrid.model.objects.heads import ClipHead
 from hybrid.model.time.context import Context
-from hybrid.weights.checkpoint import RunError, config_of, read_tensors, write_atomically
+from hybrid.weights.checkpoint import config_of, read_tensors, write_atomically
 
 Clips = UInt8[np.ndarray, "n t h w 3"]
 

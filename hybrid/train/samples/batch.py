@@ -12,8 +12,8 @@ from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from hybrid.core.errors import DataError
 from hybrid.core.types import Target
-from hybrid.data.clips import DataError
 from hybrid.train.config import TrainConfig
 from hybrid.train.samples.sampler import Sample, Sampler, Share
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
-from hybrid.data.clips import Clip, ClipSource, DataError, FrameRecord
+from hybrid.core.errors import DataError
+from hybrid.data.clips import Clip, ClipSource, FrameRecord
 from hybrid.data.pixels import DecodedImages, decode_depth_m
 from hybrid.predict.tiles import GREY
 from hybrid.train.config import TrainConfig

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from hybrid.data.clips import DataError
+from hybrid.core.errors import DataError
 from hybrid.data.coco import from_coco
 from hybrid.data.pixels import DecodedImages, decode
 from hybrid.data.shards import from_shards

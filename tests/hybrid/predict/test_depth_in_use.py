@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from hybrid import Detector
 from hybrid.cli import app
-from hybrid.data.clips import DataError
+from hybrid.core.errors import DataError
 from hybrid.data.pixels import decode, decode_depth_m
 from hybrid.data.shards import from_shards
 from hybrid.model.network import Network

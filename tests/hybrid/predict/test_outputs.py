@@ -14,7 +14,7 @@ import torch
 from faster_coco_eval import COCO
 
 from hybrid import Detector
-from hybrid.data.clips import DataError
+from hybrid.core.errors import DataError
 from hybrid.model.network import Network
 from hybrid.predict.detector import elapsed
 from hybrid.predict.io.formats import read_coco, read_mot, write_coco, write_mot

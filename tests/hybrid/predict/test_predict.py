@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from hybrid import Detector
 from hybrid.cli import app
 from hybrid.core.config import SCORE
-from hybrid.data.clips import DataError
+from hybrid.core.errors import DataError
 from hybrid.model.network import Network
 from hybrid.predict.detector import operating_point, trained_view
 from hybrid.predict.io.sinks import drawn

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hybrid.core.errors import RunError
 from hybrid.train.methods.classifier import VideoClassifier
-from hybrid.weights.checkpoint import RunError
 
 
 def moving_squares(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from hybrid.core.config import ModelConfig, tiny
+from hybrid.core.errors import RunError
 from hybrid.core.progress import silent
 from hybrid.data.clips import ClipSource
 from hybrid.data.coco import from_coco
@@ -27,7 +28,7 @@ from hybrid.train.samples.batch import Batches
 from hybrid.train.samples.sampler import Share
 from hybrid.train.schedule import ema_decay, rate
 from hybrid.train.step import Training
-from hybrid.weights.checkpoint import RunError, load, save_detector
+from hybrid.weights.checkpoint import load, save_detector
 from tests.hybrid.photos import CATEGORIES, coco_document, write_coco, write_video
 from tests.hybrid.variants import full
 

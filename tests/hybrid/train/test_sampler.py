@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from hybrid.data.clips import ClipSource, DataError
+from hybrid.core.errors import DataError
+from hybrid.data.clips import ClipSource
 from hybrid.data.coco import from_coco
 from hybrid.data.pixels import decode_depth_m
 from hybrid.data.shards import from_shards

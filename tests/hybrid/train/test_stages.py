@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from hybrid.data.clips import ClipSource, DataError
+from hybrid.core.errors import DataError, RunError
+from hybrid.data.clips import ClipSource
 from hybrid.data.coco import from_coco
 from hybrid.losses.criterion import Criterion
 from hybrid.model.network import Network
@@ -22,7 +23,7 @@ from hybrid.train.samples.batch import Batches
 from hybrid.train.samples.sampler import Sampler, Share
 from hybrid.train.schedule import JOINING, rate
 from hybrid.train.step import Training
-from hybrid.weights.checkpoint import RunError, load, read_tensors, save_detector
+from hybrid.weights.checkpoint import load, read_tensors, save_detector
 from pipelines.common.runs import changed, start
 from tests.hybrid.photos import CATEGORIES, write_video
 from tests.hybrid.variants import SMALL
