@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from simgen.spec.errors import SimgenError
+
 if TYPE_CHECKING:
     from simgen.dataset.format.reader import DataSet
     from simgen.generate.engines import Plan
@@ -22,7 +24,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-UNFINISHED = 3  # exit status of a run whose budget ended before it did
 Folder = Annotated[str, typer.Argument(help="Folder or URL of a data set.", metavar="DIR")]
 
 
@@ -34,25 +35,11 @@ def fail(message: str, status: int = 2) -> NoReturn:
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """What a user can put right is told in a line, without a traceback."""
-    from simgen.dataset.export.errors import ExportError
-    from simgen.generate.engines import EngineError
-    from simgen.generate.run import BudgetSpent, GenerateError, Interrupted
-    from simgen.presets.fit_camera.errors import CameraError
-    from simgen.presets.fit_finish.errors import FinishError
-    from simgen.spec.errors import ConfigError, RendererLost, RendererUnavailable, ShardError
-
+    """Print an error that the user can put right in one line, without a traceback, and exit with its status."""
     try:
         yield
-    except Interrupted as error:
-        fail(str(error), 130)
-    except BudgetSpent as error:
-        fail(str(error), UNFINISHED)
-    except (
-        CameraError, ConfigError, EngineError, ExportError, FinishError, GenerateError, RendererLost,
-        RendererUnavailable, ShardError,
-    ) as error:  # fmt: skip
-        fail(str(error))
+    except SimgenError as error:
+        fail(str(error), error.status)
     except OSError as error:
         fail(f"{error.filename or 'a file'}: {error.strerror or error}")
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from simgen.dataset.format.manifest import MANIFEST, Manifest, ShardEntry, read_manifest, shard_name, write_manifest
 from simgen.dataset.store.files import file_sha256, write_atomically
 from simgen.dataset.store.locations import Place, sizes
-from simgen.generate.run import PARTIAL, GenerateError, differences, locked
+from simgen.generate.run import PARTIAL, differences, locked
+from simgen.spec.errors import GenerateError
 
 CHUNK_BYTES = 2**20
 

@@ -33,26 +33,14 @@ from simgen.dataset.store.files import file_sha256
 from simgen.dataset.store.locations import Place, sizes
 from simgen.dataset.store.lock import held
 from simgen.generate.budget import Budget
-from simgen.generate.engines import Engine, EngineError, Event, Plan, SceneLost, SceneMade, ShardMade, processes
-from simgen.spec.errors import ShardError
+from simgen.generate.engines import Engine, Event, Plan, SceneLost, SceneMade, ShardMade, processes
+from simgen.spec.errors import BudgetSpent, EngineError, GenerateError, Interrupted, ShardError
 
 PARTIAL = "manifest.partial.json"
 MAX_SHARD_SCENES = 16
 HOPELESS = 8  # scenes lost with none made: the fault is not in the scenes
 REMOTE_JOURNAL_S = 5.0  # between two journals at a URL, and more where sending one takes long
 _TEMPORARY = re.compile(r"\.(shard-\d+\.tar|manifest(\.partial)?\.json)\.\d+\.tmp")
-
-
-class GenerateError(Exception):
-    """A data set that cannot be made here, or not to its end. Says why and what to do."""
-
-
-class Interrupted(GenerateError):
-    """Someone pressed Ctrl-C. What is finished stays, and `resume` goes on from there."""
-
-
-class BudgetSpent(GenerateError):
-    """The time or the disk that was allowed is used up. What is finished stays, and `resume` goes on from there."""
 
 
 @dataclass(frozen=True)

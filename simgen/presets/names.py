@@ -46,7 +46,8 @@ def unknown_names(tree: Tree) -> Iterator[str]:
 
 def _bad_folder(tree: Tree) -> Iterator[str]:
     """A folder of surroundings that has none, where a preset asks for one."""
-    from simgen.assets.surroundings import FILE, BadEnvironment, folder_files
+    from simgen.assets.surroundings import FILE, folder_files
+    from simgen.spec.errors import BadEnvironment
 
     asked = tree.values["light"].get("environment") or {}
     if asked.get("kinds", {}).get("weights", {}).get(FILE, 0) > 0:

@@ -25,7 +25,8 @@ from simgen.dataset.format.manifest import shard_name
 from simgen.dataset.store.locations import Place, place
 from simgen.generate.budget import Budget
 from simgen.generate.engines import Event, Plan, SceneMade, ShardAgain, ShardMade, choose_engine
-from simgen.generate.run import GenerateError, generate
+from simgen.generate.run import generate
+from simgen.spec.errors import GenerateError
 from tests.simgen import clips
 from tests.simgen.generate.test_generate import plan
 from tests.simgen.patient import PATIENT

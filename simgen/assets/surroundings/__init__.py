@@ -11,13 +11,14 @@ from functools import lru_cache
 import numpy as np
 
 from simgen.assets.surroundings import rooms
-from simgen.assets.surroundings.files import BadEnvironment, digest, folder_files, read
+from simgen.assets.surroundings.files import digest, folder_files, read
 from simgen.assets.surroundings.model import WIDTH, Picture, level_irradiance
 from simgen.spec.colour import LUMINANCE
+from simgen.spec.errors import BadEnvironment
 from simgen.spec.scene import EnvironmentSpec
 from simgen.spec.types import Vec3
 
-__all__ = ["ENVIRONMENTS", "FILE", "BadEnvironment", "ambient", "digest", "folder_files", "picture"]
+__all__ = ["ENVIRONMENTS", "FILE", "ambient", "digest", "folder_files", "picture"]
 
 FILE = "file"
 ENVIRONMENTS: dict[str, Callable[[EnvironmentSpec, np.random.Generator], Picture]] = {

@@ -14,14 +14,11 @@ import numpy as np
 from jaxtyping import Float32
 
 from simgen.assets.surroundings.model import HEIGHT, WIDTH, Picture
+from simgen.spec.errors import BadEnvironment
 
 ENDINGS = (".hdr", ".exr")
 MAX_BYTES, MAX_SIDE_PX = 512 * 2**20, 16384
 _HEADER_BYTES = 2**16
-
-
-class BadEnvironment(Exception):
-    """A file that cannot light a scene."""
 
 
 def folder_files(folder: str) -> list[Path]:

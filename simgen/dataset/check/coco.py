@@ -15,7 +15,8 @@ from simgen.dataset.check.pictures import PictureError, Pictures, decoded
 from simgen.dataset.check.report import Box, Picture, Problem, Report
 from simgen.dataset.check.statistics import Statistics
 from simgen.dataset.export.common.masks import from_rle
-from simgen.dataset.format.coco_json import NoCocoError, read_coco_json
+from simgen.dataset.format.coco_json import read_coco_json
+from simgen.spec.errors import CocoError
 
 MAX_JSON_BYTES = 2 * 2**30  # a larger one is refused unread
 MAX_PICTURE_BYTES = 512 * 2**20
@@ -37,7 +38,7 @@ def check_coco(path: Path, report: Report, step: Callable[[], None] = lambda: No
     """Check a COCO JSON and the pictures that it names. `step` is called after each picture."""
     try:
         document = read_coco_json(path, LISTS, MAX_JSON_BYTES)
-    except NoCocoError as error:
+    except CocoError as error:
         report.add([Problem("schema" if error.readable else "file", path.name, str(error))])
         return
     rows = {}

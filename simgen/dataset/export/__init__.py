@@ -10,10 +10,10 @@ from simgen.dataset.export import bop, coco, coco_vid, kitti, mot, parquet, yolo
 from simgen.dataset.export.common.building import building
 from simgen.dataset.export.common.records import FrameRecord, LabelRecord
 from simgen.dataset.export.common.selection import Filters, Selection
-from simgen.dataset.export.errors import ExportError
 from simgen.dataset.format.reader import DataSet
+from simgen.spec.errors import ExportError
 
-__all__ = ["EXPORTERS", "ExportError", "Exported", "Exporter", "Filters", "FrameRecord", "LabelRecord", "export"]
+__all__ = ["EXPORTERS", "Exported", "Exporter", "Filters", "FrameRecord", "LabelRecord", "export"]
 
 Step = Callable[[], None]  # called after each clip
 

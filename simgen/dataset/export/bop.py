@@ -33,9 +33,9 @@ from simgen.camera.lens.brown_conrady import NONE
 from simgen.dataset.export.common.records import Box, FrameRecord, LabelRecord, Mask, read_json, splits_in
 from simgen.dataset.export.common.selection import PickedClip, SeenPart, Selection
 from simgen.dataset.export.common.symmetries import symmetries
-from simgen.dataset.export.errors import ExportError
 from simgen.dataset.format.png16 import DEPTH_UNIT_M
 from simgen.labels.boxes import NEAR_M, silhouette_px
+from simgen.spec.errors import ExportError
 from simgen.spec.frames import Labels
 from simgen.spec.geometry import invert, rotation_matrix, transform
 from simgen.spec.types import Pose

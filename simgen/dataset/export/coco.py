@@ -23,7 +23,7 @@ from simgen.dataset.export.common.lists import GrowingJson
 from simgen.dataset.export.common.masks import from_rle, rle
 from simgen.dataset.export.common.records import FrameRecord, LabelRecord, Mask, inside, read_json, xywh, xyxy
 from simgen.dataset.export.common.selection import SPLITS, PickedClip, SeenPart, Selection
-from simgen.dataset.export.errors import ExportError
+from simgen.spec.errors import ExportError
 
 MAIN = "annotations.json"
 IMAGES = "images"

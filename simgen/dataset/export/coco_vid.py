@@ -19,7 +19,7 @@ from simgen.dataset.export.common.lists import GrowingJson
 from simgen.dataset.export.common.masks import rle
 from simgen.dataset.export.common.records import FrameRecord, LabelRecord, inside, read_json, xywh, xyxy
 from simgen.dataset.export.common.selection import PickedClip, Selection
-from simgen.dataset.export.errors import ExportError
+from simgen.spec.errors import ExportError
 
 MAIN = coco.MAIN
 TOOL = "YouTube-VIS"

@@ -22,7 +22,7 @@ import cv2
 from simgen.camera.sensor import decode
 from simgen.dataset.export.common.records import Box, FrameRecord, LabelRecord, read_text, splits_in
 from simgen.dataset.export.common.selection import PickedClip, SeenPart, Selection
-from simgen.dataset.export.errors import ExportError
+from simgen.spec.errors import ExportError
 
 MAIN = "ImageSets"
 TOOL = "torchvision, mmdetection3d"

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from simgen.dataset.export.common.records import FrameRecord, LabelRecord, inside, read_text, splits_in
 from simgen.dataset.export.common.selection import PickedClip, Selection
-from simgen.dataset.export.errors import ExportError
+from simgen.spec.errors import ExportError
 
 MAIN = "seqmaps"
 TOOL = "TrackEval, motmetrics"

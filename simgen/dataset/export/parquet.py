@@ -20,7 +20,7 @@ from jaxtyping import Int32
 from simgen.dataset.export.common.masks import from_rle, rle
 from simgen.dataset.export.common.records import FrameRecord, LabelRecord
 from simgen.dataset.export.common.selection import PickedClip, SeenPart, Selection
-from simgen.dataset.export.errors import ExportError
+from simgen.spec.errors import ExportError
 from simgen.spec.frames import FrameLabels
 
 MAIN = "labels.parquet"

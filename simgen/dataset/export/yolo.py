@@ -26,7 +26,7 @@ from simgen.camera.sensor import decode
 from simgen.dataset.export.common.masks import filled, joined, outlines
 from simgen.dataset.export.common.records import Box, FrameRecord, LabelRecord, inside, read_text
 from simgen.dataset.export.common.selection import SPLITS, PickedClip, SeenPart, Selection
-from simgen.dataset.export.errors import ExportError
+from simgen.spec.errors import ExportError
 
 MAIN = "data.yaml"
 TOOL = "Ultralytics"

@@ -13,7 +13,6 @@ from importlib.util import find_spec
 from simgen.generate.engines.contract import (
     SCENE_LIMIT_S,
     Engine,
-    EngineError,
     Event,
     Maker,
     Plan,
@@ -26,12 +25,12 @@ from simgen.generate.engines.contract import (
 from simgen.generate.engines.local import processes
 from simgen.generate.engines.ray import on_ray
 from simgen.generate.engines.shard import make_shard
+from simgen.spec.errors import EngineError
 
 __all__ = [
     "ENGINES",
     "SCENE_LIMIT_S",
     "Engine",
-    "EngineError",
     "Event",
     "Maker",
     "Plan",

@@ -15,10 +15,6 @@ SCENE_LIMIT_S = 600.0  # a scene takes seconds; one that takes this long hangs
 Maker = Callable[[Any, int, int], RenderedClip]
 
 
-class EngineError(Exception):
-    """The run cannot go on; what is finished stays."""
-
-
 @dataclass(frozen=True)
 class Plan:
     """What an engine needs to make any shard of a data set. Its functions must be picklable.

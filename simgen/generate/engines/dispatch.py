@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 from simgen.dataset.format.manifest import shard_name
 from simgen.generate.engines.contract import (
-    EngineError,
     Event,
     Plan,
     Report,
@@ -24,6 +23,7 @@ from simgen.generate.engines.contract import (
     ShardAgain,
     ShardFailed,
 )
+from simgen.spec.errors import EngineError
 
 STRIKES = 2  # times that a scene may kill its worker before it is left out
 LOSSES = 8  # machines that may be lost over one shard

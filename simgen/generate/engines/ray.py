@@ -28,11 +28,12 @@ from typing import Any
 from simgen import __version__
 from simgen.dataset.format.manifest import ShardEntry
 from simgen.dataset.store.locations import Place
-from simgen.generate.engines.contract import EngineError, Event, Plan, Report, ShardFailed, ShardMade
+from simgen.generate.engines.contract import Event, Plan, Report, ShardFailed, ShardMade
 from simgen.generate.engines.dispatch import Dealer, Task, Watch, patience_s
 from simgen.generate.engines.local import RECYCLE_SCENES
 from simgen.generate.engines.shard import one_thread, report_shard
 from simgen.scene.quiet import quiet_stderr
+from simgen.spec.errors import EngineError
 
 COUNT_EVERY_S = 5.0  # that the cluster's CPUs are counted
 GRACE_S = 5.0  # that tasks get to put their things away

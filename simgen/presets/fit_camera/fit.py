@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from simgen.presets.fit_camera import edges, noise
-from simgen.presets.fit_camera.errors import CameraError
 from simgen.presets.fit_camera.measures import Measures, measure, values
 from simgen.presets.fit_camera.photos import Photo
+from simgen.spec.errors import CameraError
 
 WHITE_CARD = 0.8  # what the brightest twentieth of a picture is taken to reflect
 FEWEST_FOR_VIGNETTING = 8

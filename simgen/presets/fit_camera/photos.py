@@ -11,8 +11,8 @@ import numpy as np
 from simgen.camera.sensor import decode
 from simgen.dataset.format.manifest import MANIFEST
 from simgen.dataset.format.reader import DataSet
-from simgen.presets.fit_camera.errors import CameraError
 from simgen.presets.fit_camera.jpeg import Compression, read_header
+from simgen.spec.errors import CameraError
 from simgen.spec.frames import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png")

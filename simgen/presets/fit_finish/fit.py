@@ -17,11 +17,11 @@ from jaxtyping import Float64
 from scipy.optimize import minimize
 
 from simgen.assets.parts import PARTS
-from simgen.presets.fit_finish.errors import FinishError
 from simgen.presets.fit_finish.looks import FEATURES, TINTS, Look
 from simgen.presets.fit_finish.read import Simulated
 from simgen.scene.config import ColourKnobs, FinishKnobs, SceneConfig
 from simgen.spec.colour import hsv_from_linear
+from simgen.spec.errors import FinishError
 from simgen.spec.knobs import Choice, LogUniform, Uniform
 from simgen.spec.scene import MaterialSpec
 

@@ -15,11 +15,11 @@ from jaxtyping import Bool
 from simgen.camera.sensor import decode
 from simgen.dataset.export.common.masks import from_rle
 from simgen.dataset.format.archive import StoredClip
-from simgen.dataset.format.coco_json import NoCocoError, read_coco_json
+from simgen.dataset.format.coco_json import read_coco_json
 from simgen.dataset.format.reader import DataSet
 from simgen.presets.fit_camera.photos import read_picture
-from simgen.presets.fit_finish.errors import FinishError
 from simgen.presets.fit_finish.looks import Look, look
+from simgen.spec.errors import CocoError, FinishError
 from simgen.spec.scene import MaterialSpec
 
 MAX_JSON_BYTES = 512 * 2**20
@@ -72,7 +72,7 @@ def _document(path: Path) -> dict[str, Any]:
     needed = {"images": ("id", "file_name"), "annotations": ("image_id", "category_id"), "categories": ("id", "name")}
     try:
         document = read_coco_json(path, needed, MAX_JSON_BYTES)
-    except NoCocoError as error:
+    except CocoError as error:
         raise FinishError(f"{path}: {error}") from None
     for key, fields in needed.items():
         for place, row in enumerate(document[key]):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simgen.assets.light import card, flicker_gain, form_factor, on_level_card, softbox_radiance
-from simgen.assets.surroundings import ENVIRONMENTS, BadEnvironment, ambient, digest, folder_files, picture
+from simgen.assets.surroundings import ENVIRONMENTS, ambient, digest, folder_files, picture
 from simgen.assets.surroundings import files as environment_files
 from simgen.assets.surroundings.model import HEIGHT, WIDTH, directions, level_irradiance
 from simgen.generate.exposure import capture
@@ -17,7 +17,7 @@ from simgen.scene.config import LampKnobs
 from simgen.scene.sampling.lamps import lamps
 from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import LUMINANCE, RGB_FROM_XYZ
-from simgen.spec.errors import ConfigError
+from simgen.spec.errors import BadEnvironment, ConfigError
 from simgen.spec.scene import EnvironmentSpec, FlickerSpec, LampSpec
 from tests.simgen.scenes import part, scene, still
 

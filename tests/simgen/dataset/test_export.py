@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simgen.dataset.export import EXPORTERS, ExportError, Filters, export
+from simgen.dataset.export import EXPORTERS, Filters, export
 from simgen.dataset.format.reader import DataSet
+from simgen.spec.errors import ExportError
 from tests.simgen import clips
 from tests.simgen.generate.test_generate import in_this_process, run
 

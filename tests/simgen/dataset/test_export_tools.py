@@ -325,7 +325,7 @@ def test_rows_are_written_in_groups(data, tmp_path, monkeypatch):
 def test_without_pyarrow_the_command_says_what_to_install(data, tmp_path, monkeypatch):
     import sys
 
-    from simgen.dataset.export import ExportError
+    from simgen.spec.errors import ExportError
 
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ExportError, match=r'pip install "simgen\[parquet\]"'):

@@ -17,8 +17,8 @@ from simgen.dataset.store.locations import RemotePath, place, sizes
 from simgen.generate import run as generate
 from simgen.generate.budget import Budget
 from simgen.generate.join import join
-from simgen.generate.run import PARTIAL, BudgetSpent, GenerateError, Kept
-from simgen.spec.errors import ShardError
+from simgen.generate.run import PARTIAL, Kept
+from simgen.spec.errors import BudgetSpent, GenerateError, ShardError
 from tests.simgen import clips
 from tests.simgen.generate.test_generate import contents, in_this_process, plan, run
 

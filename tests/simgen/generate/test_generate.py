@@ -18,7 +18,8 @@ from simgen.generate import engines as engine
 from simgen.generate import run as generate
 from simgen.generate.budget import Budget, estimate, parse_budget
 from simgen.generate.engines import Plan, SceneLost, SceneMade, ShardAgain, ShardMade
-from simgen.generate.run import PARTIAL, BudgetSpent, GenerateError, Interrupted, Kept, default_shard_scenes
+from simgen.generate.run import PARTIAL, Kept, default_shard_scenes
+from simgen.spec.errors import BudgetSpent, GenerateError, Interrupted
 from tests.simgen import clips
 
 ROOT = Path(__file__).parents[3]

@@ -9,7 +9,8 @@ from simgen.dataset.format.manifest import MANIFEST
 from simgen.dataset.format.reader import DataSet
 from simgen.generate import run as generate
 from simgen.generate.join import join
-from simgen.generate.run import PARTIAL, GenerateError
+from simgen.generate.run import PARTIAL
+from simgen.spec.errors import GenerateError
 from tests.simgen import clips
 from tests.simgen.generate.test_generate import contents, in_this_process, plan
 

@@ -12,8 +12,9 @@ import yaml
 
 from simgen.dataset.format.manifest import MANIFEST
 from simgen.dataset.store.locations import place, sizes
-from simgen.generate.engines import ENGINES, EngineError, choose_engine, processes
+from simgen.generate.engines import ENGINES, choose_engine, processes
 from simgen.generate.run import PARTIAL
+from simgen.spec.errors import EngineError
 from tests.simgen import clips, s3
 from tests.simgen.cli.test_cli import simgen
 from tests.simgen.generate.test_generate import contents, in_this_process, run

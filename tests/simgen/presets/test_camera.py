@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from simgen.camera.sensor import decode, develop, expose
 from simgen.cli.common import app
 from simgen.presets.fit_camera import edges, jpeg, noise
-from simgen.presets.fit_camera.errors import CameraError
 from simgen.presets.fit_camera.fit import fit_camera
 from simgen.presets.fit_camera.measures import FIGURES, compare_folders, measure
 from simgen.presets.fit_camera.photos import Photo, read_pictures
 from simgen.presets.read import load_config
+from simgen.spec.errors import CameraError
 from tests.simgen.cameras import HEIGHT, PLAIN, WIDTH, field, light, photograph
 
 SCENES = [light(seed) for seed in range(3)]

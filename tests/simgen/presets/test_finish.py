@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from simgen.cli.common import app
-from simgen.presets.fit_finish.errors import FinishError
 from simgen.presets.fit_finish.fit import FEWEST, RESTS_ON, RESTS_ON_PARTS, _misfit, fit_finishes, fitted_weights, probe
 from simgen.presets.fit_finish.looks import FEATURES, GAMMA, look
 from simgen.presets.fit_finish.read import photographed
 from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import hsv_from_linear, linear_from_hsv
-from simgen.spec.errors import ConfigError
+from simgen.spec.errors import ConfigError, FinishError
 
 SIZE = 60
 DISC = np.hypot(*np.mgrid[-30:30, -30:30]) < 12

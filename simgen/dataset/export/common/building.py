@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from simgen.dataset.export.errors import ExportError
 from simgen.dataset.store.lock import held
+from simgen.spec.errors import ExportError
 
 
 @contextmanager

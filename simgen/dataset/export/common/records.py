@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from simgen.dataset.export.errors import ExportError
+from simgen.spec.errors import ExportError
 
 MAX_TEXT_BYTES = 2**31  # of a JSON or a text file: a larger one is refused unread
 Box = tuple[float, float, float, float]

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from simgen.dataset.export.errors import ExportError
 from simgen.dataset.format.archive import StoredClip
 from simgen.dataset.format.reader import DataSet
+from simgen.spec.errors import ExportError
 from simgen.spec.frames import FrameLabels, Labels, PartLabel
 
 SPLITS = ("train", "val", "test")
