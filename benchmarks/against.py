@@ -43,10 +43,10 @@ from hybrid.metrics.detection import score
 from hybrid.model.frame.backbone import BACKBONES, Pyramid
 from hybrid.model.network import Network
 from hybrid.predict.stream import predict
-from hybrid.train.config import AugmentConfig, TrainConfig
-from hybrid.train.samples.batch import Batches, TrainBatch
-from hybrid.train.samples.sampler import Share
-from hybrid.train.schedule import rate
+from hybrid.training.config import AugmentConfig, TrainConfig
+from hybrid.training.samples.batch import Batches, TrainBatch
+from hybrid.training.samples.sampler import Share
+from hybrid.training.schedule import rate
 from hybrid.weights.checkpoint import write_atomically
 
 LIMIT = 100

@@ -18,9 +18,9 @@ import torch
 from hybrid.core.config import tiny
 from hybrid.data.coco import from_coco
 from hybrid.model.network import Network
-from hybrid.train.config import TrainConfig
-from hybrid.train.loop import train
-from hybrid.train.samples.sampler import Sampler, Share
+from hybrid.training.config import TrainConfig
+from hybrid.training.loop import train
+from hybrid.training.samples.sampler import Sampler, Share
 
 
 def main() -> None:

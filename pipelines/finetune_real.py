@@ -45,8 +45,8 @@ def main(
     """Fine-tune on photos. --preset and --parts count for --checkpoint none; else they are the checkpoint's."""
     with options.one_line_errors():
         from hybrid.core.errors import DataError
-        from hybrid.train.config import TrainConfig
-        from hybrid.train.samples.sampler import Share
+        from hybrid.training.config import TrainConfig
+        from hybrid.training.samples.sampler import Share
         from pipelines.common.runs import (
             architecture,
             carry_out,

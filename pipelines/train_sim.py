@@ -77,8 +77,8 @@ def main(
     """Pretrain a detector on a simulated data set. A share of the scenes is held out and measured on at the end."""
     with options.one_line_errors():
         from hybrid.core.errors import DataError
-        from hybrid.train.config import AugmentConfig, TrainConfig
-        from hybrid.train.samples.sampler import Share
+        from hybrid.training.config import AugmentConfig, TrainConfig
+        from hybrid.training.samples.sampler import Share
         from pipelines.common.runs import (
             architecture,
             carry_out,

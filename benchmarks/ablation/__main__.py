@@ -6,7 +6,7 @@ python -m benchmarks.ablation --out DIR [--size full|long|medium|small|toy] [--s
 DIR/data               the simulated clips
 DIR/seed0/base         stage one, the CNN; seed0/VARIANT: stage two; seed0/VARIANT-real: stage three, with --dolly
 DIR/ablation.md .svg   the figures; --page writes them under today's date into a folder as well
-Every run is a folder of `hybrid.train.loop.train`; what is finished is neither trained nor measured again.
+Every run is a folder of `hybrid.training.loop.train`; what is finished is neither trained nor measured again.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from hybrid.data.clips import ClipSource
 from hybrid.data.coco import from_coco
 from hybrid.metrics.video import average_precision, judge
 from hybrid.model.network import Network
-from hybrid.train.config import TrainConfig
-from hybrid.train.loop import train
-from hybrid.train.run.folder import METRICS
-from hybrid.train.samples.sampler import Share
+from hybrid.training.config import TrainConfig
+from hybrid.training.loop import train
+from hybrid.training.run.folder import METRICS
+from hybrid.training.samples.sampler import Share
 from hybrid.weights.checkpoint import RUN, load
 
 REAL_SCALE = 1 / 3

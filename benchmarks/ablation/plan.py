@@ -10,7 +10,7 @@ from typing import Any
 
 from hybrid.core.config import BoxesOf, ClipSource, ModelConfig, tiny
 from hybrid.data.shards import from_shards
-from hybrid.train.config import AugmentConfig, TrainConfig
+from hybrid.training.config import AugmentConfig, TrainConfig
 
 FULL_PARTS = "cnn+rnn+transformer"
 CNN_OBJECTS, FULL_OBJECTS = "cnn+objects", f"{FULL_PARTS}+objects"

@@ -3,8 +3,8 @@
 Data are photographs, as a COCO JSON or a YOLO folder with its data.yaml, or the folder of a simulated data set. In the
 place of photographs, a simulated one is a stand-in, and the record of every run says so. A YOLO folder names its splits
 itself: training takes `train`, measuring `test`, or `val` where there is no `test`.
-A run's folder is hybrid.train.loop's; what these scripts add stands in `experiment.json` from the start and, once the
-run has finished, under "experiment" in `run.json`.
+hybrid.training.loop describes a run's folder. These scripts add `experiment.json` at the start and, once the run has
+finished, the same under "experiment" in `run.json`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from hybrid.data.shards import from_shards
 from hybrid.data.yolo import from_yolo, measuring_split, yolo_layout
 from hybrid.model.network import Network
 from hybrid.predict.tiles import view_of
-from hybrid.train.config import TrainConfig
-from hybrid.train.loop import train
-from hybrid.train.samples.sampler import Share
+from hybrid.training.config import TrainConfig
+from hybrid.training.loop import train
+from hybrid.training.samples.sampler import Share
 from hybrid.weights.checkpoint import RUN, load, load_config, write_atomically
 from simgen.dataset.store.locations import Place
 

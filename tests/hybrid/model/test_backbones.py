@@ -14,8 +14,8 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from hybrid.core.config import tiny
 from hybrid.model.frame.backbone import BACKBONES, STRIDES, normalised
 from hybrid.model.network import Network
-from hybrid.train.config import TrainConfig
-from hybrid.train.schedule import keep_frozen, parameter_groups
+from hybrid.training.config import TrainConfig
+from hybrid.training.schedule import keep_frozen, parameter_groups
 
 THEIRS = {
     "resnet18": ("resnet18", ("layer1", "layer2", "layer3")),

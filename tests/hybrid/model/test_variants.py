@@ -19,7 +19,7 @@ from hybrid.model.network import Network
 from hybrid.model.time.fusion import FUSIONS
 from hybrid.model.time.temporal import TEMPORALS
 from hybrid.predict.postprocess import postprocess
-from hybrid.train.schedule import JOINING
+from hybrid.training.schedule import JOINING
 from hybrid.weights.checkpoint import RETIRED, config_of
 from tests.hybrid.variants import SMALL, TARGET, VARIANTS, build, clip
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hybrid.core.types import Detections
 from hybrid.predict.tiles import CUT_SCORE, GREY, View, cut, layout, merge, starts
-from hybrid.train.config import AugmentConfig
+from hybrid.training.config import AugmentConfig
 
 
 def detections(rows: list[tuple[list[float], float, int]]) -> Detections:

@@ -17,9 +17,9 @@ from hybrid.data.clips import ClipSource
 from hybrid.metrics.detection import evaluate, operating_score
 from hybrid.predict.suppression import one_label
 from hybrid.predict.tiles import View
-from hybrid.train.run.folder import METRICS
-from hybrid.train.samples.sampler import Share
-from hybrid.train.step import Training
+from hybrid.training.run.folder import METRICS
+from hybrid.training.samples.sampler import Share
+from hybrid.training.step import Training
 from hybrid.weights.checkpoint import WEIGHTS, load
 
 OPERATING_FRAMES = 12  # on which the operating point is found where nothing is held out

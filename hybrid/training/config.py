@@ -1,4 +1,4 @@
-"""How a detector is trained. Values only; `hybrid.train.loop.train` follows them."""
+"""How a detector is trained. Values only; `hybrid.training.loop.train` follows them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class TrainConfig(BaseModel):
     warmup_steps: Annotated[int, Field(ge=0)] = 100
     schedule: Literal["cosine", "constant"] = "cosine"
     last_rate: Share = 0.01  # share of the learning rate that the cosine ends at
-    ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9995  # at most, see hybrid.train.schedule.ema_decay
+    ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9995  # at most, see hybrid.training.schedule.ema_decay
     grad_clip: Annotated[float, Field(gt=0.0)] = 1.0  # largest norm of all gradients together
     seed: Annotated[int, Field(ge=0)] = 0
     augment: AugmentConfig = AugmentConfig()

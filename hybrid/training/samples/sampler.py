@@ -18,10 +18,10 @@ from hybrid.core.errors import DataError
 from hybrid.data.clips import Clip, ClipSource, FrameRecord
 from hybrid.data.pixels import DecodedImages, decode_depth_m
 from hybrid.predict.tiles import GREY
-from hybrid.train.config import TrainConfig
-from hybrid.train.samples.augment import photometric
-from hybrid.train.samples.occluders import hidden_behind, pass_in_front
-from hybrid.train.samples.window import draw_windows
+from hybrid.training.config import TrainConfig
+from hybrid.training.samples.augment import photometric
+from hybrid.training.samples.occluders import hidden_behind, pass_in_front
+from hybrid.training.samples.window import draw_windows
 
 Boxes = Float32[np.ndarray, "_ 4"]
 Labels = Int64[np.ndarray, " _"]

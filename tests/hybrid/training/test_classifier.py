@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hybrid.core.errors import RunError
-from hybrid.train.methods.classifier import VideoClassifier
+from hybrid.training.methods.classifier import VideoClassifier
 
 
 def moving_squares(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from hybrid.model.network import Network
-from hybrid.train.config import TrainConfig
+from hybrid.training.config import TrainConfig
 
 # parts that the CNN can do without, and that join it after TrainConfig.cnn_steps
 JOINING = ("context.", "between.", "decoder.objects.", "decoder.belt.")

@@ -1,20 +1,20 @@
-"""Training: from a detector, data and a config to a folder that holds a trained detector, and back after a kill.
+"""Training: from a detector, data and a config to a folder with a trained detector. A killed run can be resumed.
 
-Plain torch, not Lightning Fabric: importing Fabric costs 5 s on the machines this is for, and what it would spare
-(autocast, one process group) is twenty lines here.
+This is plain torch, not Lightning Fabric: importing Fabric takes 5 s on a laptop, and it would replace twenty lines
+(autocast and one process group).
 
-Step s is a function of (weights and optimizer after step s - 1, config, data): its samples are those of
-`hybrid.train.samples.sampler`, and its random numbers come from a generator seeded by (seed, s, rank). So a run that is
-killed at any step and resumed ends with the weights of a run that was not, bit for bit on one CPU machine with one
-number of threads; CUDA's kernels do not promise that.
+Step s is a function of (weights and optimizer after step s - 1, config, data): `hybrid.training.samples.sampler` draws
+its samples, and its random numbers come from a generator seeded by (seed, s, rank). So a run that is killed at any step
+and resumed ends with the same weights as a run that was not killed, bit for bit on one CPU machine with the same number
+of threads. CUDA's kernels do not guarantee this.
 
 A run's folder:
-    config.json               what decides the weights: the model's and the training's config, the data's counts
-    checkpoint.safetensors    weights, their moving average, optimizer; its header holds the step. Written whole or not
-    metrics.jsonl             a line every `log_every` steps
+    config.json               what decides the weights: the model's and the training's config, the counts of the data
+    checkpoint.safetensors    weights, their moving average, optimizer; the header holds the step. Written atomically
+    metrics.jsonl             one line every `log_every` steps
     raw.safetensors           at the end: the weights, with the model's config in the header
-    ema.safetensors           and their moving average, which is mostly the better detector
-    run.json  curves.png      at the end: what ran, where, how long, how well
+    ema.safetensors           at the end: their moving average, which is usually the better detector
+    run.json  curves.png      at the end: the settings, the machine, the duration, the accuracy
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from hybrid.data.clips import ClipSource
 from hybrid.losses.criterion import Criterion
 from hybrid.model.network import Network
 from hybrid.predict.tiles import View
-from hybrid.train.config import TrainConfig
-from hybrid.train.device import place
-from hybrid.train.run.folder import CHECKPOINT, METRICS, Log, Summary, claim, run_identity
-from hybrid.train.run.summary import Clock, curves, measured, report
-from hybrid.train.samples.batch import Batches, TrainBatch, loader
-from hybrid.train.samples.sampler import Share
-from hybrid.train.schedule import keep_frozen
-from hybrid.train.step import Training
+from hybrid.training.config import TrainConfig
+from hybrid.training.device import place
+from hybrid.training.run.folder import CHECKPOINT, METRICS, Log, Summary, claim, run_identity
+from hybrid.training.run.summary import Clock, curves, measured, report
+from hybrid.training.samples.batch import Batches, TrainBatch, loader
+from hybrid.training.samples.sampler import Share
+from hybrid.training.schedule import keep_frozen
+from hybrid.training.step import Training
 from hybrid.weights.checkpoint import RUN, save_detector, write_atomically
 
 

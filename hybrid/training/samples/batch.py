@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from hybrid.core.errors import DataError
 from hybrid.core.types import Target
-from hybrid.train.config import TrainConfig
-from hybrid.train.samples.sampler import Sample, Sampler, Share
+from hybrid.training.config import TrainConfig
+from hybrid.training.samples.sampler import Sample, Sampler, Share
 
 
 @dataclass(frozen=True)

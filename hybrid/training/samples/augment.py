@@ -1,6 +1,6 @@
 """Colour, blur, noise and compression of a training clip: one draw for all of its frames.
 
-Geometry (crop, scale, flip) is done in `hybrid.train.samples.sampler`: one crop and one resize, with exact boxes.
+Geometry (crop, scale, flip) is done in `hybrid.training.samples.sampler`: one crop and one resize, with exact boxes.
 albumentations applies a transform drawn once to every frame of `images`; `set_random_seed` fixes the draw.
 """
 

@@ -19,15 +19,15 @@ from hybrid.losses.criterion import Criterion
 from hybrid.metrics.detection import evaluate, operating_score
 from hybrid.model.network import Network
 from hybrid.predict.tiles import View
-from hybrid.train.config import AugmentConfig, TrainConfig
-from hybrid.train.device import place
-from hybrid.train.loop import train
-from hybrid.train.run.folder import Summary
-from hybrid.train.run.summary import OPERATING_FRAMES
-from hybrid.train.samples.batch import Batches
-from hybrid.train.samples.sampler import Share
-from hybrid.train.schedule import ema_decay, rate
-from hybrid.train.step import Training
+from hybrid.training.config import AugmentConfig, TrainConfig
+from hybrid.training.device import place
+from hybrid.training.loop import train
+from hybrid.training.run.folder import Summary
+from hybrid.training.run.summary import OPERATING_FRAMES
+from hybrid.training.samples.batch import Batches
+from hybrid.training.samples.sampler import Share
+from hybrid.training.schedule import ema_decay, rate
+from hybrid.training.step import Training
 from hybrid.weights.checkpoint import load, save_detector
 from tests.hybrid.photos import CATEGORIES, coco_document, write_coco, write_video
 from tests.hybrid.variants import full

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from hybrid.core.errors import RunError
 from hybrid.model.network import Network
-from hybrid.train.config import TrainConfig
-from hybrid.train.samples.sampler import Share
-from hybrid.train.schedule import rate
-from hybrid.train.step import Training
+from hybrid.training.config import TrainConfig
+from hybrid.training.samples.sampler import Share
+from hybrid.training.schedule import rate
+from hybrid.training.step import Training
 from hybrid.weights.checkpoint import RUN, config_of, load, portable, write_atomically
 
 CHECKPOINT, CONFIG, METRICS = "checkpoint.safetensors", "config.json", "metrics.jsonl"

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 from hybrid.data.boxes import LEAST_SIDE_PX
 from hybrid.data.clips import FrameRecord
 from hybrid.predict.tiles import GREY
-from hybrid.train.config import AugmentConfig, TrainConfig
+from hybrid.training.config import AugmentConfig, TrainConfig
 
 
 @dataclass(frozen=True)

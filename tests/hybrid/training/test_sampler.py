@@ -15,12 +15,12 @@ from hybrid.data.coco import from_coco
 from hybrid.data.pixels import decode_depth_m
 from hybrid.data.shards import from_shards
 from hybrid.predict.tiles import GREY
-from hybrid.train.config import AugmentConfig, TrainConfig
-from hybrid.train.samples.augment import photometric
-from hybrid.train.samples.batch import Batches, loader
-from hybrid.train.samples.occluders import hidden_behind
-from hybrid.train.samples.sampler import Sampler, Share
-from hybrid.train.samples.window import Window
+from hybrid.training.config import AugmentConfig, TrainConfig
+from hybrid.training.samples.augment import photometric
+from hybrid.training.samples.batch import Batches, loader
+from hybrid.training.samples.occluders import hidden_behind
+from hybrid.training.samples.sampler import Sampler, Share
+from hybrid.training.samples.window import Window
 from tests.hybrid.photos import COLOURS, coco_document, write_coco, write_video
 
 

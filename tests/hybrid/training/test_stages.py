@@ -15,14 +15,14 @@ from hybrid.data.clips import ClipSource
 from hybrid.data.coco import from_coco
 from hybrid.losses.criterion import Criterion
 from hybrid.model.network import Network
-from hybrid.train.config import AugmentConfig, TrainConfig
-from hybrid.train.device import place
-from hybrid.train.loop import train
-from hybrid.train.run.folder import CONFIG
-from hybrid.train.samples.batch import Batches
-from hybrid.train.samples.sampler import Sampler, Share
-from hybrid.train.schedule import JOINING, rate
-from hybrid.train.step import Training
+from hybrid.training.config import AugmentConfig, TrainConfig
+from hybrid.training.device import place
+from hybrid.training.loop import train
+from hybrid.training.run.folder import CONFIG
+from hybrid.training.samples.batch import Batches
+from hybrid.training.samples.sampler import Sampler, Share
+from hybrid.training.schedule import JOINING, rate
+from hybrid.training.step import Training
 from hybrid.weights.checkpoint import load, read_tensors, save_detector
 from pipelines.common.runs import changed, start
 from tests.hybrid.photos import CATEGORIES, write_video

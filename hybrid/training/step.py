@@ -16,10 +16,10 @@ from hybrid.core.types import Targets
 from hybrid.losses.criterion import Criterion
 from hybrid.model.network import Network
 from hybrid.predict.stream import as_input
-from hybrid.train.config import TrainConfig
-from hybrid.train.device import Place
-from hybrid.train.samples.batch import TrainBatch
-from hybrid.train.schedule import ema_decay, parameter_groups, rate
+from hybrid.training.config import TrainConfig
+from hybrid.training.device import Place
+from hybrid.training.samples.batch import TrainBatch
+from hybrid.training.schedule import ema_decay, parameter_groups, rate
 from hybrid.weights.checkpoint import fill, read_tensors
 
 
