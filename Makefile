@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml
 	@echo "installing into $(VENV), once: some minutes and some GB"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	@echo "No system package is needed: PyBullet renders in software, OpenCV is headless."
-	@$(BIN)/python -c 'from simgen.render.gl.context import create_context, describe; print("renderer pbr runs here:", describe(create_context()))' 2>/dev/null || \
+	@$(BIN)/python -c 'from simgen.renderers.gl.context import create_context, describe; print("renderer pbr runs here:", describe(create_context()))' 2>/dev/null || \
 	  echo "renderer pbr does not run here (tiny does): apt-get install libegl1 libgl1-mesa-dri would add it"
 	@touch $@
 

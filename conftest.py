@@ -35,8 +35,8 @@ def occluded_data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def render(folder: Path, seed: int, scenes: int = 6, changes: tuple[str, ...] = ()) -> Path:
     from simgen.dataset.format.manifest import DATA_SET_FORMAT, MANIFEST, Manifest, Request, write_manifest
-    from simgen.generate.clip import categories, make_clip
-    from simgen.generate.engines import Plan, make_shard
+    from simgen.generation.clip import categories, make_clip
+    from simgen.generation.engines import Plan, make_shard
     from simgen.presets.read import load_config
 
     larger = ("camera.width_px=128", "camera.height_px=96", "camera.focal_px.low=240", "camera.focal_px.high=260")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tests.simgen.test_generate import plan
 
-from simgen.generate.engines import ENGINES, SceneMade, choose_engine
-from simgen.generate.run import generate
+from simgen.generation.engines import ENGINES, SceneMade, choose_engine
+from simgen.generation.run import generate
 from tests.simgen import clips
 
 

@@ -20,7 +20,7 @@ from simgen.assets.parts import PARTS, Family, Size, part_model
 from simgen.assets.parts.mesh import circle, loft
 from simgen.assets.parts.model import PartModel, turned_part
 from simgen.assets.surroundings import ENVIRONMENTS, ambient
-from simgen.render.gl import renderer as pbr
+from simgen.renderers.gl import renderer as pbr
 from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import look_at
 from simgen.spec.knobs import Uniform

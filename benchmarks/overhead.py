@@ -4,8 +4,8 @@
 
 For each renderer and size, scene by scene in turns and in one process: the *whole* (draw the spec, simulate, render,
 sensor, labels, encoding, a shard written and synced); its *own loop*, which takes specs and trajectories that are ready
-and only asks `simgen.render` for its frames; for `tiny` also *PyBullet's loop*, the time within one `getCameraImage` a
-frame of the same scene, everything drawn by TinyRenderer with shadows at the same sampling. CPU time of this process,
+and only asks `simgen.renderers` for its frames; for `tiny` also *PyBullet's loop*, the time within one `getCameraImage`
+a frame of the same scene, everything drawn by TinyRenderer with shadows at the same sampling. CPU time of this process,
 all threads. Not in it: a worker's start, some two seconds in every 256 scenes; the parts' meshes, which a worker
 builds once; what the first scene of a process prepares.
 """
@@ -28,9 +28,9 @@ import pybullet as p
 from benchmarks.render_speed import Timed, draw_plainly
 from simgen.assets.parts import PARTS, part_model
 from simgen.dataset.format.archive import clip_members, write_shard
-from simgen.generate.clip import make_clip
+from simgen.generation.clip import make_clip
 from simgen.presets.read import load_config
-from simgen.render import render
+from simgen.renderers import render
 from simgen.scene.config import SceneConfig
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate

@@ -1,4 +1,4 @@
-"""Seconds a frame of the renderer pathtraced, with all labels, as scenes are made: `simgen.generate.clip.make_clip`.
+"""Seconds a frame of the renderer pathtraced, with all labels, as scenes are made: `simgen.generation.clip.make_clip`.
 
 python benchmarks/pathtraced_speed.py [--scenes 2] [--frames 3] [--samples 32] [--out FILE]
 
@@ -23,11 +23,11 @@ from pathlib import Path
 import numpy as np
 
 from simgen.camera.sensor import expose_clip
-from simgen.generate.exposure import capture
+from simgen.generation.exposure import capture
 from simgen.labels.boxes import annotate
 from simgen.presets.read import load_config
-from simgen.render import describe
-from simgen.render.paths import variant
+from simgen.renderers import describe
+from simgen.renderers.paths import variant
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
 

@@ -26,7 +26,7 @@ import pybullet as p
 
 from benchmarks.render_speed import Timed, draw_plainly
 from simgen.presets.read import load_config
-from simgen.render import RENDERERS, describe
+from simgen.renderers import RENDERERS, describe
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
 from simgen.spec.frames import Trajectory

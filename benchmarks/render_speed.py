@@ -34,9 +34,9 @@ import cv2
 import pybullet as p
 
 from simgen.presets.read import load_config
-from simgen.render import render
-from simgen.render.tiny import renderer as tiny
-from simgen.render.view import View
+from simgen.renderers import render
+from simgen.renderers.tiny import renderer as tiny
+from simgen.renderers.view import View
 from simgen.scene.bullet import world
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from simgen.presets.read import load_config
-from simgen.render import RENDERERS
+from simgen.renderers import RENDERERS
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
 from simgen.spec.frames import Frame

@@ -12,7 +12,7 @@ from simgen.spec.errors import SimgenError
 
 if TYPE_CHECKING:
     from simgen.dataset.format.reader import DataSet
-    from simgen.generate.engines import Plan
+    from simgen.generation.engines import Plan
     from simgen.scene.config import SceneConfig
 
 
@@ -49,7 +49,7 @@ def chosen_renderer(renderer: str) -> str:
     from simgen.scene.quiet import quiet_stderr
 
     with quiet_stderr():
-        from simgen.render import AUTO, choose
+        from simgen.renderers import AUTO, choose
     if renderer != AUTO:
         return renderer
     chosen, why = choose()
@@ -62,11 +62,11 @@ def plan_of(
 ) -> tuple[Plan, tuple[str, ...]]:
     from simgen import __version__
     from simgen.dataset.format.manifest import Request
-    from simgen.generate.engines import Plan
+    from simgen.generation.engines import Plan
     from simgen.scene.quiet import quiet_stderr
 
     with quiet_stderr():
-        from simgen.generate.clip import categories, machinery, make_clip
+        from simgen.generation.clip import categories, machinery, make_clip
     request = Request(
         simgen=__version__,
         preset=name,

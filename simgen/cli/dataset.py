@@ -42,8 +42,8 @@ def replay(folder: Folder, scene: Annotated[int, typer.Argument(help="The scene'
         from simgen.scene.quiet import quiet_stderr
 
         with quiet_stderr():
-            from simgen.generate.clip import machinery, make_clip
-        from simgen.generate.replay import replay_scene
+            from simgen.generation.clip import machinery, make_clip
+        from simgen.generation.replay import replay_scene
         from simgen.presets.read import stored_config
 
         data = data_set(folder)

@@ -100,7 +100,7 @@ def fit_finish(
     with clear_errors():
         from simgen.cli.progress import Progress, track
         from simgen.dataset.store.locations import place
-        from simgen.generate.run import default_shard_scenes, generate
+        from simgen.generation.run import default_shard_scenes, generate
         from simgen.presets.fit_finish.fit import fit_finishes, probe, to_yaml
         from simgen.presets.fit_finish.read import photographed, simulated
         from simgen.presets.read import load_config

@@ -11,8 +11,8 @@ from types import TracebackType
 import rich.progress as bars
 from rich.console import Console
 
-from simgen.generate.engines import Event, SceneLost, SceneMade, ShardAgain
-from simgen.generate.run import Kept
+from simgen.generation.engines import Event, SceneLost, SceneMade, ShardAgain
+from simgen.generation.run import Kept
 
 LINE_EVERY_S = 60.0  # where there is no terminal
 

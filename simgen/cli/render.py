@@ -13,7 +13,7 @@ from simgen.cli.common import app, chosen_renderer, clear_errors, fail, plan_of
 if TYPE_CHECKING:
     from simgen.dataset.format.manifest import Manifest
     from simgen.dataset.store.locations import Place
-    from simgen.generate.engines import Plan
+    from simgen.generation.engines import Plan
 
 
 @app.command(
@@ -73,9 +73,9 @@ def render(
     with clear_errors():
         from simgen.cli.progress import Progress, track
         from simgen.dataset.store.locations import place
-        from simgen.generate.budget import TRIAL_SCENES, estimate, parse_budget
-        from simgen.generate.engines import choose_engine
-        from simgen.generate.run import default_shard_scenes, generate
+        from simgen.generation.budget import TRIAL_SCENES, estimate, parse_budget
+        from simgen.generation.engines import choose_engine
+        from simgen.generation.run import default_shard_scenes, generate
 
         made_by, target = choose_engine(engine, address), place(out)
         if scenes < 1:
@@ -153,7 +153,7 @@ def join(
     with clear_errors():
         from simgen.cli.progress import track
         from simgen.dataset.store.locations import place, sizes
-        from simgen.generate.join import join as bring_together
+        from simgen.generation.join import join as bring_together
 
         target, folders = place(out), [place(part) for part in parts]
         seen = {name for folder in folders for name in sizes(folder) if name.endswith(".tar")}

@@ -18,8 +18,8 @@ def unknown_names(tree: Tree) -> Iterator[str]:
         from simgen.assets.parts import PARTS
         from simgen.assets.surroundings import ENVIRONMENTS, FILE
         from simgen.camera.sensor.bayer import DEMOSAIC
-        from simgen.render import RENDERERS
-        from simgen.render.textures import TEXTURES
+        from simgen.renderers import RENDERERS
+        from simgen.renderers.textures import TEXTURES
         from simgen.scene.sampling.lamps import KINDS, MAINS
 
     tables: tuple[tuple[str, str, Sequence[str]], ...] = (

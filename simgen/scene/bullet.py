@@ -1,5 +1,5 @@
-"""A PyBullet world that holds one scene. With `simgen.scene.simulate` and `simgen.render.tiny.renderer`, all that names
-pybullet.
+"""A PyBullet world that holds one scene. With `simgen.scene.simulate` and `simgen.renderers.tiny.renderer`, all
+that names pybullet.
 
 Two kinds of world, which need different shapes of the same things. To draw: meshes, in metres, and nothing collides.
 To simulate: collision shapes alone, `SCALE` times as large as the things are. Standing parts then rest 0.0005 mm from

@@ -67,7 +67,7 @@ class SurfaceKnobs(Group):
     colour: ColourKnobs
     metallic: Annotated[Uniform, _within(0.0, 1.0)]
     roughness: Annotated[Uniform, _within(0.0, 1.0)]
-    texture: Choice  # rows of simgen.render.textures.TEXTURES
+    texture: Choice  # rows of simgen.renderers.textures.TEXTURES
     texture_scale_m: LogUniform
     contrast: Uniform
 
@@ -305,7 +305,7 @@ def _power_of_two(count: int) -> int:
 
 
 class RenderKnobs(Group):
-    renderer: str  # a row of simgen.render.RENDERERS
+    renderer: str  # a row of simgen.renderers.RENDERERS
     supersample: Annotated[int, Field(ge=1, le=4)]
     samples: Annotated[int, Field(ge=1, le=65536), AfterValidator(_power_of_two)] = 32  # of pathtraced: paths a pixel
     pathtraced_share: Share = 0.0  # of the scenes that `pathtraced` draws in place of `renderer`

@@ -75,7 +75,7 @@ class MaterialSpec:
     rgb: Vec3
     metallic: float  # 0 dielectric .. 1 metal
     roughness: float  # perceptual roughness, 0 mirror .. 1 matt
-    texture: str  # a row of simgen.render.textures.TEXTURES
+    texture: str  # a row of simgen.renderers.textures.TEXTURES
     texture_scale_m: Metres  # size of the texture's largest feature
     contrast: float  # 0 plain .. 1 strong pattern
     texture_seed: int
@@ -263,7 +263,7 @@ PATHTRACED = "pathtraced"  # the renderer that draws a lens' blur itself, from s
 
 @dataclass(frozen=True, kw_only=True)
 class RenderSpec:
-    renderer: str  # a row of simgen.render.RENDERERS
+    renderer: str  # a row of simgen.renderers.RENDERERS
     supersample: int  # geometry is drawn at this many times the camera's resolution
     samples: int | None = None  # paths a pixel, where paths are traced
     seed: int | None = None  # of the paths

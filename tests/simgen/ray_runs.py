@@ -23,12 +23,12 @@ from ray.cluster_utils import Cluster
 
 from simgen.dataset.format.manifest import shard_name
 from simgen.dataset.store.locations import Place, place
-from simgen.generate.budget import Budget
-from simgen.generate.engines import Event, Plan, SceneMade, ShardAgain, ShardMade, choose_engine
-from simgen.generate.run import generate
+from simgen.generation.budget import Budget
+from simgen.generation.engines import Event, Plan, SceneMade, ShardAgain, ShardMade, choose_engine
+from simgen.generation.run import generate
 from simgen.spec.errors import GenerateError
 from tests.simgen import clips
-from tests.simgen.generate.test_generate import plan
+from tests.simgen.generation.test_generate import plan
 from tests.simgen.patient import PATIENT
 
 

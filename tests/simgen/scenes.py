@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from simgen.assets.parts import part_model
-from simgen.render import describe
+from simgen.renderers import describe
 from simgen.spec.errors import RendererUnavailable
 from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import look_at

@@ -15,7 +15,7 @@ from simgen.spec.scene import MaterialSpec, MatterSpec, SubstanceSpec, WearSpec,
 from simgen.spec.types import Metres, Vec3
 
 NONE = Uniform(0.0, 0.0)
-TINY_FEATURE = 8 / 256  # of a texture's largest feature: simgen.render.textures.FEATURE_PX / TILE_PX
+TINY_FEATURE = 8 / 256  # of a texture's largest feature: simgen.renderers.textures.FEATURE_PX / TILE_PX
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class Material:
     relief: Callable[[np.random.Generator], Relief]  # one of a few tiles, by its seed
     tile_m: LogUniform  # side of the tile
     slope: Uniform  # of the relief, root mean square
-    texture: str  # what tiny draws: a row of simgen.render.textures.TEXTURES
+    texture: str  # what tiny draws: a row of simgen.renderers.textures.TEXTURES
     source: str  # of its figures
     second: Substance | None = None
     contrast: Uniform = field(default=NONE)

@@ -1,6 +1,6 @@
 """What the camera does to the light, in the order in which it happens. One file per effect, one row in `EFFECTS`.
 
-Distortion, defocus and the time of exposure need more than a picture: `simgen.generate.exposure` does them first.
+Distortion, defocus and the time of exposure need more than a picture: `simgen.generation.exposure` does them first.
 After them a whole clip may be compressed as a video.
 
 An effect takes linear light (after `tone`, display values), where 1 is full scale, and returns the same shape, but for

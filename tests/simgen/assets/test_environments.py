@@ -11,7 +11,7 @@ from simgen.assets.light import card, flicker_gain, form_factor, on_level_card, 
 from simgen.assets.surroundings import ENVIRONMENTS, ambient, digest, folder_files, picture
 from simgen.assets.surroundings import files as environment_files
 from simgen.assets.surroundings.model import HEIGHT, WIDTH, directions, level_irradiance
-from simgen.generate.exposure import capture
+from simgen.generation.exposure import capture
 from simgen.presets.read import load_config
 from simgen.scene.config import LampKnobs
 from simgen.scene.sampling.lamps import lamps

@@ -20,7 +20,7 @@ from simgen.assets.materials.optics import INDICES, f0, reflectance
 from simgen.assets.materials.wear import STEPS, worn
 from simgen.dataset.format.plain import from_plain
 from simgen.presets.read import load_config
-from simgen.render.textures import TEXTURES
+from simgen.renderers.textures import TEXTURES
 from simgen.scene.config import MatterKnobs
 from simgen.scene.sampling.sample import sample
 from simgen.spec.errors import ConfigError

@@ -10,7 +10,7 @@ from simgen.assets.parts import part_model
 from simgen.camera.lens import brown_conrady
 from simgen.camera.lens.defocus import circle_of_confusion_px, defocus
 from simgen.camera.lens.distortion import pinhole
-from simgen.generate.exposure import capture
+from simgen.generation.exposure import capture
 from simgen.labels.boxes import annotate, project, silhouette_px
 from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample

@@ -7,7 +7,7 @@ import pytest
 
 from simgen.assets.parts import part_model
 from simgen.camera import shutter
-from simgen.generate.exposure import capture
+from simgen.generation.exposure import capture
 from simgen.labels.boxes import annotate, project, silhouette_px, world_from_part
 from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample
@@ -50,7 +50,7 @@ def sliding_edge(monkeypatch):
                 ids = np.where(row > 0.5, 0, BACKGROUND).astype(np.int32)
                 yield Frame(np.repeat(row[..., None], 3, axis=2), 1 + row, ids)
 
-        monkeypatch.setattr("simgen.generate.exposure.render", render)
+        monkeypatch.setattr("simgen.generation.exposure.render", render)
 
     return use
 
@@ -98,7 +98,9 @@ def test_without_a_time_of_exposure_a_frame_is_the_renderers(monkeypatch):
     made = Frame(np.ones((120, 160, 3), np.float32), np.ones((120, 160), np.float32), np.zeros((120, 160), np.int32))
     spec = scene([], frames=1)
     seen = []
-    monkeypatch.setattr("simgen.generate.exposure.render", lambda drawn, trajectory: seen.append(drawn) or iter([made]))
+    monkeypatch.setattr(
+        "simgen.generation.exposure.render", lambda drawn, trajectory: seen.append(drawn) or iter([made])
+    )
     assert next(capture(replace(spec, shutter=ShutterSpec(subframes=9)), riding(spec, 0.0))) is made
     assert seen[0].camera == spec.camera
 
@@ -195,7 +197,7 @@ def test_lamps_on_the_mains_leave_bands_behind_a_rolling_shutter(monkeypatch, ro
             white = np.ones((*shape, 3), np.float32)
             yield Frame(linear=white, depth_m=white[..., 0], ids=np.full(shape, BACKGROUND, np.int32))
 
-    monkeypatch.setattr("simgen.generate.exposure.render", render)
+    monkeypatch.setattr("simgen.generation.exposure.render", render)
     frames = list(capture(spec, riding(spec, 0.0)))
     swing = []
     for k, frame in enumerate(frames):

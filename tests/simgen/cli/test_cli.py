@@ -17,7 +17,7 @@ from simgen.dataset.format.reader import DataSet
 from simgen.presets.layers import presets as known
 from simgen.spec.frames import PartLabel
 from simgen.spec.types import Pose
-from tests.simgen.generate.test_generate import contents
+from tests.simgen.generation.test_generate import contents
 
 COMMANDS = ("render", "join", "presets", "preview", "replay", "export", "check", "index")
 

@@ -8,11 +8,11 @@ import pytest
 
 from simgen.dataset.check import check_data_set
 from simgen.dataset.format.reader import DataSet
-from simgen.generate.replay import replay_scene
+from simgen.generation.replay import replay_scene
 from simgen.spec.errors import ShardError
 from simgen.spec.types import BACKGROUND, CLUTTER
 from tests.simgen import clips
-from tests.simgen.generate.test_generate import in_this_process, run
+from tests.simgen.generation.test_generate import in_this_process, run
 
 
 def made(folder, change=lambda clip: clip, **asked):

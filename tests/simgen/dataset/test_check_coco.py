@@ -13,7 +13,7 @@ from simgen.dataset.export import export
 from simgen.dataset.format.reader import DataSet
 from tests.simgen import clips
 from tests.simgen.dataset.test_check_hostile import bomb
-from tests.simgen.generate.test_generate import in_this_process, run
+from tests.simgen.generation.test_generate import in_this_process, run
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from simgen.dataset.format.manifest import MANIFEST, read_manifest, write_manife
 from simgen.dataset.format.reader import DataSet
 from simgen.spec.errors import ShardError
 from tests.simgen import clips
-from tests.simgen.generate.test_generate import in_this_process, run
+from tests.simgen.generation.test_generate import in_this_process, run
 
 SHARD = "shard-00001.tar"
 

@@ -8,7 +8,7 @@ import pytest
 from simgen.dataset.export import export
 from simgen.dataset.format.reader import DataSet
 from tests.simgen import clips
-from tests.simgen.generate.test_generate import in_this_process, run
+from tests.simgen.generation.test_generate import in_this_process, run
 
 mask_tools = pytest.importorskip("pycocotools.mask")
 # pycocotools 2.0.11 asks numpy for a copy in the way of numpy 1.

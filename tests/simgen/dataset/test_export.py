@@ -10,7 +10,7 @@ from simgen.dataset.export import EXPORTERS, Filters, export
 from simgen.dataset.format.reader import DataSet
 from simgen.spec.errors import ExportError
 from tests.simgen import clips
-from tests.simgen.generate.test_generate import in_this_process, run
+from tests.simgen.generation.test_generate import in_this_process, run
 
 SCENES = 12
 TOLERANCE_PX = 1e-3  # of the coarsest format: YOLO's six digits of a side

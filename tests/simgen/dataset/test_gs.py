@@ -10,7 +10,7 @@ from simgen.dataset.store import locations as places
 from simgen.dataset.store.files import write_atomically
 from simgen.dataset.store.locations import place, sizes
 from simgen.spec.errors import GenerateError
-from tests.simgen.generate.test_generate import contents, in_this_process, run
+from tests.simgen.generation.test_generate import contents, in_this_process, run
 from tests.simgen.loopback import need, served
 
 pytestmark = need("gcsfs", "gcp_storage_emulator")

@@ -242,7 +242,7 @@ def test_entries_that_do_not_fit_the_request_are_refused(folder, way):
 
 def test_a_hundred_thousand_shards_are_joined_in_their_order(tmp_path):
     """Names sort by their digits only up to shard 99999."""
-    from simgen.generate.join import _in_order
+    from simgen.generation.join import _in_order
 
     table = {name: (tmp_path, entry(number)) for number in (100_000, 99_999, 7) for name in [shard_name(number)]}
     assert [one.first_scene for one in _in_order(table)] == [7, 99_999, 100_000]

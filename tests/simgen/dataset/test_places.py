@@ -14,13 +14,13 @@ from simgen.dataset.format.reader import DataSet
 from simgen.dataset.store import locations as places
 from simgen.dataset.store.files import write_atomically
 from simgen.dataset.store.locations import RemotePath, place, sizes
-from simgen.generate import run as generate
-from simgen.generate.budget import Budget
-from simgen.generate.join import join
-from simgen.generate.run import PARTIAL, Kept
+from simgen.generation import run as generate
+from simgen.generation.budget import Budget
+from simgen.generation.join import join
+from simgen.generation.run import PARTIAL, Kept
 from simgen.spec.errors import BudgetSpent, GenerateError, ShardError
 from tests.simgen import clips
-from tests.simgen.generate.test_generate import contents, in_this_process, plan, run
+from tests.simgen.generation.test_generate import contents, in_this_process, plan, run
 
 pytest.importorskip("fsspec.registry", reason='URLs need fsspec: pip install "simgen[s3]"')
 

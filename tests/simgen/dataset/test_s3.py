@@ -15,10 +15,10 @@ from simgen.dataset.format.reader import DataSet
 from simgen.dataset.store import locations as places
 from simgen.dataset.store.files import write_atomically
 from simgen.dataset.store.locations import place, sizes
-from simgen.generate.run import PARTIAL, Kept
+from simgen.generation.run import PARTIAL, Kept
 from simgen.spec.errors import GenerateError, ShardError
 from tests.simgen import clips, s3
-from tests.simgen.generate.test_generate import contents, in_this_process, run
+from tests.simgen.generation.test_generate import contents, in_this_process, run
 from tests.simgen.loopback import need
 
 pytestmark = need("s3fs", "moto")

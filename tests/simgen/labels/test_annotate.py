@@ -238,7 +238,7 @@ def test_a_washer_has_a_hole_in_its_silhouette():
 def rendered():
     """A touching, overlapping handful of parts, an occluder over some, and one that leaves the picture."""
     pytest.importorskip("pybullet")
-    from simgen.render import render
+    from simgen.renderers import render
     from simgen.scene.simulate import simulate
 
     bar = BodySpec(

@@ -10,9 +10,9 @@ from simgen.dataset.check import check
 from simgen.dataset.format.manifest import DATA_SET_FORMAT, MANIFEST, Manifest, Request, write_manifest
 from simgen.dataset.format.png16 import decode_flow, encode_flow, encode_png
 from simgen.dataset.format.reader import DataSet
-from simgen.generate.clip import categories, make_clip
-from simgen.generate.engines import Plan, make_shard
-from simgen.generate.exposure import capture
+from simgen.generation.clip import categories, make_clip
+from simgen.generation.engines import Plan, make_shard
+from simgen.generation.exposure import capture
 from simgen.labels.flow import flow_px
 from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample

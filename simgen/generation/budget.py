@@ -1,0 +1,143 @@
+"""How much a run may take, and what it would take: time, disk, memory."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from simgen.dataset.format.archive import clip_members
+from simgen.dataset.store.locations import Place
+from simgen.generation.engines import Plan
+
+TRIAL_SCENES = 5  # that an estimate makes, after one that is not counted: it loads what all need
+START_S = 3.0  # from the command to the first scene
+_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be spent in one run; None: as much as it takes."""
+
+    seconds: float | None = None
+    bytes: float | None = None
+
+    def allows(self, seconds: float, seconds_a_shard: float, size: float, bytes_a_shard: float) -> bool:
+        """Whether another shard may begin, going by what the ones before it took.
+
+        Args:
+            seconds: spent so far.
+            seconds_a_shard: from the beginning of one to its end; 0 while none has ended.
+            size: bytes of all shards on the disk and of those being made.
+            bytes_a_shard: 0 while none has ended.
+        """
+        in_time = self.seconds is None or seconds + seconds_a_shard < self.seconds
+        return in_time and (self.bytes is None or size + bytes_a_shard <= self.bytes)
+
+
+def parse_budget(text: str) -> Budget:
+    """A time such as 90m, 2h or 1.5d, or a size such as 500MB or 50GB.
+
+    Raises:
+        ValueError: it is neither, or nothing.
+    """
+    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([a-zA-Z]+)\s*", text)
+    amount, unit = (float(found[1]), found[2].lower()) if found else (0.0, "")
+    if amount > 0 and unit in _UNITS:
+        return Budget(seconds=amount * _UNITS[unit])
+    if amount > 0 and unit in _BYTES:
+        return Budget(bytes=amount * _BYTES[unit])
+    raise ValueError(f"{text!r} is no budget: give a time such as 90m or 2h, or a size such as 500MB or 50GB")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would take, going by a few of its scenes."""
+
+    scenes: int
+    workers: int
+    scene_s: tuple[float, ...]  # of each scene tried, on one worker
+    scene_bytes: tuple[int, ...]
+    worker_bytes: int  # resident memory
+    free_bytes: int | float  # on the disk of the output folder; infinite where there is no telling
+
+    @property
+    def seconds(self) -> float:
+        return START_S + self.scenes * statistics.fmean(self.scene_s) / self.workers
+
+    @property
+    def disk_bytes(self) -> float:
+        return self.scenes * statistics.fmean(self.scene_bytes)
+
+    def lines(self) -> list[str]:
+        """For people."""
+        low, high = min(self.scene_s), max(self.scene_s)
+        free = f" ({size(self.free_bytes)} free)" if math.isfinite(self.free_bytes) else ""
+        told = [
+            f"time    about {duration(self.seconds)} with {self.workers} worker{'s' * (self.workers > 1)}"
+            f" ({low:.2f} to {high:.2f} s a scene on one; a machine that is busy takes longer)",
+            f"disk    about {size(self.disk_bytes)}{free}",
+            f"memory  about {size(self.worker_bytes * self.workers)}: {size(self.worker_bytes)} for each worker",
+        ]
+        if self.disk_bytes > self.free_bytes:
+            told.append(f"the disk is too small by {size(self.disk_bytes - self.free_bytes)}")
+        return told
+
+
+def estimate(plan: Plan, out: Place, workers: int, tell: Callable[[], None] = lambda: None) -> Estimate:
+    """Make a few scenes, spread over all, and write nothing. `tell` is called after each.
+
+    Raises:
+        Exception: whatever a scene raises: what is no data set has no estimate.
+    """
+    request = plan.request
+    count = min(TRIAL_SCENES, request.scenes)
+    indices = [round(i * (request.scenes - 1) / max(1, count - 1)) for i in range(count)]
+    seconds, sizes = [], []
+    for place, index in enumerate([indices[0], *indices]):
+        began = time.perf_counter()
+        members = clip_members(plan.make(plan.config, request.seed, index))
+        if place:
+            seconds.append(time.perf_counter() - began)
+            sizes.append(sum(512 + -(-len(data) // 512) * 512 for _, data in members))  # as tar pads them
+        tell()
+    return Estimate(request.scenes, workers, tuple(seconds), tuple(sizes), _resident(), _free(out))
+
+
+def _free(out: Place) -> float:
+    """Bytes that the disk of a folder, made already or not, has left. A store at a URL does not tell."""
+    if not isinstance(out, Path):
+        return math.inf
+    folder = out.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    return float(shutil.disk_usage(folder).free)
+
+
+def _resident() -> int:
+    """The most memory that this process has held, in bytes."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def duration(seconds: float | int) -> str:
+    for unit, length in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def size(amount: float | int) -> str:
+    for unit, length in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
+        if amount >= length:
+            return f"{amount / length:.1f} {unit}"
+    return f"{amount / 1000:.0f} kB"

@@ -1,0 +1,51 @@
+"""One scene from its number to its pixels: the whole flow in one place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simgen.assets.parts import PARTS
+from simgen.camera.sensor import expose_clip
+from simgen.generation.exposure import capture
+from simgen.labels.boxes import annotate
+from simgen.labels.flow import flow_px
+from simgen.renderers import describe
+from simgen.scene.config import SceneConfig
+from simgen.scene.sampling.sample import sample
+from simgen.scene.simulate import simulate
+from simgen.spec.frames import RenderedClip
+from simgen.spec.scene import PATHTRACED
+
+
+def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:
+    """The clip numbered `index` of the data set that `config` and `seed` name: the same bytes wherever it is made."""
+    spec = sample(config, seed, index)
+    trajectory = simulate(spec)
+    frames = list(capture(spec, trajectory))
+    ids = np.stack([frame.ids for frame in frames])
+    depth_m = np.stack([frame.depth_m for frame in frames])
+    flow = [flow_px(spec, trajectory, t, ids[t], depth_m[t]) for t in range(spec.frames)] if config.labels.flow else []
+    return RenderedClip(
+        spec=spec,
+        jpegs=expose_clip([frame.linear for frame in frames], spec.sensor),
+        ids=ids,
+        depth_m=depth_m,
+        labels=annotate(spec, trajectory, ids),
+        flow_px=np.stack(flow) if flow else None,
+    )
+
+
+def categories(config: SceneConfig) -> tuple[str, ...]:
+    """The categories of every kind of part that scenes of `config` may hold, sorted."""
+    return tuple(sorted({PARTS[kind].category for kind, knobs in config.parts.kinds.items() if knobs.weight > 0}))
+
+
+def machinery(config: SceneConfig) -> str:
+    """What draws scenes of `config` on this machine, for `Request.renderer`.
+
+    Raises:
+        RendererUnavailable: nothing can.
+    """
+    chosen = describe(config.render.renderer)
+    shared = config.render.pathtraced_share > 0 and config.render.renderer != PATHTRACED
+    return f"{chosen}; a share by {describe(PATHTRACED)}" if shared else chosen

@@ -1,0 +1,251 @@
+"""Shards made by the tasks of a Ray cluster, one task a shard.
+
+A task is a generator: it sends what a local worker would send through its pipe, and ends with its shard. Ray is told
+not to repeat any: which scene was at work when a task died decides what is left out, here as on one machine. A task
+whose machine was lost is made elsewhere, and no scene is blamed.
+
+So many tasks are in flight as the cluster has CPUs, asked again and again as nodes come and go, or as many as
+`workers` says; a cluster that grows on demand needs that demand, so give it `workers`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from simgen import __version__
+from simgen.dataset.format.manifest import ShardEntry
+from simgen.dataset.store.locations import Place
+from simgen.generation.engines.contract import Event, Plan, Report, ShardFailed, ShardMade
+from simgen.generation.engines.dispatch import Dealer, Task, Watch, patience_s
+from simgen.generation.engines.local import RECYCLE_SCENES
+from simgen.generation.engines.shard import one_thread, report_shard
+from simgen.scene.quiet import quiet_stderr
+from simgen.spec.errors import EngineError
+
+COUNT_EVERY_S = 5.0  # that the cluster's CPUs are counted
+GRACE_S = 5.0  # that tasks get to put their things away
+SHOWS_WITHIN_S = 20.0  # a file that another machine wrote to a shared disk
+
+
+# ------------------------------------------------------------------------------------------------ in a task
+
+
+def serve(pickled_plan: bytes, version: str, out: Place, task: Task) -> Iterator[Report]:
+    """What a task runs, on whatever machine. The plan is unpacked here: what it needs is loaded with one thread.
+
+    A task that is cancelled takes its process with it: an import that was broken off cannot be done again in there,
+    and Ray would give the process to the next task.
+    """
+    try:
+        one_thread()
+        with quiet_stderr():
+            plan: Plan = pickle.loads(pickled_plan)
+        if problem := _unlike(plan, version):
+            yield ShardFailed(f"{socket.gethostname()}: {problem}; a run needs machines of one kind")
+            return
+        for report in report_shard(plan, out, task.shard, task.skip):
+            if isinstance(report, ShardFailed):
+                report = replace(report, message=f"{socket.gethostname()}: {report.message}")
+            yield report
+    except KeyboardInterrupt:
+        sys.exit()
+
+
+def _unlike(plan: Plan, version: str) -> str:
+    """Why this machine would make other bytes than the one that asks, or nothing."""
+    if version != __version__:
+        return f"simgen is {__version__} here and {version} where the run was started"
+    if plan.machinery and plan.request.renderer:
+        try:
+            here = plan.machinery(plan.config)
+        except RuntimeError as error:
+            return f"cannot draw: {error}"
+        if here != plan.request.renderer:
+            return f"draws with {here!r}, where the data set is drawn with {plan.request.renderer!r}"
+    return ""
+
+
+# ------------------------------------------------------------------------------------------------ in the driver
+
+
+@dataclass
+class _Fleet:
+    ray: Any  # the module
+    dealer: Dealer
+    out: Place
+    workers: int | None
+    tasks: dict[Any, Watch] = field(default_factory=dict)  # by their generators
+    cpus: int = 1
+    counted: float = -math.inf
+
+    def __post_init__(self) -> None:
+        plan = self.dealer.plan
+        calls = max(1, RECYCLE_SCENES // plan.request.shard_scenes)
+        self.remote = self.ray.remote(
+            num_cpus=1,
+            max_retries=0,
+            max_calls=calls,
+            num_returns="streaming",
+            scheduling_strategy="SPREAD",
+            _generator_backpressure_num_objects=1,  # a scene does not begin before it is known here that it does
+        )(serve)
+        self.plan = self.ray.put(pickle.dumps(plan))
+
+    def run(self) -> Iterator[Event]:
+        while self._submit():
+            patience = patience_s(self.tasks.values())
+            wait_s = COUNT_EVERY_S if patience is None else min(patience, COUNT_EVERY_S)
+            ready, _ = self.ray.wait(list(self.tasks), timeout=wait_s, fetch_local=False)
+            if ready:
+                every = len(self.tasks)
+                ready, _ = self.ray.wait(list(self.tasks), num_returns=every, timeout=0, fetch_local=False)
+            self._end_what_hangs()
+            for generator in ready:
+                yield from self._hear(generator)
+
+    def _submit(self) -> bool:
+        """Keep as many tasks in flight as there is room for, and answer whether there are any."""
+        while len(self.tasks) < self._room():
+            watch = self.dealer.next()
+            if watch is None:
+                break
+            self.tasks[self.remote.remote(self.plan, __version__, self.out, watch.task)] = watch
+        return bool(self.tasks)
+
+    def _room(self) -> int:
+        if self.workers is not None:
+            return self.workers
+        if time.monotonic() - self.counted > COUNT_EVERY_S:
+            self.cpus, self.counted = int(self.ray.cluster_resources().get("CPU", 0)), time.monotonic()
+        return max(1, self.cpus)
+
+    def _end_what_hangs(self) -> None:
+        for generator, watch in self.tasks.items():
+            if not watch.overran and watch.overruns():
+                self.ray.cancel(generator, force=True)
+
+    def _hear(self, generator: Any) -> Iterator[Event]:
+        """Take a task's next report, or find out how it ended without its shard."""
+        watch = self.tasks[generator]
+        try:
+            report = self.ray.get(next(generator))
+        except StopIteration:
+            yield self._died(generator, "ended before its shard was made")
+        except self.ray.exceptions.RayError as error:
+            yield self._failed(generator, error)
+        else:
+            if isinstance(report, ShardMade):
+                del self.tasks[generator]
+                self._must_be_seen(report.entry)
+            yield from watch.heed(report)
+
+    def _failed(self, generator: Any, error: Exception) -> Event:
+        errors = self.ray.exceptions
+        if isinstance(error, errors.NodeDiedError):
+            return self.dealer.mourn(self._given_up(generator), "its machine was lost")
+        if isinstance(error, errors.WorkerCrashedError | errors.TaskCancelledError):
+            return self._died(generator, "died")
+        if isinstance(error, errors.OutOfMemoryError):
+            return self._died(generator, "was ended by Ray, as memory was short")
+        if isinstance(error, errors.RayTaskError):
+            cause = getattr(error, "cause", error)
+            return self._died(generator, "raised " + " ".join(f"{type(cause).__name__}: {cause}".split())[:300])
+        raise EngineError(f"Ray: {' '.join(str(error).split())[:500]}") from error
+
+    def _died(self, generator: Any, how: str) -> Event:
+        watch = self._given_up(generator)
+        return self.dealer.bury(watch, how, started=watch.begun > 0)
+
+    def _given_up(self, generator: Any) -> Watch:
+        watch = self.tasks.pop(generator)
+        self._clear(watch)
+        return watch
+
+    def _must_be_seen(self, entry: ShardEntry) -> None:
+        """A folder of the same name may be another one on another machine."""
+        if not isinstance(self.out, Path):
+            return
+        path, deadline = self.out / entry.name, time.monotonic() + SHOWS_WITHIN_S
+        while not (path.is_file() and path.stat().st_size == entry.bytes):
+            if time.monotonic() > deadline:
+                raise EngineError(
+                    f"{path}: was made on another machine and is not to be seen on this one: "
+                    "--out needs a folder that all machines share, or a URL such as s3://bucket/data"
+                )
+            os.listdir(self.out)  # has a network's file system look again
+            time.sleep(0.2)
+
+    def _clear(self, watch: Watch) -> None:
+        """What a task that is dead may have left behind."""
+        if isinstance(self.out, Path):
+            for part in self.out.glob(f".{watch.name}.*.tmp"):
+                part.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """End every task; unfinished shards vanish with them."""
+        left = list(self.tasks)
+        for force in (False, True):
+            for generator in left:  # what has begun no scene has nothing to put away, and may be loading
+                self.ray.cancel(generator, force=force or not self.tasks[generator].begun)
+            if left:
+                ends = {generator.completed(): generator for generator in left}
+                _, running = self.ray.wait(list(ends), num_returns=len(ends), timeout=GRACE_S, fetch_local=False)
+                left = [ends[end] for end in running]
+        for watch in self.tasks.values():
+            self._clear(watch)
+
+
+@contextmanager
+def _connected(address: str | None, workers: int | None) -> Iterator[Any]:
+    """Ray, connected: to the cluster at `address`, or that RAY_ADDRESS names, or to one on this machine for this run.
+
+    A connection that the caller's process has already is used, and left as it is.
+    """
+    try:
+        ray = import_module("ray")
+    except ImportError:
+        raise EngineError('the engine ray needs Ray: pip install "simgen[ray]"') from None
+    if ray.is_initialized():
+        yield ray
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    own = address is None and not os.environ.get("RAY_ADDRESS")
+    asked: dict[str, Any] = {"address": "local", "num_cpus": workers} if own else {"address": address}
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(**asked, include_dashboard=False, logging_level="WARNING", configure_logging=True)
+    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+        where = "on this machine" if own else f"at {address or os.environ['RAY_ADDRESS']}"
+        text = " ".join(str(error).split())[:300]
+        raise EngineError(f"no Ray cluster {where}: {type(error).__name__}: {text}") from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # ray.init takes it
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def on_ray(
+    plan: Plan, out: Place, shards: Iterable[int], workers: int | None = None, *, address: str | None = None
+) -> Iterator[Event]:
+    """The engine of a Ray cluster. `out` is a folder that its machines share, or a URL."""
+    with _connected(address, workers) as ray:
+        fleet = _Fleet(ray, Dealer(plan, iter(shards)), out, workers)
+        try:
+            yield from fleet.run()
+        finally:
+            fleet.close()

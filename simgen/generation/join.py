@@ -1,0 +1,133 @@
+"""Slices of one data set, made in folders of their own on any machines, become one folder with one manifest.
+
+A slice is what `simgen render --shards 0:100` leaves: shards, and a journal that says which data set they are of. As a
+shard's bytes depend on that alone, the joined data set is the one that a single run would have made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from itertools import islice
+from pathlib import Path
+
+from simgen.dataset.format.manifest import MANIFEST, Manifest, ShardEntry, read_manifest, shard_name, write_manifest
+from simgen.dataset.store.files import file_sha256, write_atomically
+from simgen.dataset.store.locations import Place, sizes
+from simgen.generation.run import PARTIAL, differences, locked
+from simgen.spec.errors import GenerateError
+
+CHUNK_BYTES = 2**20
+
+
+def join(out: Place, parts: Sequence[Place], tell: Callable[[], None] = lambda: None) -> Manifest:
+    """Bring the shards of `parts` together in `out`, by hard links where the disk allows, and write the manifest.
+
+    Args:
+        out: a new or empty folder, or one that an earlier `join` of the same parts was stopped in.
+        tell: is called after each shard.
+
+    Raises:
+        GenerateError: the parts are of different data sets, a shard is missing, damaged, or differs between two parts.
+    """
+    journals = {part: read_manifest(_journal(part)) for part in parts}
+    first = _alike(journals)
+    found = _shards(journals)
+    missing = [k for k in range(first.request.shards) if shard_name(k) not in found]
+    if missing:
+        slices = ", ".join(f"{run.start}:{run.stop}" for run in islice(_runs(missing), 8))
+        raise GenerateError(f"{len(missing)} of {first.request.shards} shards are in none of the folders: {slices}")
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        _only_ours(out, found)
+        for name, (part, entry) in sorted(found.items()):
+            _bring(part / name, out / name, entry)
+            tell()
+        manifest = replace(first, shards=tuple(_in_order(found)))
+        write_manifest(out / MANIFEST, manifest)
+    return manifest
+
+
+def _journal(part: Place) -> Place:
+    found = next((part / name for name in (MANIFEST, PARTIAL) if (part / name).is_file()), None)
+    if found is None:
+        raise GenerateError(f"{part}: holds neither a data set nor a slice of one")
+    return found
+
+
+def _alike(journals: dict[Place, Manifest]) -> Manifest:
+    (where, first), *others = journals.items()
+    for part, journal in others:
+        if differing := list(islice(differences(asdict(first.request), asdict(journal.request)), 3)):
+            raise GenerateError(f"{where} and {part} are of different data sets: {'; '.join(differing)}")
+    return first
+
+
+def _shards(journals: dict[Place, Manifest]) -> dict[str, tuple[Place, ShardEntry]]:
+    found: dict[str, tuple[Place, ShardEntry]] = {}
+    for part, journal in journals.items():
+        for entry in journal.shards:
+            there = found.setdefault(entry.name, (part, entry))
+            if there[1] != entry:
+                raise GenerateError(
+                    f"{entry.name} is not the same in {there[0]} and {part}: made on different kinds of machines?"
+                )
+    return found
+
+
+def _in_order(found: dict[str, tuple[Place, ShardEntry]]) -> list[ShardEntry]:
+    """By their scenes: names of more than five digits sort otherwise."""
+    return sorted((entry for _, entry in found.values()), key=lambda entry: entry.first_scene)
+
+
+def _runs(numbers: Sequence[int]) -> Iterator[range]:
+    """Consecutive numbers as ranges."""
+    start = 0
+    for i in range(1, len(numbers) + 1):
+        if i == len(numbers) or numbers[i] != numbers[i - 1] + 1:
+            yield range(numbers[start], numbers[i - 1] + 1)
+            start = i
+
+
+def _only_ours(out: Place, found: dict[str, tuple[Place, ShardEntry]]) -> None:
+    other = [name for name in sizes(out) if name not in found and not name.startswith(".shard-")]
+    if other:
+        raise GenerateError(
+            f"{out}: holds other files ({', '.join(sorted(other)[:3])}); join into an empty or new folder"
+        )
+
+
+def _bring(source: Place, target: Place, entry: ShardEntry) -> None:
+    """A link or a copy of a shard, whole or not at all, whose bytes are those that its journal tells."""
+    if target.is_file() and target.stat().st_size == entry.bytes and file_sha256(target) == entry.sha256:
+        return
+    if not source.is_file():
+        raise GenerateError(f"{source}: is gone, though its folder's journal lists it")
+    if (file_sha256(source), source.stat().st_size) != (entry.sha256, entry.bytes):
+        raise GenerateError(f"{source}: is damaged: its bytes are not those of its journal; render that slice again")
+    if not _linked(source, target):
+        digest, _ = write_atomically(target, _chunks(source))
+        if digest != entry.sha256:
+            target.unlink()
+            raise GenerateError(f"{source}: changed while it was copied")
+
+
+def _linked(source: Place, target: Place) -> bool:
+    """A hard link, where both are on one disk that has them."""
+    if not (isinstance(source, Path) and isinstance(target, Path)):
+        return False
+    part = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        os.link(source, part)
+        os.replace(part, target)
+    except OSError:
+        part.unlink(missing_ok=True)
+        return False
+    return True
+
+
+def _chunks(path: Place) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk

@@ -1,0 +1,89 @@
+"""Make a stored scene again and tell what is different."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from simgen import __version__
+from simgen.camera.sensor import decode
+from simgen.dataset.format.archive import clip_members
+from simgen.dataset.format.png16 import decode_png
+from simgen.dataset.format.reader import DataSet
+from simgen.generation.engines import Maker
+
+SHOWN_KEYS = 3  # of the keys of a JSON that differ
+
+
+@dataclass(frozen=True)
+class Replay:
+    members: int
+    differences: tuple[str, ...]  # a line for each member that differs
+
+
+def replay_scene(data: DataSet, index: int, config: Any, make: Maker, renderer: str = "") -> Replay:
+    """Scene `index` of a data set beside what `make(config, seed, index)` gives now, drawn by `renderer`.
+
+    Raises:
+        ShardError: the data set has no such scene, or it is damaged.
+    """
+    stored = data.clip(index)
+    before = {f"{index:06d}.{name}": stored.read(name) for name in stored.members}
+    after = dict(clip_members(make(config, data.manifest.request.seed, index)))
+    lines = [
+        f"{name}: {_difference(name, before.get(name), after.get(name))}"
+        for name in dict.fromkeys([*before, *after])
+        if before.get(name) != after.get(name)
+    ]
+    drawn_by = data.manifest.request.renderer
+    if lines and renderer and drawn_by and drawn_by != renderer:
+        lines.append(f"the data set was drawn by {drawn_by}, this is {renderer}")
+    if lines and data.manifest.request.simgen != __version__:
+        lines.append(f"the data set was made by simgen {data.manifest.request.simgen}, this is {__version__}")
+    return Replay(len(before.keys() | after.keys()), tuple(lines))
+
+
+def _difference(name: str, before: bytes | None, after: bytes | None) -> str:
+    if before is None or after is None:
+        return "is stored, but is not made any more" if after is None else "is made now, but is not stored"
+    try:
+        if name.endswith(".json"):
+            return _keys(json.loads(before), json.loads(after))
+        read = decode if name.endswith(".jpg") else decode_png
+        return _pixels(read(before), read(after))
+    except ValueError as error:
+        return f"cannot be compared: {error}"
+
+
+def _pixels(before: np.ndarray, after: np.ndarray) -> str:
+    if before.shape != after.shape:
+        return f"shape {before.shape} stored, {after.shape} now"
+    apart = np.abs(before.astype(np.int64) - after)
+    if not apart.any():
+        return "the same pixels in other bytes"
+    differing = (apart.reshape(*apart.shape[:2], -1) > 0).any(-1).sum()
+    return f"{differing} of {apart.shape[0] * apart.shape[1]} pixels differ, by {apart.max()} at most"
+
+
+def _keys(before: Any, after: Any) -> str:
+    found = list(_differing(before, after, ""))
+    if not found:
+        return "the same values in other bytes"
+    more = f" and {len(found) - SHOWN_KEYS} more" if len(found) > SHOWN_KEYS else ""
+    return "; ".join(islice(found, SHOWN_KEYS)) + more
+
+
+def _differing(before: Any, after: Any, path: str) -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted(before.keys() | after.keys()):
+            yield from _differing(before.get(key), after.get(key), f"{path}.{key}" if path else key)
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for i, pair in enumerate(zip(before, after, strict=True)):
+            yield from _differing(*pair, f"{path}[{i}]")
+    elif before != after:
+        yield f"{path} is {before!r:.40} stored, {after!r:.40} now"

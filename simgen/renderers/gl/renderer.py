@@ -1,0 +1,345 @@
+"""Physically based rendering through OpenGL without a window system: on a GPU, or on Mesa's CPU rasterizer.
+
+A frame is drawn in passes: the key light's two pictures (shadows); depth, ids and normals at the pixels' centres, which
+are the truth; ambient occlusion from them; and light (`gl/shaders/shade.frag`, which names its sources).
+`supersample` 1 lights one sample a pixel; 2 takes four samples of what covers a pixel and lights each surface in it
+once; 3 and 4 do so at twice the resolution. The truth is the same for all.
+
+The scene, the camera, and what a white card gives back are as in `simgen.renderers.tiny.renderer`. What is mirrored are
+the spec's surroundings as they stand there; where their irradiance is not the ambient light's, matt surfaces go by the
+latter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from simgen.assets import light as lighting
+from simgen.renderers.gl import environment, layout
+from simgen.renderers.gl.device import (
+    ENVIRONMENT,
+    FLOOR_OPEN,
+    IRRADIANCE,
+    LAMP_MAP,
+    LAMP_TEXELS,
+    NOTHING_M,
+    OPEN,
+    RESPONSE,
+    SECOND,
+    SOURCE,
+    STAGE_PATTERN,
+    TILE,
+    WEAR_COLOUR,
+    WEAR_REST,
+    Device,
+    Target,
+    device,
+    forget_device,
+)
+from simgen.renderers.gl.lamps import checked, lamp_block
+from simgen.renderers.gl.scene import DrawList, draw_list, origin, place, tile_key
+from simgen.renderers.gl.shadows import SIDE_TEXELS, Cascade, cascade
+from simgen.renderers.textures import TILE_PX, placed_tile
+from simgen.renderers.view import View, belt_shift_m, seen_on_plane
+from simgen.spec.errors import RendererLost
+from simgen.spec.frames import Frame, Trajectory
+from simgen.spec.scene import MaterialSpec, SceneSpec
+from simgen.spec.types import CLUTTER, Vec3
+
+NEAR_M, FAR_M = 0.05, 12.0  # as tiny's
+OCCLUSION_REACH_M = 0.03  # how far a part darkens what it stands on
+_UNREAD = -(2**31)  # what no id is
+
+
+def render(spec: SceneSpec, trajectory: Trajectory, *, lit: bool = True) -> Iterator[Frame]:
+    """Frames of linear light at the camera's resolution; not `lit` they are black, and hold the truth alone.
+
+    Raises:
+        RendererUnavailable: no OpenGL context can be made here.
+        RendererLost: OpenGL failed; the next call starts with a new context.
+        ValueError: a material's numbers mean nothing.
+    """
+    draws = draw_list(spec)
+    checked(spec)
+    try:
+        scene = _Scene(spec, draws, device())
+        for frame in range(spec.frames):
+            yield scene.frame(trajectory, frame, lit=lit)
+    except Exception:  # also what moderngl raises when memory runs out: nothing on the device can be relied on
+        forget_device()
+        raise
+
+
+def describe() -> str:
+    """Vendor, renderer and version of the OpenGL that draws.
+
+    Raises:
+        RendererUnavailable: none does.
+    """
+    return device().description
+
+
+class _Scene:
+    """What a scene's frames share."""
+
+    def __init__(self, spec: SceneSpec, draws: DrawList, gpu: Device) -> None:
+        self._spec, self._draws, self._gpu = spec, draws, gpu
+        self._meshes = [gpu.meshes[item.mesh] for item in self._draws.items]
+        self._tiles = [gpu.tiles[item.tile] for item in self._draws.items]
+        self._wear = [gpu.wear[item.wear] if item.wear else () for item in self._draws.items]
+        self._lit = "+lamps" if spec.light.lamps else ""  # more in the programs
+        self._stage_tile = gpu.tiles[tile_key(spec.stage.top)]
+        self._sky, self._irradiance = gpu.skies[environment.sky_of(spec.light)]
+        self._floor_open = gpu.texture(environment.floor_openness(spec))
+        self._target = gpu.targets[(spec.camera.width_px, spec.camera.height_px, spec.render.supersample)]
+        self._constants, self._sheets = _constants(spec), _sheets_block(spec).tobytes()
+
+    def frame(self, trajectory: Trajectory, frame: int, *, lit: bool = True) -> Frame:
+        """All of a frame, or without light, which is then 0."""
+        gpu, spec = self._gpu, self._spec
+        place(self._draws, trajectory, frame)
+        view = View.of(spec, spec.camera.world_from_camera[frame], supersample=1)
+        cascades = _cascades(spec, self._draws, view)
+        shift_m = belt_shift_m(spec, trajectory, frame)
+        gpu.frame.write(_frame_block(spec, self._constants, view, cascades, shift_m).tobytes())
+        gpu.sheets.write(self._sheets)
+        gpu.write_draws(self._draws.rows)
+        if self._lit:
+            gpu.lamps.write(lamp_block(spec, self._draws.spheres(self._draws.casters - 1)).tobytes())
+        gpu.bind_blocks()
+        if lit:
+            self._draw_shadows(cascades)
+            self._draw_lamps()
+        self._draw_truth()
+        if lit:
+            self._draw_occlusion()
+            self._draw_light()
+        return self._read(frame, lit)
+
+    def _draw_shadows(self, cascades: tuple[Cascade, Cascade]) -> None:
+        """Faces that look away from the light: nothing then shades itself where the light falls on it."""
+        gpu, gl = self._gpu, self._gpu.context
+        parts, standing = len(self._spec.parts), self._draws.casters
+        ranges = (range(standing - 1), range(parts, standing))  # the stage's sides shade the floor alone
+        for map_, (target, casters) in enumerate(zip(gpu.shadows, ranges, strict=True)):
+            gl.enable_only(gl.DEPTH_TEST | gl.CULL_FACE)
+            gl.depth_func, gl.front_face, gl.cull_face = "<=", "ccw", "front"
+            target.picture.use()
+            target.picture.clear(depth=1.0)
+            gpu.programs["shadow"]["cascade"].value = map_
+            gpu.draw("shadow", [(i, self._meshes[i]) for i in casters])
+            gl.enable_only(gl.NOTHING)
+            target.depth.compare_func = ""
+            sources = (target.depth, *target.maps)
+            reach = cascades[map_].reach_coarse
+            sources[0].use(SOURCE)
+            gpu.fill("nearest", target.passes[0])
+            sources[1].use(SOURCE)
+            gpu.fill("nearest", target.passes[1])
+            sources[2].use(SOURCE)
+            gpu.fill("spread", target.passes[2], reach=reach, axis=(1, 0))
+            sources[3].use(SOURCE)
+            gpu.fill("spread", target.passes[3], reach=reach, axis=(0, 1))
+
+    def _draw_lamps(self) -> None:
+        """What each lamp sees, side by side; faces that look away from it, as for the key light."""
+        gpu, gl = self._gpu, self._gpu.context
+        if not self._lit:
+            return
+        picture, depth = gpu.lamp_target()
+        gl.enable_only(gl.DEPTH_TEST | gl.CULL_FACE)
+        gl.depth_func, gl.front_face, gl.cull_face = "<=", "cw", "front"  # its pictures are mirrored
+        picture.viewport = (0, 0, *picture.size)
+        picture.use()
+        picture.clear(depth=1.0)
+        for lamp in range(len(self._spec.light.lamps or ())):
+            picture.viewport = (lamp * LAMP_TEXELS, 0, LAMP_TEXELS, LAMP_TEXELS)
+            gpu.programs["lamp"]["lamp"].value = lamp
+            gpu.draw("lamp", [(i, self._meshes[i]) for i in range(self._draws.casters - 1)])
+        depth.use(LAMP_MAP)
+
+    def _draw_truth(self) -> None:
+        gpu, gl = self._gpu, self._gpu.context
+        self._target.truth.use()
+        self._target.truth.clear(depth=1.0)
+        gl.enable_only(gl.NOTHING)
+        gpu.fill("nothing", self._target.truth)
+        gl.enable_only(gl.DEPTH_TEST | gl.CULL_FACE)
+        gl.depth_func, gl.front_face, gl.cull_face = "<", "cw", "back"  # pictures are upside down: row 0 is the top
+        gpu.draw("truth", list(enumerate(self._meshes)))
+
+    def _draw_occlusion(self) -> None:
+        gpu, target = self._gpu, self._target
+        gpu.context.enable_only(gpu.context.NOTHING)
+        target.depth.use(SOURCE)
+        target.normals.use(SECOND)
+        gpu.fill("occlusion", target.open_raw)
+        target.open_raw_map.use(SOURCE)
+        gpu.fill("smooth", target.open)
+
+    def _draw_light(self) -> None:
+        gpu, gl, target = self._gpu, self._gpu.context, self._target
+        for unit, texture in (
+            (ENVIRONMENT, self._sky), (IRRADIANCE, self._irradiance), (RESPONSE, gpu.response),
+            (OPEN, target.open_map), (FLOOR_OPEN, self._floor_open), (STAGE_PATTERN, self._stage_tile),
+        ):  # fmt: skip
+            texture.use(unit)
+        gpu.bind_shadows()
+        target.colour.use()
+        multisampled = target.colour is not target.resolved
+        if multisampled:
+            target.colour.clear(depth=1.0)
+        scale = (1 / target.factor, 1 / target.factor)
+        gl.enable_only(gl.DEPTH_TEST | gl.CULL_FACE)
+        gl.depth_func = "<" if multisampled else "=="
+        for program in dict.fromkeys(item.program for item in self._draws.items):
+            name = program + self._lit
+            gpu.programs[name]["truth_scale"].value = scale
+            for record in [i for i, item in enumerate(self._draws.items) if item.program == program]:
+                self._tiles[record].use(TILE)
+                for unit, texture in zip((WEAR_COLOUR, WEAR_REST), self._wear[record], strict=False):
+                    texture.use(unit)
+                gpu.draw(name, [(record, self._meshes[record])])
+        gl.enable_only(gl.DEPTH_TEST)
+        gl.depth_func = "<="
+        gpu.fill("sky", target.colour, truth_scale=scale)
+        if multisampled:
+            gl.copy_framebuffer(target.resolved, target.colour)
+
+    def _read(self, frame: int, lit: bool) -> Frame:
+        camera, target = self._spec.camera, self._target
+        shape = (camera.height_px, camera.width_px)
+        depth, ids = np.empty(shape, np.float32), np.full(shape, _UNREAD, np.int32)
+        target.truth.read_into(depth, components=1, attachment=0, dtype="f4")
+        target.truth.read_into(ids, components=1, attachment=1, dtype="i4")
+        linear = _radiance(target, shape) if lit else np.zeros((*shape, 3), np.float32)
+        normals = np.frombuffer(target.normals.read(), np.float16).reshape(*shape, 4)[..., :3].astype(np.float32)
+        self._gpu.check(f"in frame {frame} of scene {self._spec.index}")
+        if ids.min() < CLUTTER or not np.isfinite(linear).all():
+            raise RendererLost(
+                f"frame {frame} of scene {self._spec.index} came back unwritten: the OpenGL context is lost "
+                f"({self._gpu.description})"
+            )
+        depth[depth >= NOTHING_M / 2] = np.inf
+        return Frame(linear=linear, depth_m=depth, ids=ids, normals=normals)
+
+
+def _radiance(target: Target, shape: tuple[int, int]) -> Float32[np.ndarray, "h w 3"]:
+    if target.factor > 1:
+        target.radiance.build_mipmaps(0, 1)
+    data = target.radiance.read(level=1 if target.factor > 1 else 0)
+    return np.frombuffer(data, np.float16).reshape(*shape, 4)[..., :3].astype(np.float32)
+
+
+# ------------------------------------------------------------------------------------------------ uniform blocks
+
+
+def _constants(spec: SceneSpec) -> np.ndarray:
+    """What of the frame's block is the same in all frames."""
+    block, light, stage = np.zeros(1, layout.FRAME), spec.light, spec.stage
+    cone = float(np.tan(light.source_angle_rad / 2))
+    card = lighting.card(light)
+    base, second, contrast = _stage_colours(stage.top)
+    block["sun"] = (*light.direction, cone)
+    block["key"] = (*light.key_rgb, light.shadow_strength)
+    block["ambient"] = (*light.ambient_rgb, light.occlusion_strength)
+    block["stage_rgb"] = (*base, contrast)
+    block["stage_second"] = (*second, 0.0)
+    block["stage_tile"] = (*_stage_tile(stage.top), len(stage.sheets))
+    block["floor_rgb"] = (*stage.floor.rgb, environment.FLOOR_HALF_M)
+    block["bounce"] = (*(np.asarray(stage.floor.rgb) * card), light.source_angle_rad)
+    return block
+
+
+def _stage_colours(top: MaterialSpec) -> tuple[Vec3, Vec3, float]:
+    """Albedo of the stage, and of its second substance, and the contrast of its pattern, for what mirrors it.
+
+    A metal stage gives back what it mirrors: taken as diffuse light there.
+    """
+    matter = top.matter
+    return (matter.base.rgb, matter.second.rgb, matter.contrast) if matter else (top.rgb, top.rgb, top.contrast)
+
+
+def _stage_tile(top: MaterialSpec) -> tuple[float, float, float]:
+    """Texels of a tile of TILE_PX in a metre, and the texel (less a half) at the stage's corner."""
+    if top.matter:
+        u, v = origin(top.matter)
+        return TILE_PX / top.matter.tile_m, u * TILE_PX - 0.5, v * TILE_PX - 0.5
+    _, (column, row), texel_m = placed_tile(top)
+    return 1 / texel_m, float(column), float(row)
+
+
+def _frame_block(
+    spec: SceneSpec, constants: np.ndarray, view: View, cascades: tuple[Cascade, Cascade], shift_m: float
+) -> np.ndarray:
+    block = constants.copy()
+    axes = view.rotation.T.astype(np.float64)
+    block["clip_from_world"] = _clip_from_world(view).T
+    for i, map_ in enumerate(cascades):
+        matrix = np.eye(4)
+        matrix[:3] = map_.matrix
+        block["shadow_from_world"][0, i] = matrix.T
+        block["shadow_scale"][0, i] = (map_.across_m, map_.deep_m, 1 / SIDE_TEXELS, 0.0)
+    block["eye"] = (*view.eye, 1.0)
+    block["camera_axes"][0, :, :3] = axes
+    block["lens"] = (view.focal, *view.centre, OCCLUSION_REACH_M)
+    half = np.asarray(spec.stage.size_m) / 2
+    block["stage"] = (*half, shift_m, -spec.stage.floor_below_m)
+    return block
+
+
+def _clip_from_world(view: View) -> Float64[np.ndarray, "4 4"]:
+    """OpenGL's projection of the pinhole camera, upside down, so that row 0 of a picture is its top."""
+    depth = FAR_M - NEAR_M
+    width, height, (cx, cy) = view.width, view.height, view.centre
+    projection = np.array(
+        [
+            [2 * view.focal / width, 0.0, 2 * cx / width - 1, 0.0],
+            [0.0, 2 * view.focal / height, 2 * cy / height - 1, 0.0],
+            [0.0, 0.0, (FAR_M + NEAR_M) / depth, -2 * FAR_M * NEAR_M / depth],
+            [0.0, 0.0, 1.0, 0.0],
+        ]
+    )
+    camera_from_world = np.eye(4)
+    camera_from_world[:3, :3] = view.rotation.T
+    camera_from_world[:3, 3] = -view.rotation.T.astype(np.float64) @ view.eye
+    return projection @ camera_from_world
+
+
+def _sheets_block(spec: SceneSpec) -> np.ndarray:
+    block = np.zeros(1, layout.SHEETS)
+    for i, sheet in enumerate(spec.stage.sheets):
+        block["place"][0, i] = (*sheet.centre_m, sheet.size_m[0] / 2, sheet.size_m[1] / 2)
+        block["turn"][0, i, :2] = np.cos(sheet.yaw_rad), np.sin(sheet.yaw_rad)
+        block["rgb"][0, i, :3] = sheet.rgb
+    return block
+
+
+def _cascades(spec: SceneSpec, draws: DrawList, view: View) -> tuple[Cascade, Cascade]:
+    """The key light's pictures: of what is seen of the stage's top and the parts, and of everything that stands."""
+    toward, cone = np.asarray(spec.light.direction, np.float64), float(np.tan(spec.light.source_angle_rad / 2))
+    parts, standing = len(spec.parts), draws.casters
+    half = np.asarray(spec.stage.size_m, np.float64) / 2
+    tops = draws.rows["world_from_local"][:parts, 3, 2] + draws.radii_m[:parts]
+    top = float(np.clip(tops.max(initial=0.01), 0.01, 0.4))
+    low, high = seen_on_plane(view, 0.0, half)
+    higher = seen_on_plane(view, top, half)
+    low, high = np.minimum(low, higher[0]), np.maximum(high, higher[1])
+    near = cascade(toward, _corners((*low, 0.0), (*high, top)), draws.spheres(standing - 1), cone)
+
+    spheres = draws.spheres(standing)
+    bounds = [spheres.centres_m[parts:] + sign * spheres.radii_m[parts:, None] for sign in (-1, 1)]
+    floor_m = -spec.stage.floor_below_m
+    wide = np.full(2, environment.FLOOR_HALF_M)
+    seen = seen_on_plane(view, floor_m, wide)
+    all_low = np.minimum(bounds[0].min(axis=0), (*seen[0], floor_m))
+    all_high = np.maximum(bounds[1].max(axis=0), (*seen[1], 0.0))
+    return near, cascade(toward, _corners(tuple(all_low), tuple(all_high)), spheres, cone)
+
+
+def _corners(low: tuple[float, ...], high: tuple[float, ...]) -> Float64[np.ndarray, "8 3"]:
+    grid = np.meshgrid(*zip(low, high, strict=True), indexing="ij")
+    return np.stack([g.ravel() for g in grid], axis=1).astype(np.float64)

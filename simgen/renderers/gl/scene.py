@@ -1,0 +1,188 @@
+"""A spec as a list of draws: meshes in the order in which they are drawn, each with its record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simgen.assets.materials import MATERIALS, WearKey, tile_facts, wear_key
+from simgen.assets.materials import VARIANTS as MATTER_VARIANTS
+from simgen.assets.materials import material as found_material
+from simgen.assets.parts import part_model
+from simgen.renderers.gl import layout
+from simgen.renderers.gl.meshes import Key
+from simgen.renderers.gl.shadows import Spheres
+from simgen.renderers.textures import VARIANTS, placed_tile
+from simgen.spec.frames import Trajectory
+from simgen.spec.geometry import rotation_matrix
+from simgen.spec.scene import BodySpec, MaterialSpec, MatterSpec, PartSpec, SceneSpec, SubstanceSpec
+from simgen.spec.types import BACKGROUND, CLUTTER
+
+FLOOR_SIDE_M = 60.0
+ANISOTROPY = 0.8  # of brushed metal: across the grooves its lobe is 3.6 times as wide as along them
+
+
+TileKey = tuple[str, str, int]  # "texture" or "matter", its row, its variant
+
+
+@dataclass(frozen=True)
+class Item:
+    program: str  # that shades it: "part", "stage", "body" or "floor", with "+matter" and "+lathe" where they are
+    mesh: Key
+    tile: TileKey
+    wear: WearKey | None = None
+
+
+@dataclass(frozen=True)
+class DrawList:
+    """Parts first, then occluders, clutter, the stage's sides, its top and the floor: nearest first, more or less."""
+
+    items: tuple[Item, ...]
+    rows: np.ndarray  # of layout.DRAW, moved from frame to frame by `place`
+    radii_m: np.ndarray  # of a sphere about each item's position
+
+    @property
+    def casters(self) -> int:
+        """Parts, occluders, clutter and the stage's sides: all but the last two."""
+        return len(self.items) - 2
+
+    def spheres(self, count: int) -> Spheres:
+        return Spheres(self.rows["world_from_local"][:count, 3, :3].astype(np.float64), self.radii_m[:count])
+
+
+def draw_list(spec: SceneSpec) -> DrawList:
+    """Everything in the scene, where the spec puts it.
+
+    Raises:
+        KeyError: a part's kind or size, or a texture, does not exist.
+        ValueError: a material that there cannot be, a body of an unknown shape, too many sheets.
+    """
+    if len(spec.stage.sheets) > layout.MAX_SHEETS:
+        raise ValueError(f"{len(spec.stage.sheets)} sheets on the stage; the pbr renderer takes {layout.MAX_SHEETS}")
+    stage, sides, middle_m = spec.stage, (*spec.stage.size_m, spec.stage.thickness_m), -spec.stage.thickness_m / 2
+    found = [_part(i, part) for i, part in enumerate(spec.parts)]
+    found += [_body(f"occluders[{i}]", body) for i, body in enumerate(spec.occluders)]
+    found += [_body(f"clutter[{i}]", body) for i, body in enumerate(spec.clutter)]
+    found += [
+        _record("stage.sides", "body", ("tray",), stage.sides, sides, BACKGROUND, at_m=(0.0, 0.0, middle_m)),
+        _record("stage.top", "stage", ("plane",), stage.top, (*stage.size_m, 1.0), BACKGROUND),
+        _record(
+            "stage.floor", "floor", ("plane",), stage.floor, (FLOOR_SIDE_M, FLOOR_SIDE_M, 1.0), BACKGROUND,
+            at_m=(0.0, 0.0, -stage.floor_below_m),
+        ),
+    ]  # fmt: skip
+    rows = np.concatenate([row for _, row, _ in found])
+    return DrawList(tuple(item for item, _, _ in found), rows, np.array([radius for _, _, radius in found]))
+
+
+def place(draws: DrawList, trajectory: Trajectory, frame: int) -> None:
+    """Move parts and occluders to where they are in a frame."""
+    matrices = draws.rows["world_from_local"]
+    parts = trajectory.positions_m.shape[1]
+    for i in range(parts):
+        rotation = rotation_matrix(trajectory.rotations_xyzw[frame, i])
+        matrices[i] = layout.columns(rotation, trajectory.positions_m[frame, i])
+    for i, position in enumerate(trajectory.occluder_positions_m[frame]):
+        matrices[parts + i, 3, :3] = position
+
+
+def _part(index: int, part: PartSpec) -> tuple[Item, np.ndarray, float]:
+    model = part_model(part.kind, part.designation)
+    key = ("part", part.kind, part.designation)
+    item, row, _ = _record(f"parts[{index}]", "part", key, part.material, (1.0, 1.0, 1.0), index)
+    row["thread"] = (1.0, 1.0, 1.0, -1.0)
+    if model.thread:
+        row["thread"] = (model.thread.pitch_m, model.thread.radius_m, model.thread.z_from_m, model.thread.z_to_m)
+    return item, row, model.radius_m
+
+
+def _body(name: str, body: BodySpec) -> tuple[Item, np.ndarray, float]:
+    if body.shape not in ("box", "cylinder"):
+        raise ValueError(f"{name}: no body of shape {body.shape!r}; there are box and cylinder")
+    size = body.size_m if body.shape == "box" else (body.size_m[0], body.size_m[0], body.size_m[2])
+    pose = body.world_from_body
+    rotation = rotation_matrix(pose.rotation_xyzw)
+    return _record(name, "body", (body.shape,), body.material, size, CLUTTER, rotation, pose.position_m)
+
+
+def _record(
+    name: str,
+    program: str,
+    mesh: Key,
+    material: MaterialSpec,
+    size_m: tuple[float, ...],
+    code: int,
+    rotation: np.ndarray | None = None,
+    at_m: tuple[float, ...] = (0.0, 0.0, 0.0),
+) -> tuple[Item, np.ndarray, float]:
+    checked(name, material)
+    row = np.zeros(1, layout.DRAW)
+    row["world_from_local"] = layout.columns(np.eye(3) if rotation is None else rotation, np.asarray(at_m))
+    row["size"] = (*size_m, code)
+    radius_m = float(np.linalg.norm(size_m)) / 2
+    if material.matter:
+        return _with_matter(row, material.matter, program, mesh, tile_key(material)), row, radius_m
+    row["base"] = (*material.rgb, material.metallic)
+    anisotropy = ANISOTROPY * material.metallic if material.texture == "brushed" else 0.0
+    _, (u, v), texel_m = placed_tile(material)
+    row["finish"] = (material.roughness, material.contrast, 1 / texel_m, anisotropy)
+    row["place"] = (u, v, 0.0, 0.0)
+    return Item(program, mesh, tile_key(material)), row, radius_m
+
+
+def _with_matter(row: np.ndarray, matter: MatterSpec, program: str, mesh: Key, tile: TileKey) -> Item:
+    """Fills the record's fields for a procedural material."""
+    found = tile_facts(*tile[1:])
+    row["base"] = (*matter.base.rgb, matter.base.metallic)
+    row["second"] = (*matter.second.rgb, matter.second.metallic)
+    row["finish"] = (matter.base.roughness, matter.contrast, 1 / matter.tile_m, matter.anisotropy)
+    row["relief"] = (matter.second.roughness, matter.gloss, matter.relief, 0.0)
+    row["coat"] = (matter.coat, matter.coat_roughness, found.quarter_lost, 1 / (found.most_lost - found.quarter_lost))
+    u, v = origin(matter)
+    row["place"] = (u, v, 0.0, 0.0)
+    wear = wear_key(matter.wear)
+    row["worn"] = (1 / matter.wear.side_m, v, u, float(bool(wear[0])))
+    round_axis = "+lathe" if MATERIALS[matter.name].lathe and program in ("part", "body") else ""
+    return Item(f"{program}+matter{round_axis}", mesh, tile, wear if wear[0] else None)
+
+
+def origin(matter: MatterSpec) -> tuple[float, float]:
+    """Where on the tile, in its sides, the surface's own origin lies."""
+    rest = matter.seed // MATTER_VARIANTS
+    return rest % 512 / 512, rest // 512 % 512 / 512
+
+
+def tile_key(spec: MaterialSpec) -> TileKey:
+    if spec.matter:
+        return "matter", spec.matter.name, spec.matter.seed % MATTER_VARIANTS
+    return "texture", spec.texture, spec.texture_seed % VARIANTS
+
+
+def checked(name: str, material: MaterialSpec) -> None:
+    """Raises ValueError where a material's numbers mean nothing, KeyError where it has a name that there is not."""
+    shares = {"roughness": material.roughness, "metallic": material.metallic}
+    if material.matter:
+        shares |= _shares(material.matter)
+    for what, value in shares.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name}.material: {what} is {value}; it goes from 0 to 1")
+    if material.matter and min(material.matter.tile_m, material.matter.wear.side_m) <= 0:
+        raise ValueError(f"{name}.material: matter.tile_m and matter.wear.side_m must be above 0")
+    if not (material.texture_scale_m > 0 and all(0 <= c <= 1 for c in material.rgb)):
+        raise ValueError(
+            f"{name}.material: needs rgb within 0..1 and texture_scale_m above 0, "
+            f"got {material.rgb} and {material.texture_scale_m}"
+        )
+
+
+def _shares(matter: MatterSpec) -> dict[str, float]:
+    """A procedural material's numbers that go from 0 to 1."""
+    found_material(matter.name)
+
+    def of(where: str, substance: SubstanceSpec) -> dict[str, float]:
+        rgb = {f"matter.{where}.rgb[{i}]": value for i, value in enumerate(substance.rgb)}
+        return rgb | {f"matter.{where}.{n}": getattr(substance, n) for n in ("metallic", "roughness")}
+
+    own = ("contrast", "gloss", "relief", "coat", "coat_roughness", "anisotropy")
+    return of("base", matter.base) | of("second", matter.second) | {f"matter.{n}": getattr(matter, n) for n in own}

@@ -1,0 +1,123 @@
+"""The reference renderer: the same scene by path tracing with Mitsuba 3, an optional extra (`simgen[pathtraced]`).
+
+What `pbr` approximates is worked out here: light that goes from part to part and to the stage, shadows of lamps that
+have a size, and a lens with an aperture, whose blur is drawn and not added by `simgen.camera.lens.defocus`. Threads are
+cut into the meshes. Colour is linear radiance as pbr's, of `render.samples` paths a pixel, with the noise of that: it
+depends on the spec's own seed and on nothing else, so that a frame is the same bytes again.
+
+Labels never depend on paths: ids, depth and normals are drawn by `pbr` where it can run, else by `tiny`.
+`simgen.renderers.paths` says what is mapped how, and what is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from simgen.renderers.gl import renderer as pbr
+from simgen.renderers.gl.lamps import checked
+from simgen.renderers.paths import variant
+from simgen.renderers.paths.scene import SAMPLER, MitsubaScene
+from simgen.renderers.tiny import renderer as tiny
+from simgen.spec.errors import RendererUnavailable
+from simgen.spec.frames import Frame, Trajectory
+from simgen.spec.scene import RenderSpec, SceneSpec
+
+DEFAULT_SAMPLES = 32
+BRIGHTEST = 16.0  # of a path, or a pixel without LLVM; as pbr's, far over any sensor's range
+MOST_PATHS = 2**22  # traced at a time, whose state is some 100 bytes each
+
+Light = Float32[np.ndarray, "h w 3"]
+
+
+def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
+    """Frames of linear light at the camera's resolution, with the truth under them.
+
+    Raises:
+        RendererUnavailable: Mitsuba is not installed, or does not run here.
+        ValueError: a material's numbers mean nothing, a lamp or the lens cannot be.
+    """
+    checked(spec)
+    mi = variant.mitsuba()
+    scene = MitsubaScene(mi, spec)
+    samples = spec.render.samples or DEFAULT_SAMPLES
+    if samples < 1 or samples & (samples - 1):
+        raise ValueError(
+            f"render.samples: {samples}; paths a pixel are a power of two, as many as their sequence fills"
+        )
+    for frame, true in enumerate(_truth(spec, trajectory)):
+        scene.place(trajectory, frame)
+        sensor = scene.camera(spec.camera.world_from_camera[frame], samples)
+        seed = ((spec.render.seed or 0) * 0x9E3779B1 + frame * 0x85EBCA6B) % 2**32
+        linear = _traced(mi, scene.scene, sensor, (spec.camera.width_px, spec.camera.height_px), samples, seed)
+        yield replace(true, linear=np.clip(linear, 0, np.float32(BRIGHTEST)))
+
+
+def describe() -> str:
+    """Mitsuba's version and variant, and what draws the truth.
+
+    Raises:
+        RendererUnavailable: Mitsuba does not run here.
+    """
+    by = f"pbr: {pbr.describe()}" if _pbr_runs() else f"tiny: {tiny.describe()}"
+    return f"{variant.describe()}, truth by {by}"
+
+
+def _pbr_runs() -> bool:
+    try:
+        pbr.describe()
+    except RendererUnavailable:
+        return False
+    return True
+
+
+def _truth(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
+    if _pbr_runs():
+        drawn = replace(spec, render=RenderSpec(renderer="pbr", supersample=1))
+        yield from pbr.render(drawn, trajectory, lit=False)
+    else:
+        yield from tiny.render(replace(spec, render=RenderSpec(renderer="tiny", supersample=1)), trajectory)
+
+
+def _traced(mi: Any, scene: Any, sensor: Any, size: tuple[int, int], samples: int, seed: int) -> Light:
+    """Radiance, as the mean over each pixel's paths."""
+    width, height = size
+    if mi.variant().startswith("scalar"):
+        return np.asarray(mi.render(scene, sensor=sensor, spp=samples, seed=seed), np.float32)
+    at_once = samples
+    while at_once > 1 and width * height * at_once > MOST_PATHS:
+        at_once //= 2
+    sampler = mi.load_dict({"type": SAMPLER, "sample_count": samples})
+    sampler.set_samples_per_wavefront(at_once)
+    sampler.seed(seed, width * height * at_once)
+    total = np.zeros((3, height * width), np.float64)
+    for _ in range(samples // at_once):
+        total += _paths(mi, scene, sensor, sampler, size, at_once)
+        sampler.advance()
+        sampler.schedule_state()
+    return np.asarray((total / samples).T.reshape(height, width, 3), np.float32)
+
+
+def _paths(
+    mi: Any, scene: Any, sensor: Any, sampler: Any, size: tuple[int, int], count: int
+) -> Float32[np.ndarray, "3 n"]:
+    """The sum over `count` of each pixel's paths.
+
+    `mi.render` adds paths to pixels in whatever order its threads come to them, so that the last bits change from run
+    to run. Here a pixel's paths lie side by side and are added up in their order.
+    """
+    import drjit as dr
+
+    width, height = size
+    pixel = dr.arange(mi.UInt32, width * height * count) // count
+    within, aperture = sampler.next_2d(), sampler.next_2d()
+    column, row = mi.Float(pixel % width) + within.x, mi.Float(pixel // width) + within.y
+    ray, _ = sensor.sample_ray(0.0, 0.5, mi.Point2f(column / width, row / height), aperture)
+    found, _, _ = scene.integrator().sample(scene, sampler, mi.RayDifferential3f(ray))
+    found = dr.minimum(found, BRIGHTEST)
+    dr.eval(found)  # all channels at once: else each traces all paths anew
+    return np.stack([np.array(dr.block_sum(channel, count), np.float32) for channel in (found.x, found.y, found.z)])
