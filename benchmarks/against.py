@@ -98,13 +98,15 @@ class Rival(nn.Module):
 class Own(Rival):
     """This detector."""
 
-    CNN_SHARE = 0.5  # of the steps, before the other parts join
+    CNN_SHARE = 0.5  # of the steps, before the other branches join
 
-    def __init__(self, categories: tuple[str, ...], size: Size, parts: str, clip_length: int, tracks: int = 0) -> None:
+    def __init__(
+        self, categories: tuple[str, ...], size: Size, branches: str, clip_length: int, tracks: int = 0
+    ) -> None:
         super().__init__()
         self.clip_length = clip_length
         config = replace(
-            tiny(categories), parts=parts, backbone=size.backbone, width=size.width, heads=size.heads,
+            tiny(categories), branches=branches, backbone=size.backbone, width=size.width, heads=size.heads,
             decoder_layers=size.decoder_layers, queries=size.queries, denoising_queries=size.queries,
             tracks=tracks,
         )  # fmt: skip

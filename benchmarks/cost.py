@@ -26,7 +26,7 @@ from pathlib import Path
 
 import torch
 
-from hybrid.core.config import PARTS, PRESETS, ModelConfig, tiny
+from hybrid.core.config import BRANCHES, PRESETS, ModelConfig, tiny
 from hybrid.core.types import Detections, State
 from hybrid.model.network import Network
 from hybrid.predict.linking import link
@@ -129,7 +129,7 @@ def process_mb(preset: str, height: int, width: int) -> float:
 def be_that_process(preset: str, height: int, width: int) -> float:
     with torch.inference_mode():
         streamed(
-            detector_of(replace(PRESETS[preset](CATEGORIES), parts="cnn+rnn+transformer", tracks=50)), height, width
+            detector_of(replace(PRESETS[preset](CATEGORIES), branches="cnn+rnn+transformer", tracks=50)), height, width
         )()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 if sys.platform == "linux" else 1024**2)
@@ -151,9 +151,9 @@ def main() -> None:
     if asked.quick:
         sides, counts, lengths, repeats = sides[:2], counts[:2], lengths[:2], 1
     small = tiny(CATEGORIES)
-    configs = {parts: replace(small, parts=parts) for parts in PARTS}
+    configs = {branches: replace(small, branches=branches) for branches in BRANCHES}
     configs["cnn+objects"] = replace(small, tracks=32)
-    configs["cnn+rnn+transformer+objects"] = replace(small, parts="cnn+rnn+transformer", tracks=32)
+    configs["cnn+rnn+transformer+objects"] = replace(small, branches="cnn+rnn+transformer", tracks=32)
     with torch.inference_mode():
         tables: dict[str, dict[str, list[Point]]] = {
             "thousand pixels of a frame": {name: by_resolution(c, sides, repeats) for name, c in configs.items()},

@@ -47,7 +47,7 @@ def arguments() -> argparse.Namespace:
     add("--out", type=Path, required=True)
     add("--choose", action="store_true", help="hold a fifth of the pool out and measure on it; read no test")
     add("--preset", default="tiny")
-    add("--parts", default="cnn")
+    add("--branches", default="cnn")
     add("--sim-steps", type=int, nargs="+", default=[2000], help="on each of them")
     add("--steps", type=int, default=600, help="of fine-tuning")
     add("--scratch-steps", type=int, default=0, help="0: sim-steps + steps")
@@ -73,7 +73,7 @@ def plan(asked: argparse.Namespace) -> dict[str, list[str]]:
         "--batch", asked.batch, "--clip-length", asked.clip_length, "--tile", asked.tile, "--device", asked.device,
         "--threads", asked.threads, "--workers", asked.workers,
     ]  # fmt: skip
-    model = ["--preset", asked.preset, "--parts", asked.parts]
+    model = ["--preset", asked.preset, "--branches", asked.branches]
     photos = ["pipelines.finetune_real", "--data", asked.data / "pool/annotations.json", *common]
     if asked.choose:
         photos += ["--holdout", 0.2]

@@ -30,7 +30,7 @@ def main(
     sim: Annotated[str | None, typer.Option(help="Simulated data set, a folder or a URL, to go on mixing in.")] = None,
     sim_share: Annotated[float, typer.Option(help="Share of the samples that come from --sim.")] = 0.3,
     preset: options.Preset = "tiny",
-    parts: options.Parts = None,
+    branches: options.Branches = None,
     steps: options.Steps = 600,
     batch: options.Batch = 8,
     clip_length: options.ClipLength = 2,
@@ -42,7 +42,7 @@ def main(
     workers: options.Workers = 1,
     device: options.Device = "auto",
 ) -> None:
-    """Fine-tune on photos. --preset and --parts count for --checkpoint none; else they are the checkpoint's."""
+    """Fine-tune on photos. --preset and --branches count for --checkpoint none; else they are the checkpoint's."""
     with options.one_line_errors():
         from hybrid.core.errors import DataError
         from hybrid.training.config import TrainConfig
@@ -67,7 +67,7 @@ def main(
         )  # fmt: skip
         photos, mixed_in = place(data), place(sim) if sim else None
         init = None if checkpoint == "none" else Path(checkpoint)
-        boxes = architecture(init, ("any",), preset, parts).boxes
+        boxes = architecture(init, ("any",), preset, branches).boxes
         source = read(photos, boxes=boxes)
         pool, held = hold_out(source, holdout, shuffle_seed)
         if shots > len(pool):
@@ -82,7 +82,9 @@ def main(
             "shuffle_seed": shuffle_seed, "trained_on": names(kept), "mixed_in": str(mixed_in) if mixed_in else None,
             "mixed_in_sha256": data_hash(mixed_in) if mixed_in else None,
         }  # fmt: skip
-        run = carry_out(lambda: start(init, source.categories, preset, parts, seed), shares, held, config, out, record)
+        run = carry_out(
+            lambda: start(init, source.categories, preset, branches, seed), shares, held, config, out, record
+        )
         used = f"{len(kept)} of {len(source)} {target_kind(photos)} clips"
         typer.echo(f"{out}: {run['steps']} steps on {used}, {run['seconds']:.0f} s")
 

@@ -46,7 +46,7 @@ def main(
     data: Annotated[str, typer.Option(metavar="DIR", help="Folder or URL of a simulated data set (simgen render).")],
     out: options.Out,
     preset: options.Preset = "tiny",
-    parts: options.Parts = None,
+    branches: options.Branches = None,
     model: options.Model = None,
     steps: options.Steps = 2000,
     batch: Annotated[int | None, _usual("batch", "Clips a step.")] = None,
@@ -56,7 +56,7 @@ def main(
     ] = None,
     longest_step: options.LongestStep = 1,
     cnn_first: Annotated[
-        int | None, _usual("cnn_first", "Steps that the CNN learns alone before the other parts join.")
+        int | None, _usual("cnn_first", "Steps that the CNN learns alone before the other branches join.")
     ] = None,
     in_front: Annotated[
         float | None,
@@ -94,7 +94,7 @@ def main(
         folder = place(data)
         if not is_data_set(folder):
             raise DataError(f"{data}: no folder of a simulated data set; photographs are for pipelines.finetune_real")
-        planned = architecture(init, ("any",), preset, parts, model or ())
+        planned = architecture(init, ("any",), preset, branches, model or ())
         whole, usual = planned.boxes == "whole", VIDEO if planned.tracks else STILLS
         if in_front and not whole:
             raise DataError(f"--in-front {in_front}: what is drawn in front hides parts; needs --model boxes=whole")
@@ -122,7 +122,7 @@ def main(
             "trained_on": names(kept),
         }  # fmt: skip
         run = carry_out(
-            lambda: start(init, source.categories, preset, parts, seed, model or ()),
+            lambda: start(init, source.categories, preset, branches, seed, model or ()),
             [Share(kept)],
             held,
             config,

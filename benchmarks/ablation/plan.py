@@ -12,15 +12,15 @@ from hybrid.core.config import BoxesOf, ClipSource, ModelConfig, tiny
 from hybrid.data.shards import from_shards
 from hybrid.training.config import AugmentConfig, TrainConfig
 
-FULL_PARTS = "cnn+rnn+transformer"
-CNN_OBJECTS, FULL_OBJECTS = "cnn+objects", f"{FULL_PARTS}+objects"
+FULL = "cnn+rnn+transformer"
+CNN_OBJECTS, FULL_OBJECTS = "cnn+objects", f"{FULL}+objects"
 VARIANTS: dict[str, dict[str, Any]] = {
-    "cnn": {"parts": "cnn"},
-    "cnn+rnn": {"parts": "cnn+rnn"},
-    "cnn+transformer": {"parts": "cnn+transformer"},
-    FULL_PARTS: {"parts": FULL_PARTS},
-    CNN_OBJECTS: {"parts": "cnn", "tracks": 24},
-    FULL_OBJECTS: {"parts": FULL_PARTS, "tracks": 24},
+    "cnn": {"branches": "cnn"},
+    "cnn+rnn": {"branches": "cnn+rnn"},
+    "cnn+transformer": {"branches": "cnn+transformer"},
+    FULL: {"branches": FULL},
+    CNN_OBJECTS: {"branches": "cnn", "tracks": 24},
+    FULL_OBJECTS: {"branches": FULL, "tracks": 24},
 }
 LEAST_VISIBLE = 0.1  # of an object, for it not to count as hidden
 BOXES: BoxesOf = "whole"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.ablation.figures import EAGER_SCORE, FALSE, HIDDEN, MORE_FALSE, STILLS, WORKING_SCORE, Figure
-from benchmarks.ablation.plan import CNN_OBJECTS, FULL_OBJECTS, FULL_PARTS, IN_FRONT, Size
+from benchmarks.ablation.plan import CNN_OBJECTS, FULL, FULL_OBJECTS, IN_FRONT, Size
 
 LESS_IS_BETTER = ("false detections", "flicker", "ID switches")
 
@@ -73,9 +73,9 @@ def earned(figures: Mapping[str, Mapping[str, Figure]]) -> list[str]:
 
 
 def expectations(figures: Mapping[str, Mapping[str, Figure]]) -> list[str]:
-    """What the design expects of all parts and of objects that are followed, and what came of it."""
+    """What the design expects of all branches and of objects that are followed, and what came of it."""
     lines = []
-    for variant in (FULL_PARTS, CNN_OBJECTS, FULL_OBJECTS):
+    for variant in (FULL, CNN_OBJECTS, FULL_OBJECTS):
         if variant not in figures[FALSE]:
             continue
         hidden, still = figures[HIDDEN][variant], figures[STILLS][variant]

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, get_args
 
 from hybrid.core.errors import ConfigError
 
-PARTS = ("cnn", "cnn+rnn", "cnn+transformer", "cnn+rnn+transformer")
+BRANCHES = ("cnn", "cnn+rnn", "cnn+transformer", "cnn+rnn+transformer")
 NORMS = ("auto", "group", "frozen", "batch")
 ATTENTION = ("after", "back_and_forth")
 BELT_ORDER = ("off", "x", "y")
@@ -29,6 +29,7 @@ RANGES = {  # the upper ends keep a checkpoint's header from asking for a machin
     "memory_tokens": (0, 10_000),
     "tracks": (0, 10_000),
 }
+EARLIER_KEYS = {"parts": "branches"}  # what files of earlier versions call a key of ModelConfig, and its name now
 INPUTS = (("rgb",), ("rgb", "depth"))
 WEIGHTS = ("none", "default")  # or a file
 SCORE = 0.3  # detections below it are left out, where a run does not say from which on its own are best
@@ -45,7 +46,7 @@ class ModelConfig:
     """
 
     categories: tuple[str, ...]
-    parts: str = "cnn+rnn+transformer"  # a row of PARTS: which branches exist
+    branches: str = "cnn+rnn+transformer"  # a row of BRANCHES: which branches exist
     backbone: str = "tiny"  # a row of hybrid.model.frame.backbone.BACKBONES
     weights: str = "none"  # the backbone's start: none, default (torchvision's own download), or a state-dict file
     width: int = 64  # channels of the pyramid, the tokens and the queries
@@ -78,7 +79,7 @@ class ModelConfig:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
-        known = {"parts": PARTS, "norm": NORMS, "attention": ATTENTION, "belt_order": BELT_ORDER, "boxes": BOXES}
+        known = {"branches": BRANCHES, "norm": NORMS, "attention": ATTENTION, "belt_order": BELT_ORDER, "boxes": BOXES}
         for name, rows in known.items():
             if getattr(self, name) not in rows:
                 raise ConfigError(f"{name}: there is no {getattr(self, name)!r}; choose from {list(rows)}")
@@ -111,16 +112,16 @@ class ModelConfig:
 
     @property
     def recurrence(self) -> bool:
-        return "rnn" in self.parts
+        return "rnn" in self.branches
 
     @property
     def transformer(self) -> bool:
-        return "transformer" in self.parts
+        return "transformer" in self.branches
 
 
 def tiny(categories: tuple[str, ...]) -> ModelConfig:
     """Trains on two CPU cores. For stills, and for cameras that move: the CNN, and queries that attend to its maps."""
-    return ModelConfig(categories=categories, parts="cnn", head_convs=2, distinct_iou=0.7, quiet_start=True)
+    return ModelConfig(categories=categories, branches="cnn", head_convs=2, distinct_iou=0.7, quiet_start=True)
 
 
 def base(categories: tuple[str, ...]) -> ModelConfig:

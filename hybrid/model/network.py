@@ -160,7 +160,7 @@ class Network(nn.Module):
         levels = RECURRENT_LEVELS if self.config.recurrence else ()
         if state.hidden and len(state.hidden) != len(levels):
             count = len(state.hidden)
-            raise ValueError(f"the state holds {count} recurrent maps; {self.config.parts!r} has {len(levels)}")
+            raise ValueError(f"the state holds {count} recurrent maps; {self.config.branches!r} has {len(levels)}")
         for hidden, level in zip(state.hidden, levels, strict=False):
             wanted = (clips, *state_shape(self.config.temporal, *maps[level].shape[1:]))
             if tuple(hidden.shape) != wanted:
@@ -176,7 +176,7 @@ class Network(nn.Module):
         if state.memory is None:
             return
         if not self.config.transformer:
-            raise ValueError(f"the state holds a memory of tokens; a {self.config.parts!r} detector has none")
+            raise ValueError(f"the state holds a memory of tokens; a {self.config.branches!r} detector has none")
         tokens = remembered_tokens(maps[-1].shape[-2], maps[-1].shape[-1], self.config.memory_tokens)
         came, needed = (state.memory.shape[0], *state.memory.shape[2:]), (clips, tokens, self.config.width)
         if came != needed:

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from hybrid.core.config import ModelConfig
+from hybrid.core.config import EARLIER_KEYS, ModelConfig
 from hybrid.core.errors import RunError
 from hybrid.model.network import Network
 
@@ -100,13 +100,17 @@ def _building(file: Path) -> Iterator[None]:
 
 
 def config_of(plain: Mapping[str, Any]) -> ModelConfig:
-    """A config from JSON; keys that it lacks, as of an earlier version, are at their defaults.
+    """A config from JSON. Keys of earlier versions get today's names; keys that are missing get their defaults.
 
     Raises:
-        ValueError, TypeError: a key or a value is not known.
+        ValueError, TypeError: a key or a value is not known, or a key came under both of its names.
     """
-    told: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}
-    return ModelConfig(**told)
+    both = [key for key, now in EARLIER_KEYS.items() if key in plain and now in plain]
+    if both:
+        raise ValueError(f"{both[0]}: is the earlier name of {EARLIER_KEYS[both[0]]!r}, which came too")
+    values: dict[str, Any] = {EARLIER_KEYS.get(key, key): x for key, x in plain.items()}
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return ModelConfig(**values)
 
 
 def fill(detector: Network, tensors: Mapping[str, Tensor], file: Path) -> None:

@@ -20,10 +20,10 @@ Preset = Annotated[
         help="The detector: tiny (trains on two cores) or base (for a GPU); tiny-video and base-video follow objects."
     ),
 ]
-Parts = Annotated[
+Branches = Annotated[
     str | None,
     typer.Option(
-        help="Branches: cnn, cnn+rnn, cnn+transformer or cnn+rnn+transformer (over maps and frames).",
+        help="cnn, cnn+rnn, cnn+transformer or cnn+rnn+transformer (over maps and frames).",
         show_default="the preset's: cnn",
     ),
 ]

@@ -20,7 +20,7 @@ from typing import Any, TypeGuard
 
 from pydantic import TypeAdapter, ValidationError
 
-from hybrid.core.config import PARTS, PRESETS, BoxesOf, ModelConfig
+from hybrid.core.config import BRANCHES, PRESETS, BoxesOf, ModelConfig
 from hybrid.core.errors import DataError, RunError
 from hybrid.core.progress import bars
 from hybrid.data.clips import ClipSource
@@ -67,19 +67,19 @@ def target_kind(path: Place) -> str:
 
 
 def architecture(
-    init: Path | None, categories: tuple[str, ...], preset: str, parts: str | None, model: Sequence[str] = ()
+    init: Path | None, categories: tuple[str, ...], preset: str, branches: str | None, model: Sequence[str] = ()
 ) -> ModelConfig:
     """What a detector is made of that starts so; see `start`.
 
     Raises:
-        DataError: there is no such preset or part, or `model` is not understood.
+        DataError: there is no such preset or branches, or `model` is not understood.
     """
     if init is not None:
         return changed(replace(load_config(init), categories=categories), model)
-    if preset not in PRESETS or (parts is not None and parts not in PARTS):
-        raise DataError(f"choose --preset from {sorted(PRESETS)} and --parts from {list(PARTS)}")
+    if preset not in PRESETS or (branches is not None and branches not in BRANCHES):
+        raise DataError(f"choose --preset from {sorted(PRESETS)} and --branches from {list(BRANCHES)}")
     config = PRESETS[preset](categories)
-    return changed(config if parts is None else replace(config, parts=parts), model)
+    return changed(config if branches is None else replace(config, branches=branches), model)
 
 
 def read(
@@ -123,7 +123,12 @@ def hold_out(source: ClipSource, share: float, seed: int) -> tuple[ClipSource, C
 
 
 def start(
-    init: Path | None, categories: tuple[str, ...], preset: str, parts: str | None, seed: int, model: Sequence[str] = ()
+    init: Path | None,
+    categories: tuple[str, ...],
+    preset: str,
+    branches: str | None,
+    seed: int,
+    model: Sequence[str] = (),
 ) -> Start:
     """A detector for `categories`: new, or with the weights of a finished run, whose architecture it then has.
 
@@ -136,7 +141,7 @@ def start(
 
     torch.manual_seed(seed)
     if init is None:
-        return Start(Network(architecture(None, categories, preset, parts, model)), {"init": None})
+        return Start(Network(architecture(None, categories, preset, branches, model)), {"init": None})
     earlier = load(init)
     known = earlier.config.categories
     if not set(known) & set(categories):
@@ -144,7 +149,7 @@ def start(
     new = [name for name in categories if name not in known]
     if new:
         sys.stderr.write(f"note: {init} does not know {new}: they start anew\n")
-    detector = Network(architecture(init, categories, preset, parts, model), pretrained=False)
+    detector = Network(architecture(init, categories, preset, branches, model), pretrained=False)
     missing, _ = detector.load_compatible(earlier.state_dict(), known)
     if missing:
         sys.stderr.write(

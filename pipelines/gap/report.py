@@ -35,7 +35,7 @@ class Measured:
 class RunRow:
     name: str
     trained_on: str  # in words: what, how much, from which start
-    parts: str
+    branches: str
     steps: int
     seconds: float
     sim: Measured

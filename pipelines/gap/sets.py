@@ -96,7 +96,7 @@ def run_row(run: Run, on_sim: Result, on_target: Result) -> RunRow:
     return RunRow(
         name=run.folder.name,
         trained_on=run.described(),
-        parts=run.model.parts,
+        branches=run.model.branches,
         steps=run.plain["steps"],
         seconds=float(run.plain.get("seconds", 0.0)),
         sim=in_report(on_sim.metrics),

@@ -14,14 +14,14 @@ from hybrid.model.network import Network
 
 def full(categories: tuple[str, ...], **changes: Any) -> ModelConfig:
     """The preset `tiny` with all branches, changed."""
-    return replace(tiny(categories), **({"parts": "cnn+rnn+transformer"} | changes))
+    return replace(tiny(categories), **({"branches": "cnn+rnn+transformer"} | changes))
 
 
 SMALL = full(("bolt", "nut"), width=16, queries=8, decoder_layers=2, denoising_queries=8, memory_frames=2)
 VARIANTS: dict[str, dict[str, Any]] = {
-    "cnn": {"parts": "cnn"},
-    "cnn+rnn": {"parts": "cnn+rnn"},
-    "cnn+transformer": {"parts": "cnn+transformer"},
+    "cnn": {"branches": "cnn"},
+    "cnn+rnn": {"branches": "cnn+rnn"},
+    "cnn+transformer": {"branches": "cnn+transformer"},
     "all": {},
     "conv_lstm": {"temporal": "conv_lstm"},
     "lstm": {"temporal": "lstm"},
@@ -37,18 +37,18 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "belt along x": {"belt_order": "x"},
     "belt along y": {"belt_order": "y"},
     "tracks": {"tracks": 6},
-    "cnn with tracks": {"parts": "cnn", "tracks": 6},
-    "whole boxes": {"parts": "cnn", "tracks": 6, "boxes": "whole"},
+    "cnn with tracks": {"branches": "cnn", "tracks": 6},
+    "whole boxes": {"branches": "cnn", "tracks": 6, "boxes": "whole"},
     "loud start": {"quiet_start": False},
-    "plain head": {"parts": "cnn", "head_convs": 0, "distinct_iou": 1.0},
+    "plain head": {"branches": "cnn", "head_convs": 0, "distinct_iou": 1.0},
     "everything": {
         "tracks": 6, "belt_order": "x", "attention": "back_and_forth", "encoder_levels": 2, "memory_tokens": 3,
         "fusion": "cross_attention", "temporal": "conv_lstm",
     },
-    "resnet18": {"backbone": "resnet18", "parts": "cnn+transformer", "attention": "back_and_forth"},
-    "resnet34": {"backbone": "resnet34", "parts": "cnn"},
-    "resnet50": {"backbone": "resnet50", "parts": "cnn"},
-    "mobilenet_v3": {"backbone": "mobilenet_v3", "parts": "cnn+transformer", "attention": "back_and_forth"},
+    "resnet18": {"backbone": "resnet18", "branches": "cnn+transformer", "attention": "back_and_forth"},
+    "resnet34": {"backbone": "resnet34", "branches": "cnn"},
+    "resnet50": {"backbone": "resnet50", "branches": "cnn"},
+    "mobilenet_v3": {"backbone": "mobilenet_v3", "branches": "cnn+transformer", "attention": "back_and_forth"},
 }  # fmt: skip
 TARGET = Target(torch.tensor([[4.0, 6, 20, 18], [24, 4, 40, 28]]), torch.tensor([0, 1]), torch.tensor([7, 3]))
 

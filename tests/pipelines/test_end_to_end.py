@@ -251,7 +251,7 @@ def test_a_video_preset_follows_objects_and_is_trained_to(occluded_data_set: Pat
     for name in ("video", "stills"):
         models.append(json.loads((tmp_path / name / "config.json").read_text())["model"])
         trained.append(json.loads((tmp_path / name / "run.json").read_text())["train"])
-    assert [(one["parts"], one["tracks"], one["boxes"]) for one in models] == [
+    assert [(one["branches"], one["tracks"], one["boxes"]) for one in models] == [
         ("cnn", 30, "whole"),
         ("cnn", 0, "visible"),
     ]
@@ -336,7 +336,7 @@ def test_a_report_of_a_category_that_a_run_does_not_know_is_refused(
         (["--shots", "-1"], "--shots"),
         (["--steps", "0"], "steps"),
         (["--tile", "50"], "tile_px"),
-        (["--parts", "rnn"], "--parts"),
+        (["--branches", "rnn"], "--branches"),
         (["--holdout", "1.0"], "holdout"),
     ],
 )

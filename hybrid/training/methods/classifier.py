@@ -56,14 +56,14 @@ class VideoClassifier:
     """Fit on arrays, predict arrays. For data that fits into memory."""
 
     def __init__(self, classes: Sequence[str], config: ModelConfig | None = None, seed: int = 0) -> None:
-        """`config` chooses the parts, by default the small preset's; its categories and detection heads are not used.
+        """`config` chooses the branches, by default those of `tiny`; its categories and detection heads are not used.
 
         Raises:
             ValueError: fewer than two different classes.
         """
         if len(classes) < 2:
             raise ValueError(f"classes: needs two or more, got {list(classes)}")
-        given = config or replace(tiny(("object",)), parts="cnn+rnn")
+        given = config or replace(tiny(("object",)), branches="cnn+rnn")
         self.config, self.seed = replace(given, clip_classes=tuple(classes)), seed
         torch.manual_seed(seed)
         self.net = ClipNet(self.config)

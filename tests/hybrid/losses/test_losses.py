@@ -8,7 +8,7 @@ import torch
 from torchvision.ops import generalized_box_iou_loss
 
 from hybrid.core.boxes import to_centre
-from hybrid.core.config import PARTS
+from hybrid.core.config import BRANCHES
 from hybrid.core.types import Denoising, Layer, Output, Proposals, Target
 from hybrid.losses.criterion import Criterion, LossConfig, varifocal
 from hybrid.model.network import Network
@@ -31,10 +31,10 @@ def perfect(confidence):
     return answer(((labels * 2 - 1) * confidence)[None, None], boxes[None, None])
 
 
-@pytest.mark.parametrize("parts", PARTS)
+@pytest.mark.parametrize("branches", BRANCHES)
 @pytest.mark.parametrize("frames", [1, 2])
-def test_frames_without_boxes_give_a_finite_loss_and_every_gradient(parts, frames):
-    detector = Network(replace(SMALL, parts=parts))
+def test_frames_without_boxes_give_a_finite_loss_and_every_gradient(branches, frames):
+    detector = Network(replace(SMALL, branches=branches))
     targets = [[Target.empty()] * frames]
     output, _ = detector(torch.rand(1, frames, 3, 48, 64), None, targets)
     losses = Criterion()(output, targets)

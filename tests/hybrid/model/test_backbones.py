@@ -134,7 +134,7 @@ def test_groups_divide_any_number_of_channels():
 
 @pytest.mark.parametrize("name", ["tiny", "mobilenet_v3"])
 def test_the_first_stages_stay_or_learn_slowly(name):
-    detector = Network(replace(tiny(("a",)), backbone=name, width=16, parts="cnn", norm="auto"))
+    detector = Network(replace(tiny(("a",)), backbone=name, width=16, branches="cnn", norm="auto"))
     plan = TrainConfig(learning_rate=1.0, backbone_rate=0.5, frozen_stages=1, stage_decay=0.1)
     rates = {p: group["lr"] for group in parameter_groups(detector, plan) for p in group["params"]}
     stages = [list(stage.parameters()) for stage in detector.backbone.stages()]
@@ -146,7 +146,7 @@ def test_the_first_stages_stay_or_learn_slowly(name):
 
 
 def test_frozen_stages_keep_the_statistics_of_live_norms():
-    detector = Network(replace(tiny(("a",)), backbone="mobilenet_v3", width=16, parts="cnn", norm="batch")).train()
+    detector = Network(replace(tiny(("a",)), backbone="mobilenet_v3", width=16, branches="cnn", norm="batch")).train()
     keep_frozen(detector, TrainConfig(frozen_stages=2))
     before = {key: x.clone() for key, x in detector.backbone.state_dict().items()}
     detector(torch.rand(1, 2, 3, 32, 32))

@@ -19,7 +19,8 @@ from hybrid.model.network import Network
 torch.set_num_threads(1)
 torch.manual_seed(0)
 config = replace(
-    tiny(("bolt", "nut")), parts="cnn+rnn+transformer", width=16, heads=2, queries=8, decoder_layers=1, memory_frames=2
+    tiny(("bolt", "nut")), branches="cnn+rnn+transformer", width=16, heads=2, queries=8, decoder_layers=1,
+    memory_frames=2,
 )
 detector = Network(config).eval()
 with torch.no_grad():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hybrid.core.config import PARTS, PRESETS, ModelConfig, tiny
+from hybrid.core.config import BRANCHES, PRESETS, ModelConfig, tiny
 from hybrid.core.types import Output, Proposals, State, Target
 from hybrid.losses.criterion import Criterion
 from hybrid.model.frame.backbone import BACKBONES, STRIDES
@@ -26,10 +26,10 @@ SMALL = full(
 TARGET = Target(torch.tensor([[10.0, 12, 30, 28], [40, 8, 60, 44]]), torch.tensor([0, 1]))
 
 
-def build(parts="cnn+rnn+transformer", **changes):
+def build(branches="cnn+rnn+transformer", **changes):
     """As after some training: corrections that start at zero would hide what the decoder lets through."""
     torch.manual_seed(0)
-    detector = Network(replace(SMALL, parts=parts, **changes)).eval()
+    detector = Network(replace(SMALL, branches=branches, **changes)).eval()
     with torch.no_grad():
         for p in detector.decoder.parameters():
             p += 0.1 * torch.randn_like(p)
@@ -41,33 +41,33 @@ def clip(frames, height=48, width=64, clips=1, seed=0):
 
 
 def test_tables_and_presets_are_what_the_tests_below_run_over():
-    assert len(PARTS) == 4
+    assert len(BRANCHES) == 4
     assert sorted(PRESETS) == ["base", "base-video", "tiny", "tiny-video"]
     assert sorted(BACKBONES) == ["mobilenet_v3", "resnet18", "resnet34", "resnet50", "tiny"]
     assert sorted(FUSIONS) == ["concat", "cross_attention", "gated", "sum"]
 
 
-@pytest.mark.parametrize("parts", PARTS)
+@pytest.mark.parametrize("branches", BRANCHES)
 @pytest.mark.parametrize("frames", [1, 3])
-def test_shapes_and_state(parts, frames):
-    output, state = build(parts)(clip(frames, clips=2))
+def test_shapes_and_state(branches, frames):
+    output, state = build(branches)(clip(frames, clips=2))
     points = sum((48 // s) * (64 // s) for s in STRIDES)
     assert output.logits.shape == (2, frames, 10, 2)
     assert output.boxes_xyxy_px.shape == (2, frames, 10, 4)
     assert output.proposals.logits.shape == (2, frames, points, 2)
     assert len(output.auxiliary) == 1
     assert output.denoising is None
-    assert [tuple(h.shape) for h in state.hidden] == ([(2, 16, 6, 8), (2, 16, 3, 4)] if "rnn" in parts else [])
-    assert (state.memory is not None) == ("transformer" in parts)
+    assert [tuple(h.shape) for h in state.hidden] == ([(2, 16, 6, 8), (2, 16, 3, 4)] if "rnn" in branches else [])
+    assert (state.memory is not None) == ("transformer" in branches)
     if state.memory is not None:
         assert state.memory.shape == (2, min(frames, 2), 2 * 2, 16)
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("parts", PARTS)
+@pytest.mark.parametrize("branches", BRANCHES)
 @pytest.mark.parametrize("pieces", [(1, 1, 1, 1, 1), (2, 3), (4, 1)])
-def test_frame_by_frame_is_the_whole_clip(parts, pieces):
-    detector, images = build(parts), clip(5, 32, 48, clips=2)
+def test_frame_by_frame_is_the_whole_clip(branches, pieces):
+    detector, images = build(branches), clip(5, 32, 48, clips=2)
     whole, last = detector(images)
     state, seen = None, []
     for piece in images.split(list(pieces), 1):
@@ -83,14 +83,14 @@ def test_frame_by_frame_is_the_whole_clip(parts, pieces):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("parts", PARTS)
-def test_the_future_changes_nothing_earlier_and_the_past_something_later(parts):
-    detector, images = build(parts), clip(4)
+@pytest.mark.parametrize("branches", BRANCHES)
+def test_the_future_changes_nothing_earlier_and_the_past_something_later(branches):
+    detector, images = build(branches), clip(4)
     before, _ = detector(images)
     images[:, 2] = 1 - images[:, 2]
     after, _ = detector(images)
     changed = (before.logits - after.logits).abs().amax((0, 2, 3)) > 1e-6
-    assert changed.tolist() == [False, False, True, parts != "cnn"]
+    assert changed.tolist() == [False, False, True, branches != "cnn"]
 
 
 @torch.no_grad()
@@ -103,10 +103,11 @@ def test_clips_of_a_batch_do_not_see_each_other():
 
 
 @pytest.mark.parametrize(
-    ("parts", "fusion"), [(parts, "gated") for parts in PARTS] + [(PARTS[-1], fusion) for fusion in ("concat", "sum")]
+    ("branches", "fusion"),
+    [(branches, "gated") for branches in BRANCHES] + [(BRANCHES[-1], fusion) for fusion in ("concat", "sum")],
 )
-def test_gradient_reaches_every_parameter(parts, fusion):
-    detector = build(parts, fusion=fusion).train()
+def test_gradient_reaches_every_parameter(branches, fusion):
+    detector = build(branches, fusion=fusion).train()
     targets = [[TARGET] * 2]
     for _ in range(3):  # zero-initialised layers stand behind each other: gradient passes one more at each step
         output, _ = detector(clip(2), None, targets, torch.Generator().manual_seed(0))
@@ -120,12 +121,12 @@ def test_gradient_reaches_every_parameter(parts, fusion):
 
 
 def test_parts_switched_off_have_no_parameters():
-    names = {parts: set(build(parts).state_dict()) for parts in PARTS}
+    names = {branches: set(build(branches).state_dict()) for branches in BRANCHES}
     assert not [name for name in names["cnn"] if name.startswith("context.")]
-    for parts in PARTS:
-        assert any("recurrences" in name for name in names[parts]) == ("rnn" in parts)
-        assert any("encoder" in name for name in names[parts]) == ("transformer" in parts)
-        assert names["cnn"] <= names[parts] <= names["cnn+rnn+transformer"]
+    for branches in BRANCHES:
+        assert any("recurrences" in name for name in names[branches]) == ("rnn" in branches)
+        assert any("encoder" in name for name in names[branches]) == ("transformer" in branches)
+        assert names["cnn"] <= names[branches] <= names["cnn+rnn+transformer"]
 
 
 def test_tiny_is_of_the_promised_size():
@@ -185,13 +186,13 @@ def test_denoising_tells_the_queries_nothing():
 
 @torch.no_grad()
 def test_a_blank_frame_still_hears_of_the_past_and_a_cnn_does_not():
-    for parts in PARTS:
-        detector, images = build(parts), clip(3, 32, 32)
+    for branches in BRANCHES:
+        detector, images = build(branches), clip(3, 32, 32)
         images[:, 2] = 0
         other = clip(3, 32, 32, seed=1)
         other[:, 2] = 0
         same = torch.equal(detector(images)[0].logits[:, 2], detector(other)[0].logits[:, 2])
-        assert same == (parts == "cnn"), parts
+        assert same == (branches == "cnn"), branches
 
 
 def test_postprocess_answers_pixels_best_first():
@@ -208,7 +209,7 @@ def test_postprocess_answers_pixels_best_first():
 
 def test_a_trained_cnn_carries_over_to_the_hybrid():
     torch.manual_seed(1)
-    cnn, hybrid = Network(replace(SMALL, parts="cnn")), Network(SMALL)
+    cnn, hybrid = Network(replace(SMALL, branches="cnn")), Network(SMALL)
     missing, unexpected = hybrid.load_compatible(cnn.state_dict())
     assert missing
     assert all(name.startswith("context.") for name in missing)
@@ -316,7 +317,7 @@ def test_a_file_that_holds_another_network_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"parts": "rnn"}, r"parts: there is no 'rnn'.*cnn\+rnn"),
+        ({"branches": "rnn"}, r"branches: there is no 'rnn'.*cnn\+rnn"),
         ({"categories": ()}, "categories: needs"),
         ({"categories": ("a", "a")}, "categories: needs"),
         ({"weights": "imagenet"}, r"weights: 'imagenet'.*default"),

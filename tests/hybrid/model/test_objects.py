@@ -263,11 +263,11 @@ def test_what_is_followed_to_where_a_better_object_is_has_become_that_one_unless
 
 @torch.no_grad()
 @pytest.mark.parametrize("boxes", ["visible", "whole"])
-@pytest.mark.parametrize("parts", ["cnn", "cnn+rnn+transformer"])
-def test_what_is_in_sight_is_answered_as_without_slots_but_for_its_mean_score(parts, boxes, monkeypatch):
+@pytest.mark.parametrize("branches", ["cnn", "cnn+rnn+transformer"])
+def test_what_is_in_sight_is_answered_as_without_slots_but_for_its_mean_score(branches, boxes, monkeypatch):
     """Following costs nothing: the slots are the new queries themselves, each is asked once, with the same content."""
     monkeypatch.setattr("hybrid.model.objects.tracks.MEMORY", 0.0)
-    detector = build("tracks", parts=parts, tracks=3, boxes=boxes)
+    detector = build("tracks", branches=branches, tracks=3, boxes=boxes)
     detector.decoder.objects.motion.weight.zero_()
     detector.decoder.objects.motion.bias.zero_()
     images = clip(1).expand(-1, 3, -1, -1, -1)

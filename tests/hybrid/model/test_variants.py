@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from hybrid.core.config import ATTENTION, BELT_ORDER, PARTS
+from hybrid.core.config import ATTENTION, BELT_ORDER, BRANCHES
 from hybrid.core.types import State, Target
 from hybrid.losses.criterion import Criterion
 from hybrid.model.frame.backbone import BACKBONES
@@ -28,7 +28,7 @@ EARLIER = Path(__file__).parents[1] / "golden" / "earlier.json"
 
 def test_the_table_has_every_row_of_every_choice():
     tables = {
-        "parts": PARTS, "backbone": BACKBONES, "fusion": FUSIONS, "temporal": TEMPORALS, "attention": ATTENTION,
+        "branches": BRANCHES, "backbone": BACKBONES, "fusion": FUSIONS, "temporal": TEMPORALS, "attention": ATTENTION,
         "belt_order": BELT_ORDER,
     }  # fmt: skip
     for key, rows in tables.items():
@@ -96,13 +96,13 @@ def test_a_finite_gradient_reaches_every_parameter(name):
     assert all(p.grad.isfinite().all() for p in detector.parameters())
 
 
-BRANCHES = (
+WITH_BRANCHES = (
     "cnn+rnn", "cnn+transformer", "all", "conv_lstm", "lstm", "concat", "sum", "cross_attention", "back_and_forth",
     "two levels", "best tokens",
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", BRANCHES)
+@pytest.mark.parametrize("name", WITH_BRANCHES)
 def test_a_quiet_start_is_the_cnn_and_learns_from_the_first_steps_on(name):
     torch.manual_seed(0)
     detector, images = Network(replace(SMALL, **VARIANTS[name])), clip(2)
@@ -145,7 +145,7 @@ def test_what_is_switched_off_has_no_parameters(name):
 @pytest.mark.parametrize("name", ["all", "everything"])
 def test_the_cnn_alone_is_the_detector_without_the_other_parts(name):
     detector = build(name)
-    cnn = Network(replace(detector.config, parts="cnn", tracks=0, belt_order="off")).eval()
+    cnn = Network(replace(detector.config, branches="cnn", tracks=0, belt_order="off")).eval()
     missing, unexpected = cnn.load_compatible(detector.state_dict())
     assert missing == []
     assert all(key.startswith(JOINING) for key in unexpected)

@@ -134,7 +134,7 @@ torch.set_num_threads(1)
 from dataclasses import replace
 from hybrid.core.config import base
 from hybrid.model.network import Network
-detector = Network(replace(base(("a", "b", "c")), parts="cnn+rnn+transformer", tracks=50)).eval()
+detector = Network(replace(base(("a", "b", "c")), branches="cnn+rnn+transformer", tracks=50)).eval()
 state = None
 with torch.inference_mode():
     for _ in range(2):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from hybrid.core.config import PARTS, tiny
+from hybrid.core.config import BRANCHES, tiny
 from hybrid.data.coco import from_coco
 from hybrid.model.network import Network
 from hybrid.predict.stream import predict, predict_source, stream
@@ -20,10 +20,10 @@ from tests.hybrid.photos import CATEGORIES, write_video
 WHOLE = View(tile_px=None, scales=(1.0,), threshold=0.0, limit=20)
 
 
-def detector(parts: str) -> Network:
+def detector(branches: str) -> Network:
     torch.manual_seed(1)
     return Network(
-        replace(tiny(CATEGORIES), parts=parts, width=16, heads=2, queries=20, memory_frames=2, quiet_start=False)
+        replace(tiny(CATEGORIES), branches=branches, width=16, heads=2, queries=20, memory_frames=2, quiet_start=False)
     ).eval()
 
 
@@ -32,9 +32,9 @@ def frames(count: int = 5, size: tuple[int, int] = (64, 48)) -> list[np.ndarray]
     return [rng.integers(0, 255, (size[1], size[0], 3)).astype(np.uint8) for _ in range(count)]
 
 
-@pytest.mark.parametrize("parts", PARTS)
-def test_the_stream_answers_as_the_whole_clip_does(parts: str) -> None:
-    model, clip = detector(parts), frames()
+@pytest.mark.parametrize("branches", BRANCHES)
+def test_the_stream_answers_as_the_whole_clip_does(branches: str) -> None:
+    model, clip = detector(branches), frames()
     (at_once,) = predict(model, torch.from_numpy(np.stack(clip)).permute(0, 3, 1, 2)[None], limit=20)
     streamed = list(stream(model, clip, WHOLE))
     assert len(streamed) == len(at_once) == 5
@@ -46,10 +46,10 @@ def test_the_stream_answers_as_the_whole_clip_does(parts: str) -> None:
 
 def test_what_came_before_matters_to_a_detector_with_memory_and_to_no_other() -> None:
     clip = frames(3)
-    for parts in PARTS:
-        after_others = list(stream(detector(parts), clip, WHOLE))[-1]
-        alone = next(stream(detector(parts), clip[-1:], WHOLE))
-        assert torch.equal(after_others.scores, alone.scores) == (parts == "cnn")
+    for branches in BRANCHES:
+        after_others = list(stream(detector(branches), clip, WHOLE))[-1]
+        alone = next(stream(detector(branches), clip[-1:], WHOLE))
+        assert torch.equal(after_others.scores, alone.scores) == (branches == "cnn")
 
 
 def test_a_frame_is_answered_before_the_next_is_asked_for() -> None:

@@ -297,7 +297,7 @@ def test_training_lowers_the_loss_and_finds_what_it_saw(tmp_path: Path) -> None:
         augment=calm,
     )
     torch.manual_seed(0)
-    start = Network(replace(tiny(CATEGORIES), parts="cnn", width=32, heads=2, queries=10, decoder_layers=2))
+    start = Network(replace(tiny(CATEGORIES), branches="cnn", width=32, heads=2, queries=10, decoder_layers=2))
     summary = train(start, [Share(photos)], plan, tmp_path / "run")
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["loss"] < 0.6 * rows[0]["loss"]  # most of the rest is the denoising loss, which stays hard

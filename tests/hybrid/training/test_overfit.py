@@ -121,11 +121,11 @@ def test_bfloat16_finds_what_float32_finds(learned):
         assert ((overlap >= 0.97) & same & near).any(1).all()
 
 
-@pytest.mark.parametrize("parts", ["cnn", "cnn+rnn+transformer"])
-def test_a_few_frames_are_learned_to_the_pixel(parts):
+@pytest.mark.parametrize("branches", ["cnn", "cnn+rnn+transformer"])
+def test_a_few_frames_are_learned_to_the_pixel(branches):
     torch.manual_seed(0)
     images, targets = squares()
-    detector = Network(replace(SMALL, parts=parts))
+    detector = Network(replace(SMALL, branches=branches))
     learn(detector, images, targets, steps=60, rate=2e-3, batch=1)
     with torch.no_grad():
         found = postprocess(detector.eval()(images)[0], limit=2)

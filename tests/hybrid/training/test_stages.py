@@ -95,12 +95,13 @@ def test_a_run_that_is_killed_as_the_parts_join_ends_with_the_same_weights(sourc
 
 
 def _forget_new_keys(path: Path) -> None:
-    """As a version would have written it that did not know the keys which stand at their defaults."""
+    """As an earlier version wrote it: without the keys that stand at their defaults, and with `parts`."""
     stated = json.loads(path.read_text())
     for name, value in (("norm", "auto"), ("encoder_levels", 1), ("memory_tokens", 0)):
         assert stated["model"].pop(name) == value
     for name, value in (("frozen_stages", 0), ("stage_decay", 1.0)):
         assert stated["train"].pop(name) == value
+    stated["model"]["parts"] = stated["model"].pop("branches")
     path.write_text(json.dumps(stated))
 
 
@@ -188,7 +189,7 @@ def test_the_models_options_are_read_by_their_kind() -> None:
     assert found == replace(SMALL, tracks=12, gate=0.25, temporal="conv_lstm")
     for wrong, told in (
         ("tracks", "needs KEY=VALUE"),
-        ("nosuch=1", r"one of the keys \['parts'"),
+        ("nosuch=1", r"one of the keys \['branches'"),
         ("tracks=many", "tracks: .*integer"),
         ("tracks=-1", "tracks: needs 0 or more, got -1"),
         ("fusion", "needs KEY=VALUE"),
@@ -201,11 +202,11 @@ def test_a_cnn_that_was_trained_alone_is_the_start_of_a_detector_with_more_parts
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.manual_seed(0)
-    cnn = Network(replace(SMALL, categories=CATEGORIES, parts="cnn"))
+    cnn = Network(replace(SMALL, categories=CATEGORIES, branches="cnn"))
     (tmp_path / "cnn").mkdir()
     save_detector(tmp_path / "cnn" / "ema.safetensors", cnn)
-    begun = start(tmp_path / "cnn", CATEGORIES, "tiny", "cnn", 0, ["parts=cnn+rnn+transformer", "tracks=5"]).detector
-    assert (begun.config.parts, begun.config.tracks) == ("cnn+rnn+transformer", 5)
+    begun = start(tmp_path / "cnn", CATEGORIES, "tiny", "cnn", 0, ["branches=cnn+rnn+transformer", "tracks=5"]).detector
+    assert (begun.config.branches, begun.config.tracks) == ("cnn+rnn+transformer", 5)
     own = begun.state_dict()
     assert all(torch.equal(own[name], tensor) for name, tensor in cnn.state_dict().items())
     assert "tensors, which start anew: context." in capsys.readouterr().err

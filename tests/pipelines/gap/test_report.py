@@ -23,7 +23,9 @@ def measured(ap50: float | None) -> Measured:
 def report(target: str = "stand-in") -> Report:
     rows = [("scratch", 0.31, 0.22), ("sim", 0.93, 0.48), ("sim → 10", 0.91, 0.77)]
     runs = [
-        RunRow(name=name, trained_on="words", parts="cnn", steps=9, seconds=61.0, sim=measured(a), target=measured(b))
+        RunRow(
+            name=name, trained_on="words", branches="cnn", steps=9, seconds=61.0, sim=measured(a), target=measured(b)
+        )
         for name, a, b in rows
     ]
     difference = Difference("noise", "noise", "grey level", 1.0, 4.0, 1.7, 0.1, "sensor.read_noise_e", "more <noise>")
