@@ -37,7 +37,7 @@ from benchmarks.ablation.plan import LEAST_VISIBLE
 from hybrid.core.config import tiny
 from hybrid.core.types import Detections, State
 from hybrid.data.clips import ClipSource
-from hybrid.data.shards import from_shards
+from hybrid.data.shards import read_shards
 from hybrid.losses.criterion import Criterion
 from hybrid.metrics.detection import score
 from hybrid.model.frame.backbone import BACKBONES, Pyramid
@@ -516,8 +516,8 @@ def main() -> None:
         return
     if asked.data is None or asked.out is None:
         parser.error("needs --data and --out")
-    source = from_shards(asked.data / "train", least_visible=LEAST_VISIBLE)
-    test = from_shards(asked.data / "test", source.categories, LEAST_VISIBLE)
+    source = read_shards(asked.data / "train", least_visible=LEAST_VISIBLE)
+    test = read_shards(asked.data / "test", source.categories, LEAST_VISIBLE)
     test = test.take(min(len(test), SIZES[asked.size].test_clips))
     names = list(asked.only or RIVALS)
     left_out = [f"{name}, not asked for" for name in RIVALS if name not in names]

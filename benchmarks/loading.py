@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve t
 import torch
 
 from hybrid.core.config import tiny
-from hybrid.data.coco import from_coco
+from hybrid.data.coco import read_coco
 from hybrid.model.network import Network
 from hybrid.training.config import TrainConfig
 from hybrid.training.loop import train
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--clip-length", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     asked = parser.parse_args()
-    source = from_coco(asked.annotations).take(asked.shots)
+    source = read_coco(asked.annotations).take(asked.shots)
     config = TrainConfig(
         steps=asked.steps, warmup_steps=1, clip_length=asked.clip_length, workers=asked.workers, log_every=asked.steps
     )

@@ -29,7 +29,7 @@ from benchmarks.ablation.measure import CONDITIONS, CROWD, frames_of, measure, m
 from benchmarks.ablation.report import page, picture
 from hybrid.core.config import ModelConfig
 from hybrid.data.clips import ClipSource
-from hybrid.data.coco import from_coco
+from hybrid.data.coco import read_coco
 from hybrid.metrics.video import average_precision, judge
 from hybrid.model.network import Network
 from hybrid.training.config import TrainConfig
@@ -85,7 +85,7 @@ def real_stage(
     out: Path, size: plan.Size, seeds: Sequence[int], variants: Sequence[str], annotations: Path
 ) -> list[str]:
     """Fine-tune every variant on the first segment of the photographed sequence, and measure on the others."""
-    whole = from_coco(annotations)
+    whole = read_coco(annotations)
     names = [clip.name for clip in whole.clips]
     first, rest = whole.only(names[:1]), whole.only(names[1:])
     frames, blocks = segments(rest)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hybrid.core.config import BoxesOf, ClipSource, ModelConfig, tiny
-from hybrid.data.shards import from_shards
+from hybrid.data.shards import read_shards
 from hybrid.training.config import AugmentConfig, TrainConfig
 
 FULL = "cnn+rnn+transformer"
@@ -84,12 +84,12 @@ def render(size: Size, folder: Path, scenes: int, seed: int, occluders: tuple[in
 
 def data(size: Size, folder: Path) -> tuple[ClipSource, ClipSource, ClipSource]:
     """What is learned from, and what is measured on: other scenes, by another seed, and as many with much in front."""
-    learn = from_shards(render(size, folder / "train", size.train_scenes, 1), least_visible=LEAST_VISIBLE, boxes=BOXES)
+    learn = read_shards(render(size, folder / "train", size.train_scenes, 1), least_visible=LEAST_VISIBLE, boxes=BOXES)
     tests = (
         render(size, folder / "test", size.test_scenes, 2),
         render(size, folder / "crowd", size.test_scenes, 4, CROWD_OCCLUDERS),
     )
-    test, crowd = (from_shards(made, learn.categories, LEAST_VISIBLE, BOXES) for made in tests)
+    test, crowd = (read_shards(made, learn.categories, LEAST_VISIBLE, BOXES) for made in tests)
     return learn, test, crowd
 
 

@@ -73,7 +73,7 @@ class ModelConfig:
     depth_dropout: float = 0.3  # of the clips' depth in training
     embedding: int = 0  # numbers that tell objects apart, so that they are known again; 0: none
     boxes: BoxesOf = (
-        "visible"  # whole: round all of a thing, also while it is hidden; see hybrid.data.shards.from_shards
+        "visible"  # whole: round all of a thing, also while it is hidden; see hybrid.data.shards.read_shards
     )
     clip_classes: tuple[str, ...] = ()  # what a clip as a whole may be, such as ok and defective; empty: not asked
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}

@@ -1,9 +1,10 @@
-"""Clips with boxes: from simulated shards, from COCO JSON, from YOLO folders. Foreign box conventions end here.
+"""Clips with boxes, as every reader of `hybrid.data` returns them.
 
-A source is a list of where frames lie and what is in them; pixels are read when they are asked for. What a data set
-holds that cannot be used (a missing image, a box outside it, a category that the model does not know) is left out,
-counted and named in `ClipSource.skipped`; only a set of which nothing remains is an error.
-Images are RGB. Boxes are (x_min, y_min, x_max, y_max) in pixels, max exclusive.
+A source lists its frames: the location of each image and its boxes. Pixels are read on demand. Items that cannot be
+used (a missing image, a box outside its image, an unknown category) are skipped, counted and named in
+`ClipSource.skipped`. Only a data set without any usable image is an error.
+Images are RGB. Boxes are (x_min, y_min, x_max, y_max) in pixels, max exclusive. Other conventions are converted by the
+readers.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ Image = UInt8[np.ndarray, "h w 3"]
 
 @dataclass(frozen=True, kw_only=True)
 class FrameRecord:
-    """Where one frame's encoded bytes lie, and what is in it."""
+    """One labelled frame: the location of its encoded image, its size and its boxes."""
 
     name: str
     path: Place
-    offset: int = 0  # of the image in the file: shards hold many
-    length: int | None = None  # to the end of the file
+    offset: int = 0  # of the image in the file, in bytes: a shard holds many images
+    length: int | None = None  # of the image, in bytes; None: up to the end of the file
     width_px: int
     height_px: int
-    upright: bool = False  # turn it as its EXIF tag says
+    upright: bool = False  # True: rotate the image as its EXIF tag says
     boxes_xyxy_px: Float32[np.ndarray, "n 4"]
     labels: Int64[np.ndarray, " n"]  # index into ClipSource.categories
-    track_ids: Int64[np.ndarray, " n"] | None = None  # which object of its clip each box is; None: not told
-    visible_share: Float32[np.ndarray, " n"] | None = None  # of each object's pixels; None: not told
-    hidden: Bool[np.ndarray, " n"] | None = None  # here, but seen earlier in the clip; None: none is
-    depth_at: tuple[int, int] | None = None  # offset and length of the depth in the same file; None: there is none
+    track_ids: Int64[np.ndarray, " n"] | None = None  # each box's object within its clip; None: unknown
+    visible_share: Float32[np.ndarray, " n"] | None = None  # of each object's pixels; None: unknown
+    hidden: Bool[np.ndarray, " n"] | None = None  # occluded now, but visible earlier in the clip; None: none is
+    depth_at: tuple[int, int] | None = None  # offset and length of the depth image in the same file; None: no depth
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,23 @@ class Clip:
 
     name: str
     frames: tuple[FrameRecord, ...]
-    label: int = -1  # its class as a whole, a place in ModelConfig.clip_classes; -1: not told
+    label: int = -1  # the class of the whole clip, an index into ModelConfig.clip_classes; -1: unlabelled
 
 
 @dataclass(frozen=True)
 class ClipSource:
-    """Clips that share one list of categories. `skipped` tells, for each reason, what was left out."""
+    """Labelled clips that share one list of categories.
+
+    `skipped` maps each reason to the names of the items that were left out for it.
+
+    >>> source = read_coco(Path("photos/photos.json"))
+    >>> len(source), source.counts()
+    (4, {'bolt': 6, 'washer': 6})
+    >>> [clip.name for clip in source.only(["images/0.png", "images/3.png"]).clips]
+    ['images/0.png', 'images/3.png']
+    >>> shots = source.take(2)  # to fine-tune on
+    >>> others = source.take(2, start=2)  # to validate on
+    """
 
     name: str
     categories: tuple[str, ...]
@@ -67,23 +79,29 @@ class ClipSource:
         return tuple(frame for clip in self.clips for frame in clip.frames)
 
     def counts(self) -> dict[str, int]:
-        """Boxes of each category."""
-        found = np.concatenate([np.zeros(0, np.int64), *(frame.labels for frame in self.frames)])
-        totals = np.bincount(found, minlength=len(self.categories))
+        """The number of boxes of each category."""
+        labels = np.concatenate([np.zeros(0, np.int64), *(frame.labels for frame in self.frames)])
+        totals = np.bincount(labels, minlength=len(self.categories))
         return {name: int(total) for name, total in zip(self.categories, totals, strict=True)}
 
     def take(self, count: int, seed: int = 0, start: int = 0) -> ClipSource:
-        """`count` clips of one fixed shuffle from place `start`: shots to train on, then others to choose epochs by."""
+        """`count` clips of one fixed shuffle, from position `start` of it.
+
+        Calls with the same seed and ranges that do not overlap share no clip: few-shot training sets, then validation.
+
+        Raises:
+            DataError: the source has too few clips.
+        """
         if count < 1 or start < 0 or start + count > len(self):
             raise DataError(f"{self.name}: cannot take clips {start}..{start + count} of {len(self)}")
         order = np.random.default_rng(seed).permutation(len(self))[start : start + count]
         return replace(self, clips=tuple(self.clips[i] for i in order))
 
     def labelled(self, labels: Mapping[str, int]) -> ClipSource:
-        """With the class of each clip by its name, for a clip head; clips that are not named stay without.
+        """The same clips with a class for each clip name in `labels`, for a clip head; other clips keep theirs.
 
         Raises:
-            DataError: a name is no clip's.
+            DataError: no clip has such a name.
         """
         unknown = sorted(labels.keys() - {clip.name for clip in self.clips})
         if unknown:
@@ -91,7 +109,11 @@ class ClipSource:
         return replace(self, clips=tuple(replace(c, label=labels.get(c.name, c.label)) for c in self.clips))
 
     def only(self, clip_names: Iterable[str]) -> ClipSource:
-        """The clips of these names, in the source's order."""
+        """The clips with these names, in the order of the source.
+
+        Raises:
+            DataError: no clip has such a name.
+        """
         wanted = set(clip_names)
         missing = wanted - {clip.name for clip in self.clips}
         if missing:
@@ -100,13 +122,13 @@ class ClipSource:
 
 
 class Skips:
-    """Collects what is left out while a source is read."""
+    """Collects the items that a reader leaves out, by reason."""
 
     def __init__(self) -> None:
-        self._found: defaultdict[str, list[str]] = defaultdict(list)
+        self._items: defaultdict[str, list[str]] = defaultdict(list)
 
-    def add(self, reason: str, what: str) -> None:
-        self._found[reason].append(what)
+    def add(self, reason: str, item: str) -> None:
+        self._items[reason].append(item)
 
     def done(self) -> dict[str, tuple[str, ...]]:
-        return {reason: tuple(found) for reason, found in sorted(self._found.items())}
+        return {reason: tuple(items) for reason, items in sorted(self._items.items())}

@@ -1,8 +1,7 @@
-"""Clips from a COCO JSON."""
+"""Labelled clips from a COCO JSON."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,136 +11,144 @@ import numpy as np
 
 from hybrid.core.config import BoxesOf
 from hybrid.core.errors import DataError
-from hybrid.data.boxes import Box, checked, finished, inside_image
+from hybrid.data.boxes import StatedBox, box_arrays, make_source, usable_boxes
 from hybrid.data.clips import Clip, ClipSource, FrameRecord, Skips
-from hybrid.data.pixels import inside, inspect
+from hybrid.data.pixels import ImageInfo, inspect_image, path_below
+from simgen.dataset.format.coco_json import read_coco_json
+from simgen.spec.errors import CocoError
+
+MAX_JSON_BYTES = 2 * 2**30  # a larger file is refused before it is read
+NEEDED_KEYS = {
+    "images": ("id", "file_name"),
+    "annotations": ("image_id", "category_id", "bbox"),
+    "categories": ("id", "name"),
+}
 
 
-def from_coco(path: Path, categories: Sequence[str] | None = None, boxes: BoxesOf = "visible") -> ClipSource:
-    """A COCO JSON, its images beside it. With `videos`, `video_id` and `frame_index` its images are sequences.
+def read_coco(path: Path, categories: Sequence[str] | None = None, boxes: BoxesOf = "visible") -> ClipSource:
+    """Labelled images of a COCO JSON, as clips. File names in it are relative to its folder.
+
+    Each image is a clip of one frame. Where the file has `videos`, and images have `video_id` and `frame_index`, the
+    frames of a video are one clip.
 
     Args:
-        path: the JSON.
-        categories: the model's; without them the file's own, by id.
-        boxes: whole: `amodal_bbox` where an annotation has one, as simgen writes it, else its `bbox`.
+        path: the JSON file.
+        categories: the names that the model knows, in its order; by default the categories of the file, by id.
+        boxes: "visible" reads `bbox`. "whole" reads `amodal_bbox`, a box around the whole object, which simgen writes;
+            where an annotation has none, its `bbox`.
 
     Raises:
         DataError: the file is no COCO JSON, or none of its images can be used.
+
+    >>> source = read_coco(Path("photos/photos.json"))
+    >>> source.categories
+    ('bolt', 'washer')
+    >>> source.frames[0].boxes_xyxy_px.shape
+    (3, 4)
     """
-    document = _coco_document(path)
+    document = _read_document(path)
     skips = Skips()
-    names = {c["id"]: str(c["name"]) for c in document["categories"]}
+    names = {row["id"]: str(row["name"]) for row in document["categories"]}
     known = tuple(categories) if categories is not None else tuple(dict.fromkeys(names[i] for i in sorted(names)))
-    stated = _coco_boxes(document["annotations"], names, known, boxes, skips)
+    boxes_of_image = _boxes_by_image(document["annotations"], names, known, boxes, skips)
     frames: dict[Any, FrameRecord] = {}
     order: dict[Any, tuple[Any, int]] = {}
     for image in document["images"]:
         if image["id"] in frames:
             skips.add("image id used before", str(image["file_name"]))
             continue
-        record = _coco_frame(path.parent, image, stated.pop(image["id"], []), skips)
+        record = _frame_record(path.parent, image, boxes_of_image.pop(image["id"], []), skips)
         if record is not None:
             frames[image["id"]] = record
             order[image["id"]] = (image.get("video_id"), image.get("frame_index", 0))
-    for orphans in stated.values():
+    for orphans in boxes_of_image.values():
         for box in orphans:
-            skips.add("annotation without a usable image", box.what)
+            skips.add("annotation without a usable image", box.name)
     videos = {video["id"]: str(video.get("name", video["id"])) for video in document.get("videos", [])}
-    return finished(str(path), known, _grouped(frames, order, videos, skips), skips)
+    return make_source(str(path), known, _group_into_clips(frames, order, videos, skips), skips)
 
 
-def _coco_document(path: Path) -> dict[str, Any]:
+def _read_document(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: no JSON: {error}") from None
-    needed = {
-        "images": ("id", "file_name"),
-        "annotations": ("image_id", "category_id", "bbox"),
-        "categories": ("id", "name"),
-    }
-    for key, fields in needed.items():
-        rows = document.get(key) if isinstance(document, dict) else None
-        if not isinstance(rows, list):
-            raise DataError(f"{path}: no COCO JSON: it needs a list under {key!r}")
-        for place, row in enumerate(rows):
-            missing = [name for name in fields if not isinstance(row, dict) or name not in row]
+        document = read_coco_json(path, NEEDED_KEYS, MAX_JSON_BYTES)
+    except CocoError as error:
+        raise DataError(f"{path}: {error}") from None
+    for table, keys in NEEDED_KEYS.items():
+        for number, row in enumerate(document[table]):
+            missing = [key for key in keys if not isinstance(row, dict) or key not in row]
             if missing:
-                raise DataError(f"{path}: {key}[{place}] has no {missing[0]!r}")
-    return dict(document)
+                raise DataError(f"{path}: {table}[{number}] has no {missing[0]!r}")
+    return document
 
 
-def _coco_boxes(
+def _boxes_by_image(
     annotations: Iterable[Mapping[str, Any]],
     names: Mapping[Any, str],
     known: Sequence[str],
     boxes_of: BoxesOf,
     skips: Skips,
-) -> dict[Any, list[Box]]:
-    boxes: defaultdict[Any, list[Box]] = defaultdict(list)
-    seen: set[Any] = set()
-    for place, annotation in enumerate(annotations):
-        what = f"annotation {annotation.get('id', f'at place {place}')}"
-        name = names.get(annotation["category_id"])
-        box = annotation["bbox"]
+) -> dict[Any, list[StatedBox]]:
+    boxes: defaultdict[Any, list[StatedBox]] = defaultdict(list)
+    used_ids: set[Any] = set()
+    for number, annotation in enumerate(annotations):
+        item = f"annotation {annotation.get('id', f'at place {number}')}"
+        category = names.get(annotation["category_id"])
+        xywh = annotation["bbox"]
         if boxes_of == "whole":
-            box = annotation.get("amodal_bbox", box)
-        if annotation.get("id", what) in seen:
-            skips.add("annotation id used before", what)
-        elif name not in known:
-            skips.add(f"category {name!r} not known to the model", what)
+            xywh = annotation.get("amodal_bbox", xywh)
+        if annotation.get("id", item) in used_ids:
+            skips.add("annotation id used before", item)
+        elif category not in known:
+            skips.add(f"category {category!r} not known to the model", item)
         elif annotation.get("iscrowd"):
-            skips.add("crowd region", what)
-        elif not (isinstance(box, list) and len(box) == 4 and all(isinstance(v, (int, float)) for v in box)):
-            skips.add("box that is not four numbers", what)
+            skips.add("crowd region", item)
+        elif not (isinstance(xywh, list) and len(xywh) == 4 and all(isinstance(v, (int, float)) for v in xywh)):
+            skips.add("box that is not four numbers", item)
         else:
-            x, y, width, height = map(float, box)
+            x, y, width, height = map(float, xywh)
             track = annotation.get("track_id")
-            one = Box(what, known.index(name), (x, y, x + width, y + height), track if _is_id(track) else -1)
-            boxes[annotation["image_id"]].append(one)
-        seen.add(annotation.get("id", what))
+            box = StatedBox(
+                item, known.index(category), (x, y, x + width, y + height), track if _is_track_id(track) else -1
+            )
+            boxes[annotation["image_id"]].append(box)
+        used_ids.add(annotation.get("id", item))
     return dict(boxes)
 
 
-def _is_id(value: Any) -> TypeGuard[int]:
+def _is_track_id(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62
 
 
-def _coco_frame(root: Path, image: Mapping[str, Any], boxes: Sequence[Box], skips: Skips) -> FrameRecord | None:
+def _frame_record(root: Path, image: Mapping[str, Any], boxes: Sequence[StatedBox], skips: Skips) -> FrameRecord | None:
     name = str(image["file_name"])
-    path = inside(root, name)
-    found = "file name refused: it leaves the data set's folder" if path is None else inspect(path)
-    if path is None or isinstance(found, str):
-        skips.add(str(found), name)
+    path = path_below(root, name)
+    info = "file name refused: it leaves the data set's folder" if path is None else inspect_image(path)
+    if path is None or not isinstance(info, ImageInfo):
+        skips.add(str(info), name)
         return None
-    width, height, turned = found
-    stored, shown = (width, height), (height, width) if turned else (width, height)
-    stated = (image.get("width", shown[0]), image.get("height", shown[1]))
-    if stated not in (stored, shown):
+    stated_size = (image.get("width", info.upright_size[0]), image.get("height", info.upright_size[1]))
+    if stated_size not in (info.stored_size, info.upright_size):
         skips.add("image of another size than stated", name)
         return None
-    upright = turned and stated == shown
-    kept = inside_image(boxes, *stated, skips)
-    xyxy, labels = checked(kept, *stated, Skips())
-    tracks = np.array([box.track_id for box in kept], np.int64)
+    usable = usable_boxes(boxes, *stated_size, skips)
+    boxes_xyxy_px, labels = box_arrays(usable, *stated_size)
+    tracks = np.array([box.track_id for box in usable], np.int64)
     return FrameRecord(
         name=name,
         path=path,
-        width_px=stated[0],
-        height_px=stated[1],
-        upright=upright,
-        boxes_xyxy_px=xyxy,
+        width_px=stated_size[0],
+        height_px=stated_size[1],
+        upright=info.quarter_turn and stated_size == info.upright_size,
+        boxes_xyxy_px=boxes_xyxy_px,
         labels=labels,
         track_ids=tracks if (tracks >= 0).any() else None,
     )
 
 
-def _grouped(
+def _group_into_clips(
     frames: Mapping[Any, FrameRecord], order: Mapping[Any, tuple[Any, int]], videos: Mapping[Any, str], skips: Skips
 ) -> list[Clip]:
-    """Stills as clips of one; the frames of a video in their order, cut where the size changes or a frame lacks."""
+    """A clip for each still image and for each video; a video is cut where a frame is missing or the size changes."""
     clips = [Clip(frames[i].name, (frames[i],)) for i in frames if order[i][0] is None]
     of_video: defaultdict[Any, list[tuple[int, FrameRecord]]] = defaultdict(list)
     for i, record in frames.items():
@@ -150,19 +157,19 @@ def _grouped(
     for video, members in of_video.items():
         name = videos.get(video, str(video))
         members.sort(key=lambda member: member[0])
-        for piece, run in enumerate(_unbroken(members)):
+        for piece, run in enumerate(_unbroken_runs(members)):
             clips.append(Clip(name if piece == 0 else f"{name}+{piece}", run))
             if piece:
-                skips.add("sequence cut: a frame lacks or the size changes", f"{name} before {run[0].name}")
+                skips.add("sequence cut: a frame is missing or the size changes", f"{name} before {run[0].name}")
     return clips
 
 
-def _unbroken(members: Sequence[tuple[int, FrameRecord]]) -> list[tuple[FrameRecord, ...]]:
+def _unbroken_runs(members: Sequence[tuple[int, FrameRecord]]) -> list[tuple[FrameRecord, ...]]:
     runs: list[list[tuple[int, FrameRecord]]] = []
     for index, record in members:
         last = runs[-1][-1] if runs else None
-        same = last is not None and (last[1].width_px, last[1].height_px) == (record.width_px, record.height_px)
-        if last is not None and same and index == last[0] + 1:
+        same_size = last is not None and (last[1].width_px, last[1].height_px) == (record.width_px, record.height_px)
+        if last is not None and same_size and index == last[0] + 1:
             runs[-1].append((index, record))
         else:
             runs.append([(index, record)])

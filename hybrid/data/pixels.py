@@ -1,10 +1,11 @@
-"""Pixels of frames: decoded when they are asked for, checked before."""
+"""Pixels of frames. A file's header is checked first; pixels are decoded on demand."""
 
 from __future__ import annotations
 
 import re
 import warnings
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -14,14 +15,15 @@ from hybrid.core.errors import DataError
 from hybrid.data.clips import FrameRecord, Image
 from simgen.dataset.store.locations import Place
 
-LARGEST_IMAGE_PX = 100_000_000  # a header that promises more is refused before anything is decoded
+LARGEST_IMAGE_PX = 100_000_000  # an image whose header states more is refused before anything is decoded
+_EXIF_ORIENTATION = 0x0112  # the tag; values of 5 and more include a rotation by 90 degrees
 
 
 def decode(record: FrameRecord) -> Image:
-    """The frame's pixels.
+    """The pixels of a frame, RGB.
 
     Raises:
-        DataError: it cannot be decoded, or has another size than its record says.
+        DataError: the image cannot be decoded, or has another size than its record states.
     """
     import cv2
 
@@ -41,10 +43,10 @@ def decode(record: FrameRecord) -> Image:
 
 
 def decode_depth_m(record: FrameRecord) -> Float32[np.ndarray, "h w"]:
-    """The frame's depth along the optical axis, in metres; 0 where it is not known, as everywhere without depth.
+    """The depth of a frame along the optical axis, in metres. 0 is unknown: a frame without depth is all 0.
 
     Raises:
-        DataError: it cannot be decoded, or has another size than the image.
+        DataError: the depth cannot be decoded, or has another size than the image.
     """
     if record.depth_at is None:
         return np.zeros((record.height_px, record.width_px), np.float32)
@@ -64,26 +66,32 @@ def decode_depth_m(record: FrameRecord) -> Float32[np.ndarray, "h w"]:
 
 
 def read_image(path: Path) -> Image | str:
-    """An image file's pixels, turned as its EXIF says, or why it is of no use."""
-    found = inspect(path)
-    if isinstance(found, str):
-        return found
-    width, height, turned = found
-    width, height = (height, width) if turned else (width, height)
+    """The pixels of an image file, RGB, rotated as its EXIF tag says; or the reason why it cannot be used.
+
+    >>> read_image(Path("nosuch.png"))
+    'image file missing'
+    """
+    info = inspect_image(path)
+    if isinstance(info, str):
+        return info
+    width_px, height_px = info.upright_size
     record = FrameRecord(
-        name=path.name, path=path, width_px=width, height_px=height, upright=turned,
+        name=path.name, path=path, width_px=width_px, height_px=height_px, upright=info.quarter_turn,
         boxes_xyxy_px=np.zeros((0, 4), np.float32), labels=np.zeros(0, np.int64),
     )  # fmt: skip
     return decode(record)
 
 
 def read_depth(path: Path, unit_m: float) -> Float32[np.ndarray, "h w"] | str:
-    """A depth camera's picture, 16 bits a pixel, in metres, or why it is of no use; 0 is unknown."""
+    """The depth image of a depth camera, in metres, 0 where unknown; or the reason why it cannot be used.
+
+    The file has one channel of 16 bits; one step of it is `unit_m` metres.
+    """
     import cv2
 
-    found = inspect(path)
-    if isinstance(found, str):
-        return found.replace("image", "depth", 1)
+    info = inspect_image(path)
+    if isinstance(info, str):
+        return info.replace("image", "depth", 1)
     stored = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if stored is None or stored.dtype != np.uint16 or stored.ndim != 2:
         return "depth file is not of one channel of 16 bits"
@@ -91,13 +99,14 @@ def read_depth(path: Path, unit_m: float) -> Float32[np.ndarray, "h w"] | str:
 
 
 class DecodedImages:
-    """The last decoded frames, up to a number of bytes."""
+    """A cache of decoded images, least recently used first out, up to a number of bytes."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes, self._held_bytes = limit_bytes, 0
         self._images: OrderedDict[tuple[Place, int], Image] = OrderedDict()
 
     def read(self, record: FrameRecord) -> Image:
+        """The pixels of the frame, RGB, read-only."""
         key = (record.path, record.offset)
         if key in self._images:
             self._images.move_to_end(key)
@@ -111,11 +120,21 @@ class DecodedImages:
         return image
 
 
-_EXIF_ORIENTATION = 0x0112
+@dataclass(frozen=True)
+class ImageInfo:
+    """The size of an image file. Sizes are (width, height) in pixels."""
+
+    stored_size: tuple[int, int]
+    quarter_turn: bool  # its EXIF tag says to rotate it by 90 degrees for display
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """The size after the rotation."""
+        return self.stored_size[::-1] if self.quarter_turn else self.stored_size
 
 
-def inspect(path: Path) -> tuple[int, int, bool] | str:
-    """(width, height, whether EXIF turns it by a quarter) as stored, or why the file is of no use."""
+def inspect_image(path: Path) -> ImageInfo | str:
+    """The size of an image file that can be decoded, or the reason why it cannot be used."""
     from PIL import Image as Pillow
 
     if not path.is_file():
@@ -126,19 +145,19 @@ def inspect(path: Path) -> tuple[int, int, bool] | str:
             with Pillow.open(path) as image:
                 if image.width * image.height > LARGEST_IMAGE_PX:
                     return f"image refused: more than {LARGEST_IMAGE_PX} pixels"
-                turned = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5
+                quarter_turn = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5
                 width, height = image.size
-                image.draft("L", (width // 8, height // 8))  # JPEG: all of the bytes, an eighth of the pixels
+                image.draft("L", (width // 8, height // 8))  # JPEG: reads all bytes, decodes an eighth of the pixels
                 image.load()
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning):
         return f"image refused: more than {LARGEST_IMAGE_PX} pixels"
-    except Exception:  # a broken file makes Pillow raise nearly anything: OSError, SyntaxError, struct.error, ...
+    except Exception:  # Pillow raises many classes for a damaged file: OSError, SyntaxError, struct.error, ...
         return "image file cannot be decoded"
-    return width, height, turned
+    return ImageInfo((width, height), quarter_turn)
 
 
-def inside(root: Path, file_name: str) -> Path | None:
-    """The file below `root`, or None where the name leads out of it."""
+def path_below(root: Path, file_name: str) -> Path | None:
+    """The path of `file_name` in the folder `root`, or None where the name leads out of that folder."""
     name = PurePosixPath(file_name.replace("\\", "/"))
     if name.is_absolute() or ".." in name.parts or re.match(r"[A-Za-z]:", file_name) or "\0" in file_name:
         return None

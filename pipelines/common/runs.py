@@ -24,9 +24,9 @@ from hybrid.core.config import BRANCHES, PRESETS, BoxesOf, ModelConfig
 from hybrid.core.errors import DataError, RunError
 from hybrid.core.progress import bars
 from hybrid.data.clips import ClipSource
-from hybrid.data.coco import from_coco
-from hybrid.data.shards import from_shards
-from hybrid.data.yolo import from_yolo, measuring_split, yolo_layout
+from hybrid.data.coco import read_coco
+from hybrid.data.shards import read_shards
+from hybrid.data.yolo import measuring_split, read_yolo, yolo_layout
 from hybrid.model.network import Network
 from hybrid.predict.tiles import view_of
 from hybrid.training.config import TrainConfig
@@ -95,12 +95,12 @@ def read(
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder")
     if is_yolo(path):
-        source = from_yolo(path, split, categories)
+        source = read_yolo(path, split, categories)
     elif is_data_set(path):
-        source = from_shards(path.parent if path.name == "manifest.json" else path, categories, boxes=boxes)
+        source = read_shards(path.parent if path.name == "manifest.json" else path, categories, boxes=boxes)
     else:
         assert isinstance(path, Path), "a URL is a data set"
-        source = from_coco(path, categories, boxes)
+        source = read_coco(path, categories, boxes)
     for reason, what in source.skipped.items():
         sys.stderr.write(f"note: {path}: {reason}: {len(what)}, such as {what[0]}\n")
     if not sum(source.counts().values()):

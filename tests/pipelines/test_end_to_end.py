@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hybrid.data.shards import from_shards
+from hybrid.data.shards import read_shards
 from pipelines.gap.appearance import STATISTICS
 
 ROOT = Path(__file__).parents[2]
@@ -232,7 +232,7 @@ def test_whole_boxes_go_with_a_run_from_simulation_to_the_report(
     page = tmp_path / "report.html"
     report = ["--sim", occluded_data_set, "--real", occluded_data_set, "--sim-clips", 0, "--out", page]
     done(script("gap_report", *report, "--runs", whole))
-    hidden, seen = from_shards(occluded_data_set, boxes="whole"), from_shards(occluded_data_set)
+    hidden, seen = read_shards(occluded_data_set, boxes="whole"), read_shards(occluded_data_set)
     report_json = json.loads(page.with_suffix(".json").read_text())
     assert {one["distance"] for one in report_json["differences"]} == {0.0}  # a set and itself: both where parts show
     told = report_json["real"]["boxes"]

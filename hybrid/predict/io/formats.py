@@ -18,7 +18,7 @@ from hybrid.predict.result import Result
 from hybrid.weights.checkpoint import write_atomically
 
 
-def write_coco(results: Iterable[Result], path: Path) -> Path:
+def write_coco_results(results: Iterable[Result], path: Path) -> Path:
     """A COCO result list, which `loadRes` of COCO's API takes; images are numbered from 1 in the results' order.
 
     Category k has the id k + 1. A result's own `name` and track stand beside, as keys that the API leaves alone.
@@ -42,8 +42,8 @@ def write_coco(results: Iterable[Result], path: Path) -> Path:
     return path
 
 
-def read_coco(path: Path, names: Sequence[str], categories: tuple[str, ...]) -> list[Result]:
-    """What `write_coco` wrote: a result for each of `names`, the frames' names in their order.
+def read_coco_results(path: Path, names: Sequence[str], categories: tuple[str, ...]) -> list[Result]:
+    """What `write_coco_results` wrote: a result for each of `names`, the frames' names in their order.
 
     Raises:
         DataError: the file is no such list, or tells of other frames or categories.

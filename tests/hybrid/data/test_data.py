@@ -13,29 +13,29 @@ import pytest
 from PIL import Image as Pillow
 
 from hybrid.core.errors import DataError
-from hybrid.data.coco import from_coco
+from hybrid.data.coco import read_coco
 from hybrid.data.pixels import DecodedImages, decode
-from hybrid.data.shards import from_shards
-from hybrid.data.yolo import from_yolo
+from hybrid.data.shards import read_shards
+from hybrid.data.yolo import read_yolo
 from tests.hybrid.photos import CATEGORIES, COLOURS, coco_document, write_coco, write_video
 
 
 def test_coco_boxes_become_corners_and_categories_go_by_name(tmp_path: Path) -> None:
     document = coco_document()
-    source = from_coco(write_coco(tmp_path, document))
+    source = read_coco(write_coco(tmp_path, document))
     assert source.categories == CATEGORIES
     assert len(source) == 4
     assert not source.skipped
     assert source.counts() == {"bolt": 6, "washer": 6}
     x, y, w, h = document["annotations"][0]["bbox"]
     assert source.clips[0].frames[0].boxes_xyxy_px[0].tolist() == [x, y, x + w, y + h]
-    swapped = from_coco(tmp_path / "annotations.json", ("washer", "bolt"))
+    swapped = read_coco(tmp_path / "annotations.json", ("washer", "bolt"))
     for one, other in zip(source.frames, swapped.frames, strict=True):
         assert (one.labels == 1 - other.labels).all()
 
 
 def test_pixels_under_a_box_have_its_category_s_colour(tmp_path: Path) -> None:
-    source = from_coco(write_coco(tmp_path, coco_document(boxes=1)))
+    source = read_coco(write_coco(tmp_path, coco_document(boxes=1)))
     for frame in source.frames:
         left, top, right, bottom = frame.boxes_xyxy_px[0].astype(int)
         inside = decode(frame)[top:bottom, left:right]
@@ -70,7 +70,7 @@ def test_what_cannot_be_used_is_left_out_counted_and_named(name: str, tmp_path: 
     path = write_coco(tmp_path, document)
     document[table][0] |= change
     path.write_text(json.dumps(document))
-    source = from_coco(path)
+    source = read_coco(path)
     assert len(source.skipped[reason]) >= 1
     assert sum(source.counts().values()) == remain
 
@@ -78,7 +78,7 @@ def test_what_cannot_be_used_is_left_out_counted_and_named(name: str, tmp_path: 
 def test_a_clipped_box_ends_at_the_image_s_edge(tmp_path: Path) -> None:
     document = coco_document()
     document["annotations"][0]["bbox"] = [110.0, -5.0, 20.0, 20.0]
-    source = from_coco(write_coco(tmp_path, document))
+    source = read_coco(write_coco(tmp_path, document))
     assert source.frames[0].boxes_xyxy_px[0].tolist() == [110.0, 0.0, 120.0, 15.0]
 
 
@@ -94,7 +94,7 @@ def _bomb(path: Path, width: int, height: int) -> None:
 def test_a_header_that_promises_too_many_pixels_is_refused(size: tuple[int, int], tmp_path: Path) -> None:
     path = write_coco(tmp_path, coco_document())
     _bomb(tmp_path / "images/0.png", *size)
-    (reason,) = from_coco(path).skipped.keys() - {"annotation without a usable image"}
+    (reason,) = read_coco(path).skipped.keys() - {"annotation without a usable image"}
     assert reason.startswith("image refused: more than")
 
 
@@ -106,7 +106,7 @@ def test_a_cut_off_jpeg_is_left_out(keep: float, tmp_path: Path) -> None:
     path = write_coco(tmp_path, document)
     whole = (tmp_path / "images/2.jpg").read_bytes()
     (tmp_path / "images/2.jpg").write_bytes(whole[: int(keep * len(whole)) if keep < 1 else int(keep)])
-    source = from_coco(path)
+    source = read_coco(path)
     assert source.skipped["image file cannot be decoded"] == ("images/2.jpg",)
     assert len(source) == 3
 
@@ -116,13 +116,13 @@ def test_a_set_of_which_nothing_remains_is_an_error_that_says_why(tmp_path: Path
     for file in (tmp_path / "images").iterdir():
         file.unlink()
     with pytest.raises(DataError, match=r"no usable image.*image file missing: 2"):
-        from_coco(path)
+        read_coco(path)
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("{", "no JSON"),
+        ("{", "cannot be read as JSON"),
         ("[]", "needs a list under 'images'"),
         ('{"images": [], "annotations": {}, "categories": []}', "needs a list under 'annotations'"),
         ('{"images": [{"id": 1}], "annotations": [], "categories": []}', r"images\[0\] has no 'file_name'"),
@@ -131,9 +131,9 @@ def test_a_set_of_which_nothing_remains_is_an_error_that_says_why(tmp_path: Path
 def test_a_file_that_is_no_coco_json_is_an_error(text: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(DataError, match=says):
-        from_coco(tmp_path / "a.json")
+        read_coco(tmp_path / "a.json")
     with pytest.raises(DataError, match="no such file"):
-        from_coco(tmp_path / "b.json")
+        read_coco(tmp_path / "b.json")
 
 
 def test_a_video_is_one_clip_in_order_and_is_cut_where_a_frame_lacks(tmp_path: Path) -> None:
@@ -141,12 +141,12 @@ def test_a_video_is_one_clip_in_order_and_is_cut_where_a_frame_lacks(tmp_path: P
     document = json.loads(path.read_text())
     document["images"].reverse()
     path.write_text(json.dumps(document))
-    (clip,) = from_coco(path).clips
+    (clip,) = read_coco(path).clips
     assert [frame.boxes_xyxy_px[0, 0] for frame in clip.frames] == [20.0, 22.0, 24.0, 26.0, 28.0]
     (tmp_path / "images/2.png").unlink()
-    cut = from_coco(path)
+    cut = read_coco(path)
     assert [(c.name, len(c.frames)) for c in cut.clips] == [("belt", 2), ("belt+1", 2)]
-    assert "sequence cut: a frame lacks or the size changes" in cut.skipped
+    assert "sequence cut: a frame is missing or the size changes" in cut.skipped
 
 
 @pytest.mark.parametrize("stated", ["stored", "shown"])
@@ -160,14 +160,14 @@ def test_a_turned_photograph_is_read_in_the_orientation_that_its_labels_state(st
     document = coco_document(1, (60, 40) if stated == "stored" else (40, 60), boxes=0)
     document["images"][0]["file_name"] = "images/0.jpg"
     (tmp_path / "a.json").write_text(json.dumps(document))
-    image = decode(from_coco(tmp_path / "a.json").frames[0])
+    image = decode(read_coco(tmp_path / "a.json").frames[0])
     assert image.shape[:2] == ((40, 60) if stated == "stored" else (60, 40))
     corner = image[:8, :8] if stated == "stored" else image[:8, -8:]
     assert corner.mean() > 200
 
 
 def test_shots_come_from_one_shuffle_and_later_ones_are_others(tmp_path: Path) -> None:
-    source = from_coco(write_coco(tmp_path, coco_document(6)))
+    source = read_coco(write_coco(tmp_path, coco_document(6)))
     few, more = source.take(2), source.take(4)
     assert more.clips[:2] == few.clips
     assert not set(c.name for c in source.take(2, start=4).clips) & set(c.name for c in more.clips)
@@ -180,7 +180,7 @@ def test_shots_come_from_one_shuffle_and_later_ones_are_others(tmp_path: Path) -
 
 
 def test_the_cache_gives_the_pixels_and_keeps_its_bound(tmp_path: Path) -> None:
-    frames = from_coco(write_coco(tmp_path, coco_document(4))).frames
+    frames = read_coco(write_coco(tmp_path, coco_document(4))).frames
     one = decode(frames[0]).nbytes
     cache = DecodedImages(2 * one)
     for frame in (*frames, *frames[::-1]):
@@ -204,7 +204,7 @@ def _yolo(folder: Path, place: str = "train/images") -> Path:
 
 @pytest.mark.parametrize("place", ["train/images", "../train/images"])  # the second is how Roboflow exports it
 def test_yolo_shares_become_pixels(place: str, tmp_path: Path) -> None:
-    source = from_yolo(_yolo(tmp_path, place))
+    source = read_yolo(_yolo(tmp_path, place))
     a, b = source.frames
     assert source.categories == CATEGORIES
     np.testing.assert_allclose(a.boxes_xyxy_px, [[90, 40, 110, 60], [20, 10, 60, 40]], atol=1e-4)
@@ -220,21 +220,21 @@ def test_yolo_shares_become_pixels(place: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["/etc", "../../etc", "a/../../etc", "nowhere"])
 def test_yolo_folders_outside_the_data_set_are_refused(place: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no folder below"):
-        from_yolo(_yolo(tmp_path / "set", place))
+        read_yolo(_yolo(tmp_path / "set", place))
 
 
 def test_yolo_without_a_listing_needs_names(tmp_path: Path) -> None:
     folder = _yolo(tmp_path)
     (folder / "data.yaml").unlink()
-    assert len(from_yolo(folder / "train", names=CATEGORIES)) == 2
+    assert len(read_yolo(folder / "train", names=CATEGORIES)) == 2
     with pytest.raises(DataError, match="names given"):
-        from_yolo(folder / "train")
+        read_yolo(folder / "train")
 
 
 def test_shards_give_the_visible_boxes_of_their_labels(tiny_data_set: Path) -> None:
     from simgen.dataset.format.reader import DataSet
 
-    source, stored = from_shards(tiny_data_set), DataSet(tiny_data_set)
+    source, stored = read_shards(tiny_data_set), DataSet(tiny_data_set)
     assert source.categories == stored.categories
     assert len(source) == len(stored) == 6
     seen = 0
@@ -250,14 +250,14 @@ def test_shards_give_the_visible_boxes_of_their_labels(tiny_data_set: Path) -> N
             seen += len(wanted)
     assert seen > 0
     with pytest.raises(DataError, match="no finished simgen data set"):
-        from_shards(tiny_data_set.parent)
+        read_shards(tiny_data_set.parent)
 
 
 def test_whole_boxes_go_on_while_a_part_is_hidden(occluded_data_set: Path) -> None:
     from simgen.dataset.format.reader import DataSet
 
-    source, hidden = from_shards(occluded_data_set, least_visible=0.5, boxes="whole"), 0
-    assert all(frame.hidden is None for frame in from_shards(occluded_data_set).frames)
+    source, hidden = read_shards(occluded_data_set, least_visible=0.5, boxes="whole"), 0
+    assert all(frame.hidden is None for frame in read_shards(occluded_data_set).frames)
     for clip, other in zip(source.clips, DataSet(occluded_data_set), strict=True):
         shown: set[int] = set()
         for frame, labels in zip(clip.frames, other.labels().frames, strict=True):
@@ -280,34 +280,34 @@ def test_whole_boxes_of_a_coco_json_are_its_amodal_ones_where_it_has_them(tmp_pa
     first, second = document["annotations"]
     first["amodal_bbox"] = [1.0, 2.0, 30.0, 20.0]
     path = write_coco(tmp_path, document)
-    (frame,) = from_coco(path, boxes="whole").frames
+    (frame,) = read_coco(path, boxes="whole").frames
     assert frame.boxes_xyxy_px[0].tolist() == [1, 2, 31, 22]
     x, y, width, height = second["bbox"]
     assert frame.boxes_xyxy_px[1].tolist() == pytest.approx([x, y, x + width, y + height])
-    assert from_coco(path).frames[0].boxes_xyxy_px[0].tolist() != [1, 2, 31, 22]
+    assert read_coco(path).frames[0].boxes_xyxy_px[0].tolist() != [1, 2, 31, 22]
 
 
 def test_the_photographs_are_read_whole(real_data: Path) -> None:
-    pool = from_coco(real_data / "bolts_washers/pool/annotations.json")
+    pool = read_coco(real_data / "bolts_washers/pool/annotations.json")
     assert (len(pool), sum(pool.counts().values()), pool.categories) == (52, 1529, ("bolt", "washer"))
     assert not pool.skipped
-    dolly = from_coco(real_data / "dolly_sequence/annotations.json")
+    dolly = read_coco(real_data / "dolly_sequence/annotations.json")
     assert [len(clip.frames) for clip in dolly.clips] == [99, 25, 10, 66]
     assert sum(dolly.counts().values()) == 909
 
 
 def test_which_object_a_box_is_comes_along_where_it_is_told(tmp_path: Path, tiny_data_set: Path) -> None:
     document = coco_document(images=2, boxes=3)
-    assert from_coco(write_coco(tmp_path / "untold", document)).frames[0].track_ids is None
+    assert read_coco(write_coco(tmp_path / "untold", document)).frames[0].track_ids is None
     for k, annotation in enumerate(document["annotations"]):
         annotation["track_id"] = [5, "x", 7][k % 3]
     document["annotations"][0]["bbox"] = [500, 0, 20, 20]  # outside: its object goes with it
-    first, second = from_coco(write_coco(tmp_path / "told", document)).frames
+    first, second = read_coco(write_coco(tmp_path / "told", document)).frames
     assert first.track_ids is not None
     assert second.track_ids is not None
     assert first.track_ids.tolist() == [-1, 7]
     assert second.track_ids.tolist() == [5, -1, 7]
-    for frame in from_shards(tiny_data_set, least_visible=0.3).frames:
+    for frame in read_shards(tiny_data_set, least_visible=0.3).frames:
         assert frame.track_ids is not None
         assert frame.visible_share is not None
         assert len(set(frame.track_ids.tolist())) == len(frame.labels) == len(frame.visible_share)

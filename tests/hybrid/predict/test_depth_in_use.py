@@ -16,7 +16,7 @@ from hybrid import Detector
 from hybrid.cli import app
 from hybrid.core.errors import DataError
 from hybrid.data.pixels import decode, decode_depth_m
-from hybrid.data.shards import from_shards
+from hybrid.data.shards import read_shards
 from hybrid.model.network import Network
 from hybrid.predict.io.sources import DepthFolder, Frame, open_source
 from hybrid.predict.stream import predict_source, stream
@@ -105,7 +105,7 @@ def test_streams_with_and_without_depth_do_not_disturb_each_other(detector: Dete
 
 
 def test_measuring_gives_a_detector_of_depth_the_frames_own(tiny_data_set: Path) -> None:
-    source = from_shards(tiny_data_set)
+    source = read_shards(tiny_data_set)
     one = replace(source, clips=source.clips[:1])
     frames = one.clips[0].frames
     made = Network(replace(network().config, categories=source.categories)).eval()

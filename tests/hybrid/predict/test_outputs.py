@@ -17,7 +17,7 @@ from hybrid import Detector
 from hybrid.core.errors import DataError
 from hybrid.model.network import Network
 from hybrid.predict.detector import elapsed
-from hybrid.predict.io.formats import read_coco, read_mot, write_coco, write_mot
+from hybrid.predict.io.formats import read_coco_results, read_mot, write_coco_results, write_mot
 from hybrid.predict.io.sinks import TRAIL_FRAMES, Trails, drawn, trailed
 from hybrid.predict.io.sources import Frame
 from hybrid.predict.postprocess import postprocess
@@ -97,24 +97,24 @@ def test_supervisions_detections_carry_tracks() -> None:
 
 def test_coco_results_are_read_by_cocos_api_and_by_us(tmp_path: Path) -> None:
     told = [result("a"), result("b", ()), result("c", (3,), 2.0)]
-    path = write_coco(told, tmp_path / "found.json")
+    path = write_coco_results(told, tmp_path / "found.json")
     rows = json.loads(path.read_text())
     assert rows[0]["bbox"] == [10.0, 12.0, 20.0, 28.0]
     images = [{"id": k, "width": 80, "height": 60} for k in (1, 2, 3)]
     names = [{"id": k + 1, "name": name} for k, name in enumerate(CATEGORIES)]
     known = COCO({"info": {}, "images": images, "annotations": [], "categories": names})
     assert len(known.loadRes(rows).getAnnIds()) == 3
-    for one, other in zip(told, read_coco(path, ["a", "b", "c"], CATEGORIES), strict=True):
+    for one, other in zip(told, read_coco_results(path, ["a", "b", "c"], CATEGORIES), strict=True):
         np.testing.assert_allclose(one.boxes_xyxy_px, other.boxes_xyxy_px, atol=1e-5)
         np.testing.assert_array_equal(one.track_ids, other.track_ids)
         assert one.names == other.names
     with pytest.raises(DataError, match=r"image 3 .* there are 2 images"):
-        read_coco(path, ["a", "b"], CATEGORIES)
+        read_coco_results(path, ["a", "b"], CATEGORIES)
     with pytest.raises(DataError, match="a label outside the 1 categories"):
-        read_coco(path, ["a", "b", "c"], ("bolt",))
+        read_coco_results(path, ["a", "b", "c"], ("bolt",))
     (tmp_path / "no.json").write_text('{"a": 1}')
     with pytest.raises(DataError, match="no COCO result list"):
-        read_coco(tmp_path / "no.json", ["a"], CATEGORIES)
+        read_coco_results(tmp_path / "no.json", ["a"], CATEGORIES)
 
 
 def test_mot_lines_are_read_by_motmetrics_and_by_us(tmp_path: Path) -> None:

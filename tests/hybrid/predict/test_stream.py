@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from hybrid.core.config import BRANCHES, tiny
-from hybrid.data.coco import from_coco
+from hybrid.data.coco import read_coco
 from hybrid.model.network import Network
 from hybrid.predict.stream import predict, predict_source, stream
 from hybrid.predict.tiles import View
@@ -82,7 +82,7 @@ def test_a_change_of_size_within_a_clip_is_an_error() -> None:
 
 
 def test_every_frame_of_a_source_is_answered_in_order_with_a_fresh_state_for_each_clip(tmp_path: Path) -> None:
-    source = from_coco(write_video(tmp_path, 3), CATEGORIES)
+    source = read_coco(write_video(tmp_path, 3), CATEGORIES)
     twice = replace(source, clips=source.clips * 2)
     told: list[int] = []
     found = predict_source(

@@ -14,7 +14,7 @@ from hybrid.core.config import ModelConfig, tiny
 from hybrid.core.errors import RunError
 from hybrid.core.progress import silent
 from hybrid.data.clips import ClipSource
-from hybrid.data.coco import from_coco
+from hybrid.data.coco import read_coco
 from hybrid.losses.criterion import Criterion
 from hybrid.metrics.detection import evaluate, operating_score
 from hybrid.model.network import Network
@@ -39,7 +39,7 @@ class Killed(Exception):
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> ClipSource:
-    return from_coco(write_video(tmp_path_factory.mktemp("video"), 4), CATEGORIES)
+    return read_coco(write_video(tmp_path_factory.mktemp("video"), 4), CATEGORIES)
 
 
 def model() -> ModelConfig:
@@ -284,7 +284,7 @@ def test_a_backbone_at_rate_zero_stays_as_it_is(source: ClipSource, tmp_path: Pa
 
 def test_training_lowers_the_loss_and_finds_what_it_saw(tmp_path: Path) -> None:
     """A tiny detector learns four tiny pictures by heart, and evaluation through tiles finds them."""
-    photos = from_coco(write_coco(tmp_path / "photos", coco_document(2, (64, 64), boxes=1)))
+    photos = read_coco(write_coco(tmp_path / "photos", coco_document(2, (64, 64), boxes=1)))
     calm = AugmentConfig(strength=0.0, scale=(1.0, 1.0), horizontal_flip=0.0, vertical_flip=0.0, object_share=0.0)
     plan = config(
         steps=120,

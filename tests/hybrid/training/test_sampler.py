@@ -11,9 +11,9 @@ import torch
 
 from hybrid.core.errors import DataError
 from hybrid.data.clips import ClipSource
-from hybrid.data.coco import from_coco
+from hybrid.data.coco import read_coco
 from hybrid.data.pixels import decode_depth_m
-from hybrid.data.shards import from_shards
+from hybrid.data.shards import read_shards
 from hybrid.predict.tiles import GREY
 from hybrid.training.config import AugmentConfig, TrainConfig
 from hybrid.training.samples.augment import photometric
@@ -26,12 +26,12 @@ from tests.hybrid.photos import COLOURS, coco_document, write_coco, write_video
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> ClipSource:
-    return from_coco(write_coco(tmp_path_factory.mktemp("photos"), coco_document(5, boxes=2)))
+    return read_coco(write_coco(tmp_path_factory.mktemp("photos"), coco_document(5, boxes=2)))
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> ClipSource:
-    return from_coco(write_video(tmp_path_factory.mktemp("video"), 6))
+    return read_coco(write_video(tmp_path_factory.mktemp("video"), 6))
 
 
 def config(**changes: object) -> TrainConfig:
@@ -129,7 +129,7 @@ def test_a_tile_larger_than_the_image_is_grey_beyond_it(source: ClipSource) -> N
 def test_an_object_as_large_as_the_tile_is_seen_nearly_whole_and_cut_at_any_side(tmp_path: Path) -> None:
     document = coco_document(1, (400, 400), boxes=0)
     box = {"id": 1, "image_id": 1, "category_id": 7, "bbox": [150.0, 160.0, 64.0, 64.0], "iscrowd": 0}
-    source = from_coco(write_coco(tmp_path, document | {"annotations": [box]}))
+    source = read_coco(write_coco(tmp_path, document | {"annotations": [box]}))
     sampler = Sampler([Share(source)], config(tile_px=64, augment=plain(object_share=1.0)))
     truth = [sampler.sample(k).truth[0][0] for k in range(40)]
     assert {len(boxes) for boxes in truth} == {1}
@@ -212,7 +212,7 @@ def test_configs_say_what_is_wrong_with_them() -> None:
 
 def test_depth_lies_under_the_pixels_whatever_the_window(tiny_data_set):
     """An image made of the depth, cut by `pixels`, and the depth, cut by `depth`, say the same away from edges."""
-    frame = from_shards(tiny_data_set).clips[0].frames[0]
+    frame = read_shards(tiny_data_set).clips[0].frames[0]
     depth_m = decode_depth_m(frame)
     assert depth_m.shape == (frame.height_px, frame.width_px)
     assert 0.2 < np.median(depth_m[depth_m > 0]) < 0.7
@@ -223,7 +223,7 @@ def test_depth_lies_under_the_pixels_whatever_the_window(tiny_data_set):
         beyond = depth == 0
         assert beyond.any() == (window.left < 0)
         assert np.abs(pixels - depth)[~beyond].max() < 4
-    source = from_shards(tiny_data_set).labelled({"000001": 1})
+    source = read_shards(tiny_data_set).labelled({"000001": 1})
     batch = Batches([Share(source)], config(clip_length=2), depth=True)[0]
     assert batch.depth_m.shape == (*batch.images.shape[:2], *batch.images.shape[3:])
     assert (batch.depth_m > 0).float().mean() > 0.2
@@ -236,7 +236,7 @@ def test_depth_lies_under_the_pixels_whatever_the_window(tiny_data_set):
 
 
 def test_what_is_hidden_is_told_of_once_the_sample_has_shown_it(occluded_data_set: Path) -> None:
-    source = from_shards(occluded_data_set, least_visible=0.5, boxes="whole")
+    source = read_shards(occluded_data_set, least_visible=0.5, boxes="whole")
     hidden = {
         (clip.name, frame.name, int(who))
         for clip in source.clips
@@ -263,7 +263,7 @@ def test_what_is_hidden_is_told_of_once_the_sample_has_shown_it(occluded_data_se
 
 
 def test_things_pass_in_front_and_leave_the_other_draws_alone(occluded_data_set: Path) -> None:
-    source = from_shards(occluded_data_set, boxes="whole")
+    source = read_shards(occluded_data_set, boxes="whole")
     small = plain(scale=(0.5, 0.5))
     plainly = config(clip_length=4, augment=small, blank_probability=0.0, seed=3)
     passed = plainly.model_copy(update={"augment": small.model_copy(update={"in_front": 1.0})})

@@ -12,7 +12,7 @@ from safetensors.torch import save
 
 from hybrid.core.errors import DataError, RunError
 from hybrid.data.clips import ClipSource
-from hybrid.data.coco import from_coco
+from hybrid.data.coco import read_coco
 from hybrid.losses.criterion import Criterion
 from hybrid.model.network import Network
 from hybrid.training.config import AugmentConfig, TrainConfig
@@ -33,7 +33,7 @@ MODEL = replace(SMALL, categories=CATEGORIES, tracks=4, belt_order="x", attentio
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> ClipSource:
-    return from_coco(write_video(tmp_path_factory.mktemp("video"), 7), CATEGORIES)
+    return read_coco(write_video(tmp_path_factory.mktemp("video"), 7), CATEGORIES)
 
 
 def config(**changes: object) -> TrainConfig:

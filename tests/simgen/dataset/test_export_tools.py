@@ -40,10 +40,10 @@ def rendered(tiny_data_set):
 
 
 def test_hybrid_trains_on_the_coco_export_as_clips(data, tmp_path):
-    from hybrid.data.coco import from_coco
+    from hybrid.data.coco import read_coco
 
     export(data, "coco", tmp_path / "out", filters=SPLIT)
-    sources = [from_coco(tmp_path / "out" / f"{split}.json") for split in ("train", "val", "test")]
+    sources = [read_coco(tmp_path / "out" / f"{split}.json") for split in ("train", "val", "test")]
     assert sum(map(len, sources)) == len(data)
     for source in sources:
         assert source.categories == data.categories
@@ -140,13 +140,13 @@ def test_a_strict_parser_takes_the_yolo_exports(data, tmp_path, format):
 
 @pytest.mark.parametrize("format", ["yolo-detect", "yolo-segment"])
 def test_hybrid_reads_the_yolo_exports_with_the_boxes_that_the_data_set_has(data, tmp_path, format):
-    from hybrid.data.yolo import from_yolo
+    from hybrid.data.yolo import read_yolo
 
     export(data, format, tmp_path / "out", filters=SPLIT)
     truth = expected(data)
     seen = 0
     for split in ("train", "val", "test"):
-        source = from_yolo(tmp_path / "out", split)
+        source = read_yolo(tmp_path / "out", split)
         assert source.categories == data.categories
         assert source.skipped == {}
         for frame in source.frames:

@@ -271,11 +271,11 @@ def test_every_command_that_reads_takes_a_url(url, tiny_data_set, tmp_path, monk
 
 def test_training_reads_the_same_clips_from_a_url(url, tiny_data_set):
     from hybrid.data.pixels import decode
-    from hybrid.data.shards import from_shards
+    from hybrid.data.shards import read_shards
 
     for path in tiny_data_set.iterdir():
         write_atomically(url / path.name, [path.read_bytes()])
-    near, far = from_shards(tiny_data_set), from_shards(url)
+    near, far = read_shards(tiny_data_set), read_shards(url)
     assert far.counts() == near.counts()
     assert len(far.frames) == len(near.frames) > 0
     for a, b in zip(near.frames, far.frames, strict=True):
