@@ -93,7 +93,7 @@ WAYS = {
     "a mask is damaged": (annotation(segmentation={"size": [36, 48], "counts": "abc"}), "mask", "damaged: "),
     "a mask has another size": (annotation(segmentation={"size": [9, 9], "counts": "Q3"}), "mask", "of size [9, 9]"),
     "a mask is a bomb": (
-        annotation(segmentation={"size": [36, 48], "counts": [10**12]}), "mask", "runs of 1000000000000 pixels"),
+        annotation(segmentation={"size": [36, 48], "counts": [10**12]}), "mask", "[1000000000000] are no run lengths"),
     "a polygon is none": (annotation(segmentation=[[1, 2, 3, 4]]), "mask", "needs three points"),
     "a category is not listed": (annotation(category_id=77), "category", "category 77 is not listed"),
     "a category's name stands twice": (

@@ -1,5 +1,7 @@
 """Run lengths and outlines are exact: what comes back is the mask."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,7 +25,7 @@ def test_long_runs_are_written_as_pycocotools_writes_them():
     mask_tools = pytest.importorskip("pycocotools.mask")
     mask = np.zeros((700, 900), np.uint8, order="F")
     mask[3:650, 10:20] = mask[100, ::7] = mask[5, 800:] = 1
-    text = masks.compressed(masks.run_lengths(mask.astype(bool)))
+    text = masks.rle(mask.astype(bool))["counts"]
     assert text == mask_tools.encode(mask)["counts"].decode()
     assert np.array_equal(masks.from_rle(text, 700, 900), mask)
 
@@ -31,22 +33,32 @@ def test_long_runs_are_written_as_pycocotools_writes_them():
 @given(anything)
 def test_a_mask_comes_back_from_its_run_lengths(mask):
     assert np.array_equal(masks.from_rle(masks.rle(mask)["counts"], *mask.shape), mask)
-    assert np.array_equal(masks.from_rle(masks.run_lengths(mask), *mask.shape), mask)
+    off_on = [len(list(run)) for _, run in itertools.groupby([False, *mask.ravel(order="F").tolist()])]
+    assert np.array_equal(masks.from_rle([off_on[0] - 1, *off_on[1:]], *mask.shape), mask)
 
 
-@pytest.mark.parametrize(
-    ("counts", "message"),
-    [
-        ("\x00", "not COCO"),
-        ("o", "inside a number"),
-        (11 * "o", "not COCO"),
-        ([3, -1, 2], "runs of 4"),
-        ([3, 2], "runs of 5"),
-    ],
-)
-def test_damaged_run_lengths_are_refused(counts, message):
-    with pytest.raises(ValueError, match=message):
-        masks.from_rle(counts, 2, 2)
+# of 2 x 2 pixels: letters that are none, before, in the middle and behind; too few; too many; endless; of other types
+DAMAGED = [
+    "\x00", "1q3", "13\ud800", "13 ", "", "2", "12", "T9", "122", "o", 11 * "o", 10**5 * "o", 10**5 * "1", "O1oooooo3",
+    [], [3], [3, 2], [3, -1, 2], [2**32 + 4], [2**64], [-(2**32), 4], [4.5], ["4"], [None], [[4]], None, 4, {}, b"13",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("counts", DAMAGED, ids=lambda counts: f"{counts!r:.20}")
+def test_damaged_run_lengths_are_refused(counts):
+    """Without its type checked: the counts are of a file."""
+    with pytest.raises(ValueError, match="are no run lengths of 2 x 2 pixels"):
+        getattr(masks.from_rle, "__wrapped__", masks.from_rle)(counts, 2, 2)
+
+
+@given(st.text(st.characters(min_codepoint=46, max_codepoint=113), max_size=12))
+def test_any_text_is_a_whole_mask_or_refused(text):
+    try:
+        mask = masks.from_rle(text, 3, 4)
+    except ValueError:
+        return
+    again = masks.rle(mask)["counts"]
+    assert np.array_equal(masks.from_rle(again, 3, 4), mask)
 
 
 def test_a_claim_of_a_giant_mask_is_refused_before_it_is_made():

@@ -188,7 +188,7 @@ BAD = {
     "a point": ([[[1, 2]]], {}, "annotation 0: its outline is none: needs x, y of three points"),
     "text": ([[["1", 2, 3, 4, 5, 6]]], {}, "needs numbers"),
     "far away": ([[[1e9, 2, 3, 4, 5, 6]]], {}, "needs numbers under"),
-    "short runs": ([{"counts": [5], "size": [80, 90]}], {}, "runs of 5 pixels for a mask of 90 x 80"),
+    "short runs": ([{"counts": [5], "size": [80, 90]}], {}, "are no run lengths of 90 x 80 pixels"),
     "no runs": ([{"size": [80, 90]}], {}, "its outline is none"),
     "gone": ([SQUARE], {"file_name": "b.png"}, "there is no 'b.png' beside it"),
     "outside": ([SQUARE], {"file_name": "../../etc/passwd"}, "lies outside of its folder"),

@@ -1,4 +1,7 @@
-"""Masks as other formats store them: COCO's run lengths, and outlines for polygons. numpy only, exact both ways.
+"""Masks as other formats store them: COCO's run lengths, and outlines for polygons. Exact both ways.
+
+Run lengths are coded by faster-coco-eval. It refuses damaged ones, where pycocotools answers what memory happened to
+hold.
 
 An outline runs along the pixels' edges, so its corners are whole numbers, its bounds are the box of the mask, and the
 pixels whose centre lies inside it (even-odd rule) are the mask again.
@@ -6,65 +9,20 @@ pixels whose centre lies inside it (even-odd rule) are the mask again.
 
 from __future__ import annotations
 
+import reprlib
+
+import faster_coco_eval.core.mask as coco
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+LETTERS = "".join(map(chr, range(48, 48 + 64)))  # of compressed run lengths, 6 bits each
 MAX_MASK_PX = 100_000_000  # a larger claim is refused before anything is allocated
 Loop = Int64[np.ndarray, "_ 2"]
 
 
-def run_lengths(mask: Bool[np.ndarray, "h w"]) -> list[int]:
-    """How many pixels are off, on, off, ... down one column after the other."""
-    flat = mask.ravel(order="F")
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    lengths: list[int] = np.diff(np.concatenate([[0], changes, [flat.size]])).tolist()
-    return [0, *lengths] if flat[0] else lengths
-
-
-def compressed(lengths: list[int]) -> str:
-    """Run lengths as COCO's text, 5 bits a letter; from the fourth on, the difference to the one before the last.
-
-    The format is that of `rleToString` in pycocotools' maskApi.c.
-    """
-    letters = []
-    for i, length in enumerate(lengths):
-        value, more = length - (lengths[i - 2] if i > 2 else 0), True
-        while more:
-            bits = value & 0x1F
-            value >>= 5
-            more = value != (-1 if bits & 0x10 else 0)
-            letters.append(chr(48 + (bits | 0x20 if more else bits)))
-    return "".join(letters)
-
-
-def expanded(text: str) -> list[int]:
-    """The run lengths of COCO's text.
-
-    Raises:
-        ValueError: the text is no such thing.
-    """
-    lengths: list[int] = []
-    value = shift = 0
-    for letter in text:
-        bits = ord(letter) - 48
-        if not 0 <= bits < 64 or shift > 40:
-            raise ValueError(f"{letter!r} at this place is not COCO's run lengths")
-        value |= (bits & 0x1F) << shift
-        shift += 5
-        if bits & 0x20:
-            continue
-        if bits & 0x10:
-            value -= 1 << shift
-        lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
-        value = shift = 0
-    if shift:
-        raise ValueError("the run lengths end inside a number")
-    return lengths
-
-
 def rle(mask: Bool[np.ndarray, "h w"]) -> dict[str, object]:
     """COCO's compressed RLE object."""
-    return {"size": list(mask.shape), "counts": compressed(run_lengths(mask))}
+    return {"size": list(mask.shape), "counts": coco.encode(np.asfortranarray(mask, np.uint8))["counts"].decode()}
 
 
 def from_rle(counts: str | list[int], height_px: int, width_px: int) -> Bool[np.ndarray, "h w"]:
@@ -73,12 +31,16 @@ def from_rle(counts: str | list[int], height_px: int, width_px: int) -> Bool[np.
     Raises:
         ValueError: they are damaged, or are not of a mask of this size.
     """
-    lengths = expanded(counts) if isinstance(counts, str) else counts
     _check_size(height_px, width_px)
-    if any(length < 0 for length in lengths) or sum(lengths) != height_px * width_px:
-        raise ValueError(f"runs of {sum(lengths)} pixels for a mask of {width_px} x {height_px}")
-    flat = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
-    return flat.reshape((height_px, width_px), order="F")
+    packed: dict[str, object] = {"size": [height_px, width_px], "counts": counts}
+    try:
+        if not isinstance(counts, str):
+            packed = coco.frPyObjects(packed, height_px, width_px)
+        elif counts.strip(LETTERS):
+            raise ValueError("other letters")
+        return np.asarray(coco.decode(packed), bool)
+    except (ValueError, TypeError, RuntimeError):  # which of them is that library's choice
+        raise ValueError(f"{reprlib.repr(counts)} are no run lengths of {width_px} x {height_px} pixels") from None
 
 
 def outlines(mask: Bool[np.ndarray, "h w"]) -> list[Loop]:
