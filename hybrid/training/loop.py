@@ -83,7 +83,7 @@ def train(
     if not at.first:
         return Summary(folder, {})
     save_detector(folder / "raw.safetensors", detector)
-    save_detector(folder / "ema.safetensors", detector, training.average)
+    save_detector(folder / "ema.safetensors", detector, training.average.module.state_dict())
     run = report(training, shares, clock)
     run |= measured(folder, validation, shares, view, at.device, measuring)
     curves(folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hybrid.core.errors import RunError
 from hybrid.core.types import Targets
@@ -52,7 +53,8 @@ class Training:
         self.detector = detector.to(at.device).to(memory_format=torch.channels_last)
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in detector.named_parameters()}
         self.optimizer = torch.optim.AdamW(parameter_groups(detector, config), betas=(0.9, 0.999))
-        self.average = {name: tensor.detach().clone() for name, tensor in detector.state_dict().items()}
+        self.average = AveragedModel(detector, use_buffers=True)
+        self.average.update_parameters(detector)  # the first call copies, later calls average
         self.learner: nn.Module = Learner(detector, criterion)
         if at.world > 1:
             self.learner = nn.parallel.DistributedDataParallel(self.learner, find_unused_parameters=True)
@@ -84,21 +86,14 @@ class Training:
             told = {name: float(value.detach()) for name, value in losses.items()}
             raise RunError(f"step {step}: the loss or its gradient is not finite (gradient norm {float(norm)}, {told})")
         self.optimizer.step()
-        self._follow(ema_decay(config, step))
+        self.average.multi_avg_fn = get_ema_multi_avg_fn(ema_decay(config, step))  # type: ignore[no-untyped-call]
+        self.average.update_parameters(self.detector)
         self.done += 1
         return {name: value.detach() for name, value in losses.items()} | {"grad_norm": norm}
 
-    @torch.no_grad()
-    def _follow(self, decay: float) -> None:
-        now = self.detector.state_dict()
-        floats = [name for name, tensor in now.items() if tensor.is_floating_point()]
-        torch._foreach_lerp_([self.average[n] for n in floats], [now[n] for n in floats], 1 - decay)
-        for name in now.keys() - set(floats):
-            self.average[name].copy_(now[name])
-
     def to_bytes(self) -> bytes:
         tensors = {f"raw/{name}": tensor for name, tensor in self.detector.state_dict().items()}
-        tensors |= {f"ema/{name}": tensor for name, tensor in self.average.items()}
+        tensors |= {f"ema/{name}": tensor for name, tensor in self.average.module.state_dict().items()}
         for parameter, state in self.optimizer.state.items():
             tensors |= {f"adam/{self.names[parameter]}/{key}": value for key, value in state.items()}
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -109,8 +104,7 @@ class Training:
         if "step" not in header:
             raise RunError(f"{file}: is no checkpoint of a training: its header has no step")
         fill(self.detector, _below(tensors, "raw/"), file)
-        for name, tensor in _below(tensors, "ema/").items():
-            self.average[name].copy_(tensor)
+        fill(self.average.module, _below(tensors, "ema/"), file)
         for parameter, name in self.names.items():
             state = _below(tensors, f"adam/{name}/")
             if state:

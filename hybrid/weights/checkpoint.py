@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from hybrid.core.config import EARLIER_KEYS, ModelConfig
 from hybrid.core.errors import RunError
@@ -113,7 +113,7 @@ def config_of(plain: Mapping[str, Any]) -> ModelConfig:
     return ModelConfig(**values)
 
 
-def fill(detector: Network, tensors: Mapping[str, Tensor], file: Path) -> None:
+def fill(detector: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
     """Load all of a detector's tensors.
 
     Raises:
