@@ -27,6 +27,7 @@ from simgen.spec.knobs import Uniform
 from simgen.spec.scene import (
     CameraSpec,
     EnvironmentSpec,
+    FamilySize,
     LampSpec,
     LightSpec,
     MaterialSpec,
@@ -63,11 +64,11 @@ def ball(size: Size) -> PartModel:
 
 
 def part(kind: str, designation: str, x: float, y: float, material: MaterialSpec, lying: bool = False) -> PartSpec:
-    z = 0.0052 if lying else part_model(kind, designation).rest_height_m
+    z = 0.0052 if lying else part_model(FamilySize(kind, designation)).rest_height_m
     turn = (math.sin(0.3) * 0.7071, math.cos(0.3) * 0.7071, math.sin(0.3) * 0.7071, math.cos(0.3) * 0.7071)
     pose = Pose(position_m=(x, y, z + 0.006 if lying else z), rotation_xyzw=turn if lying else (0.0, 0.0, 0.0, 1.0))
     return PartSpec(
-        kind=kind, designation=designation, category=kind, mass_kg=1.0, friction=0.5, material=material,
+        source=FamilySize(kind, designation), category=kind, mass_kg=1.0, friction=0.5, material=material,
         world_from_part=pose,
     )  # fmt: skip
 

@@ -34,6 +34,7 @@ from simgen.renderers import render
 from simgen.scene.config import SceneConfig
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
+from simgen.spec.scene import FamilySize
 
 LARGE = ("camera.width_px=640", "camera.height_px=480", "camera.focal_px.low=760", "camera.focal_px.high=900")
 AIM = 0.85
@@ -92,7 +93,7 @@ def row(renderer: str, size: str, clock: Clock, frames: int) -> str:
 def report(preset: str, scenes: int) -> str:
     for kind, family in PARTS.items():
         for size in family.sizes:
-            part_model(kind, size.designation)
+            part_model(FamilySize(kind, size.designation))
     lines = [
         "# What a scene costs beside its drawing",
         "",

@@ -55,7 +55,7 @@ def main() -> None:
         seen = truth == i
         if seen.any():
             pbr, ours = (frames[name].linear[seen].mean() for name in ("pbr", "pathtraced"))
-            print(f"{part.designation:8} {seen.sum():6} px  {ours / pbr:.3f}")
+            print(f"{part.source.designation:8} {seen.sum():6} px  {ours / pbr:.3f}")
 
 
 if __name__ == "__main__":

@@ -149,7 +149,7 @@ def _frame(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "h w"
     boxes, counts = _seen(ids, len(spec.parts))
     labels = []
     for i, part in enumerate(spec.parts):
-        model = part_model(part.kind, part.designation)
+        model = part_model(part.source)
         camera_pose = camera_from_part(spec, trajectory, frame, i)
         pixels, depth = _read_out(spec, trajectory, frame, i, camera_pose, model.vertices_m)
         whole = _bounds(pixels) if depth.min() > NEAR_M else None

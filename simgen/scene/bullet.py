@@ -18,7 +18,7 @@ from typing import Any
 import pybullet as p
 
 from simgen.assets.parts import PartModel, part_model
-from simgen.spec.scene import BodySpec, PartSpec, SceneSpec, StageSpec
+from simgen.spec.scene import BodySpec, PartSource, PartSpec, SceneSpec, StageSpec
 
 SCALE = 50.0  # units of Bullet's length in a metre, in a world to simulate
 GRAVITY_M_S2 = 9.81
@@ -60,13 +60,13 @@ def world(spec: SceneSpec, *, collide: bool) -> Iterator[World]:
 
 
 def _drawn(client: int, spec: SceneSpec) -> World:
-    shapes: dict[tuple[str, str], int] = {}
+    shapes: dict[PartSource, int] = {}
     parts = []
     for part in spec.parts:
-        key = (part.kind, part.designation)
-        if key not in shapes:
-            shapes[key] = _mesh_shape(client, *key)
-        parts.append(_body(client, part.world_from_part.position_m, part.world_from_part.rotation_xyzw, shapes[key]))
+        if part.source not in shapes:
+            shapes[part.source] = _mesh_shape(client, part.source)
+        pose = part.world_from_part
+        parts.append(_body(client, pose.position_m, pose.rotation_xyzw, shapes[part.source]))
     return World(
         client,
         tuple(parts),
@@ -75,16 +75,14 @@ def _drawn(client: int, spec: SceneSpec) -> World:
     )
 
 
-def _mesh_shape(client: int, kind: str, designation: str) -> int:
-    return int(
-        p.createVisualShape(p.GEOM_MESH, **_mesh_lists(kind, designation), rgbaColor=WHITE, physicsClientId=client)
-    )
+def _mesh_shape(client: int, source: PartSource) -> int:
+    return int(p.createVisualShape(p.GEOM_MESH, **_mesh_lists(source), rgbaColor=WHITE, physicsClientId=client))
 
 
 @lru_cache(maxsize=256)
-def _mesh_lists(kind: str, designation: str) -> dict[str, list[Any]]:
+def _mesh_lists(source: PartSource) -> dict[str, list[Any]]:
     """A part's mesh as createVisualShape takes it."""
-    model = part_model(kind, designation)
+    model = part_model(source)
     return {
         "vertices": model.vertices_m.tolist(),
         "indices": model.triangles.ravel().tolist(),
@@ -146,7 +144,7 @@ def _static_box(client: int, centre_m: tuple[float, ...], half_m: tuple[float, .
 
 
 def _solid_part(client: int, part: PartSpec) -> int:
-    model = part_model(part.kind, part.designation)
+    model = part_model(part.source)
     body = p.createMultiBody(
         part.mass_kg,
         _compound(client, model),

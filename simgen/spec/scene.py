@@ -7,23 +7,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
 from simgen.spec.types import Distortion, Metres, Pose, Radians, Vec3
 
+FLAT = {"flat": True}  # metadata of a field whose own fields are stored beside those of the class that has it
+
 
 def stored_fields(value: Any) -> dict[str, Any]:
-    """A dataclass's fields for JSON, without those that are None by default and still are: old bytes stay."""
+    """A dataclass's fields as they are stored in JSON; `simgen.dataset.format.plain.from_plain` reads them.
+
+    A field that is None by default and still None is left out, so a new one does not change the bytes of older scenes.
+    """
     kind: Any = type(value)
-    left_out = _none_by_default(kind)
-    return {name: v for name, v in vars(value).items() if v is not None or name not in left_out}
+    optional, flat = _layout(kind)
+    stored = {name: v for name, v in vars(value).items() if not ((v is None and name in optional) or name in flat)}
+    for name in flat:
+        stored |= stored_fields(getattr(value, name))
+    return stored
 
 
 @cache
-def _none_by_default(kind: type) -> frozenset[str]:
-    return frozenset(f.name for f in fields(kind) if f.default is None)
+def _layout(kind: Any) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The names of a dataclass's fields that are None by default, and of those that are stored flat."""
+    optional = frozenset(f.name for f in fields(kind) if f.default is None)
+    return optional, tuple(f.name for f in fields(kind) if f.metadata.get("flat"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +132,24 @@ class FlickerSpec:
     phase_rad: Radians  # when the clip starts
 
 
-@dataclass(frozen=True, kw_only=True)
-class PartSpec:
-    """A labelled part, as it is let go."""
+@dataclass(frozen=True)
+class FamilySize:
+    """One size of a parametric family of parts."""
 
     kind: str  # a row of simgen.assets.parts.PARTS
     designation: str  # a size that the family knows, such as "M8x30"
+
+
+# Where a part's shape comes from. A second kind of source joins by `|`; its fields need names of their own, by which a
+# stored part is told apart from the others.
+PartSource = FamilySize
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartSpec:
+    """A labelled part at its drop pose."""
+
+    source: PartSource = field(metadata=FLAT)
     category: str
     mass_kg: float
     friction: float

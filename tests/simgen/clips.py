@@ -15,6 +15,7 @@ import numpy as np
 from simgen.spec.frames import FrameLabels, Labels, PartLabel, RenderedClip
 from simgen.spec.scene import (
     CameraSpec,
+    FamilySize,
     LightSpec,
     MaterialSpec,
     PartSpec,
@@ -40,7 +41,7 @@ def spec(seed: int, index: int) -> SceneSpec:
         index=index,
         parts=tuple(
             PartSpec(
-                kind=name, designation="M8", category=name, mass_kg=0.01, friction=0.5, material=GREY,
+                source=FamilySize(name, "M8"), category=name, mass_kg=0.01, friction=0.5, material=GREY,
                 world_from_part=STILL,
             )
             for name in names

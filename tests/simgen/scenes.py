@@ -12,6 +12,7 @@ from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import look_at
 from simgen.spec.scene import (
     CameraSpec,
+    FamilySize,
     LightSpec,
     MaterialSpec,
     PartSpec,
@@ -41,8 +42,8 @@ GREY = MaterialSpec(
 
 def part(kind, designation, position_m=(0.0, 0.0, 0.05), rotation_xyzw=(0.0, 0.0, 0.0, 1.0), friction=0.5):
     return PartSpec(
-        kind=kind, designation=designation, category=kind, friction=friction, material=GREY,
-        mass_kg=part_model(kind, designation).volume_m3 * STEEL_KG_M3,
+        source=FamilySize(kind, designation), category=kind, friction=friction, material=GREY,
+        mass_kg=part_model(FamilySize(kind, designation)).volume_m3 * STEEL_KG_M3,
         world_from_part=Pose(position_m=position_m, rotation_xyzw=rotation_xyzw),
     )  # fmt: skip
 

@@ -38,6 +38,7 @@ from simgen.labels.boxes import NEAR_M, silhouette_px
 from simgen.spec.errors import ExportError
 from simgen.spec.frames import Labels
 from simgen.spec.geometry import invert, rotation_matrix, transform
+from simgen.spec.scene import PartSource, stored_fields
 from simgen.spec.types import Pose
 
 MAIN = "objects.json"
@@ -62,22 +63,22 @@ end_header
 
 
 class _Objects:
-    """The ids of parts by kind and size, from 1 in the order in which they come."""
+    """The ids of parts by source and category, from 1 in the order in which they come."""
 
     def __init__(self) -> None:
-        self.ids: dict[tuple[str, str, str], int] = {}
+        self.ids: dict[tuple[PartSource, str], int] = {}
         self.models: dict[int, PartModel] = {}
 
-    def id_of(self, kind: str, designation: str, category: str) -> int:
-        key = (kind, designation, category)
+    def id_of(self, source: PartSource, category: str) -> int:
+        key = (source, category)
         if key not in self.ids:
             self.ids[key] = len(self.ids) + 1
             with suppress(KeyError):  # not a part of simgen's: its mesh is not at hand
-                self.models[self.ids[key]] = part_model(kind, designation)
+                self.models[self.ids[key]] = part_model(source)
         return self.ids[key]
 
     def listing(self) -> dict[str, dict[str, str]]:
-        return {str(i): dict(zip(("kind", "designation", "category"), k, strict=True)) for k, i in self.ids.items()}
+        return {str(i): {**stored_fields(source), "category": category} for (source, category), i in self.ids.items()}
 
 
 def write(selection: Selection, folder: Path) -> dict[str, int]:
@@ -136,7 +137,7 @@ def _write_clip(clip: PickedClip, folder: Path, objects: _Objects) -> int:
         truths[str(t)], infos[str(t)] = [], []
         for place, part in enumerate(seen):
             spec = parts[part.track_id]
-            obj_id = objects.id_of(spec.kind, spec.designation, spec.category)
+            obj_id = objects.id_of(spec.source, spec.category)
             rotation, position = _rigid(part.label.camera_from_part)
             truths[str(t)].append(
                 {"cam_R_m2c": rotation, "cam_t_m2c": position, "obj_id": obj_id, "track_id": part.track_id}

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def from_plain(kind: type[T], plain: Any) -> T:
-    """What `dataclasses.asdict` and JSON made of a value of `kind`, back as that value.
+    """What `simgen.spec.scene.stored_fields` and JSON made of a value of `kind`, back as that value.
 
     Raises:
         ValueError: a key or a type is not what `kind` has; says where. A field with a default may be missing.
@@ -44,10 +44,33 @@ def convert(kind: Any, plain: Any, where: str) -> Any:
 
 
 def _convert_dataclass(kind: Any, plain: Any, where: str) -> Any:
-    names = {f.name for f in fields(kind)}
-    needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
+    hints = _hints(kind)
+    plain, flat = _flat_fields(kind, hints, plain, where)
+    names, needed = _names(kind) - flat.keys(), _needed(kind) - flat.keys()
     if not isinstance(plain, dict) or not needed <= plain.keys() <= names:
         got = sorted(plain) if isinstance(plain, dict) else plain
         raise ValueError(f"{where}: needs the keys {sorted(needed)}, got {got!r:.200}")
-    hints = _hints(kind)
-    return kind(**{name: convert(hints[name], plain[name], f"{where}.{name}") for name in names & plain.keys()})
+    own = {name: convert(hints[name], plain[name], f"{where}.{name}") for name in names & plain.keys()}
+    return kind(**own, **flat)
+
+
+def _flat_fields(kind: Any, hints: dict[str, Any], plain: Any, where: str) -> tuple[Any, dict[str, Any]]:
+    """What is left of `plain`, and the fields that are stored flat (`simgen.spec.scene.FLAT`), by name.
+
+    A flat field of several types is of the first whose keys are all there.
+    """
+    flat = {}
+    for name in [f.name for f in fields(kind) if f.metadata.get("flat")] if isinstance(plain, dict) else []:
+        types = get_args(hints[name]) or (hints[name],)
+        chosen = next((t for t in types if _needed(t) <= plain.keys()), types[0])
+        flat[name] = convert(chosen, {k: v for k, v in plain.items() if k in _names(chosen)}, where)
+        plain = {k: v for k, v in plain.items() if k not in _names(chosen)}
+    return plain, flat
+
+
+def _names(kind: Any) -> set[str]:
+    return {f.name for f in fields(kind)}
+
+
+def _needed(kind: Any) -> set[str]:
+    return {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}

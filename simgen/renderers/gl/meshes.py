@@ -1,4 +1,4 @@
-"""Meshes on the graphics processor, by key: parts by kind and size, and the shapes that all else is made of."""
+"""Meshes on the graphics processor, by key: parts by their source, and the shapes that all else is made of."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Float, Int32
 
 from simgen.assets.parts import part_model
+from simgen.spec.scene import PartSource
 
 ROUND = 64  # sides of a cylinder
-Key = tuple[str, ...]  # ("part", kind, designation), or the name of a shape
+Key = PartSource | str  # a part's, or the name of a shape
 Arrays = tuple[Float[np.ndarray, "v 3"], Float[np.ndarray, "v 3"], Int32[np.ndarray, "t 3"]]
 
 
@@ -28,13 +29,13 @@ def upload(context: Any, key: Key) -> Mesh:
     Raises:
         KeyError: there is no such part or shape.
     """
-    points, normals, triangles = _part(key[1], key[2]) if key[0] == "part" else shape(key[0])
+    points, normals, triangles = shape(key) if isinstance(key, str) else _part(key)
     vertices = np.concatenate([points, normals], axis=1).astype(np.float32)
     return Mesh(context.buffer(vertices.tobytes()), context.buffer(triangles.astype(np.int32).tobytes()))
 
 
-def _part(kind: str, designation: str) -> Arrays:
-    model = part_model(kind, designation)
+def _part(source: PartSource) -> Arrays:
+    model = part_model(source)
     return model.vertices_m, model.normals, model.triangles
 
 

@@ -65,10 +65,10 @@ def draw_list(spec: SceneSpec) -> DrawList:
     found += [_body(f"occluders[{i}]", body) for i, body in enumerate(spec.occluders)]
     found += [_body(f"clutter[{i}]", body) for i, body in enumerate(spec.clutter)]
     found += [
-        _record("stage.sides", "body", ("tray",), stage.sides, sides, BACKGROUND, at_m=(0.0, 0.0, middle_m)),
-        _record("stage.top", "stage", ("plane",), stage.top, (*stage.size_m, 1.0), BACKGROUND),
+        _record("stage.sides", "body", "tray", stage.sides, sides, BACKGROUND, at_m=(0.0, 0.0, middle_m)),
+        _record("stage.top", "stage", "plane", stage.top, (*stage.size_m, 1.0), BACKGROUND),
         _record(
-            "stage.floor", "floor", ("plane",), stage.floor, (FLOOR_SIDE_M, FLOOR_SIDE_M, 1.0), BACKGROUND,
+            "stage.floor", "floor", "plane", stage.floor, (FLOOR_SIDE_M, FLOOR_SIDE_M, 1.0), BACKGROUND,
             at_m=(0.0, 0.0, -stage.floor_below_m),
         ),
     ]  # fmt: skip
@@ -88,9 +88,8 @@ def place(draws: DrawList, trajectory: Trajectory, frame: int) -> None:
 
 
 def _part(index: int, part: PartSpec) -> tuple[Item, np.ndarray, float]:
-    model = part_model(part.kind, part.designation)
-    key = ("part", part.kind, part.designation)
-    item, row, _ = _record(f"parts[{index}]", "part", key, part.material, (1.0, 1.0, 1.0), index)
+    model = part_model(part.source)
+    item, row, _ = _record(f"parts[{index}]", "part", part.source, part.material, (1.0, 1.0, 1.0), index)
     row["thread"] = (1.0, 1.0, 1.0, -1.0)
     if model.thread:
         row["thread"] = (model.thread.pitch_m, model.thread.radius_m, model.thread.z_from_m, model.thread.z_to_m)
@@ -103,7 +102,7 @@ def _body(name: str, body: BodySpec) -> tuple[Item, np.ndarray, float]:
     size = body.size_m if body.shape == "box" else (body.size_m[0], body.size_m[0], body.size_m[2])
     pose = body.world_from_body
     rotation = rotation_matrix(pose.rotation_xyzw)
-    return _record(name, "body", (body.shape,), body.material, size, CLUTTER, rotation, pose.position_m)
+    return _record(name, "body", body.shape, body.material, size, CLUTTER, rotation, pose.position_m)
 
 
 def _record(

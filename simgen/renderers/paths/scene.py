@@ -89,7 +89,7 @@ class MitsubaScene:
         found = {}
         for i, part in enumerate(spec.parts):
             checked_material(f"parts[{i}]", part.material)
-            solid = shapes.part(part.kind, part.designation, matter.is_lathe(part.material))
+            solid = shapes.part(part.source, matter.is_lathe(part.material))
             found[f"part{i}"] = self._mesh(f"part{i}", solid, part.material, matter.PART)
             self._moved.append(_Moved(f"part{i}", solid))
         for i, body in enumerate(spec.occluders):

@@ -17,6 +17,7 @@ from jaxtyping import Float, Float64, Int
 from simgen.assets.parts import part_model
 from simgen.assets.parts.model import PartModel, Thread
 from simgen.renderers.gl.meshes import shape
+from simgen.spec.scene import PartSource
 
 TURN_STEPS, PITCH_STEPS = 36, 6  # of a thread's mesh: round the axis, and in one pitch
 MOST_TURNS = 80.0  # with more of them a thread is left out, as in the mesh
@@ -32,13 +33,13 @@ class Solid:
     across_along_m: Float64[np.ndarray, "n 2"]  # round a lathe's axis: (height or radius, share of a turn)
 
 
-def part(kind: str, designation: str, lathe: bool) -> Solid:
+def part(source: PartSource, lathe: bool) -> Solid:
     """A part's mesh, with its thread.
 
     Raises:
         KeyError: there is no such part.
     """
-    model = part_model(kind, designation)
+    model = part_model(source)
     points, normals, triangles = model.vertices_m, model.normals, model.triangles
     if model.thread and _turns(model.thread) <= MOST_TURNS:
         kept = triangles[~_threaded(model, model.thread)]

@@ -116,7 +116,7 @@ class PartTable:
         self.metallic = np.array([m.metallic for m in materials], np.float32)
         self.roughness = np.array([m.roughness for m in materials], np.float32)
         self.contrast = np.array([m.contrast for m in materials], np.float32)
-        threads = [part_model(part.kind, part.designation).thread for part in spec.parts]
+        threads = [part_model(part.source).thread for part in spec.parts]
         # pitch, radius, lowest z, highest z; a part without an outer thread has an empty range of z
         self._threads = np.array(
             [

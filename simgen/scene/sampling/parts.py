@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from simgen.assets.parts import PARTS, PartModel, Size, part_model
+from simgen.assets.parts import PARTS, PartModel, Size, part_family, part_model
 from simgen.scene.config import KindKnobs, PartsKnobs, TextureKnobs
 from simgen.scene.sampling.surfaces import draw_surface
 from simgen.spec.geometry import about_x, about_z, pose
 from simgen.spec.knobs import Choice
-from simgen.spec.scene import PartSpec, StageSpec
+from simgen.spec.scene import FamilySize, PartSpec, StageSpec
 from simgen.spec.types import Pose
 
 DROP_M = 0.0005  # parts are let go this far above where they would lie
@@ -49,17 +49,16 @@ class _Ground:
 
 def sizes(kind: str, knobs: KindKnobs) -> list[str]:
     """The designations of `kind` that lie in the range of `knobs`."""
-    if kind not in PARTS:
-        raise KeyError(f"no part kind {kind!r}; there are {sorted(PARTS)}")
+    family = part_family(kind)
 
     def within(size: Size) -> bool:
         in_length = size.length_mm is None or knobs.length_mm.low <= size.length_mm <= knobs.length_mm.high
         return knobs.diameter_mm.low <= size.diameter_mm <= knobs.diameter_mm.high and in_length
 
-    found = [size.designation for size in PARTS[kind].sizes if within(size)]
+    found = [size.designation for size in family.sizes if within(size)]
     if not found:
-        standard = PARTS[kind].standard
-        raise ValueError(f"parts.kinds.{kind}: {standard} has no size in {knobs.diameter_mm} mm, {knobs.length_mm} mm")
+        wanted = f"{knobs.diameter_mm} mm, {knobs.length_mm} mm"
+        raise ValueError(f"parts.kinds.{kind}: {family.standard} has no size in {wanted}")
     return found
 
 
@@ -82,14 +81,13 @@ def draw_parts(
     for i in range(count):
         kind = kinds.draw(rng)
         options = sizes(kind, knobs.kinds[kind])
-        designation = options[int(rng.integers(len(options)))]
-        model = part_model(kind, designation)
+        source = FamilySize(kind, options[int(rng.integers(len(options)))])
+        model = part_model(source)
         density, friction = knobs.density_kg_m3.draw(rng), knobs.friction.draw(rng)
         finish = (knobs.kinds[kind].finishes or every).draw(textures)
         parts.append(
             PartSpec(
-                kind=kind,
-                designation=designation,
+                source=source,
                 category=PARTS[kind].category,
                 mass_kg=density * model.volume_m3,
                 friction=friction,

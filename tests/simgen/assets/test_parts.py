@@ -11,6 +11,7 @@ from simgen.assets.parts import PARTS, part_model
 from simgen.assets.parts.families.bolts import thread_length_mm
 from simgen.assets.parts.families.hexagons import hexagon_prism, ring_of_boxes
 from simgen.assets.parts.mesh import Mesh, circle, loft, mass_properties
+from simgen.spec.scene import FamilySize
 
 ROWS = [(kind, size.designation) for kind, family in PARTS.items() for size in family.sizes]
 EACH = pytest.mark.parametrize(("kind", "designation"), ROWS, ids=[f"{k}-{d}" for k, d in ROWS])
@@ -47,7 +48,7 @@ def test_the_table_has_every_diameter_and_several_lengths():
 
 @EACH
 def test_the_mesh_is_closed_outward_and_modest(kind, designation):
-    model = part_model(kind, designation)
+    model = part_model(FamilySize(kind, designation))
     triangles = welded(model)
     assert 0 < len(triangles) <= 400
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
@@ -65,7 +66,7 @@ def test_the_mesh_is_closed_outward_and_modest(kind, designation):
 @EACH
 def test_volume_is_the_closed_form(kind, designation):
     """Head or nut: a hexagonal prism, less the chamfers (at most 3 %); thread: a cylinder of the pitch diameter."""
-    size, model = size_of(kind, designation), part_model(kind, designation)
+    size, model = size_of(kind, designation), part_model(FamilySize(kind, designation))
     d = size.diameter_mm
     if kind == "washer":
         inner, outer, thick = (m * 1000 for m in washer_extents(model))
@@ -87,7 +88,7 @@ def test_volume_is_the_closed_form(kind, designation):
 @EACH
 def test_mass_properties_agree_with_trimesh(kind, designation):
     trimesh = pytest.importorskip("trimesh")
-    model = part_model(kind, designation)
+    model = part_model(FamilySize(kind, designation))
     # in millimetres: trimesh takes a mesh of cubic metres this small for an empty one
     solid = trimesh.Trimesh(model.vertices_m * 1000, model.triangles, process=False)
     assert model.volume_m3 * 1e9 == pytest.approx(solid.volume, rel=1e-9)
@@ -98,7 +99,7 @@ def test_mass_properties_agree_with_trimesh(kind, designation):
 
 @EACH
 def test_inertia_is_that_of_a_body(kind, designation):
-    a, b, c = part_model(kind, designation).inertia_m2
+    a, b, c = part_model(FamilySize(kind, designation)).inertia_m2
     assert min(a, b, c) > 0
     assert a == pytest.approx(b)  # hexagons and circles are round to the second order
     assert a + b > c
@@ -108,7 +109,7 @@ def test_inertia_is_that_of_a_body(kind, designation):
 @EACH
 def test_the_collision_shape_fills_the_meshs_extents(kind, designation):
     """In height and across; a thread collides at its crests, and a washer's sides stand a little in or out."""
-    model = part_model(kind, designation)
+    model = part_model(FamilySize(kind, designation))
     low = min(piece.position_m[2] - piece.size_m[2] / 2 for piece in model.collision)
     high = max(piece.position_m[2] + piece.size_m[2] / 2 for piece in model.collision)
     assert low == pytest.approx(model.vertices_m[:, 2].min(), abs=1e-9)
@@ -125,7 +126,7 @@ def test_the_collision_shape_fills_the_meshs_extents(kind, designation):
 
 @EACH
 def test_things_pass_through_holes(kind, designation):
-    model = part_model(kind, designation)
+    model = part_model(FamilySize(kind, designation))
     on_axis = [p for p in model.collision if math.hypot(*p.position_m[:2]) < p.size_m[0] / 2]
     if kind in ("washer", "hex_nut"):
         assert not on_axis
@@ -160,7 +161,7 @@ def washer_extents(model):
     ],
 )
 def test_iso_4014_bolts(designation, flats, head, plain, pitch_diameter):
-    size, model = size_of("hex_bolt", designation), part_model("hex_bolt", designation)
+    size, model = size_of("hex_bolt", designation), part_model(FamilySize("hex_bolt", designation))
     assert flats_mm(model) == pytest.approx(flats)
     assert head_mm("hex_bolt", size, model) == pytest.approx(head)
     assert 2000 * model.thread.radius_m == pytest.approx(pitch_diameter, abs=5e-4)
@@ -179,7 +180,7 @@ def test_iso_4014_reference_length_of_thread(d, length, b):
     ("designation", "flats", "head"), [("M3x6", 5.5, 2.0), ("M8x30", 13.0, 5.3), ("M10x50", 16.0, 6.4)]
 )
 def test_iso_4017_screws_are_threaded_up_to_the_head(designation, flats, head):
-    size, model = size_of("hex_screw", designation), part_model("hex_screw", designation)
+    size, model = size_of("hex_screw", designation), part_model(FamilySize("hex_screw", designation))
     assert flats_mm(model) == pytest.approx(flats)
     assert head_mm("hex_screw", size, model) == pytest.approx(head)
     assert model.thread.z_to_m - model.thread.z_from_m == pytest.approx(size.length_mm / 1000)
@@ -187,7 +188,7 @@ def test_iso_4017_screws_are_threaded_up_to_the_head(designation, flats, head):
 
 @pytest.mark.parametrize(("designation", "flats", "high"), [("M5", 8.0, 4.7), ("M8", 13.0, 6.8), ("M16", 24.0, 14.8)])
 def test_iso_4032_nuts(designation, flats, high):
-    model = part_model("hex_nut", designation)
+    model = part_model(FamilySize("hex_nut", designation))
     assert flats_mm(model) == pytest.approx(flats)
     assert head_mm("hex_nut", size_of("hex_nut", designation), model) == pytest.approx(high)
     assert model.thread.internal
@@ -198,14 +199,16 @@ def test_iso_4032_nuts(designation, flats, high):
     [("M3", 3.2, 7.0, 0.5), ("M8", 8.4, 16.0, 1.6), ("M12", 13.0, 24.0, 2.5), ("M30", 31.0, 56.0, 4.0)],
 )
 def test_iso_7089_washers(designation, d1, d2, h):
-    np.testing.assert_allclose(washer_extents(part_model("washer", designation)), np.array([d1, d2, h]) / 1000)
+    np.testing.assert_allclose(
+        washer_extents(part_model(FamilySize("washer", designation))), np.array([d1, d2, h]) / 1000
+    )
 
 
 @pytest.mark.parametrize("d", DIAMETERS)
 def test_a_bolt_goes_through_its_washer_and_a_washer_is_wider_than_the_nuts_bearing_face(d):
-    inner, outer, _ = washer_extents(part_model("washer", f"M{d}"))
+    inner, outer, _ = washer_extents(part_model(FamilySize("washer", f"M{d}")))
     assert inner > d / 1000
-    assert outer > 0.95 * flats_mm(part_model("hex_nut", f"M{d}")) / 1000
+    assert outer > 0.95 * flats_mm(part_model(FamilySize("hex_nut", f"M{d}"))) / 1000
 
 
 def test_mass_properties_of_a_box_off_the_origin():
@@ -261,9 +264,9 @@ def test_a_ring_of_boxes_is_a_prism_with_a_hole(sides):
 
 def test_errors_say_what_there_is():
     with pytest.raises(KeyError, match=r"no part kind 'rivet'; there are .*hex_bolt.*washer"):
-        part_model("rivet", "M8")
+        part_model(FamilySize("rivet", "M8"))
     with pytest.raises(KeyError, match=r"no size 'M7' in ISO 4032; there are M3, M4"):
-        part_model("hex_nut", "M7")
+        part_model(FamilySize("hex_nut", "M7"))
 
 
 def test_parts_load_fast_and_without_a_simulator():

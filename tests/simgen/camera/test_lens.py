@@ -45,7 +45,7 @@ def through(spec, lens):
 
 def corners_of(spec, i):
     made = spec.parts[i]
-    return transform(made.world_from_part, part_model(made.kind, made.designation).vertices_m)
+    return transform(made.world_from_part, part_model(made.source).vertices_m)
 
 
 def white_parts():
@@ -129,7 +129,7 @@ def test_ids_light_depth_and_labels_bend_together(lens):
     expected = np.zeros((120, 160), np.uint8)
     for i in range(3):
         pixels = opencv_px(spec, corners_of(spec, i))
-        cover, (x, y) = silhouette_px(pixels, part_model(spec.parts[i].kind, spec.parts[i].designation).triangles)
+        cover, (x, y) = silhouette_px(pixels, part_model(spec.parts[i].source).triangles)
         rows, columns = np.nonzero(cover)
         inside = (rows + y >= 0) & (rows + y < 120) & (columns + x >= 0) & (columns + x < 160)
         mask = np.zeros((120, 160), np.uint8)

@@ -14,7 +14,7 @@ from simgen.scene.sampling.sample import sample
 from simgen.spec.errors import ConfigError
 from simgen.spec.frames import Frame, Trajectory
 from simgen.spec.geometry import transform
-from simgen.spec.scene import FlickerSpec, ShutterSpec
+from simgen.spec.scene import FamilySize, FlickerSpec, ShutterSpec
 from simgen.spec.types import BACKGROUND
 from tests.simgen.scenes import part, scene
 
@@ -111,7 +111,7 @@ def test_labels_under_a_rolling_shutter_are_of_each_rows_own_time(row_time_s, sp
     spec = scene([part("hex_screw", "M20x60", (0.0, 0.0, 0.02), LYING)], frames=1)
     spec = opened(spec, row_time_s=row_time_s, subframes=61)
     trajectory = riding(spec, speed_m_s)
-    model, ids = part_model("hex_screw", "M20x60"), np.full((1, 120, 160), BACKGROUND, np.int32)
+    model, ids = part_model(FamilySize("hex_screw", "M20x60")), np.full((1, 120, 160), BACKGROUND, np.int32)
     for row, moment in enumerate(shutter.row_subframes(spec)):
         pixels, _ = project(transform(world_from_part(trajectory, int(moment), 0), model.vertices_m), spec.camera, 0)
         cover, (x, y) = silhouette_px(pixels, model.triangles)

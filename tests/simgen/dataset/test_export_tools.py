@@ -14,6 +14,7 @@ from simgen.assets.parts import part_model
 from simgen.dataset.export import Filters, export
 from simgen.dataset.format.reader import DataSet
 from simgen.spec.geometry import transform
+from simgen.spec.scene import FamilySize
 from simgen.spec.types import Pose
 from tests.simgen import clips
 from tests.simgen.dataset.test_export import expected
@@ -399,7 +400,7 @@ def check_bop_frame(scene, t, camera, truth, info, objects, clip):
         y, x = np.nonzero(visible)
         assert row["bbox_visib"] == [x.min(), y.min(), x.max() - x.min(), y.max() - y.min()]
         known = objects[str(pose["obj_id"])]
-        model = part_model(known["kind"], known["designation"])
+        model = part_model(FamilySize(known["kind"], known["designation"]))
         rotation, position = rigid(pose["cam_R_m2c"], pose["cam_t_m2c"])
         points = (model.vertices_m * 1000) @ rotation.T + position
         pixels = points @ matrix.T
@@ -424,7 +425,7 @@ def test_bop_models_are_meshes_in_millimetres(rendered, tmp_path):
     assert len(infos) == done.counts["models"] > 2
     for key, info in infos.items():
         mesh = trimesh.load(tmp_path / "out" / "models" / f"obj_{int(key):06d}.ply", process=False)
-        model = part_model(objects[key]["kind"], objects[key]["designation"])
+        model = part_model(FamilySize(objects[key]["kind"], objects[key]["designation"]))
         assert mesh.volume == pytest.approx(model.volume_m3 * 1e9, rel=1e-3)
         np.testing.assert_allclose(mesh.bounds[0], [info[f"min_{a}"] for a in "xyz"], atol=1e-3)
         np.testing.assert_allclose(mesh.extents, [info[f"size_{a}"] for a in "xyz"], atol=1e-3)

@@ -5,6 +5,7 @@ import pytest
 
 from simgen.assets.parts import PARTS, part_model
 from simgen.dataset.export.common.symmetries import symmetries
+from simgen.spec.scene import FamilySize
 
 
 def matrices(found):
@@ -15,7 +16,7 @@ def matrices(found):
     ("washer", None, True), ("hex_nut", 6, True), ("hex_bolt", 6, False), ("hex_screw", 6, False)])  # fmt: skip
 def test_fasteners_have_the_symmetries_of_their_shape(kind, around, flips):
     for size in (PARTS[kind].sizes[0], PARTS[kind].sizes[-1]):
-        found = symmetries(part_model(kind, size.designation).vertices_m * 1000)
+        found = symmetries(part_model(FamilySize(kind, size.designation)).vertices_m * 1000)
         if around is None:
             assert found["symmetries_continuous"] == [{"axis": [0, 0, 1], "offset": [0, 0, 0]}]
             assert len(found["symmetries_discrete"]) == 1

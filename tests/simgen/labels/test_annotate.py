@@ -10,7 +10,7 @@ from simgen.assets.parts import part_model
 from simgen.labels.boxes import annotate, camera_from_part, project, silhouette_px, world_from_part
 from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import invert, look_at, transform
-from simgen.spec.scene import BodySpec
+from simgen.spec.scene import BodySpec, FamilySize
 from simgen.spec.types import BACKGROUND, CLUTTER, Pose
 from tests.simgen.scenes import GREY, part, scene
 
@@ -30,14 +30,14 @@ def as_let_go(spec):
 def pixels_of(spec, trajectory, i, frame=0):
     """Where a part's vertices lie in the picture."""
     made = spec.parts[i]
-    vertices = part_model(made.kind, made.designation).vertices_m
+    vertices = part_model(made.source).vertices_m
     return project(transform(world_from_part(trajectory, frame, i), vertices), spec.camera, frame)[0]
 
 
 def mask_of(spec, trajectory, i, frame=0):
     """The pixels that a part covers with nothing in front."""
     made = spec.parts[i]
-    model = part_model(made.kind, made.designation)
+    model = part_model(made.source)
     cover, (x, y) = silhouette_px(pixels_of(spec, trajectory, i, frame), model.triangles)
     whole = np.zeros((spec.camera.height_px, spec.camera.width_px), bool)
     rows, columns = np.nonzero(cover)
@@ -164,7 +164,7 @@ def test_higher_points_are_higher_in_the_picture():
 def test_the_6d_pose_puts_the_vertices_into_the_box():
     spec, trajectory, ids = one_part()
     found = label(spec, trajectory, ids)
-    model = part_model("hex_screw", "M20x60")
+    model = part_model(FamilySize("hex_screw", "M20x60"))
     x, y, z = transform(found.camera_from_part, model.vertices_m).T
     u = spec.camera.focal_px * x / z + spec.camera.centre_px[0]
     v = spec.camera.focal_px * y / z + spec.camera.centre_px[1]

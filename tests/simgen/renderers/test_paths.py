@@ -9,6 +9,7 @@ import pytest
 
 from simgen.renderers.paths import light, matter, shapes, variant
 from simgen.spec.errors import RendererUnavailable
+from simgen.spec.scene import FamilySize
 from tests.simgen.renderers.test_pbr import lit
 from tests.simgen.scenes import scene
 
@@ -36,7 +37,7 @@ def test_without_mitsuba_the_command_says_what_to_install(monkeypatch, tmp_path)
 def test_threads_are_cut_about_the_pitch_diameter_without_a_gap(kind, size):
     from simgen.assets.parts import part_model
 
-    model = part_model(kind, size)
+    model = part_model(FamilySize(kind, size))
     points, normals, faces = shapes.thread(model.thread)
     radius = np.hypot(*points[:, :2].T)
     half = model.thread.depth_m / 2
@@ -48,13 +49,13 @@ def test_threads_are_cut_about_the_pitch_diameter_without_a_gap(kind, size):
     facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     assert ((facing * normals[faces].mean(axis=1)).sum(axis=1) > 0).mean() > 0.99
     assert np.sign((normals[:, :2] * points[:, :2]).sum(axis=1).mean()) == (-1 if model.thread.internal else 1)
-    solid, smooth = shapes.part(kind, size, False), model.vertices_m[model.triangles].reshape(-1, 3)
+    solid, smooth = shapes.part(FamilySize(kind, size), False), model.vertices_m[model.triangles].reshape(-1, 3)
     assert len(solid.points_m) > len(smooth)
     assert np.ptp(solid.points_m, axis=0)[2] == pytest.approx(np.ptp(smooth, axis=0)[2])
 
 
 def test_a_turn_of_a_lathe_has_no_jump_within_a_triangle():
-    solid = shapes.part("hex_bolt", "M12x60", True)
+    solid = shapes.part(FamilySize("hex_bolt", "M12x60"), True)
     turns = solid.across_along_m[:, 1].reshape(-1, 3)
     flanks = np.abs(solid.normals[:, 2]).reshape(-1, 3).max(axis=1) < 0.5
     assert flanks.sum() > 100

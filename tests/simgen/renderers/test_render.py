@@ -9,7 +9,7 @@ from simgen.renderers.textures import TEXTURES, VARIANTS, tile
 from simgen.renderers.tiny.environment import Environment
 from simgen.scene.simulate import simulate
 from simgen.spec.geometry import invert, look_at, transform
-from simgen.spec.scene import BodySpec, GlowSpec, RenderSpec, SheetSpec
+from simgen.spec.scene import BodySpec, FamilySize, GlowSpec, RenderSpec, SheetSpec
 from simgen.spec.types import BACKGROUND, CLUTTER, Pose
 from tests.simgen.scenes import GREY, needs, part, scene, still
 
@@ -41,7 +41,7 @@ def test_a_part_is_seen_where_the_pinhole_camera_puts_it(renderer, kind, s):
     spec = replace(spec, render=replace(spec.render, renderer=renderer))
     frame = first(spec)
     assert frame.linear.shape == (120, 160, 3)
-    vertices = transform(spec.parts[0].world_from_part, part_model(kind, designation).vertices_m)
+    vertices = transform(spec.parts[0].world_from_part, part_model(FamilySize(kind, designation)).vertices_m)
     seen = transform(invert(spec.camera.world_from_camera[0]), vertices)
     xy = seen[:, :2] / seen[:, 2:] * spec.camera.focal_px + np.array(spec.camera.centre_px)
     ys, xs = np.nonzero(frame.ids == 0)

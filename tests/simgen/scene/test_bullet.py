@@ -87,7 +87,7 @@ def test_parts_to_simulate_have_the_meshs_inertia_at_the_scale():
         assert len(solid.parts) == 2
         for body_id, made in zip(solid.parts, spec.parts, strict=True):
             mass, friction, inertia, *_ = p.getDynamicsInfo(body_id, -1, physicsClientId=solid.client)
-            moments = part_model(made.kind, made.designation).inertia_m2
+            moments = part_model(made.source).inertia_m2
             assert mass == pytest.approx(made.mass_kg)
             assert friction == pytest.approx(made.friction)
             assert inertia == pytest.approx([made.mass_kg * moment * SCALE**2 for moment in moments])

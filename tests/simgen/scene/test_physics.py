@@ -17,7 +17,7 @@ from simgen.scene.bullet import GRAVITY_M_S2, SCALE, world  # noqa: E402
 from simgen.scene.sampling.sample import sample  # noqa: E402
 from simgen.scene.simulate import simulate  # noqa: E402
 from simgen.spec.geometry import rotation_matrix  # noqa: E402
-from simgen.spec.scene import BodySpec  # noqa: E402
+from simgen.spec.scene import BodySpec, FamilySize  # noqa: E402
 from simgen.spec.types import Pose  # noqa: E402
 from tests.simgen.scenes import GREY, part, scene  # noqa: E402
 
@@ -29,7 +29,7 @@ def heights_m(spec, trajectory, frame=0):
     """The lowest vertex of each part."""
     return np.array(
         [
-            (part_model(made.kind, made.designation).vertices_m @ rotation_matrix(turn).T)[:, 2].min() + position[2]
+            (part_model(made.source).vertices_m @ rotation_matrix(turn).T)[:, 2].min() + position[2]
             for made, position, turn in zip(
                 spec.parts, trajectory.positions_m[frame], trajectory.rotations_xyzw[frame], strict=True
             )
@@ -45,10 +45,10 @@ def grid(kind, rotation, drop_m):
     """Every size of a kind, each on its own spot, let go `drop_m` above the table."""
     sizes = PARTS[kind].sizes
     columns = math.ceil(math.sqrt(len(sizes)))
-    pitch_m = 2.2 * max(part_model(kind, size.designation).radius_m for size in sizes)
+    pitch_m = 2.2 * max(part_model(FamilySize(kind, size.designation)).radius_m for size in sizes)
     parts = []
     for i, size in enumerate(sizes):
-        model = part_model(kind, size.designation)
+        model = part_model(FamilySize(kind, size.designation))
         low = float((model.vertices_m @ rotation_matrix(rotation).T)[:, 2].min())
         x, y = ((n - columns / 2) * pitch_m for n in divmod(i, columns))
         parts.append(part(kind, size.designation, (x, y, drop_m - low), rotation))
@@ -60,7 +60,7 @@ def test_every_size_stands_upright_at_its_height(kind):
     spec = grid(kind, (0.0, 0.0, 0.0, 1.0), drop_m=0.0005)
     trajectory = simulate(spec)
     assert len(spec.parts) == len(PARTS[kind].sizes)
-    expected = [part_model(kind, made.designation).rest_height_m for made in spec.parts]
+    expected = [part_model(FamilySize(kind, made.designation)).rest_height_m for made in spec.parts]
     np.testing.assert_allclose(trajectory.positions_m[0, :, 2], expected, atol=0.0002)
     np.testing.assert_allclose(axes(trajectory)[:, 2], 1, atol=1e-4)
     np.testing.assert_array_equal(trajectory.positions_m[0], trajectory.positions_m[1])
@@ -73,7 +73,7 @@ def test_every_bolt_that_is_laid_down_lies_on_the_table(kind):
     trajectory = simulate(spec)
     low = heights_m(spec, trajectory)
     assert (low > -0.0002).all()
-    crest = [model.thread.depth_m for model in (part_model(kind, made.designation) for made in spec.parts)]
+    crest = [model.thread.depth_m for model in (part_model(FamilySize(kind, made.designation)) for made in spec.parts)]
     assert (low < 0.0002 + np.array(crest)).all()
     assert (np.abs(axes(trajectory)[:, 2]) < 0.95).all()
 
@@ -109,7 +109,7 @@ def test_free_fall():
 def test_sliding_parts_stop_where_friction_says(kind, friction):
     """s = v^2 / (2 mu g)."""
     speed = 0.6
-    model = part_model(kind, "M16")
+    model = part_model(FamilySize(kind, "M16"))
     spec = scene([part(kind, "M16", (0.0, 0.0, model.rest_height_m), friction=friction)])
     with world(spec, collide=True) as solid:
         (body,) = solid.parts
@@ -122,7 +122,7 @@ def test_sliding_parts_stop_where_friction_says(kind, friction):
 
 
 def test_a_washer_dropped_over_a_standing_screw_lands_on_its_head():
-    screw, washer = part_model("hex_screw", "M8x40"), part_model("washer", "M12")
+    screw, washer = part_model(FamilySize("hex_screw", "M8x40")), part_model(FamilySize("washer", "M12"))
     head_m = 0.0053
     parts = [part("hex_screw", "M8x40", (0.0, 0.0, screw.rest_height_m)), part("washer", "M12", (0.0, 0.0, 0.06))]
     spec = scene(parts, settle_s=1.0, frames=1)

@@ -32,7 +32,7 @@ def test_every_preset_draws_distinct_scenes_of_its_own_kinds(preset):
     config = load_config(preset)
     specs = [sample(config, 0, i) for i in range(12)]
     assert len({s.id for s in specs}) == 12
-    kinds = {part.kind for s in specs for part in s.parts}
+    kinds = {part.source.kind for s in specs for part in s.parts}
     assert kinds == set(config.parts.kinds)
 
 
@@ -83,7 +83,7 @@ def test_a_rolled_camera_stays_where_it_is_and_turns_clockwise_round_its_axis():
 def test_parts_start_above_the_stage_and_weigh_what_their_volume_says():
     config = load_config("bolts_on_table")
     for part in sample(config, 1, 0).parts:
-        model = part_model(part.kind, part.designation)
+        model = part_model(part.source)
         density = part.mass_kg / model.volume_m3
         assert config.parts.density_kg_m3.low <= density <= config.parts.density_kg_m3.high * (1 + 1e-9)
         assert transform(part.world_from_part, model.vertices_m)[:, 2].min() > 0
@@ -119,7 +119,7 @@ def test_a_bin_has_walls_round_its_floor_and_parts_are_poured_in_clear_of_one_an
         assert 0.06 <= z + sz / 2 <= 0.12
     assert inner == [0.0] * 4  # they begin where the physics' own walls are
     at = np.array([part.world_from_part.position_m for part in spec.parts])
-    reach = np.array([part_model(part.kind, part.designation).radius_m for part in spec.parts])
+    reach = np.array([part_model(part.source).radius_m for part in spec.parts])
     assert len(spec.parts) >= 60
     apart = np.linalg.norm(at[:, None] - at[None], axis=2) - (reach[:, None] + reach[None])
     assert apart[np.triu_indices(len(at), 1)].min() > -1e-9
@@ -241,4 +241,4 @@ def drawn(preset):
         spec.parts[0].world_from_part.position_m[0],
         spec.parts[-1].material.roughness,
     )
-    return len(spec.parts), spec.parts[1].designation, len(spec.clutter), tuple(round(n, 6) for n in numbers)
+    return len(spec.parts), spec.parts[1].source.designation, len(spec.clutter), tuple(round(n, 6) for n in numbers)
