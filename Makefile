@@ -27,6 +27,8 @@ $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@echo "installing into $(VENV), once: some minutes and some GB"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@# TrackEval declares opencv-python, which overwrites the headless build's files; all else that it needs is there
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "trackeval>=1.3"
 	@echo "No system package is needed: PyBullet renders in software, OpenCV is headless."
 	@$(BIN)/python -c 'from simgen.renderers.gl.context import create_context, describe; print("renderer pbr runs here:", describe(create_context()))' 2>/dev/null || \
 	  echo "renderer pbr does not run here (tiny does): apt-get install libegl1 libgl1-mesa-dri would add it"
