@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -67,9 +68,11 @@ def _exposed(moments: Iterable[Frame], shares: Float32[np.ndarray, "k h"], seen:
     frame: Frame | None = None
     for k, moment in enumerate(moments):
         if frame is None:
-            frame = Frame(np.zeros_like(moment.linear), np.empty_like(moment.depth_m), np.empty_like(moment.ids))
+            truth: dict[str, Any] = {name: np.empty_like(values) for name, values in moment.truth().items()}
+            frame = replace(moment, linear=np.zeros_like(moment.linear), **truth)
         rows = np.flatnonzero(shares[k])
         frame.linear[rows] += shares[k][rows, None, None] * moment.linear[rows]
-        frame.depth_m[seen == k], frame.ids[seen == k] = moment.depth_m[seen == k], moment.ids[seen == k]
+        for name, values in moment.truth().items():
+            getattr(frame, name)[seen == k] = values[seen == k]
     assert frame is not None
     return frame

@@ -5,7 +5,7 @@ Units and frames are those of `simgen.spec.types`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, UInt8
@@ -30,12 +30,21 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Frame:
-    """What a renderer makes of one moment: linear light before the sensor, and the truth under it."""
+    """One rendered moment: linear light before the sensor, and ground truth for the same pixels.
+
+    Every field but `linear` is ground truth, sampled at the pixels' centres. Lens and shutter move it with the light
+    and never mix the values of two pixels. They use `dataclasses.replace` and `truth`, so that a new field is kept.
+    """
 
     linear: Float32[np.ndarray, "h w 3"]
-    depth_m: Float32[np.ndarray, "h w"]  # along the optical axis; inf where there is nothing
+    depth_m: Float32[np.ndarray, "h w"]  # along the optical axis; inf where no surface is
     ids: Int32[np.ndarray, "h w"]  # index into SceneSpec.parts, or BACKGROUND, or CLUTTER
-    normals: Float32[np.ndarray, "h w 3"] | None = None  # unit, in the world; 0 where there is nothing; of pbr alone
+    normals: Float32[np.ndarray, "h w 3"] | None = None  # unit, in the world; 0 where no surface is; from pbr alone
+
+    def truth(self) -> dict[str, np.ndarray]:
+        """The ground truth by field name, without the fields that are None. Each array starts with h, w."""
+        named = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "linear"}
+        return {name: values for name, values in named.items() if values is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ by the size of a pixel. In pixels the disc is therefore D * focal_px * |1 / s - 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import cv2
@@ -63,7 +64,7 @@ def defocus(frame: Frame, camera: CameraSpec) -> Frame:
         light = _went_on(light, diameter_px) * (1 - spread[..., 3:])
         light += spread
     linear = light[..., :3] / np.maximum(light[..., 3:], np.float32(1e-6))
-    return Frame(linear=np.asarray(linear, np.float32), depth_m=frame.depth_m, ids=frame.ids)
+    return replace(frame, linear=np.asarray(linear, np.float32))
 
 
 def _layers(discs: Float64[np.ndarray, "h w"]) -> np.ndarray:

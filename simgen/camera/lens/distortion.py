@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -46,11 +47,8 @@ def pinhole(camera: CameraSpec) -> tuple[CameraSpec, Callable[[Frame], Frame]]:
     x, y = ((at[..., axis] - low[axis] - 0.5).astype(np.float32) for axis in (0, 1))
 
     def behind_the_lens(frame: Frame) -> Frame:
-        return Frame(
-            linear=np.maximum(_sampled(frame.linear, x, y, cv2.INTER_CUBIC), np.float32(0)),
-            depth_m=_nearest(frame.depth_m, x, y),
-            ids=_nearest(frame.ids, x, y),
-        )
+        truth: dict[str, Any] = {name: _nearest(values, x, y) for name, values in frame.truth().items()}
+        return replace(frame, linear=np.maximum(_sampled(frame.linear, x, y, cv2.INTER_CUBIC), np.float32(0)), **truth)
 
     return drawn, behind_the_lens
 
