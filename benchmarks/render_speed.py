@@ -35,8 +35,8 @@ import pybullet as p
 
 from simgen.presets.read import load_config
 from simgen.renderers import render
+from simgen.renderers.camera_view import CameraView
 from simgen.renderers.tiny import renderer as tiny
-from simgen.renderers.view import View
 from simgen.scene.bullet import world
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
@@ -99,7 +99,7 @@ def draw_plainly(spec: SceneSpec, trajectory: Trajectory, timed: Timed) -> None:
         _draw_planes(bodies.client, spec.stage)
         for frame, pose in enumerate(spec.camera.world_from_camera):
             tiny.place(bodies, trajectory, frame)
-            view = View.of(spec, pose)
+            view = CameraView.of(spec, pose)
             matrices = tiny.view_matrix(pose), tiny.projection_matrix(view)
             timed.getCameraImage(view.width, view.height, *matrices, **lights, physicsClientId=bodies.client)
 

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float32, Float64, Int32, Int64
 from simgen.camera import shutter
 from simgen.camera.lens import brown_conrady
 from simgen.labels.boxes import NEAR_M, world_from_part
-from simgen.renderers.view import belt_shift_m
+from simgen.scene.belt import belt_shift_m
 from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import IDENTITY, invert, transform, vec3
 from simgen.spec.scene import CameraSpec, SceneSpec

@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from simgen.renderers.gl import renderer as pbr
 from simgen.renderers.paths import renderer as pathtraced
+from simgen.renderers.paths import variant
 from simgen.renderers.tiny import renderer as tiny
 from simgen.spec.errors import RendererUnavailable
 from simgen.spec.frames import Frame, Trajectory
-from simgen.spec.scene import PATHTRACED, SceneSpec
+from simgen.spec.scene import PATHTRACED, RenderSpec, SceneSpec
 
 Renderer = Callable[[SceneSpec, Trajectory], Iterator[Frame]]
 
+
+def _pathtraced(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
+    """Path traced light over the ground truth of `pbr` where that can run, else of `tiny`."""
+    if _pbr_runs():
+        drawn = replace(spec, render=RenderSpec(renderer="pbr", supersample=1))
+        truth = pbr.render(drawn, trajectory, lit=False)
+    else:
+        truth = tiny.render(replace(spec, render=RenderSpec(renderer="tiny", supersample=1)), trajectory)
+    return pathtraced.render(spec, trajectory, truth)
+
+
+def _describe_pathtraced() -> str:
+    """Mitsuba's version and variant, and the renderer of the ground truth.
+
+    Raises:
+        RendererUnavailable: Mitsuba does not run here.
+    """
+    truth = f"pbr: {pbr.describe()}" if _pbr_runs() else f"tiny: {tiny.describe()}"
+    return f"{variant.describe()}, truth by {truth}"
+
+
+def _pbr_runs() -> bool:
+    try:
+        pbr.describe()
+    except RendererUnavailable:
+        return False
+    return True
+
+
 AUTO = "auto"  # the best that works here; never in a config, so that a data set says what drew it
-RENDERERS: dict[str, Renderer] = {PATHTRACED: pathtraced.render, "pbr": pbr.render, "tiny": tiny.render}
+RENDERERS: dict[str, Renderer] = {PATHTRACED: _pathtraced, "pbr": pbr.render, "tiny": tiny.render}
 MACHINERY: dict[str, Callable[[], str]] = {  # what its pixels depend on
-    PATHTRACED: pathtraced.describe,
+    PATHTRACED: _describe_pathtraced,
     "pbr": pbr.describe,
     "tiny": tiny.describe,
 }

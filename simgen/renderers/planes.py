@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
+from simgen.renderers.camera_view import CameraView
 from simgen.renderers.surfaces import FLOOR, Colours, Geometry, Moment, blurred
 from simgen.renderers.textures import pattern_grid, placed_tile
-from simgen.renderers.view import View
 from simgen.spec.scene import MaterialSpec, SceneSpec, SheetSpec
 from simgen.spec.types import Vec3
 
@@ -19,6 +19,7 @@ MOST_SHEET_TEXELS = 2**23
 MOST_SIDE_TEXELS, MOST_TEXELS = 16384, 2**26  # OpenCV warps none of 32768; 800 MB
 FLOOR_TEXEL_M = 0.005
 FLOOR_EXTENT_M = 5.0
+FLOOR_SIDE_M = 60.0  # of the floor that is drawn as a mesh
 
 
 class Planes:
@@ -29,7 +30,7 @@ class Planes:
         self._stage = _bake_stage(spec)
         self._floor = _bake_floor(spec)
 
-    def albedo(self, geometry: Geometry, view: View, moment: Moment) -> Float32[np.ndarray, "h w 3"]:
+    def albedo(self, geometry: Geometry, view: CameraView, moment: Moment) -> Float32[np.ndarray, "h w 3"]:
         """Albedo of stage and floor by homography; elsewhere whatever."""
         height, width = geometry.surface.shape
         stage, size = self._spec.stage, (width, height)
@@ -46,7 +47,7 @@ class Planes:
             cv2.copyTo(floor, below.view(np.uint8), linear)
         return linear
 
-    def _floor_pattern(self, view: View, size: tuple[int, int]) -> Float32[np.ndarray, "h w"]:
+    def _floor_pattern(self, view: CameraView, size: tuple[int, int]) -> Float32[np.ndarray, "h w"]:
         """Its brightness from its own tile, whose stones are smaller than the floor picture's texels."""
         floor, below_m = self._spec.stage.floor, self._spec.stage.floor_below_m
         tile, at_origin, texel_m = placed_tile(floor)

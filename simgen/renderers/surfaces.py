@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 
+from simgen.renderers.camera_view import CameraView
 from simgen.renderers.textures import sample_pattern
-from simgen.renderers.view import View
 from simgen.spec.scene import MaterialSpec
 
 # Surface codes. Parts are their index, 0 and up; clutter and occluders count down from BODY, in that order.
@@ -30,7 +30,7 @@ class Geometry:
 class Moment:
     """Where everything is in one frame."""
 
-    view: View
+    view: CameraView
     positions_m: Float32[np.ndarray, "p 3"]
     rotations: Float32[np.ndarray, "p 3 3"]  # world_from_part
     occluder_positions_m: Float32[np.ndarray, "o 3"]

@@ -18,6 +18,7 @@ from simgen.spec.scene import MaterialSpec
 TILE_PX = 256
 FEATURE_PX = 8  # texels across the largest feature
 VARIANTS = 8  # tiles kept of each pattern
+BRUSHED_ANISOTROPY = 0.8  # of brushed metal: its lobe is 3.6 times as wide across the grooves as along them
 
 Tile = Float32[np.ndarray, "256 256"]
 

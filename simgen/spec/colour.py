@@ -10,8 +10,7 @@ import colorsys
 import numpy as np
 from jaxtyping import Float
 
-from simgen.spec.types import Vec3
-
+Rgb = tuple[float, float, float]
 RGB_FROM_XYZ = np.array(  # IEC 61966-2-1
     [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]
 )
@@ -28,21 +27,21 @@ def srgb_from_linear(linear: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055)
 
 
-def linear_from_hsv(hue_deg: float, saturation: float, value: float) -> Vec3:
+def linear_from_hsv(hue_deg: float, saturation: float, value: float) -> Rgb:
     """Linear RGB of a colour picked as hue, saturation and value of sRGB."""
     srgb = np.array(colorsys.hsv_to_rgb((hue_deg % 360.0) / 360.0, saturation, value))
     red, green, blue = (float(c) for c in linear_from_srgb(srgb))
     return red, green, blue
 
 
-def hsv_from_linear(linear: Vec3) -> Vec3:
+def hsv_from_linear(linear: Rgb) -> Rgb:
     """Hue in degrees, saturation and value in sRGB of a linear RGB in 0..1: the inverse of `linear_from_hsv`."""
     red, green, blue = (float(c) for c in srgb_from_linear(np.array(linear)))
     hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
     return 360.0 * hue, saturation, value
 
 
-def black_body(temperature_k: float) -> Vec3:
+def black_body(temperature_k: float) -> Rgb:
     """Linear RGB of a black body, of luminance 1.
 
     The Planckian locus' chromaticity is the cubic fit of Kim et al. (US patent 7024034, 2002).

@@ -21,12 +21,12 @@ from simgen.assets.materials.model import Material, draw, draw_wear
 from simgen.assets.materials.polymers import POLYMERS
 from simgen.assets.materials.relief import TILE_PX, slopes
 from simgen.assets.materials.wear import STEPS, WEAR, worn
-from simgen.spec.scene import MaterialSpec, WornSpec
+from simgen.spec.scene import MaterialSpec, MatterSpec, WornSpec
 from simgen.spec.types import Metres
 
 __all__ = [
-    "MATERIALS", "UNWORN", "WEAR", "Material", "TileFacts", "draw_material", "draw_wear", "material_tile", "tile_facts",
-    "wear_key", "wear_tile",
+    "MATERIALS", "UNWORN", "WEAR", "Material", "TileFacts", "draw_material", "draw_wear", "material", "material_tile",
+    "tile_facts", "tile_origin", "tile_variant", "wear_key", "wear_tile",
 ]  # fmt: skip
 
 UNWORN = WornSpec(layers=(), side_m=Metres(0.1), seed=0)
@@ -97,6 +97,17 @@ def _lost(slope: Float32[np.ndarray, "n n 2"]) -> tuple[float, float]:
         level = level.reshape(level.shape[0] // 2, 2, level.shape[1] // 2, 2, 2).mean(axis=(1, 3))
     quarter, most = (float(np.interp(share, shares, np.arange(_LEVELS))) for share in (0.25, 0.75))
     return quarter, max(most, quarter + 0.1)
+
+
+def tile_variant(matter: MatterSpec) -> int:
+    """Which of its material's tiles a surface has."""
+    return matter.seed % VARIANTS
+
+
+def tile_origin(matter: MatterSpec) -> tuple[float, float]:
+    """The point of the tile at the surface's own origin, (u, v) in sides of the tile."""
+    rest = matter.seed // VARIANTS
+    return rest % 512 / 512, rest // 512 % 512 / 512
 
 
 def wear_key(wear: WornSpec) -> WearKey:

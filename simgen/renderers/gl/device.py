@@ -6,55 +6,21 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from simgen.assets.materials import WearKey, material_tile, wear_tile
+from simgen.assets.materials import WearKey, wear_tile
 from simgen.renderers.gl import environment, layout, meshes
 from simgen.renderers.gl.context import create_context, describe
-from simgen.renderers.gl.scene import TileKey
+from simgen.renderers.gl.programs import BLOCKS, FAR, LAMP_TEXELS, NEAR, SOURCE, Programs
 from simgen.renderers.gl.shadows import COARSE_TEXELS, SIDE_TEXELS
-from simgen.renderers.textures import tile
+from simgen.renderers.tiles import TileKey, tile_values
 from simgen.spec.errors import RendererLost, RendererUnavailable
 from simgen.spec.scene import MAX_LAMPS, LightSpec
 
-SHADERS = Path(__file__).parent / "shaders"
-NOTHING_M = 1e30  # depth where nothing is, on the graphics processor
 SAMPLES = 4  # coverage samples of a multisampled pixel: what OpenGL 4.3 promises at least
 MAX_MESHES, MAX_TILES, MAX_WEAR, MAX_SKIES, MAX_TARGETS = 512, 128, 32, 8, 3
-LAMP_TEXELS = 1024  # across what one lamp sees
-
-# Texture units, the same in every program.
-ENVIRONMENT, IRRADIANCE, RESPONSE, NEAR, FAR, OPEN, FLOOR_OPEN, STAGE_PATTERN, TILE, SOURCE, SECOND = (
-    0, 1, 2, 3, 6, 9, 10, 11, 12, 13, 14,
-)  # fmt: skip
-WEAR_COLOUR, WEAR_REST, LAMP_MAP = 15, 16, 17
-_UNITS = {
-    "environment": ENVIRONMENT, "irradiance": IRRADIANCE, "response": RESPONSE, "open_map": OPEN,
-    "floor_open": FLOOR_OPEN, "stage_pattern": STAGE_PATTERN, "tile": TILE, "source": SOURCE, "depth_map": SOURCE,
-    "normal_map": SECOND, "wear_colour": WEAR_COLOUR, "wear_rest": WEAR_REST, "lamp_map": LAMP_MAP,
-}  # fmt: skip
-_BLOCKS = {"Frame": 0, "Draw": 1, "Sheets": 2, "Lamps": 3}
-_PROGRAMS: dict[str, tuple[str, str, tuple[str, ...]]] = {  # vertex shader, fragment shader, what is defined
-    "truth": ("geometry.vert", "truth.frag", ()),
-    "nothing": ("screen.vert", "nothing.frag", ()),
-    "shadow": ("shadow.vert", "shadow.frag", ()),
-    "nearest": ("screen.vert", "nearest.frag", ()),
-    "spread": ("screen.vert", "spread.frag", ()),
-    "occlusion": ("screen.vert", "occlusion.frag", ()),
-    "smooth": ("screen.vert", "smooth.frag", ()),
-    "prefilter": ("screen.vert", "prefilter.frag", ()),
-    "sky": ("screen.vert", "sky.frag", ()),
-    "part": ("geometry.vert", "shade.frag", ("PART", "MAP 0")),
-    "stage": ("geometry.vert", "shade.frag", ("STAGE", "MAP 0")),
-    "body": ("geometry.vert", "shade.frag", ("BODY", "MAP 1")),
-    "floor": ("geometry.vert", "shade.frag", ("FLOOR", "MAP 1")),
-}
-# What a program may have more, as "part+matter+lamps": made when it is first asked for.
-_MORE = {"matter": "MATTER", "lathe": "LATHE", "lamps": "LAMPS"}
-_RARE: dict[str, tuple[str, str, tuple[str, ...]]] = {"lamp": ("lamp.vert", "lamp.frag", ("LAMPS",))}
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -76,20 +42,6 @@ class Store(Generic[K, V]):
 
     def __len__(self) -> int:
         return len(self._values)
-
-
-class _Programs(dict[str, Any]):
-    """Programs by name; one with more in it than the usual is made when it is first asked for."""
-
-    def __init__(self, make: Callable[[str, str, tuple[str, ...]], Any]) -> None:
-        super().__init__({name: make(*parts) for name, parts in _PROGRAMS.items()})
-        self._make = make
-
-    def __missing__(self, name: str) -> Any:
-        base, *more = name.split("+")
-        vertex, fragment, defined = _RARE[base] if base in _RARE else _PROGRAMS[base]
-        self[name] = self._make(vertex, fragment, (*defined, *(_MORE[word] for word in more)))
-        return self[name]
 
 
 @dataclass(frozen=True)
@@ -129,13 +81,13 @@ class Device:
         self.description = describe(self.context)
         self._screens: dict[str, Any] = {}
         try:
-            self.programs = _Programs(self._program)
+            self.programs = Programs(self.context)
         except Exception as error:  # moderngl's own
             self.close()
             raise RendererUnavailable(f"{self.description} refuses a shader: {error}") from error
         self.meshes: Store[meshes.Key, meshes.Mesh] = Store(MAX_MESHES, lambda key: meshes.upload(self.context, key))
         self.tiles: Store[TileKey, Any] = Store(
-            MAX_TILES, lambda key: self.texture(_tile(key), mipmaps=True, wrap=(True, True))
+            MAX_TILES, lambda key: self.texture(tile_values(key), mipmaps=True, wrap=(True, True))
         )
         self.wear: Store[WearKey, tuple[Any, ...]] = Store(
             MAX_WEAR, lambda key: tuple(self.texture(t, mipmaps=True, wrap=(True, True)) for t in wear_tile(key))
@@ -158,27 +110,6 @@ class Device:
 
     def _filter(self, *names: str) -> tuple[int, ...]:
         return tuple(getattr(self.context, name) for name in names)
-
-    def _program(self, vertex: str, fragment: str, defined: tuple[str, ...]) -> Any:
-        constants = [
-            *defined, f"MAX_SHEETS {layout.MAX_SHEETS}", f"NOTHING_M {NOTHING_M}", f"MAX_LAMPS {MAX_LAMPS}",
-            f"LAMP_TEXELS {LAMP_TEXELS}.0",
-        ]  # fmt: skip
-        head = "#version 430\n" + "".join(f"#define {line}\n" for line in constants)
-        blocks = ("frame.glsl", "lamps.glsl") if "LAMPS" in defined else ("frame.glsl",)
-        frame = "".join((SHADERS / name).read_text("utf-8") for name in blocks)
-        vertex_shader, fragment_shader = (
-            head + frame + (SHADERS / name).read_text("utf-8") for name in (vertex, fragment)
-        )
-        program = self.context.program(vertex_shader=vertex_shader, fragment_shader=fragment_shader)
-        shadow = FAR if "MAP 1" in defined else NEAR
-        units = {**_UNITS, "shadow_map": shadow, "shadow_test": shadow + 1, "casters": shadow + 2}
-        for name in program:
-            if name in units:
-                program[name].value = units[name]
-            elif name in _BLOCKS:
-                program[name].binding = _BLOCKS[name]
-        return program
 
     def _check_size(self, size: tuple[int, ...]) -> None:
         limit = int(self.context.info["GL_MAX_TEXTURE_SIZE"])
@@ -257,14 +188,13 @@ class Device:
     def write_draws(self, rows: np.ndarray) -> None:
         """The records of all that will be drawn, one for each item."""
         if self._draws.size < rows.nbytes:
-            self.lamps = self.context.buffer(reserve=layout.LAMPS.itemsize, dynamic=True)
-        self._draws = self.context.buffer(reserve=2 * rows.nbytes, dynamic=True)
+            self._draws = self.context.buffer(reserve=2 * rows.nbytes, dynamic=True)
         self._draws.write(rows.tobytes())
 
     def bind_blocks(self) -> None:
-        self.frame.bind_to_uniform_block(_BLOCKS["Frame"])
-        self.sheets.bind_to_uniform_block(_BLOCKS["Sheets"])
-        self.lamps.bind_to_uniform_block(_BLOCKS["Lamps"])
+        self.frame.bind_to_uniform_block(BLOCKS["Frame"])
+        self.sheets.bind_to_uniform_block(BLOCKS["Sheets"])
+        self.lamps.bind_to_uniform_block(BLOCKS["Lamps"])
 
     def bind_shadows(self) -> None:
         for unit, target in zip((NEAR, FAR), self.shadows, strict=True):
@@ -288,7 +218,7 @@ class Device:
         for record, mesh in items:
             if program not in mesh.arrays:
                 mesh.arrays[program] = self._vertex_array(program, mesh)
-            self._draws.bind_to_uniform_block(_BLOCKS["Draw"], record * layout.DRAW_STRIDE, layout.DRAW_STRIDE)
+            self._draws.bind_to_uniform_block(BLOCKS["Draw"], record * layout.DRAW_STRIDE, layout.DRAW_STRIDE)
             mesh.arrays[program].render()
 
     def _vertex_array(self, program: str, mesh: meshes.Mesh) -> Any:
@@ -331,16 +261,6 @@ class Device:
         error = self.context.error
         if error != "GL_NO_ERROR":
             raise RendererLost(f"OpenGL says {error} {doing} ({self.description})")
-
-
-def _tile(key: TileKey) -> np.ndarray:
-    """The numbers of a tile.
-
-    Raises:
-        KeyError: there is no such row.
-    """
-    kind, name, variant = key
-    return material_tile(name, variant) if kind == "matter" else tile(name, variant)
 
 
 _kept: list[Device] = []

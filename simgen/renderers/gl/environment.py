@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from simgen.assets import surroundings as environments
+from simgen.renderers.sky import HEIGHT, WIDTH, picture
 from simgen.spec.scene import LightSpec, SceneSpec
 from simgen.spec.types import Radians
 
-WIDTH, HEIGHT, LEVELS = 256, 128, 5  # levels of roughness 0, 1/4, 1/2, 3/4, 1, each half as wide as the one before
+LEVELS = 5  # levels of roughness 0, 1/4, 1/2, 3/4, 1, each half as wide as the one before
 NORMALS = (16, 32)  # rows and columns of the table of irradiance
 RESPONSE = 32  # cosines by roughnesses
 FLOOR_HALF_M, FLOOR_CELLS = 2.5, 64
-BRIGHTEST = 60000.0  # that a half float holds
 _SAMPLES = 1024
 
 
@@ -32,29 +31,6 @@ def _directions(height: int, width: int) -> tuple[Float64[np.ndarray, "n 3"], Fl
     flat, turn = (a.ravel() for a in np.meshgrid(polar, azimuth, indexing="ij"))
     toward = np.stack([np.sin(flat) * np.cos(turn), np.sin(flat) * np.sin(turn), np.cos(flat)], axis=1)
     return toward, np.sin(flat) * (2 * np.pi**2 / (height * width))
-
-
-def picture(light: LightSpec) -> Float32[np.ndarray, "128 256 4"]:
-    """The surroundings' own picture, or horizon, zenith and glows; a texel is the mean of 2 by 2 points."""
-    if light.environment:
-        found = np.zeros((HEIGHT, WIDTH, 4), np.float32)
-        found[..., :3] = np.minimum(environments.picture(light.environment), BRIGHTEST)
-        found[HEIGHT // 2 :, :, 3] = 1
-        return found
-    elevation = (0.5 - (np.arange(2 * HEIGHT) + 0.5) / (2 * HEIGHT)) * np.pi
-    azimuth = ((np.arange(2 * WIDTH) + 0.5) / (2 * WIDTH) - 0.5) * 2 * np.pi
-    above = elevation > 0
-    climb = np.clip(np.sin(elevation), 0, 1)[:, None]
-    rows = np.asarray(light.horizon_rgb) * (1 - climb) + np.asarray(light.zenith_rgb) * climb
-    sky = np.zeros((2 * HEIGHT, 2 * WIDTH, 4), np.float32)
-    sky[above, :, :3] = rows[above, None]
-    sky[~above, :, 3] = 1
-    for glow in light.glows:
-        turn = np.abs((azimuth - glow.azimuth_rad + np.pi) % (2 * np.pi) - np.pi) * np.cos(glow.elevation_rad)
-        up = above & (np.abs(elevation - glow.elevation_rad) < glow.height_rad / 2)
-        inside = np.outer(up, turn < glow.width_rad / 2)
-        sky[inside, :3] += np.asarray(glow.radiance, np.float32)
-    return np.asarray(sky.reshape(HEIGHT, 2, WIDTH, 2, 4).mean(axis=(1, 3)), np.float32)
 
 
 @cache

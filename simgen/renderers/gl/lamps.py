@@ -8,32 +8,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from simgen.assets.light import card, softbox_radiance
+from simgen.renderers.checks import checked_lamps
 from simgen.renderers.gl import layout
 from simgen.renderers.gl.shadows import Spheres
-from simgen.spec.scene import MAX_LAMPS, LampSpec, SceneSpec
+from simgen.spec.scene import LampSpec, SceneSpec
 
-KINDS = {"directional": 0.0, "spot": 1.0, "softbox": 2.0}
+KINDS = {"directional": 0.0, "spot": 1.0, "softbox": 2.0}  # numbers of the shaders
 _WIDEST_RAD = 1.25  # half of what a lamp's picture takes in
-
-
-def checked(spec: SceneSpec) -> tuple[LampSpec, ...]:
-    """The spec's lamps.
-
-    Raises:
-        ValueError: there are too many, or one cannot be.
-    """
-    lamps = spec.light.lamps or ()
-    if len(lamps) > MAX_LAMPS:
-        raise ValueError(f"light.lamps: {len(lamps)} of them; the pbr renderer takes {MAX_LAMPS} beside the key light")
-    for i, lamp in enumerate(lamps):
-        if lamp.kind not in KINDS:
-            raise ValueError(f"light.lamps[{i}]: no kind {lamp.kind!r}; there are {sorted(KINDS)}")
-        axes = np.array([lamp.toward, lamp.up])
-        if np.abs(axes @ axes.T - np.eye(2)).max() > 1e-3:
-            raise ValueError(f"light.lamps[{i}]: toward and up must be unit vectors at a right angle")
-        if min(lamp.size_m) <= 0 or min(lamp.rgb) < 0 or not 0 < lamp.half_angle_rad < math.pi / 2:
-            raise ValueError(f"light.lamps[{i}]: needs a size above 0, no negative light, a cone of 0..pi/2")
-    return lamps
 
 
 def lamp_block(spec: SceneSpec, casters: Spheres) -> np.ndarray:
@@ -43,7 +24,7 @@ def lamp_block(spec: SceneSpec, casters: Spheres) -> np.ndarray:
     near = np.linalg.norm(casters.centres_m[:, :2], axis=1) < 2 * radius + 0.5
     tops = (casters.centres_m[:, 2] + casters.radii_m)[near]
     top = float(np.clip(max([0.02, *tops.tolist()]), 0.02, 1.0))
-    for i, lamp in enumerate(checked(spec)):
+    for i, lamp in enumerate(checked_lamps(spec)):
         matrix, across_m, per_m, range_m = _look(lamp, radius, top)
         toward, up = np.asarray(lamp.toward), np.asarray(lamp.up)
         light = softbox_radiance(lamp) if lamp.kind == "softbox" else np.asarray(lamp.rgb)

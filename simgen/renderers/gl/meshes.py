@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int32
 
 from simgen.assets.parts import part_model
+from simgen.renderers.primitives import Arrays, primitive
 from simgen.spec.scene import PartSource
 
-ROUND = 64  # sides of a cylinder
-Key = PartSource | str  # a part's, or the name of a shape
-Arrays = tuple[Float[np.ndarray, "v 3"], Float[np.ndarray, "v 3"], Int32[np.ndarray, "t 3"]]
+Key = PartSource | str  # a part's, or the name of a primitive
 
 
 @dataclass
@@ -29,7 +27,7 @@ def upload(context: Any, key: Key) -> Mesh:
     Raises:
         KeyError: there is no such part or shape.
     """
-    points, normals, triangles = shape(key) if isinstance(key, str) else _part(key)
+    points, normals, triangles = primitive(key) if isinstance(key, str) else _part(key)
     vertices = np.concatenate([points, normals], axis=1).astype(np.float32)
     return Mesh(context.buffer(vertices.tobytes()), context.buffer(triangles.astype(np.int32).tobytes()))
 
@@ -37,49 +35,3 @@ def upload(context: Any, key: Key) -> Mesh:
 def _part(source: PartSource) -> Arrays:
     model = part_model(source)
     return model.vertices_m, model.normals, model.triangles
-
-
-def shape(name: str) -> Arrays:
-    """Shapes of extent 1 round the origin; a `plane` is the upper side of z = 0, a `tray` a box without its top.
-
-    Raises:
-        KeyError: there is no such shape.
-    """
-    if name == "cylinder":
-        return _cylinder()
-    faces = {"box": _FACES, "tray": _FACES[:5], "plane": [(_FACES[5][0], 0.0)]}
-    if name not in faces:
-        raise KeyError(f"no shape {name!r}; there are {sorted([*faces, 'cylinder'])}")
-    points, normals, triangles = [], [], []
-    for i, (normal, distance) in enumerate(faces[name]):
-        n = np.array(normal)
-        u = np.roll(np.abs(n), 1)
-        v = np.cross(n, u)
-        points.append(n * distance + np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2 @ np.stack([u, v]))
-        normals.append(np.tile(n, (4, 1)))
-        triangles.append(np.array([[0, 1, 2], [0, 2, 3]]) + 4 * i)
-    return np.concatenate(points), np.concatenate(normals), np.concatenate(triangles).astype(np.int32)
-
-
-_FACES = [
-    ((-1.0, 0.0, 0.0), 0.5),
-    ((1.0, 0.0, 0.0), 0.5),
-    ((0.0, -1.0, 0.0), 0.5),
-    ((0.0, 1.0, 0.0), 0.5),
-    ((0.0, 0.0, -1.0), 0.5),
-    ((0.0, 0.0, 1.0), 0.5),
-]
-
-
-def _cylinder() -> Arrays:
-    """Of diameter and length 1, along z."""
-    angle = 2 * np.pi * np.arange(ROUND) / ROUND
-    rim = np.stack([np.cos(angle), np.sin(angle), np.zeros(ROUND)], axis=1)
-    half = np.array([0.0, 0.0, 0.5])
-    points = np.concatenate([rim / 2 - half, rim / 2 + half, rim / 2 - half, rim / 2 + half])
-    up = np.tile([0.0, 0.0, 1.0], (ROUND, 1))
-    i, j = np.arange(ROUND), np.roll(np.arange(ROUND), -1)
-    sides = [np.stack([i, j, j + ROUND], axis=1), np.stack([i, j + ROUND, i + ROUND], axis=1)]
-    fan = np.stack([np.zeros(ROUND - 2, int), np.arange(1, ROUND - 1), np.arange(2, ROUND)], axis=1)
-    triangles = np.concatenate([*sides, fan[:, ::-1] + 2 * ROUND, fan + 3 * ROUND]).astype(np.int32)
-    return points, np.concatenate([rim, rim, -up, up]), triangles

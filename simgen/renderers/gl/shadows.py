@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64
 
-from simgen.renderers.view import across_and_up
+from simgen.renderers.camera_view import across_and_up
 
 SIDE_TEXELS = 1024
 COARSE_TEXELS = 64  # of the map that tells where no shadow can be

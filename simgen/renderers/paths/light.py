@@ -17,7 +17,7 @@ from jaxtyping import Float32, Float64
 
 from simgen.assets import light as lighting
 from simgen.assets.surroundings.model import level_irradiance
-from simgen.renderers.gl import environment
+from simgen.renderers import sky as surroundings
 from simgen.spec.scene import LampSpec, LightSpec, SceneSpec
 from simgen.spec.types import Vec3
 
@@ -84,7 +84,7 @@ def sky(spec: SceneSpec) -> Float32[np.ndarray, "128 256 3"]:
     Further down there is the floor, and nothing is sent to look for light there.
     """
     light = spec.light
-    seen = environment.picture(light)
+    seen = surroundings.picture(light)
     above, below = seen[..., :3].astype(np.float64), seen[..., 3:].copy()
     level, ambient = level_irradiance(above.astype(np.float32)), np.asarray(light.ambient_rgb)
     share = float(min(1.0, *(ambient / np.maximum(level, 1e-9))))
@@ -92,7 +92,7 @@ def sky(spec: SceneSpec) -> Float32[np.ndarray, "128 256 3"]:
         1 - light.shadow_strength
     )
     floor = np.asarray(spec.stage.floor.rgb) * lighting.card(light)
-    below[environment.HEIGHT // 2 + ROWS_BELOW :] = 0
+    below[surroundings.HEIGHT // 2 + ROWS_BELOW :] = 0
     return np.asarray((share * above + spread) * (seen[..., 3:] == 0) + floor * below, np.float32)
 
 

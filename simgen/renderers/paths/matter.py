@@ -19,12 +19,18 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from simgen.assets.materials import VARIANTS as MATTER_VARIANTS
-from simgen.assets.materials import WearKey, material, tile_facts, wear_key, wear_tile
+from simgen.assets.materials import (
+    WearKey,
+    material,
+    tile_facts,
+    tile_origin,
+    tile_variant,
+    wear_key,
+    wear_tile,
+)
 from simgen.assets.materials.relief import TILE_PX as MATTER_PX
 from simgen.assets.materials.relief import rises
-from simgen.renderers.gl.scene import ANISOTROPY, origin
-from simgen.renderers.textures import TILE_PX, placed_tile
+from simgen.renderers.textures import BRUSHED_ANISOTROPY, TILE_PX, placed_tile
 from simgen.spec.scene import MaterialSpec, MatterSpec, SceneSpec
 
 LEAST_ROUGHNESS = 0.045
@@ -109,13 +115,13 @@ def _plain(spec: MaterialSpec, where: str) -> Layer:
     gloss = np.float32(0.5 * spec.contrast) if where == PART else np.float32(0)
     side_m = TILE_PX * texel_m
     placed = Placed((1 / side_m, 1 / side_m), ((row + 0.5) / TILE_PX, (column + 0.5) / TILE_PX))
-    anisotropy = ANISOTROPY * spec.metallic if spec.texture == "brushed" and where == PART else 0.0
+    anisotropy = BRUSHED_ANISOTROPY * spec.metallic if spec.texture == "brushed" and where == PART else 0.0
     metallic = np.full((1, 1, 1), spec.metallic, np.float32)
     return _layer(rgb, spec.roughness * (1 - gloss * value), metallic, placed, anisotropy)
 
 
 def _matter(matter: MatterSpec) -> Layer:
-    row, variant = material(matter.name), matter.seed % MATTER_VARIANTS
+    row, variant = material(matter.name), tile_variant(matter)
     tile, height = _tile(matter.name, variant)
     value, mask = tile[..., :1], tile[..., 1:]
     base, second = matter.base, matter.second
@@ -123,7 +129,7 @@ def _matter(matter: MatterSpec) -> Layer:
     rgb = bright * (1 - mask) + np.asarray(second.rgb, np.float32) * mask
     metallic = base.metallic * (1 - mask) + second.metallic * mask
     roughness = base.roughness * (1 - np.float32(matter.gloss) * value) * (1 - mask) + second.roughness * mask
-    u, v = origin(matter)
+    u, v = tile_origin(matter)
     placed = Placed((1 / matter.tile_m, 4.0 if row.lathe else 1 / matter.tile_m), (v, u))
     relief = None
     if matter.relief and height.any():

@@ -5,27 +5,24 @@ have a size, and a lens with an aperture, whose blur is drawn and not added by `
 cut into the meshes. Colour is linear radiance as pbr's, of `render.samples` paths a pixel, with the noise of that: it
 depends on the spec's own seed and on nothing else, so that a frame is the same bytes again.
 
-Labels never depend on paths: ids, depth and normals are drawn by `pbr` where it can run, else by `tiny`.
+Labels never depend on paths: ids, depth and normals come from another renderer (`simgen.renderers.render` chooses it).
 `simgen.renderers.paths` says what is mapped how, and what is not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
-from simgen.renderers.gl import renderer as pbr
-from simgen.renderers.gl.lamps import checked
+from simgen.renderers.checks import checked_lamps
 from simgen.renderers.paths import variant
 from simgen.renderers.paths.scene import SAMPLER, MitsubaScene
-from simgen.renderers.tiny import renderer as tiny
-from simgen.spec.errors import RendererUnavailable
 from simgen.spec.frames import Frame, Trajectory
-from simgen.spec.scene import RenderSpec, SceneSpec
+from simgen.spec.scene import SceneSpec
 
 DEFAULT_SAMPLES = 32
 BRIGHTEST = 16.0  # of a path, or a pixel without LLVM; as pbr's, far over any sensor's range
@@ -34,14 +31,19 @@ MOST_PATHS = 2**22  # traced at a time, whose state is some 100 bytes each
 Light = Float32[np.ndarray, "h w 3"]
 
 
-def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
-    """Frames of linear light at the camera's resolution, with the truth under them.
+def render(spec: SceneSpec, trajectory: Trajectory, truth: Iterable[Frame]) -> Iterator[Frame]:
+    """Frames of linear light at the camera's resolution.
+
+    Args:
+        spec: the scene.
+        trajectory: where everything is in each frame.
+        truth: the same frames by another renderer, whose light is replaced.
 
     Raises:
         RendererUnavailable: Mitsuba is not installed, or does not run here.
         ValueError: a material's numbers mean nothing, a lamp or the lens cannot be.
     """
-    checked(spec)
+    checked_lamps(spec)
     mi = variant.mitsuba()
     scene = MitsubaScene(mi, spec)
     samples = spec.render.samples or DEFAULT_SAMPLES
@@ -49,38 +51,12 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
         raise ValueError(
             f"render.samples: {samples}; paths a pixel are a power of two, as many as their sequence fills"
         )
-    for frame, true in enumerate(_truth(spec, trajectory)):
+    for frame, drawn in enumerate(truth):
         scene.place(trajectory, frame)
         sensor = scene.camera(spec.camera.world_from_camera[frame], samples)
         seed = ((spec.render.seed or 0) * 0x9E3779B1 + frame * 0x85EBCA6B) % 2**32
         linear = _traced(mi, scene.scene, sensor, (spec.camera.width_px, spec.camera.height_px), samples, seed)
-        yield replace(true, linear=np.clip(linear, 0, np.float32(BRIGHTEST)))
-
-
-def describe() -> str:
-    """Mitsuba's version and variant, and what draws the truth.
-
-    Raises:
-        RendererUnavailable: Mitsuba does not run here.
-    """
-    by = f"pbr: {pbr.describe()}" if _pbr_runs() else f"tiny: {tiny.describe()}"
-    return f"{variant.describe()}, truth by {by}"
-
-
-def _pbr_runs() -> bool:
-    try:
-        pbr.describe()
-    except RendererUnavailable:
-        return False
-    return True
-
-
-def _truth(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
-    if _pbr_runs():
-        drawn = replace(spec, render=RenderSpec(renderer="pbr", supersample=1))
-        yield from pbr.render(drawn, trajectory, lit=False)
-    else:
-        yield from tiny.render(replace(spec, render=RenderSpec(renderer="tiny", supersample=1)), trajectory)
+        yield replace(drawn, linear=np.clip(linear, 0, np.float32(BRIGHTEST)))
 
 
 def _traced(mi: Any, scene: Any, sensor: Any, size: tuple[int, int], samples: int, seed: int) -> Light:

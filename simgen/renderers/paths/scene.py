@@ -10,12 +10,11 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from simgen.camera.lens.defocus import circle_of_confusion_px
-from simgen.renderers.gl.scene import FLOOR_SIDE_M
-from simgen.renderers.gl.scene import checked as checked_material
+from simgen.renderers.checks import check_material
 from simgen.renderers.paths import light, matter, shapes
 from simgen.renderers.paths.matter import Layer, Placed
-from simgen.renderers.planes import stage_sheets
-from simgen.renderers.view import belt_shift_m
+from simgen.renderers.planes import FLOOR_SIDE_M, stage_sheets
+from simgen.scene.belt import belt_shift_m
 from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import rotation_matrix
 from simgen.spec.scene import BodySpec, CameraSpec, MaterialSpec, SceneSpec
@@ -88,7 +87,7 @@ class MitsubaScene:
         spec, stage = self._spec, self._spec.stage
         found = {}
         for i, part in enumerate(spec.parts):
-            checked_material(f"parts[{i}]", part.material)
+            check_material(f"parts[{i}]", part.material)
             solid = shapes.part(part.source, matter.is_lathe(part.material))
             found[f"part{i}"] = self._mesh(f"part{i}", solid, part.material, matter.PART)
             self._moved.append(_Moved(f"part{i}", solid))
@@ -102,7 +101,7 @@ class MitsubaScene:
             put = _at(solid, rotation_matrix(pose.rotation_xyzw), np.asarray(pose.position_m))
             found[f"clutter{i}"] = self._mesh(f"clutter{i}", put, body.material, matter.BODY)
         for name, material in (("sides", stage.sides), ("top", stage.top), ("floor", stage.floor)):
-            checked_material(f"stage.{name}", material)
+            check_material(f"stage.{name}", material)
         lathe = matter.is_lathe(stage.sides)
         sides = shapes.body("tray", (*stage.size_m, stage.thickness_m), lathe)
         floor = shapes.body("plane", (FLOOR_SIDE_M, FLOOR_SIDE_M, 1.0))
@@ -277,7 +276,7 @@ def _film(camera: CameraSpec) -> tuple[dict[str, int], tuple[float, float]]:
 def _body(name: str, body: BodySpec) -> shapes.Solid:
     if body.shape not in ("box", "cylinder"):
         raise ValueError(f"{name}: no body of shape {body.shape!r}; there are box and cylinder")
-    checked_material(name, body.material)
+    check_material(name, body.material)
     size = body.size_m if body.shape == "box" else (body.size_m[0], body.size_m[0], body.size_m[2])
     return shapes.body(body.shape, size, matter.is_lathe(body.material))
 

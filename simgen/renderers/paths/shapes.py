@@ -16,7 +16,7 @@ from jaxtyping import Float, Float64, Int
 
 from simgen.assets.parts import part_model
 from simgen.assets.parts.model import PartModel, Thread
-from simgen.renderers.gl.meshes import shape
+from simgen.renderers.primitives import primitive
 from simgen.spec.scene import PartSource
 
 TURN_STEPS, PITCH_STEPS = 36, 6  # of a thread's mesh: round the axis, and in one pitch
@@ -56,7 +56,7 @@ def body(name: str, size_m: tuple[float, ...], lathe: bool = False) -> Solid:
     Raises:
         KeyError: there is no such shape.
     """
-    points, normals, triangles = shape(name)
+    points, normals, triangles = primitive(name)
     corners = triangles.ravel()
     return _laid(points[corners] * np.asarray(size_m), normals[corners], lathe)
 

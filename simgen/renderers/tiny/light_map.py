@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32
 
-from simgen.renderers.view import View, across_and_up, seen_on_plane
+from simgen.renderers.camera_view import CameraView, across_and_up, seen_on_plane
 from simgen.spec.scene import SceneSpec
 
 SIDE_TEXELS = 256
@@ -47,11 +47,11 @@ class LightBox:
         depth = [0.0, 0.0, -(FAR_M + NEAR_M) / (FAR_M - NEAR_M), -2 * FAR_M * NEAR_M / (FAR_M - NEAR_M)]
         return np.array([[scale, 0.0, 0.0, 0.0], [0.0, scale, 0.0, 0.0], depth, [0.0, 0.0, -1.0, 0.0]])
 
-    def seen_from(self) -> View:
+    def seen_from(self) -> CameraView:
         """The light's picture as a camera's."""
         rotation = (self.view[:3, :3] * np.array([[1.0], [-1.0], [-1.0]])).T  # x right, y down, along z
         half = SIDE_TEXELS / 2
-        return View(
+        return CameraView(
             eye=(-self.view[:3, :3].T @ self.view[:3, 3]).astype(np.float32),
             rotation=rotation.astype(np.float32),
             width=SIDE_TEXELS,
@@ -79,7 +79,7 @@ def _seen(spec: SceneSpec) -> Float64[np.ndarray, "n 3"]:
     half = np.asarray(spec.stage.size_m) / 2
     corners = []
     for pose in spec.camera.world_from_camera:
-        view = View.of(spec, pose, supersample=1)
+        view = CameraView.of(spec, pose, supersample=1)
         for z_m in (0.0, TALLEST_M):
             (x0, y0), (x1, y1) = seen_on_plane(view, z_m, half)
             corners += [(x, y, z_m) for x in (x0, x1) for y in (y0, y1)]

@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
 from simgen.assets.parts import part_model
+from simgen.renderers.camera_view import CameraView
 from simgen.renderers.planes import Planes
 from simgen.renderers.surfaces import BODY, Colours, Geometry, Moment, Samples, dot, solid_pattern, unit
 from simgen.renderers.tiny.environment import Environment
 from simgen.renderers.tiny.light_map import LightMap
-from simgen.renderers.view import View
 from simgen.spec.scene import SceneSpec
 
 BRIGHTEST = 16.0  # radiance above this is clipped: far over any sensor's range
@@ -48,7 +48,7 @@ class Metal:
         linear: Float32[np.ndarray, "h w 3"],
         geometry: Geometry,
         light_map: LightMap,
-        view: View,
+        view: CameraView,
         moment: Moment,
     ) -> None:
         """Writes the radiance of every sample that shows a part into `linear`."""
@@ -160,7 +160,7 @@ class PartTable:
 
 
 def normals(
-    geometry: Geometry, view: View, xs: np.ndarray, ys: np.ndarray, points: Colours, toward_eye: Colours
+    geometry: Geometry, view: CameraView, xs: np.ndarray, ys: np.ndarray, points: Colours, toward_eye: Colours
 ) -> Colours:
     """From the depth of each sample's neighbours on the same part, of two opposite ones the nearer in depth."""
     across = _tangent(geometry, view, xs, ys, points, (1, 0))
@@ -175,7 +175,7 @@ def normals(
 
 
 def _tangent(
-    geometry: Geometry, view: View, xs: np.ndarray, ys: np.ndarray, points: Colours, step: tuple[int, int]
+    geometry: Geometry, view: CameraView, xs: np.ndarray, ys: np.ndarray, points: Colours, step: tuple[int, int]
 ) -> Colours:
     """The difference to the better of two opposite neighbours; zero where neither is on the same part."""
     height, width = geometry.surface.shape

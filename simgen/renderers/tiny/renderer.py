@@ -23,12 +23,13 @@ import pybullet as p
 from jaxtyping import Float32, Int32
 
 from simgen.assets.light import card
+from simgen.renderers.camera_view import CameraView
 from simgen.renderers.surfaces import BODY, NOTHING, Geometry, Moment
 from simgen.renderers.tiny import light_map
 from simgen.renderers.tiny.light_map import LightBox, LightMap
 from simgen.renderers.tiny.shading import Shader
 from simgen.renderers.tiny.slab import floor_face, stage_faces
-from simgen.renderers.view import View, belt_shift_m
+from simgen.scene.belt import belt_shift_m
 from simgen.scene.bullet import World, world
 from simgen.spec.frames import Frame, Trajectory
 from simgen.spec.geometry import rotation_matrix, vec3
@@ -84,7 +85,7 @@ def _codes(bodies: World) -> np.ndarray:
 def _moment(spec: SceneSpec, trajectory: Trajectory, frame: int) -> Moment:
     rotations = [rotation_matrix(rotation) for rotation in trajectory.rotations_xyzw[frame]]
     return Moment(
-        view=View.of(spec, spec.camera.world_from_camera[frame]),
+        view=CameraView.of(spec, spec.camera.world_from_camera[frame]),
         positions_m=trajectory.positions_m[frame],
         rotations=np.array(rotations, np.float32).reshape(-1, 3, 3),
         occluder_positions_m=trajectory.occluder_positions_m[frame],
@@ -108,7 +109,7 @@ def place(bodies: World, trajectory: Trajectory, frame: int) -> None:
         p.resetBasePositionAndOrientation(body, position, rotation, physicsClientId=client)
 
 
-def _draw(spec: SceneSpec, client: int, camera: Pose, view: View, codes: np.ndarray) -> Geometry:
+def _draw(spec: SceneSpec, client: int, camera: Pose, view: CameraView, codes: np.ndarray) -> Geometry:
     geometry = _bodies(spec, client, view, view_matrix(camera), projection_matrix(view), codes, (NEAR_M, FAR_M))
     for face in (*stage_faces(spec.stage), floor_face(spec.stage)):
         face.draw(geometry, view, spec.light.direction, NEAR_M, FAR_M)
@@ -125,7 +126,7 @@ def _draw_light_map(spec: SceneSpec, client: int, box: LightBox, codes: np.ndarr
 
 
 def _bodies(
-    spec: SceneSpec, client: int, view: View, look: list[float], projection: list[float], codes: np.ndarray,
+    spec: SceneSpec, client: int, view: CameraView, look: list[float], projection: list[float], codes: np.ndarray,
     range_m: tuple[float, float],
 ) -> Geometry:  # fmt: skip
     """Parts, clutter and occluders."""
@@ -164,7 +165,7 @@ def view_matrix(world_from_camera: Pose) -> list[float]:
     return [float(v) for v in view.T.ravel()]
 
 
-def projection_matrix(view: View) -> list[float]:
+def projection_matrix(view: CameraView) -> list[float]:
     """OpenGL's projection of the pinhole camera at the samples' resolution, by columns."""
     cx, cy = view.centre[0] - view.offset, view.centre[1] + 1.0 - view.offset
     depth = FAR_M - NEAR_M

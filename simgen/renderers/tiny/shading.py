@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
+from simgen.renderers.camera_view import CameraView
 from simgen.renderers.planes import Planes
 from simgen.renderers.surfaces import BODY, FLOOR, NOTHING, STAGE, Colours, Geometry, Moment, blurred, solid_albedo
 from simgen.renderers.tiny.light_map import LightMap
 from simgen.renderers.tiny.metal import Metal
-from simgen.renderers.view import View
 from simgen.spec.geometry import rotation_matrix
 from simgen.spec.scene import SceneSpec
 
@@ -41,7 +41,7 @@ class Shader:
         self._metal.shade(linear, geometry, light_map, view, moment)
         return linear
 
-    def _irradiance(self, geometry: Geometry, light_map: LightMap, view: View) -> Float32[np.ndarray, "h w 3"]:
+    def _irradiance(self, geometry: Geometry, light_map: LightMap, view: CameraView) -> Float32[np.ndarray, "h w 3"]:
         """On the planes: the key light after soft shadows, and the ambient light that parts do not keep off.
 
         It is smooth, so it is worked out at half resolution.
@@ -66,7 +66,9 @@ class Shader:
         )
         return np.asarray(cv2.resize(arriving, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
-    def _bodies(self, linear: Float32[np.ndarray, "h w 3"], geometry: Geometry, view: View, moment: Moment) -> None:
+    def _bodies(
+        self, linear: Float32[np.ndarray, "h w 3"], geometry: Geometry, view: CameraView, moment: Moment
+    ) -> None:
         """Clutter, occluders and the stage's sides: matt, with TinyRenderer's own cosine and no shadow."""
         light = self._spec.light
         below = view.eye[2] + geometry.depth_m * view.climb() < -0.001

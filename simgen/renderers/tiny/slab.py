@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from simgen.renderers.camera_view import CameraView
 from simgen.renderers.surfaces import FLOOR, STAGE, Geometry
-from simgen.renderers.view import View
 from simgen.spec.scene import StageSpec
 from simgen.spec.types import Vec3
 
@@ -30,7 +30,7 @@ class Face:
     centre_m: Vec3  # in its plane
     half_m: tuple[float, float, float]  # half its size; infinite where it has no end
 
-    def draw(self, geometry: Geometry, view: View, sun: Vec3, near_m: float, far_m: float) -> None:
+    def draw(self, geometry: Geometry, view: CameraView, sun: Vec3, near_m: float, far_m: float) -> None:
         """Show the face wherever it is nearer than what `geometry` has."""
         height_m = self.side * (float(view.eye[self.axis]) - self.centre_m[self.axis])  # of the eye, over the face
         if height_m <= 0:
@@ -67,14 +67,14 @@ def floor_face(stage: StageSpec) -> Face:
     return Face(FLOOR, 2, 1.0, (0.0, 0.0, -stage.floor_below_m), (np.inf, np.inf, 0.0))
 
 
-def _rays(view: View) -> Float64[np.ndarray, "3 3"]:
+def _rays(view: CameraView) -> Float64[np.ndarray, "3 3"]:
     """World direction of the samples' rays for one metre of depth: a row a coordinate, affine in column and row."""
     first = [(view.offset - centre) / view.focal for centre in view.centre]
     image = np.array([[1 / view.focal, 0, first[0]], [0, 1 / view.focal, first[1]], [0, 0, 1.0]])
     return np.asarray(view.rotation.astype(np.float64) @ image)
 
 
-def _grid(affine: Affine, view: View) -> Float32[np.ndarray, "h w"]:
+def _grid(affine: Affine, view: CameraView) -> Float32[np.ndarray, "h w"]:
     across = (affine[0] * np.arange(view.width)).astype(np.float32)
     down = (affine[1] * np.arange(view.height) + affine[2]).astype(np.float32)
     return np.asarray(np.add.outer(down, across), np.float32)

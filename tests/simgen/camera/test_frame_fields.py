@@ -99,9 +99,7 @@ def test_defocus_changes_light_alone():
 
 @pytest.mark.parametrize(("exposure_s", "row_time_s"), [(0.01, 0.0), (0.0, 1e-4), (0.004, 1e-4)])
 def test_the_shutter_takes_each_rows_ground_truth_from_one_moment(rendering, exposure_s, row_time_s):
-    spec = replace(
-        scene([], frames=1), shutter=ShutterSpec(exposure_s=exposure_s, row_time_s=row_time_s, subframes=5)
-    )
+    spec = replace(scene([], frames=1), shutter=ShutterSpec(exposure_s=exposure_s, row_time_s=row_time_s, subframes=5))
     (frame,) = capture(spec, still(spec, 5))
     assert_whole(frame, (120, 160))
     moments = [full(120, 160, seed=k) for k in range(5)]

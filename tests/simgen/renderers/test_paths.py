@@ -10,7 +10,7 @@ import pytest
 from simgen.renderers.paths import light, matter, shapes, variant
 from simgen.spec.errors import RendererUnavailable
 from simgen.spec.scene import FamilySize
-from tests.simgen.renderers.test_pbr import lit
+from tests.simgen.lit_scenes import lit
 from tests.simgen.scenes import scene
 
 

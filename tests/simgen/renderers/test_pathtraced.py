@@ -19,7 +19,7 @@ from simgen.scene.sampling.sample import sample
 from simgen.spec.geometry import look_at
 from simgen.spec.scene import PATHTRACED, EnvironmentSpec, LampSpec, RenderSpec, SheetSpec
 from simgen.spec.types import BACKGROUND, CLUTTER
-from tests.simgen.renderers.test_pbr import SIDEWAYS, ball, bolts_and_boxes, box, lit, on  # noqa: F401
+from tests.simgen.lit_scenes import SIDEWAYS, bolts_and_boxes, box, lit, on
 from tests.simgen.scenes import GREY, needs, scene, still
 
 WHITE = replace(GREY, rgb=(1.0, 1.0, 1.0))
@@ -113,7 +113,7 @@ def test_every_part_is_as_bright_as_pbr_draws_it(name):
      replace(WHITE, metallic=1.0, roughness=0.8)],
     ids=["white", "glossy white", "mirror", "rough mirror"],
 )  # fmt: skip
-def test_a_white_sphere_vanishes_in_a_white_furnace(ball, material):  # noqa: F811
+def test_a_white_sphere_vanishes_in_a_white_furnace(ball, material):
     """Within 3 % on the whole: what mirrors see at flat angles is brighter by Disney's diffuse light."""
     frame = traced(small(ball(material)), 128)
     seen = frame.linear[frame.ids == 0]
@@ -123,7 +123,7 @@ def test_a_white_sphere_vanishes_in_a_white_furnace(ball, material):  # noqa: F8
     assert frame.linear[frame.ids != 0].mean() == pytest.approx(1, abs=0.02)
 
 
-def test_a_grey_sphere_does_not_vanish(ball):  # noqa: F811
+def test_a_grey_sphere_does_not_vanish(ball):
     frame = traced(small(ball(replace(WHITE, rgb=(0.8, 0.8, 0.8)))))
     assert frame.linear[frame.ids == 0].mean() == pytest.approx(0.8, abs=0.06)
 
@@ -139,7 +139,7 @@ def test_a_card_gets_all_of_the_light_whatever_a_shadow_takes_away(strength):
 
 
 @pytest.mark.parametrize(("azimuth", "side"), [(0.0, "right"), (np.pi / 2, "top"), (np.pi, "left")])
-def test_the_side_towards_the_light_is_bright_of_key_and_of_sky(ball, azimuth, side):  # noqa: F811
+def test_the_side_towards_the_light_is_bright_of_key_and_of_sky(ball, azimuth, side):
     """Seen from above with y up in the picture; the sky's light comes from a glow at the same azimuth."""
     from simgen.spec.scene import GlowSpec
 
@@ -285,7 +285,7 @@ def test_one_ray_at_a_time_gives_the_same_picture():
         "import numpy as np\n"
         "from simgen.renderers.paths import variant\n"
         "variant.variant = lambda: variant.Variant('scalar_rgb', 'a test')\n"
-        "from test_pathtraced import small, three_parts, traced\n"
+        "from tests.simgen.renderers.test_pathtraced import small, three_parts, traced\n"
         "frame = traced(small(three_parts(), 48, 36), 16)\n"
         "print(*frame.linear.mean(axis=(0, 1)), *frame.linear[frame.ids == 1].mean(axis=0))\n"
     )

@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from simgen.assets.parts import PARTS, Family, Size, part_model
-from simgen.assets.parts.mesh import circle, loft
-from simgen.assets.parts.model import turned_part
 from simgen.cli.common import app
 from simgen.dataset.format.reader import DataSet
 from simgen.presets.read import load_config
+from simgen.renderers import sky
 from simgen.renderers.gl import context, environment, layout
 from simgen.renderers.gl import renderer as pbr
 from simgen.renderers.gl.device import Device, Store, device, forget_device
@@ -24,13 +22,12 @@ from simgen.renderers.tiny import renderer as tiny
 from simgen.scene.sampling.sample import sample
 from simgen.spec.errors import RendererLost, RendererUnavailable
 from simgen.spec.geometry import look_at
-from simgen.spec.scene import BodySpec, GlowSpec, RenderSpec, SheetSpec
-from simgen.spec.types import BACKGROUND, Pose
+from simgen.spec.scene import GlowSpec, RenderSpec, SheetSpec
+from simgen.spec.types import BACKGROUND
+from tests.simgen.lit_scenes import SIDEWAYS, WHITE, bolts_and_boxes, box, first, lit, on
 from tests.simgen.scenes import GREY, needs, part, scene, still
 
-WHITE = replace(GREY, rgb=(1.0, 1.0, 1.0))
 MIRROR = replace(WHITE, metallic=1.0, roughness=0.3)
-SIDEWAYS = (0.6, 0.0, 0.8)  # towards a light from +x, right of the picture's middle
 
 
 @pytest.fixture(autouse=True)
@@ -38,68 +35,11 @@ def _gpu():
     needs("pbr")
 
 
-def first(spec, renderer=pbr):
-    return next(iter(renderer.render(spec, still(spec))))
-
-
-def lit(spec, **change):
-    return replace(spec, light=replace(spec.light, **change))
-
-
-def on(spec, **change):
-    return replace(spec, stage=replace(spec.stage, **change))
-
-
 def sampled(spec, s):
     return replace(spec, render=RenderSpec(renderer="pbr", supersample=s))
 
 
-def box(x, y, z, size=0.04):
-    pose = Pose(position_m=(x, y, z), rotation_xyzw=(0.1, 0.2, 0.3, 0.9))
-    return BodySpec(shape="box", size_m=(size,) * 3, material=GREY, world_from_body=pose, velocity_m_s=(0.0, 0.0, 0.0))
-
-
-@pytest.fixture
-def ball(monkeypatch):
-    """A sphere of 25 mm radius as a kind of part; by material, over the middle of a white world without a key light."""
-
-    def build(size):
-        angle = np.linspace(-np.pi / 2, np.pi / 2, 50)[1:-1]
-        return turned_part(loft([circle(0.025 * np.cos(a), 0.025 * np.sin(a), 96) for a in angle]), (), None)
-
-    family = Family(
-        standard="none", category="ball", sizes=(Size(designation="B", diameter_mm=50.0, length_mm=None),), build=build
-    )
-    monkeypatch.setitem(PARTS, "ball", family)
-    part_model.cache_clear()
-
-    def world(material):
-        spec = scene([replace(part("ball", "B", (0.0, 0.0, 0.06)), material=material)], frames=1, size_m=(4.0, 4.0))
-        one = (1.0, 1.0, 1.0)
-        spec = lit(
-            spec, key_rgb=(0.0, 0.0, 0.0), ambient_rgb=one, horizon_rgb=one, zenith_rgb=one, occlusion_strength=0.0
-        )
-        return on(spec, top=WHITE, floor=WHITE)
-
-    yield world
-    part_model.cache_clear()
-
-
 # -------------------------------------------------------------------------------------------------------- truth
-
-
-def bolts_and_boxes():
-    return scene(
-        [
-            part("hex_bolt", "M12x60", (0.0, 0.0, 0.02), (0.5, 0.5, 0.5, 0.5)),
-            part("hex_nut", "M20", (0.06, 0.03, 0.011), (0.0, 0.0, 0.3, 0.9)),
-            part("washer", "M24", (-0.06, -0.02, 0.004), (0.1, 0.0, 0.0, 1.0)),
-        ],
-        frames=1,
-        size_m=(0.3, 0.25),
-        clutter=[box(-0.05, 0.09, 0.03), box(0.2, 0.1, -0.3, 0.2)],
-        occluders=[box(0.03, -0.05, 0.1)],
-    )
 
 
 TRUTHS = {
@@ -320,26 +260,26 @@ def test_golden_means(name):
 def test_the_environment_is_the_specs_light():
     glow = GlowSpec(azimuth_rad=0.5, elevation_rad=0.6, width_rad=0.5, height_rad=0.4, radiance=(2.0, 1.0, 0.5))
     light = replace(scene([]).light, glows=(glow,), horizon_rgb=(0.1, 0.2, 0.3), zenith_rgb=(0.1, 0.2, 0.3))
-    sky = environment.picture(light)
+    picture = sky.picture(light)
     solid = np.sin((np.arange(128) + 0.5) / 128 * np.pi)[:, None, None] * (np.pi / 128) ** 2
-    power = (sky * solid).sum(axis=(0, 1))
+    power = (picture * solid).sum(axis=(0, 1))
     shone = 0.5 / np.cos(0.6) * 2 * np.cos(0.6) * np.sin(0.2)  # width in azimuth, times the band's height
     assert power[:3] == pytest.approx(
         2 * np.pi * np.array([0.1, 0.2, 0.3]) + shone * np.array([2.0, 1.0, 0.5]), rel=0.03
     )
     assert power[3] == pytest.approx(2 * np.pi, rel=0.01)
-    table = environment.irradiance(sky, light)
+    table = environment.irradiance(picture, light)
     assert table[0, 0, :3] == pytest.approx(light.ambient_rgb, rel=0.1)  # a level card's, near enough
     assert table.min() >= 0
 
 
 def test_prefiltering_keeps_the_mean_and_widens_with_roughness():
     glow = GlowSpec(azimuth_rad=1.0, elevation_rad=0.7, width_rad=0.3, height_rad=0.3, radiance=(9.0,) * 3)
-    sky, _ = environment.upload(device(), replace(scene([]).light, glows=(glow,)))
+    radiance, _ = environment.upload(device(), replace(scene([]).light, glows=(glow,)))
     peaks = []
     for level in range(environment.LEVELS):
-        shape = (environment.HEIGHT >> level, environment.WIDTH >> level, 4)
-        picture = np.frombuffer(sky.read(level=level), np.float16).reshape(shape).astype(float)
+        shape = (sky.HEIGHT >> level, sky.WIDTH >> level, 4)
+        picture = np.frombuffer(radiance.read(level=level), np.float16).reshape(shape).astype(float)
         assert picture[..., 3].min() >= 0
         assert picture[..., 3].max() <= 1.001
         peaks.append(picture[..., 0].max())

@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 
 from simgen.assets.light import on_level_card, softbox_radiance
-from simgen.assets.materials import MATERIALS, UNWORN, draw_material, material_tile
+from simgen.assets.materials import MATERIALS, UNWORN, draw_material, material_tile, tile_origin
 from simgen.assets.materials.relief import TILE_PX
 from simgen.renderers.gl import renderer as pbr
-from simgen.renderers.gl.scene import origin
 from simgen.renderers.tiny import renderer as tiny
 from simgen.spec.geometry import look_at
 from simgen.spec.scene import BodySpec, LampSpec, MatterSpec, SubstanceSpec, WearSpec, WornSpec
 from simgen.spec.types import CLUTTER, Pose
-from tests.simgen.renderers.test_pbr import ball, first, lit, on  # noqa: F401 (a fixture)
+from tests.simgen.lit_scenes import first, lit, on
 from tests.simgen.scenes import GREY, needs, part, scene
 
 BLACK = (0.0, 0.0, 0.0)
@@ -68,7 +67,7 @@ def matt(rgb=(0.5, 0.5, 0.5)):
 
 
 @pytest.mark.parametrize("name", LOBES)
-def test_a_white_sphere_vanishes_in_a_white_furnace_whatever_its_lobes(ball, name):  # noqa: F811
+def test_a_white_sphere_vanishes_in_a_white_furnace_whatever_its_lobes(ball, name):
     frame = first(ball(of(LOBES[name])))
     seen = frame.linear[frame.ids == 0]
     assert len(seen) > 700
@@ -89,7 +88,7 @@ def test_no_more_light_goes_out_than_came_in(name):
     assert 0.75 < total < 1.02
 
 
-def test_a_coat_shines_over_black_and_its_lack_does_not(ball):  # noqa: F811
+def test_a_coat_shines_over_black_and_its_lack_does_not(ball):
     black = SubstanceSpec(rgb=BLACK, metallic=0.0, roughness=1.0)
     plain, coated = (
         first(ball(of(replace(FLAT, base=black, second=black, coat=c, coat_roughness=0.1)))) for c in (0.0, 1.0)
@@ -113,7 +112,7 @@ def test_slopes_that_face_the_light_are_bright():
         spec = lit(dark(spec), direction=direction, key_rgb=(1.0, 1.0, 1.0))
         light = first(spec).linear[..., 1]
         xs, ys = np.meshgrid((np.arange(160) + 0.5 - 80) / 200 * 0.5, -(np.arange(120) + 0.5 - 60) / 200 * 0.5)
-        u, v = origin(matter)
+        u, v = tile_origin(matter)
         tile = material_tile("floor_tiles", 0)
         columns = (((xs + 0.5) / 0.3 + u) * TILE_PX).astype(int) % TILE_PX
         rows = (((ys + 0.4) / 0.3 + v) * TILE_PX).astype(int) % TILE_PX
@@ -155,7 +154,7 @@ def test_what_is_too_fine_to_be_seen_is_rough():
 # --------------------------------------------------------------------------------------------------------- every row
 
 
-def test_every_material_can_be_drawn_and_told_from_all_others(ball):  # noqa: F811
+def test_every_material_can_be_drawn_and_told_from_all_others(ball):
     """On a sphere under a lamp, each with the figures of its own row."""
     pictures = {}
     for name in MATERIALS:

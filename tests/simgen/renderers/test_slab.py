@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from simgen.renderers import render
+from simgen.renderers.camera_view import CameraView
 from simgen.renderers.surfaces import FLOOR, NOTHING, STAGE, Geometry
 from simgen.renderers.tiny.slab import floor_face, stage_faces
-from simgen.renderers.view import View
 from simgen.spec.geometry import look_at, rotation_matrix
 from simgen.spec.scene import BodySpec, RenderSpec
 from simgen.spec.types import Pose
@@ -56,7 +56,7 @@ def test_faces_are_where_rays_meet_them(eye, s):
         camera=replace(spec.camera, width_px=40, height_px=30, focal_px=36.0, centre_px=(19.3, 15.2)),
         render=RenderSpec(renderer="tiny", supersample=s),
     )
-    view = View.of(spec, look_at(eye, (0.05, 0.02, -0.03)))
+    view = CameraView.of(spec, look_at(eye, (0.05, 0.02, -0.03)))
     shape = view.height, view.width
     drawn = Geometry(np.full(shape, np.inf, np.float32), np.full(shape, NOTHING, np.int32), np.zeros(shape, np.uint8))
     for face in (*stage_faces(spec.stage), floor_face(spec.stage)):
@@ -74,7 +74,7 @@ def test_faces_are_where_rays_meet_them(eye, s):
 
 def test_what_is_nearer_stays():
     spec = replace(scene([], frames=1), render=RenderSpec(renderer="tiny", supersample=1))
-    view = View.of(spec, spec.camera.world_from_camera[0])
+    view = CameraView.of(spec, spec.camera.world_from_camera[0])
     shape = view.height, view.width
     top = stage_faces(spec.stage)[0]
     for before, shown in ((0.1, 0), (5.0, STAGE)):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32, Float64
 
-from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import rotation_matrix
 from simgen.spec.scene import SceneSpec
 from simgen.spec.types import Pose
@@ -20,15 +19,8 @@ def centre_offset(supersample: int) -> float:
     return 0.5 if supersample % 2 else 0.0
 
 
-def belt_shift_m(spec: SceneSpec, trajectory: Trajectory, moment: int) -> float:
-    """How far the belt has run since the first frame."""
-    if trajectory.times_s is None:
-        return spec.stage.belt_speed_m_s * spec.frame_interval_s * moment
-    return spec.stage.belt_speed_m_s * float(trajectory.times_s[moment])
-
-
 @dataclass(frozen=True)
-class View:
+class CameraView:
     """A pinhole camera whose sample (i, j) lies at (i + offset, j + offset)."""
 
     eye: Float32[np.ndarray, "3"]
@@ -40,7 +32,7 @@ class View:
     offset: float
 
     @classmethod
-    def of(cls, spec: SceneSpec, world_from_camera: Pose, supersample: int | None = None) -> View:
+    def of(cls, spec: SceneSpec, world_from_camera: Pose, supersample: int | None = None) -> CameraView:
         """The spec's own sampling, or another one."""
         camera, s = spec.camera, supersample or spec.render.supersample
         return cls(
@@ -84,7 +76,7 @@ def across_and_up(toward: Float[np.ndarray, "3"]) -> tuple[Float64[np.ndarray, "
     return right, np.cross(toward, right)
 
 
-def seen_on_plane(view: View, z_m: float, half_m: Float[np.ndarray, "2"]) -> Float64[np.ndarray, "2 2"]:
+def seen_on_plane(view: CameraView, z_m: float, half_m: Float[np.ndarray, "2"]) -> Float64[np.ndarray, "2 2"]:
     """The least and greatest x and y of what the camera sees of a rectangle round the origin on the plane z.
 
     All of the rectangle where the horizon is in the picture, or where none of the rectangle is.
