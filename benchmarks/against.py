@@ -47,7 +47,7 @@ from hybrid.training.config import AugmentConfig, TrainConfig
 from hybrid.training.samples.batch import Batches, TrainBatch
 from hybrid.training.samples.sampler import Share
 from hybrid.training.schedule import rate
-from hybrid.weights.checkpoint import write_atomically
+from simgen.dataset.store.files import write_atomically
 
 LIMIT = 100
 REPEATS = 15  # of a latency; the median is told

@@ -10,11 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.simgen.test_generate import plan
-
 from simgen.generation.engines import ENGINES, SceneMade, choose_engine
 from simgen.generation.run import generate
 from tests.simgen import clips
+from tests.simgen.generation.test_generate import plan
 
 
 def scene_ms(engine: str, scenes: int) -> float:

@@ -57,7 +57,7 @@ def main(
             start,
             target_kind,
         )
-        from simgen.dataset.store.locations import place
+        from simgen.dataset.store.locations import location
 
         if shots < 0 or not 0.0 <= sim_share < 1.0:
             raise DataError(f"needs --shots of 0 or more and 0 <= --sim-share < 1, got {shots} and {sim_share}")
@@ -65,7 +65,7 @@ def main(
             steps=steps, batch_clips=batch, clip_length=clip_length, tile_px=tile, learning_rate=lr, seed=seed,
             warmup_steps=min(100, steps // 10), threads=threads, workers=workers, device=device,
         )  # fmt: skip
-        photos, mixed_in = place(data), place(sim) if sim else None
+        photos, mixed_in = location(data), location(sim) if sim else None
         init = None if checkpoint == "none" else Path(checkpoint)
         boxes = architecture(init, ("any",), preset, branches).boxes
         source = read(photos, boxes=boxes)

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipelines.common.options import one_line_errors
 from pipelines.gap.panels import run_panel, sample_pictures
 from pipelines.gap.sets import as_known, read_sets, run_row, set_row
-from simgen.dataset.store.locations import place
+from simgen.dataset.store.locations import location
 
 EPILOG = """examples:
   python -m pipelines.gap_report --sim data/sim --real photos/test.json --runs out/sim out/sim10 --out report.html
@@ -50,8 +50,8 @@ def main(line: Sequence[str] | None = None) -> None:
 
         if asked.out.suffix != ".html":
             raise DataError(f"--out: {asked.out} must end in .html")
-        asked.sim, asked.real = place(asked.sim), place(asked.real)
-        asked.look = place(asked.look) if asked.look else None
+        asked.sim, asked.real = location(asked.sim), location(asked.real)
+        asked.look = location(asked.look) if asked.look else None
         runs = [open_run(folder) for folder in asked.runs]
         sets = read_sets(asked, runs)
         cache = asked.out.with_name(f"{asked.out.stem}-cache")

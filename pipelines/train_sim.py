@@ -89,9 +89,9 @@ def main(
             read,
             start,
         )
-        from simgen.dataset.store.locations import place
+        from simgen.dataset.store.locations import location
 
-        folder = place(data)
+        folder = location(data)
         if not is_data_set(folder):
             raise DataError(f"{data}: no folder of a simulated data set; photographs are for pipelines.finetune_real")
         planned = architecture(init, ("any",), preset, branches, model or ())

@@ -19,7 +19,8 @@ from hybrid.predict.linking import Linked, link
 from hybrid.predict.stream import predict
 from hybrid.predict.suppression import one_label
 from hybrid.predict.tiles import GREY
-from hybrid.weights.checkpoint import load, write_atomically
+from hybrid.weights.checkpoint import load
+from simgen.dataset.store.files import write_atomically
 
 BLANK_EVERY = 4  # frames 3, 7, ... are blanked
 NOISE_STD = 30.0  # grey levels of 255: at night, at full gain

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
 from hybrid.core.errors import DataError
-from simgen.dataset.store.locations import Place
+from simgen.dataset.store.locations import Location
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 Image = UInt8[np.ndarray, "h w 3"]
@@ -28,7 +28,7 @@ class FrameRecord:
     """One labelled frame: the location of its encoded image, its size and its boxes."""
 
     name: str
-    path: Place
+    path: Location
     offset: int = 0  # of the image in the file, in bytes: a shard holds many images
     length: int | None = None  # of the image, in bytes; None: up to the end of the file
     width_px: int

@@ -13,7 +13,7 @@ from jaxtyping import Float32
 
 from hybrid.core.errors import DataError
 from hybrid.data.clips import FrameRecord, Image
-from simgen.dataset.store.locations import Place
+from simgen.dataset.store.locations import Location
 
 LARGEST_IMAGE_PX = 100_000_000  # an image whose header states more is refused before anything is decoded
 _EXIF_ORIENTATION = 0x0112  # the tag; values of 5 and more include a rotation by 90 degrees
@@ -103,7 +103,7 @@ class DecodedImages:
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes, self._held_bytes = limit_bytes, 0
-        self._images: OrderedDict[tuple[Place, int], Image] = OrderedDict()
+        self._images: OrderedDict[tuple[Location, int], Image] = OrderedDict()
 
     def read(self, record: FrameRecord) -> Image:
         """The pixels of the frame, RGB, read-only."""

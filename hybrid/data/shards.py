@@ -13,12 +13,12 @@ from hybrid.data.boxes import StatedBox, box_arrays, make_source, usable_boxes
 from hybrid.data.clips import Clip, ClipSource, FrameRecord, Skips
 from simgen.dataset.format.archive import StoredClip
 from simgen.dataset.format.reader import DataSet
-from simgen.dataset.store.locations import Place, place
+from simgen.dataset.store.locations import Location, location
 from simgen.spec.errors import ShardError
 
 
 def read_shards(
-    folder: Place | str,
+    folder: Location | str,
     categories: Sequence[str] | None = None,
     least_visible: float = 0.2,
     boxes: BoxesOf = "visible",
@@ -42,7 +42,7 @@ def read_shards(
     """
     skips = Skips()
     try:
-        data_set = DataSet(place(folder))
+        data_set = DataSet(location(folder))
         known = tuple(categories) if categories is not None else data_set.categories
         clips = [_read_clip(clip, known, least_visible, boxes, skips) for clip in data_set]
     except ShardError as error:

@@ -39,7 +39,8 @@ from hybrid.training.samples.batch import Batches, TrainBatch, loader
 from hybrid.training.samples.sampler import Share
 from hybrid.training.schedule import keep_frozen
 from hybrid.training.step import Training
-from hybrid.weights.checkpoint import RUN, save_detector, write_atomically
+from hybrid.weights.checkpoint import RUN, save_detector
+from simgen.dataset.store.files import write_atomically
 
 
 def train(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -18,24 +17,11 @@ from torch import Tensor, nn
 from hybrid.core.config import EARLIER_KEYS, ModelConfig
 from hybrid.core.errors import RunError
 from hybrid.model.network import Network
+from simgen.dataset.store.files import write_atomically
 
 RUN = "run.json"  # what a finished run says of itself
 WEIGHTS = ("ema", "raw")
 RETIRED = frozenset({"decoder.propose.dense_score.weight", "decoder.propose.dense_score.bias"})  # taught, never asked
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """`path` holds the old content or the new one, whatever happens."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
 
 
 def save_detector(path: Path, detector: Network, weights: Mapping[str, Tensor] | None = None) -> None:

@@ -32,8 +32,9 @@ from hybrid.predict.tiles import view_of
 from hybrid.training.config import TrainConfig
 from hybrid.training.loop import train
 from hybrid.training.samples.sampler import Share
-from hybrid.weights.checkpoint import RUN, load, load_config, write_atomically
-from simgen.dataset.store.locations import Place
+from hybrid.weights.checkpoint import RUN, load, load_config
+from simgen.dataset.store.files import write_atomically
+from simgen.dataset.store.locations import Location
 
 EXPERIMENT = "experiment.json"
 REAL, STAND_IN = "real", "stand-in"
@@ -47,21 +48,21 @@ class Start:
     record: Mapping[str, Any]
 
 
-def is_yolo(path: Place) -> TypeGuard[Path]:
+def is_yolo(path: Location) -> TypeGuard[Path]:
     return isinstance(path, Path) and (path.suffix in (".yaml", ".yml") or (path / "data.yaml").is_file())
 
 
-def is_data_set(path: Place) -> bool:
+def is_data_set(path: Location) -> bool:
     """A folder of one, its manifest, or any URL: photographs are read from folders alone."""
     return not isinstance(path, Path) or path.name == "manifest.json" or (path.is_dir() and not is_yolo(path))
 
 
-def split_to_measure(path: Place) -> str:
+def split_to_measure(path: Location) -> str:
     """Of a YOLO folder; other data have no splits, and the word means nothing for them."""
     return measuring_split(path) if is_yolo(path) and path.exists() else "train"
 
 
-def target_kind(path: Place) -> str:
+def target_kind(path: Location) -> str:
     """Whether measured data are photographs ("real") or a simulated data set in their place ("stand-in")."""
     return STAND_IN if is_data_set(path) else REAL
 
@@ -83,7 +84,7 @@ def architecture(
 
 
 def read(
-    path: Place, categories: tuple[str, ...] | None = None, split: str = "train", boxes: BoxesOf = "visible"
+    path: Location, categories: tuple[str, ...] | None = None, split: str = "train", boxes: BoxesOf = "visible"
 ) -> ClipSource:
     """The clips at `path`, and a line on the error stream for what was left out. `split` is of a YOLO folder.
 
@@ -179,7 +180,7 @@ def fingerprint(run: Path) -> str:
     return hashlib.sha256((run / "ema.safetensors").read_bytes()).hexdigest()
 
 
-def data_hash(path: Place, split: str = "train") -> str:
+def data_hash(path: Location, split: str = "train") -> str:
     """Of what lists the data: a data set is the same one wherever it is called from or copied to."""
     if is_yolo(path):
         images, _ = yolo_layout(path, split, None)

@@ -23,10 +23,11 @@ from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource
 from hybrid.metrics.detection import Metrics, evaluate, score
 from hybrid.predict.tiles import View, view_of
-from hybrid.weights.checkpoint import RUN, load, load_config, write_atomically
+from hybrid.weights.checkpoint import RUN, load, load_config
 from pipelines.common.runs import EXPERIMENT, data_hash, fingerprint
 from pipelines.gap.report import Measured
-from simgen.dataset.store.locations import Place, place
+from simgen.dataset.store.files import write_atomically
+from simgen.dataset.store.locations import Location, location
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def lineage(run: Run) -> list[Run]:
     return [run] + (lineage(open_run(Path(told["run"]))) if told else [])
 
 
-def trained_on(run: Run, source: ClipSource, data: Place, split: str = "train") -> set[str]:
+def trained_on(run: Run, source: ClipSource, data: Location, split: str = "train") -> set[str]:
     """The clips of the set at `data` that the run or one before it trained on."""
     clips: set[str] = set()
     for told in (one.experiment for one in lineage(run)):
@@ -154,13 +155,13 @@ def trained_on(run: Run, source: ClipSource, data: Place, split: str = "train") 
     return clips
 
 
-def _same(told: dict[str, Any], key: str, data: Place, split: str) -> bool:
+def _same(told: dict[str, Any], key: str, data: Location, split: str) -> bool:
     if told.get(f"{key}_sha256"):
         return bool(told[f"{key}_sha256"] == data_hash(data, split))
-    return bool(told.get(key)) and place(told[key]).resolve() == data.resolve()
+    return bool(told.get(key)) and location(told[key]).resolve() == data.resolve()
 
 
-def never_seen(source: ClipSource, data: Place, runs: Sequence[Run], split: str = "train") -> None:
+def never_seen(source: ClipSource, data: Location, runs: Sequence[Run], split: str = "train") -> None:
     """Test data are for measuring alone.
 
     Raises:
@@ -172,7 +173,7 @@ def never_seen(source: ClipSource, data: Place, runs: Sequence[Run], split: str 
             raise DataError(f"{data}: {run.folder} trained on {len(clips)} of its clips: nothing to measure it on")
 
 
-def held_out(source: ClipSource, data: Place, runs: Sequence[Run]) -> tuple[ClipSource, str]:
+def held_out(source: ClipSource, data: Location, runs: Sequence[Run]) -> tuple[ClipSource, str]:
     """The clips of the simulated set that none of the runs, nor one that it started from, trained on.
 
     Raises:

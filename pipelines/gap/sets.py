@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from simgen.dataset.store.locations import Place
+from simgen.dataset.store.locations import Location
 
 if TYPE_CHECKING:
     from hybrid.core.config import BoxesOf
@@ -83,7 +83,7 @@ def as_known(source: ClipSource, run: Run) -> ClipSource:
     return replace(source, categories=run.categories, clips=tuple(clips))
 
 
-def set_row(path: Place, source: ClipSource, note: str) -> DataRow:
+def set_row(path: Location, source: ClipSource, note: str) -> DataRow:
     from pipelines.gap.report import DataRow
 
     return DataRow(path=str(path), images=len(source.frames), boxes=sum(source.counts().values()), note=note)

@@ -81,6 +81,6 @@ def plan_of(
 
 def data_set(folder: str) -> DataSet:
     from simgen.dataset.format.reader import DataSet
-    from simgen.dataset.store.locations import place
+    from simgen.dataset.store.locations import location
 
-    return DataSet(place(folder))
+    return DataSet(location(folder))

@@ -126,18 +126,18 @@ def check(
         from simgen.dataset.check import check as check_it
         from simgen.dataset.check import page as drawn
         from simgen.dataset.store.files import write_atomically
-        from simgen.dataset.store.locations import place
+        from simgen.dataset.store.locations import location
 
-        there = place(path)
+        there = location(path)
         if isinstance(there, Path) and not there.is_dir() and not there.is_file():
             fail(f"{path}: there is no such folder or file")
         photos = isinstance(there, Path) and there.is_file()
         with track("check", None if photos else len(data_set(path))) as step:
             report = check_it(there, step)
         if json is not None:
-            write_atomically(json, [report.to_json().encode()])
+            write_atomically(json, report.to_json().encode())
         if page is not None:
-            write_atomically(page, [drawn(report).encode()])
+            write_atomically(page, drawn(report).encode())
     for line in report.lines:
         typer.echo(line)
     wrong = report.errors + (report.warnings if strict else 0)
@@ -157,9 +157,9 @@ def index(folder: Folder) -> None:
         from simgen.cli.progress import track
         from simgen.dataset.format.manifest import MANIFEST
         from simgen.dataset.format.reader import DataSet, forget_index
-        from simgen.dataset.store.locations import place
+        from simgen.dataset.store.locations import location
 
-        there = place(folder)
+        there = location(folder)
         if (there / MANIFEST).is_file():
             forget_index(there)
         data = DataSet(there)

@@ -57,7 +57,7 @@ def fit(
         found = fit_camera(pictures, fields)
         _write_preset(out, found.to_yaml(_named_from(base, out)))
         if page:
-            write_atomically(page, [page_of(found, shown).encode()])
+            write_atomically(page, page_of(found, shown).encode())
     for name, knob in found.ranges.items():
         typer.echo(f"sensor.{name}: {knob.low:g} to {knob.high:g}: {knob.how}")
     for name, why in found.untold.items():
@@ -99,7 +99,7 @@ def fit_finish(
     """
     with clear_errors():
         from simgen.cli.progress import Progress, track
-        from simgen.dataset.store.locations import place
+        from simgen.dataset.store.locations import location
         from simgen.generation.run import default_shard_scenes, generate
         from simgen.presets.fit_finish.fit import fit_finishes, probe, to_yaml
         from simgen.presets.fit_finish.read import photographed, simulated
@@ -110,7 +110,7 @@ def fit_finish(
         real = photographed(photos)
         plan, known = plan_of(probed, Path(base).stem, seed, scenes, default_shard_scenes(scenes), 600.0)
         with Progress(scenes) as progress:
-            generate(plan, known, place(work), workers=workers, resume=True, tell=progress.tell)
+            generate(plan, known, location(work), workers=workers, resume=True, tell=progress.tell)
         data = data_set(work)
         with track("simulated parts", len(data)) as advance:
             found = fit_finishes(real, simulated(data, advance))
@@ -136,5 +136,5 @@ def _write_preset(out: Path, text: str) -> None:
     from simgen.dataset.store.files import write_atomically
     from simgen.presets.read import load_config
 
-    write_atomically(out, [text.encode()])
+    write_atomically(out, text.encode())
     load_config(str(out) if "/" in str(out) else f"./{out}")

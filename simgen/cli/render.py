@@ -12,7 +12,7 @@ from simgen.cli.common import app, chosen_renderer, clear_errors, fail, plan_of
 
 if TYPE_CHECKING:
     from simgen.dataset.format.manifest import Manifest
-    from simgen.dataset.store.locations import Place
+    from simgen.dataset.store.locations import Location
     from simgen.generation.engines import Plan
 
 
@@ -72,12 +72,12 @@ def render(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     with clear_errors():
         from simgen.cli.progress import Progress, track
-        from simgen.dataset.store.locations import place
+        from simgen.dataset.store.locations import location
         from simgen.generation.budget import TRIAL_SCENES, estimate, parse_budget
         from simgen.generation.engines import choose_engine
         from simgen.generation.run import default_shard_scenes, generate
 
-        made_by, target = choose_engine(engine, address), place(out)
+        made_by, target = choose_engine(engine, address), location(out)
         if scenes < 1:
             fail(f"--scenes: needs at least 1, got {scenes}")
         size = shard_scenes if shard_scenes is not None else default_shard_scenes(scenes)
@@ -124,7 +124,7 @@ def _plan(
     return plan_of(config, Path(preset).stem, seed, scenes, shard_scenes, scene_limit_s)
 
 
-def _sum_up(out: Place, manifest: Manifest) -> None:
+def _sum_up(out: Location, manifest: Manifest) -> None:
     frames, size = (sum(values) for values in zip(*((s.frames, s.bytes) for s in manifest.shards), strict=True))
     typer.echo(
         f"{manifest.clips} clips, {frames} frames, {size / 1e6:.1f} MB in {len(manifest.shards)} shards: {out}"
@@ -152,10 +152,10 @@ def join(
     """Join slices, rendered on any machines with --shards, into one data set: the bytes of a single run."""
     with clear_errors():
         from simgen.cli.progress import track
-        from simgen.dataset.store.locations import place, sizes
+        from simgen.dataset.store.locations import location, sizes
         from simgen.generation.join import join as bring_together
 
-        target, folders = place(out), [place(part) for part in parts]
+        target, folders = location(out), [location(part) for part in parts]
         seen = {name for folder in folders for name in sizes(folder) if name.endswith(".tar")}
         with track("join", len(seen)) as advance:
             manifest = bring_together(target, folders, advance)

@@ -39,7 +39,7 @@ def contact_sheet(data: DataSet, clips: int = 4, frames: int = 4) -> Image:
 def write_png(path: Path, image: Image) -> None:
     ok, data = cv2.imencode(".png", image[..., ::-1])
     assert ok
-    write_atomically(path, [data.tobytes()])
+    write_atomically(path, data.tobytes())
 
 
 def _spread(count: int, picks: int) -> list[int]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simgen.dataset.format.archive import clip_members
-from simgen.dataset.store.locations import Place
+from simgen.dataset.store.locations import Location
 from simgen.generation.engines import Plan
 
 TRIAL_SCENES = 5  # that an estimate makes, after one that is not counted: it loads what all need
@@ -91,7 +91,7 @@ class Estimate:
         return told
 
 
-def estimate(plan: Plan, out: Place, workers: int, tell: Callable[[], None] = lambda: None) -> Estimate:
+def estimate(plan: Plan, out: Location, workers: int, tell: Callable[[], None] = lambda: None) -> Estimate:
     """Make a few scenes, spread over all, and write nothing. `tell` is called after each.
 
     Raises:
@@ -111,7 +111,7 @@ def estimate(plan: Plan, out: Place, workers: int, tell: Callable[[], None] = la
     return Estimate(request.scenes, workers, tuple(seconds), tuple(sizes), _resident(), _free(out))
 
 
-def _free(out: Place) -> float:
+def _free(out: Location) -> float:
     """Bytes that the disk of a folder, made already or not, has left. A store at a URL does not tell."""
     if not isinstance(out, Path):
         return math.inf

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from simgen.dataset.format.manifest import MANIFEST, Manifest, ShardEntry, read_manifest, shard_name, write_manifest
 from simgen.dataset.store.files import file_sha256, write_atomically
-from simgen.dataset.store.locations import Place, sizes
+from simgen.dataset.store.locations import Location, sizes
 from simgen.generation.run import PARTIAL, differences, locked
 from simgen.spec.errors import GenerateError
 
 CHUNK_BYTES = 2**20
 
 
-def join(out: Place, parts: Sequence[Place], tell: Callable[[], None] = lambda: None) -> Manifest:
+def join(out: Location, parts: Sequence[Location], tell: Callable[[], None] = lambda: None) -> Manifest:
     """Bring the shards of `parts` together in `out`, by hard links where the disk allows, and write the manifest.
 
     Args:
@@ -49,14 +49,14 @@ def join(out: Place, parts: Sequence[Place], tell: Callable[[], None] = lambda: 
     return manifest
 
 
-def _journal(part: Place) -> Place:
+def _journal(part: Location) -> Location:
     found = next((part / name for name in (MANIFEST, PARTIAL) if (part / name).is_file()), None)
     if found is None:
         raise GenerateError(f"{part}: holds neither a data set nor a slice of one")
     return found
 
 
-def _alike(journals: dict[Place, Manifest]) -> Manifest:
+def _alike(journals: dict[Location, Manifest]) -> Manifest:
     (where, first), *others = journals.items()
     for part, journal in others:
         if differing := list(islice(differences(asdict(first.request), asdict(journal.request)), 3)):
@@ -64,8 +64,8 @@ def _alike(journals: dict[Place, Manifest]) -> Manifest:
     return first
 
 
-def _shards(journals: dict[Place, Manifest]) -> dict[str, tuple[Place, ShardEntry]]:
-    found: dict[str, tuple[Place, ShardEntry]] = {}
+def _shards(journals: dict[Location, Manifest]) -> dict[str, tuple[Location, ShardEntry]]:
+    found: dict[str, tuple[Location, ShardEntry]] = {}
     for part, journal in journals.items():
         for entry in journal.shards:
             there = found.setdefault(entry.name, (part, entry))
@@ -76,7 +76,7 @@ def _shards(journals: dict[Place, Manifest]) -> dict[str, tuple[Place, ShardEntr
     return found
 
 
-def _in_order(found: dict[str, tuple[Place, ShardEntry]]) -> list[ShardEntry]:
+def _in_order(found: dict[str, tuple[Location, ShardEntry]]) -> list[ShardEntry]:
     """By their scenes: names of more than five digits sort otherwise."""
     return sorted((entry for _, entry in found.values()), key=lambda entry: entry.first_scene)
 
@@ -90,7 +90,7 @@ def _runs(numbers: Sequence[int]) -> Iterator[range]:
             start = i
 
 
-def _only_ours(out: Place, found: dict[str, tuple[Place, ShardEntry]]) -> None:
+def _only_ours(out: Location, found: dict[str, tuple[Location, ShardEntry]]) -> None:
     other = [name for name in sizes(out) if name not in found and not name.startswith(".shard-")]
     if other:
         raise GenerateError(
@@ -98,7 +98,7 @@ def _only_ours(out: Place, found: dict[str, tuple[Place, ShardEntry]]) -> None:
         )
 
 
-def _bring(source: Place, target: Place, entry: ShardEntry) -> None:
+def _bring(source: Location, target: Location, entry: ShardEntry) -> None:
     """A link or a copy of a shard, whole or not at all, whose bytes are those that its journal tells."""
     if target.is_file() and target.stat().st_size == entry.bytes and file_sha256(target) == entry.sha256:
         return
@@ -113,7 +113,7 @@ def _bring(source: Place, target: Place, entry: ShardEntry) -> None:
             raise GenerateError(f"{source}: changed while it was copied")
 
 
-def _linked(source: Place, target: Place) -> bool:
+def _linked(source: Location, target: Location) -> bool:
     """A hard link, where both are on one disk that has them."""
     if not (isinstance(source, Path) and isinstance(target, Path)):
         return False
@@ -127,7 +127,7 @@ def _linked(source: Place, target: Place) -> bool:
     return True
 
 
-def _chunks(path: Place) -> Iterator[bytes]:
+def _chunks(path: Location) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk

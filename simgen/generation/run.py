@@ -30,7 +30,7 @@ from simgen.dataset.format.manifest import (
     write_manifest,
 )
 from simgen.dataset.store.files import file_sha256
-from simgen.dataset.store.locations import Place, sizes
+from simgen.dataset.store.locations import Location, sizes
 from simgen.dataset.store.lock import held
 from simgen.generation.budget import Budget
 from simgen.generation.engines import Engine, Event, Plan, SceneLost, SceneMade, ShardMade, processes
@@ -65,7 +65,7 @@ def default_shard_scenes(scenes: int) -> int:
 def generate(
     plan: Plan,
     categories: tuple[str, ...],
-    out: Place,
+    out: Location,
     *,
     workers: int | None = None,
     resume: bool = False,
@@ -114,7 +114,7 @@ def generate(
 
 def _fill(
     plan: Plan,
-    out: Place,
+    out: Location,
     manifest: Manifest,
     workers: int | None,
     tell: Tell,
@@ -190,7 +190,7 @@ class _Journal:
     """What is finished, kept beside it. In a folder after each shard; at a URL, where all of it is sent anew each time,
     not so often that it takes more than a small part of the time."""
 
-    out: Place
+    out: Location
     manifest: Manifest
     due: float = 0.0  # not before, by the monotonic clock
     written: bool = True
@@ -215,7 +215,7 @@ class _Journal:
         return self.manifest
 
 
-def _whole(out: Place, manifest: Manifest) -> Iterator[ShardEntry]:
+def _whole(out: Location, manifest: Manifest) -> Iterator[ShardEntry]:
     """The shards of a journal that are there as it says."""
     there = sizes(out)
     for entry in manifest.shards:
@@ -227,21 +227,21 @@ def _whole(out: Place, manifest: Manifest) -> Iterator[ShardEntry]:
 # ------------------------------------------------------------------------------------ what the folder holds
 
 
-def _make_folder(out: Place) -> None:
+def _make_folder(out: Location) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise GenerateError(f"{out}: is a file, or lies in one; --out needs a folder") from None
 
 
-def locked(out: Place) -> AbstractContextManager[None]:
+def locked(out: Location) -> AbstractContextManager[None]:
     """Keep a second run out of the folder for as long as this one lives. There are no locks at a URL."""
     if not isinstance(out, Path):
         return nullcontext()
     return held(out, GenerateError(f"{out}: another run is writing here"))
 
 
-def _inspect(out: Place, request: Request, resume: bool) -> Manifest | None:
+def _inspect(out: Location, request: Request, resume: bool) -> Manifest | None:
     """What an earlier run of the same request left here, or None in an empty folder.
 
     Raises:
@@ -261,14 +261,14 @@ def _inspect(out: Place, request: Request, resume: bool) -> Manifest | None:
     return before if found else None
 
 
-def _sweep(out: Place) -> None:
+def _sweep(out: Location) -> None:
     """Away with what killed workers left, which a worker that outlived its run for a moment may do at any time."""
     for name in sizes(out):
         if _TEMPORARY.fullmatch(name):
             (out / name).unlink(missing_ok=True)
 
 
-def _agreeing(path: Place, request: Request) -> Manifest:
+def _agreeing(path: Location, request: Request) -> Manifest:
     try:
         before = read_manifest(path)
     except ShardError as error:

@@ -22,7 +22,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from simgen.dataset.format.manifest import shard_name
-from simgen.dataset.store.locations import Place, place
+from simgen.dataset.store.locations import Location, location
 from simgen.generation.budget import Budget
 from simgen.generation.engines import Event, Plan, SceneMade, ShardAgain, ShardMade, choose_engine
 from simgen.generation.run import generate
@@ -32,12 +32,14 @@ from tests.simgen.generation.test_generate import plan
 from tests.simgen.patient import PATIENT
 
 
-def stopped(out: Place, asked: Plan, tell: Callable[[Any], None] = lambda event: None, **more: Any) -> dict[str, Any]:
+def stopped(
+    out: Location, asked: Plan, tell: Callable[[Any], None] = lambda event: None, **more: Any
+) -> dict[str, Any]:
     """A run's end and events. `in_flight` is the most shards that were handed out and not made at any time."""
     events: list[Any] = []
     flying, most = set(), 0
 
-    def watched(plan: Plan, out: Place, shards: Iterable[int], workers: int | None) -> Iterator[Event]:
+    def watched(plan: Plan, out: Location, shards: Iterable[int], workers: int | None) -> Iterator[Event]:
         def counted() -> Iterator[int]:
             nonlocal most
             for number in shards:
@@ -148,7 +150,7 @@ def main(folder: Path, url: str | None) -> dict[str, Any]:
     cluster.add_node(num_cpus=8)
     done["eight"] = stopped(folder / "eight", eight_plan(), workers=8)
     if url:
-        done["url"] = stopped(place(url), plan())
+        done["url"] = stopped(location(url), plan())
     ray.shutdown()
     cluster.shutdown()
     return done

@@ -15,7 +15,7 @@ import numpy as np
 
 from hybrid.core.errors import DataError
 from hybrid.predict.result import Result
-from hybrid.weights.checkpoint import write_atomically
+from simgen.dataset.store.files import write_atomically
 
 
 def write_coco_results(results: Iterable[Result], path: Path) -> Path:

@@ -27,7 +27,8 @@ from hybrid.model.frame.backbone import BACKBONES, Pyramid
 from hybrid.model.network import frames_in_batch
 from hybrid.model.objects.heads import ClipHead
 from hybrid.model.time.context import Context
-from hybrid.weights.checkpoint import config_of, read_tensors, write_atomically
+from hybrid.weights.checkpoint import config_of, read_tensors
+from simgen.dataset.store.files import write_atomically
 
 Clips = UInt8[np.ndarray, "n t h w 3"]
 

@@ -18,7 +18,8 @@ from hybrid.training.config import TrainConfig
 from hybrid.training.samples.sampler import Share
 from hybrid.training.schedule import rate
 from hybrid.training.step import Training
-from hybrid.weights.checkpoint import RUN, config_of, load, portable, write_atomically
+from hybrid.weights.checkpoint import RUN, config_of, load, portable
+from simgen.dataset.store.files import write_atomically
 
 CHECKPOINT, CONFIG, METRICS = "checkpoint.safetensors", "config.json", "metrics.jsonl"
 

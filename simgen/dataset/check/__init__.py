@@ -14,12 +14,12 @@ from simgen.dataset.check.coco import check_coco
 from simgen.dataset.check.page import page
 from simgen.dataset.check.report import ERRORS, WARNINGS, Picture, Problem, Report
 from simgen.dataset.format.reader import DataSet
-from simgen.dataset.store.locations import Place
+from simgen.dataset.store.locations import Location
 
 __all__ = ["ERRORS", "WARNINGS", "Picture", "Problem", "Report", "check", "check_data_set", "page"]
 
 
-def check(path: Place, step: Callable[[], None] = lambda: None) -> Report:
+def check(path: Location, step: Callable[[], None] = lambda: None) -> Report:
     """Check the data set at `path`: a folder or URL of shards, or a COCO JSON. `step`: after each clip or picture.
 
     Raises:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from simgen.dataset.store.locations import Place
+from simgen.dataset.store.locations import Location
 
 Box = tuple[float, float, float, float]
 MAX_OF_A_KIND = 100  # problems that are kept; the rest are counted
@@ -45,7 +45,7 @@ WARNINGS = {
 class Picture:
     """Where a picture's encoded bytes lie."""
 
-    path: Place
+    path: Location
     offset: int = 0
     size: int | None = None  # to the end of the file
 
@@ -75,7 +75,7 @@ class Problem:
 class Report:
     """Of a whole data set. `add` as problems are found."""
 
-    path: Place
+    path: Location
     form: str  # "simgen" | "coco"
     clips: int = 0
     frames: int = 0

@@ -25,7 +25,7 @@ from simgen.dataset.format.png16 import (
     encode_ids,
 )
 from simgen.dataset.store.files import MAX_JSON_BYTES, Sink, atomically, check_plain
-from simgen.dataset.store.locations import Place
+from simgen.dataset.store.locations import Location
 from simgen.spec.errors import ShardError
 from simgen.spec.frames import Labels, RenderedClip
 from simgen.spec.scene import SceneSpec, stored_fields
@@ -65,7 +65,7 @@ def clip_members(clip: RenderedClip) -> list[tuple[str, bytes]]:
     return members
 
 
-def write_shard(path: Place, members: Iterable[tuple[str, bytes]]) -> tuple[str, int]:
+def write_shard(path: Location, members: Iterable[tuple[str, bytes]]) -> tuple[str, int]:
     """Write an archive that appears under its name only when it is whole and on the disk. Returns (sha256, bytes)."""
     with shard_sink(path) as sink:
         for name, data in members:
@@ -74,7 +74,7 @@ def write_shard(path: Place, members: Iterable[tuple[str, bytes]]) -> tuple[str,
 
 
 @contextmanager
-def shard_sink(path: Place) -> Iterator[Sink]:
+def shard_sink(path: Location) -> Iterator[Sink]:
     """An archive to add members to; it appears under its name when the block has ended, whole and on the disk."""
     with atomically(path) as sink:
         yield sink
@@ -101,7 +101,7 @@ class Member:
 class StoredClip:
     """A clip in a shard. Reads what it is asked for, keeps nothing."""
 
-    path: Place  # of the shard
+    path: Location  # of the shard
     index: int  # of the scene
     members: Mapping[str, Member]  # by what follows the key: "json", "f000.jpg", ...
 
@@ -190,7 +190,7 @@ class StoredClip:
         return ShardError(f"{self.path}: {name!r} of clip {self.index} is damaged: {error}")
 
 
-def scan_shard(path: Place) -> dict[int, StoredClip]:
+def scan_shard(path: Location) -> dict[int, StoredClip]:
     """The clips of an archive by their scene's index, found by reading its headers alone.
 
     Raises:
@@ -211,7 +211,7 @@ def scan_shard(path: Place) -> dict[int, StoredClip]:
     return {index: StoredClip(path, index, members) for index, members in found.items()}
 
 
-def _scan(path: Place, at: int = 0) -> Iterator[tuple[str, Member]]:
+def _scan(path: Location, at: int = 0) -> Iterator[tuple[str, Member]]:
     """The members from a header's offset on."""
     end = check_plain(path)
     with path.open("rb") as file:
@@ -250,7 +250,7 @@ def _plain_header(block: bytes) -> tuple[str, int] | None:
     return (name.decode("ascii"), found) if right and found <= MAX_MEMBER_BYTES else None
 
 
-def _header(path: Place, block: bytes, at: int) -> tuple[str, int]:
+def _header(path: Location, block: bytes, at: int) -> tuple[str, int]:
     """A member's name and size."""
     if (plain := _plain_header(block)) is not None:
         return plain
@@ -266,7 +266,7 @@ def _header(path: Place, block: bytes, at: int) -> tuple[str, int]:
     return header.name, header.size
 
 
-def clip_between(path: Place, start: int, end: int) -> StoredClip:
+def clip_between(path: Location, start: int, end: int) -> StoredClip:
     """The clip whose headers and bytes fill a shard between two offsets.
 
     Raises:

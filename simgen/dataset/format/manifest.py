@@ -15,7 +15,7 @@ import numpy as np
 from simgen.dataset.format.json_stream import object_items
 from simgen.dataset.format.plain import convert, from_plain
 from simgen.dataset.store.files import MAX_JSON_BYTES, check_plain, write_atomically
-from simgen.dataset.store.locations import Place
+from simgen.dataset.store.locations import Location
 from simgen.spec.errors import ShardError
 
 DATA_SET_FORMAT = "simgen-data-set/1"
@@ -181,7 +181,7 @@ def shard_name(number: int) -> str:
     return f"shard-{number:05d}.tar"
 
 
-def write_manifest(path: Place, manifest: Manifest) -> None:
+def write_manifest(path: Location, manifest: Manifest) -> None:
     write_atomically(path, _manifest_chunks(manifest))
 
 
@@ -196,7 +196,7 @@ def _manifest_chunks(manifest: Manifest) -> Iterator[bytes]:
     yield b"\n ]\n}\n"
 
 
-def read_manifest(path: Place) -> Manifest:
+def read_manifest(path: Location) -> Manifest:
     """The manifest at `path`.
 
     Raises:

@@ -32,7 +32,7 @@ from simgen.dataset.format import clip_index as by_index
 from simgen.dataset.format.archive import ANEW, StoredClip, after, clip_between, scan_shard
 from simgen.dataset.format.manifest import MANIFEST, Manifest, Request, ShardTable, read_manifest, shard_name
 from simgen.dataset.store.files import check_plain, file_sha256, write_atomically
-from simgen.dataset.store.locations import Place, place
+from simgen.dataset.store.locations import Location, location
 from simgen.spec.errors import ShardError
 
 MAX_KEPT_MEMBERS = 200_000  # whose places a reader keeps in memory at once, some 60 MB
@@ -50,7 +50,7 @@ class DataSet:
         ShardError: there is no manifest, it is not of this format, or the index is not of it.
     """
 
-    folder: Place
+    folder: Location
     manifest: Manifest = field(init=False)
     _starts: Int64[np.ndarray, " n"] = field(init=False, repr=False)  # clips before each shard, and all of them
     _numbers: Int64[np.ndarray, " m"] = field(init=False, repr=False)  # of the shards
@@ -59,7 +59,7 @@ class DataSet:
     _kept: int = field(init=False, repr=False, default=0)  # members in them
 
     def __post_init__(self) -> None:
-        self.folder = place(self.folder)
+        self.folder = location(self.folder)
         self.manifest = read_manifest(self.folder / MANIFEST)
         shards = self.manifest.shards
         table = shards if isinstance(shards, ShardTable) else ShardTable(shards)
@@ -164,7 +164,7 @@ class DataSet:
         """In an index: each clip's beginning, and each shard's end."""
         return len(self) + len(self._numbers)
 
-    def write_index(self, step: Callable[[], None] = lambda: None) -> Place:
+    def write_index(self, step: Callable[[], None] = lambda: None) -> Location:
         """Scan every shard's headers and leave an index beside the manifest. `step` is called after each shard.
 
         Raises:
@@ -191,7 +191,7 @@ class DataSet:
         return _scenes(self.manifest.request, int(self._numbers[shard]), lost)
 
 
-def forget_index(folder: Place) -> None:
+def forget_index(folder: Location) -> None:
     """Remove a data set's index, of whatever data set it is.
 
     Raises:
@@ -211,7 +211,7 @@ def _members(clips: Mapping[int, StoredClip]) -> int:
     return sum(len(clip.members) for clip in clips.values())
 
 
-def _spans(path: Place, clips: Mapping[int, StoredClip], due: list[int]) -> list[int]:
+def _spans(path: Location, clips: Mapping[int, StoredClip], due: list[int]) -> list[int]:
     """Where each clip of a shard begins, and where the last one ends."""
     places = [0]
     for clip in clips.values():

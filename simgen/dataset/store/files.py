@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from simgen.dataset.store.locations import Place, RemotePath
+from simgen.dataset.store.locations import Location, RemotePath
 from simgen.spec.errors import ShardError
 
 MAX_JSON_BYTES = 64 * 2**20  # of a clip: a thousand parts in a hundred frames stay under it
 
 
-def write_atomically(path: Place, chunks: Iterable[bytes]) -> tuple[str, int]:
-    """Write a file as `atomically` does. Returns (sha256, bytes)."""
+def write_atomically(path: Location, content: bytes | Iterable[bytes]) -> tuple[str, int]:
+    """Write a file, in chunks or at once, as `atomically` does. Returns (sha256, bytes)."""
     with atomically(path) as sink:
-        for chunk in chunks:
+        for chunk in [content] if isinstance(content, bytes) else content:
             sink.write(chunk)
     return sink.sha256, sink.size
 
@@ -44,7 +44,7 @@ class Sink:
 
 
 @contextmanager
-def atomically(path: Place) -> Iterator[Sink]:
+def atomically(path: Location) -> Iterator[Sink]:
     """A file that appears under its name when the block has ended, whole and on the disk.
 
     Nothing is left behind if the block or the disk fails.
@@ -74,7 +74,7 @@ def _renamed(path: Path) -> Iterator[IO[bytes]]:
             os.close(folder)
 
 
-def file_sha256(path: Place) -> str:
+def file_sha256(path: Location) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(2**20):
@@ -82,7 +82,7 @@ def file_sha256(path: Place) -> str:
     return digest.hexdigest()
 
 
-def check_plain(path: Place, limit_bytes: int | None = None) -> int:
+def check_plain(path: Location, limit_bytes: int | None = None) -> int:
     """A file's bytes. Refuse a pipe, which would never end, a device, a folder, and what is too large to be read."""
     info = path.stat()
     if not stat.S_ISREG(info.st_mode):

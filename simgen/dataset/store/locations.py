@@ -1,12 +1,12 @@
 """Where a data set lies: a folder, or a URL of anything that fsspec reaches (`s3://`, `gs://`, ...).
 
-`place` makes a `pathlib.Path` or a `RemotePath` of what a user wrote; a `RemotePath` has those methods of a path that
-data sets need, so that what reads and writes them is the same code for both. Three things differ at a URL:
+`location` turns what a user wrote into a `pathlib.Path` or a `RemotePath`. A `RemotePath` has the path methods that
+data sets need, so the same code reads and writes both. Three things differ at a URL:
 
-- A file is sent when it is whole, and appears under its name at once: in one request or a multipart upload's last on
-  S3 and Google Cloud, by a rename elsewhere. A process that is killed leaves nothing there under a file's own name.
-- There are no locks. Two runs of one request do each other's work, to the same bytes; no shard is ever torn.
-- What is read comes in blocks, of which a process keeps the last few: the members of a clip stand side by side.
+- A file is uploaded when it is complete, and appears under its name at once: with one request or the last request of a
+  multipart upload on S3 and Google Cloud, by a rename elsewhere. A process that is killed leaves no partial file there.
+- There are no locks. Two runs of one request do the same work twice and write the same bytes; no shard is ever mixed.
+- Files are read in blocks. A process caches the last few, because the members of a clip are next to each other.
 
 fsspec is loaded when a URL is opened and never for a folder. Credentials and endpoints are those of its file systems,
 such as `AWS_PROFILE` and `AWS_ENDPOINT_URL`.
@@ -194,10 +194,10 @@ class RemotePath:
             raise OSError(errno.EIO, f"{size} bytes were sent and {arrived} are there", self.url)
 
 
-Place = Path | RemotePath
+Location = Path | RemotePath
 
 
-def place(text: str | Place) -> Place:
+def location(text: str | Location) -> Location:
     """The folder or URL that a user wrote.
 
     Raises:
@@ -220,7 +220,7 @@ def place(text: str | Place) -> Place:
     return found
 
 
-def sizes(folder: Place) -> dict[str, int]:
+def sizes(folder: Location) -> dict[str, int]:
     """The files of a folder with their bytes; other things in it with 0."""
     if isinstance(folder, RemotePath):
         return folder.sizes()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from simgen.dataset.format.manifest import Request, ShardEntry
-from simgen.dataset.store.locations import Place
+from simgen.dataset.store.locations import Location
 from simgen.spec.frames import RenderedClip
 
 SCENE_LIMIT_S = 600.0  # a scene takes seconds; one that takes this long hangs
@@ -86,4 +86,4 @@ class Engine(Protocol):
         EngineError: a shard cannot be written (the disk is full), or workers die where no scene is to blame.
     """
 
-    def __call__(self, plan: Plan, out: Place, shards: Iterable[int], workers: int | None) -> Iterator[Event]: ...
+    def __call__(self, plan: Plan, out: Location, shards: Iterable[int], workers: int | None) -> Iterator[Event]: ...

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from simgen.dataset.store.locations import Place
+from simgen.dataset.store.locations import Location
 from simgen.generation.engines.contract import Event, Plan, ShardMade
 from simgen.generation.engines.dispatch import Dealer, Watch, patience_s
 from simgen.generation.engines.shard import ONE_THREAD, one_thread, report_shard
@@ -28,7 +28,7 @@ RECYCLE_SCENES = 256  # after which a worker is replaced: memory stays flat what
 # ------------------------------------------------------------------------------------------------ in a worker
 
 
-def _serve(connection: Connection, out: Place) -> None:
+def _serve(connection: Connection, out: Location) -> None:
     """A worker's life: a plan, then shards. It ends with None from the parent, or with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     one_thread()
@@ -56,7 +56,7 @@ class _Worker:
 @dataclass
 class _Crew:
     dealer: Dealer
-    out: Place
+    out: Location
     size: int
     workers: list[_Worker] = field(default_factory=list)
 
@@ -141,7 +141,7 @@ def _cause(code: int | None) -> str:
     return f"ended with exit status {code}"
 
 
-def _hire(plan: Plan, out: Place) -> _Worker:
+def _hire(plan: Plan, out: Location) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, out), daemon=True)
@@ -166,7 +166,7 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def processes(plan: Plan, out: Place, shards: Iterable[int], workers: int | None = None) -> Iterator[Event]:
+def processes(plan: Plan, out: Location, shards: Iterable[int], workers: int | None = None) -> Iterator[Event]:
     """The engine of one machine: so many worker processes, or one."""
     crew = _Crew(Dealer(plan, iter(shards)), out, workers or 1)
     try:

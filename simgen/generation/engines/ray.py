@@ -27,7 +27,7 @@ from typing import Any
 
 from simgen import __version__
 from simgen.dataset.format.manifest import ShardEntry
-from simgen.dataset.store.locations import Place
+from simgen.dataset.store.locations import Location
 from simgen.generation.engines.contract import Event, Plan, Report, ShardFailed, ShardMade
 from simgen.generation.engines.dispatch import Dealer, Task, Watch, patience_s
 from simgen.generation.engines.local import RECYCLE_SCENES
@@ -43,7 +43,7 @@ SHOWS_WITHIN_S = 20.0  # a file that another machine wrote to a shared disk
 # ------------------------------------------------------------------------------------------------ in a task
 
 
-def serve(pickled_plan: bytes, version: str, out: Place, task: Task) -> Iterator[Report]:
+def serve(pickled_plan: bytes, version: str, out: Location, task: Task) -> Iterator[Report]:
     """What a task runs, on whatever machine. The plan is unpacked here: what it needs is loaded with one thread.
 
     A task that is cancelled takes its process with it: an import that was broken off cannot be done again in there,
@@ -85,7 +85,7 @@ def _unlike(plan: Plan, version: str) -> str:
 class _Fleet:
     ray: Any  # the module
     dealer: Dealer
-    out: Place
+    out: Location
     workers: int | None
     tasks: dict[Any, Watch] = field(default_factory=dict)  # by their generators
     cpus: int = 1
@@ -240,7 +240,7 @@ def _connected(address: str | None, workers: int | None) -> Iterator[Any]:
 
 
 def on_ray(
-    plan: Plan, out: Place, shards: Iterable[int], workers: int | None = None, *, address: str | None = None
+    plan: Plan, out: Location, shards: Iterable[int], workers: int | None = None, *, address: str | None = None
 ) -> Iterator[Event]:
     """The engine of a Ray cluster. `out` is a folder that its machines share, or a URL."""
     with _connected(address, workers) as ray:

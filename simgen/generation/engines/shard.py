@@ -9,13 +9,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 
 from simgen.dataset.format.archive import add_member, clip_members, shard_sink
 from simgen.dataset.format.manifest import Quarantined, ShardEntry, shard_name
-from simgen.dataset.store.locations import Place
+from simgen.dataset.store.locations import Location
 from simgen.generation.engines.contract import Plan, Report, SceneBegun, SceneLost, SceneMade, ShardFailed, ShardMade
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "LP_NUM_THREADS")
 
 
-def report_shard(plan: Plan, out: Place, number: int, skip: Mapping[int, str]) -> Iterator[Report]:
+def report_shard(plan: Plan, out: Location, number: int, skip: Mapping[int, str]) -> Iterator[Report]:
     """Make a shard and tell of each scene; the last report is ShardMade, or ShardFailed where it cannot be written."""
     try:
         entry = yield from making(plan, out, number, skip)
@@ -25,7 +25,7 @@ def report_shard(plan: Plan, out: Place, number: int, skip: Mapping[int, str]) -
         yield ShardMade(entry)
 
 
-def making(plan: Plan, out: Place, number: int, skip: Mapping[int, str]) -> Generator[Report, None, ShardEntry]:
+def making(plan: Plan, out: Location, number: int, skip: Mapping[int, str]) -> Generator[Report, None, ShardEntry]:
     """Write one shard, holding one clip in memory at a time. A scene that raises is left out, and those of `skip` are.
 
     Yields SceneBegun, SceneMade and SceneLost; returns the ShardEntry.
@@ -60,7 +60,11 @@ def making(plan: Plan, out: Place, number: int, skip: Mapping[int, str]) -> Gene
 
 
 def make_shard(
-    plan: Plan, out: Place, number: int, skip: Mapping[int, str], tell: Callable[[Report], None] = lambda report: None
+    plan: Plan,
+    out: Location,
+    number: int,
+    skip: Mapping[int, str],
+    tell: Callable[[Report], None] = lambda report: None,
 ) -> ShardEntry:
     """Write one shard here and now, as `making` does."""
     reports = making(plan, out, number, skip)

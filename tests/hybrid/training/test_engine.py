@@ -153,7 +153,7 @@ def test_a_run_says_what_it_was(source: ClipSource, tmp_path: Path) -> None:
     assert stated["operating_point"].keys() == {"score", "frames", "on"}
     assert stated["operating_point"]["on"] == "held out"
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert not [file for file in tmp_path.iterdir() if file.suffix == ".part"]
+    assert not [file for file in tmp_path.iterdir() if file.suffix == ".tmp"]
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4, 5]
     assert all(0 <= row["data_wait_share"] <= 1 and row["loss"] > 0 for row in rows)

@@ -6,9 +6,9 @@ import pytest
 
 from simgen.dataset.format.manifest import MANIFEST
 from simgen.dataset.format.reader import DataSet
-from simgen.dataset.store import locations as places
+from simgen.dataset.store import locations
 from simgen.dataset.store.files import write_atomically
-from simgen.dataset.store.locations import place, sizes
+from simgen.dataset.store.locations import location, sizes
 from simgen.spec.errors import GenerateError
 from tests.simgen.generation.test_generate import contents, in_this_process, run
 from tests.simgen.loopback import need, served
@@ -31,7 +31,7 @@ def bucket():
 
 @pytest.fixture
 def url(bucket):
-    return place(f"gs://bucket/{uuid.uuid4().hex}/data")
+    return location(f"gs://bucket/{uuid.uuid4().hex}/data")
 
 
 def test_a_data_set_is_the_same_there_as_in_a_folder_and_is_gone_on_from(tmp_path, url):
@@ -52,15 +52,15 @@ def test_a_data_set_is_the_same_there_as_in_a_folder_and_is_gone_on_from(tmp_pat
 
 @pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")  # gcsfs to aiohttp
 def test_a_large_file_goes_up_in_parts_and_is_there_at_the_last(url, monkeypatch):
-    monkeypatch.setattr(places, "SPOOL_BYTES", 2**20)
+    monkeypatch.setattr(locations, "SPOOL_BYTES", 2**20)
     data = bytes(range(256)) * 8192 * 3
-    copy, seen = places._copy, []
+    copy, seen = locations._copy, []
 
     def watched(source, target):
         copy(source, target)
         seen.append(sizes(url))
 
-    monkeypatch.setattr(places, "_copy", watched)
+    monkeypatch.setattr(locations, "_copy", watched)
     write_atomically(url / "a.tar", [data])
     assert seen == [{}]
     assert sizes(url) == {"a.tar": len(data)}

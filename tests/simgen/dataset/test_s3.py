@@ -12,9 +12,9 @@ import pytest
 
 from simgen.dataset.format.manifest import MANIFEST
 from simgen.dataset.format.reader import DataSet
-from simgen.dataset.store import locations as places
+from simgen.dataset.store import locations
 from simgen.dataset.store.files import write_atomically
-from simgen.dataset.store.locations import place, sizes
+from simgen.dataset.store.locations import location, sizes
 from simgen.generation.run import PARTIAL, Kept
 from simgen.spec.errors import GenerateError, ShardError
 from tests.simgen import clips, s3
@@ -33,7 +33,7 @@ def store():
 
 @pytest.fixture
 def url(store):
-    return place(f"s3://{s3.BUCKET}/{uuid.uuid4().hex}/data")
+    return location(f"s3://{s3.BUCKET}/{uuid.uuid4().hex}/data")
 
 
 def sums(folder):
@@ -48,8 +48,9 @@ def test_a_killed_run_goes_on_to_the_same_bytes_and_shows_whole_shards_alone(tmp
     expected = sums(tmp_path / "calm")
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from simgen.dataset.store.locations import place\nfrom tests.simgen import test_generate as t, clips\n"
-        f"if __name__ == '__main__': t.run(place({url.url!r}), scenes={scenes}, make=clips.make_slowly)\n"
+        "from simgen.dataset.store.locations import location\n"
+        "from tests.simgen import clips\nfrom tests.simgen.generation import test_generate as t\n"
+        f"if __name__ == '__main__': t.run(location({url.url!r}), scenes={scenes}, make=clips.make_slowly)\n"
     )
     (tmp_path / "main.py").write_text(code)
     child = subprocess.Popen([sys.executable, tmp_path / "main.py"])
@@ -85,28 +86,28 @@ def test_an_interrupted_run_is_journalled_and_gone_on_from(url):
 
 
 def test_a_large_shard_goes_up_in_parts_and_is_there_at_the_last(url, monkeypatch):
-    monkeypatch.setattr(places, "SPOOL_BYTES", 2**20)
+    monkeypatch.setattr(locations, "SPOOL_BYTES", 2**20)
     data = bytes(range(256)) * 8192 * 3
     write_atomically(url / "a.tar", [data])
     assert (url / "a.tar").read_bytes() == data
 
-    copy, calls = places._copy, []
+    copy, calls = locations._copy, []
 
     def broken(source, target):
         copy(source, target)
         calls.append(sizes(url))
         raise ConnectionError("the network is down")
 
-    monkeypatch.setattr(places, "_copy", broken)
-    monkeypatch.setattr(places, "PAUSE_S", 0.0)
+    monkeypatch.setattr(locations, "_copy", broken)
+    monkeypatch.setattr(locations, "PAUSE_S", 0.0)
     with pytest.raises(OSError, match="the network is down"):
         write_atomically(url / "b.tar", [data])
-    assert calls == [{"a.tar": len(data)}] * places.ATTEMPTS
+    assert calls == [{"a.tar": len(data)}] * locations.ATTEMPTS
     assert sizes(url) == {"a.tar": len(data)}
 
 
 def test_errors_of_the_store_are_told_with_the_url(store):
-    nowhere = place("s3://no-such-bucket/data")
+    nowhere = location("s3://no-such-bucket/data")
     with pytest.raises(GenerateError, match=r"cannot write s3://no-such-bucket/data/.*bucket does not exist"):
         run(nowhere, engine=in_this_process)
     with pytest.raises(ShardError, match=r"s3://no-such-bucket/data: no manifest.json"):

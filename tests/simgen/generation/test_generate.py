@@ -89,7 +89,8 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path):
     out = tmp_path / "out"
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from pathlib import Path\nfrom tests.simgen import test_generate as t, clips\n"
+        "from pathlib import Path\nfrom tests.simgen import clips\n"
+        "from tests.simgen.generation import test_generate as t\n"
         f"if __name__ == '__main__': t.run(Path({str(out)!r}), scenes=60, make=clips.make_slowly)\n"
     )
     (tmp_path / "main.py").write_text(code)

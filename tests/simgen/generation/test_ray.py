@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from simgen.dataset.format.manifest import MANIFEST
-from simgen.dataset.store.locations import place, sizes
+from simgen.dataset.store.locations import location, sizes
 from simgen.generation.engines import ENGINES, choose_engine, processes
 from simgen.generation.run import PARTIAL
 from simgen.spec.errors import EngineError
@@ -37,7 +37,7 @@ def runs(tmp_path_factory):
             cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=LIMIT_S,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-4000:]
-        there = place(url)
+        there = location(url)
         found = {name: (there / name).read_bytes() for name in sizes(there)}
     return {**json.loads((folder / "runs.json").read_text()), "folder": folder, "url_contents": found}
 
@@ -168,7 +168,8 @@ def test_an_engine_whose_package_is_missing_says_what_to_install(monkeypatch):
 @needs_ray
 def test_a_cluster_that_is_not_there_is_told(tmp_path):
     code = (
-        "from simgen.generation.engines import choose_engine\nfrom tests.simgen import test_generate as t\nimport sys\n"
+        "from simgen.generation.engines import choose_engine\n"
+        "from tests.simgen.generation import test_generate as t\nimport sys\n"
         f"try: t.run({str(tmp_path)!r} and t.Path({str(tmp_path / 'out')!r}), engine=choose_engine('ray', 'auto'))\n"
         "except t.GenerateError as error: sys.exit(str(error))\n"
     )

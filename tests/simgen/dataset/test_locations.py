@@ -11,9 +11,9 @@ from simgen.dataset.check import check
 from simgen.dataset.format.archive import scan_shard
 from simgen.dataset.format.manifest import MANIFEST
 from simgen.dataset.format.reader import DataSet
-from simgen.dataset.store import locations as places
+from simgen.dataset.store import locations
 from simgen.dataset.store.files import write_atomically
-from simgen.dataset.store.locations import RemotePath, place, sizes
+from simgen.dataset.store.locations import RemotePath, location, sizes
 from simgen.generation import run as generate
 from simgen.generation.budget import Budget
 from simgen.generation.join import join
@@ -27,7 +27,7 @@ pytest.importorskip("fsspec.registry", reason='URLs need fsspec: pip install "si
 
 @pytest.fixture
 def url():
-    return place(f"memory://{uuid.uuid4().hex}/data")
+    return location(f"memory://{uuid.uuid4().hex}/data")
 
 
 @pytest.fixture(scope="module")
@@ -42,18 +42,22 @@ def remote_contents(folder):
 
 
 def test_a_url_is_told_from_a_folder(tmp_path):
-    assert place("out/belt") == place(place("out/belt"))
-    assert place(f"file://{tmp_path}") == tmp_path
-    assert str(place("memory://a/b/")) == "memory://a/b"
-    there = place("memory://a/b") / "c.tar"
-    assert (there.name, there.parent, there.with_name("d")) == ("c.tar", place("memory://a/b"), place("memory://a/b/d"))
+    assert location("out/belt") == location(location("out/belt"))
+    assert location(f"file://{tmp_path}") == tmp_path
+    assert str(location("memory://a/b/")) == "memory://a/b"
+    there = location("memory://a/b") / "c.tar"
+    assert (there.name, there.parent, there.with_name("d")) == (
+        "c.tar",
+        location("memory://a/b"),
+        location("memory://a/b/d"),
+    )
     assert pickle.loads(pickle.dumps(there)) == there
 
 
 @pytest.mark.parametrize(("text", "told"), [("nosuch://a/b", "Protocol not known: nosuch"), ("s3x://a", "not known")])
 def test_a_url_of_no_known_kind_is_told(text, told):
     with pytest.raises(OSError, match=told) as caught:
-        place(text)
+        location(text)
     assert caught.value.filename == text
 
 
@@ -65,7 +69,7 @@ def test_a_package_that_is_not_installed_is_told(monkeypatch, text, package, ask
     monkeypatch.delitem(known, text.partition(":")[0], raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(OSError, match="needs a package that is not installed: pip install") as caught:
-        place(text)
+        location(text)
     assert asked in str(caught.value)
 
 
@@ -100,8 +104,8 @@ def test_what_fails_on_its_way_leaves_nothing_behind_and_the_old_in_its_place(ur
     write_atomically(url / "a.tar", [b"old"])
     with pytest.raises(RuntimeError, match="no more"):
         write_atomically(url / "a.tar", broken())
-    store, _ = places._store(url.url)
-    monkeypatch.setattr(places, "PAUSE_S", 0.0)
+    store, _ = locations._store(url.url)
+    monkeypatch.setattr(locations, "PAUSE_S", 0.0)
     calls = []
 
     def mv(source, target):
@@ -111,12 +115,12 @@ def test_what_fails_on_its_way_leaves_nothing_behind_and_the_old_in_its_place(ur
     monkeypatch.setattr(store, "mv", mv)
     with pytest.raises(OSError, match="the network is down"):
         write_atomically(url / "a.tar", [b"new"])
-    assert len(calls) == places.ATTEMPTS
+    assert len(calls) == locations.ATTEMPTS
     assert remote_contents(url) == {"a.tar": b"old"}
 
 
 def test_a_network_that_fails_once_costs_nothing(url, monkeypatch):
-    store, _ = places._store(url.url)
+    store, _ = locations._store(url.url)
     mv, calls = store.mv, []
 
     def flaky(source, target):
@@ -125,17 +129,17 @@ def test_a_network_that_fails_once_costs_nothing(url, monkeypatch):
             raise ConnectionError
         mv(source, target)
 
-    monkeypatch.setattr(places, "PAUSE_S", 0.0)
+    monkeypatch.setattr(locations, "PAUSE_S", 0.0)
     monkeypatch.setattr(store, "mv", flaky)
     write_atomically(url / "a.tar", [b"new"])
     assert remote_contents(url) == {"a.tar": b"new"}
 
 
 def test_a_store_that_loses_bytes_is_told(url, monkeypatch):
-    store, _ = places._store(url.url)
+    store, _ = locations._store(url.url)
     info = store.info
     monkeypatch.setattr(store, "info", lambda path: {**info(path), "size": 2})
-    monkeypatch.setattr(places, "PAUSE_S", 0.0)
+    monkeypatch.setattr(locations, "PAUSE_S", 0.0)
     with pytest.raises(OSError, match="3 bytes were sent and 2 are there"):
         write_atomically(url / "a.tar", [b"new"])
 
@@ -217,12 +221,12 @@ def test_a_damaged_shard_at_a_url_is_told(url):
     with pytest.raises(ShardError, match=r"shard-00001.tar: cannot be read"):
         scan_shard(shard)
     with pytest.raises(ShardError, match=r"memory://nothing/here: no manifest.json"):
-        DataSet(place("memory://nothing/here"))
+        DataSet(location("memory://nothing/here"))
 
 
 def test_reading_asks_for_blocks_not_for_members(url, monkeypatch):
     run(url, engine=in_this_process)
-    store, _ = places._store(url.url)
+    store, _ = locations._store(url.url)
     cat_file, calls = store.cat_file, []
     monkeypatch.setattr(store, "cat_file", lambda *a, **k: calls.append(a) or cat_file(*a, **k))
     assert sum(len(clip.read(name)) for clip in DataSet(url) for name in clip.members) > 0
@@ -231,7 +235,7 @@ def test_reading_asks_for_blocks_not_for_members(url, monkeypatch):
 
 def test_a_server_that_sends_other_bytes_than_were_asked_for_is_told(url, monkeypatch):
     write_atomically(url / "a", [bytes(100)])
-    store, _ = places._store(url.url)
+    store, _ = locations._store(url.url)
     monkeypatch.setattr(store, "cat_file", lambda path, start, end: bytes(200))
     with pytest.raises(OSError, match="200 bytes came where 100 from offset 0 were asked for"):
         (url / "a").read_bytes()
@@ -241,14 +245,14 @@ def test_a_server_that_sends_other_bytes_than_were_asked_for_is_told(url, monkey
 def test_blocks_of_any_size_give_the_file(url, monkeypatch, block):
     data = np.random.default_rng(0).bytes(3000)
     write_atomically(url / "a", [data])
-    monkeypatch.setattr(places, "BLOCK_BYTES", block)
-    places._block.cache_clear()
+    monkeypatch.setattr(locations, "BLOCK_BYTES", block)
+    locations._block.cache_clear()
     with (url / "a").open() as file:
         assert file.read() == data
         for start, count in ((0, 5), (2990, 100), (1023, 1025), (5000, 3)):
             file.seek(start)
             assert file.read(count) == data[start : start + count]
-    places._block.cache_clear()
+    locations._block.cache_clear()
 
 
 def test_every_command_that_reads_takes_a_url(url, tiny_data_set, tmp_path, monkeypatch):
