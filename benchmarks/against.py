@@ -45,7 +45,7 @@ from hybrid.model.network import Network
 from hybrid.predict.stream import predict
 from hybrid.training.config import AugmentConfig, TrainConfig
 from hybrid.training.samples.batch import Batches, TrainBatch
-from hybrid.training.samples.sampler import Share
+from hybrid.training.samples.sampler import WeightedSource
 from hybrid.training.schedule import rate
 from simgen.dataset.store.files import write_atomically
 
@@ -292,7 +292,7 @@ def training(size: Size, rival: Rival, seed: int) -> TrainConfig:
 def learn(rival: Rival, source: ClipSource, test: ClipSource, size: Size, seed: int) -> Iterator[dict[str, float]]:
     """Train, and now and then tell the step, the AP and the seconds (of the core) of training so far."""
     config = training(size, rival, seed)
-    batches = Batches([Share(source)], config)
+    batches = Batches([WeightedSource(source)], config)
     optimizer = torch.optim.AdamW(rival.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     spent = 0.0
     for step in range(size.steps):

@@ -20,7 +20,7 @@ from hybrid.data.coco import read_coco
 from hybrid.model.network import Network
 from hybrid.training.config import TrainConfig
 from hybrid.training.loop import train
-from hybrid.training.samples.sampler import Sampler, Share
+from hybrid.training.samples.sampler import Sampler, WeightedSource
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
         steps=asked.steps, warmup_steps=1, clip_length=asked.clip_length, workers=asked.workers, log_every=asked.steps
     )
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores before, {torch.get_num_threads()} threads")
-    sampler = Sampler([Share(source)], config)
+    sampler = Sampler([WeightedSource(source)], config)
     for k in range(100):  # fills the cache, and imports what is imported late
         sampler.sample(k)
     wall, cpu = time.perf_counter(), time.process_time()
@@ -45,7 +45,7 @@ def main() -> None:
     wall, cpu = (time.perf_counter() - wall) / 200, (time.process_time() - cpu) / 200
     print(f"a sample of {asked.clip_length} frames: {1e3 * wall:.1f} ms wall, {1e3 * cpu:.1f} ms of one core")
     with tempfile.TemporaryDirectory() as folder:
-        run = train(Network(tiny(source.categories)), [Share(source)], config, Path(folder) / "run").run["this_process"]
+        run = train(Network(tiny(source.categories)), source, config, Path(folder) / "run").run["this_process"]
     print(f"{run['steps']} steps of {config.batch_clips} tiles: {run['seconds'] / run['steps']:.2f} s a step")
     print(f"waited for data: {100 * run['data_wait_share']:.2f} % of the time")
     print(f"load average {os.getloadavg()[0]:.1f} after")

@@ -46,7 +46,7 @@ def main(
     with options.one_line_errors():
         from hybrid.core.errors import DataError
         from hybrid.training.config import TrainConfig
-        from hybrid.training.samples.sampler import Share
+        from hybrid.training.samples.sampler import WeightedSource
         from pipelines.common.runs import (
             architecture,
             carry_out,
@@ -73,9 +73,9 @@ def main(
         if shots > len(pool):
             raise DataError(f"{data}: --shots {shots}, but {len(pool)} pictures are there to train on")
         kept = source.take(shots, shuffle_seed) if shots else pool
-        shares = [Share(kept, 1.0 - sim_share if mixed_in else 1.0)]
+        shares = [WeightedSource(kept, 1.0 - sim_share if mixed_in else 1.0)]
         if mixed_in is not None:
-            shares.append(Share(read(mixed_in, source.categories, boxes=boxes), sim_share))
+            shares.append(WeightedSource(read(mixed_in, source.categories, boxes=boxes), sim_share))
         record = {
             "script": "finetune_real", "data": str(photos), "data_sha256": data_hash(photos),
             "kind": target_kind(photos), "shots": len(kept),

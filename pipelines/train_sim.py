@@ -28,11 +28,13 @@ class Usual:
     clip_length: int
     blank: float
     cnn_first: float  # of the steps
-    in_front: float
+    occluders: float
 
 
-STILLS = Usual(batch=8, clip_length=2, blank=0.1, cnn_first=0.0, in_front=0.0)
-VIDEO = Usual(batch=4, clip_length=5, blank=0.3, cnn_first=0.5, in_front=0.5)  # what follows objects: it must hide some
+STILLS = Usual(batch=8, clip_length=2, blank=0.1, cnn_first=0.0, occluders=0.0)
+VIDEO = Usual(
+    batch=4, clip_length=5, blank=0.3, cnn_first=0.5, occluders=0.5
+)  # what follows objects: it must hide some
 
 
 def _usual(name: str, help_: str) -> Any:
@@ -58,11 +60,11 @@ def main(
     cnn_first: Annotated[
         int | None, _usual("cnn_first", "Steps that the CNN learns alone before the other branches join.")
     ] = None,
-    in_front: Annotated[
+    occluders: Annotated[
         float | None,
         _usual(
-            "in_front",
-            "Share of the clips in which things pass in front; needs boxes of wholes, as the video presets have.",
+            "occluders",
+            "Share of the clips with occluders drawn in; needs boxes of whole parts, as the video presets have.",
         ),
     ] = None,
     tile: options.Tile = 256,
@@ -78,7 +80,7 @@ def main(
     with options.one_line_errors():
         from hybrid.core.errors import DataError
         from hybrid.training.config import AugmentConfig, TrainConfig
-        from hybrid.training.samples.sampler import Share
+        from hybrid.training.samples.sampler import WeightedSource
         from pipelines.common.runs import (
             architecture,
             carry_out,
@@ -96,9 +98,9 @@ def main(
             raise DataError(f"{data}: no folder of a simulated data set; photographs are for pipelines.finetune_real")
         planned = architecture(init, ("any",), preset, branches, model or ())
         whole, usual = planned.boxes == "whole", VIDEO if planned.tracks else STILLS
-        if in_front and not whole:
-            raise DataError(f"--in-front {in_front}: what is drawn in front hides parts; needs --model boxes=whole")
-        passing = (usual.in_front if whole else 0.0) if in_front is None else in_front
+        if occluders and not whole:
+            raise DataError(f"--occluders {occluders}: occluders hide parts; needs --model boxes=whole")
+        occluded = (usual.occluders if whole else 0.0) if occluders is None else occluders
         config = TrainConfig(
             steps=steps,
             batch_clips=usual.batch if batch is None else batch,
@@ -110,7 +112,7 @@ def main(
             blank_probability=usual.blank if blank is None else blank,
             cnn_steps=int(usual.cnn_first * steps) if cnn_first is None else cnn_first,
             longest_step=longest_step,
-            augment=AugmentConfig(in_front=passing),
+            augment=AugmentConfig(occluders=occluded),
             threads=threads,
             workers=workers,
             device=device,
@@ -123,7 +125,7 @@ def main(
         }  # fmt: skip
         run = carry_out(
             lambda: start(init, source.categories, preset, branches, seed, model or ()),
-            [Share(kept)],
+            [WeightedSource(kept)],
             held,
             config,
             out,

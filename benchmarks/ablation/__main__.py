@@ -35,7 +35,7 @@ from hybrid.model.network import Network
 from hybrid.training.config import TrainConfig
 from hybrid.training.loop import train
 from hybrid.training.run.folder import METRICS
-from hybrid.training.samples.sampler import Share
+from hybrid.training.samples.sampler import WeightedSource
 from hybrid.weights.checkpoint import RUN, load
 
 REAL_SCALE = 1 / 3
@@ -49,7 +49,7 @@ def learn(run: Path, config: ModelConfig, source: ClipSource, training: TrainCon
         earlier = load(start, "raw")
         detector.load_compatible(earlier.state_dict(), earlier.config.categories)
     began = time.monotonic()
-    train(detector, [Share(source)], training, run, resume=True)
+    train(detector, [WeightedSource(source)], training, run, resume=True)
     return time.monotonic() - began
 
 

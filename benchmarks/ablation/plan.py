@@ -24,7 +24,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 LEAST_VISIBLE = 0.1  # of an object, for it not to count as hidden
 BOXES: BoxesOf = "whole"
-IN_FRONT = 0.5  # of the clips that are learned from have things drawn in front, beside those that were rendered
+OCCLUDERS = 0.5  # of the clips that are learned from have things drawn in front, beside those that were rendered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def _training(size: Size, seed: int, **changes: Any) -> TrainConfig:
     given = {
         "tile_px": 128, "seed": seed, "learning_rate": 8e-4, "workers": 0, "threads": 1, "device": "auto",
         "checkpoint_every_s": 60.0,
-        "augment": AugmentConfig(scale=(0.8, 1.25), strength=0.5, object_share=0.5, in_front=IN_FRONT),
+        "augment": AugmentConfig(scale=(0.8, 1.25), strength=0.5, object_share=0.5, occluders=OCCLUDERS),
     }  # fmt: skip
     return TrainConfig(**(given | changes))
 

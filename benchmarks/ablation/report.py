@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.ablation.figures import EAGER_SCORE, FALSE, HIDDEN, MORE_FALSE, STILLS, WORKING_SCORE, Figure
-from benchmarks.ablation.plan import CNN_OBJECTS, FULL, FULL_OBJECTS, IN_FRONT, Size
+from benchmarks.ablation.plan import CNN_OBJECTS, FULL, FULL_OBJECTS, OCCLUDERS, Size
 
 LESS_IS_BETTER = ("false detections", "flicker", "ID switches")
 
@@ -34,7 +34,7 @@ def page(
         f"from that same CNN, {size.steps} steps of {size.batch} clips of {size.clip_length} frames, the same samples "
         "for all of a seed, three frames in ten blanked but never a clip's first. Boxes are of whole objects; one that "
         "was seen in its clip goes on while it is hidden, and is asked for then too (hidden: less than a tenth of it "
-        f"can be seen). In both stages {IN_FRONT:.0%} of the samples have things drawn in front, beside those "
+        f"can be seen). In both stages {OCCLUDERS:.0%} of the samples have things drawn in front, beside those "
         "that were rendered. Moving average of the weights, except where it says raw.",
         "",
         "Brackets: where 95 % of the differences to `cnn` lie, in a bootstrap over clips and seeds with the same draws "

@@ -1,4 +1,4 @@
-"""The device to train on, and this process's rank."""
+"""The device that this process trains on, and its rank among several processes."""
 
 from __future__ import annotations
 
@@ -9,26 +9,31 @@ import torch
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where this process trains, and as which of how many (torchrun sets RANK, WORLD_SIZE and LOCAL_RANK)."""
+class TrainingDevice:
+    """The device of this process, its rank, and the number of processes (torchrun: RANK, WORLD_SIZE, LOCAL_RANK)."""
 
-    device: torch.device
+    torch_device: torch.device
     rank: int
-    world: int
+    world_size: int
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
+        """Whether this process writes the run's folder."""
         return self.rank == 0
 
 
-def place(device: str) -> Place:
-    """Join the process group under torchrun; else this process alone."""
-    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda":
-        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-    at = torch.device(device)
-    if world > 1 and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if at.type == "cuda" else "gloo")
-    return Place(at, rank, world)
+def training_device(name: str) -> TrainingDevice:
+    """The device of this process. Under torchrun it joins the process group.
+
+    Args:
+        name: auto (cuda if available), cpu, cuda (this process's own GPU), cuda:1, ...
+    """
+    rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    device = torch.device(name)
+    if world_size > 1 and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return TrainingDevice(device, rank, world_size)

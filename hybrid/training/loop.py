@@ -26,17 +26,18 @@ from pathlib import Path
 
 import torch
 
+from hybrid.core.config import ModelConfig
 from hybrid.core.progress import Progress, silent
 from hybrid.data.clips import ClipSource
 from hybrid.losses.criterion import Criterion
 from hybrid.model.network import Network
 from hybrid.predict.tiles import View
 from hybrid.training.config import TrainConfig
-from hybrid.training.device import place
-from hybrid.training.run.folder import CHECKPOINT, METRICS, Log, Summary, claim, run_identity
-from hybrid.training.run.summary import Clock, curves, measured, report
+from hybrid.training.device import TrainingDevice, training_device
+from hybrid.training.run.folder import CHECKPOINT, METRICS, MetricsLog, Summary, claim_folder, run_identity
+from hybrid.training.run.summary import StepTimes, measure_run, plot_curves, run_record
 from hybrid.training.samples.batch import Batches, TrainBatch, loader
-from hybrid.training.samples.sampler import Share
+from hybrid.training.samples.sampler import WeightedSource
 from hybrid.training.schedule import keep_frozen
 from hybrid.training.step import Training
 from hybrid.weights.checkpoint import RUN, save_detector
@@ -44,8 +45,8 @@ from simgen.dataset.store.files import write_atomically
 
 
 def train(
-    detector: Network,
-    shares: Sequence[Share],
+    detector: Network | ModelConfig,
+    data: ClipSource | Sequence[WeightedSource],
     config: TrainConfig,
     folder: Path,
     *,
@@ -56,71 +57,96 @@ def train(
     progress: Progress = silent,
     measuring: Progress = silent,
 ) -> Summary:
-    """Train `detector` (its weights are where it starts) on samples of `shares` and leave the result in `folder`.
+    """Train a detector and write the run into `folder`; see `hybrid.training.loop` for its files.
 
     Args:
-        resume: go on where a run of the same config was stopped; a finished one returns at once.
-        validation: measured on at the end, with the weights and with their moving average. Never trained on.
-        progress: told after every step.
-        measuring: told after every frame that is measured on, once the steps are done.
+        detector: a network, whose weights are the start, or the config of a new one, initialised from `config.seed`.
+        data: the clips to train on, or several sources with weights.
+        config: the settings.
+        folder: of the run; it is made if it is missing.
+        resume: continue a run of the same config that was stopped. A finished run returns at once.
+        validation: held-out clips. Both weights are evaluated on them at the end; they are never trained on.
+        view: how the validation images are tiled; see `hybrid.predict.tiles.View`.
+        criterion: the losses, by default those of `hybrid.losses.criterion`.
+        progress: is called after every step.
+        measuring: is called after every frame of the evaluation at the end.
 
     Raises:
         RunError: the folder holds another run, or the loss is no longer finite.
+
+    >>> photos = read_coco(Path("photos/photos.json"))
+    >>> model = ModelConfig(categories=photos.categories, branches="cnn", width=16)
+    >>> config = TrainConfig(steps=2, warmup_steps=0, batch_clips=1, tile_px=64, workers=0)
+    >>> summary = train(model, photos, config, Path("out/new"))
+    >>> summary.run["steps"]
+    2
+    >>> detector = Detector.load("out/new")
     """
-    config_json = run_identity(detector, shares, config)
-    finished = claim(folder, config_json, resume)
+    if isinstance(detector, ModelConfig):
+        torch.manual_seed(config.seed)
+        detector = Network(detector)
+    sources = [WeightedSource(data)] if isinstance(data, ClipSource) else data
+    finished = claim_folder(folder, run_identity(detector, sources, config), resume)
     if finished is not None:
         return finished
     if config.threads:
         torch.set_num_threads(config.threads)
-    at = place(config.device)
-    training = Training(detector, config, criterion or Criterion(), at)
-    if (folder / CHECKPOINT).is_file():
-        training.restore(folder / CHECKPOINT)
-    elif at.first:
-        write_atomically(folder / CHECKPOINT, training.to_bytes())
-    batches = Batches(shares, config, at.rank, at.world, "depth" in detector.config.inputs)
-    clock = _steps(training, batches, folder, progress)
-    if not at.first:
+    device = training_device(config.device)
+    training = _training(detector, config, criterion or Criterion(), device, folder)
+    batches = Batches(sources, config, device.rank, device.world_size, "depth" in detector.config.inputs)
+    times = _do_steps(training, batches, folder, progress)
+    if not device.is_first:
         return Summary(folder, {})
     save_detector(folder / "raw.safetensors", detector)
     save_detector(folder / "ema.safetensors", detector, training.average.module.state_dict())
-    run = report(training, shares, clock)
-    run |= measured(folder, validation, shares, view, at.device, measuring)
-    curves(folder)
-    write_atomically(folder / RUN, json.dumps(run, indent=1).encode())
-    return Summary(folder, run)
+    record = run_record(training, sources, times)
+    record |= measure_run(folder, validation, sources, view, device.torch_device, measuring)
+    plot_curves(folder)
+    write_atomically(folder / RUN, json.dumps(record, indent=1).encode())
+    return Summary(folder, record)
 
 
-def _steps(training: Training, batches: Batches, folder: Path, progress: Progress) -> Clock:
-    """Carry out the steps that remain."""
-    config, at = training.config, training.at
-    log = Log(folder / METRICS, training.done) if at.first else None
+def _training(
+    detector: Network, config: TrainConfig, criterion: Criterion, device: TrainingDevice, folder: Path
+) -> Training:
+    """The training at its checkpoint, or at its start, which is then the first checkpoint."""
+    training = Training(detector, config, criterion, device)
+    if (folder / CHECKPOINT).is_file():
+        training.restore(folder / CHECKPOINT)
+    elif device.is_first:
+        write_atomically(folder / CHECKPOINT, training.to_bytes())
+    return training
+
+
+def _do_steps(training: Training, batches: Batches, folder: Path, progress: Progress) -> StepTimes:
+    """Do the steps that remain, with checkpoints and the log."""
+    config, device = training.config, training.device
+    log = MetricsLog(folder / METRICS, training.steps_done) if device.is_first else None
     saved_at = began = time.monotonic()
-    first, waited_s = training.done, 0.0
+    first, waited_s = training.steps_done, 0.0
     training.detector.train()
     keep_frozen(training.detector, config)
-    stream = loader(batches, training.done, config.workers, at.device.type == "cuda") if first < config.steps else ()
-    timed = _timed(iter(stream))
-    for batch, wait_s in timed:
-        if training.done == first:  # the loader's start is no waiting of a running training
+    pin = device.torch_device.type == "cuda"
+    stream = loader(batches, first, config.workers, pin) if first < config.steps else iter(())
+    for batch, wait_s in _with_wait(stream):
+        if training.steps_done == first:  # the time to start the loader is not counted
             began, wait_s = time.monotonic(), 0.0
         waited_s += wait_s
         losses = training.step(batch)
         if log is not None:
             log.add(training, losses, wait_s)
-            if time.monotonic() - saved_at >= config.checkpoint_every_s or training.done == config.steps:
+            if time.monotonic() - saved_at >= config.checkpoint_every_s or training.steps_done == config.steps:
                 write_atomically(folder / CHECKPOINT, training.to_bytes())
                 saved_at = time.monotonic()
-            progress(training.done, config.steps, log.last)
-    return Clock(training.done - first, time.monotonic() - began, waited_s)
+            progress(training.steps_done, config.steps, log.last)
+    return StepTimes(training.steps_done - first, time.monotonic() - began, waited_s)
 
 
-def _timed(batches: Iterator[TrainBatch]) -> Iterator[tuple[TrainBatch, float]]:
-    """Each batch with the seconds that it was waited for."""
+def _with_wait(batches: Iterator[TrainBatch]) -> Iterator[tuple[TrainBatch, float]]:
+    """Each batch, and the seconds spent waiting for it."""
     while True:
-        asked = time.monotonic()
+        began = time.monotonic()
         batch = next(batches, None)
         if batch is None:
             return
-        yield batch, time.monotonic() - asked
+        yield batch, time.monotonic() - began

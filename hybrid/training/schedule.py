@@ -1,4 +1,4 @@
-"""Learning rates and decay over the steps; which parameters learn."""
+"""Learning rates and averaging over the steps, and which parameters learn."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from hybrid.model.network import Network
 from hybrid.training.config import TrainConfig
 
-# parts that the CNN can do without, and that join it after TrainConfig.cnn_steps
+# Parameters of the branches that join the CNN after TrainConfig.cnn_steps. The CNN works without them.
 JOINING = ("context.", "between.", "decoder.objects.", "decoder.belt.")
 
 
 def rate(config: TrainConfig, step: int, joins: int = 0) -> float:
-    """The learning rate of step `step` as a share of `learning_rate`: linear warm-up, then half a cosine.
+    """The learning rate of step `step` as a fraction of `learning_rate`: linear warm-up, then half a cosine.
 
-    What joins the training at step `joins` is warmed up from there.
+    Parameters that join at step `joins` have a rate of 0 before it and a warm-up of their own after it.
     """
     if joins:
         return rate(config, step) * min(1.0, max(0, step - joins + 1) / (config.warmup_steps + 1))
@@ -25,21 +25,28 @@ def rate(config: TrainConfig, step: int, joins: int = 0) -> float:
         return (step + 1) / (config.warmup_steps + 1)
     if config.schedule == "constant":
         return 1.0
-    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return config.last_rate + (1 - config.last_rate) * (1 + math.cos(math.pi * done)) / 2
+    progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    return config.last_rate + (1 - config.last_rate) * (1 + math.cos(math.pi * progress)) / 2
 
 
 def ema_decay(config: TrainConfig, step: int) -> float:
-    """Of the moving average: it spans a ninth of the steps so far, so short runs forget their start as long ones do."""
+    """The decay of the moving average after step `step`, at most `config.ema_decay`.
+
+    The average spans about a ninth of the steps so far, so that a short run too forgets its initial weights.
+    """
     return min(config.ema_decay, (1 + step) / (10 + step))
 
 
 def parameter_groups(detector: Network, config: TrainConfig) -> list[dict[str, Any]]:
-    """AdamW's groups. Vectors (biases, norms, gates) do not decay; the backbone's stages have rates of their own."""
+    """AdamW's parameter groups, by rate, weight decay and the step at which they join.
+
+    Vectors (biases, norms, gates) have no weight decay. The backbone's stages have rates of their own. Parameters with
+    a rate of 0 are frozen and belong to no group.
+    """
     groups: dict[tuple[float, float, int], list[nn.Parameter]] = {}
-    of_stage = stage_rates(detector, config)
+    backbone_shares = stage_rates(detector, config)
     for name, parameter in detector.named_parameters():
-        share = of_stage.get(parameter, 1.0)
+        share = backbone_shares.get(parameter, 1.0)
         parameter.requires_grad_(share > 0)
         if share > 0:
             decay = config.weight_decay if parameter.ndim > 1 else 0.0
@@ -58,7 +65,7 @@ def parameter_groups(detector: Network, config: TrainConfig) -> list[dict[str, A
 
 
 def stage_rates(detector: Network, config: TrainConfig) -> dict[Tensor, float]:
-    """The share of the learning rate of each of the backbone's parameters; 0: it stays as it is."""
+    """The rate of each backbone parameter as a fraction of the learning rate; 0: frozen."""
     stages = detector.backbone.stages()
     return {
         parameter: 0.0
@@ -70,6 +77,6 @@ def stage_rates(detector: Network, config: TrainConfig) -> dict[Tensor, float]:
 
 
 def keep_frozen(detector: Network, config: TrainConfig) -> None:
-    """After `detector.train()`: frozen stages keep the statistics of their norms too."""
+    """Set the frozen stages to eval mode, so that their norms keep their statistics. Call it after `.train()`."""
     for stage in detector.backbone.stages()[: config.frozen_stages]:
         stage.eval()

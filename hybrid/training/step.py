@@ -18,14 +18,14 @@ from hybrid.losses.criterion import Criterion
 from hybrid.model.network import Network
 from hybrid.predict.stream import as_input
 from hybrid.training.config import TrainConfig
-from hybrid.training.device import Place
+from hybrid.training.device import TrainingDevice
 from hybrid.training.samples.batch import TrainBatch
 from hybrid.training.schedule import ema_decay, parameter_groups, rate
 from hybrid.weights.checkpoint import fill, read_tensors
 
 
 class Learner(nn.Module):
-    """Network and criterion as one module, so that DistributedDataParallel sees one call."""
+    """Network and criterion as one module, because DistributedDataParallel wraps one call."""
 
     def __init__(self, detector: Network, criterion: Criterion) -> None:
         super().__init__()
@@ -46,74 +46,94 @@ class Learner(nn.Module):
 
 
 class Training:
-    """All that a step changes: weights, their moving average, the optimizer, the number of steps done."""
+    """Everything that a step changes: weights, their moving average, the optimizer, the number of steps done."""
 
-    def __init__(self, detector: Network, config: TrainConfig, criterion: Criterion, at: Place) -> None:
-        self.config, self.at = config, at
-        self.detector = detector.to(at.device).to(memory_format=torch.channels_last)
+    def __init__(self, detector: Network, config: TrainConfig, criterion: Criterion, device: TrainingDevice) -> None:
+        self.config, self.device = config, device
+        self.detector = detector.to(device.torch_device).to(memory_format=torch.channels_last)
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in detector.named_parameters()}
         self.optimizer = torch.optim.AdamW(parameter_groups(detector, config), betas=(0.9, 0.999))
         self.average = AveragedModel(detector, use_buffers=True)
         self.average.update_parameters(detector)  # the first call copies, later calls average
         self.learner: nn.Module = Learner(detector, criterion)
-        if at.world > 1:
+        if device.world_size > 1:
             self.learner = nn.parallel.DistributedDataParallel(self.learner, find_unused_parameters=True)
-        self.done = 0
+        self.steps_done = 0
 
     def step(self, batch: TrainBatch) -> dict[str, Tensor]:
-        """One step. The losses, as tensors, so that nothing waits for the device.
+        """Train on one batch and return the losses, as tensors: reading their values would wait for the device.
 
         Raises:
-            RunError: a loss or gradient is not finite; the weights are still those of the step before.
+            RunError: a loss or a gradient is not finite. The weights are still those of the step before.
         """
-        config, step = self.config, self.done
+        step, device = self.steps_done, self.device.torch_device
         for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * group["share"] * rate(config, step, group["joins"])
-        seed = zlib.crc32(f"{config.seed} {step} {self.at.rank}".encode())
-        torch.manual_seed(seed)
-        generator = torch.Generator().manual_seed(seed)
-        batch = batch.to(self.at.device)
-        half = torch.autocast(self.at.device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
-        with half:
-            images, alone = as_input(batch.images, self.at.device), step < config.cnn_steps
-            more = (batch.elapsed, alone, batch.depth_m, batch.clip_labels)
-            losses = self.learner(images, batch.targets(), generator, *more)
+            group["lr"] = self.config.learning_rate * group["share"] * rate(self.config, step, group["joins"])
+        losses = self._losses(batch.to(device), step)
         self.optimizer.zero_grad(set_to_none=True)
-        losses["total"].backward()
-        trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        norm = nn.utils.clip_grad_norm_(trained, config.grad_clip)
+        losses["total"].backward()  # type: ignore[no-untyped-call]
+        learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        norm = nn.utils.clip_grad_norm_(learning, self.config.grad_clip)
         if not bool(torch.isfinite(norm)) or not bool(torch.isfinite(losses["total"])):
-            told = {name: float(value.detach()) for name, value in losses.items()}
-            raise RunError(f"step {step}: the loss or its gradient is not finite (gradient norm {float(norm)}, {told})")
+            values = {name: float(value.detach()) for name, value in losses.items()}
+            raise RunError(
+                f"step {step}: the loss or its gradient is not finite (gradient norm {float(norm)}, {values})"
+            )
         self.optimizer.step()
-        self.average.multi_avg_fn = get_ema_multi_avg_fn(ema_decay(config, step))  # type: ignore[no-untyped-call]
+        self.average.multi_avg_fn = get_ema_multi_avg_fn(ema_decay(self.config, step))  # type: ignore[no-untyped-call]
         self.average.update_parameters(self.detector)
-        self.done += 1
+        self.steps_done += 1
         return {name: value.detach() for name, value in losses.items()} | {"grad_norm": norm}
 
+    def _losses(self, batch: TrainBatch, step: int) -> dict[str, Tensor]:
+        """The losses of a batch. All random numbers depend on the seed, the step and the rank alone."""
+        config, device = self.config, self.device.torch_device
+        seed = zlib.crc32(f"{config.seed} {step} {self.device.rank}".encode())
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        precision = torch.autocast(device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
+        with precision:
+            losses: dict[str, Tensor] = self.learner(
+                as_input(batch.images, device),
+                batch.targets(),
+                generator,
+                batch.elapsed,
+                step < config.cnn_steps,
+                batch.depth_m,
+                batch.clip_labels,
+            )
+        return losses
+
     def to_bytes(self) -> bytes:
+        """A checkpoint as safetensors; its header holds the number of steps done."""
         tensors = {f"raw/{name}": tensor for name, tensor in self.detector.state_dict().items()}
         tensors |= {f"ema/{name}": tensor for name, tensor in self.average.module.state_dict().items()}
         for parameter, state in self.optimizer.state.items():
             tensors |= {f"adam/{self.names[parameter]}/{key}": value for key, value in state.items()}
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        return save(plain, {"step": str(self.done)})
+        return save(plain, {"step": str(self.steps_done)})
 
     def restore(self, file: Path) -> None:
+        """Go back to the state that `to_bytes` wrote to `file`.
+
+        Raises:
+            RunError: the file is no checkpoint of a training, or of a detector with another config.
+        """
         tensors, header = read_tensors(file)
         if "step" not in header:
             raise RunError(f"{file}: is no checkpoint of a training: its header has no step")
-        fill(self.detector, _below(tensors, "raw/"), file)
-        fill(self.average.module, _below(tensors, "ema/"), file)
+        fill(self.detector, _with_prefix(tensors, "raw/"), file)
+        fill(self.average.module, _with_prefix(tensors, "ema/"), file)
         for parameter, name in self.names.items():
-            state = _below(tensors, f"adam/{name}/")
+            state = _with_prefix(tensors, f"adam/{name}/")
             if state:
                 self.optimizer.state[parameter] = {
                     key: value if key == "step" else torch.empty_like(parameter).copy_(value)
                     for key, value in state.items()
                 }
-        self.done = int(header["step"])
+        self.steps_done = int(header["step"])
 
 
-def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, without it."""
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}

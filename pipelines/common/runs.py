@@ -31,7 +31,7 @@ from hybrid.model.network import Network
 from hybrid.predict.tiles import view_of
 from hybrid.training.config import TrainConfig
 from hybrid.training.loop import train
-from hybrid.training.samples.sampler import Share
+from hybrid.training.samples.sampler import WeightedSource
 from hybrid.weights.checkpoint import RUN, load, load_config
 from simgen.dataset.store.files import write_atomically
 from simgen.dataset.store.locations import Location
@@ -213,7 +213,7 @@ def claim(out: Path, record: Mapping[str, Any]) -> None:
 
 def carry_out(
     begin: Callable[[], Start],
-    shares: list[Share],
+    shares: list[WeightedSource],
     held: ClipSource | None,
     config: TrainConfig,
     out: Path,

@@ -224,7 +224,7 @@ def test_whole_boxes_go_with_a_run_from_simulation_to_the_report(
     line: Path, tiny_data_set: Path, occluded_data_set: Path, tmp_path: Path
 ) -> None:
     whole, photos = tmp_path / "whole", photographs(tmp_path / "photos")
-    asked = ["--data", tiny_data_set, "--model", "boxes=whole", "--in-front", 0.5, *SMALL]
+    asked = ["--data", tiny_data_set, "--model", "boxes=whole", "--occluders", 0.5, *SMALL]
     done(script("train_sim", *asked, "--out", whole))
     done(script("finetune_real", "--checkpoint", whole, "--data", photos, *SMALL, "--out", tmp_path / "tuned"))
     config = json.loads((tmp_path / "tuned" / "config.json").read_text())["model"]
@@ -239,7 +239,7 @@ def test_whole_boxes_go_with_a_run_from_simulation_to_the_report(
     assert told == sum(hidden.counts().values())
     assert told > sum(seen.counts().values())
     assert "go round different things" in refused(script("gap_report", *report, "--runs", whole, line / "sim"))
-    wrong = ["--data", tiny_data_set, "--in-front", 0.5, *SMALL, "--out", tmp_path / "wrong"]
+    wrong = ["--data", tiny_data_set, "--occluders", 0.5, *SMALL, "--out", tmp_path / "wrong"]
     assert "needs --model boxes=whole" in refused(script("train_sim", *wrong))
 
 
@@ -257,7 +257,7 @@ def test_a_video_preset_follows_objects_and_is_trained_to(occluded_data_set: Pat
     ]
     keys = ("clip_length", "batch_clips", "blank_probability", "cnn_steps")
     assert [tuple(one[key] for key in keys) for one in trained] == [(5, 4, 0.3, 2), (2, 2, 0.1, 0)]
-    assert [one["augment"]["in_front"] for one in trained] == [0.5, 0.0]
+    assert [one["augment"]["occluders"] for one in trained] == [0.5, 0.0]
 
 
 def test_simulated_sets_are_read_at_a_url_as_in_a_folder(line: Path, tiny_data_set: Path, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""A run's folder and what stands in it."""
+"""The folder of a training run: its identity, its log, its record."""

@@ -1,4 +1,4 @@
-"""A run's folder: whose it is, its log, its checkpoint's name."""
+"""The folder of a run: which run it belongs to, and the log of its losses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from hybrid.core.errors import RunError
 from hybrid.model.network import Network
 from hybrid.training.config import TrainConfig
-from hybrid.training.samples.sampler import Share
+from hybrid.training.samples.sampler import WeightedSource
 from hybrid.training.schedule import rate
 from hybrid.training.step import Training
 from hybrid.weights.checkpoint import RUN, config_of, load, portable
@@ -26,47 +26,55 @@ CHECKPOINT, CONFIG, METRICS = "checkpoint.safetensors", "config.json", "metrics.
 
 @dataclass(frozen=True)
 class Summary:
-    """What a finished run left behind, as `run.json` says it."""
+    """The result of a training: the run's folder, and the content of its `run.json`."""
 
     folder: Path
     run: Mapping[str, Any]
 
     def load(self, weights: str = "ema") -> Network:
+        """The trained network: its moving average ("ema") or the weights after the last step ("raw")."""
         return load(self.folder, weights)
 
 
-def run_identity(detector: Network, shares: Sequence[Share], config: TrainConfig) -> dict[str, Any]:
+def run_identity(detector: Network, sources: Sequence[WeightedSource], config: TrainConfig) -> dict[str, Any]:
+    """What decides the weights of a run, as JSON. Two runs of one identity are the same run."""
     data = [
-        {"name": share.source.name, "weight": share.weight, "clips": len(share.source), "boxes": share.source.counts()}
-        for share in shares
+        {"name": one.source.name, "weight": one.weight, "clips": len(one.source), "boxes": one.source.counts()}
+        for one in sources
     ]
     model = portable(detector.config)
     return json.loads(json.dumps({"model": model, "train": config.identity(), "data": data}))  # type: ignore[no-any-return]
 
 
-def claim(folder: Path, identity: Mapping[str, Any], resume: bool) -> Summary | None:
-    """Make the folder this run's own, or the finished run that it holds."""
+def claim_folder(folder: Path, identity: Mapping[str, Any], resume: bool) -> Summary | None:
+    """Write the run's identity into a new folder, or check that the folder holds the same run.
+
+    Returns:
+        The summary of a run that has finished; None where there are steps to do.
+
+    Raises:
+        RunError: the folder holds another run, or the same one and `resume` is False.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    stated = folder / CONFIG
-    if not stated.is_file():
-        write_atomically(stated, json.dumps(identity, indent=1).encode())
+    stored = folder / CONFIG
+    if not stored.is_file():
+        write_atomically(stored, json.dumps(identity, indent=1).encode())
         return None
-    changed = sorted(_differences(_up_to_date(json.loads(stated.read_text())), identity))
-    if changed:
-        raise RunError(f"{folder}: holds a run of another config: {'; '.join(changed[:8])}. Choose another folder")
+    changes = sorted(_differences(_with_todays_keys(json.loads(stored.read_text())), identity))
+    if changes:
+        raise RunError(f"{folder}: holds a run of another config: {'; '.join(changes[:8])}. Choose another folder")
     if not resume:
         raise RunError(f"{folder}: holds a run of this config already; resume it, or choose another folder")
     return Summary(folder, json.loads((folder / RUN).read_text())) if (folder / RUN).is_file() else None
 
 
-def _up_to_date(stated: Any) -> Any:
-    """A run's config as it was stated, with the keys that have been added since at their defaults."""
+def _with_todays_keys(stored: Any) -> Any:
+    """A stored identity with today's names for its keys, and defaults for the keys that earlier versions lacked."""
     try:
-        known = json.loads(json.dumps({"model": asdict(config_of(stated["model"])), "train": {}}))
-        known["train"] = TrainConfig(**stated["train"]).identity()
-        return {**stated, **known}
-    except (KeyError, TypeError, ValueError):  # of another version, or spoiled: compared as it stands
-        return stated
+        model = json.loads(json.dumps(asdict(config_of(stored["model"]))))
+        return {**stored, "model": model, "train": TrainConfig.from_stored(stored["train"]).identity()}
+    except (KeyError, TypeError, ValueError, AttributeError):  # of a later version, or damaged: compared as it is
+        return stored
 
 
 def _differences(before: Any, now: Any, where: str = "") -> Iterator[str]:
@@ -77,29 +85,33 @@ def _differences(before: Any, now: Any, where: str = "") -> Iterator[str]:
         yield f"{where} was {before!r:.80} and is {now!r:.80}"
 
 
-class Log:
-    """metrics.jsonl: means over `log_every` steps. What a killed run logged past its checkpoint is taken back."""
+class MetricsLog:
+    """metrics.jsonl: one line of means every `log_every` steps.
 
-    def __init__(self, path: Path, done: int) -> None:
+    Lines of steps after the checkpoint, which a killed run wrote, are removed first: these steps are done again.
+    """
+
+    def __init__(self, path: Path, steps_done: int) -> None:
         self._path, self.last = path, dict[str, float]()
         lines = path.read_text().splitlines() if path.is_file() else []
-        kept = [line for line in lines if _logged_step(line) <= done]
-        write_atomically(path, "".join(line + "\n" for line in kept).encode())
+        valid = [line for line in lines if _step_of(line) <= steps_done]
+        write_atomically(path, "".join(line + "\n" for line in valid).encode())
         self._sums: dict[str, Tensor] = {}
         self._since, self._count, self._waited_s = time.monotonic(), 0, 0.0
 
     def add(self, training: Training, losses: Mapping[str, Tensor], wait_s: float) -> None:
-        config = training.config
+        """Add the losses of the step just done, for which `wait_s` seconds were spent waiting for data."""
+        config, step = training.config, training.steps_done
         for name, value in losses.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value
         self._count, self._waited_s = self._count + 1, self._waited_s + wait_s
-        if training.done % config.log_every and training.done != config.steps:
+        if step % config.log_every and step != config.steps:
             return
         now = time.monotonic()
         means = {name: float(total) / self._count for name, total in self._sums.items()}
         line = {
-            "step": training.done,
-            "learning_rate": config.learning_rate * rate(config, training.done - 1),
+            "step": step,
+            "learning_rate": config.learning_rate * rate(config, step - 1),
             "loss": means.pop("total"),
             **means,
             "seconds_per_step": (now - self._since) / self._count,
@@ -111,8 +123,8 @@ class Log:
         self._sums, self._since, self._count, self._waited_s = {}, now, 0, 0.0
 
 
-def _logged_step(line: str) -> float:
+def _step_of(line: str) -> float:
     try:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):
-        return math.inf  # half a line, from a kill
+        return math.inf  # an incomplete line of a killed run

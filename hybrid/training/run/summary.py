@@ -1,4 +1,4 @@
-"""What a finished run says of itself: run.json and curves.png."""
+"""The record of a finished run: run.json and curves.png."""
 
 from __future__ import annotations
 
@@ -18,34 +18,36 @@ from hybrid.metrics.detection import evaluate, operating_score
 from hybrid.predict.suppression import one_label
 from hybrid.predict.tiles import View
 from hybrid.training.run.folder import METRICS
-from hybrid.training.samples.sampler import Share
+from hybrid.training.samples.sampler import WeightedSource
 from hybrid.training.step import Training
 from hybrid.weights.checkpoint import WEIGHTS, load
 
-OPERATING_FRAMES = 12  # on which the operating point is found where nothing is held out
+OPERATING_FRAMES = 12  # training frames to find the operating point on, where no data are held out
+NO_LOSSES = {"step", "learning_rate", "grad_norm", "seconds_per_step", "data_wait_share"}  # keys of metrics.jsonl
 
 
 @dataclass(frozen=True)
-class Clock:
-    """Seconds of this process's steps, and of them those spent waiting for data."""
+class StepTimes:
+    """How long the steps of this process took, and how much of it was waiting for data."""
 
     steps: int
     seconds: float
     waited_s: float
 
 
-def report(training: Training, shares: Sequence[Share], clock: Clock) -> dict[str, Any]:
+def run_record(training: Training, sources: Sequence[WeightedSource], times: StepTimes) -> dict[str, Any]:
+    """Settings, data, machine and times of a run, for its run.json."""
     import numpy
 
     return {
-        "steps": training.done,
+        "steps": training.steps_done,
         "this_process": {
-            "steps": clock.steps,
-            "seconds": clock.seconds,
-            "data_wait_share": clock.waited_s / max(1e-9, clock.seconds),
+            "steps": times.steps,
+            "seconds": times.seconds,
+            "data_wait_share": times.waited_s / max(1e-9, times.seconds),
         },
-        "device": str(training.at.device),
-        "devices": training.at.world,
+        "device": str(training.device.torch_device),
+        "devices": training.device.world_size,
         "threads": torch.get_num_threads(),
         "machine": platform.platform(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__},
@@ -55,64 +57,67 @@ def report(training: Training, shares: Sequence[Share], clock: Clock) -> dict[st
         "train": training.config.model_dump(mode="json"),
         "data": [
             {
-                "name": share.source.name,
-                "weight": share.weight,
-                "clips": len(share.source),
-                "frames": len(share.source.frames),
-                "boxes": share.source.counts(),
-                "skipped": {reason: len(what) for reason, what in share.source.skipped.items()},
+                "name": one.source.name,
+                "weight": one.weight,
+                "clips": len(one.source),
+                "frames": len(one.source.frames),
+                "boxes": one.source.counts(),
+                "skipped": {reason: len(items) for reason, items in one.source.skipped.items()},
             }
-            for share in shares
+            for one in sources
         ],
     }
 
 
 def _git_revision() -> str | None:
-    here = Path(__file__).parent
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        asked = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        return subprocess.run(asked, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
 
 
-def measured(
+def measure_run(
     folder: Path,
     validation: ClipSource | None,
-    shares: Sequence[Share],
+    sources: Sequence[WeightedSource],
     view: View | None,
     device: torch.device,
-    measuring: Progress,
+    progress: Progress,
 ) -> dict[str, Any]:
-    """How good both weights are on what was held out, and the score from which on the averaged ones' answers are best.
+    """The accuracy of both weights on held-out data, and the operating point: the score with the best F1.
 
-    Where nothing is held out that score is found on a few frames that were trained on: what is there scores little
-    higher than elsewhere, and what is not scores alike.
+    Without held-out data, the operating point is found on a few frames of the training data and nothing else is
+    measured. Objects score only slightly higher there than on new data, and the background scores the same.
     """
-    source, on, told = validation, "held out", dict[str, Any]()
+    weights: tuple[str, ...] = WEIGHTS
+    source, record = validation, dict[str, Any]()
     if source is None:
-        source, on = shares[0].source, "trained on"
-        source = source.take(max(1, OPERATING_FRAMES * len(source) // max(OPERATING_FRAMES, len(source.frames))))
+        weights, source = ("ema",), _operating_frames(sources[0].source)
         if not any(len(frame.labels) for frame in source.frames):
             return {"operating_point": None}
-    names = WEIGHTS if validation is not None else ("ema",)
-    found = {weights: evaluate(load(folder, weights, str(device)), source, view, measuring) for weights in names}
+    results = {name: evaluate(load(folder, name, str(device)), source, view, progress) for name in weights}
     if validation is not None:
-        told["validation"] = {weights: one.metrics.to_plain() for weights, one in found.items()}
-    best = operating_score([one_label(one) for one in found["ema"].detections], source.frames)
-    return told | {"operating_point": {"score": best, "frames": len(source.frames), "on": on}}
+        record["validation"] = {name: result.metrics.to_plain() for name, result in results.items()}
+    data = "trained on" if validation is None else "held out"
+    score = operating_score([one_label(one) for one in results["ema"].detections], source.frames)
+    return record | {"operating_point": {"score": score, "frames": len(source.frames), "on": data}}
 
 
-def curves(folder: Path) -> None:
-    """curves.png: the losses, and the learning rate, over the steps."""
+def _operating_frames(source: ClipSource) -> ClipSource:
+    """Clips with about OPERATING_FRAMES frames together, one or more."""
+    return source.take(max(1, OPERATING_FRAMES * len(source) // max(OPERATING_FRAMES, len(source.frames))))
+
+
+def plot_curves(folder: Path) -> None:
+    """Write curves.png: the losses and the learning rate over the steps."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     rows = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
     figure = Figure(figsize=(10, 4), layout="constrained")
     losses, rates = figure.subplots(1, 2)
-    aside = {"step", "learning_rate", "grad_norm", "seconds_per_step", "data_wait_share"}
-    for name in sorted({key for row in rows for key in row} - aside):
+    for name in sorted({key for row in rows for key in row} - NO_LOSSES):
         width = 2.0 if name == "loss" else 0.8
         losses.plot([row["step"] for row in rows], [row.get(name) for row in rows], label=name, linewidth=width)
     losses.set(xlabel="step", ylabel="loss", yscale="log")

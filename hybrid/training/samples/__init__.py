@@ -1,1 +1,1 @@
-"""Training samples: which frames, which window, how augmented."""
+"""Training samples: which frames of which clip, which window of them, and how they are augmented."""

@@ -1,7 +1,7 @@
-"""Colour, blur, noise and compression of a training clip: one draw for all of its frames.
+"""Colour, blur, noise and compression of a training clip. One draw holds for all frames of the clip.
 
-Geometry (crop, scale, flip) is done in `hybrid.training.samples.sampler`: one crop and one resize, with exact boxes.
-albumentations applies a transform drawn once to every frame of `images`; `set_random_seed` fixes the draw.
+`hybrid.training.samples.window` does the geometry (crop, scale, flip), so that boxes stay exact. albumentations draws
+each transform once and applies it to every frame of `images`; `set_random_seed` fixes the draw.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ Augment = Callable[[Frames, int], Frames]  # (frames, seed) -> frames
 
 @cache
 def photometric(strength: float) -> Augment:
-    """Changes of appearance; at 0 the frames as they are.
+    """The augmentation of this strength. Strength 0 returns the frames unchanged.
 
-    Each range is what cameras over a line differ by: exposure and contrast by a stop, white balance by a few thousand
-    kelvin, focus by a pixel or two, sensor noise to 5 % of white, JPEG down to quality 40.
+    The ranges at strength 1 are the differences between cameras over a line: exposure and contrast by one stop, white
+    balance by a few thousand kelvin, focus by one or two pixels, sensor noise up to 5 % of white, JPEG quality down
+    to 40.
     """
     if strength == 0:
         return lambda frames, seed: frames
     import os
 
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing it asks the network for a newer version
+    os.environ.setdefault(
+        "NO_ALBUMENTATIONS_UPDATE", "1"
+    )  # otherwise the import looks for a newer version on the network
     import albumentations as A  # type: ignore[import-untyped]
 
     s = strength

@@ -1,4 +1,4 @@
-"""Samples stacked to batches, and the loader."""
+"""Batches of samples, and the loader that makes them ahead of their use."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from torch.utils.data import DataLoader, Dataset
 from hybrid.core.errors import DataError
 from hybrid.core.types import Target
 from hybrid.training.config import TrainConfig
-from hybrid.training.samples.sampler import Sample, Sampler, Share
+from hybrid.training.samples.sampler import Sample, Sampler, WeightedSource
 
 
 @dataclass(frozen=True)
 class TrainBatch:
-    """Samples side by side, their boxes in one list, clip by clip and frame by frame."""
+    """Samples stacked along the first axis. Their boxes are one list, ordered by clip and frame; `counts` splits it."""
 
     images: UInt8[Tensor, "b t 3 h w"]
     boxes_xyxy_px: Float32[Tensor, "n 4"]
     labels: Int64[Tensor, " n"]
     counts: Int64[Tensor, "b t"]
     track_ids: Int64[Tensor, " n"]
-    elapsed: Float32[Tensor, "b t"] | None = None  # since the frame before, in the clips' own intervals; None: 1 each
-    clip_labels: Int64[Tensor, " b"] | None = None  # None: no clip has one
+    elapsed: Float32[Tensor, "b t"] | None = None  # frame intervals since the frame before; None: 1 everywhere
+    clip_labels: Int64[Tensor, " b"] | None = None  # -1: none; None: no clip of the batch has one
     depth_m: Float32[Tensor, "b t h w"] | None = None
 
     def to(self, device: torch.device) -> TrainBatch:
@@ -38,11 +38,12 @@ class TrainBatch:
         return self._with(Tensor.pin_memory)
 
     def _with(self, change: Callable[[Tensor], Tensor]) -> TrainBatch:
-        kept = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved = {name: change(x) for name, x in kept.items() if x is not None and name != "counts"}
-        return replace(self, **moved)
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        changed = {name: change(x) for name, x in values.items() if x is not None and name != "counts"}
+        return replace(self, **changed)
 
     def targets(self) -> list[list[Target]]:
+        """The labels, [clip][frame]."""
         sizes = self.counts.flatten().tolist()
         columns = (torch.split(x, sizes) for x in (self.boxes_xyxy_px, self.labels, self.track_ids))
         flat = [Target(*row) for row in zip(*columns, strict=True)]
@@ -51,25 +52,36 @@ class TrainBatch:
 
 
 class Batches(Dataset[TrainBatch]):
-    """Batch i as rank `rank` of `world` devices sees it: its part of samples [i * batch, (i + 1) * batch)."""
+    """Batch i is samples [i * batch_clips, (i + 1) * batch_clips), divided among `world_size` processes."""
 
     def __init__(
-        self, shares: Sequence[Share], config: TrainConfig, rank: int = 0, world: int = 1, depth: bool = False
+        self,
+        sources: Sequence[WeightedSource],
+        config: TrainConfig,
+        rank: int = 0,
+        world_size: int = 1,
+        depth: bool = False,
     ) -> None:
-        if config.batch_clips % world:
-            raise DataError(f"batch_clips: {config.batch_clips} clips cannot be shared evenly by {world} devices")
-        self._sampler, self._config, self._rank = Sampler(shares, config, depth), config, rank
-        self._own = config.batch_clips // world
+        """`depth` adds depth to the batches.
+
+        Raises:
+            DataError: as `Sampler`, or the clips of a batch cannot be divided among the processes.
+        """
+        if config.batch_clips % world_size:
+            raise DataError(f"batch_clips: {config.batch_clips} clips cannot be shared evenly by {world_size} devices")
+        self._sampler, self._config, self._rank = Sampler(sources, config, depth), config, rank
+        self._clips = config.batch_clips // world_size
 
     def __len__(self) -> int:
         return self._config.steps
 
     def __getitem__(self, step: int) -> TrainBatch:
-        first = step * self._config.batch_clips + self._rank * self._own
-        return stack([self._sampler.sample(k) for k in range(first, first + self._own)])
+        first = step * self._config.batch_clips + self._rank * self._clips
+        return stack([self._sampler.sample(k) for k in range(first, first + self._clips)])
 
 
 def stack(samples: Sequence[Sample]) -> TrainBatch:
+    """One batch of samples of one size and length."""
     images = np.stack([sample.images for sample in samples]).transpose(0, 1, 4, 2, 3)
     truth = [frame for sample in samples for frame in sample.truth]
     counts = np.array([[len(labels) for _, labels in sample.truth] for sample in samples], np.int64)
@@ -90,31 +102,31 @@ def _elapsed(samples: Sequence[Sample]) -> Float32[Tensor, "b t"] | None:
     if all(sample.step == 1 for sample in samples):
         return None
     elapsed = torch.tensor([[float(sample.step)] * len(sample.images) for sample in samples])
-    elapsed[:, 0] = 1.0  # nothing came before the first
+    elapsed[:, 0] = 1.0  # the first frame has no frame before it
     return elapsed
 
 
-def _quiet_worker(_: int) -> None:
+def _use_one_thread(_: int) -> None:
     import cv2
 
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 
 
-def _as_is(batch: Any) -> Any:
+def _unchanged(batch: Any) -> Any:
     return batch
 
 
 def loader(batches: Batches, first_step: int, workers: int, pin: bool) -> Iterator[TrainBatch]:
-    """Batches `first_step`, `first_step + 1`, ... in order, made by `workers` processes ahead of their use."""
+    """Batches `first_step`, `first_step + 1`, ... in order, made ahead by `workers` processes; 0: made on demand."""
     return iter(
         DataLoader(
             batches,
             batch_size=None,
             sampler=range(first_step, len(batches)),
             num_workers=workers,
-            collate_fn=_as_is,
-            worker_init_fn=_quiet_worker if workers else None,
+            collate_fn=_unchanged,
+            worker_init_fn=_use_one_thread if workers else None,
             multiprocessing_context="spawn" if workers else None,
             persistent_workers=workers > 0,
             prefetch_factor=4 if workers else None,

@@ -1,8 +1,8 @@
-"""Training samples: sample k of a run is a function of (sources, config, k) and of nothing else.
+"""Training samples. Sample k of a run is a function of (sources, config, k) alone.
 
-A sample is a tile of a window of a clip: the clip by its source's share, the window and the tile's place at random,
-most tiles around a random object. Whoever asks for sample k, and in which process, gets the same pixels, so a resumed
-run sees the stream that it would have seen, and any number of workers or devices sees the same batches.
+A sample is a tile, cut from some frames of a clip: the source is drawn by its weight, then a clip, frames and a window.
+Any process that makes sample k gets the same pixels. So a resumed run continues the same stream of samples, and the
+batches do not depend on the number of workers or devices.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from hybrid.data.pixels import DecodedImages, decode_depth_m
 from hybrid.predict.tiles import GREY
 from hybrid.training.config import TrainConfig
 from hybrid.training.samples.augment import photometric
-from hybrid.training.samples.occluders import hidden_behind, pass_in_front
-from hybrid.training.samples.window import draw_windows
+from hybrid.training.samples.occluders import draw_occluders, hidden_boxes
+from hybrid.training.samples.window import Window, draw_windows
 
 Boxes = Float32[np.ndarray, "_ 4"]
 Labels = Int64[np.ndarray, " _"]
+Mask = Bool[np.ndarray, " _"]
 
 
 @dataclass(frozen=True)
-class Share:
-    """A source, and how often samples come from it relative to the other sources."""
+class WeightedSource:
+    """A source of training clips. Samples come from it in proportion to its weight."""
 
     source: ClipSource
     weight: float = 1.0
@@ -37,107 +38,140 @@ class Share:
 
 @dataclass(frozen=True)
 class Sample:
+    """The frames of a tile, and their labels in tile pixels."""
+
     images: UInt8[np.ndarray, "t h w 3"]
-    truth: tuple[tuple[Boxes, Labels], ...]  # of each frame
-    track_ids: tuple[Labels, ...]  # of each frame's boxes; -1 where the source does not tell
-    step: int = 1  # it holds every so many-th frame of its clip
+    truth: tuple[tuple[Boxes, Labels], ...]  # (boxes, labels) of each frame
+    track_ids: tuple[Labels, ...]  # of each frame's boxes; -1: unknown
+    step: int = 1  # the sample takes every `step`-th frame of its clip
     clip_label: int = -1
-    depth_m: Float32[np.ndarray, "t h w"] | None = None  # where it is asked for; 0: not known
+    depth_m: Float32[np.ndarray, "t h w"] | None = None  # 0: unknown; None: not requested
 
 
 class Sampler:
-    """Makes sample k. Holds decoded images, and nothing that decides what is drawn."""
+    """Makes sample k. Its only state is a cache of decoded images."""
 
-    def __init__(self, shares: Sequence[Share], config: TrainConfig, depth: bool = False) -> None:
-        self._depth = depth
-        weights = np.array([share.weight for share in shares], np.float64)
-        if not len(shares) or weights.min() < 0 or weights.sum() <= 0:
+    def __init__(self, sources: Sequence[WeightedSource], config: TrainConfig, depth: bool = False) -> None:
+        """`depth` adds depth to the samples.
+
+        Raises:
+            DataError: no source has a weight above 0, or the categories of the sources differ.
+        """
+        weights = np.array([one.weight for one in sources], np.float64)
+        if not len(sources) or weights.min() < 0 or weights.sum() <= 0:
             raise DataError(f"training needs one source or more with a weight above 0, got {weights.tolist()}")
-        if len({share.source.categories for share in shares}) > 1:
-            raise DataError(f"sources differ in their categories: {[share.source.categories for share in shares]}")
-        self._shares, self._config = tuple(shares), config
+        if len({one.source.categories for one in sources}) > 1:
+            raise DataError(f"sources differ in their categories: {[one.source.categories for one in sources]}")
+        self._sources, self._config, self._depth = tuple(sources), config, depth
         self._weights = weights / weights.sum()
         self._images = DecodedImages(config.cache_mb * 2**20)
 
     def sample(self, k: int) -> Sample:
-        config, augment = self._config, self._config.augment
+        """Sample k.
+
+        Raises:
+            DataError: an image cannot be decoded any more.
+        """
+        config = self._config
         rng = np.random.default_rng([config.seed, k, zlib.crc32(b"sample")])
-        clip = self._clip(rng)
-        step = _step(clip, config, rng)
-        frames = _frames(clip, config.clip_length, step, rng)
+        clip = self._draw_clip(rng)
+        step = _draw_step(clip, config, rng)
+        frames = _draw_frames(clip, config.clip_length, step, rng)
         windows = draw_windows(frames, config, rng)
         images = np.stack(
             [window.pixels(self._images.read(f), config.tile_px) for f, window in zip(frames, windows, strict=True)]
         )
-        seen = [
-            window.see(f.boxes_xyxy_px, config.tile_px, augment.least_visible)
-            for f, window in zip(frames, windows, strict=True)
-        ]
-        images, covered = self._in_front(images, k)
-        seen = _with_hidden(frames, seen, covered)
-        truth = tuple((boxes[kept], f.labels[kept]) for f, (boxes, kept) in zip(frames, seen, strict=True))
-        tracks = tuple(_tracks(f)[kept] for f, (_, kept) in zip(frames, seen, strict=True))
-        images = photometric(augment.strength)(images, int(rng.integers(2**31)))
+        images, covered = self._occlude(images, k)
+        truth, tracks = _labels_in_tile(frames, windows, covered, config)
+        images = photometric(config.augment.strength)(images, int(rng.integers(2**31)))
         blank = rng.random(len(frames)) < config.blank_probability
-        blank[0] = False  # what came before is all that a blank frame can be answered from
+        blank[0] = False  # a blank frame is labelled from the frames before it, so one of them must show something
         if blank.any():
             images[blank] = GREY
-        depth_m = None
-        if self._depth:
-            pairs = zip(frames, windows, strict=True)
-            depth_m = np.stack([window.depth(decode_depth_m(f), config.tile_px) for f, window in pairs])
-            depth_m[blank] = 0
-            if covered is not None:
-                depth_m[covered] = 0
+        depth_m = self._depth_in_tile(frames, windows, covered, blank) if self._depth else None
         return Sample(images, truth, tracks, step, clip.label, depth_m)
 
-    def _in_front(
+    def _draw_clip(self, rng: np.random.Generator) -> Clip:
+        source = self._sources[int(rng.choice(len(self._sources), p=self._weights))].source
+        return source.clips[int(rng.integers(len(source)))]
+
+    def _occlude(
         self, images: UInt8[np.ndarray, "t h w 3"], k: int
     ) -> tuple[UInt8[np.ndarray, "t h w 3"], Bool[np.ndarray, "t h w"] | None]:
-        """With what passes in front, and where that is. Its draws are its own: the rest of a sample stays as it is."""
-        share = self._config.augment.in_front
+        """The images with occluders in a fraction of the samples, and the mask of covered pixels; None: no occluders.
+
+        The draws have a generator of their own, so that the other draws of a sample do not depend on them.
+        """
         rng = np.random.default_rng([self._config.seed, k, zlib.crc32(b"in front")])
-        return pass_in_front(images, rng) if rng.random() < share else (images, None)
+        return draw_occluders(images, rng) if rng.random() < self._config.augment.occluders else (images, None)
 
-    def _clip(self, rng: np.random.Generator) -> Clip:
-        share = self._shares[int(rng.choice(len(self._shares), p=self._weights))]
-        return share.source.clips[int(rng.integers(len(share.source)))]
+    def _depth_in_tile(
+        self,
+        frames: Sequence[FrameRecord],
+        windows: Sequence[Window],
+        covered: Bool[np.ndarray, "t h w"] | None,
+        blank: Mask,
+    ) -> Float32[np.ndarray, "t h w"]:
+        """The depth of each frame's tile; unknown (0) in blank frames and under occluders."""
+        pairs = zip(frames, windows, strict=True)
+        depth_m = np.stack([window.depth(decode_depth_m(f), self._config.tile_px) for f, window in pairs])
+        depth_m[blank] = 0
+        if covered is not None:
+            depth_m[covered] = 0
+        return depth_m
 
 
-def _step(clip: Clip, config: TrainConfig, rng: np.random.Generator) -> int:
-    """How many frames of the clip are one of the sample's: at most as many as the clip is long enough for."""
+def _draw_step(clip: Clip, config: TrainConfig, rng: np.random.Generator) -> int:
+    """n, where the sample takes every n-th frame; limited by the length of the clip."""
     if config.longest_step == 1 or config.clip_length == 1:
         return 1
     most = min(config.longest_step, (len(clip.frames) - 1) // (config.clip_length - 1))
     return int(rng.integers(1, max(1, most) + 1))
 
 
-def _frames(clip: Clip, length: int, step: int, rng: np.random.Generator) -> tuple[FrameRecord, ...]:
-    """Every `step`-th of a window for `length` frames; a clip that is shorter stands still at its last frame."""
+def _draw_frames(clip: Clip, length: int, step: int, rng: np.random.Generator) -> tuple[FrameRecord, ...]:
+    """`length` frames, every `step`-th from a random start. A shorter clip repeats its last frame."""
     span = (length - 1) * step + 1
     start = int(rng.integers(max(0, len(clip.frames) - span) + 1))
     frames = clip.frames[start : start + span : step]
     return frames + (frames[-1],) * (length - len(frames))
 
 
-def _tracks(frame: FrameRecord) -> Labels:
-    return np.full(len(frame.labels), -1, np.int64) if frame.track_ids is None else frame.track_ids
-
-
-def _with_hidden(
+def _labels_in_tile(
     frames: Sequence[FrameRecord],
-    seen: Sequence[tuple[Float32[np.ndarray, "_ 4"], Bool[np.ndarray, " _"]]],
+    windows: Sequence[Window],
     covered: Bool[np.ndarray, "t h w"] | None,
-) -> list[tuple[Float32[np.ndarray, "_ 4"], Bool[np.ndarray, " _"]]]:
-    """What is hidden is told of only where an earlier frame of the sample has shown it."""
-    shown: set[int] = set()
-    told = []
-    for k, (frame, (boxes, kept)) in enumerate(zip(frames, seen, strict=True)):
-        hidden = np.zeros(len(kept), bool) if frame.hidden is None else frame.hidden
+    config: TrainConfig,
+) -> tuple[tuple[tuple[Boxes, Labels], ...], tuple[Labels, ...]]:
+    """((boxes, labels) of each frame, track ids of each frame), in tile pixels."""
+    placed = [
+        window.boxes(f.boxes_xyxy_px, config.tile_px, config.augment.least_visible)
+        for f, window in zip(frames, windows, strict=True)
+    ]
+    placed = _drop_never_visible(frames, placed, covered)
+    truth = tuple((boxes[keep], f.labels[keep]) for f, (boxes, keep) in zip(frames, placed, strict=True))
+    tracks = tuple(_track_ids(f)[keep] for f, (_, keep) in zip(frames, placed, strict=True))
+    return truth, tracks
+
+
+def _drop_never_visible(
+    frames: Sequence[FrameRecord],
+    placed: Sequence[tuple[Boxes, Mask]],
+    covered: Bool[np.ndarray, "t h w"] | None,
+) -> list[tuple[Boxes, Mask]]:
+    """The boxes with masks that drop a hidden object unless an earlier frame of the sample shows it."""
+    visible_before: set[int] = set()
+    result = []
+    for k, (frame, (boxes, keep)) in enumerate(zip(frames, placed, strict=True)):
+        hidden = np.zeros(len(keep), bool) if frame.hidden is None else frame.hidden
         if covered is not None:
-            hidden = hidden | hidden_behind(covered[k], boxes)
-        ids = _tracks(frame)
-        kept = kept & (~hidden | (np.isin(ids, list(shown)) & (ids >= 0)))
-        shown.update(ids[kept & ~hidden].tolist())
-        told.append((boxes, kept))
-    return told
+            hidden = hidden | hidden_boxes(covered[k], boxes)
+        ids = _track_ids(frame)
+        keep = keep & (~hidden | (np.isin(ids, list(visible_before)) & (ids >= 0)))
+        visible_before.update(ids[keep & ~hidden].tolist())
+        result.append((boxes, keep))
+    return result
+
+
+def _track_ids(frame: FrameRecord) -> Labels:
+    return np.full(len(frame.labels), -1, np.int64) if frame.track_ids is None else frame.track_ids

@@ -16,11 +16,11 @@ from hybrid.data.coco import read_coco
 from hybrid.losses.criterion import Criterion
 from hybrid.model.network import Network
 from hybrid.training.config import AugmentConfig, TrainConfig
-from hybrid.training.device import place
+from hybrid.training.device import training_device
 from hybrid.training.loop import train
 from hybrid.training.run.folder import CONFIG
 from hybrid.training.samples.batch import Batches
-from hybrid.training.samples.sampler import Sampler, Share
+from hybrid.training.samples.sampler import Sampler, WeightedSource
 from hybrid.training.schedule import JOINING, rate
 from hybrid.training.step import Training
 from hybrid.weights.checkpoint import load, read_tensors, save_detector
@@ -47,8 +47,8 @@ def detector(seed: int = 0) -> Network:
 
 
 def test_the_other_parts_stay_as_they_are_until_they_join(source: ClipSource) -> None:
-    training = Training(detector(), config(cnn_steps=2), Criterion(), place("cpu"))
-    batches = Batches([Share(source)], training.config)
+    training = Training(detector(), config(cnn_steps=2), Criterion(), training_device("cpu"))
+    batches = Batches([WeightedSource(source)], training.config)
     training.detector.train()
     start = {name: tensor.clone() for name, tensor in training.detector.state_dict().items()}
     joining = [name for name in start if name.startswith(JOINING)]
@@ -81,17 +81,17 @@ def test_a_run_that_is_killed_as_the_parts_join_ends_with_the_same_weights(sourc
         if done == 2:
             raise Killed
 
-    whole = train(detector(), [Share(source)], plan, tmp_path / "whole")
+    whole = train(detector(), [WeightedSource(source)], plan, tmp_path / "whole")
     with pytest.raises(Killed):
-        train(detector(), [Share(source)], plan, tmp_path / "parts", progress=kill)
-    parts = train(detector(5), [Share(source)], plan, tmp_path / "parts", resume=True)
+        train(detector(), [WeightedSource(source)], plan, tmp_path / "parts", progress=kill)
+    parts = train(detector(5), [WeightedSource(source)], plan, tmp_path / "parts", resume=True)
     names = ("raw.safetensors", "ema.safetensors")
     assert all((whole.folder / name).read_bytes() == (parts.folder / name).read_bytes() for name in names)
     _forget_new_keys(parts.folder / CONFIG)
-    again = train(detector(), [Share(source)], plan, tmp_path / "parts", resume=True)
+    again = train(detector(), [WeightedSource(source)], plan, tmp_path / "parts", resume=True)
     assert again.run == parts.run
     with pytest.raises(RunError, match=r"model\.tracks was 4 and is 0"):
-        train(Network(replace(MODEL, tracks=0)), [Share(source)], plan, tmp_path / "parts", resume=True)
+        train(Network(replace(MODEL, tracks=0)), [WeightedSource(source)], plan, tmp_path / "parts", resume=True)
 
 
 def _forget_new_keys(path: Path) -> None:
@@ -108,21 +108,21 @@ def _forget_new_keys(path: Path) -> None:
 def test_frames_left_out_are_told_as_time(source: ClipSource) -> None:
     calm = AugmentConfig(strength=0.0, scale=(1.0, 1.0), horizontal_flip=0.0, vertical_flip=0.0, object_share=0.0)
     plan = config(longest_step=3, tile_px=96, batch_clips=12, augment=calm, blank_probability=0.0)
-    sampler = Sampler([Share(source)], plan)
-    batch = Batches([Share(source)], plan)[0]
+    sampler = Sampler([WeightedSource(source)], plan)
+    batch = Batches([WeightedSource(source)], plan)[0]
     assert batch.elapsed is not None
     assert sorted(set(batch.elapsed[:, 1].tolist())) == [1.0, 2.0, 3.0]
     assert batch.elapsed[:, 0].tolist() == [1.0] * 12
     for k, row in enumerate(batch.elapsed[:, 1].tolist()):
         lefts = [boxes[0, 0] for boxes, _ in sampler.sample(k).truth]
         assert lefts[1] - lefts[0] == lefts[2] - lefts[1] == 2 * row  # the bolt moves two pixels a frame
-    assert Batches([Share(source)], config())[0].elapsed is None
-    too_long = Sampler([Share(source)], plan.model_copy(update={"clip_length": 5, "longest_step": 9}))
+    assert Batches([WeightedSource(source)], config())[0].elapsed is None
+    too_long = Sampler([WeightedSource(source)], plan.model_copy(update={"clip_length": 5, "longest_step": 9}))
     assert {too_long.sample(k).step for k in range(8)} == {1}
 
 
 def test_blank_frames_are_as_many_as_asked_for_and_never_the_first(source: ClipSource) -> None:
-    sampler = Sampler([Share(source)], config(blank_probability=0.3, clip_length=7))
+    sampler = Sampler([WeightedSource(source)], config(blank_probability=0.3, clip_length=7))
     blank = torch.tensor([[bool((image == 114).all()) for image in sampler.sample(k).images] for k in range(40)])
     assert not blank[:, 0].any()
     assert 0.2 < blank[:, 1:].float().mean() < 0.4
@@ -176,7 +176,7 @@ def test_spoiled_files_are_told(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="none that this version can build"):
         load(file)
     with pytest.raises(RunError, match="its header has no step"):
-        Training(detector(), config(), Criterion(), place("cpu")).restore(file)
+        Training(detector(), config(), Criterion(), training_device("cpu")).restore(file)
 
 
 def read_tensors_of(content: bytes, folder: Path) -> dict[str, torch.Tensor]:

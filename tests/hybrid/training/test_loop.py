@@ -20,12 +20,12 @@ from hybrid.metrics.detection import evaluate, operating_score
 from hybrid.model.network import Network
 from hybrid.predict.tiles import View
 from hybrid.training.config import AugmentConfig, TrainConfig
-from hybrid.training.device import place
+from hybrid.training.device import training_device
 from hybrid.training.loop import train
 from hybrid.training.run.folder import Summary
 from hybrid.training.run.summary import OPERATING_FRAMES
 from hybrid.training.samples.batch import Batches
-from hybrid.training.samples.sampler import Share
+from hybrid.training.samples.sampler import WeightedSource
 from hybrid.training.schedule import ema_decay, rate
 from hybrid.training.step import Training
 from hybrid.weights.checkpoint import load, save_detector
@@ -64,7 +64,7 @@ def detector(seed: int = 0) -> Network:
 
 
 def run(source: ClipSource, folder: Path, config: TrainConfig, progress: Callable = silent, seed: int = 0) -> Summary:
-    return train(detector(seed), [Share(source)], config, folder, resume=True, progress=progress)
+    return train(detector(seed), [WeightedSource(source)], config, folder, resume=True, progress=progress)
 
 
 def killer(at_step: int) -> Callable[[int, int, Mapping[str, float]], None]:
@@ -126,7 +126,7 @@ def test_a_finished_run_returns_at_once_and_another_config_is_refused(source: Cl
     with pytest.raises(RunError, match=r"another config: train\.learning_rate was 0\.0005 and is 0\.1"):
         run(source, tmp_path, config(learning_rate=0.1))
     with pytest.raises(RunError, match="resume it, or choose another folder"):
-        train(detector(), [Share(source)], config(), tmp_path)
+        train(detector(), [WeightedSource(source)], config(), tmp_path)
     with pytest.raises(RunError, match="data"):
         run(replace(source, name="other"), tmp_path, config())
 
@@ -135,7 +135,7 @@ def test_a_run_says_what_it_was(source: ClipSource, tmp_path: Path) -> None:
     told = []
     summary = train(
         detector(),
-        [Share(source)],
+        [WeightedSource(source)],
         config(),
         tmp_path,
         validation=source,
@@ -175,7 +175,7 @@ def test_where_nothing_is_held_out_the_operating_point_is_found_on_some_of_what_
 
 def test_what_was_saved_loads_as_the_same_detector(source: ClipSource, tmp_path: Path) -> None:
     trained = detector()
-    summary = train(trained, [Share(source)], config(), tmp_path)
+    summary = train(trained, [WeightedSource(source)], config(), tmp_path)
     images = torch.rand(1, 2, 3, 64, 64)
     loaded = summary.load("raw")
     assert loaded.config == trained.config
@@ -211,10 +211,10 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_the_last_good_weights(
             return losses
 
     with pytest.raises(RunError, match="step 2: the loss or its gradient is not finite"):
-        train(detector(), [Share(source)], config(), tmp_path, criterion=Broken())
-    training = Training(detector(1), config(), Criterion(), place("cpu"))
+        train(detector(), [WeightedSource(source)], config(), tmp_path, criterion=Broken())
+    training = Training(detector(1), config(), Criterion(), training_device("cpu"))
     training.restore(tmp_path / "checkpoint.safetensors")
-    assert training.done == 2
+    assert training.steps_done == 2
     assert all(tensor.isfinite().all() for tensor in training.detector.state_dict().values())
 
 
@@ -242,7 +242,7 @@ def test_without_a_gradient_weights_decay_and_biases_and_norms_stay() -> None:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.fill_(1.0)
-    training = Training(network, config(learning_rate=0.1, weight_decay=0.5), Criterion(), place("cpu"))
+    training = Training(network, config(learning_rate=0.1, weight_decay=0.5), Criterion(), training_device("cpu"))
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
     training.optimizer.step()
@@ -266,8 +266,8 @@ def test_without_a_gradient_weights_decay_and_biases_and_norms_stay() -> None:
 @pytest.mark.parametrize("grad_clip", [1e-3, 1e6])
 def test_the_optimizer_never_sees_a_gradient_longer_than_the_clip(source: ClipSource, grad_clip: float) -> None:
     plan = config(grad_clip=grad_clip)
-    training = Training(detector(), plan, Criterion(), place("cpu"))
-    told = float(training.step(Batches([Share(source)], plan)[0])["grad_norm"])
+    training = Training(detector(), plan, Criterion(), training_device("cpu"))
+    told = float(training.step(Batches([WeightedSource(source)], plan)[0])["grad_norm"])
     seen = [parameter.grad for parameter in training.detector.parameters() if parameter.grad is not None]
     length = float(torch.cat([gradient.flatten() for gradient in seen]).norm())
     assert 1e-2 < told < 1e5
@@ -276,7 +276,7 @@ def test_the_optimizer_never_sees_a_gradient_longer_than_the_clip(source: ClipSo
 
 def test_a_backbone_at_rate_zero_stays_as_it_is(source: ClipSource, tmp_path: Path) -> None:
     before = {name: tensor.clone() for name, tensor in detector().state_dict().items()}
-    after = train(detector(), [Share(source)], config(backbone_rate=0.0), tmp_path).load("raw").state_dict()
+    after = train(detector(), [WeightedSource(source)], config(backbone_rate=0.0), tmp_path).load("raw").state_dict()
     same = {name: torch.equal(before[name], after[name]) for name in before}
     assert all(same[name] for name in same if name.startswith("backbone."))
     assert not all(same[name] for name in same if not name.startswith("backbone."))
@@ -298,7 +298,7 @@ def test_training_lowers_the_loss_and_finds_what_it_saw(tmp_path: Path) -> None:
     )
     torch.manual_seed(0)
     start = Network(replace(tiny(CATEGORIES), branches="cnn", width=32, heads=2, queries=10, decoder_layers=2))
-    summary = train(start, [Share(photos)], plan, tmp_path / "run")
+    summary = train(start, [WeightedSource(photos)], plan, tmp_path / "run")
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["loss"] < 0.6 * rows[0]["loss"]  # most of the rest is the denoising loss, which stays hard
     overall = evaluate(summary.load(), photos, View(tile_px=64, overlap_px=16, scales=(1.0,))).metrics.overall
