@@ -15,7 +15,8 @@ from pathlib import Path
 from simgen.dataset.format.manifest import MANIFEST, Manifest, ShardEntry, read_manifest, shard_name, write_manifest
 from simgen.dataset.store.files import file_sha256, write_atomically
 from simgen.dataset.store.locations import Location, sizes
-from simgen.generation.run import PARTIAL, differences, locked
+from simgen.generation.run import PARTIAL, locked
+from simgen.spec.differences import differences
 from simgen.spec.errors import GenerateError
 
 CHUNK_BYTES = 2**20
@@ -60,7 +61,8 @@ def _alike(journals: dict[Location, Manifest]) -> Manifest:
     (where, first), *others = journals.items()
     for part, journal in others:
         if differing := list(islice(differences(asdict(first.request), asdict(journal.request)), 3)):
-            raise GenerateError(f"{where} and {part} are of different data sets: {'; '.join(differing)}")
+            shown = "; ".join(f"{d.path} is {d.before!r:.60} and {d.after!r:.60}" for d in differing)
+            raise GenerateError(f"{where} and {part} are of different data sets: {shown}")
     return first
 
 

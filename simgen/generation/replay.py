@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from simgen.dataset.format.archive import clip_members
 from simgen.dataset.format.png16 import decode_png
 from simgen.dataset.format.reader import DataSet
 from simgen.generation.engines import Maker
+from simgen.spec.differences import differences
 
 SHOWN_KEYS = 3  # of the keys of a JSON that differ
 
@@ -71,19 +70,8 @@ def _pixels(before: np.ndarray, after: np.ndarray) -> str:
 
 
 def _keys(before: Any, after: Any) -> str:
-    found = list(_differing(before, after, ""))
+    found = list(differences(before, after))
     if not found:
         return "the same values in other bytes"
     more = f" and {len(found) - SHOWN_KEYS} more" if len(found) > SHOWN_KEYS else ""
-    return "; ".join(islice(found, SHOWN_KEYS)) + more
-
-
-def _differing(before: Any, after: Any, path: str) -> Iterator[str]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in sorted(before.keys() | after.keys()):
-            yield from _differing(before.get(key), after.get(key), f"{path}.{key}" if path else key)
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for i, pair in enumerate(zip(before, after, strict=True)):
-            yield from _differing(*pair, f"{path}[{i}]")
-    elif before != after:
-        yield f"{path} is {before!r:.40} stored, {after!r:.40} now"
+    return "; ".join(f"{d.path} is {d.before!r:.40} stored, {d.after!r:.40} now" for d in found[:SHOWN_KEYS]) + more

@@ -17,7 +17,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from simgen.dataset.format.manifest import (
     DATA_SET_FORMAT,
@@ -34,6 +33,7 @@ from simgen.dataset.store.locations import Location, sizes
 from simgen.dataset.store.lock import held
 from simgen.generation.budget import Budget
 from simgen.generation.engines import Engine, Event, Plan, SceneLost, SceneMade, ShardMade, processes
+from simgen.spec.differences import differences
 from simgen.spec.errors import BudgetSpent, EngineError, GenerateError, Interrupted, ShardError
 
 PARTIAL = "manifest.partial.json"
@@ -275,15 +275,7 @@ def _agreeing(path: Location, request: Request) -> Manifest:
         raise GenerateError(f"{error}; choose another folder") from None
     asked = request if before.request.renderer else replace(request, renderer="")
     if differing := list(islice(differences(asdict(before.request), asdict(asked)), 4)):
+        shown = [f"{d.path} is {d.before!r:.60} there, {d.after!r:.60} was requested" for d in differing[:3]]
         more = "; ..." if len(differing) > 3 else ""
-        raise GenerateError(f"{path.parent}: holds another data set: {'; '.join(differing[:3])}{more}")
+        raise GenerateError(f"{path.parent}: holds another data set: {'; '.join(shown)}{more}")
     return before
-
-
-def differences(there: Any, asked: Any, above: str = "") -> Iterator[str]:
-    """Where two requests differ, by dotted keys."""
-    if isinstance(there, Mapping) and isinstance(asked, Mapping):
-        for key in [*there, *(key for key in asked if key not in there)]:
-            yield from differences(there.get(key), asked.get(key), f"{above}.{key}" if above else str(key))
-    elif there != asked:
-        yield f"{above} is {there!r:.60} there, {asked!r:.60} was asked for"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from hybrid.training.schedule import rate
 from hybrid.training.step import Training
 from hybrid.weights.checkpoint import RUN, config_of, load, portable
 from simgen.dataset.store.files import write_atomically
+from simgen.spec.differences import differences
 
 CHECKPOINT, CONFIG, METRICS = "checkpoint.safetensors", "config.json", "metrics.jsonl"
 
@@ -60,7 +61,8 @@ def claim_folder(folder: Path, identity: Mapping[str, Any], resume: bool) -> Sum
     if not stored.is_file():
         write_atomically(stored, json.dumps(identity, indent=1).encode())
         return None
-    changes = sorted(_differences(_with_todays_keys(json.loads(stored.read_text())), identity))
+    before = _with_todays_keys(json.loads(stored.read_text()))
+    changes = sorted(f"{d.path} was {d.before!r:.80} and is {d.after!r:.80}" for d in differences(before, identity))
     if changes:
         raise RunError(f"{folder}: holds a run of another config: {'; '.join(changes[:8])}. Choose another folder")
     if not resume:
@@ -75,14 +77,6 @@ def _with_todays_keys(stored: Any) -> Any:
         return {**stored, "model": model, "train": TrainConfig.from_stored(stored["train"]).identity()}
     except (KeyError, TypeError, ValueError, AttributeError):  # of a later version, or damaged: compared as it is
         return stored
-
-
-def _differences(before: Any, now: Any, where: str = "") -> Iterator[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in before.keys() | now.keys():
-            yield from _differences(before.get(key), now.get(key), f"{where}.{key}" if where else key)
-    elif before != now:
-        yield f"{where} was {before!r:.80} and is {now!r:.80}"
 
 
 class MetricsLog:

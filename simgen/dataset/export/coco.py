@@ -21,9 +21,10 @@ from jaxtyping import Int32
 
 from simgen.dataset.export.common.lists import GrowingJson
 from simgen.dataset.export.common.masks import from_rle, rle
-from simgen.dataset.export.common.records import FrameRecord, LabelRecord, Mask, inside, read_json, xywh, xyxy
+from simgen.dataset.export.common.records import FrameRecord, LabelRecord, Mask, inside, xywh, xyxy
 from simgen.dataset.export.common.selection import SPLITS, PickedClip, SeenPart, Selection
-from simgen.spec.errors import ExportError
+from simgen.dataset.format.coco_json import read_coco_json
+from simgen.spec.errors import CocoError, ExportError
 
 MAIN = "annotations.json"
 IMAGES = "images"
@@ -91,7 +92,7 @@ def read(place: Path) -> Iterator[FrameRecord]:
         ExportError: it is damaged, or of another kind.
     """
     for split, path in documents_at(place):
-        document = read_json(path)
+        document = read_document(path, "categories", "videos", "images", "annotations")
         try:
             yield from _frames(document, path, split)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -112,6 +113,18 @@ def documents_at(place: Path) -> list[tuple[str, Path]]:
     if not found:
         raise ExportError(f"{place}: no {MAIN} and no train.json")
     return found
+
+
+def read_document(path: Path, *tables: str) -> dict[str, Any]:
+    """The JSON object in a COCO file that has these tables.
+
+    Raises:
+        ExportError: it cannot be read, or a table is missing.
+    """
+    try:
+        return read_coco_json(path, dict.fromkeys(tables, ()))
+    except CocoError as error:
+        raise ExportError(f"{path}: {error}") from None
 
 
 def _frames(document: Mapping[str, Any], path: Path, split: str) -> Iterator[FrameRecord]:

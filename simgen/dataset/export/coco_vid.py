@@ -17,7 +17,7 @@ from typing import Any
 from simgen.dataset.export import coco
 from simgen.dataset.export.common.lists import GrowingJson
 from simgen.dataset.export.common.masks import rle
-from simgen.dataset.export.common.records import FrameRecord, LabelRecord, inside, read_json, xywh, xyxy
+from simgen.dataset.export.common.records import FrameRecord, LabelRecord, inside, xywh, xyxy
 from simgen.dataset.export.common.selection import PickedClip, Selection
 from simgen.spec.errors import ExportError
 
@@ -78,7 +78,7 @@ def read(place: Path) -> Iterator[FrameRecord]:
         ExportError: it is damaged, or of another kind.
     """
     for split, path in coco.documents_at(place):
-        document = read_json(path)
+        document = coco.read_document(path, "categories", "videos", "annotations")
         try:
             names = {category["id"]: str(category["name"]) for category in document["categories"]}
             tracks: dict[int, list[Mapping[str, Any]]] = {video["id"]: [] for video in document["videos"]}

@@ -1,36 +1,68 @@
-"""A COCO JSON as it comes from outside: read within bounds, and seen to have its lists."""
+"""The one reader of COCO JSON files. The file may come from anywhere, so its size and its form are checked."""
 
 from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from simgen.spec.errors import CocoError
 
+MAX_COCO_BYTES = 2 * 2**30  # a larger file is refused before it is read
 
-def read_coco_json(path: Path, lists: Iterable[str], most_bytes: int) -> dict[str, Any]:
-    """The document, whose `lists` are lists; what is in them is not looked at.
+
+def read_coco_json(
+    path: Path,
+    needed: Mapping[str, Sequence[str]],
+    optional: Mapping[str, Sequence[str]] | None = None,
+    most_bytes: int | None = None,
+) -> dict[str, Any]:
+    """The JSON object in the file, with the tables of COCO (https://cocodataset.org/#format-data) that a caller reads.
+
+    Args:
+        needed: keys that each row of a table must have, by the name of the table: {"images": ("id", "file_name")}.
+            With an empty sequence the table must be a list, and its rows are not checked.
+        optional: the same for tables that may be missing.
+        most_bytes: the largest file that is read; `MAX_COCO_BYTES` by default.
 
     Raises:
-        CocoError: it is no plain file, larger than `most_bytes`, no JSON, or lacks a list.
+        CocoError: the file is missing, too large, no regular file or no JSON (or is nested too deep for Python's
+            parser); a table is not a list; a row lacks a key, or has a list or an object as an id. The message does
+            not name the file.
     """
+    document = _parsed(path, MAX_COCO_BYTES if most_bytes is None else most_bytes)
+    for table, keys in {**needed, **(optional or {})}.items():
+        rows = document.get(table) if isinstance(document, dict) else None
+        if rows is None and table not in needed and isinstance(document, dict):
+            continue
+        if not isinstance(rows, list):
+            raise CocoError(f"no COCO JSON: it needs a list under {table!r}", readable=True)
+        _check_rows(table, rows, keys)
+    return dict(document)
+
+
+def _parsed(path: Path, most_bytes: int) -> Any:
     try:
         info = path.stat()
         if not stat.S_ISREG(info.st_mode):
             raise CocoError("is no plain file")
         if info.st_size > most_bytes:
             raise CocoError(f"{info.st_size} bytes, more than the {most_bytes} that are read")
-        document = json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CocoError("there is no such file") from None
     except CocoError:
         raise
     except (OSError, ValueError, RecursionError) as error:
         raise CocoError(f"cannot be read as JSON: {error}"[:300]) from None
-    for name in lists:
-        if not isinstance(document, dict) or not isinstance(document.get(name), list):
-            raise CocoError(f"no COCO JSON: it needs a list under {name!r}", readable=True)
-    return dict(document)
+
+
+def _check_rows(table: str, rows: list[Any], keys: Sequence[str]) -> None:
+    for number, row in enumerate(rows):
+        for key in keys:
+            if not isinstance(row, dict) or key not in row:
+                raise CocoError(f"{table}[{number}] has no {key!r}", readable=True)
+            if key.endswith("id") and isinstance(row[key], list | dict):
+                raise CocoError(f"{table}[{number}]: {key!r} is no id: {row[key]!r:.60}", readable=True)

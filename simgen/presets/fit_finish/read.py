@@ -22,7 +22,11 @@ from simgen.presets.fit_finish.looks import Look, look
 from simgen.spec.errors import CocoError, FinishError
 from simgen.spec.scene import MaterialSpec
 
-MAX_JSON_BYTES = 512 * 2**20
+NEEDED_KEYS = {
+    "images": ("id", "file_name"),
+    "annotations": ("image_id", "category_id"),
+    "categories": ("id", "name"),
+}
 MOST = 100  # pictures that are read, spread over the file
 LEAST_VISIBLE = 0.8  # share of a simulated part that is seen
 
@@ -40,7 +44,10 @@ def photographed(path: Path) -> list[Look]:
         FinishError: it is no COCO JSON, a picture is missing or outside its folder, or an outline is none.
         CameraError: a picture cannot be read.
     """
-    document = _document(path)
+    try:
+        document = read_coco_json(path, NEEDED_KEYS)
+    except CocoError as error:
+        raise FinishError(f"{path}: {error}") from None
     names = {row["id"]: str(row["name"]) for row in document["categories"]}
     of_image: defaultdict[Any, list[dict[str, Any]]] = defaultdict(list)
     for row in document["annotations"]:
@@ -66,20 +73,6 @@ def photographed(path: Path) -> list[Look]:
             if seen is not None:
                 found.append(seen)
     return found
-
-
-def _document(path: Path) -> dict[str, Any]:
-    needed = {"images": ("id", "file_name"), "annotations": ("image_id", "category_id"), "categories": ("id", "name")}
-    try:
-        document = read_coco_json(path, needed, MAX_JSON_BYTES)
-    except CocoError as error:
-        raise FinishError(f"{path}: {error}") from None
-    for key, fields in needed.items():
-        for place, row in enumerate(document[key]):
-            missing = [name for name in fields if not isinstance(row, dict) or name not in row]
-            if missing:
-                raise FinishError(f"{path}: {key}[{place}] has no {missing[0]!r}")
-    return document
 
 
 def _inside(path: Path, row: dict[str, Any], shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:

@@ -131,7 +131,7 @@ def test_a_finished_data_set_is_accepted_with_resume_only(tiny):
     assert "--resume accepts it" in simgen(*again, status=2)[1]
     assert simgen(*again, "--resume")[0].startswith("3 clips")
     text = simgen(*again, "--resume", "--set", "light.azimuth_deg.low=5", status=2)[1]
-    assert "config.light.azimuth_deg.low is 0.0 there, 5.0 was asked for" in text
+    assert "config.light.azimuth_deg.low is 0.0 there, 5.0 was requested" in text
 
 
 @pytest.mark.parametrize(

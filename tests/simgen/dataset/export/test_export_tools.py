@@ -17,7 +17,7 @@ from simgen.spec.geometry import transform
 from simgen.spec.scene import FamilySize
 from simgen.spec.types import Pose
 from tests.simgen import clips
-from tests.simgen.dataset.test_export import expected
+from tests.simgen.dataset.export.test_export import expected
 from tests.simgen.generation.test_generate import in_this_process, run
 
 SPLIT = Filters(shares=(0.6, 0.2, 0.2))

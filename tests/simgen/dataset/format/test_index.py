@@ -15,7 +15,7 @@ from simgen.dataset.format.archive import clip_members, scan_shard, write_shard
 from simgen.dataset.format.manifest import MANIFEST, ShardEntry, ShardTable, read_manifest, shard_name, write_manifest
 from simgen.dataset.format.reader import DataSet
 from simgen.spec.errors import ShardError
-from tests.simgen.dataset.test_shards import manifest
+from tests.simgen.dataset.format.test_shards import manifest
 
 
 @pytest.fixture

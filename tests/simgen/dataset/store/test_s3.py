@@ -22,7 +22,7 @@ from tests.simgen.generation.test_generate import contents, in_this_process, run
 from tests.simgen.loopback import need
 
 pytestmark = need("s3fs", "moto")
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture(scope="module")

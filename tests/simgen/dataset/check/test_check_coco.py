@@ -12,7 +12,7 @@ from simgen.dataset.check import check
 from simgen.dataset.export import export
 from simgen.dataset.format.reader import DataSet
 from tests.simgen import clips
-from tests.simgen.dataset.test_check_hostile import bomb
+from tests.simgen.dataset.check.test_check_hostile import bomb
 from tests.simgen.generation.test_generate import in_this_process, run
 
 
@@ -132,7 +132,7 @@ def test_each_way_to_spoil_it_is_caught(copied, way):
 
 
 def test_a_json_that_is_too_large_is_refused_unread(copied, monkeypatch):
-    monkeypatch.setattr("simgen.dataset.check.coco.MAX_JSON_BYTES", 100)
+    monkeypatch.setattr("simgen.dataset.format.coco_json.MAX_COCO_BYTES", 100)
     (line,) = check(copied / "annotations.json").lines
     assert "more than the 100 that are read" in line
 

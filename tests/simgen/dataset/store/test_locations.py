@@ -186,7 +186,7 @@ def test_what_is_there_is_never_written_over(url):
     run(url, engine=in_this_process)
     with pytest.raises(GenerateError, match="holds this data set already, finished; --resume accepts it"):
         run(url, engine=in_this_process)
-    with pytest.raises(GenerateError, match="seed is 5 there, 6 was asked for"):
+    with pytest.raises(GenerateError, match="seed is 5 there, 6 was requested"):
         run(url, seed=6, engine=in_this_process)
 
 
