@@ -17,7 +17,6 @@ from jaxtyping import Bool, Float32, Float64, Int32, Int64
 from simgen.camera import shutter
 from simgen.camera.lens import brown_conrady
 from simgen.labels.boxes import NEAR_M, world_from_part
-from simgen.scene.belt import belt_shift_m
 from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import IDENTITY, invert, transform, vec3
 from simgen.spec.scene import CameraSpec, SceneSpec
@@ -91,7 +90,7 @@ class _Moments:
         parts = len(self.spec.parts)
         if on == BELT:
             return Pose(
-                position_m=(belt_shift_m(self.spec, self.trajectory, moment), 0.0, 0.0),
+                position_m=(self.trajectory.surface_shift_m(moment), 0.0, 0.0),
                 rotation_xyzw=IDENTITY.rotation_xyzw,
             )
         if 0 <= on < parts:
@@ -152,7 +151,7 @@ def _goes_with(
     then: Int64[np.ndarray, " n"],
 ) -> Int64[np.ndarray, " n"]:
     on = np.where(ids >= 0, ids, STILL).astype(np.int64)
-    if spec.stage.belt_speed_m_s:
+    if moments.trajectory.surface_shifts_m is not None:
         on[(ids < 0) & (ids != CLUTTER) & _on_top(spec, points_m)] = BELT
     for i, body in enumerate(spec.occluders):
         for moment in np.unique(then).tolist():

@@ -113,7 +113,7 @@ def _bake_floor(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
     light, below_m = spec.light, spec.stage.floor_below_m
     shift = -np.asarray(light.direction[:2]) / max(light.direction[2], 0.1) * below_m
     shadow = _coarse_cover([(shift, spec.stage.size_m)], below_m * np.tan(light.source_angle_rad / 2) + 0.01)
-    stood = [(np.asarray(b.world_from_body.position_m[:2]), b.size_m[:2]) for b in spec.clutter]
+    stood = [(np.asarray(b.world_from_body.position_m[:2]), b.size_m[:2]) for b in spec.fixtures]
     dim = _coarse_cover([(np.zeros(2), spec.stage.size_m), *stood], 0.08)
     key = light.direction[2] * sum(light.key_rgb) / 3
     ambient = sum(light.ambient_rgb) / 3

@@ -1,9 +1,10 @@
-"""A PyBullet world that holds one scene. With `simgen.scene.simulate` and `simgen.renderers.tiny.renderer`, all
-that names pybullet.
+"""A PyBullet world that holds one scene.
 
-Two kinds of world, which need different shapes of the same things. To draw: meshes, in metres, and nothing collides.
-To simulate: collision shapes alone, `SCALE` times as large as the things are. Standing parts then rest 0.0005 mm from
-where they should, in metres 0.011 mm; piles jitter and penetrate about as much in both (measured, PyBullet 3.2.7).
+Only this module, `simgen.scene.simulate` and `simgen.renderers.tiny.renderer` import pybullet.
+
+There are two sorts of world. A world to draw has meshes in metres, and nothing collides in it. A world to simulate has
+collision shapes only, `SCALE` times as large as the real ones: standing parts then rest 0.0005 mm from where they
+should, in metres 0.011 mm. Piles jitter and penetrate about as much in both (measured, PyBullet 3.2.7).
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from typing import Any
 import pybullet as p
 
 from simgen.assets.parts import PartModel, part_model
-from simgen.spec.scene import BodySpec, PartSource, PartSpec, SceneSpec, StageSpec
+from simgen.scene.kinds import SolidBox, scene_kind
+from simgen.spec.scene import BodySpec, PartSource, PartSpec, SceneSpec
 
 SCALE = 50.0  # units of Bullet's length in a metre, in a world to simulate
 GRAVITY_M_S2 = 9.81
-DEPTH_M = 2.0  # of the block that parts are simulated on and of its walls; what a belt goes on beyond its ends
 SOLVER_ITERATIONS = 20
 WHITE = (1.0, 1.0, 1.0, 1.0)
 _FREE: list[int] = []  # clients of this process with nothing in them
@@ -30,24 +31,26 @@ _FREE: list[int] = []  # clients of this process with nothing in them
 
 @dataclass(frozen=True)
 class World:
-    """A client, and the ids of the bodies in it, in the order of the spec. Stage and floor are in none to draw:
-    they are planes, which a renderer works out faster than TinyRenderer draws them."""
+    """A client, and the ids of the bodies in it, in the order of the spec.
+
+    A world to draw has no stage and no floor: a renderer draws these planes faster than TinyRenderer does.
+    """
 
     client: int
     parts: tuple[int, ...]
-    clutter: tuple[int, ...] = ()
+    fixtures: tuple[int, ...] = ()
     occluders: tuple[int, ...] = ()
 
 
 @contextmanager
 def world(spec: SceneSpec, *, collide: bool) -> Iterator[World]:
-    """The scene as `spec` lets it go, to simulate (`collide`) or to draw; gone on exit.
+    """The scene at its start, to simulate (`collide`) or to draw. It is removed on exit.
 
-    A client that a scene left in good order is emptied, which makes its world anew, and kept for the next one: a new
-    client takes 7 ms.
+    After a scene without an error the client is emptied and used again, since a new client takes 7 ms.
 
     Raises:
-        KeyError: a part's kind or size does not exist.
+        KeyError: a part's source or the scene's kind does not exist.
+        ValueError: a body has a shape that does not exist.
     """
     client = _FREE.pop() if _FREE else p.connect(p.DIRECT)
     try:
@@ -70,7 +73,7 @@ def _drawn(client: int, spec: SceneSpec) -> World:
     return World(
         client,
         tuple(parts),
-        tuple(_drawn_body(client, body) for body in spec.clutter),
+        tuple(_drawn_body(client, body) for body in spec.fixtures),
         tuple(_drawn_body(client, body) for body in spec.occluders),
     )
 
@@ -121,26 +124,17 @@ def _solid(client: int, spec: SceneSpec) -> World:
         contactERP=0.1,  # at 0.4 more parts in piles jittered, 41 of 240 for 25 (steps of 1/240 s)
         physicsClientId=client,
     )
-    _solid_stage(client, spec.stage)
+    for box in scene_kind(spec.stage).solid(spec.stage):
+        _solid_box(client, box)
     return World(client, tuple(_solid_part(client, part) for part in spec.parts))
 
 
-def _solid_stage(client: int, stage: StageSpec) -> None:
-    """The top as a deep block that thin washers cannot cross, and walls: round a table, along the sides of a belt."""
-    x, y, thick = stage.size_m[0] / 2, stage.size_m[1] / 2, DEPTH_M / 2
-    _static_box(client, (0.0, 0.0, -thick), (x + DEPTH_M, y + DEPTH_M, thick), friction=1.0)
-    for side in (-1.0, 1.0):
-        _static_box(client, (0.0, side * (y + thick), 0.0), (x + DEPTH_M, thick, DEPTH_M), friction=0.0)
-        if not stage.belt_speed_m_s:
-            _static_box(client, (side * (x + thick), 0.0, 0.0), (thick, y + DEPTH_M, DEPTH_M), friction=0.0)
-
-
-def _static_box(client: int, centre_m: tuple[float, ...], half_m: tuple[float, ...], friction: float) -> None:
-    half = [x * SCALE for x in half_m]
+def _solid_box(client: int, box: SolidBox) -> None:
+    half = [x * SCALE for x in box.half_m]
     shape = p.createCollisionShape(p.GEOM_BOX, halfExtents=half, physicsClientId=client)
-    centre = [x * SCALE for x in centre_m]
+    centre = [x * SCALE for x in box.centre_m]
     body = p.createMultiBody(0, shape, -1, centre, useMaximalCoordinates=True, physicsClientId=client)
-    p.changeDynamics(body, -1, lateralFriction=friction, physicsClientId=client)
+    p.changeDynamics(body, -1, lateralFriction=box.friction, physicsClientId=client)
 
 
 def _solid_part(client: int, part: PartSpec) -> int:

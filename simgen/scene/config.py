@@ -96,19 +96,25 @@ class PartsKnobs(Group):
 
 
 class StageKnobs(Group):
-    """A table (belt_speed_m_s 0) or a belt that runs along +x."""
+    """What the parts lie on: a bin's floor where there are walls, a belt where there is a speed, else a table."""
 
     length_m: Uniform
     width_m: Uniform
     thickness_m: Uniform
     floor_below_m: Uniform
     leg_m: Uniform  # how thick the four legs are; under 2 cm there are none, as under a belt
-    wall_height_m: Annotated[Uniform, _within(0.0, 2.0), _none_or_over(0.001)]  # above 0 the table is a bin's floor
+    wall_height_m: Annotated[Uniform, _within(0.0, 2.0), _none_or_over(0.001)]  # above 0: a bin
     wall_thickness_m: Annotated[Uniform, _within(0.0005, 0.5)]
-    belt_speed_m_s: Uniform
+    belt_speed_m_s: Uniform  # along +x; not 0 to 0: a belt
     sheets: Choice  # "none" | "scattered" | "covering"
     sheet_count: IntRange
     sheet_size_m: Uniform
+
+    @model_validator(mode="after")
+    def _a_bin_stands_still(self) -> StageKnobs:
+        if self.wall_height_m.high > 0 and (self.belt_speed_m_s.low, self.belt_speed_m_s.high) != (0, 0):
+            raise ValueError("a stage with walls stands still: set wall_height_m or belt_speed_m_s to 0 to 0")
+        return self
 
 
 class TextureKnobs(Group):

@@ -1,7 +1,7 @@
-"""Let the parts of a scene fall and lie, or ride on its belt. Where they are at each frame, and nothing else.
+"""Simulate the parts of a scene: they fall, come to rest, and ride on a belt where there is one.
 
-PyBullet knows no surface velocity, so a belt is simulated in its own frame (Galileo), where it is a table: what rests
-there rides on the belt without slipping or sinking, and to the last bit at the belt's speed.
+PyBullet has no surface velocity. A belt is therefore simulated in its own frame of reference, where it stands still:
+what rests on it rides without slip and without sinking, exactly at the belt's speed.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from jaxtyping import Float32, Float64
 
 from simgen.camera.shutter import moments_s
 from simgen.scene.bullet import SCALE, World, world
+from simgen.scene.kinds import scene_kind
 from simgen.spec.frames import Trajectory
 from simgen.spec.scene import SceneSpec
 
 # Deepest a part sank into the table: in 8 scenes of 282 parts 2.9 mm at 1/240 s, 4.3 at 1/360, 0.8 at 1/480;
 # in 8 others, of 271 parts, 1.9 mm at 1/480. Few sink: 1 % by more than 0.3 mm.
 STEP_S = 1 / 480
-LOOK_S = 0.125  # between two looks at the parts; they all rest when in that time
+REST_CHECK_S = 0.125  # between two checks for rest: all parts rest if in that time
 STILL_M = 0.0002  # none has moved further than this,
-STILL_COS = math.cos(0.01)  # nor turned further than twice this angle: cosine of half the angle that each turned
+STILL_COS = math.cos(0.01)  # and none has turned by more than twice this angle: cosine of half the angle
 
 _Poses = tuple[Float64[np.ndarray, "p 3"], Float64[np.ndarray, "p 4"]]  # positions in metres, quaternions xyzw
 
@@ -31,27 +32,42 @@ _Poses = tuple[Float64[np.ndarray, "p 3"], Float64[np.ndarray, "p 4"]]  # positi
 def simulate(spec: SceneSpec) -> Trajectory:
     """The parts' poses at each frame, or at each moment of the frames' exposures (`shutter.moments_s`).
 
-    The first frame is `settle_s` after the parts were let go. Parts on a belt ride from then on; it has no end.
-    Once all parts rest, they rest for good. Occluders move evenly, from where the spec has them in the first frame.
+    The first frame is `settle_s` after the parts start to fall. Parts on a belt ride from that start on, and the belt
+    has no end. Once all parts rest, they rest for good. Occluders move at a constant velocity; the spec has their poses
+    of the first frame.
     """
+    speed_m_s = scene_kind(spec.stage).surface_speed_m_s(spec.stage)
     times_s = moments_s(spec)
     at_s = np.arange(spec.frames) * spec.frame_interval_s if times_s is None else times_s
     count = len(spec.parts)
     positions = np.zeros((len(at_s), count, 3), np.float32)
     rotations = np.zeros((len(at_s), count, 4), np.float32)
     with world(spec, collide=True) as scene:
-        look: _Look | None = _Look(_poses(scene), age_s=0.0)
+        last: _Check | None = _Check(_poses(scene), age_s=0.0)
         for i, seconds in enumerate(_between(spec, times_s)):
-            if look:
-                look = _advance(scene, seconds, look)
+            if last:
+                last = _advance(scene, seconds, last)
             positions_m, rotations[i] = _poses(scene)
-            ridden_m = spec.stage.belt_speed_m_s * (spec.settle_s + float(at_s[i]))
+            ridden_m = speed_m_s * (spec.settle_s + float(at_s[i]))
             positions[i] = positions_m + np.array([ridden_m, 0.0, 0.0])
-    return Trajectory(positions, rotations, _occluders(spec, at_s), times_s)
+    return Trajectory(positions, rotations, _occluders(spec, at_s), times_s, _surface_shifts(spec, speed_m_s, times_s))
+
+
+def _surface_shifts(
+    spec: SceneSpec, speed_m_s: float, times_s: Float64[np.ndarray, " t"] | None
+) -> Float64[np.ndarray, " t"] | None:
+    if not speed_m_s:
+        return None
+    if times_s is None:
+        return np.asarray(speed_m_s * spec.frame_interval_s * np.arange(spec.frames))
+    return np.asarray(speed_m_s * times_s)
 
 
 def _between(spec: SceneSpec, times_s: Float64[np.ndarray, " t"] | None) -> list[float]:
-    """From letting go to the first moment, and from each moment to the next; what is before letting go is then."""
+    """Seconds from the start of the fall to the first moment, and from each moment to the next.
+
+    A moment before the start counts as the start.
+    """
     if times_s is None:
         return [spec.settle_s, *[spec.frame_interval_s] * (spec.frames - 1)]
     since = np.maximum(times_s + spec.settle_s, 0.0)
@@ -59,25 +75,27 @@ def _between(spec: SceneSpec, times_s: Float64[np.ndarray, " t"] | None) -> list
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Check:
+    """The last check for rest: the poses then, and how long ago it was."""
+
     poses: _Poses
     age_s: float
 
 
-def _advance(scene: World, seconds: float, look: _Look) -> _Look | None:
-    """Step on; the last look at the parts then, or None as soon as they all rest."""
+def _advance(scene: World, seconds: float, last: _Check) -> _Check | None:
+    """Simulate on. Returns the last check for rest, or None as soon as all parts rest."""
     steps = math.ceil(seconds / STEP_S - 1e-9)
     if steps:
         p.setTimeStep(seconds / steps, physicsClientId=scene.client)
     for _ in range(steps):
         p.stepSimulation(physicsClientId=scene.client)
-        look = _Look(look.poses, look.age_s + seconds / steps)
-        if look.age_s >= LOOK_S:
+        last = _Check(last.poses, last.age_s + seconds / steps)
+        if last.age_s >= REST_CHECK_S:
             now = _poses(scene)
-            if _still(look.poses, now):
+            if _still(last.poses, now):
                 return None
-            look = _Look(now, age_s=0.0)
-    return look
+            last = _Check(now, age_s=0.0)
+    return last
 
 
 def _still(before: _Poses, now: _Poses) -> bool:

@@ -16,7 +16,9 @@ from simgen.spec.types import Distortion, Pose
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Poses of P parts and O occluders at T moments: positions in metres, rotations as xyzw quaternions.
+    """Poses of P parts and O occluders at T moments, and what the work surface they lie on does meanwhile.
+
+    Positions are in metres, rotations are quaternions xyzw.
 
     The moments are the spec's frames, or as many for each frame as its shutter has sub-frames
     (`simgen.camera.shutter`).
@@ -26,6 +28,11 @@ class Trajectory:
     rotations_xyzw: Float32[np.ndarray, "t p 4"]
     occluder_positions_m: Float32[np.ndarray, "t o 3"]
     times_s: Float64[np.ndarray, " t"] | None = None  # from the first frame on; None: every frame_interval_s
+    surface_shifts_m: Float64[np.ndarray, " t"] | None = None  # of a belt, along +x since the first frame; None: still
+
+    def surface_shift_m(self, moment: int) -> float:
+        """How far the work surface has moved along +x since the first frame."""
+        return 0.0 if self.surface_shifts_m is None else float(self.surface_shifts_m[moment])
 
 
 @dataclass(frozen=True)

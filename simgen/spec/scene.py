@@ -159,7 +159,7 @@ class PartSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class BodySpec:
-    """An unlabelled body: clutter stands, an occluder moves along `velocity_m_s`. Neither meets the parts."""
+    """An unlabelled body to be drawn. An occluder moves along `velocity_m_s`, others stand. Parts pass through it."""
 
     shape: str  # "box" | "cylinder"
     size_m: Vec3  # full extents; a cylinder's axis is z and its diameter is x
@@ -180,16 +180,17 @@ class SheetSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class StageSpec:
-    """What the parts lie on: a table, or a belt that runs along +x. Its top is the plane z = 0."""
+    """What the parts lie on: a table, a belt that runs along +x, a bin's floor. Its top is the plane z = 0."""
 
     size_m: tuple[float, float]
     thickness_m: Metres
     floor_below_m: Metres
-    belt_speed_m_s: float  # 0 for a table
+    belt_speed_m_s: float  # 0 unless it is a belt
     top: MaterialSpec
     sides: MaterialSpec
     floor: MaterialSpec
     sheets: tuple[SheetSpec, ...]
+    kind: str | None = None  # a row of simgen.scene.kinds.KINDS; None: a belt if it has a speed, else a table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,6 +308,12 @@ class SceneSpec:
     settle_s: float  # simulated before the first frame
     frame_interval_s: float
     shutter: ShutterSpec = ShutterSpec()
+    walls: tuple[BodySpec, ...] | None = None  # of a bin; in data sets of version 0.1 they are the last of the clutter
+
+    @property
+    def fixtures(self) -> tuple[BodySpec, ...]:
+        """The bodies that stand still: clutter, then walls."""
+        return self.clutter + (self.walls or ())
 
     @property
     def frames(self) -> int:

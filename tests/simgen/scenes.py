@@ -85,7 +85,7 @@ def scene(
 
 
 def still(spec):
-    """Everything where the spec lets it go."""
+    """Everything where the spec puts it, on a belt that runs where it has a speed."""
 
     def times(values, width):
         return np.array([values] * spec.frames, np.float32).reshape(spec.frames, -1, width)
@@ -94,4 +94,5 @@ def still(spec):
         times([p.world_from_part.position_m for p in spec.parts], 3),
         times([p.world_from_part.rotation_xyzw for p in spec.parts], 4),
         times([o.world_from_body.position_m for o in spec.occluders], 3),
+        surface_shifts_m=spec.stage.belt_speed_m_s * spec.frame_interval_s * np.arange(spec.frames),
     )

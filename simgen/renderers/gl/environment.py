@@ -103,7 +103,7 @@ def floor_openness(spec: SceneSpec) -> Float32[np.ndarray, "64 64"]:
         sign * _corner_factor(a / height, b / height)
         for a, b, sign in ((x1, y1, 1), (x0, y1, -1), (x1, y0, -1), (x0, y0, 1))
     )
-    for body in spec.clutter:
+    for body in spec.fixtures:
         dx, dy = (
             np.abs(c - p) - s / 2 for c, p, s in zip((x, y), body.world_from_body.position_m, body.size_m, strict=False)
         )

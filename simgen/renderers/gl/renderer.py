@@ -42,7 +42,6 @@ from simgen.renderers.gl.programs import (
 from simgen.renderers.gl.scene import DrawList, draw_list, place
 from simgen.renderers.gl.shadows import Cascade, cascade
 from simgen.renderers.tiles import tile_key
-from simgen.scene.belt import belt_shift_m
 from simgen.spec.errors import RendererLost
 from simgen.spec.frames import Frame, Trajectory
 from simgen.spec.scene import SceneSpec
@@ -100,7 +99,7 @@ class _Scene:
         place(self._draws, trajectory, frame)
         view = CameraView.of(spec, spec.camera.world_from_camera[frame], supersample=1)
         cascades = _cascades(spec, self._draws, view)
-        shift_m = belt_shift_m(spec, trajectory, frame)
+        shift_m = trajectory.surface_shift_m(frame)
         gpu.frame.write(frame_block(spec, self._constants, view, cascades, shift_m).tobytes())
         gpu.sheets.write(self._sheets)
         gpu.write_draws(self._draws.rows)

@@ -31,7 +31,7 @@ class Item:
 
 @dataclass(frozen=True)
 class DrawList:
-    """Parts first, then occluders, clutter, the stage's sides, its top and the floor: nearest first, more or less."""
+    """Parts, occluders, clutter, walls, the stage's sides, its top, the floor: about in order from near to far."""
 
     items: tuple[Item, ...]
     rows: np.ndarray  # of layout.DRAW, moved from frame to frame by `place`
@@ -59,6 +59,7 @@ def draw_list(spec: SceneSpec) -> DrawList:
     found = [_part(i, part) for i, part in enumerate(spec.parts)]
     found += [_body(f"occluders[{i}]", body) for i, body in enumerate(spec.occluders)]
     found += [_body(f"clutter[{i}]", body) for i, body in enumerate(spec.clutter)]
+    found += [_body(f"walls[{i}]", body) for i, body in enumerate(spec.walls or ())]
     found += [
         _record("stage.sides", "body", "tray", stage.sides, sides, BACKGROUND, at_m=(0.0, 0.0, middle_m)),
         _record("stage.top", "stage", "plane", stage.top, (*stage.size_m, 1.0), BACKGROUND),

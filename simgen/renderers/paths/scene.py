@@ -14,7 +14,6 @@ from simgen.renderers.checks import check_material
 from simgen.renderers.paths import light, matter, shapes
 from simgen.renderers.paths.matter import Layer, Placed
 from simgen.renderers.planes import FLOOR_SIDE_M, stage_sheets
-from simgen.scene.belt import belt_shift_m
 from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import rotation_matrix
 from simgen.spec.scene import BodySpec, CameraSpec, MaterialSpec, SceneSpec
@@ -67,9 +66,9 @@ class MitsubaScene:
         for i, position in enumerate(trajectory.occluder_positions_m[frame]):
             turned = rotation_matrix(self._spec.occluders[i].world_from_body.rotation_xyzw)
             self._put(self._moved[parts + i], turned, np.asarray(position, np.float64))
-        if self._spec.stage.belt_speed_m_s:
-            shift = belt_shift_m(self._spec, trajectory, frame)
-            self._params["top.vertex_texcoords"] = self._uv_of_top(shift).ravel()
+        if trajectory.surface_shifts_m is not None:
+            shift_m = trajectory.surface_shift_m(frame)
+            self._params["top.vertex_texcoords"] = self._uv_of_top(shift_m).ravel()
         self._params.update()
 
     def _put(self, moved: _Moved, rotation: Float64[np.ndarray, "3 3"], at_m: Float64[np.ndarray, "3"]) -> None:
@@ -95,7 +94,7 @@ class MitsubaScene:
             solid = _body(f"occluders[{i}]", body)
             found[f"occluder{i}"] = self._mesh(f"occluder{i}", solid, body.material, matter.BODY)
             self._moved.append(_Moved(f"occluder{i}", solid))
-        for i, body in enumerate(spec.clutter):
+        for i, body in enumerate(spec.fixtures):
             solid = _body(f"clutter[{i}]", body)
             pose = body.world_from_body
             put = _at(solid, rotation_matrix(pose.rotation_xyzw), np.asarray(pose.position_m))

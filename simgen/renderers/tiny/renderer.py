@@ -29,7 +29,6 @@ from simgen.renderers.tiny import light_map
 from simgen.renderers.tiny.light_map import LightBox, LightMap
 from simgen.renderers.tiny.shading import Shader
 from simgen.renderers.tiny.slab import floor_face, stage_faces
-from simgen.scene.belt import belt_shift_m
 from simgen.scene.bullet import World, world
 from simgen.spec.frames import Frame, Trajectory
 from simgen.spec.geometry import rotation_matrix, vec3
@@ -75,7 +74,7 @@ def describe() -> str:
 
 def _codes(bodies: World) -> np.ndarray:
     """Body id to surface code; the last entry is hit by id -1, where there is nothing."""
-    others = [*bodies.clutter, *bodies.occluders]
+    others = [*bodies.fixtures, *bodies.occluders]
     codes = np.full(max([-1, *bodies.parts, *others]) + 2, NOTHING, np.int32)
     codes[list(bodies.parts)] = np.arange(len(bodies.parts))
     codes[others] = BODY - np.arange(len(others))
@@ -89,7 +88,7 @@ def _moment(spec: SceneSpec, trajectory: Trajectory, frame: int) -> Moment:
         positions_m=trajectory.positions_m[frame],
         rotations=np.array(rotations, np.float32).reshape(-1, 3, 3),
         occluder_positions_m=trajectory.occluder_positions_m[frame],
-        belt_shift_m=belt_shift_m(spec, trajectory, frame),
+        belt_shift_m=trajectory.surface_shift_m(frame),
     )
 
 

@@ -87,8 +87,8 @@ class Shader:
     def _body_albedo(self, code: int, points_m: Colours, moment: Moment) -> Colours:
         if code == STAGE:
             return solid_albedo(self._spec.stage.sides, points_m)
-        index, standing = BODY - code, len(self._spec.clutter)
-        body = (*self._spec.clutter, *self._spec.occluders)[index]
+        index, standing = BODY - code, len(self._spec.fixtures)
+        body = (*self._spec.fixtures, *self._spec.occluders)[index]
         at = body.world_from_body.position_m if index < standing else moment.occluder_positions_m[index - standing]
         rotation = rotation_matrix(body.world_from_body.rotation_xyzw).astype(np.float32)
         return solid_albedo(body.material, (points_m - np.asarray(at, np.float32)) @ rotation)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from simgen.scene.config import RenderKnobs, SceneConfig
+from simgen.scene.kinds import kind_name, scene_kind, with_kind
 from simgen.scene.sampling.camera import draw_camera, draw_lens, draw_sensor, draw_shutter
 from simgen.scene.sampling.clutter import draw_bands, draw_clutter
 from simgen.scene.sampling.light import draw_lamps, draw_light
 from simgen.scene.sampling.parts import draw_parts
-from simgen.scene.sampling.stage import draw_legs, draw_stage, draw_walls
+from simgen.scene.sampling.stage import draw_legs, draw_stage
 from simgen.scene.sampling.surfaces import draw_matter, draw_stage_matter
 from simgen.spec.knobs import Streams
 from simgen.spec.scene import PATHTRACED, RenderSpec, SceneSpec
@@ -31,7 +32,8 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
     timing = stream("timing")
     interval_s = config.timing.frame_interval_s.draw(timing)
     stage = draw_stage(config.stage, config.texture, stream("stage"), stream("texture"))
-    stage = draw_stage_matter(stage, config.matter, stream)
+    stage = with_kind(draw_stage_matter(stage, config.matter, stream), kind_name(config.stage))
+    kind = scene_kind(stage)
     light = draw_lamps(draw_light(config.light, stream("light")), config.light, stream)
     camera = draw_camera(config.camera, stage, config.timing.frames, interval_s, stream("camera"))
     clutter, occluders = draw_clutter(
@@ -39,16 +41,14 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
     )
     bands = draw_bands(config.clutter, config.texture, clutter, stream("clutter.bands"))
     legs = draw_legs(stage, config.stage.leg_m.draw(stream("stage.legs")))
-    walls = draw_walls(stage, config.stage, stream("stage.walls"))
     loose = draw_matter((*clutter, *occluders), config.matter.clutter, stream, "clutter")
-    belt_run_m = stage.belt_speed_m_s * (config.timing.settle_s + interval_s * (config.timing.frames - 1))
-    parts = draw_parts(
-        config.parts, config.texture, stage, belt_run_m, bool(walls), stream("parts"), stream("texture.parts")
-    )
+    clip_s = config.timing.settle_s + interval_s * (config.timing.frames - 1)
+    run_m = kind.surface_speed_m_s(stage) * clip_s
+    parts = draw_parts(config.parts, config.texture, stage, run_m, stream("parts"), stream("texture.parts"))
     return SceneSpec(
         index=index,
         parts=draw_matter(parts, config.matter.parts, stream, "parts"),
-        clutter=loose[: len(clutter)] + bands + legs + walls,
+        clutter=loose[: len(clutter)] + bands + legs,
         occluders=loose[len(clutter) :],
         stage=stage,
         light=light,
@@ -58,6 +58,7 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
         settle_s=config.timing.settle_s,
         frame_interval_s=interval_s,
         shutter=draw_shutter(config.shutter, stream("shutter")),
+        walls=kind.draw_walls(stage, config.stage, stream("stage.walls")) or None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The table, belt or bin: its size, sheets, legs, walls."""
+"""The stage: its size, materials, sheets and legs."""
 
 from __future__ import annotations
 
@@ -103,25 +103,4 @@ def draw_legs(stage: StageSpec, thick_m: float) -> tuple[BodySpec, ...]:
         )
         for across in (-1, 1)
         for along in (-1, 1)
-    )
-
-
-def draw_walls(stage: StageSpec, knobs: StageKnobs, rng: np.random.Generator) -> tuple[BodySpec, ...]:
-    """Four walls round the stage, which the physics has anyway, so that it is a bin's floor; or none."""
-    height_m, thick_m = knobs.wall_height_m.draw(rng), knobs.wall_thickness_m.draw(rng)
-    if height_m <= 0:
-        return ()
-    x, y = ((size + thick_m) / 2 for size in stage.size_m)
-    tall_m, middle_m = height_m + stage.thickness_m, (height_m - stage.thickness_m) / 2
-    places = [((s * x, 0.0), (thick_m, stage.size_m[1], tall_m)) for s in (-1.0, 1.0)]
-    places += [((0.0, s * y), (stage.size_m[0] + 2 * thick_m, thick_m, tall_m)) for s in (-1.0, 1.0)]
-    return tuple(
-        BodySpec(
-            shape="box",
-            size_m=size_m,
-            material=stage.sides,
-            world_from_body=pose(np.eye(3), np.array([*at_m, middle_m])),
-            velocity_m_s=(0.0, 0.0, 0.0),
-        )
-        for at_m, size_m in places
     )

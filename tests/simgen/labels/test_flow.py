@@ -139,7 +139,7 @@ def test_flow_of_a_rolling_shutter_is_of_the_rows_own_times():
     times_s = shutter.moments_s(spec)
     count = len(times_s)
     empty = (np.zeros((count, 0, n), np.float32) for n in (3, 4, 3))
-    path = Trajectory(*empty, times_s)
+    path = Trajectory(*empty, times_s, surface_shifts_m=0.2 * times_s)
     found = flow_px(spec, path, 0, *flat(spec, 0.5))
     assert found[..., 0] == pytest.approx(8.0, abs=1e-3)
     falling = seen_from_above([part("washer", "M20", (0.0, 0.0, 0.0))])

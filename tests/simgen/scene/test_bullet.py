@@ -36,9 +36,9 @@ def test_a_world_to_draw_has_everything_where_the_spec_says():
     with world(spec, collide=False) as drawn:
         for body_id, made in zip(drawn.parts, spec.parts, strict=True):
             assert at(body_id, drawn.client) == pytest.approx(made.world_from_part.position_m)
-        for body_id, made in zip((*drawn.clutter, *drawn.occluders), (*spec.clutter, *spec.occluders), strict=True):
+        for body_id, made in zip((*drawn.fixtures, *drawn.occluders), (*spec.clutter, *spec.occluders), strict=True):
             assert at(body_id, drawn.client) == pytest.approx(made.world_from_body.position_m)
-        assert len({*drawn.parts, *drawn.clutter, *drawn.occluders}) == 5
+        assert len({*drawn.parts, *drawn.fixtures, *drawn.occluders}) == 5
 
 
 def test_a_world_has_nothing_of_those_before_it():
