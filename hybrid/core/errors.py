@@ -7,7 +7,14 @@ from __future__ import annotations
 
 
 class HybridError(Exception):
-    """Something that a user can put right. The message says what was given, where, and what would work."""
+    """Something that a user can put right. The message says what was given, where, and what would work.
+
+    >>> try:
+    ...     Detector.load("out/nosuch")
+    ... except HybridError as error:
+    ...     print(error)
+    out/nosuch: there is no such file; ...
+    """
 
 
 class ConfigError(HybridError, ValueError):

@@ -1,16 +1,17 @@
-"""One step of a detector as an ONNX file, and a runner for it that needs neither torch nor this detector's code.
+"""One step of a detector as an ONNX file, and a runner for it that needs neither torch nor the network's code.
 
-The graph is `(image, [depth_m,] state...) -> (boxes_xyxy_px, scores, state...)` for one stream and one frame size,
-which is fixed at export: positions and the state's maps depend on it. Its state at a clip's start is all zeros; what
-comes out under a state's name goes in under it with the next frame.
+The graph is `(image, [depth_m,] state...) -> (boxes_xyxy_px, scores, state...)` for one stream. The frame size is fixed
+at export, because positions and the maps of the state depend on it. The state at the start of a clip is all zeros. The
+output `next_NAME` is the input `NAME` for the next frame.
 
     image                uint8 [height, width, 3], RGB
-    depth_m              float32 [height, width], where the detector's inputs have depth: metres, 0 where not known
+    depth_m              float32 [height, width], if the detector's inputs have depth: metres, 0 where unknown
     boxes_xyxy_px        float32 [queries, 4]
-    scores               float32 [queries, categories], 0..1; keep what you are sure enough of
-    track_ids            int64 [queries], where the detector follows objects; -1: none
-    unseen               bool [queries], likewise: not seen in this frame, told from memory
-    embeddings           float32 [queries, numbers], and clip_scores float32 [classes], where the config asks for them
+    scores               float32 [queries, categories], 0..1; use those above a threshold
+    track_ids            int64 [queries], if the detector tracks objects; -1: none
+    unseen               bool [queries], likewise: predicted while the object is hidden
+    embeddings           float32 [queries, numbers], if the config has them
+    clip_scores          float32 [classes], likewise
 
 `export` needs `pip install ".[onnx]"`; `OnnxDetector` needs numpy and onnxruntime alone.
 """
@@ -40,12 +41,17 @@ DEPTH = "depth_m"  # the input's name
 
 
 def export(detector: Network, path: Path, height_px: int, width_px: int, score: float = SCORE) -> Path:
-    """Write the detector's step for frames of this size to `path`, one file.
+    """Write one step of the detector, for frames of this size, as one file.
 
-    `score` is noted in it: what scores less is no detection (`OnnxDetector.found`).
+    Args:
+        detector: the network.
+        path: of the .onnx file.
+        height_px: of the frames.
+        width_px: of the frames.
+        score: is stored in the file as the default threshold of `OnnxDetector.detections`.
 
     Raises:
-        ImportError: onnx or onnxscript is not there.
+        ImportError: onnx or onnxscript is not installed.
         ConfigError: the size is not above 0.
     """
     import onnx
@@ -64,9 +70,9 @@ def export(detector: Network, path: Path, height_px: int, width_px: int, score: 
     given += state
     values = tuple(value for _, value in given)
     with torch.inference_mode():
-        answers = step(*values)
-    outputs = step.answers + [f"next_{name}" for name in names]
-    assert len(outputs) == len(answers)
+        values_out = step(*values)
+    outputs = step.outputs + [f"next_{name}" for name in names]
+    assert len(outputs) == len(values_out)
     program = torch.onnx.export(
         step, values, input_names=[name for name, _ in given], output_names=outputs, opset_version=OPSET,
         dynamo=True, verbose=False,
@@ -82,7 +88,7 @@ def export(detector: Network, path: Path, height_px: int, width_px: int, score: 
 
 
 def start(detector: Network, height_px: int, width_px: int) -> list[tuple[str, torch.Tensor]]:
-    """A clip's beginning by name: every state that frames of this size lead to, as zeros."""
+    """The state at the start of a clip, by name: zeros in the shapes that frames of this size need."""
     import torch
 
     from hybrid.core.types import State
@@ -119,15 +125,15 @@ def _step_module(detector: Network, names: list[str]) -> Any:
     from hybrid.core.types import State, Tracks
 
     class Step(torch.nn.Module):
-        """(image, [depth,] state...) -> (answers..., state...)"""
+        """(image, [depth,] state...) -> (outputs..., state...)"""
 
         def __init__(self) -> None:
             super().__init__()
             self.detector = detector
             config = detector.config
-            asked = {"embeddings": config.embedding, "clip_scores": config.clip_classes}
-            followed = ("track_ids", "unseen") if config.tracks else ()
-            self.answers = ["boxes_xyxy_px", "scores", *followed, *(name for name, value in asked.items() if value)]
+            optional = {"embeddings": config.embedding, "clip_scores": config.clip_classes}
+            of_tracks = ("track_ids", "unseen") if config.tracks else ()
+            self.outputs = ["boxes_xyxy_px", "scores", *of_tracks, *(name for name, value in optional.items() if value)]
 
         def forward(self, image: torch.Tensor, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
             images = image.permute(2, 0, 1)[None, None].to(torch.float32) / 255
@@ -138,15 +144,15 @@ def _step_module(detector: Network, names: list[str]) -> Any:
             output, after = self.detector(images, state, depth_m=depth_m)
             height, width = output.size_hw_px
             corner = torch.tensor([width, height, width, height], dtype=torch.float32)
-            answers = [torch.minimum(output.boxes_xyxy_px[0, 0].clamp(min=0), corner), output.logits[0, 0].sigmoid()]
+            outputs = [torch.minimum(output.boxes_xyxy_px[0, 0].clamp(min=0), corner), output.logits[0, 0].sigmoid()]
             if output.tracks is not None:
-                answers += [output.tracks.ids[0, 0], output.tracks.unseen[0, 0]]
+                outputs += [output.tracks.ids[0, 0], output.tracks.unseen[0, 0]]
             if output.embeddings is not None:
-                answers.append(output.embeddings[0, 0])
+                outputs.append(output.embeddings[0, 0])
             if output.clip_logits is not None:
-                answers.append(output.clip_logits[0, 0].softmax(0))
-            told = dict(flat(after))
-            return tuple(answers) + tuple(told[name] for name in names)
+                outputs.append(output.clip_logits[0, 0].softmax(0))
+            new_state = dict(flat(after))
+            return tuple(outputs) + tuple(new_state[name] for name in names)
 
         def _state(self, given: dict[str, torch.Tensor]) -> State:
             hidden = tuple(given[name] for name in names if name.startswith("hidden."))
@@ -161,27 +167,27 @@ def _step_module(detector: Network, names: list[str]) -> Any:
 
 
 class OnnxDetector:
-    """An exported detector on one stream; `state` is passed on by the caller, None begins a clip."""
+    """Runs an exported detector on one stream. The caller passes the state; None begins a clip."""
 
     def __init__(self, path: Path) -> None:
         """Load a file that `export` wrote.
 
         Raises:
-            ImportError: onnxruntime is not there.
-            RunError: the file is none of these.
+            ImportError: onnxruntime is not installed.
+            RunError: the file holds no exported detector.
         """
         import onnxruntime
 
         try:
             self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-            told = json.loads(self._session.get_modelmeta().custom_metadata_map["hybrid"])
+            described = json.loads(self._session.get_modelmeta().custom_metadata_map["hybrid"])
         except Exception as error:  # onnxruntime's own error classes are no public names
             raise RunError(f"{path}: holds no detector's step: {error!r:.300}") from error
-        if told.get("format") != FORMAT:
-            raise RunError(f"{path}: its format is {told.get('format')!r}; this reads {FORMAT!r}")
-        self.categories, self.clip_classes = tuple(told["categories"]), tuple(told["clip_classes"])
-        self._states: list[str] = told["state"]
-        self.score = float(told.get("score", SCORE))
+        if described.get("format") != FORMAT:
+            raise RunError(f"{path}: its format is {described.get('format')!r}; this reads {FORMAT!r}")
+        self.categories, self.clip_classes = tuple(described["categories"]), tuple(described["clip_classes"])
+        self._states: list[str] = described["state"]
+        self.score = float(described.get("score", SCORE))
         self._inputs = {one.name: one for one in self._session.get_inputs()}
         self._outputs = [one.name for one in self._session.get_outputs()]
 
@@ -196,12 +202,15 @@ class OnnxDetector:
         state: dict[str, np.ndarray] | None = None,
         depth_m: Float32[np.ndarray, "_ _"] | None = None,
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """The answers for the next frame, and the state to go on with.
+        """The outputs for the next frame, by name, and the state after it.
 
-        Depth is metres along the optical axis, 0 or infinite where not known; a file that takes it does without too.
+        Args:
+            image: RGB, of the file's size.
+            state: after the frame before; None begins a clip.
+            depth_m: along the optical axis in metres, 0 or infinite where unknown; optional where the file takes it.
 
         Raises:
-            InputError: the image or the depth is of another size than the file's, or depth came to a file without.
+            InputError: the image or the depth has another size than the file's, or the file takes no depth.
         """
         if image.shape != (*self.size_hw_px, 3):
             raise InputError(f"an image of shape {image.shape} came; this file takes {(*self.size_hw_px, 3)}")
@@ -212,39 +221,42 @@ class OnnxDetector:
             raise InputError("depth came; this file's detector takes the image alone")
         if DEPTH in given and given[DEPTH].shape != self.size_hw_px:
             raise InputError(f"depth of shape {given[DEPTH].shape} came; this file takes {self.size_hw_px}")
-        told = dict(zip(self._outputs, self._session.run(None, {"image": image, **given}), strict=True))
-        after = {name: told.pop(f"next_{name}") for name in self._states}
-        return told, after
+        outputs = dict(zip(self._outputs, self._session.run(None, {"image": image, **given}), strict=True))
+        after = {name: outputs.pop(f"next_{name}") for name in self._states}
+        return outputs, after
 
     def _start(self) -> dict[str, np.ndarray]:
         kinds = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
         return {name: np.zeros(self._inputs[name].shape, kinds[self._inputs[name].type]) for name in self._states}
 
-    def found(
+    def detections(
         self,
-        answers: dict[str, np.ndarray],
+        outputs: dict[str, np.ndarray],
         score: float | None = None,
         nms_iou: float = NMS_IOU,
         label_iou: float = LABEL_IOU,
     ) -> list[tuple[str, float, Float32[np.ndarray, "4"]]]:
-        """(category, score, box) of what scores `score` or more, by default what the file notes, best first.
+        """(category, score, box) of each detection, best first.
 
-        Of two boxes of a category that overlap by more than `nms_iou`, and then of two of different ones that overlap
-        by more than `label_iou`, the worse one is left out, as in `Detector`.
+        Args:
+            outputs: of `step`.
+            score: lower scores are left out; by default the threshold in the file.
+            nms_iou: for non-maximum suppression within each category, as in `Detector`.
+            label_iou: for the suppression across categories that follows it, as in `Detector`.
         """
-        queries, labels = np.nonzero(answers["scores"] >= (self.score if score is None else score))
-        scores, boxes = answers["scores"][queries, labels], answers["boxes_xyxy_px"][queries]
-        left = np.argsort(-scores, kind="stable")
-        left = left[_best(boxes[left], labels[left], nms_iou)]
-        left = left[_best(boxes[left], np.zeros_like(left), label_iou)]
-        return [(self.categories[labels[k]], float(scores[k]), boxes[k]) for k in left]
+        queries, labels = np.nonzero(outputs["scores"] >= (self.score if score is None else score))
+        scores, boxes = outputs["scores"][queries, labels], outputs["boxes_xyxy_px"][queries]
+        best = np.argsort(-scores, kind="stable")
+        best = best[_unsuppressed(boxes[best], labels[best], nms_iou)]
+        best = best[_unsuppressed(boxes[best], np.zeros_like(best), label_iou)]
+        return [(self.categories[labels[k]], float(scores[k]), boxes[k]) for k in best]
 
 
-def _best(boxes: Float32[np.ndarray, "n 4"], groups: Int64[np.ndarray, " n"], least: float) -> list[int]:
-    """Of boxes in order, best first, those that no better one of their group that stays overlaps by more."""
+def _unsuppressed(boxes: Float32[np.ndarray, "n 4"], groups: Int64[np.ndarray, " n"], most_iou: float) -> list[int]:
+    """Greedy non-maximum suppression within groups: the indices that stay, of boxes in order of their scores."""
     stay: list[int] = []
     for k in range(len(boxes)):
         better = [i for i in stay if groups[i] == groups[k]]
-        if not (iou(boxes[k : k + 1], boxes[better]) > least).any():
+        if not (iou(boxes[k : k + 1], boxes[better]) > most_iou).any():
             stay.append(k)
     return stay

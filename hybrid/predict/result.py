@@ -1,4 +1,4 @@
-"""What a detector answers for one frame."""
+"""The detections of one frame, as a user gets them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
 from hybrid.predict.linking import Linked
-from hybrid.predict.stream import Carried
+from hybrid.predict.stream import TileStates
 
 if TYPE_CHECKING:
     import supervision  # type: ignore[import-not-found]
@@ -19,24 +19,32 @@ Image = UInt8[np.ndarray, "h w 3"]
 
 
 @dataclass(frozen=True)
-class Live:
-    """What a stream has been through: give it back to go on where it was left."""
+class StreamState:
+    """The state of a stream after a frame. Pass it to `Detector.stream` to continue the stream."""
 
-    carried: Carried
-    linked: Linked | None  # None: the detector follows objects itself
-    times_s: tuple[float, ...] = ()  # of the last frames, where they are timed
+    tiles: TileStates
+    linked: Linked | None  # None: the network tracks objects itself
+    times_s: tuple[float, ...] = ()  # of the last frames, where they have times
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was found in one frame, best first. Boxes are pixels, (x_min, y_min, x_max, y_max), max exclusive.
+    """The detections of one frame, best first. Boxes are (x_min, y_min, x_max, y_max) in pixels, max exclusive.
 
-    `track_ids` are of the clip: -1 belongs to no track. `state` is the stream's after this frame. `unseen`: which
-    are not seen in this frame, but told from memory, as behind something or in a blank frame; None: the detector
-    follows no objects.
+    `track_ids` identify objects within a clip; -1: no track. `unseen` marks objects that are not visible in this frame
+    and whose boxes are predicted from earlier frames, as behind an occluder or in a blank frame; None: the network
+    does not track objects. `state` is the stream's state after this frame.
 
     Raises:
-        ValueError: the columns do not fit each other, or hold what no detection can be.
+        ValueError: the columns do not fit each other, or a value is impossible.
+
+    >>> image = np.zeros((48, 64, 3), np.uint8)
+    >>> result = Detector.load("out/run", score=0.0).predict(image)
+    >>> best = result.boxes_xyxy_px[0], result.scores[0], result.names[0]
+    >>> result.names[0] in ("bolt", "washer")
+    True
+    >>> sorted(result.to_plain())
+    ['detections', 'frame', 'time_s']
     """
 
     name: str
@@ -46,27 +54,28 @@ class Result:
     labels: Int64[np.ndarray, " _"]
     categories: tuple[str, ...]
     track_ids: Int64[np.ndarray, " _"]
-    state: Live | None = field(default=None, repr=False, compare=False)
+    state: StreamState | None = field(default=None, repr=False, compare=False)
     unseen: Bool[np.ndarray, " _"] | None = None
 
     def __post_init__(self) -> None:
-        count = len(self.scores)
-        wanted = {"boxes_xyxy_px": (count, 4), "scores": (count,), "labels": (count,), "track_ids": (count,)}
-        for name, shape in wanted.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(f"{self.name}: {name} is {getattr(self, name).shape}; {count} scores need {shape}")
-        if self.unseen is not None and self.unseen.shape != (count,):
-            raise ValueError(f"{self.name}: unseen is {self.unseen.shape}; {count} scores need {(count,)}")
-        box = self.boxes_xyxy_px
-        if not (np.isfinite(box).all() and (box[:, 2:] > box[:, :2]).all()):
+        self._check_shapes()
+        boxes = self.boxes_xyxy_px
+        if not (np.isfinite(boxes).all() and (boxes[:, 2:] > boxes[:, :2]).all()):
             raise ValueError(f"{self.name}: a box that is not finite or has no area")
         if not ((self.scores >= 0) & (self.scores <= 1)).all():
             raise ValueError(f"{self.name}: a score outside 0..1")
         if not ((self.labels >= 0) & (self.labels < len(self.categories))).all():
             raise ValueError(f"{self.name}: a label outside the {len(self.categories)} categories {self.categories}")
-        known = self.track_ids[self.track_ids >= 0]
-        if self.track_ids.min(initial=-1) < -1 or len(np.unique(known)) != len(known):
+        ids = self.track_ids[self.track_ids >= 0]
+        if self.track_ids.min(initial=-1) < -1 or len(np.unique(ids)) != len(ids):
             raise ValueError(f"{self.name}: track ids below -1 or given twice: {self.track_ids.tolist()}")
+
+    def _check_shapes(self) -> None:
+        count = len(self.scores)
+        shapes = {"boxes_xyxy_px": (count, 4), "scores": (count,), "labels": (count,), "track_ids": (count,)}
+        for name, shape in (shapes if self.unseen is None else {**shapes, "unseen": (count,)}).items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{self.name}: {name} is {getattr(self, name).shape}; {count} scores need {shape}")
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -77,29 +86,29 @@ class Result:
         return [self.categories[label] for label in self.labels.tolist()]
 
     @property
-    def from_memory(self) -> list[bool]:
-        """Of each detection, whether it is told from memory."""
+    def hidden(self) -> list[bool]:
+        """Whether each detection is predicted while its object is hidden; all False without tracking."""
         return [False] * len(self) if self.unseen is None else self.unseen.tolist()
 
     def to_plain(self) -> dict[str, Any]:
-        """For JSON: coordinates to a hundredth of a pixel, scores to four places; no track where there is none.
+        """As JSON values: coordinates to a hundredth of a pixel, scores to four digits.
 
-        What is told from memory says `"unseen": true`.
+        A detection has the key `track` only if it has a track, and `unseen` only if its object is hidden.
         """
         boxes, scores, tracks = self.boxes_xyxy_px.tolist(), self.scores.tolist(), self.track_ids.tolist()
-        found = [
+        detections = [
             {"box_xyxy_px": [round(v, 2) for v in box], "score": round(score, 4), "category": name}
             | ({"track": track} if track >= 0 else {})
-            | ({"unseen": True} if unseen else {})
-            for box, score, name, track, unseen in zip(boxes, scores, self.names, tracks, self.from_memory, strict=True)
+            | ({"unseen": True} if hidden else {})
+            for box, score, name, track, hidden in zip(boxes, scores, self.names, tracks, self.hidden, strict=True)
         ]
-        return {"frame": self.name, "time_s": self.time_s, "detections": found}
+        return {"frame": self.name, "time_s": self.time_s, "detections": detections}
 
     def to_supervision(self) -> supervision.Detections:
         """As the `supervision` package has it, for its annotators, zones and trackers.
 
         Raises:
-            ImportError: the package is not there (pip install supervision).
+            ImportError: the package is not installed (pip install supervision).
         """
         import supervision
 

@@ -1,7 +1,7 @@
-"""Frame by frame: what a camera delivers goes in, detections come out, the state is carried in between.
+"""Detection frame by frame, with a state that is carried from frame to frame.
 
-`stream` answers for a frame before it asks for the next one. Its detections are those of the whole clip at once, for
-the detector looks at no later frame.
+`stream` yields the detections of a frame before it requests the next one. They equal those of the whole clip at once,
+because the network uses no later frame.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from hybrid.model.network import Network
 from hybrid.predict.postprocess import postprocess
 from hybrid.predict.tiles import Tile, View, cut, cut_depth, layout, merge
 
-Depth = Float32[np.ndarray, "h w"] | None  # along the optical axis, in metres; 0 or infinite where it is not known
+Depth = Float32[np.ndarray, "h w"] | None  # along the optical axis, in metres; 0 or infinite where unknown
 
 
 def as_input(images: UInt8[Tensor, "*n"], device: torch.device) -> Tensor:
-    """Bytes as the detector's 0..1."""
+    """Bytes as the network's input in 0..1."""
     return images.to(device, non_blocking=True).float().div_(255)
 
 
@@ -38,14 +38,14 @@ def device_of(detector: Network) -> torch.device:
 
 @torch.inference_mode()
 def predict(detector: Network, clips: UInt8[Tensor, "b t 3 h w"], limit: int = 100) -> list[list[Detections]]:
-    """Detections of whole clips [clip][frame], all frames at once and untiled."""
+    """Detections of whole clips, [clip][frame], all frames at once and without tiles."""
     detector.eval()
     return postprocess(detector(as_input(clips, device_of(detector)))[0], limit)
 
 
 @dataclass(frozen=True)
-class Carried:
-    """What a stream carries from frame to frame: the frames' size, and a state for each group of its tiles."""
+class TileStates:
+    """The state of a stream: the size of its frames, and the network's state for each group of tiles."""
 
     size_hw: tuple[int, int]
     states: tuple[State, ...]
@@ -57,56 +57,67 @@ def stream(
     view: View | None = None,
     depths_m: Iterable[Depth] | None = None,
 ) -> Iterator[Detections]:
-    """Detections of each RGB frame as it comes, on the CPU. Each tile carries a state of its own.
+    """Detections of each RGB frame as it comes, on the CPU. Each tile has a state of its own.
 
     Raises:
-        InputError: a frame of another size than the first: a camera's new mode is a new clip. Depth of another size
-            than its frame, or for a detector that takes none.
+        InputError: a frame has another size than the first one (begin a new stream for it), the depth has another size
+            than its frame, or the detector takes no depth.
     """
-    carried: Carried | None = None
+    state: TileStates | None = None
     depths = repeat(None) if depths_m is None else depths_m
     for frame, depth_m in zip(frames, depths, strict=depths_m is not None):
-        ((found, carried),) = step(detector, [frame], [carried], view or View(), [depth_m])
-        yield found
+        ((detections, state),) = step(detector, [frame], [state], view or View(), [depth_m])
+        yield detections
 
 
 @torch.inference_mode()
 def step(
     detector: Network,
     frames: Sequence[np.ndarray],
-    carried: Sequence[Carried | None],
+    states: Sequence[TileStates | None],
     view: View,
     depths_m: Sequence[Depth] | None = None,
     elapsed: Sequence[float] | None = None,
-) -> list[tuple[Detections, Carried]]:
-    """The next frame of each of several independent streams, and what each carries on; None begins a stream.
+) -> list[tuple[Detections, TileStates]]:
+    """Detections of the next frame of each of several independent streams, and the streams' new states.
 
-    `elapsed` is the time since each stream's frame before, in its usual intervals: 2 where one frame was lost.
+    Streams whose frames have one size and whose states have one form go through the network as one batch.
 
-    Streams whose frames are of one size and whose states are of one form go through the detector together.
+    Args:
+        detector: the network.
+        frames: one RGB image for each stream.
+        states: of the streams after their frames before; None begins a stream.
+        view: how images are cut into tiles.
+        depths_m: of the frames; None where there is none.
+        elapsed: the time since each stream's frame before, in its usual intervals: 2 where one frame was lost.
 
     Raises:
-        InputError: a frame is no RGB image, or of another size than its stream's or its depth's, or depth came for a
-            detector that takes none.
+        InputError: a frame is no RGB image, or has another size than its stream or its depth, or the detector takes no
+            depth.
     """
     detector.eval()
     depths_m, elapsed = depths_m or [None] * len(frames), elapsed or [1.0] * len(frames)
-    for frame, before, depth_m in zip(frames, carried, depths_m, strict=True):
+    for frame, before, depth_m in zip(frames, states, depths_m, strict=True):
         _check_frame(frame, before, depth_m)
-    alike: dict[object, list[int]] = {}
-    for k, before in enumerate(carried):
+    batches: dict[object, list[int]] = {}
+    for k, before in enumerate(states):
         form = None if before is None else tuple(state.form() for state in before.states)
-        alike.setdefault((frames[k].shape, form), []).append(k)
-    answers: dict[int, tuple[Detections, Carried]] = {}
-    for members in alike.values():
-        befores, seen = [carried[k] for k in members], [depths_m[k] for k in members]
-        passed = [elapsed[k] for k in members]
-        together = _together(detector, [frames[k] for k in members], befores, seen, passed, view)
-        answers |= dict(zip(members, together, strict=True))
-    return [answers[k] for k in range(len(frames))]
+        batches.setdefault((frames[k].shape, form), []).append(k)
+    results: dict[int, tuple[Detections, TileStates]] = {}
+    for members in batches.values():
+        batch = _step_together(
+            detector,
+            [frames[k] for k in members],
+            [states[k] for k in members],
+            [depths_m[k] for k in members],
+            [elapsed[k] for k in members],
+            view,
+        )
+        results |= dict(zip(members, batch, strict=True))
+    return [results[k] for k in range(len(frames))]
 
 
-def _check_frame(frame: np.ndarray, before: Carried | None, depth_m: np.ndarray | None) -> None:
+def _check_frame(frame: np.ndarray, before: TileStates | None, depth_m: np.ndarray | None) -> None:
     if frame.ndim != 3 or frame.shape[2] != 3:
         raise InputError(f"a frame of shape {frame.shape} came; RGB images are needed, (height, width, 3)")
     if before is not None and frame.shape[:2] != before.size_hw:
@@ -119,44 +130,45 @@ def _check_frame(frame: np.ndarray, before: Carried | None, depth_m: np.ndarray 
         )
 
 
-def _together(
+def _step_together(
     detector: Network,
     frames: Sequence[np.ndarray],
-    carried: Sequence[Carried | None],
+    states: Sequence[TileStates | None],
     depths_m: Sequence[Depth],
     elapsed: Sequence[float],
     view: View,
-) -> list[tuple[Detections, Carried]]:
-    """As `step`, for streams of one size and form."""
+) -> list[tuple[Detections, TileStates]]:
+    """As `step`, for streams whose frames have one size and whose states have one form."""
     height, width = frames[0].shape[:2]
     tiles = _by_shape(layout(width, height, view))
     pieces = [cut(frame, tiles, view) for frame in frames]
-    steady = all(one == 1 for one in elapsed)
-    seen = any(depth_m is not None for depth_m in depths_m)
+    regular = all(one == 1 for one in elapsed)
+    with_depth = any(depth_m is not None for depth_m in depths_m)
     depths = []
-    if seen:
+    if with_depth:
         unknown = np.zeros((height, width), np.float32)
         depths = [cut_depth(unknown if one is None else one, tiles, view) for one in depths_m]
-    found: list[list[Detections]] = [[] for _ in frames]
-    states: list[list[State]] = [[] for _ in frames]
+    detections: list[list[Detections]] = [[] for _ in frames]
+    new_states: list[list[State]] = [[] for _ in frames]
     for slot, group in enumerate(_groups(tiles, view)):
         images = as_input(torch.stack([piece for one in pieces for piece in one[group]]), device_of(detector))
-        known = [before.states[slot] for before in carried if before is not None]
-        depth_m = torch.stack([piece for one in depths for piece in one[group]])[:, None] if seen else None
+        before = [state.states[slot] for state in states if state is not None]
+        depth_m = torch.stack([piece for one in depths for piece in one[group]])[:, None] if with_depth else None
         output, after = detector(
             images[:, None],
-            joined(known) if known else None,
-            elapsed=None if steady else images.new_tensor(elapsed).repeat_interleave(len(tiles[group]))[:, None],
+            joined(before) if before else None,
+            elapsed=None if regular else images.new_tensor(elapsed).repeat_interleave(len(tiles[group]))[:, None],
             depth_m=None if depth_m is None else depth_m.to(images.device),
         )
-        answers = [clip[0].to("cpu") for clip in postprocess(output, view.limit, view.threshold, view.nms_iou)]
+        of_tiles = [clip[0].to("cpu") for clip in postprocess(output, view.limit, view.threshold, view.nms_iou)]
         size = len(tiles[group])
         for k in range(len(frames)):
             own = slice(k * size, (k + 1) * size)
-            found[k] += answers[own]
-            states[k].append(after.clips(own))
+            detections[k] += of_tiles[own]
+            new_states[k].append(after.clips(own))
     return [
-        (merge(tiles, one, view), Carried((height, width), tuple(own))) for one, own in zip(found, states, strict=True)
+        (merge(tiles, one, view), TileStates((height, width), tuple(own)))
+        for one, own in zip(detections, new_states, strict=True)
     ]
 
 
@@ -165,7 +177,7 @@ def _by_shape(tiles: Sequence[Tile]) -> list[Tile]:
 
 
 def _groups(tiles: Sequence[Tile], view: View) -> list[slice]:
-    """Tiles that go through the detector together: all of one size, at most `view.batch`."""
+    """Tiles that go through the network as one batch: of one size, at most `view.batch`."""
     if view.tile_px is None:
         return [slice(i, i + 1) for i in range(len(tiles))]
     return [slice(i, min(i + view.batch, len(tiles))) for i in range(0, len(tiles), view.batch)]
@@ -174,16 +186,16 @@ def _groups(tiles: Sequence[Tile], view: View) -> list[slice]:
 def predict_source(
     detector: Network, source: ClipSource, view: View | None = None, progress: Progress = silent
 ) -> list[Detections]:
-    """Detections of every frame of `source.frames`, in that order; a clip's frames are streamed.
+    """Detections of every frame of `source.frames`, in that order. The frames of a clip are streamed.
 
-    A detector that takes depth gets the frames' own, where they have any.
+    A detector that takes depth gets the frames' depth, where they have it.
     """
-    found: list[Detections] = []
+    detections: list[Detections] = []
     total = len(source.frames)
     for clip in source.clips:
-        takes = detector.depth is not None
-        depths_m = (decode_depth_m(one) if takes and one.depth_at else None for one in clip.frames)
-        for detections in stream(detector, map(decode, clip.frames), view, depths_m):
-            found.append(detections)
-            progress(len(found), total, {})
-    return found
+        takes_depth = detector.depth is not None
+        depths_m = (decode_depth_m(one) if takes_depth and one.depth_at else None for one in clip.frames)
+        for one in stream(detector, map(decode, clip.frames), view, depths_m):
+            detections.append(one)
+            progress(len(detections), total, {})
+    return detections

@@ -1,4 +1,4 @@
-"""Several answers for one object: what a detector gives until it has learned to give one, and what tiles give."""
+"""Suppression of duplicate detections: from a detector that is little trained, and from overlapping tiles."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from hybrid.core.config import LABEL_IOU
 from hybrid.core.types import Detections
 
 
-def without_doubles(found: Detections, nms_iou: float, limit: int) -> Detections:
-    """The `limit` best, best first, without those that a better one of their category overlaps by more than `nms_iou`.
+def suppress_duplicates(detections: Detections, nms_iou: float, limit: int) -> Detections:
+    """The `limit` best detections, best first, after non-maximum suppression within each category.
 
-    A box that goes hands its track id on to the box that it goes for, if that has none: an object that is followed on
-    weak evidence keeps its id where a fresh answer is the better one.
+    A suppressed box hands its track id to the box that suppresses it, if that has none: an object that is tracked with
+    a low score keeps its id where a new detection of it has a better score.
     """
-    return _suppressed(found, nms_iou, limit, found.labels)
+    return _suppress(detections, nms_iou, limit, detections.labels)
 
 
-def one_label(found: Detections, label_iou: float = LABEL_IOU) -> Detections:
-    """Best first, without those that a better one of *any* category overlaps by more than `label_iou`.
+def one_label(detections: Detections, label_iou: float = LABEL_IOU) -> Detections:
+    """The detections, best first, after non-maximum suppression across categories: one label for each object.
 
-    What is told to people: a thing is a nut or a washer, not both. Average precision is better with both, and is
-    measured so, as others measure it. Ids are handed on as by `without_doubles`.
+    This is for output to people. Average precision is higher with several labels for an object, and is measured so, as
+    others measure it. Track ids are handed on as by `suppress_duplicates`.
     """
-    return _suppressed(found, label_iou, len(found.scores), torch.zeros_like(found.labels))
+    return _suppress(detections, label_iou, len(detections.scores), torch.zeros_like(detections.labels))
 
 
-def _suppressed(found: Detections, iou: float, limit: int, groups: Int64[Tensor, " n"]) -> Detections:
+def _suppress(detections: Detections, iou: float, limit: int, groups: Int64[Tensor, " n"]) -> Detections:
     """Greedy suppression within each group."""
-    keep = batched_nms(found.boxes_xyxy_px, found.scores, groups, iou)
-    kept = found.take(keep[:limit])
-    if found.track_ids is None or kept.track_ids is None:
-        return kept
-    lost = torch.ones_like(found.labels, dtype=torch.bool)
-    lost[keep] = False
-    lost &= (found.track_ids >= 0) & ~torch.isin(found.track_ids, kept.track_ids)
-    order = lost.nonzero()[:, 0][found.scores[lost].argsort(descending=True, stable=True)]
-    gone = found.take(order)
-    heir = pairwise_iou(gone.boxes_xyxy_px, kept.boxes_xyxy_px) > iou
-    heir &= (groups[order][:, None] == groups[keep[:limit]]) & (gone.scores[:, None] <= kept.scores)
-    ids = kept.track_ids.clone()
+    keep = batched_nms(detections.boxes_xyxy_px, detections.scores, groups, iou)
+    best = detections.take(keep[:limit])
+    if detections.track_ids is None or best.track_ids is None:
+        return best
+    suppressed = torch.ones_like(detections.labels, dtype=torch.bool)
+    suppressed[keep] = False
+    givers = suppressed & (detections.track_ids >= 0) & ~torch.isin(detections.track_ids, best.track_ids)
+    order = givers.nonzero()[:, 0][detections.scores[givers].argsort(descending=True, stable=True)]
+    giving = detections.take(order)
+    takes = pairwise_iou(giving.boxes_xyxy_px, best.boxes_xyxy_px) > iou
+    takes &= (groups[order][:, None] == groups[keep[:limit]]) & (giving.scores[:, None] <= best.scores)
+    ids = best.track_ids.clone()
     given = set[int]()
-    for i, j in (heir & (ids < 0)).nonzero().tolist():  # the best of those that go first, to the best that stay
-        one = int(gone.track_ids[i])  # type: ignore[index]
-        if ids[j] < 0 and one not in given:
-            ids[j] = one
-            given.add(one)
-    return replace(kept, track_ids=ids)
+    for i, j in (takes & (ids < 0)).nonzero().tolist():  # ordered by the score of the giver, then of the taker
+        track_id = int(giving.track_ids[i])  # type: ignore[index]
+        if ids[j] < 0 and track_id not in given:
+            ids[j] = track_id
+            given.add(track_id)
+    return replace(best, track_ids=ids)

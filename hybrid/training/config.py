@@ -41,7 +41,7 @@ class TrainConfig(BaseModel):
     >>> config = TrainConfig(steps=500, batch_clips=4, learning_rate=1e-3)
     >>> config.tile_px
     256
-    >>> TrainConfig(steps=50).identity() == TrainConfig(steps=50, workers=4).identity()
+    >>> config.identity() == config.model_copy(update={"workers": 4}).identity()
     True
     """
 

@@ -1,7 +1,7 @@
-"""Results as other tools read them: COCO's result list, MOTChallenge's track lines. Reader and writer together.
+"""Results in the formats of other tools: COCO's result list, MOTChallenge's track lines. Readers and writers.
 
-Foreign conventions end here: COCO's boxes are (x, y, width, height) in pixels from 0, MOTChallenge's in pixels from 1,
-its frames count from 1, and its tracks too.
+COCO's boxes are (x, y, width, height) in pixels from 0. MOTChallenge's boxes are in pixels from 1, and its frames and
+tracks are numbered from 1.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from simgen.dataset.store.files import write_atomically
 
 
 def write_coco_results(results: Iterable[Result], path: Path) -> Path:
-    """A COCO result list, which `loadRes` of COCO's API takes; images are numbered from 1 in the results' order.
+    """Write a COCO result list, which `loadRes` of COCO's API reads.
 
-    Category k has the id k + 1. A result's own `name` and track stand beside, as keys that the API leaves alone.
+    Images are numbered from 1 in the order of the results. Category k has the id k + 1. `file_name`, `category` and
+    `track_id` are keys of ours, which the API ignores.
     """
     rows = [
         {
@@ -43,10 +44,10 @@ def write_coco_results(results: Iterable[Result], path: Path) -> Path:
 
 
 def read_coco_results(path: Path, names: Sequence[str], categories: tuple[str, ...]) -> list[Result]:
-    """What `write_coco_results` wrote: a result for each of `names`, the frames' names in their order.
+    """Read a COCO result list: a result for each frame of `names`, in their order.
 
     Raises:
-        DataError: the file is no such list, or tells of other frames or categories.
+        DataError: the file is no such list, or has other frames or categories.
     """
     try:
         rows = json.loads(path.read_text())
@@ -76,7 +77,10 @@ def read_coco_results(path: Path, names: Sequence[str], categories: tuple[str, .
 
 
 def write_mot(results: Iterable[Result], path: Path) -> Path:
-    """MOTChallenge lines: frame, track, left, top, width, height, score, -1, -1, -1. What has no track is left out."""
+    """Write MOTChallenge lines: frame, track, left, top, width, height, score, -1, -1, -1.
+
+    Detections without a track are left out.
+    """
     lines = []
     for frame, result in enumerate(results, 1):
         for box, score, track in zip(result.boxes_xyxy_px, result.scores, result.track_ids.tolist(), strict=True):
@@ -91,10 +95,10 @@ def write_mot(results: Iterable[Result], path: Path) -> Path:
 
 
 def read_mot(path: Path, frames: int) -> list[Result]:
-    """What `write_mot` wrote, as results of `frames` frames; the format has no categories, so all are "object".
+    """Read MOTChallenge lines as results of `frames` frames. The format has no categories: all are "object".
 
     Raises:
-        DataError: a line is none of that format.
+        DataError: a line does not have this format.
     """
     rows: list[list[tuple[float, ...]]] = [[] for _ in range(frames)]
     try:

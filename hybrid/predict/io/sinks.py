@@ -1,4 +1,4 @@
-"""Where what was found goes: a video or a folder of pictures with boxes on them, JSON lines beside, a window, a bar."""
+"""Outputs of detection: a video or a folder of images with boxes, JSON lines, a window, a progress bar."""
 
 from __future__ import annotations
 
@@ -31,16 +31,15 @@ COLOURS = (
     (218, 54, 51),
 )  # RGB, repeating
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "MJPG"}
+TRAIL_FRAMES = 24  # length of the trail that is drawn behind a track
+Trails = dict[int, list[tuple[int, int]]]  # the last centres of each track
 
 
-TRAIL_FRAMES = 24  # of a track, that are drawn behind it
-Trails = dict[int, list[tuple[int, int]]]  # each track's last centres
+def draw_result(image: Image, result: Result, trails: Trails | None = None) -> Image:
+    """A copy of the image with a box, category and score for each detection.
 
-
-def drawn(image: Image, result: Result, trails: Trails | None = None) -> Image:
-    """A copy with a box and a line of text for each detection; with `trails`, tracks in a colour and with a number.
-
-    What is told from memory has a dashed box.
+    Objects that are hidden in this frame have dashed boxes. With `trails`, each track has a colour, its number and a
+    trail.
     """
     import cv2
 
@@ -48,24 +47,22 @@ def drawn(image: Image, result: Result, trails: Trails | None = None) -> Image:
     longest = max(image.shape[:2])
     thick, letters = max(1, round(longest / 800)), max(0.35, longest / 3000)
     tracks = result.track_ids.tolist()
-    rows = zip(
-        result.boxes_xyxy_px, result.scores, result.labels, tracks, result.names, result.from_memory, strict=True
-    )
-    for box, score, label, track, name, unseen in rows:
-        followed = trails is not None and track >= 0
-        colour = COLOURS[(track if followed else int(label)) % len(COLOURS)]
-        if trails is not None and followed:
+    rows = zip(result.boxes_xyxy_px, result.scores, result.labels, tracks, result.names, result.hidden, strict=True)
+    for box, score, label, track, name, hidden in rows:
+        has_trail = trails is not None and track >= 0
+        colour = COLOURS[(track if has_trail else int(label)) % len(COLOURS)]
+        if trails is not None and has_trail:
             cv2.polylines(canvas, [np.array(trails[track], np.int32)], False, colour, thick, cv2.LINE_AA)
         x0, y0, x1, y1 = (int(v) for v in np.round(box))
-        if unseen:
-            _dashed(canvas, (x0, y0, x1 - 1, y1 - 1), colour, thick)
+        if hidden:
+            _draw_dashed(canvas, (x0, y0, x1 - 1, y1 - 1), colour, thick)
         else:
             cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colour, thick, cv2.LINE_AA)
-        place = (x0, y0 - 2 * thick if y0 > 12 * thick else y1 + 10 * thick)
+        text_xy = (x0, y0 - 2 * thick if y0 > 12 * thick else y1 + 10 * thick)
         cv2.putText(
             canvas,
-            f"{name} {track} {score:.2f}" if followed else f"{name} {score:.2f}",
-            place,
+            f"{name} {track} {score:.2f}" if has_trail else f"{name} {score:.2f}",
+            text_xy,
             cv2.FONT_HERSHEY_SIMPLEX,
             letters,
             colour,
@@ -75,8 +72,8 @@ def drawn(image: Image, result: Result, trails: Trails | None = None) -> Image:
     return canvas
 
 
-def _dashed(canvas: Image, box: tuple[int, int, int, int], colour: tuple[int, int, int], thick: int) -> None:
-    """A box of dashes of five times the line's width."""
+def _draw_dashed(canvas: Image, box: tuple[int, int, int, int], colour: tuple[int, int, int], thick: int) -> None:
+    """Draw a box with dashes, each five times as long as the line is thick."""
     import cv2
 
     x0, y0, x1, y1 = box
@@ -89,31 +86,37 @@ def _dashed(canvas: Image, box: tuple[int, int, int, int], colour: tuple[int, in
             cv2.line(canvas, (x, y), (x, min(y + dash, y1)), colour, thick)
 
 
-def trailed(trails: Trails, result: Result) -> Trails:
-    """The trails with this frame's centres; tracks that have not been seen for long are left out."""
-    kept = {track: [*trail, trail[-1]][-TRAIL_FRAMES:] for track, trail in trails.items()}
-    kept = {track: trail for track, trail in kept.items() if len(set(trail)) > 1 or len(trail) < TRAIL_FRAMES}
+def extend_trails(trails: Trails, result: Result) -> Trails:
+    """The trails with the centres of this frame. A track without a detection in TRAIL_FRAMES frames is dropped."""
+    extended = {track: [*trail, trail[-1]][-TRAIL_FRAMES:] for track, trail in trails.items()}
+    extended = {track: trail for track, trail in extended.items() if len(set(trail)) > 1 or len(trail) < TRAIL_FRAMES}
     for box, track in zip(result.boxes_xyxy_px, result.track_ids.tolist(), strict=True):
         if track >= 0:
             centre = (round(float(box[0] + box[2]) / 2), round(float(box[1] + box[3]) / 2))
-            kept[track] = [*kept.get(track, [centre])[:-1], centre] if track in trails else [centre]
-    return kept
+            extended[track] = [*extended.get(track, [centre])[:-1], centre] if track in trails else [centre]
+    return extended
 
 
 class Sinks:
-    """What `put` is given goes to all of them; `with` closes them. `written` lists the files and folders."""
+    """All outputs of a detection run. Use it in a `with`. `written` lists the files and folders."""
 
     def __init__(self, source: Source, out: Path | None, show: bool) -> None:
-        """Claim what is to be written.
+        """Check the outputs.
+
+        Args:
+            source: of the frames.
+            out: a video file, or a folder for images; None: nothing is written.
+            show: also show the frames in a window.
 
         Raises:
-            DataError: `out` exists and is not ours to write into, a video is asked for of stills, or no window opens.
+            DataError: `out` cannot be written, is a folder with files in it, or is a video while the source holds
+                stills; or no window can be opened.
         """
         self._source, self._out, self._show = source, out, show
         self._is_video = out is not None and out.suffix.lower() in CODECS
         self._video: cv2.VideoWriter | None = None
-        self._done = 0
-        self._trails: Trails | None = None if source.frames_per_s is None else {}  # stills have no tracks
+        self._frames = 0
+        self._trails: Trails | None = None if source.frames_per_s is None else {}  # still images have no tracks
         self._stack = ExitStack()
         self.written: list[Path] = []
         if out is not None and not self._is_video and (out.suffix.lower() in VIDEO_SUFFIXES or out.is_file()):
@@ -125,10 +128,10 @@ class Sinks:
         if out is not None and not self._is_video and out.is_dir() and any(out.iterdir()):
             raise DataError(f"--out: {out} is not empty")
         if show:
-            _window_or_error()
+            _check_window()
 
     def __enter__(self) -> Sinks:
-        self._tell = self._stack.enter_context(bar(self._source.name))
+        self._progress = self._stack.enter_context(bar(self._source.name))
         self._lines: TextIO | None = None
         if self._out is not None:
             folder = self._out.parent if self._is_video else self._out
@@ -150,30 +153,30 @@ class Sinks:
         self._stack.close()
 
     def put(self, image: Image, result: Result) -> bool:
-        """Write and show one frame; False where the user has seen enough."""
+        """Write and show one frame. False: the user has closed the window."""
         import cv2
 
-        self._done += 1
-        figures: Mapping[str, float] = {"found": float(len(result))}
-        self._tell(self._done, max(self._done, self._source.total or 0), figures)
+        self._frames += 1
+        figures: Mapping[str, float] = {"detections": float(len(result))}
+        self._progress(self._frames, max(self._frames, self._source.total or 0), figures)
         if self._lines is not None:
             self._lines.write(json.dumps(result.to_plain()) + "\n")
             self._lines.flush()
         if self._out is None and not self._show:
             return True
         if self._trails is not None:
-            self._trails = trailed(self._trails, result)
-        picture = cv2.cvtColor(drawn(image, result, self._trails), cv2.COLOR_RGB2BGR)
+            self._trails = extend_trails(self._trails, result)
+        picture = cv2.cvtColor(draw_result(image, result, self._trails), cv2.COLOR_RGB2BGR)
         if self._is_video:
-            self._film(picture)
+            self._write_video(picture)
         elif self._out is not None:
-            _save(self._out / f"{result.name.removesuffix('.jpg')}.jpg", picture)
+            _write_image(self._out / f"{result.name.removesuffix('.jpg')}.jpg", picture)
         if self._show:
             cv2.imshow(self._source.name, picture)
             return cv2.waitKey(1) & 0xFF not in (ord("q"), 27)
         return True
 
-    def _film(self, picture: Image) -> None:
+    def _write_video(self, picture: Image) -> None:
         import cv2
 
         assert self._out is not None
@@ -186,15 +189,16 @@ class Sinks:
         self._video.write(picture)
 
 
-def _save(path: Path, picture: Image) -> None:
+def _write_image(path: Path, picture: Image) -> None:
     import cv2
 
-    done, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
-    assert done
+    ok, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
+    assert ok
     path.write_bytes(encoded.tobytes())
 
 
-def _window_or_error() -> None:
+def _check_window() -> None:
+    """Raise DataError where no window can be opened."""
     import cv2
 
     try:

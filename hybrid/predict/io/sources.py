@@ -1,7 +1,7 @@
-"""Where frames come from in use: an image, a folder of images, a video file, a camera, any iterator of arrays.
+"""Sources of frames for detection: an image, a folder of images, a video file, a camera, an iterator of arrays.
 
-A source is clips of frames. A video or a camera is one clip, whose state is carried from frame to frame; a folder holds
-stills, each a clip of its own, unless its pictures are said to be consecutive frames.
+A source is a sequence of clips. A video or a camera is one clip. Each image of a folder is a clip of its own, unless
+the images are declared to be consecutive frames.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ STREAM = re.compile(r"(rtsp|rtmp|http|https|udp|tcp)://")
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One picture, RGB, and when it was taken: seconds from the clip's first; None for a still.
+class SourceFrame:
+    """One RGB image of a source. `time_s` counts from the clip's first frame; None: a still image.
 
-    `depth_m` is along the optical axis, in metres, pixel upon pixel with the image; 0 or infinite where unknown.
+    `depth_m` is the depth along the optical axis in metres, aligned with the image; 0 or infinite where unknown.
     """
 
     name: str
@@ -38,21 +38,21 @@ class Frame:
 
 @dataclass(frozen=True)
 class Source:
-    """Clips of frames, to be gone through once. `skips` fills on the way."""
+    """Clips of frames, which can be iterated once. `skips` collects unusable files on the way."""
 
     name: str
-    clips: Iterable[Iterable[Frame]]
-    total: int | None = None  # frames, where that is known
-    frames_per_s: float | None = None  # None: stills
+    clips: Iterable[Iterable[SourceFrame]]
+    total: int | None = None  # number of frames, if known
+    frames_per_s: float | None = None  # None: still images
     skips: Skips = field(default_factory=Skips)
 
 
 @dataclass(frozen=True)
 class DepthFolder:
-    """Where the depth of a folder's pictures lies: pictures of the same names, ending in .png, 16 bits a pixel."""
+    """A folder with the depth of images: a .png file of 16 bits with the name of each image."""
 
     path: Path
-    unit_m: float = 0.001  # of one step: most depth cameras count millimetres
+    unit_m: float = 0.001  # of one step; most depth cameras use millimetres
 
     def __post_init__(self) -> None:
         if not self.path.is_dir():
@@ -65,19 +65,20 @@ class DepthFolder:
 
 
 def open_source(
-    what: str | int | Path | Iterable[UInt8[np.ndarray, "h w 3"] | Frame],
+    what: str | int | Path | Iterable[UInt8[np.ndarray, "h w 3"] | SourceFrame],
     sequence: bool = False,
     depth: DepthFolder | None = None,
 ) -> Source:
-    """The source that `what` names: a file, a folder, a camera's number, a stream's address, or frames themselves.
+    """Open a source.
 
     Args:
-        what: as above; frames are RGB images of one size, or `Frame`s, which may have depth.
-        sequence: the pictures of a folder are consecutive frames, by name, numbers counting as numbers.
+        what: a file, a folder, a camera's number, a stream's URL, or an iterable of RGB images of one size or of
+            `SourceFrame`s, which may have depth.
+        sequence: the images of a folder are consecutive frames, in the natural order of their names (9 before 10).
         depth: of an image or of a folder's images.
 
     Raises:
-        DataError: nothing is there, or it is nothing of these, or depth is given to what is no pictures.
+        DataError: there is no such source, it cannot be opened, or it cannot have depth.
     """
     path = _path_of(what)
     if path is not None and path.is_dir():
@@ -95,12 +96,12 @@ def open_source(
     if isinstance(what, int | str):
         return _camera(int(what))
     assert not isinstance(what, Path)
-    frames = (one if isinstance(one, Frame) else Frame(f"frame {i}", one) for i, one in enumerate(what))
+    frames = (one if isinstance(one, SourceFrame) else SourceFrame(f"frame {i}", one) for i, one in enumerate(what))
     return Source("frames", [frames])
 
 
 def _path_of(what: object) -> Path | None:
-    """None for a camera's number, a stream's address and frames themselves."""
+    """The path of a file or a folder; None for a camera's number, a stream's URL and an iterable of frames."""
     if isinstance(what, Path) or (isinstance(what, str) and not what.isdecimal() and not STREAM.match(what)):
         return Path(what)
     return None
@@ -114,7 +115,7 @@ def _folder(folder: Path, sequence: bool, depth: DepthFolder | None) -> Source:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """frame_10 after frame_9."""
+    """A sort key that puts frame_10 after frame_9."""
     return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in re.split(r"(\d+)", name)]
 
 
@@ -124,17 +125,17 @@ def _stills(name: str, files: list[Path], sequence: bool, depth: DepthFolder | N
     def depth_of(file: Path) -> Float32[np.ndarray, "h w"] | None:
         depth_m = None if depth is None else depth.of(file)
         if isinstance(depth_m, str):
-            skips.add(f"looked at without depth: {depth_m}", file.name)
+            skips.add(f"image used without depth: {depth_m}", file.name)
             return None
         return depth_m
 
-    def frames() -> Iterator[Frame]:
+    def frames() -> Iterator[SourceFrame]:
         for file in files:
             image = read_image(file)
             if isinstance(image, str):
                 skips.add(image, file.name)
             else:
-                yield Frame(file.name, image, None, depth_of(file))
+                yield SourceFrame(file.name, image, None, depth_of(file))
 
     clips = [frames()] if sequence else ([frame] for frame in frames())
     return Source(name, clips, len(files), frames_per_s=10.0 if sequence else None, skips=skips)
@@ -149,7 +150,7 @@ def _video(address: str, name: str) -> Source:
         raise DataError(f"{address}: cannot be opened as a video: broken, or of a kind that OpenCV does not read")
     total, rate = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), float(capture.get(cv2.CAP_PROP_FPS))
     rate = rate if 0 < rate < 1000 else 25.0
-    return Source(name, [_grabbed(capture, name, rate)], total if total > 0 else None, rate)
+    return Source(name, [_captured(capture, name, rate)], total if total > 0 else None, rate)
 
 
 def _camera(number: int) -> Source:
@@ -159,22 +160,22 @@ def _camera(number: int) -> Source:
     if not capture.isOpened():
         capture.release()
         raise DataError(f"camera {number}: cannot be opened; is it plugged in, free, and this user allowed to use it?")
-    return Source(f"camera {number}", [_grabbed(capture, f"camera {number}", None)], None, 25.0)
+    return Source(f"camera {number}", [_captured(capture, f"camera {number}", None)], None, 25.0)
 
 
-def _grabbed(capture: object, name: str, rate: float | None) -> Iterator[Frame]:
-    """Frames until there are no more. A camera's are timed by the clock, a file's by its rate."""
+def _captured(capture: object, name: str, rate: float | None) -> Iterator[SourceFrame]:
+    """The frames of a capture until it ends. `rate` times the frames of a file; None: the clock times a camera's."""
     import cv2
 
     assert isinstance(capture, cv2.VideoCapture)
     began, count = time.monotonic(), 0
     try:
         while True:
-            came, image = capture.read()
-            if not came:
+            read, image = capture.read()
+            if not read:
                 break
-            moment = count / rate if rate else time.monotonic() - began
-            yield Frame(f"{name} {count}", np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), moment)
+            time_s = count / rate if rate else time.monotonic() - began
+            yield SourceFrame(f"{name} {count}", np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), time_s)
             count += 1
     finally:
         capture.release()

@@ -1,9 +1,4 @@
-"""A video classifier: the detector's CNN, its branches over time and its clip head, without boxes.
-
-classifier = VideoClassifier(("ok", "defective"))
-classifier.fit(clips, labels)          # clips: uint8 [n, t, h, w, 3] RGB, labels: places in the classes
-classifier.predict(clips)              # -> a place for each clip; predict_shares: a share for each class
-"""
+"""A video classifier: the detector's CNN, its branches over time and its clip head, without boxes."""
 
 from __future__ import annotations
 
@@ -34,7 +29,7 @@ Clips = UInt8[np.ndarray, "n t h w 3"]
 
 
 class ClipNet(nn.Module):
-    """Clips in, a score for each class after each frame out; state as the detector's."""
+    """A network from clips to a logit for each class after each frame. It carries a state as the detector does."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -45,27 +40,42 @@ class ClipNet(nn.Module):
         self.clip_head = ClipHead(config.width, len(config.clip_classes))
 
     def forward(self, images: Tensor, state: State | None = None) -> tuple[Float32[Tensor, "b t k"], State]:
-        """`images`: RGB of 0..1, [b, t, 3, h, w]."""
+        """(logits, state after the clips) for RGB images in 0..1, [b, t, 3, h, w]."""
         clips, state = images.shape[0], state or State()
         maps = self.pyramid.lateral(self.backbone(frames_in_batch(images), None))
         maps, after = self.context(maps, clips, state, None)
-        logits, heard = self.clip_head(self.pyramid(maps), clips, state.clip)
-        return logits, replace(after, clip=heard)
+        logits, clip_state = self.clip_head(self.pyramid(maps), clips, state.clip)
+        return logits, replace(after, clip=clip_state)
 
 
 class VideoClassifier:
-    """Fit on arrays, predict arrays. For data that fits into memory."""
+    """Classifies short clips as a whole, such as ok and defective. For data that fits into memory.
+
+    >>> clips = np.random.default_rng(0).integers(0, 255, (6, 2, 32, 32, 3)).astype(np.uint8)  # RGB
+    >>> labels = np.array([0, 1, 0, 1, 0, 1])
+    >>> classifier = VideoClassifier(("ok", "defective")).fit(clips, labels, steps=2, batch=2)
+    >>> classifier.predict(clips).shape  # an index into the classes for each clip
+    (6,)
+    >>> classifier.predict_shares(clips).shape  # a probability for each class
+    (6, 2)
+    """
 
     def __init__(self, classes: Sequence[str], config: ModelConfig | None = None, seed: int = 0) -> None:
-        """`config` chooses the branches, by default those of `tiny`; its categories and detection heads are not used.
+        """Make an untrained classifier.
+
+        Args:
+            classes: their names.
+            config: the architecture, by default that of the preset `tiny` with recurrence. Its categories and
+                detection heads are not used.
+            seed: of the first weights and of the training.
 
         Raises:
             ValueError: fewer than two different classes.
         """
         if len(classes) < 2:
             raise ValueError(f"classes: needs two or more, got {list(classes)}")
-        given = config or replace(tiny(("object",)), branches="cnn+rnn")
-        self.config, self.seed = replace(given, clip_classes=tuple(classes)), seed
+        chosen = config or replace(tiny(("object",)), branches="cnn+rnn")
+        self.config, self.seed = replace(chosen, clip_classes=tuple(classes)), seed
         torch.manual_seed(seed)
         self.net = ClipNet(self.config)
 
@@ -83,10 +93,18 @@ class VideoClassifier:
         learning_rate: float = 1e-3,
         progress: Progress = silent,
     ) -> VideoClassifier:
-        """Train on; call it again to go on. Each class is drawn equally often, however rare it is.
+        """Train; call it again to continue. All classes are sampled equally often, however rare they are.
+
+        Args:
+            clips: uint8 RGB, [n, t, h, w, 3].
+            labels: for each clip, an index into `classes`.
+            steps: of the optimizer.
+            batch: clips a step.
+            learning_rate: at its peak.
+            progress: is called after every step.
 
         Raises:
-            ValueError: the labels are not one for each clip, or none of the classes.
+            ValueError: the shapes or types do not fit, or a label is no index into `classes`.
         """
         self._check(clips)
         if labels.shape != (len(clips),):
@@ -96,10 +114,11 @@ class VideoClassifier:
         rng = np.random.default_rng(self.seed)
         optimizer = torch.optim.AdamW(self.net.parameters(), learning_rate, weight_decay=0.05)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps + 1)
-        known, share = np.unique(labels), 1 / np.bincount(labels, minlength=len(self.classes)).clip(1)[labels]
+        per_class = 1 / np.bincount(labels, minlength=len(self.classes)).clip(1)[labels]
+        probability = per_class / len(np.unique(labels))
         self.net.train()
         for done in range(1, steps + 1):
-            rows = rng.choice(len(clips), batch, p=share / len(known))
+            rows = rng.choice(len(clips), batch, p=probability)
             flip = rng.random(2) < 0.5
             images = clips[rows][:, :, :: -1 if flip[0] else 1, :: -1 if flip[1] else 1]
             logits, _ = self.net(_as_tensor(images))
@@ -114,26 +133,27 @@ class VideoClassifier:
 
     @torch.inference_mode()
     def predict_shares(self, clips: Clips, batch: int = 16) -> Float32[np.ndarray, "n k"]:
-        """How likely each class is, for each clip as a whole."""
+        """The probability of each class for each clip as a whole."""
         self._check(clips)
         self.net.eval()
-        parts = [self.net(_as_tensor(clips[k : k + batch]))[0][:, -1] for k in range(0, len(clips), batch)]
-        shares: np.ndarray = torch.cat(parts).softmax(1).numpy()
+        logits = [self.net(_as_tensor(clips[k : k + batch]))[0][:, -1] for k in range(0, len(clips), batch)]
+        shares: np.ndarray = torch.cat(logits).softmax(1).numpy()
         return shares
 
     def predict(self, clips: Clips) -> Int64[np.ndarray, " n"]:
-        """The likeliest class of each clip, as its place in `classes`."""
+        """The most likely class of each clip, as an index into `classes`."""
         likeliest: np.ndarray = self.predict_shares(clips).argmax(1)
         return likeliest.astype(np.int64)
 
     def save(self, path: Path) -> None:
+        """Write weights and config to one safetensors file."""
         plain = {name: tensor.detach().contiguous() for name, tensor in self.net.state_dict().items()}
         config = replace(self.config, weights="none", norm=_built_norm(self.config))
         write_atomically(path, save(plain, {"classifier": json.dumps(asdict(config))}))
 
     @classmethod
     def load(cls, path: Path) -> VideoClassifier:
-        """What `save` wrote.
+        """The classifier that `save` wrote.
 
         Raises:
             RunError: there is no such file, or it holds no classifier.
@@ -152,13 +172,13 @@ class VideoClassifier:
     def _check(self, clips: np.ndarray) -> None:
         if clips.ndim != 5 or clips.shape[-1] != 3 or clips.dtype != np.uint8 or not clips.size:
             raise ValueError(
-                f"clips of shape {clips.shape} and type {clips.dtype} came; RGB bytes are needed, "
+                f"got clips of shape {clips.shape} and type {clips.dtype}; RGB bytes are needed, "
                 "(clips, frames, height, width, 3)"
             )
 
 
 def _built_norm(config: ModelConfig) -> str:
-    """The norm that the config's weights led to, so that a saved net is built alike without them."""
+    """The norm that the config's initial weights led to: a saved net is rebuilt with it, without these weights."""
     if config.norm != "auto":
         return config.norm
     return "group" if config.weights == "none" else "frozen"

@@ -18,7 +18,7 @@ from hybrid.core.errors import DataError
 from hybrid.data.pixels import decode, decode_depth_m
 from hybrid.data.shards import read_shards
 from hybrid.model.network import Network
-from hybrid.predict.io.sources import DepthFolder, Frame, open_source
+from hybrid.predict.io.sources import DepthFolder, SourceFrame, open_source
 from hybrid.predict.stream import predict_source, stream
 from hybrid.predict.tiles import View, cut, cut_depth, layout
 from hybrid.weights.checkpoint import RUN, save_detector
@@ -96,7 +96,7 @@ def test_a_clip_and_its_depth_are_answered_as_the_network_answers_them(detector:
 
 
 def test_streams_with_and_without_depth_do_not_disturb_each_other(detector: Detector) -> None:
-    seen = [Frame("", image, None, depth_m) for image, depth_m in zip(pictures(), depths(), strict=True)]
+    seen = [SourceFrame("", image, None, depth_m) for image, depth_m in zip(pictures(), depths(), strict=True)]
     blind = [replace(frame, depth_m=None) for frame in seen]
     together = list(detector.streams([seen, blind]))
     for place, frames in enumerate((seen, blind)):
@@ -142,7 +142,7 @@ def test_the_command_reads_a_depth_cameras_pictures(detector: Detector, tmp_path
     line += ["--depth-unit", "0.0001", "--whole", "--score", "0.0", "--out", str(tmp_path / "found")]
     done = CliRunner().invoke(app, line)
     assert done.exit_code == 0, done.output
-    assert "looked at without depth: depth file missing: 1, such as 2.png" in done.stderr
+    assert "image used without depth: depth file missing: 1, such as 2.png" in done.stderr
     told = [json.loads(row) for row in (tmp_path / "found/detections.jsonl").read_text().splitlines()]
     wanted = [detector.predict(pictures()[k], depths()[k] if k < 2 else None).scores.max() for k in range(3)]
     np.testing.assert_allclose([row["detections"][0]["score"] for row in told], wanted, atol=2e-3)

@@ -83,7 +83,7 @@ def test_the_exported_step_agrees_over_a_clip(tmp_path: Path) -> None:
             np.testing.assert_allclose(answers["embeddings"][there], output.embeddings[0, 0].numpy()[there], atol=1e-3)
             np.testing.assert_allclose(answers["clip_scores"], output.clip_logits[0, 0].softmax(0), atol=1e-3)
     assert apart > 0.1  # depth says something
-    best = runner.found(answers, score=0.0)
+    best = runner.detections(answers, score=0.0)
     assert [row[1] for row in best] == sorted((row[1] for row in best), reverse=True)
     with pytest.raises(ValueError, match=r"\(48, 32, 3\) came; this file takes \(32, 48, 3\)"):
         runner.step(np.zeros((48, 32, 3), np.uint8))

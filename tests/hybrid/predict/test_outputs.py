@@ -18,11 +18,11 @@ from hybrid.core.errors import DataError
 from hybrid.model.network import Network
 from hybrid.predict.detector import elapsed
 from hybrid.predict.io.formats import read_coco_results, read_mot, write_coco_results, write_mot
-from hybrid.predict.io.sinks import TRAIL_FRAMES, Trails, drawn, trailed
-from hybrid.predict.io.sources import Frame
+from hybrid.predict.io.sinks import TRAIL_FRAMES, Trails, draw_result, extend_trails
+from hybrid.predict.io.sources import SourceFrame
 from hybrid.predict.postprocess import postprocess
-from hybrid.predict.result import Live, Result
-from hybrid.predict.stream import Carried
+from hybrid.predict.result import Result, StreamState
+from hybrid.predict.stream import TileStates
 from hybrid.predict.suppression import one_label
 from hybrid.predict.tiles import View
 from tests.hybrid.variants import build, full
@@ -59,12 +59,12 @@ def test_a_result_that_cannot_be_is_refused(changes: dict[str, object], told: st
         result(**changes)
 
 
-def test_what_is_told_from_memory_says_so_and_is_dashed() -> None:
+def test_what_is_told_hidden_says_so_and_is_dashed() -> None:
     seen, told = result(), result(unseen=np.array([False, True]))
     assert [one.get("unseen") for one in told.to_plain()["detections"]] == [None, True]
     assert not any("unseen" in one for one in seen.to_plain()["detections"])
     image = np.full((60, 80, 3), 100, np.uint8)
-    plain, dashed = drawn(image, seen), drawn(image, told)
+    plain, dashed = draw_result(image, seen), draw_result(image, told)
     assert (plain[12:40, 10:30] == dashed[12:40, 10:30]).all()
     upper = np.arange(50, 60)
     assert (plain[8, upper] != 100).any(-1).all()
@@ -72,16 +72,16 @@ def test_what_is_told_from_memory_says_so_and_is_dashed() -> None:
 
 
 @pytest.mark.parametrize("tile_px", [None, 64])
-def test_a_blank_frame_is_told_from_memory_and_a_clear_one_is_not(tile_px: int | None) -> None:
+def test_a_blank_frame_is_told_hidden_and_a_clear_one_is_not(tile_px: int | None) -> None:
     network = build("whole boxes", tracks=6)
     view = View(tile_px=tile_px, overlap_px=16, scales=(1.0,), limit=12)
     clear = np.random.default_rng(0).integers(0, 255, (60, 100, 3)).astype(np.uint8)
     detector = Detector(network, view, score=0.05, label_iou=1.0)
     first, second, blank = detector.stream([clear, clear, np.full_like(clear, 128)])
     assert len(first) > 0
-    assert not any(first.from_memory)
-    assert any(blank.from_memory)
-    assert sum(blank.from_memory) > sum(second.from_memory)
+    assert not any(first.hidden)
+    assert any(blank.hidden)
+    assert sum(blank.hidden) > sum(second.hidden)
     assert (blank.track_ids[blank.unseen] >= 0).any()
     unfollowed = Detector(build("cnn"), view).predict(clear)
     assert unfollowed.unseen is None
@@ -139,13 +139,13 @@ def test_tracks_are_drawn_with_the_way_they_came() -> None:
     image, trails = np.full((80, 120, 3), 100, np.uint8), Trails()
     for k in range(4):
         one = result(shift=10.0 * k)
-        trails = trailed(trails, one)
+        trails = extend_trails(trails, one)
     assert trails == {3: [(20, 26), (30, 36), (40, 46), (50, 56)]}
-    canvas = drawn(image, one, trails)
+    canvas = draw_result(image, one, trails)
     assert (canvas[31, 25] != 100).any()  # on the way, outside the last box
-    assert (drawn(image, one)[31, 25] == 100).all()
+    assert (draw_result(image, one)[31, 25] == 100).all()
     for _ in range(TRAIL_FRAMES):
-        trails = trailed(trails, result(ids=()))
+        trails = extend_trails(trails, result(ids=()))
     assert trails == {}
 
 
@@ -210,8 +210,8 @@ def test_a_stream_goes_on_where_its_state_was_left(detectors: dict[str, Detector
     assert max(one.track_ids.max() for one in whole) >= 0
 
 
-def timed(times_s: list[float | None]) -> list[Frame]:
-    return [Frame("", image, time) for image, time in zip(frames(len(times_s), 5), times_s, strict=True)]
+def timed(times_s: list[float | None]) -> list[SourceFrame]:
+    return [SourceFrame("", image, time) for image, time in zip(frames(len(times_s), 5), times_s, strict=True)]
 
 
 @pytest.mark.parametrize("kind", ["linked", "followed"])
@@ -234,7 +234,7 @@ def test_a_lost_frame_is_told_to_the_network_as_time_that_passed(detectors: dict
 
 def test_only_what_is_no_jitter_counts_as_lost_or_burst() -> None:
     def after(times_s: list[float], now: float | None) -> float:
-        return elapsed(now, Live(Carried((1, 1), ()), None, tuple(times_s)))
+        return elapsed(now, StreamState(TileStates((1, 1), ()), None, tuple(times_s)))
 
     usual = [0.0, 0.04, 0.08, 0.12, 0.16]
     assert after(usual, 0.2) == after(usual, 0.21) == after(usual, 0.19) == 1.0

@@ -21,7 +21,7 @@ from hybrid.core.config import SCORE
 from hybrid.core.errors import DataError
 from hybrid.model.network import Network
 from hybrid.predict.detector import operating_point, trained_view
-from hybrid.predict.io.sinks import drawn
+from hybrid.predict.io.sinks import draw_result
 from hybrid.predict.io.sources import open_source
 from hybrid.predict.stream import stream
 from hybrid.predict.tiles import View
@@ -190,7 +190,7 @@ def test_boxes_are_drawn_where_they_are_and_nothing_else_changes(run: Path) -> N
         labels=result.labels[:1],
         track_ids=result.track_ids[:1],
     )
-    canvas = drawn(image, one)
+    canvas = draw_result(image, one)
     changed = (canvas != image).any(-1)
     assert changed[20, 20:40].all()
     assert changed[49, 20:40].all()

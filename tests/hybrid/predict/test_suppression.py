@@ -16,7 +16,7 @@ from hybrid.model.objects.queries import distinct
 from hybrid.predict.detector import Detector
 from hybrid.predict.onnx import OnnxDetector
 from hybrid.predict.stream import stream
-from hybrid.predict.suppression import one_label, without_doubles
+from hybrid.predict.suppression import one_label, suppress_duplicates
 from hybrid.predict.tiles import View
 from tests.hybrid.variants import build, clip
 
@@ -47,11 +47,11 @@ def slowly(found: Detections, iou: float, across: bool = False) -> list[int]:
 def test_what_is_left_is_what_greedy_suppression_leaves(seed: int, count: int, iou: float) -> None:
     found = crowd(seed, count)
     kept = slowly(found, iou)
-    left = without_doubles(found, iou, limit=100)
+    left = suppress_duplicates(found, iou, limit=100)
     assert torch.equal(left.boxes_xyxy_px, found.boxes_xyxy_px[kept])
     assert torch.equal(left.scores, found.scores[kept])
-    assert torch.equal(without_doubles(found, iou, limit=3).scores, found.scores[kept][:3])
-    assert len(without_doubles(found, 1.0, limit=100).scores) == count, "1 switches it off"
+    assert torch.equal(suppress_duplicates(found, iou, limit=3).scores, found.scores[kept][:3])
+    assert len(suppress_duplicates(found, 1.0, limit=100).scores) == count, "1 switches it off"
 
 
 def test_the_onnx_runner_leaves_the_same() -> None:
@@ -61,7 +61,7 @@ def test_the_onnx_runner_leaves_the_same() -> None:
     runner = OnnxDetector.__new__(OnnxDetector)
     runner.categories = ("bolt", "nut")
     runner.score = 0.2
-    rows = runner.found({"scores": scores, "boxes_xyxy_px": found.boxes_xyxy_px.numpy()})
+    rows = runner.detections({"scores": scores, "boxes_xyxy_px": found.boxes_xyxy_px.numpy()})
     alone = found.take(torch.tensor(slowly(found, NMS_IOU)))
     alone = alone.take(torch.tensor(slowly(alone, LABEL_IOU, across=True)))
     sure = alone.take(alone.scores >= 0.2)
@@ -74,7 +74,7 @@ def test_the_onnx_runner_leaves_the_same() -> None:
 @settings(deadline=None, max_examples=15)
 def test_an_id_goes_to_who_takes_its_box_s_place_and_to_no_second_one(seed: int) -> None:
     found = crowd(seed, 30, ids=True)
-    left = without_doubles(found, 0.5, limit=100)
+    left = suppress_duplicates(found, 0.5, limit=100)
     assert found.track_ids is not None
     assert left.track_ids is not None
     kept = slowly(found, 0.5)
@@ -92,12 +92,12 @@ def test_an_id_goes_to_who_takes_its_box_s_place_and_to_no_second_one(seed: int)
 def test_an_object_followed_on_weak_evidence_keeps_its_id_under_a_better_answer() -> None:
     boxes = torch.tensor([[0.0, 0, 10, 10], [1, 0, 11, 10], [40, 40, 50, 50]])
     found = Detections(boxes, torch.tensor([0.3, 0.9, 0.5]), torch.tensor([0, 0, 0]), torch.tensor([7, -1, 2]))
-    left = without_doubles(found, 0.65, 10)
+    left = suppress_duplicates(found, 0.65, 10)
     assert left.scores.tolist() == torch.tensor([0.9, 0.5]).tolist()
     assert left.track_ids is not None
     assert left.track_ids.tolist() == [7, 2]
     other = replace(found, labels=torch.tensor([1, 0, 0]))
-    assert without_doubles(other, 0.65, 10).track_ids.tolist() == [-1, 2, 7], "another category is no double"
+    assert suppress_duplicates(other, 0.65, 10).track_ids.tolist() == [-1, 2, 7], "another category is no double"
 
 
 @given(seed=st.integers(0, 10_000), count=st.integers(0, 40), iou=st.sampled_from([0.3, 0.7]))
