@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from simgen.generation.engines import ENGINES, SceneMade, choose_engine
-from simgen.generation.run import generate
+from simgen.generation.run import run_plan
 from tests.simgen import clips
 from tests.simgen.generation.test_generate import plan
 
@@ -25,7 +25,7 @@ def scene_ms(engine: str, scenes: int) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         asked = plan(scenes=scenes, shard_scenes=16)
-        generate(asked, clips.CATEGORIES, Path(folder), workers=1, tell=tell, engine=choose_engine(engine))
+        run_plan(asked, clips.CATEGORIES, Path(folder), workers=1, tell=tell, engine=choose_engine(engine))
     return 1000 * (times[-1] - times[0]) / (len(times) - 1)
 
 

@@ -112,7 +112,7 @@ def scanning(folder: Path, order: list[int]) -> int:
     data._indexed = False
     for k in order:
         data._tables.clear()  # as in a data set whose tables are too many to keep
-        data._kept = 0
+        data._cached_members = 0
         data[k].read("f000.jpg")
     return len(order)
 

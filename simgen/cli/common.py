@@ -60,23 +60,16 @@ def chosen_renderer(renderer: str) -> str:
 def plan_of(
     config: SceneConfig, name: str, seed: int, scenes: int, shard_scenes: int, scene_limit_s: float
 ) -> tuple[Plan, tuple[str, ...]]:
-    from simgen import __version__
-    from simgen.dataset.format.manifest import Request
-    from simgen.generation.engines import Plan
+    """The plan of a data set, and the categories that its scenes may hold."""
     from simgen.scene.quiet import quiet_stderr
 
     with quiet_stderr():
-        from simgen.generation.clip import categories, machinery, make_clip
-    request = Request(
-        simgen=__version__,
-        preset=name,
-        config=config.model_dump(mode="json"),
-        seed=seed,
-        scenes=scenes,
-        shard_scenes=shard_scenes,
-        renderer=machinery(config),
+        from simgen.generation.clip import categories
+        from simgen.generation.plan import make_plan
+    plan = make_plan(
+        config, scenes=scenes, seed=seed, name=name, shard_scenes=shard_scenes, scene_limit_s=scene_limit_s
     )
-    return Plan(request, config, make_clip, scene_limit_s, machinery), categories(config)
+    return plan, categories(config)
 
 
 def data_set(folder: str) -> DataSet:

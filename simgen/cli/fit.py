@@ -100,7 +100,7 @@ def fit_finish(
     with clear_errors():
         from simgen.cli.progress import Progress, track
         from simgen.dataset.store.locations import location
-        from simgen.generation.run import default_shard_scenes, generate
+        from simgen.generation.run import default_shard_scenes, run_plan
         from simgen.presets.fit_finish.fit import fit_finishes, probe, to_yaml
         from simgen.presets.fit_finish.read import photographed, simulated
         from simgen.presets.read import load_config
@@ -110,7 +110,7 @@ def fit_finish(
         real = photographed(photos)
         plan, known = plan_of(probed, Path(base).stem, seed, scenes, default_shard_scenes(scenes), 600.0)
         with Progress(scenes) as progress:
-            generate(plan, known, location(work), workers=workers, resume=True, tell=progress.tell)
+            run_plan(plan, known, location(work), workers=workers, resume=True, tell=progress.tell)
         data = data_set(work)
         with track("simulated parts", len(data)) as advance:
             found = fit_finishes(real, simulated(data, advance))

@@ -75,7 +75,7 @@ def render(
         from simgen.dataset.store.locations import location
         from simgen.generation.budget import TRIAL_SCENES, estimate, parse_budget
         from simgen.generation.engines import choose_engine
-        from simgen.generation.run import default_shard_scenes, generate
+        from simgen.generation.run import default_shard_scenes, run_plan
 
         made_by, target = choose_engine(engine, address), location(out)
         if scenes < 1:
@@ -95,7 +95,7 @@ def render(
             )
             return
         with Progress(sum(len(plan.request.scenes_of(k)) for k in only) if only else scenes) as progress:
-            manifest = generate(
+            manifest = run_plan(
                 plan, categories, target, workers=workers, resume=resume, tell=progress.tell, engine=made_by,
                 budget=allowed, only=only,
             )  # fmt: skip

@@ -18,7 +18,20 @@ from simgen.spec.scene import PATHTRACED
 
 
 def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:
-    """The clip numbered `index` of the data set that `config` and `seed` name: the same bytes wherever it is made."""
+    """The clip of scene `index` of the data set of `config` and `seed`, with images and labels.
+
+    The bytes are the same on every machine of the same kind, and do not depend on other scenes.
+
+    Raises:
+        RendererUnavailable: the config's renderer cannot run on this machine.
+        BadEnvironment: a file of surroundings that the scene needs cannot be used.
+
+    >>> clip = make_clip(load_config("tiny"), seed=7, index=41)
+    >>> len(clip.jpegs), clip.ids.shape
+    (2, (2, 72, 96))
+    >>> clip.labels.frames[0].parts[0].box_xyxy_px
+    (71.0, 19.0, 80.0, 27.0)
+    """
     spec = sample(config, seed, index)
     trajectory = simulate(spec)
     frames = list(capture(spec, trajectory))

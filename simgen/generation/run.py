@@ -62,7 +62,7 @@ def default_shard_scenes(scenes: int) -> int:
     return max(1, min(MAX_SHARD_SCENES, -(-scenes // MAX_SHARD_SCENES)))
 
 
-def generate(
+def run_plan(
     plan: Plan,
     categories: tuple[str, ...],
     out: Location,

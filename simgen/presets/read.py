@@ -29,10 +29,18 @@ from simgen.spec.errors import ConfigError
 
 
 def load_config(preset: str, overrides: Sequence[str] = ()) -> SceneConfig:
-    """The config that a preset's name, or a YAML file's path, stands for, with `a.b.low=80` overrides laid over it.
+    """The config of a preset.
+
+    Args:
+        preset: the name of a preset that comes with simgen (`simgen presets` lists them), or the path of a YAML file.
+        overrides: changes to single knobs, such as "light.elevation_deg.low=60".
 
     Raises:
-        ConfigError: whatever is wrong with it, all of it at once.
+        ConfigError: with every problem of the preset and the overrides, one line each.
+
+    >>> config = load_config("tiny", ["light.elevation_deg.low=60"])
+    >>> config.light.elevation_deg.low
+    60.0
     """
     tree = reduce(override, overrides, read_preset(find(preset, Path(), ""), ()))
     try:

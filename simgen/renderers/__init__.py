@@ -57,7 +57,12 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
     """The frames of a clip, in order. Draws no random numbers and steps no physics.
 
     Raises:
-        KeyError: the spec names a renderer that there is not.
+        KeyError: the spec names a renderer that does not exist.
+
+    >>> spec = sample(load_config("tiny"), seed=7, index=41)
+    >>> frame = next(render(spec, simulate(spec)))
+    >>> frame.linear.shape, frame.depth_m.shape, frame.ids.shape
+    ((72, 96, 3), (72, 96), (72, 96))
     """
     if spec.render.renderer not in RENDERERS:
         raise KeyError(f"no renderer {spec.render.renderer!r}; there are {sorted(RENDERERS)}")

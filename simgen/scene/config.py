@@ -324,7 +324,12 @@ class LabelKnobs(Group):
 
 
 class SceneConfig(Group):
-    """Everything that decides a data set beside its seed and its number of scenes."""
+    """Everything that decides a data set, apart from its seed and its number of scenes. It holds distributions.
+
+    >>> config = load_config("tiny")
+    >>> config.timing.frames, sorted(config.parts.kinds)
+    (2, ['hex_bolt', 'hex_nut', 'hex_screw', 'washer'])
+    """
 
     parts: PartsKnobs
     stage: StageKnobs

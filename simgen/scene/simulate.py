@@ -35,6 +35,10 @@ def simulate(spec: SceneSpec) -> Trajectory:
     The first frame is `settle_s` after the parts start to fall. Parts on a belt ride from that start on, and the belt
     has no end. Once all parts rest, they rest for good. Occluders move at a constant velocity; the spec has their poses
     of the first frame.
+
+    >>> spec = sample(load_config("tiny"), seed=7, index=41)
+    >>> simulate(spec).positions_m.shape  # frames, parts, xyz
+    (2, 4, 3)
     """
     speed_m_s = scene_kind(spec.stage).surface_speed_m_s(spec.stage)
     times_s = moments_s(spec)

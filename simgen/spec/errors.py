@@ -10,7 +10,14 @@ from typing import ClassVar
 
 
 class SimgenError(Exception):
-    """Something that a user can put right: the settings, the data, the disk or the machine."""
+    """Something that a user can put right: the settings, the data, the disk or the machine.
+
+    >>> try:
+    ...     load_config("conveyer")
+    ... except SimgenError as error:
+    ...     print(error)
+    no preset 'conveyer'; did you mean 'conveyor'? there are ...
+    """
 
     status: ClassVar[int] = 2  # exit status of the command
 

@@ -25,7 +25,7 @@ from simgen.dataset.format.manifest import shard_name
 from simgen.dataset.store.locations import Location, location
 from simgen.generation.budget import Budget
 from simgen.generation.engines import Event, Plan, SceneMade, ShardAgain, ShardMade, choose_engine
-from simgen.generation.run import generate
+from simgen.generation.run import run_plan
 from simgen.spec.errors import GenerateError
 from tests.simgen import clips
 from tests.simgen.generation.test_generate import plan
@@ -57,7 +57,7 @@ def stopped(
 
     began = time.monotonic()
     try:
-        manifest = generate(asked, clips.CATEGORIES, out, tell=note, engine=watched, **more)
+        manifest = run_plan(asked, clips.CATEGORIES, out, tell=note, engine=watched, **more)
         end, lost = "made", [(scene.index, scene.reason) for scene in manifest.quarantined]
     except GenerateError as error:
         end, lost = f"{type(error).__name__}: {error}", []
@@ -163,7 +163,7 @@ def _drawn(by: str) -> Plan:
 
 if __name__ == "__main__":
     if sys.argv[1] == "--drive":
-        generate(slow_plan(), clips.CATEGORIES, Path(sys.argv[2]), engine=choose_engine("ray", sys.argv[3]))
+        run_plan(slow_plan(), clips.CATEGORIES, Path(sys.argv[2]), engine=choose_engine("ray", sys.argv[3]))
     else:
         found = main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)
         (Path(sys.argv[1]) / "runs.json").write_text(json.dumps(found))

@@ -64,14 +64,25 @@ class Exported:
 
 
 def export(
-    data: DataSet, format: str, out: Path, step: Step = lambda: None, filters: Filters | None = None
+    data: DataSet, format: str, out: Path | str, step: Step = lambda: None, filters: Filters | None = None
 ) -> Exported:
-    """Write `data` in another format. It is at `out` when it is whole, and not before.
+    """Write a data set in another format. `out` appears when it is complete, never before.
+
+    Args:
+        format: a key of `EXPORTERS`: coco, coco-vid, yolo-detect, yolo-segment, bop, mot, kitti or parquet.
+        out: a folder, new or empty; for coco also a .json file, with the images in `images/` beside it.
+        step: called after each clip.
+        filters: which labels to leave out, and how to split the clips.
 
     Raises:
-        ExportError: there is no such format, something stands at `out` already, or a filter asks for what is not there.
+        ExportError: the format is unknown, `out` exists already, or the filters fit no clip of the data set.
         ShardError: the data set is damaged.
+
+    >>> exported = export(DataSet("out/belt"), "coco", "out/belt_coco")
+    >>> exported.path.name, exported.counts["images"]
+    ('annotations.json', 12)
     """
+    out = Path(out)
     if format not in EXPORTERS:
         raise ExportError(f"no format {format!r}; there are {', '.join(sorted(EXPORTERS))}")
     row = EXPORTERS[format]

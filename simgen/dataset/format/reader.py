@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -35,37 +34,41 @@ from simgen.dataset.store.files import check_plain, file_sha256, write_atomicall
 from simgen.dataset.store.locations import Location, location
 from simgen.spec.errors import ShardError
 
-MAX_KEPT_MEMBERS = 200_000  # whose places a reader keeps in memory at once, some 60 MB
+MAX_CACHED_MEMBERS = 200_000  # of all cached tables: some 60 MB
 
 
-@dataclass
 class DataSet:
-    """A finished data set. Safe to pickle and to share between processes: it holds no open file.
+    """A finished data set, for reading. It holds no open file, so it may be pickled and shared between processes.
 
-    `len()` counts clips and `[i]` is the i-th of them in the order of scenes; `clip(index)` asks by the scene's index.
-    Where `write_index` left an index, a clip is found by it: one look, and nothing is kept in memory. Without one the
-    headers of a shard are scanned when a clip of it is first asked for, and the tables that were used last are kept.
+    `len()` counts the clips. `data[i]` is the i-th clip in the order of scenes, `clip(index)` the clip of a scene.
+    With an index (`write_index`) a clip is found with one read and nothing is cached. Without one, the headers of a
+    shard are scanned when a clip of it is first read, and the tables that were used last are cached.
 
     Raises:
-        ShardError: there is no manifest, it is not of this format, or the index is not of it.
+        ShardError: there is no manifest, it is not of this format, or the index does not belong to it.
+
+    >>> data = DataSet("out/belt")
+    >>> len(data), data.categories
+    (6, ('bolt', 'nut', 'washer'))
+    >>> clip = data[0]
+    >>> clip.frames, clip.ids(0).shape, clip.labels().frames[0].parts[0].category
+    (2, (96, 128), 'nut')
     """
 
-    folder: Location
-    manifest: Manifest = field(init=False)
-    _starts: Int64[np.ndarray, " n"] = field(init=False, repr=False)  # clips before each shard, and all of them
-    _numbers: Int64[np.ndarray, " m"] = field(init=False, repr=False)  # of the shards
-    _indexed: bool = field(init=False, repr=False)
-    _tables: dict[int, dict[int, StoredClip]] = field(init=False, repr=False, default_factory=dict)  # last used last
-    _kept: int = field(init=False, repr=False, default=0)  # members in them
-
-    def __post_init__(self) -> None:
-        self.folder = location(self.folder)
-        self.manifest = read_manifest(self.folder / MANIFEST)
+    def __init__(self, folder: Location | str) -> None:
+        self.folder: Location = location(folder)
+        self.manifest: Manifest = read_manifest(self.folder / MANIFEST)
         shards = self.manifest.shards
         table = shards if isinstance(shards, ShardTable) else ShardTable(shards)
-        self._starts = np.concatenate([[0], np.cumsum(np.frombuffer(table.clips, np.int64))])
-        self._numbers = np.array(table.numbers, np.int64)
-        self._indexed = self._find_index()
+        clips = np.frombuffer(table.clips, np.int64)
+        self._starts: Int64[np.ndarray, " n"] = np.concatenate([[0], np.cumsum(clips)])  # clips before each shard
+        self._numbers: Int64[np.ndarray, " m"] = np.array(table.numbers, np.int64)  # of the shards
+        self._tables: dict[int, dict[int, StoredClip]] = {}  # the table that was used last stands last
+        self._cached_members = 0  # in the tables
+        self._indexed: bool = self._find_index()
+
+    def __repr__(self) -> str:
+        return f"DataSet({str(self.folder)!r})"
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -112,9 +115,9 @@ class DataSet:
         clips = scan_shard(path)
         if len(clips) != entry.clips:
             raise ShardError(f"{path}: holds {len(clips)} clips, the manifest says {entry.clips}")
-        self._kept += _members(clips)
-        while self._tables and self._kept > MAX_KEPT_MEMBERS:
-            self._kept -= _members(self._tables.pop(next(iter(self._tables))))
+        self._cached_members += _members(clips)
+        while self._tables and self._cached_members > MAX_CACHED_MEMBERS:
+            self._cached_members -= _members(self._tables.pop(next(iter(self._tables))))
         self._tables[shard] = clips
         return clips
 

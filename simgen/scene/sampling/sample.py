@@ -27,6 +27,10 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
     Raises:
         KeyError: the config names a kind of part that `PARTS` has not.
         ValueError: a kind's size range holds none of its standard's sizes.
+
+    >>> spec = sample(load_config("tiny"), seed=7, index=41)
+    >>> [part.category for part in spec.parts]
+    ['nut', 'washer', 'nut', 'bolt']
     """
     stream = Streams(seed, index)
     timing = stream("timing")

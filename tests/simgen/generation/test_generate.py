@@ -32,7 +32,7 @@ def plan(make=clips.make, scenes=7, seed=5, config=None, shard_scenes=2):
 
 
 def run(out, *, workers=2, resume=False, tell=lambda event: None, engine=engine.processes, **asked):
-    return generate.generate(
+    return generate.run_plan(
         plan(**asked), clips.CATEGORIES, out, workers=workers, resume=resume, tell=tell, engine=engine
     )
 
@@ -270,7 +270,7 @@ def test_ctrl_c_ends_workers_and_leaves_finished_shards_alone(tmp_path):
 def test_a_scene_that_hangs_is_left_out(tmp_path, whole):
     events = []
     asked = replace(plan(make=clips.make_or_hang), scene_limit_s=1.0)
-    manifest = generate.generate(asked, clips.CATEGORIES, tmp_path, workers=2, tell=events.append)
+    manifest = generate.run_plan(asked, clips.CATEGORIES, tmp_path, workers=2, tell=events.append)
     assert [(q.index, q.reason) for q in manifest.quarantined] == [(4, "its worker took longer than 1 s, 2 times")]
     assert [e.name for e in events if isinstance(e, ShardAgain)] == ["shard-00002.tar"] * 2
     others = [name for name in contents(whole) if name not in (MANIFEST, "shard-00002.tar")]
@@ -284,12 +284,12 @@ def test_a_budget_ends_a_run_at_a_shards_end_and_resume_finishes_it(tmp_path, wh
     asked = {"out": tmp_path, "workers": workers, "resume": True}
     told = r"\d of 4 shards are there; the same command with --resume goes on"
     with pytest.raises(BudgetSpent, match=told):
-        generate.generate(plan(), clips.CATEGORIES, **asked, budget=Budget(bytes=2.5 * shard))
+        generate.run_plan(plan(), clips.CATEGORIES, **asked, budget=Budget(bytes=2.5 * shard))
     assert not (tmp_path / MANIFEST).exists()
     assert len(list(tmp_path.glob("*.tar"))) == 2
     with pytest.raises(BudgetSpent, match="2 of 4"):
-        generate.generate(plan(), clips.CATEGORIES, **asked, budget=Budget(bytes=2.0 * shard))
-    generate.generate(plan(), clips.CATEGORIES, **asked, budget=Budget(bytes=9 * shard, seconds=600.0))
+        generate.run_plan(plan(), clips.CATEGORIES, **asked, budget=Budget(bytes=2.0 * shard))
+    generate.run_plan(plan(), clips.CATEGORIES, **asked, budget=Budget(bytes=9 * shard, seconds=600.0))
     assert contents(tmp_path) == contents(whole)
 
 
@@ -297,7 +297,7 @@ def test_no_shard_begins_that_would_end_too_late(tmp_path):
     told = []
     began = time.monotonic()
     with pytest.raises(BudgetSpent):
-        generate.generate(
+        generate.run_plan(
             plan(make=clips.make_slowly, scenes=400, shard_scenes=4), clips.CATEGORIES, tmp_path,
             engine=in_this_process, budget=Budget(seconds=1.5), tell=told.append,
         )  # fmt: skip

@@ -16,7 +16,7 @@ from tests.simgen.generation.test_generate import contents, in_this_process, pla
 
 
 def a_slice(out, shards, **asked):
-    return generate.generate(plan(**asked), clips.CATEGORIES, out, engine=in_this_process, only=shards)
+    return generate.run_plan(plan(**asked), clips.CATEGORIES, out, engine=in_this_process, only=shards)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def slices(tmp_path):
 
 
 def whole(folder):
-    generate.generate(plan(), clips.CATEGORIES, folder, engine=in_this_process)
+    generate.run_plan(plan(), clips.CATEGORIES, folder, engine=in_this_process)
     return contents(folder)
 
 
@@ -63,7 +63,7 @@ def test_a_slice_goes_on_where_it_was_stopped(tmp_path, slices):
     (slices[0] / "shard-00001.tar").unlink()
     with pytest.raises(GenerateError, match="unfinished; add --resume to go on"):
         a_slice(slices[0], range(3))
-    generate.generate(plan(), clips.CATEGORIES, slices[0], engine=in_this_process, only=range(3), resume=True)
+    generate.run_plan(plan(), clips.CATEGORIES, slices[0], engine=in_this_process, only=range(3), resume=True)
     kept = [name for name, when in before.items() if (slices[0] / name).stat().st_mtime_ns == when]
     assert sorted(kept) == ["shard-00000.tar", "shard-00002.tar"]
     join(tmp_path / "out", slices)

@@ -164,7 +164,7 @@ def shards_clip(k):
 
 
 def test_tables_are_dropped_when_they_grow_and_those_used_last_stay(folder, monkeypatch):
-    monkeypatch.setattr(reader, "MAX_KEPT_MEMBERS", 14)  # a clip has 7
+    monkeypatch.setattr(reader, "MAX_CACHED_MEMBERS", 14)  # a clip has 7
     data = DataSet(folder)
     scans = []
     scan = scan_shard
@@ -172,7 +172,7 @@ def test_tables_are_dropped_when_they_grow_and_those_used_last_stay(folder, monk
     for i in (0, 1, 0, 2, 2, 0):
         data[i]
     assert scans == ["shard-00000.tar", "shard-00002.tar", "shard-00000.tar"]
-    assert data._kept == 14
+    assert data._cached_members == 14
 
 
 # ------------------------------------------------------------------------------------------ the manifest behind it

@@ -194,15 +194,15 @@ def test_a_budget_holds_at_a_url(url, whole):
     shard = float((whole / "shard-00000.tar").stat().st_size)
     asked = {"engine": in_this_process, "resume": True}
     with pytest.raises(BudgetSpent, match="2 of 4 shards are there"):
-        generate.generate(plan(), clips.CATEGORIES, url, budget=Budget(bytes=2.5 * shard), **asked)
-    generate.generate(plan(), clips.CATEGORIES, url, **asked)
+        generate.run_plan(plan(), clips.CATEGORIES, url, budget=Budget(bytes=2.5 * shard), **asked)
+    generate.run_plan(plan(), clips.CATEGORIES, url, **asked)
     assert remote_contents(url) == contents(whole)
 
 
 def test_slices_join_from_folders_and_urls_to_either(url, whole, tmp_path):
     parts = [tmp_path / "a", url.with_name("b")]
     for part, shards in zip(parts, (range(3), range(3, 4)), strict=True):
-        generate.generate(plan(), clips.CATEGORIES, part, engine=in_this_process, only=shards)
+        generate.run_plan(plan(), clips.CATEGORIES, part, engine=in_this_process, only=shards)
     join(url, parts)
     join(tmp_path / "joined", parts)
     assert remote_contents(url) == contents(tmp_path / "joined") == contents(whole)

@@ -1,0 +1,80 @@
+"""A data set from a config, in one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from simgen import __version__
+from simgen.dataset.format.manifest import Request
+from simgen.dataset.format.reader import DataSet
+from simgen.dataset.store.locations import location
+from simgen.generation.clip import categories, machinery, make_clip
+from simgen.generation.engines import SCENE_LIMIT_S, Plan
+from simgen.generation.run import default_shard_scenes, run_plan
+from simgen.scene.config import SceneConfig
+
+
+def make_plan(
+    config: SceneConfig,
+    *,
+    scenes: int,
+    seed: int = 0,
+    name: str = "",
+    shard_scenes: int | None = None,
+    scene_limit_s: float = SCENE_LIMIT_S,
+) -> Plan:
+    """The plan of a data set: its request, as the manifest stores it, and the functions that make its scenes.
+
+    Args:
+        name: of the preset. The manifest stores it; the scenes do not depend on it.
+        shard_scenes: scenes in each shard; by default `default_shard_scenes`.
+
+    Raises:
+        RendererUnavailable: the config's renderer cannot run on this machine.
+    """
+    request = Request(
+        simgen=__version__,
+        preset=name,
+        config=config.model_dump(mode="json"),
+        seed=seed,
+        scenes=scenes,
+        shard_scenes=default_shard_scenes(scenes) if shard_scenes is None else shard_scenes,
+        renderer=machinery(config),
+    )
+    return Plan(request, config, make_clip, scene_limit_s, machinery)
+
+
+def generate(
+    config: SceneConfig,
+    out: Path | str,
+    *,
+    scenes: int,
+    seed: int = 0,
+    name: str = "",
+    workers: int | None = None,
+    resume: bool = False,
+) -> DataSet:
+    """Render a data set into the folder or URL `out`. `simgen render` does the same, with more options.
+
+    Worker processes are spawned, so a script needs `if __name__ == "__main__":` around the call.
+
+    Args:
+        scenes: how many; each becomes a clip.
+        seed: another seed gives other scenes. Scene k depends on (config, seed, k) alone.
+        name: of the preset, for the manifest.
+        workers: processes that render at the same time. The bytes do not depend on it.
+        resume: continue an interrupted run, or accept a finished one, of the same config and seed.
+
+    Raises:
+        GenerateError: `out` holds something else, the disk is full, or no scene can be made.
+        RendererUnavailable: the config's renderer cannot run on this machine.
+
+    >>> config = load_config("tiny")
+    >>> data = generate(config, "out/bolts", scenes=2, seed=7)
+    >>> len(data), data.categories
+    (2, ('bolt', 'nut', 'washer'))
+    """
+    folder = location(str(out))
+    plan = make_plan(config, scenes=scenes, seed=seed, name=name)
+    run_plan(plan, categories(config), folder, workers=workers, resume=resume)
+    return DataSet(folder)
