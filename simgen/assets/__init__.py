@@ -1,1 +1,1 @@
-"""What scenes are made of: parts, materials, surroundings, light."""
+"""Contents of scenes: parts, materials, surroundings, light."""

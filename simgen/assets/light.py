@@ -1,4 +1,4 @@
-"""Light as numbers: what lamps give a card, and how lamps on the mains flicker."""
+"""Light in numbers: irradiance of lamps on a level card, and flicker of lamps on the mains."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ SPOT_EDGE = 0.2  # of a spot's cone, in cosines, over which its light falls off;
 
 
 def form_factor(half_width_m: float, half_height_m: float, distance_m: float) -> float:
-    """Of a rectangle as a parallel element sees it that lies on its axis (Howell's catalogue, B-4, four times)."""
+    """Form factor of a rectangle for a small parallel element on its axis (Howell's catalogue, B-4, four times)."""
     a, b = half_width_m / distance_m, half_height_m / distance_m
     p, q = math.hypot(1, a), math.hypot(1, b)
     return 4 * (a / p * math.atan(b / p) + b / q * math.atan(a / q)) / (2 * math.pi)
 
 
 def softbox_radiance(lamp: LampSpec) -> Float64[np.ndarray, "3"]:
-    """Such that a card facing it at 1 m gets the lamp's `rgb`."""
+    """Radiance of a softbox whose irradiance on a card that faces it at 1 m is the lamp's `rgb`."""
     return np.asarray(lamp.rgb) / form_factor(lamp.size_m[0] / 2, lamp.size_m[1] / 2, 1.0)
 
 
 def on_level_card(lamp: LampSpec) -> Float64[np.ndarray, "3"]:
-    """Irradiance of a lamp on a level card at the world's origin; nothing is in between."""
+    """Irradiance of a lamp on a level card at the world's origin, without shadows."""
     away, toward = np.asarray(lamp.position_m), np.asarray(lamp.toward)
     if lamp.kind == "directional":
         return np.asarray(np.asarray(lamp.rgb) * max(-toward[2], 0.0))
@@ -57,20 +57,20 @@ def _lambert(lamp: LampSpec) -> float:
 
 
 def card(light: LightSpec) -> Float64[np.ndarray, "3"]:
-    """What a white card lying in the middle of the stage gives back, unshaded."""
+    """Radiance of a level white card in the middle of the stage, without shadows."""
     steady = np.asarray(light.key_rgb) * light.direction[2] + np.asarray(light.ambient_rgb)
     return np.asarray(sum((on_level_card(lamp) for lamp in light.lamps or ()), steady))
 
 
 def flicker_gain(flicker: FlickerSpec, middle_s: float, exposure_s: float) -> float:
-    """How bright a moment is against the mean: the lamps' light goes as 1 + depth cos(2 pi 2 mains t + phase).
+    """Brightness of an exposure, relative to the mean. The light is 1 + depth cos(2 pi 2 mains t + phase).
 
-    The exposure takes its mean, which dims the swing by sinc and leaves none where it lasts whole half periods.
+    An exposure averages the light, which reduces the swing by a sinc: to 0 for whole half periods of the mains.
 
     Args:
-        flicker: the lamps'.
-        middle_s: of the exposure, since the clip's start.
-        exposure_s: how long it is.
+        flicker: of the lamps.
+        middle_s: middle of the exposure, since the start of the clip.
+        exposure_s: length of the exposure.
     """
     per_s = 2 * flicker.mains_hz
     swing = flicker.depth * float(np.sinc(per_s * exposure_s))

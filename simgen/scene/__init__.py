@@ -1,1 +1,1 @@
-"""From a config to a scene that has been simulated: SceneConfig -> SceneSpec -> Trajectory."""
+"""Scenes, from their config to the end of their simulation: SceneConfig -> SceneSpec -> Trajectory."""

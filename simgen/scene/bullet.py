@@ -26,7 +26,7 @@ SCALE = 50.0  # units of Bullet's length in a metre, in a world to simulate
 GRAVITY_M_S2 = 9.81
 SOLVER_ITERATIONS = 20
 WHITE = (1.0, 1.0, 1.0, 1.0)
-_FREE: list[int] = []  # clients of this process with nothing in them
+_FREE: list[int] = []  # clients of this process that are connected and empty
 
 
 @dataclass(frozen=True)

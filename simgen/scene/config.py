@@ -1,10 +1,12 @@
-"""What may vary, and how far. Ranges live in `presets/*.yaml`; here stand their names, types and bounds.
+"""The config of a data set: what may vary, and how far. Here are the knobs' names, types and bounds.
+
+The ranges themselves are in `presets/*.yaml`.
 
 A group of knobs is a field of `SceneConfig`, and the field's name is the name of the random stream it draws from
-(`simgen.scene.sampling.sample`), so widening one group's ranges leaves the draws of all others as they were.
+(`simgen.scene.sampling.sample`). A wider range in one group therefore leaves the draws of all other groups the same.
 Units are in the names: `_deg` degrees, `_m` metres, `_mm` millimetres, `_k` kelvin, `_px` pixels, `_s` seconds,
 `_e` electrons.
-Colours are hue in degrees, saturation and value in 0..1 of the sRGB that a person would pick in a colour dialog.
+Colours are hue in degrees, saturation and value in 0..1 of the sRGB, as in a colour dialog.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ class Group(BaseModel):
 
 
 def _within(low: float, high: float) -> AfterValidator:
-    """A range that must lie in another, told as every other wrong value is."""
+    """Check that a range lies within another."""
 
     def check(knob: Range) -> Range:
         if not low <= knob.low <= knob.high <= high:
@@ -36,7 +38,7 @@ def _within(low: float, high: float) -> AfterValidator:
 
 
 def _none_or_over(least: float) -> AfterValidator:
-    """A range that is 0 to 0, which is off, or begins at `least`."""
+    """Check that a range is 0 to 0, which means off, or starts at `least` or above."""
 
     def check(knob: Uniform) -> Uniform:
         if (knob.low, knob.high) != (0, 0) and knob.low < least:
@@ -52,7 +54,7 @@ def _few(knob: IntRange) -> IntRange:
     return knob
 
 
-Kelvin = Annotated[Uniform, _within(1667.0, 25000.0)]  # the Planckian locus is known there: see black_body
+Kelvin = Annotated[Uniform, _within(1667.0, 25000.0)]  # where `black_body` is defined
 
 
 class ColourKnobs(Group):
@@ -62,7 +64,7 @@ class ColourKnobs(Group):
 
 
 class SurfaceKnobs(Group):
-    """A surface: its colour, how it shines, and the pattern on it."""
+    """A surface: its colour, its gloss, and the pattern on it."""
 
     colour: ColourKnobs
     metallic: Annotated[Uniform, _within(0.0, 1.0)]
@@ -80,19 +82,19 @@ class KindKnobs(Group):
     weight: Annotated[float, Field(ge=0.0)]
     diameter_mm: Uniform
     length_mm: Uniform  # ignored by kinds without a length
-    finishes: Choice | None = None  # rows of texture.finishes for this kind; none: all of them, by their own weights
+    finishes: Choice | None = None  # rows of texture.finishes for this kind; None: all of them, by their own weights
 
 
 class PartsKnobs(Group):
-    """Which parts, how many, and how they are let go."""
+    """Which parts, how many, and how they are laid."""
 
     count: IntRange
     kinds: Annotated[dict[str, KindKnobs], Field(min_length=1)]
     density_kg_m3: LogUniform
     friction: Uniform
-    standing_share: Uniform  # share of a scene's bolts that stand on their head
-    pile_share: Uniform  # share of a scene's parts that are dropped beside an earlier one: touching, overlapping
-    spread: Uniform  # share of the stage that the parts are scattered over
+    standing_share: Uniform  # share of a scene's long parts that start upright, bolts on their head
+    pile_share: Uniform  # share of a scene's parts that fall onto an earlier one, and then touch and overlap
+    spread: Uniform  # share of the stage's length and width that parts are laid on
 
 
 class StageKnobs(Group):
@@ -102,7 +104,7 @@ class StageKnobs(Group):
     width_m: Uniform
     thickness_m: Uniform
     floor_below_m: Uniform
-    leg_m: Uniform  # how thick the four legs are; under 2 cm there are none, as under a belt
+    leg_m: Uniform  # thickness of the four legs; below 2 cm there are no legs, as under a belt
     wall_height_m: Annotated[Uniform, _within(0.0, 2.0), _none_or_over(0.001)]  # above 0: a bin
     wall_thickness_m: Annotated[Uniform, _within(0.0005, 0.5)]
     belt_speed_m_s: Uniform  # along +x; not 0 to 0: a belt
@@ -118,7 +120,7 @@ class StageKnobs(Group):
 
 
 class TextureKnobs(Group):
-    """What the surfaces look like."""
+    """The look of the surfaces."""
 
     top: SurfaceKnobs
     sides: SurfaceKnobs
@@ -132,12 +134,12 @@ class MatterSurfaceKnobs(Group):
     """Procedural materials for one kind of surface, in place of its plain colours and textures."""
 
     materials: Choice  # rows of simgen.assets.materials.MATERIALS
-    wear: dict[str, Uniform] = {}  # rows of simgen.assets.materials.WEAR: amounts, 0..1; below 0: none
-    wear_size_m: Annotated[float, Field(gt=0.001, le=10.0)] = 0.1  # after which its pattern repeats
+    wear: dict[str, Uniform] = {}  # rows of simgen.assets.materials.WEAR: amounts, 0..1; below 0: no such wear
+    wear_size_m: Annotated[float, Field(gt=0.001, le=10.0)] = 0.1  # side of the wear's tile, after which it repeats
 
 
 class MatterKnobs(Group):
-    """Which surfaces are of procedural materials; what is not named stays as `texture` says."""
+    """Which surfaces have procedural materials. The others are as the group `texture` says."""
 
     parts: MatterSurfaceKnobs | None = None
     top: MatterSurfaceKnobs | None = None
@@ -147,12 +149,12 @@ class MatterKnobs(Group):
 
 
 class ClutterKnobs(Group):
-    """Unlabelled things round the stage, and occluders between camera and parts."""
+    """Unlabelled bodies around the stage, and occluders between camera and parts."""
 
     count: IntRange
     size_m: LogUniform
     ring_m: Uniform  # distance from the stage's edge
-    bands: IntRange = IntRange(low=0, high=0)  # sleeves of other colours round each
+    bands: IntRange = IntRange(low=0, high=0)  # of other colours around each body
     occluders: IntRange
     occluder_size_m: LogUniform
     occluder_height_m: Uniform
@@ -160,7 +162,7 @@ class ClutterKnobs(Group):
 
 
 class LampKnobs(Group):
-    """Lamps beside the key light, aimed at the stage from round it."""
+    """Lamps beside the key light. They stand around the stage and are aimed at it."""
 
     count: Annotated[IntRange, AfterValidator(_few)]
     kinds: Choice  # "directional" | "spot" | "softbox"
@@ -171,14 +173,14 @@ class LampKnobs(Group):
     temperature_k: Kelvin
     size_m: LogUniform  # sides of a softbox; a fifth of it is the diameter of another lamp
     half_angle_deg: Annotated[Uniform, _within(1.0, 85.0)]  # of a spot's cone
-    aim_m: Uniform  # how far from the middle of the stage it points, in x and in y
+    aim_m: Uniform  # offset of the aim from the middle of the stage, in x and in y
 
 
 class EnvironmentKnobs(Group):
-    """The surroundings as a picture, in place of `surroundings` and glows; the ambient light is its own."""
+    """Surroundings as a picture, instead of `surroundings` and glows. It gives the ambient light too."""
 
     kinds: Choice  # rows of simgen.assets.surroundings.ENVIRONMENTS, or "file": one of `folder`
-    intensity: LogUniform  # luminance of a white card lying under it
+    intensity: LogUniform  # luminance of a level white card under it
     temperature_k: Kelvin
     daylight_k: Kelvin
     rotation_deg: Uniform
@@ -190,7 +192,7 @@ class FlickerKnobs(Group):
 
     mains_hz: Choice  # "50" | "60"
     depth: Annotated[Uniform, _within(0.0, 1.0)]  # (highest - lowest) / (highest + lowest)
-    exposure_s: LogUniform  # where `shutter` says nothing
+    exposure_s: LogUniform  # used if `shutter` has no exposure time
 
 
 class LightKnobs(Group):
@@ -203,10 +205,10 @@ class LightKnobs(Group):
     shadow_strength: Uniform
     source_angle_deg: Uniform
     occlusion_strength: Uniform
-    glow_count: IntRange  # bright patches that metal mirrors
+    glow_count: IntRange  # bright patches that metal reflects
     glow_intensity: LogUniform
     glow_size_deg: Uniform
-    surroundings: Uniform  # radiance at eye level, of the ambient light's
+    surroundings: Uniform  # radiance at eye level, as a share of the ambient light
     lamps: LampKnobs | None = None
     environment: EnvironmentKnobs | None = None
     flicker: FlickerKnobs | None = None
@@ -250,7 +252,7 @@ class SensorKnobs(Group):
     saturation: Uniform
     gamma: Uniform
     jpeg_quality: IntRange
-    gain: Annotated[LogUniform, _within(0.1, 100.0)]  # less light to the same `exposure`: more noise
+    gain: Annotated[LogUniform, _within(0.1, 100.0)]  # higher: less light at the same `exposure`, so more noise
     lateral_ca: Annotated[Uniform, _within(-0.01, 0.01)]  # magnification of red and of blue against green
     glare: Annotated[Uniform, _within(0.0, 1.0)]
     crosstalk: Annotated[Uniform, _within(0.0, 0.4)]
@@ -266,16 +268,16 @@ class SensorKnobs(Group):
 
 
 class LensKnobs(Group):
-    """An ideal lens, a pinhole, where all of it is 0. Distortion is Brown and Conrady's, with OpenCV's coefficients."""
+    """The lens; all 0 is an ideal pinhole. Distortion is Brown and Conrady's, with OpenCV's coefficients."""
 
     k1: Annotated[Uniform, _within(-2.0, 2.0)]
     k2: Annotated[Uniform, _within(-5.0, 5.0)]
     k3: Annotated[Uniform, _within(-10.0, 10.0)]
     p1: Annotated[Uniform, _within(-0.1, 0.1)]
     p2: Annotated[Uniform, _within(-0.1, 0.1)]
-    focal_length_mm: Annotated[Uniform, _within(0.1, 2000.0)]  # with the f-number the width of the aperture
+    focal_length_mm: Annotated[Uniform, _within(0.1, 2000.0)]  # with the f-number it gives the aperture's width
     f_number: Annotated[Uniform, _within(0.0, 128.0), _none_or_over(0.5)]  # 0: everything is in focus
-    focus_offset_m: Annotated[Uniform, _within(-100.0, 100.0)]  # what is sharp lies so far behind what is aimed at
+    focus_offset_m: Annotated[Uniform, _within(-100.0, 100.0)]  # the sharp plane is so far behind the aim
 
 
 def _odd(count: int) -> int:
@@ -285,11 +287,11 @@ def _odd(count: int) -> int:
 
 
 class ShutterKnobs(Group):
-    """When the rows of a picture see light: each for `exposure_s`, and `row_time_s` after the row above it."""
+    """When rows are exposed: each for `exposure_s`, starting `row_time_s` after the row above."""
 
     exposure_s: Annotated[Uniform, _within(0.0, 10.0)]
     row_time_s: Annotated[Uniform, _within(-0.01, 0.01)]  # at and below 0: a global shutter
-    subframes: Annotated[int, Field(ge=1, le=255), AfterValidator(_odd)]  # moments drawn for each frame
+    subframes: Annotated[int, Field(ge=1, le=255), AfterValidator(_odd)]  # moments rendered for each frame
 
     @model_validator(mode="after")
     def _moments(self) -> ShutterKnobs:
@@ -313,14 +315,14 @@ def _power_of_two(count: int) -> int:
 class RenderKnobs(Group):
     renderer: str  # a row of simgen.renderers.RENDERERS
     supersample: Annotated[int, Field(ge=1, le=4)]
-    samples: Annotated[int, Field(ge=1, le=65536), AfterValidator(_power_of_two)] = 32  # of pathtraced: paths a pixel
-    pathtraced_share: Share = 0.0  # of the scenes that `pathtraced` draws in place of `renderer`
+    samples: Annotated[int, Field(ge=1, le=65536), AfterValidator(_power_of_two)] = 32  # pathtraced: paths per pixel
+    pathtraced_share: Share = 0.0  # of the scenes that `pathtraced` renders instead of `renderer`
 
 
 class LabelKnobs(Group):
-    """What is written beside boxes, ids, depth and poses."""
+    """Labels beside boxes, ids, depth and poses."""
 
-    flow: bool = False  # optical flow to the next frame: exact, and about as much disk again as depth
+    flow: bool = False  # exact optical flow to the next frame; takes about as much disk as depth
 
 
 class SceneConfig(Group):

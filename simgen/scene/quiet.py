@@ -1,4 +1,4 @@
-"""Keep a C library's greeting off the terminal."""
+"""Hide what a C library prints when it is imported."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """What is written to the process's stderr inside is lost; an exception comes through. For imports of PyBullet."""
+    """Discard what the process writes to stderr inside the block. Exceptions pass. For the import of PyBullet."""
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved, 2)
+        os.close(saved)
         os.close(nowhere)

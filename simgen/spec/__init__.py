@@ -1,1 +1,1 @@
-"""The words that all others use: specs of scenes, frames, labels, knobs, geometry, colour, errors."""
+"""Types that all of simgen uses: scenes, frames, labels, knobs, geometry, colour, errors."""

@@ -28,7 +28,7 @@ def srgb_from_linear(linear: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]
 
 
 def linear_from_hsv(hue_deg: float, saturation: float, value: float) -> Rgb:
-    """Linear RGB of a colour picked as hue, saturation and value of sRGB."""
+    """Linear RGB of an sRGB colour that is given as hue, saturation and value."""
     srgb = np.array(colorsys.hsv_to_rgb((hue_deg % 360.0) / 360.0, saturation, value))
     red, green, blue = (float(c) for c in linear_from_srgb(srgb))
     return red, green, blue

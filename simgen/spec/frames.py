@@ -1,4 +1,4 @@
-"""What is made of a scene: poses over time, frames, labels, a finished clip.
+"""The results of a scene: poses over time, frames, labels, a finished clip.
 
 Units and frames are those of `simgen.spec.types`.
 """
@@ -56,14 +56,14 @@ class Frame:
 
 @dataclass(frozen=True, kw_only=True)
 class PartLabel:
-    """One part in one frame. `box_xyxy_px` is what can be seen, None where nothing is."""
+    """One part in one frame. `box_xyxy_px` is around its visible pixels, None if it has none."""
 
     track_id: int  # index into SceneSpec.parts, the value in the id map
     category: str
     box_xyxy_px: tuple[float, float, float, float] | None
-    amodal_box_xyxy_px: tuple[float, float, float, float] | None  # with nothing in front, clipped to the frame
-    unclipped_box_xyxy_px: tuple[float, float, float, float] | None  # and not clipped; None behind the camera
-    visible_share: float  # seen pixels / pixels there would be with nothing in front and no frame edge
+    amodal_box_xyxy_px: tuple[float, float, float, float] | None  # as if nothing covered it, clipped to the frame
+    unclipped_box_xyxy_px: tuple[float, float, float, float] | None  # the same, not clipped; None behind the camera
+    visible_share: float  # visible pixels / pixels of the whole part if nothing covered it and the frame had no edge
     visible_px: int
     camera_from_part: Pose
 
@@ -78,7 +78,7 @@ class FrameLabels:
 
 @dataclass(frozen=True)
 class Labels:
-    """Everything that a clip's JSON says beside its pixels."""
+    """The labels of a clip, as they are stored in its JSON."""
 
     width_px: int
     height_px: int
@@ -97,7 +97,7 @@ class RenderedClip:
     ids: Int32[np.ndarray, "t h w"]
     depth_m: Float32[np.ndarray, "t h w"]
     labels: Labels
-    flow_px: Float32[np.ndarray, "t h w 2"] | None = None  # of simgen.labels.flow; where it was asked for
+    flow_px: Float32[np.ndarray, "t h w 2"] | None = None  # of simgen.labels.flow, if the config wants it
 
 
 Image = UInt8[np.ndarray, "h w 3"]

@@ -23,7 +23,7 @@ def vec3(v: Sequence[float] | Float[np.ndarray, " 3"]) -> Vec3:
 
 
 def rotation_matrix(rotation_xyzw: Sequence[float] | Float[np.ndarray, " 4"]) -> Float64[np.ndarray, "3 3"]:
-    """The matrix of a quaternion, which need not have unit length.
+    """The rotation matrix of a quaternion of any length.
 
     Raises:
         ValueError: its length is zero or not finite.
@@ -45,8 +45,8 @@ def rotation_matrix(rotation_xyzw: Sequence[float] | Float[np.ndarray, " 4"]) ->
 def quaternion(rotation: Float64[np.ndarray, "3 3"]) -> Quat:
     """The unit quaternion xyzw, with w >= 0, of a rotation matrix.
 
-    Its outer product with itself is read from the matrix and the row of its largest entry taken
-    (Shepperd 1978), which is stable for every rotation.
+    Shepperd's method (1978), which is stable for every rotation: the matrix gives the outer product of the quaternion
+    with itself, and the row of the largest diagonal entry is the quaternion times a number.
     """
     (a, b, c), (d, e, f), (g, h, i) = rotation.tolist()
     trace = a + e + i
@@ -68,7 +68,7 @@ def pose(rotation: Float64[np.ndarray, "3 3"], position_m: Float[np.ndarray, " 3
 
 
 def transform(a_from_b: Pose, points_m: Float[np.ndarray, "*n 3"]) -> Float64[np.ndarray, "*n 3"]:
-    """Points given in b, in a."""
+    """Points of frame b in frame a."""
     rotation = rotation_matrix(a_from_b.rotation_xyzw)
     points: Float64[np.ndarray, "*n 3"] = np.asarray(points_m, np.float64) @ rotation.T + np.asarray(
         a_from_b.position_m
@@ -82,7 +82,7 @@ def compose(a_from_b: Pose, b_from_c: Pose) -> Pose:
     return pose(rotation @ rotation_matrix(b_from_c.rotation_xyzw), position)
 
 
-@lru_cache(maxsize=64)  # a camera's is asked for once for each part
+@lru_cache(maxsize=64)  # a camera's inverse is needed once for each part
 def invert(a_from_b: Pose) -> Pose:
     b_from_a = rotation_matrix(a_from_b.rotation_xyzw).T
     return pose(b_from_a, -b_from_a @ np.asarray(a_from_b.position_m))
@@ -104,15 +104,18 @@ def look_at(eye_m: Vec3, target_m: Vec3, up: Vec3 = (0.0, 0.0, 1.0)) -> Pose:
 
 
 def about_z(angle: float) -> np.ndarray:
+    """The matrix of a rotation about z, in radians, counter-clockwise seen from +z."""
     c, s = math.cos(angle), math.sin(angle)
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
 def about_x(angle: float) -> np.ndarray:
+    """The matrix of a rotation about x, in radians, counter-clockwise seen from +x."""
     c, s = math.cos(angle), math.sin(angle)
     return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
 
 
 def toward(elevation_rad: float, azimuth_rad: float) -> Vec3:
+    """The unit vector in a direction: elevation above the xy plane, azimuth counter-clockwise from x."""
     flat = math.cos(elevation_rad)
     return flat * math.cos(azimuth_rad), flat * math.sin(azimuth_rad), math.sin(elevation_rad)

@@ -1,4 +1,4 @@
-"""Knobs: distributions as values. A config holds them, `draw` turns one into a number."""
+"""Knobs: distributions as values. A config holds knobs, and `draw` makes one value."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Streams:
     """Independent random streams of one scene, by name.
 
     A knob added, removed or changed under one name leaves every other name's draws as they were,
-    so two configs that differ in their light have the same parts in the same places.
+    so two configs that differ only in light have the same parts at the same poses.
     """
 
     seed: int

@@ -1,4 +1,4 @@
-"""A scene in numbers: everything that decides one clip. Frozen, plain; units are in the names.
+"""A scene in numbers: everything that decides one clip. Frozen dataclasses; units are in the names.
 
 Units and frames are those of `simgen.spec.types`.
 """
@@ -38,7 +38,7 @@ def _layout(kind: Any) -> tuple[frozenset[str], tuple[str, ...]]:
 
 @dataclass(frozen=True, kw_only=True)
 class SubstanceSpec:
-    """What light meets at one point. For a metal `rgb` is the reflectance at normal incidence (F0), else the albedo."""
+    """How one point of a surface reflects light. `rgb` is a metal's reflectance at normal incidence, or an albedo."""
 
     rgb: Vec3
     metallic: float  # 0 dielectric .. 1 metal
@@ -48,12 +48,12 @@ class SubstanceSpec:
 @dataclass(frozen=True, kw_only=True)
 class WearSpec:
     name: str  # a row of simgen.assets.materials.WEAR
-    amount: float  # 0 none .. 1 as bad as it gets
+    amount: float  # 0 none .. 1 the most
 
 
 @dataclass(frozen=True, kw_only=True)
 class WornSpec:
-    """What use has left: layers on one seamless tile, which the surfaces of a kind share in a scene."""
+    """Traces of use: layers on one seamless tile, which all surfaces of one kind share in a scene."""
 
     layers: tuple[WearSpec, ...]
     side_m: Metres  # of the tile
@@ -62,7 +62,7 @@ class WornSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class MatterSpec:
-    """A procedural material: two substances and a relief by a seamless tile, perhaps a clear coat, and wear on top."""
+    """A procedural material: two substances and a relief from a seamless tile, an optional clear coat, and wear."""
 
     name: str  # a row of simgen.assets.materials.MATERIALS
     base: SubstanceSpec
@@ -80,7 +80,7 @@ class MatterSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class MaterialSpec:
-    """How a surface meets light. For a metal `rgb` is the reflectance at normal incidence (F0), else the albedo."""
+    """How a surface reflects light. For a metal `rgb` is the reflectance at normal incidence (F0), else the albedo."""
 
     rgb: Vec3
     metallic: float  # 0 dielectric .. 1 metal
@@ -89,7 +89,7 @@ class MaterialSpec:
     texture_scale_m: Metres  # size of the texture's largest feature
     contrast: float  # 0 plain .. 1 strong pattern
     texture_seed: int
-    matter: MatterSpec | None = None  # what pbr draws in place of all this, which is then its mean
+    matter: MatterSpec | None = None  # pbr draws this instead; the fields above are then its mean
 
 
 MAX_LAMPS = 3  # beside the key light
@@ -97,10 +97,10 @@ MAX_LAMPS = 3  # beside the key light
 
 @dataclass(frozen=True, kw_only=True)
 class LampSpec:
-    """A light at a place, beside the key light."""
+    """A lamp with a position, beside the key light."""
 
     kind: str  # "directional" | "spot" | "softbox"
-    position_m: Vec3  # its middle; a directional lamp shines from there with parallel rays
+    position_m: Vec3  # of its middle; a directional lamp has parallel rays in the direction from there
     toward: Vec3  # unit vector in which it shines
     up: Vec3  # unit vector along the softbox's height, square to `toward`
     size_m: tuple[float, float]  # of the softbox; else the diameter of the source, twice
@@ -116,7 +116,7 @@ class EnvironmentSpec:
     temperature_k: float  # of its lamps
     daylight_k: float  # of what comes through its windows
     rotation_rad: Radians  # about z
-    intensity: float  # luminance of a white card lying under it; of its own light's share of the ambient
+    intensity: float  # luminance of a level white card under it, by its own light alone
     seed: int
     file: str = ""  # a picture's path
     sha256: str = ""
@@ -124,12 +124,12 @@ class EnvironmentSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class FlickerSpec:
-    """Lamps on the mains: their light goes up and down at twice its frequency."""
+    """Flicker of lamps on the mains, at twice the mains frequency."""
 
     mains_hz: float
     depth: float  # share of the light, 0 .. 1: (highest - lowest) / (highest + lowest)
-    exposure_s: float  # over which a frame takes the mean, where the shutter says nothing
-    phase_rad: Radians  # when the clip starts
+    exposure_s: float  # of a frame, over which the light is averaged; used if the shutter has no exposure time
+    phase_rad: Radians  # at the start of the clip
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class StageSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class GlowSpec:
-    """A bright patch of the surroundings that metal mirrors: a window, a lamp, a softbox."""
+    """A bright patch of the surroundings that metal reflects: a window, a lamp, a softbox."""
 
     azimuth_rad: Radians
     elevation_rad: Radians
@@ -225,7 +225,7 @@ _ZERO_M = Metres(0.0)
 
 @dataclass(frozen=True, kw_only=True)
 class CameraSpec:
-    """A camera with one pose for each frame. Its lens is ideal, a pinhole, unless the last five say otherwise."""
+    """A camera with one pose for each frame. The defaults of the last fields are an ideal pinhole lens."""
 
     width_px: int
     height_px: int
@@ -241,16 +241,16 @@ class CameraSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ShutterSpec:
-    """When the rows of a picture see light. A frame's time is the middle of its middle row's exposure."""
+    """When the rows of a picture are exposed. A frame's time is the middle of its middle row's exposure."""
 
-    exposure_s: float = 0.0  # how long each row does
+    exposure_s: float = 0.0  # of each row
     row_time_s: float = 0.0  # how much later than the row above it; 0 is a global shutter
     subframes: int = 1  # moments drawn for each frame, an odd number
 
 
 @dataclass(frozen=True, kw_only=True)
 class SensorSpec:
-    """A camera behind its lens. What has a default is off by default, and may be missing in an older data set."""
+    """The camera's sensor and its processing. A field with a default is off by default; older data sets lack it."""
 
     exposure: float  # linear gain before the sensor
     white_balance: Vec3  # gain of each channel after the sensor
@@ -281,14 +281,14 @@ class SensorSpec:
     video_crf: int = 0  # 1 fine .. 51 coarse: the clip went through H.264 at this rate factor; 0: single pictures
 
 
-PATHTRACED = "pathtraced"  # the renderer that draws a lens' blur itself, from samples with a seed
+PATHTRACED = "pathtraced"  # this renderer draws defocus itself, and needs a number of samples and a seed
 
 
 @dataclass(frozen=True, kw_only=True)
 class RenderSpec:
     renderer: str  # a row of simgen.renderers.RENDERERS
     supersample: int  # geometry is drawn at this many times the camera's resolution
-    samples: int | None = None  # paths a pixel, where paths are traced
+    samples: int | None = None  # paths for each pixel, for a path tracer
     seed: int | None = None  # of the paths
 
 

@@ -1,4 +1,4 @@
-"""The values that flow through simgen. Frozen, plain, numpy only.
+"""Basic types and conventions. The values that flow through simgen are frozen dataclasses of plain numbers and arrays.
 
 Units: metres, seconds, radians, kilograms, kelvin. Light is linear RGB (sRGB primaries).
 Frames: the world has z up. A pose `world_from_x` maps coordinates of x to the world; quaternions are xyzw.

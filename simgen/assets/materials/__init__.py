@@ -1,9 +1,9 @@
 """Procedural materials: made by code, seamless, without texture coordinates. A material is a row, a family is a file.
 
 A row (`simgen.assets.materials.model.Material`) holds ranges of two substances (colour, metal, roughness), a relief
-that tells where which of them lies and how the surface rises and falls, and perhaps a clear coat. A preset names rows
-with their shares; `draw_material` makes a `MaterialSpec` of one, whose plain fields are its mean: that is what `tiny`
-draws.
+that says which of them is where and how high the surface is, and an optional clear coat. A preset names rows and their
+weights. `draw_material` draws a `MaterialSpec` from a row. Its plain fields are the material's mean, which the renderer
+`tiny` draws.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ WearKey = tuple[tuple[tuple[str, int], ...], int, int]  # layers with their step
 
 @dataclass(frozen=True)
 class TileFacts:
-    """What else of a tile is needed."""
+    """Facts about a tile that shaders need."""
 
     covered: float  # share of the second substance
     quarter_lost: float  # mipmap level at which a quarter of the slopes' variance is averaged away
@@ -50,7 +50,7 @@ def material(name: str) -> Material:
     """A row of MATERIALS.
 
     Raises:
-        KeyError: there is none of that name.
+        KeyError: there is no such row; the message lists the rows.
     """
     if name not in MATERIALS:
         raise KeyError(f"no material {name!r}; there are {sorted(MATERIALS)}")
@@ -58,7 +58,7 @@ def material(name: str) -> Material:
 
 
 def draw_material(name: str, rng: np.random.Generator, wear: WornSpec = UNWORN) -> MaterialSpec:
-    """One piece of a material, drawn from its row's ranges, worn as it is told.
+    """One piece of a material, drawn from its row's ranges, with the given wear.
 
     Raises:
         KeyError: there is no such material.
@@ -80,7 +80,7 @@ def material_tile(name: str, variant: int) -> Float32[np.ndarray, "512 512 4"]:
 
 @lru_cache(maxsize=256)
 def tile_facts(name: str, variant: int) -> TileFacts:
-    """Of the tile of `material_tile`.
+    """The facts of a tile of `material_tile`.
 
     Raises:
         KeyError: there is no such row.
@@ -111,7 +111,7 @@ def tile_origin(matter: MatterSpec) -> tuple[float, float]:
 
 
 def wear_key(wear: WornSpec) -> WearKey:
-    """What a wear tile is kept under; no layers where there is no wear."""
+    """The key of a wear tile in caches. It has no layers if there is no wear."""
     layers = tuple((w.name, max(round(w.amount * STEPS), 1)) for w in wear.layers if w.amount > 0)
     return tuple(sorted(layers)), wear.seed % VARIANTS, round(wear.side_m * 1000)
 

@@ -1,4 +1,4 @@
-"""What metal is covered with: platings, conversion layers, paint, powder; and rust."""
+"""Coatings of metal: plating, conversion layers, paint, powder; and rust."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ COATINGS: dict[str, Material] = {
         base=Substance(
             colour=Paint(hue_deg=_ANY_HUE, saturation=Uniform(0.0, 0.85), value=Uniform(0.35, 0.95)),
             roughness=Uniform(0.25, 0.45),
-            metallic=Uniform(0.85, 1.0),  # the dye colours what the aluminium below gives back
+            metallic=Uniform(0.85, 1.0),  # the dye colours the reflection of the aluminium below
         ),
         relief=_anodic,
         tile_m=LogUniform(0.008, 0.02),

@@ -1,4 +1,4 @@
-"""What tables, floors and boxes are of: wood, concrete, tiles, cardboard, paper."""
+"""Materials of tables, floors and boxes: wood, concrete, tiles, cardboard, paper."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _corrugated(rng: np.random.Generator) -> Relief:
 
 
 def _wood(rng: np.random.Generator) -> Relief:
-    """Years along u, waved, with pores; the mask is the late wood, which is dark."""
+    """Wavy annual rings along u, with pores. The mask is the dark late wood."""
     _, v = grid()
     wave = 0.06 * smooth(rng, 0.3, 0.08)
     years = v + wave - wave.mean()

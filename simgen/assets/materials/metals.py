@@ -1,4 +1,4 @@
-"""Bare metals as machines and moulds leave them.
+"""Bare metals after machining, rolling, casting or forging.
 
 Colours are F0 from the tables of `simgen.assets.materials.optics`. Roughness has no table to be read from; it goes by
 how sharply photographs of such surfaces show a lamp: ground and turned 0.15 to 0.4, blasted and cast 0.5 to 0.8.

@@ -1,4 +1,4 @@
-"""What a row of MATERIALS is: ranges of two substances, a relief, a coat; and how one material is drawn from it."""
+"""A row of MATERIALS: ranges of two substances, a relief, a coat; and how a material is drawn from it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from simgen.spec.scene import MaterialSpec, MatterSpec, SubstanceSpec, WearSpec,
 from simgen.spec.types import Metres, Vec3
 
 NONE = Uniform(0.0, 0.0)
-TINY_FEATURE = 8 / 256  # of a texture's largest feature: simgen.renderers.textures.FEATURE_PX / TILE_PX
+TINY_FEATURE = 8 / 256  # a texture's largest feature, in tile sides: FEATURE_PX / TILE_PX of simgen.renderers.textures
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metal:
-    """A metal's own colour, dimmed by what lies on it: grime, oxide, roughness below what is modelled."""
+    """The colour of a metal, darkened by grime, oxide and roughness too fine to model."""
 
     name: str  # a row of simgen.assets.materials.optics.INDICES
     dimmed: Uniform = field(default=Uniform(0.85, 1.0))
-    warmth: Uniform = field(default=NONE)  # how far a thin oxide turns it from blue (below 0) to yellow
+    warmth: Uniform = field(default=NONE)  # tint of a thin oxide, from blue (below 0) to yellow
 
     def draw(self, rng: np.random.Generator) -> Vec3:
         rgb = np.array(f0(self.name)) * self.dimmed.draw(rng)
@@ -34,7 +34,7 @@ class Metal:
 
 @dataclass(frozen=True, kw_only=True)
 class Paint:
-    """A colour as a person would pick it in a colour dialog (sRGB)."""
+    """A colour in hue, saturation and value of sRGB, as in a colour dialog."""
 
     hue_deg: Uniform
     saturation: Uniform
@@ -47,7 +47,7 @@ class Paint:
 
 @dataclass(frozen=True, kw_only=True)
 class Albedo:
-    """A measured diffuse colour, linear, as bright as `luminance` says."""
+    """A measured diffuse colour in linear RGB, scaled to a luminance."""
 
     rgb: Vec3
     luminance: Uniform
@@ -76,11 +76,11 @@ class Material:
     """A row of MATERIALS."""
 
     base: Substance
-    relief: Callable[[np.random.Generator], Relief]  # one of a few tiles, by its seed
+    relief: Callable[[np.random.Generator], Relief]  # makes a tile; the generator's seed chooses which
     tile_m: LogUniform  # side of the tile
     slope: Uniform  # of the relief, root mean square
     texture: str  # what tiny draws: a row of simgen.renderers.textures.TEXTURES
-    source: str  # of its figures
+    source: str  # of the figures in this row
     second: Substance | None = None
     contrast: Uniform = field(default=NONE)
     gloss: Uniform = field(default=NONE)
@@ -91,9 +91,9 @@ class Material:
 
 
 def draw_wear(ranges: Mapping[str, Uniform], side_m: float, rng: np.random.Generator) -> WornSpec:
-    """Wear for all the surfaces of a kind: what is drawn below 0 is not there.
+    """The wear that all surfaces of one kind share. A layer whose amount is drawn at 0 or below is left out.
 
-    Every amount is drawn, so that one range moves one layer alone.
+    Every amount is drawn, so that a change of one layer's range changes only that layer.
     """
     seed = int(rng.integers(2**31))
     amounts = {layer: min(ranges[layer].draw(rng), 1.0) for layer in sorted(ranges)}
@@ -102,7 +102,15 @@ def draw_wear(ranges: Mapping[str, Uniform], side_m: float, rng: np.random.Gener
 
 
 def draw(name: str, row: Material, covered: float, wear: WornSpec, rng: np.random.Generator) -> MaterialSpec:
-    """One piece of the material; `covered` is the tile's share of the second substance."""
+    """One piece of a material.
+
+    Args:
+        name: of the row.
+        row: of MATERIALS.
+        covered: share of the tile that the second substance covers.
+        wear: of the surface.
+        rng: draws everything else.
+    """
     base = row.base.draw(rng)
     second = row.second.draw(rng) if row.second else base
     tile_m, contrast = row.tile_m.draw(rng), row.contrast.draw(rng)

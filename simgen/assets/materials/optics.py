@@ -15,7 +15,7 @@ from jaxtyping import Float64
 from simgen.spec.colour import RGB_FROM_XYZ
 from simgen.spec.types import Vec3
 
-# Wavelength (micrometres), n, k. The tables stand in refractiveindex.info's database (CC0); cut to what is seen.
+# Wavelength (micrometres), n, k. The tables are from refractiveindex.info's database (CC0), for visible light only.
 INDICES: dict[str, tuple[tuple[float, float, float], ...]] = {
     # Rakic 1995, Applied Optics 34, 4755: evaporated aluminium
     "aluminium": (
@@ -77,21 +77,21 @@ _D65 = np.array(
 
 
 def reflectance(metal: str, wavelength_um: Float64[np.ndarray, "n"]) -> Float64[np.ndarray, "n"]:
-    """At normal incidence, linear between the table's rows and constant beyond them.
+    """Reflectance at normal incidence: linear between the table's rows, constant beyond them.
 
     Raises:
         KeyError: there is no table of that metal.
     """
     if metal not in INDICES:
         raise KeyError(f"no optical constants of {metal!r}; there are {sorted(INDICES)}")
-    at, n_table, k_table = np.array(INDICES[metal]).T
-    n, k = np.interp(wavelength_um, at, n_table), np.interp(wavelength_um, at, k_table)
+    table_um, n_table, k_table = np.array(INDICES[metal]).T
+    n, k = np.interp(wavelength_um, table_um, n_table), np.interp(wavelength_um, table_um, k_table)
     return np.asarray(((n - 1) ** 2 + k**2) / ((n + 1) ** 2 + k**2))
 
 
 @cache
 def f0(metal: str) -> Vec3:
-    """Linear RGB that a clean, flat piece of the metal mirrors of white light that falls straight on it.
+    """Linear RGB of the light that a clean, flat piece of metal reflects from white light at normal incidence.
 
     Raises:
         KeyError: there is no table of that metal.

@@ -12,7 +12,7 @@ _BY_EYE = "colour by eye"
 
 
 def _moulded(rng: np.random.Generator) -> Relief:
-    """Flow lines and the mould's polish, hardly to be seen."""
+    """Flow lines and the polish of the mould, almost invisible."""
     height = smooth(rng, 0.1, 0.02) + 0.3 * smooth(rng, 0.01, 0.01)
     return Relief(spread(smooth(rng, 0.2, 0.05)), flat(), unit(height))
 

@@ -1,7 +1,7 @@
-"""What use leaves on any surface: a row is a function that lays one kind of it on a seamless tile.
+"""Wear: traces of use on any surface. A row is a function that draws one sort of wear on a seamless tile.
 
-A layer covers what is under it (with its own colour and metal), makes it rougher or smoother, and has slopes of its
-own. Layers lie on each other in the order of WEAR; tools and machines first, dust last. Colours and amounts are by eye.
+A layer covers what is under it with its own colour and metal, makes it rougher or smoother, and adds slopes. Layers are
+stacked in the order of WEAR: tools and machines first, dust last. Colours and amounts are chosen by eye.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from jaxtyping import Float32
 from simgen.assets.materials.relief import TILE_PX, Field, above, cloud, flat, grid, smooth, softened
 from simgen.spec.types import Vec3
 
-STEPS = 4  # amounts are rounded to this many, so that scenes share tiles
+STEPS = 4  # amounts are rounded to steps of 1 / STEPS, so that scenes share tiles
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One kind of wear on a tile. `rougher` goes from -1 (polished) to 1 (matt)."""
+    """One sort of wear on a tile. `rougher` goes from -1 (polished) to 1 (matt)."""
 
     cover: Field = field(default_factory=flat)
     rgb: Float32[np.ndarray, "512 512 3"] | Vec3 = (0.0, 0.0, 0.0)
@@ -33,24 +33,24 @@ class Layer:
 
 
 def _line(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, value: float, width: int) -> None:
-    """A line of values, drawn again wherever it leaves the tile."""
+    """Draw a line that wraps around the tile's edges."""
     for shift in np.array([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]) * TILE_PX:
         a, b = (tuple(int(c) for c in (p + shift) * 8) for p in (start, end))
         cv2.line(canvas, a, b, value, width, cv2.LINE_AA, 3)
 
 
 def _paste(canvas: np.ndarray, patch: np.ndarray, x: int, y: int) -> None:
-    """The patch's values at (x, y), going on at the opposite edge."""
+    """Write a patch at (x, y), wrapped around the tile's edges."""
     rows, columns = (np.arange(n) + start for n, start in zip(patch.shape[:2], (y, x), strict=True))
     canvas[np.ix_(rows % TILE_PX, columns % TILE_PX)] = patch
 
 
-def _places(rng: np.random.Generator, count: int) -> list[tuple[int, int]]:
+def _positions(rng: np.random.Generator, count: int) -> list[tuple[int, int]]:
     return [(int(x), int(y)) for x, y in rng.integers(0, TILE_PX, (count, 2))]
 
 
 def scratches(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
-    """Hairlines in one or two handling directions, and a few that go anywhere."""
+    """Hairlines, most of them near one direction of handling."""
     depth = flat()
     main = rng.uniform(0, np.pi)
     for _ in range(round(6 + 90 * amount)):
@@ -68,7 +68,7 @@ def fingerprints(rng: np.random.Generator, amount: float, texel_m: float) -> Lay
     film = flat()
     size = max(int(0.009 / texel_m), 3)  # half a print
     y, x = np.mgrid[-size : size + 1, -size : size + 1] / size
-    for px, py in _places(rng, round(1 + 7 * amount)):
+    for px, py in _positions(rng, round(1 + 7 * amount)):
         turn = rng.uniform(0, 2 * np.pi)
         a, b = x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)
         oval = np.clip(3 * (1 - np.hypot(a * 1.4, b)), 0, 1) * rng.uniform(0.4, 1.0)
@@ -98,11 +98,11 @@ def dirt(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
 def seam(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
     """A belt's splice: fingers across the run, welded and a little darker."""
     u, v = grid()
-    at, teeth = float(rng.uniform(0.2, 0.8)), int(rng.integers(6, 14))
-    fingers = at + 0.035 * (np.abs(v * teeth % 1 - 0.5) * 4 - 1)
+    position, teeth = float(rng.uniform(0.2, 0.8)), int(rng.integers(6, 14))
+    fingers = position + 0.035 * (np.abs(v * teeth % 1 - 0.5) * 4 - 1)
     away = np.abs((u - fingers + 0.5) % 1 - 0.5)
     line = np.clip(1.5 - away * TILE_PX / 1.2, 0, 1).astype(np.float32)
-    zone = np.clip((0.05 - np.abs((u - at + 0.5) % 1 - 0.5)) * 60, 0, 1).astype(np.float32)
+    zone = np.clip((0.05 - np.abs((u - position + 0.5) % 1 - 0.5)) * 60, 0, 1).astype(np.float32)
     cover = (amount * np.maximum(0.8 * line, 0.18 * zone)).astype(np.float32)
     du, dv = (np.roll(line, -1, axis=a) - np.roll(line, 1, axis=a) for a in (1, 0))
     return Layer(
@@ -112,10 +112,10 @@ def seam(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
 
 
 def printed_code(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
-    """A QR code and a line of figures, marked by laser: dark and matt."""
+    """A QR code and a line of digits, marked by laser: dark and matt."""
     ink = flat()
     encoder = cv2.QRCodeEncoder.create()
-    for px, py in _places(rng, round(1 + 2 * amount)):
+    for px, py in _positions(rng, round(1 + 2 * amount)):
         text = f"PN{rng.integers(10**6):06d}"
         code = np.asarray(encoder.encode(text), np.uint8) < 128
         code = code[np.ix_(code.any(axis=1), code.any(axis=0))]
@@ -133,7 +133,7 @@ def stickers(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
     """Labels with lines of print and a bar code, white or of a signal colour."""
     cover, rgb = flat(), np.zeros((TILE_PX, TILE_PX, 3), np.float32)
     colours = ((0.8, 0.8, 0.78), (0.8, 0.8, 0.78), (0.75, 0.55, 0.03), (0.7, 0.06, 0.04), (0.05, 0.35, 0.1))
-    for px, py in _places(rng, round(1 + 2 * amount)):
+    for px, py in _positions(rng, round(1 + 2 * amount)):
         wide, high = (max(int(rng.uniform(a, b) / texel_m), 8) for a, b in ((0.018, 0.035), (0.01, 0.02)))
         label = np.empty((high, wide, 3), np.float32)
         label[:] = colours[int(rng.integers(len(colours)))]
@@ -202,14 +202,14 @@ WEAR: dict[str, Callable[[np.random.Generator, float, float], Layer]] = {
 
 @lru_cache(maxsize=32)
 def _layer(name: str, steps: int, seed: int, texel_m: float) -> Layer:
-    """A row's layer; kept, since scenes share them. Each row has a stream of its own: one more changes no other."""
+    """A row's layer. It is cached, since scenes share layers. Each row has its own random stream."""
     return WEAR[name](np.random.default_rng([seed, list(WEAR).index(name)]), steps / STEPS, texel_m)
 
 
 def worn(
     layers: tuple[tuple[str, int], ...], seed: int, texel_m: float
 ) -> tuple[Float32[np.ndarray, "512 512 4"], Float32[np.ndarray, "512 512 4"]]:
-    """All layers on one tile: colour times cover with the cover, and metal times cover, roughness, slopes.
+    """All layers on one tile: colour times cover and the cover; and metal times cover, roughness and both slopes.
 
     Args:
         layers: rows of WEAR with their amounts in steps of 1 / STEPS.

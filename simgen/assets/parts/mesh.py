@@ -1,4 +1,4 @@
-"""Closed triangle meshes: lofted from rings about z, their mass properties, and normals for shading.
+"""Closed triangle meshes: lofts through rings about z, mass properties, and normals for shading.
 
 Triangles run counter-clockwise seen from outside.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int32
 
-CREASE_COS = float(np.cos(np.radians(25.0)))  # surfaces that meet at more than this are shaded apart
+CREASE_COS = float(np.cos(np.radians(25.0)))  # of the angle above which two surfaces meet in a sharp edge
 
 
 @dataclass(frozen=True)
@@ -21,29 +21,30 @@ class Mesh:
 
 
 def circle(radius_m: float, z_m: float, segments: int) -> Float64[np.ndarray, "n 3"]:
+    """Points on a circle about z, counter-clockwise from x."""
     angle = 2 * np.pi * np.arange(segments) / segments
     return np.stack([radius_m * np.cos(angle), radius_m * np.sin(angle), np.full(segments, z_m)], axis=1)
 
 
 def hexagon(across_flats_m: float, z_m: float, segments: int) -> Float64[np.ndarray, "n 3"]:
-    """Points round a hexagon at equal angles from x, which a flat is square to; its corners need segments = 12 n."""
+    """Points on a hexagon at equal angles. A flat is square to x; `segments` = 12 n puts points on the corners."""
     angle = 2 * np.pi * np.arange(segments) / segments
     from_flat = (angle + np.pi / 6) % (np.pi / 3) - np.pi / 6
     return circle(1.0, 0.0, segments) * (across_flats_m / 2 / np.cos(from_flat))[:, None] + [0.0, 0.0, z_m]
 
 
 def loft(rings: Sequence[Float64[np.ndarray, "n 3"]], closed: bool = False) -> Mesh:
-    """The surface through rings of equally many points: capped at both ends, or `closed`, from the last to the first.
+    """The surface through rings of equally many points: with caps at both ends, or `closed` from the last to the first.
 
     Rings run counter-clockwise seen from +z, and the first is the lower end; a closed loft goes up on the outside.
     """
     count, n = len(rings), len(rings[0])
-    here, there = np.arange(n), np.roll(np.arange(n), -1)
+    point, following = np.arange(n), np.roll(np.arange(n), -1)
     faces = []
     for lower in range(count if closed else count - 1):
         low, high = lower * n, (lower + 1) % count * n
-        faces.append(np.stack([low + here, low + there, high + there], axis=1))
-        faces.append(np.stack([low + here, high + there, high + here], axis=1))
+        faces.append(np.stack([low + point, low + following, high + following], axis=1))
+        faces.append(np.stack([low + point, high + following, high + point], axis=1))
     if not closed:
         fan = np.stack([np.zeros(n - 2, int), np.arange(1, n - 1), np.arange(2, n)], axis=1)
         faces += [fan[:, ::-1], fan + (count - 1) * n]
@@ -51,7 +52,7 @@ def loft(rings: Sequence[Float64[np.ndarray, "n 3"]], closed: bool = False) -> M
 
 
 def mass_properties(mesh: Mesh) -> tuple[float, Float64[np.ndarray, " 3"], Float64[np.ndarray, "3 3"]]:
-    """Volume, centre of mass, and inertia tensor about it for each kilogram, of the solid inside a closed mesh.
+    """Volume, centre of mass, and inertia tensor of one kilogram about that centre, of the solid in a closed mesh.
 
     Exact for the mesh: sums over the signed tetrahedra from the origin to each triangle, whose second moments are
     det/120 (sum of the corners' outer products + outer product of their sum) (Blow and Binstock 2004).

@@ -1,4 +1,4 @@
-"""What a family of parts hands out for one of its sizes: a mesh, its mass properties and its collision shape.
+"""The model of a part: a mesh, its mass properties and its collision shape; and families of parts.
 
 The part's frame: the origin is the centre of mass, the axes are principal axes of inertia, z is the axis of a turned
 part. A fastener rests upright, on its head or flat, when its z is up. Metres throughout.
@@ -18,7 +18,7 @@ from simgen.spec.types import Vec3
 
 @dataclass(frozen=True, kw_only=True)
 class Primitive:
-    """A convex piece of a collision shape: a box, or a cylinder along z, turned about z and moved to its place."""
+    """A convex piece of a collision shape: a box, or a cylinder along z; first turned about z, then moved."""
 
     shape: str  # "box" | "cylinder"
     size_m: Vec3  # full extents; a cylinder's diameter is x and its length is z
@@ -28,11 +28,11 @@ class Primitive:
 
 @dataclass(frozen=True, kw_only=True)
 class Thread:
-    """A helical thread about z that the mesh leaves out: there it is a cylinder of the pitch diameter (ISO 724)."""
+    """A helical thread about z. The mesh has a cylinder of the pitch diameter there (ISO 724)."""
 
     z_from_m: float
     z_to_m: float
-    radius_m: float  # half of the pitch diameter: the surface that the thread waves about
+    radius_m: float  # half of the pitch diameter
     pitch_m: float
     depth_m: float  # from crest to root
     internal: bool  # a nut's
@@ -40,19 +40,19 @@ class Thread:
 
 @dataclass(frozen=True, kw_only=True)
 class PartModel:
-    """One size of a family. `vertices_m` repeats a corner for each smooth surface that meets there."""
+    """The model of a part. `vertices_m` repeats a corner for each smooth surface that meets there."""
 
     vertices_m: Float64[np.ndarray, "v 3"]
     normals: Float64[np.ndarray, "v 3"]
     triangles: Int32[np.ndarray, "t 3"]
     volume_m3: float
-    inertia_m2: Vec3  # principal moments of inertia for each kilogram
+    inertia_m2: Vec3  # principal moments of inertia of one kilogram
     collision: tuple[Primitive, ...]
     thread: Thread | None
 
     @property
     def rest_height_m(self) -> float:
-        """Height of the origin over a table that the part stands upright on."""
+        """Height of the origin above a table on which the part stands upright."""
         return float(-self.vertices_m[:, 2].min())
 
     @property
@@ -70,7 +70,7 @@ class Size:
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A row of PARTS."""
+    """A row of PARTS: a family of parts from a standard."""
 
     standard: str
     category: str
@@ -78,6 +78,11 @@ class Family:
     build: Callable[[Size], PartModel]
 
     def size(self, designation: str) -> Size:
+        """One of the sizes.
+
+        Raises:
+            KeyError: there is no such size; the message lists the sizes.
+        """
         for size in self.sizes:
             if size.designation == designation:
                 return size
@@ -87,7 +92,7 @@ class Family:
 
 
 def turned_part(mesh: Mesh, collision: tuple[Primitive, ...], thread: Thread | None) -> PartModel:
-    """The model of a part that is symmetric about z, moved so that its centre of mass is the origin."""
+    """The model of a part that is symmetric about z, moved so that the origin is its centre of mass."""
     volume_m3, centre_m, inertia_m2 = mass_properties(mesh)
     vertices_m, normals, triangles = shaded(Mesh(mesh.vertices_m - centre_m, mesh.triangles))
     z_m = float(centre_m[2])

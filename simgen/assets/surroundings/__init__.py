@@ -1,6 +1,6 @@
 """Surroundings as HDR pictures: rooms and lamps made by code, or a user's own files. A new one is a row.
 
-Lamps lie on the Planckian locus. A picture is scaled to the luminance that a white card lying under it has.
+The colours of lamps are those of black bodies. A picture is scaled to a given luminance of a level white card under it.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ ENVIRONMENTS: dict[str, Callable[[EnvironmentSpec, np.random.Generator], Picture
 
 @lru_cache(maxsize=16)
 def picture(spec: EnvironmentSpec) -> Picture:
-    """Radiance by direction.
+    """Radiance of the surroundings by direction.
 
     Raises:
         KeyError: there is no such row.
         BadEnvironment: its file cannot be used.
     """
     if spec.name == FILE:
-        found = read(spec.file, spec.sha256)
+        unscaled = read(spec.file, spec.sha256)
     elif spec.name in ENVIRONMENTS:
-        found = ENVIRONMENTS[spec.name](spec, np.random.default_rng(spec.seed))
+        unscaled = ENVIRONMENTS[spec.name](spec, np.random.default_rng(spec.seed))
     else:
         raise KeyError(f"no environment {spec.name!r}; there are {sorted([*ENVIRONMENTS, FILE])}")
-    turned = np.roll(found, round(spec.rotation_rad / (2 * np.pi) * WIDTH), axis=1)
+    turned = np.roll(unscaled, round(spec.rotation_rad / (2 * np.pi) * WIDTH), axis=1)
     card = float(LUMINANCE @ level_irradiance(turned))
     if card <= 0:
         raise BadEnvironment(f"{spec.file}: no light comes from above its horizon")
@@ -55,7 +55,7 @@ def picture(spec: EnvironmentSpec) -> Picture:
 
 
 def ambient(spec: EnvironmentSpec) -> Vec3:
-    """What a white card lying under it gives back.
+    """Radiance of a level white card under the surroundings.
 
     Raises:
         KeyError: there is no such row.

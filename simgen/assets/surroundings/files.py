@@ -1,4 +1,4 @@
-"""A user's own surroundings: `.hdr` (Radiance RGBE) and `.exr` files with a full sphere, straight up in the first row.
+"""A user's own surroundings: `.hdr` (Radiance RGBE) and `.exr` files of a full sphere, the zenith in the first row.
 
 A file's size is read from its header, before anything is decoded.
 """
@@ -22,7 +22,7 @@ _HEADER_BYTES = 2**16
 
 
 def folder_files(folder: str) -> list[Path]:
-    """Its environment files, sorted.
+    """The environment files in a folder, sorted.
 
     Raises:
         BadEnvironment: there is no such folder, or none in it.
@@ -30,10 +30,10 @@ def folder_files(folder: str) -> list[Path]:
     root = Path(folder)
     if not folder or not root.is_dir():
         raise BadEnvironment(f"{folder!r}: no such folder")
-    found = sorted(path for path in root.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
-    if not found:
+    files = sorted(path for path in root.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
+    if not files:
         raise BadEnvironment(f"{folder}: no {' or '.join(ENDINGS)} file in it")
-    return found
+    return files
 
 
 def digest(path: Path) -> str:
@@ -46,10 +46,10 @@ def digest(path: Path) -> str:
 
 
 def read(file: str, sha256: str = "") -> Picture:
-    """A file as a picture, with the half below the horizon black.
+    """Read a file as a picture. The half below the horizon is made black.
 
     Raises:
-        BadEnvironment: it is missing, is not what it was (`sha256`), is no HDR picture of a sphere, or is too large.
+        BadEnvironment: it is missing, has changed (`sha256`), is no HDR picture of a sphere, or is too large.
     """
     path = Path(file)
     data = _bytes(path)

@@ -1,7 +1,7 @@
-"""A picture of the surroundings by direction, and the room that most of them are.
+"""Pictures of surroundings by direction, and a room seen from inside, from which most of them are made.
 
 Pictures are by azimuth (columns, from -pi) and polar angle (rows, from straight up), linear radiance. Below the horizon
-they are black: what shines from there is the scene itself.
+they are black, since the scene itself is there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float32, Float64
 from simgen.spec.types import Vec3
 
 WIDTH, HEIGHT = 256, 128
-FINER = 2  # a texel is the mean of this many points squared
+FINER = 2  # a texel is the mean of FINER x FINER points
 
 Picture = Float32[np.ndarray, "128 256 3"]
 Canvas = Float64[np.ndarray, "256 512 3"]
@@ -30,7 +30,7 @@ def directions(height: int = HEIGHT * FINER, width: int = WIDTH * FINER) -> Floa
 
 
 def level_irradiance(picture: Float32[np.ndarray, "h w 3"]) -> Float64[np.ndarray, "3"]:
-    """Irradiance of a level card, over pi."""
+    """Irradiance of a level card, divided by pi."""
     height, width, _ = picture.shape
     polar = (np.arange(height) + 0.5) / height * np.pi
     weight = np.maximum(np.cos(polar), 0) * np.sin(polar) * (2 * np.pi**2 / (height * width)) / np.pi
@@ -38,7 +38,7 @@ def level_irradiance(picture: Float32[np.ndarray, "h w 3"]) -> Float64[np.ndarra
 
 
 def resolved(canvas: Canvas) -> Picture:
-    """The canvas at the picture's size, black below the horizon."""
+    """A canvas reduced to the picture's size, black below the horizon."""
     small = canvas.reshape(HEIGHT, FINER, WIDTH, FINER, 3).mean(axis=(1, 3)).astype(np.float32)
     small[HEIGHT // 2 :] = 0
     return np.asarray(small)
@@ -46,7 +46,7 @@ def resolved(canvas: Canvas) -> Picture:
 
 @dataclass(frozen=True)
 class Room:
-    """A box that is seen from inside: half its sides, its ceiling's height over the stage, where the stage is in it."""
+    """A room around the stage: half of its sides, its ceiling's height above the stage, the stage's position in it."""
 
     half_m: tuple[float, float]
     ceiling_m: float
@@ -78,12 +78,12 @@ class Room:
         object.__setattr__(self, "canvas", np.zeros((*face.shape, 3)))
 
     def patch(self, face: int, middle: tuple[float, float], size: tuple[float, float]) -> Where:
-        """Where a rectangle on a face is seen; metres on that face."""
+        """The texels of a rectangle on a face, in metres on that face."""
         away = np.abs(self._hit - np.array(middle))
         return np.asarray((self._face == face) & (away[..., 0] < size[0] / 2) & (away[..., 1] < size[1] / 2))
 
     def light_walls(self, rgb: np.ndarray, rng: np.random.Generator, things: int, dark: float) -> None:
-        """Paint walls and ceiling as `rgb` lights them, with `things` standing before the walls, `dark` at least."""
+        """Paint walls and ceiling in the light `rgb`, and `things` on the walls, of reflectance `dark` to 0.6."""
         on_wall = self._face > 0
         height = np.clip(self._hit[..., 1] / self.ceiling_m, 0, 1)
         shade = np.where(on_wall, self.wall * (0.55 + 0.45 * height), self.ceiling)

@@ -1,4 +1,4 @@
-"""Surroundings made of a room and its lamps, or of lamps round a stage alone. Sizes in metres, round the stage."""
+"""Surroundings: a room with its lamps, or only lamps around a stage. Sizes are in metres, around the stage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from simgen.assets.surroundings.model import Picture, Room, directions, resolved
 from simgen.spec.colour import black_body
 from simgen.spec.scene import EnvironmentSpec
 
-LAMP, PANEL, WINDOW, WALL = 40.0, 14.0, 9.0, 1.0  # radiances against each other
+LAMP, PANEL, WINDOW, WALL = 40.0, 14.0, 9.0, 1.0  # relative radiances
 
 
 def _lamps(spec: EnvironmentSpec) -> np.ndarray:
@@ -78,7 +78,7 @@ def mixed(spec: EnvironmentSpec, rng: np.random.Generator) -> Picture:
 
 
 def light_tent(spec: EnvironmentSpec, rng: np.random.Generator) -> Picture:
-    """White cloth all round, brighter where lamps stand behind it, with the slit that the camera looks through."""
+    """White cloth all around, brighter in front of lamps, with a slit for the camera."""
     d, lamps = directions(), _lamps(spec)
     glow = np.full(d.shape[:2], 1.0)
     for _ in range(int(rng.integers(2, 4))):
@@ -93,7 +93,7 @@ def light_tent(spec: EnvironmentSpec, rng: np.random.Generator) -> Picture:
 
 
 def ring_light(spec: EnvironmentSpec, rng: np.random.Generator) -> Picture:
-    """A ring round the lens overhead, in a dark housing."""
+    """A ring of light around the lens overhead, in a dark housing."""
     d, lamps = directions(), _lamps(spec)
     tilt = rng.uniform(0, 0.25)
     turn = rng.uniform(0, 2 * np.pi)

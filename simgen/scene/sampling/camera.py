@@ -19,6 +19,7 @@ from simgen.spec.types import Metres, Radians
 def draw_camera(
     knobs: CameraKnobs, stage: StageSpec, frames: int, interval_s: float, rng: np.random.Generator
 ) -> CameraSpec:
+    """A pinhole camera with a pose for each frame. Between frames it moves at a constant velocity."""
     elevation, azimuth = math.radians(knobs.elevation_deg.draw(rng)), math.radians(knobs.azimuth_deg.draw(rng))
     target = np.array([knobs.aim.draw(rng) * s / 2 for s in stage.size_m] + [knobs.height_above_m])
     distance_m = knobs.distance_m.draw(rng)
@@ -45,7 +46,7 @@ def draw_camera(
 
 
 def draw_lens(camera: CameraSpec, knobs: LensKnobs, rng: np.random.Generator) -> CameraSpec:
-    """A camera that is focused on what it aims at, with a lens; the knobs' draws are errors of both."""
+    """Add a lens to a camera that is in focus at its aim: distortion, aperture, and an error of the focus."""
     k1, k2, p1, p2, k3 = (knob.draw(rng) for knob in (knobs.k1, knobs.k2, knobs.p1, knobs.p2, knobs.k3))
     return replace(
         camera,
@@ -57,12 +58,13 @@ def draw_lens(camera: CameraSpec, knobs: LensKnobs, rng: np.random.Generator) ->
 
 
 def draw_shutter(knobs: ShutterKnobs, rng: np.random.Generator) -> ShutterSpec:
+    """A rolling shutter, or a global one where a row time of 0 or below is drawn."""
     exposure_s, row_time_s = knobs.exposure_s.draw(rng), max(0.0, knobs.row_time_s.draw(rng))
     return ShutterSpec(exposure_s=exposure_s, row_time_s=row_time_s, subframes=knobs.subframes)
 
 
 def draw_sensor(knobs: SensorKnobs, light: LightSpec, rng: np.random.Generator) -> SensorSpec:
-    """Auto exposure and auto white balance aim at a white card on the stage; the knobs are their errors."""
+    """The sensor. Exposure and white balance are those of a white card on the stage, with the knobs as errors."""
     card = lighting.card(light)
     errors = np.array([knobs.white_balance.draw(rng), 1.0, knobs.white_balance.draw(rng)])
     drawn = SensorSpec(
@@ -82,11 +84,11 @@ def draw_sensor(knobs: SensorKnobs, light: LightSpec, rng: np.random.Generator) 
         seed=int(rng.integers(2**32)),
     )
     gain, share = knobs.gain.draw(rng), knobs.crosstalk.draw(rng)
-    seen = sensor_from_light(share) @ card  # by the sensor, whose own white balance it is
+    measured = sensor_from_light(share) @ card  # by the sensor's own filters, which the white balance corrects
     return replace(
         drawn,
         exposure=float(drawn.exposure / (LUMINANCE @ card)) / gain,
-        white_balance=vec3(errors / (seen / (LUMINANCE @ card))),
+        white_balance=vec3(errors / (measured / (LUMINANCE @ card))),
         gain=gain,
         crosstalk=share,
         lateral_ca=(knobs.lateral_ca.draw(rng), knobs.lateral_ca.draw(rng)),

@@ -1,4 +1,4 @@
-"""What is not a part: clutter on the stage, occluders that pass in front."""
+"""Bodies that are no parts: clutter around the stage, and occluders between camera and parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simgen.scene.sampling.surfaces import draw_surface
 from simgen.spec.geometry import about_x, about_z, pose
 from simgen.spec.scene import BodySpec, MaterialSpec, StageSpec
 
-BAND_PROUD_M = 0.0008  # more than the depth buffer's step at a metre
+BAND_THICKNESS_M = 0.0008  # more than the depth buffer's step at a metre
 
 
 def draw_clutter(
@@ -22,14 +22,21 @@ def draw_clutter(
     rng: np.random.Generator,
     textures: np.random.Generator,
 ) -> tuple[tuple[BodySpec, ...], tuple[BodySpec, ...]]:
+    """Clutter, and occluders."""
     count, occluders = knobs.count.draw(rng), knobs.occluders.draw(rng)
-    standing = tuple(_standing(knobs, draw_surface(texture.clutter, textures), stage, rng) for _ in range(count))
-    passing = tuple(_passing(knobs, draw_surface(texture.clutter, textures), stage, rng) for _ in range(occluders))
-    return standing, passing
+    clutter = tuple(
+        _draw_clutter_body(knobs, draw_surface(texture.clutter, textures), stage, rng) for _ in range(count)
+    )
+    occluding = tuple(
+        _draw_occluder(knobs, draw_surface(texture.clutter, textures), stage, rng) for _ in range(occluders)
+    )
+    return clutter, occluding
 
 
-def _standing(knobs: ClutterKnobs, material: MaterialSpec, stage: StageSpec, rng: np.random.Generator) -> BodySpec:
-    """Something on the floor round the stage."""
+def _draw_clutter_body(
+    knobs: ClutterKnobs, material: MaterialSpec, stage: StageSpec, rng: np.random.Generator
+) -> BodySpec:
+    """A box or a cylinder that stands on the floor around the stage."""
     sx, sy, sz = (knobs.size_m.draw(rng) for _ in range(3))
     shape = "cylinder" if rng.uniform() < 0.4 else "box"
     reach, angle = knobs.ring_m.draw(rng), rng.uniform(0, math.tau)
@@ -49,29 +56,29 @@ def _standing(knobs: ClutterKnobs, material: MaterialSpec, stage: StageSpec, rng
 def draw_bands(
     knobs: ClutterKnobs, texture: TextureKnobs, clutter: tuple[BodySpec, ...], rng: np.random.Generator
 ) -> tuple[BodySpec, ...]:
-    """Sleeves of other colours round what stands there, as on printed packaging, bottles and cans."""
+    """Bands of other colours around clutter, as on printed packaging, bottles and cans."""
     return tuple(
-        _band(body, proud_m=BAND_PROUD_M * (i + 1), material=draw_surface(texture.clutter, rng), rng=rng)
+        _draw_band(body, thickness_m=BAND_THICKNESS_M * (i + 1), material=draw_surface(texture.clutter, rng), rng=rng)
         for body in clutter
         for i in range(knobs.bands.draw(rng))
     )
 
 
-def _band(body: BodySpec, proud_m: float, material: MaterialSpec, rng: np.random.Generator) -> BodySpec:
+def _draw_band(body: BodySpec, thickness_m: float, material: MaterialSpec, rng: np.random.Generator) -> BodySpec:
     sx, sy, sz = body.size_m
     height = sz * float(rng.uniform(0.08, 0.5))
-    up = float(rng.uniform(-0.5, 0.5)) * (sz + 2 * proud_m - height)  # the topmost covers the lid too
+    up = float(rng.uniform(-0.5, 0.5)) * (sz + 2 * thickness_m - height)  # the topmost covers the lid too
     x, y, z = body.world_from_body.position_m
     return replace(
         body,
-        size_m=(sx + 2 * proud_m, sy + 2 * proud_m, height),
+        size_m=(sx + 2 * thickness_m, sy + 2 * thickness_m, height),
         material=material,
         world_from_body=replace(body.world_from_body, position_m=(x, y, z + up)),
     )
 
 
-def _passing(knobs: ClutterKnobs, material: MaterialSpec, stage: StageSpec, rng: np.random.Generator) -> BodySpec:
-    """A bar or a box that crosses, or stands, above the stage."""
+def _draw_occluder(knobs: ClutterKnobs, material: MaterialSpec, stage: StageSpec, rng: np.random.Generator) -> BodySpec:
+    """A bar or a box above the stage, which moves or stands still."""
     size = knobs.occluder_size_m.draw(rng)
     height, speed = knobs.occluder_height_m.draw(rng), knobs.occluder_speed_m_s.draw(rng)
     x, y = (float(rng.uniform(-0.5, 0.5) * s) for s in stage.size_m)

@@ -14,18 +14,23 @@ from simgen.spec.scene import FamilySize, PartSpec, StageSpec
 
 
 def sizes(kind: str, knobs: KindKnobs) -> list[str]:
-    """The designations of `kind` that lie in the range of `knobs`."""
+    """The designations of `kind` that lie in the ranges of `knobs`.
+
+    Raises:
+        KeyError: there is no such kind.
+        ValueError: none of its sizes lies in the ranges.
+    """
     family = part_family(kind)
 
     def within(size: Size) -> bool:
         in_length = size.length_mm is None or knobs.length_mm.low <= size.length_mm <= knobs.length_mm.high
         return knobs.diameter_mm.low <= size.diameter_mm <= knobs.diameter_mm.high and in_length
 
-    found = [size.designation for size in family.sizes if within(size)]
-    if not found:
+    fitting = [size.designation for size in family.sizes if within(size)]
+    if not fitting:
         wanted = f"{knobs.diameter_mm} mm, {knobs.length_mm} mm"
         raise ValueError(f"parts.kinds.{kind}: {family.standard} has no size in {wanted}")
-    return found
+    return fitting
 
 
 def draw_parts(

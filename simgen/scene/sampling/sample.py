@@ -1,4 +1,4 @@
-"""Draw one scene. The only place in simgen that makes random decisions.
+"""Draw one scene. All random choices of simgen are made in this package.
 
 Each group of knobs draws from a stream of its own name (`Streams`), so that ablations over groups are paired.
 """
@@ -11,7 +11,7 @@ from simgen.scene.config import RenderKnobs, SceneConfig
 from simgen.scene.kinds import kind_name, scene_kind, with_kind
 from simgen.scene.sampling.camera import draw_camera, draw_lens, draw_sensor, draw_shutter
 from simgen.scene.sampling.clutter import draw_bands, draw_clutter
-from simgen.scene.sampling.light import draw_lamps, draw_light
+from simgen.scene.sampling.light import draw_light, draw_more_light
 from simgen.scene.sampling.parts import draw_parts
 from simgen.scene.sampling.stage import draw_legs, draw_stage
 from simgen.scene.sampling.surfaces import draw_matter, draw_stage_matter
@@ -25,7 +25,7 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
     A pure function: it needs no other scene, so any worker can make any scene.
 
     Raises:
-        KeyError: the config names a kind of part that `PARTS` has not.
+        KeyError: the config names a kind of part, or a material, that does not exist.
         ValueError: a kind's size range holds none of its standard's sizes.
 
     >>> spec = sample(load_config("tiny"), seed=7, index=41)
@@ -38,22 +38,22 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
     stage = draw_stage(config.stage, config.texture, stream("stage"), stream("texture"))
     stage = with_kind(draw_stage_matter(stage, config.matter, stream), kind_name(config.stage))
     kind = scene_kind(stage)
-    light = draw_lamps(draw_light(config.light, stream("light")), config.light, stream)
+    light = draw_more_light(draw_light(config.light, stream("light")), config.light, stream)
     camera = draw_camera(config.camera, stage, config.timing.frames, interval_s, stream("camera"))
     clutter, occluders = draw_clutter(
         config.clutter, config.texture, stage, stream("clutter"), stream("texture.clutter")
     )
     bands = draw_bands(config.clutter, config.texture, clutter, stream("clutter.bands"))
     legs = draw_legs(stage, config.stage.leg_m.draw(stream("stage.legs")))
-    loose = draw_matter((*clutter, *occluders), config.matter.clutter, stream, "clutter")
+    bodies = draw_matter((*clutter, *occluders), config.matter.clutter, stream, "clutter")
     clip_s = config.timing.settle_s + interval_s * (config.timing.frames - 1)
     run_m = kind.surface_speed_m_s(stage) * clip_s
     parts = draw_parts(config.parts, config.texture, stage, run_m, stream("parts"), stream("texture.parts"))
     return SceneSpec(
         index=index,
         parts=draw_matter(parts, config.matter.parts, stream, "parts"),
-        clutter=loose[: len(clutter)] + bands + legs,
-        occluders=loose[len(clutter) :],
+        clutter=bodies[: len(clutter)] + bands + legs,
+        occluders=bodies[len(clutter) :],
         stage=stage,
         light=light,
         camera=draw_lens(camera, config.lens, stream("lens")),
@@ -67,7 +67,7 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
 
 
 def draw_render(knobs: RenderKnobs, rng: np.random.Generator) -> RenderSpec:
-    """The renderer that draws the scene: the preset's, or for a share of the scenes the one that traces paths."""
+    """The renderer of the scene: the preset's, or the path tracer for a share of the scenes."""
     lot, seed = float(rng.uniform()), int(rng.integers(2**32))
     if knobs.renderer != PATHTRACED and lot >= knobs.pathtraced_share:
         return RenderSpec(renderer=knobs.renderer, supersample=knobs.supersample)

@@ -18,6 +18,7 @@ THINNEST_LEG_M = 0.02
 def draw_stage(
     knobs: StageKnobs, texture: TextureKnobs, rng: np.random.Generator, textures: np.random.Generator
 ) -> StageSpec:
+    """The stage without its kind, and without procedural materials."""
     size = (knobs.length_m.draw(rng), knobs.width_m.draw(rng))
     thickness, below = knobs.thickness_m.draw(rng), knobs.floor_below_m.draw(rng)
     return StageSpec(
@@ -28,11 +29,11 @@ def draw_stage(
         top=draw_surface(texture.top, textures),
         sides=draw_surface(texture.sides, textures),
         floor=draw_surface(texture.floor, textures),
-        sheets=_sheets(knobs, texture, size, rng, textures),
+        sheets=_draw_sheets(knobs, texture, size, rng, textures),
     )
 
 
-def _sheets(
+def _draw_sheets(
     knobs: StageKnobs,
     texture: TextureKnobs,
     stage_m: tuple[float, float],
@@ -43,15 +44,15 @@ def _sheets(
     if layout == "none":
         return ()
     if layout == "covering":
-        return _covering(stage_m, size_m, draw_colour(texture.sheet_colour, textures), rng)
+        return _draw_covering(stage_m, size_m, draw_colour(texture.sheet_colour, textures), rng)
     if layout == "scattered":
         return tuple(
-            _scattered(stage_m, size_m, draw_colour(texture.sheet_colour, textures), rng) for _ in range(count)
+            _draw_scattered(stage_m, size_m, draw_colour(texture.sheet_colour, textures), rng) for _ in range(count)
         )
     raise ValueError(f"stage.sheets: no layout {layout!r}; there are 'none', 'scattered', 'covering'")
 
 
-def _scattered(stage_m: tuple[float, float], size_m: float, rgb: Vec3, rng: np.random.Generator) -> SheetSpec:
+def _draw_scattered(stage_m: tuple[float, float], size_m: float, rgb: Vec3, rng: np.random.Generator) -> SheetSpec:
     return SheetSpec(
         centre_m=(
             float(rng.uniform(-0.45, 0.45) * stage_m[0]),
@@ -63,10 +64,10 @@ def _scattered(stage_m: tuple[float, float], size_m: float, rgb: Vec3, rng: np.r
     )
 
 
-def _covering(
+def _draw_covering(
     stage_m: tuple[float, float], size_m: float, rgb: Vec3, rng: np.random.Generator
 ) -> tuple[SheetSpec, ...]:
-    """Sheets of one colour, edge to edge but for a few millimetres."""
+    """Sheets of one colour that cover the stage, with gaps and overlaps of a few millimetres."""
     step = (size_m, size_m * 0.707)
     counts = [max(1, math.ceil(s / d)) for s, d in zip(stage_m, step, strict=True)]
     sheets = []

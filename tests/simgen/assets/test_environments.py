@@ -14,7 +14,7 @@ from simgen.assets.surroundings.model import HEIGHT, WIDTH, directions, level_ir
 from simgen.generation.exposure import capture
 from simgen.presets.read import load_config
 from simgen.scene.config import LampKnobs
-from simgen.scene.sampling.lamps import lamps
+from simgen.scene.sampling.lamps import draw_lamps
 from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import LUMINANCE, RGB_FROM_XYZ
 from simgen.spec.errors import BadEnvironment, ConfigError
@@ -222,7 +222,7 @@ def test_a_drawn_lamp_gives_the_middle_of_the_stage_its_intensity_from_any_dista
              "temperature_k": 4000.0, "size_m": 0.02, "half_angle_deg": 30.0, "aim_m": 0.0}  # fmt: skip
     ranges = {name: {"low": value, "high": value} for name, value in fixed.items()}
     knobs = LampKnobs.model_validate({**ranges, "kinds": {"weights": {kind: 1.0}}})
-    (lamp,) = lamps(knobs, np.random.default_rng(0))
+    (lamp,) = draw_lamps(knobs, np.random.default_rng(0))
     assert lamp.kind == kind
     assert on_level_card(lamp) @ LUMINANCE == pytest.approx(0.3, rel=0.01)
 

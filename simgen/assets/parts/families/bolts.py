@@ -46,7 +46,7 @@ def _screw(size: Size) -> PartModel:
 
 
 def _hexagon_headed(size: Size, plain_mm: float) -> PartModel:
-    """A bolt with `plain_mm` of unthreaded shank of the full diameter; head below, so that it stands on its head."""
+    """A bolt with `plain_mm` of unthreaded shank of the full diameter. The head is at the bottom."""
     d = int(size.diameter_mm)
     assert size.length_mm is not None
     flats_m, head_m, pitch_mm = FLATS_MM[d] / 1000, HEAD_MM[d] / 1000, PITCH_MM[d]

@@ -1,4 +1,4 @@
-"""What hexagon bolts and nuts share: coarse threads (ISO 261, ISO 724), widths across flats (ISO 272), hexagons."""
+"""Shared by hexagon bolts and nuts: coarse threads (ISO 261, ISO 724), widths across flats (ISO 272), hexagons."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def thread_depth_m(pitch_mm: float) -> float:
 
 
 def chamfered_end(flats_m: float, z_m: float, up: bool) -> list[Float64[np.ndarray, "n 3"]]:
-    """The two rings of a hexagon's end at `z_m` whose corners a 30 degree cone cuts, from below to above."""
+    """The two rings of a hexagon's end at `z_m`, from low to high. A cone of 30 degrees cuts its corners."""
     radius = CHAMFER_SHARE * flats_m / 2
     rim = hexagon(flats_m, z_m, SEGMENTS)
     drop = (np.hypot(rim[:, 0], rim[:, 1]) - radius) * CHAMFER_SLOPE
@@ -42,7 +42,7 @@ def chamfered_end(flats_m: float, z_m: float, up: bool) -> list[Float64[np.ndarr
 
 
 def hexagon_prism(flats_m: float, z_from_m: float, z_to_m: float) -> tuple[Primitive, ...]:
-    """A hexagonal prism, exactly, as three boxes that each join two opposite sides."""
+    """A hexagonal prism: exactly the union of three boxes, each between two opposite sides."""
     return tuple(
         Primitive(
             shape="box",
@@ -55,7 +55,7 @@ def hexagon_prism(flats_m: float, z_from_m: float, z_to_m: float) -> tuple[Primi
 
 
 def ring_of_boxes(outer_m: float, inner_m: float, z_from_m: float, z_to_m: float, sides: int) -> tuple[Primitive, ...]:
-    """A regular prism with a hole through it, as one box for each side.
+    """A regular prism with a through hole, as one box for each side.
 
     Args:
         outer_m: distance across the prism's flats.

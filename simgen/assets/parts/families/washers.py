@@ -9,7 +9,7 @@ from simgen.assets.parts.mesh import circle, loft
 from simgen.assets.parts.model import Family, PartModel, Size, turned_part
 
 SEGMENTS = 36
-SIDES = 12  # of the collision shape, as far within the outer circle at its flats as beyond at its corners
+SIDES = 12  # of the collision shape; its flats lie as far inside the outer circle as its corners lie outside
 RING_MM = {  # d1 min, d2 max, h nominal
     2: (2.2, 5.0, 0.3), 2.5: (2.7, 6.0, 0.5), 3: (3.2, 7.0, 0.5), 4: (4.3, 9.0, 0.8), 5: (5.3, 10.0, 1.0),
     6: (6.4, 12.0, 1.6), 8: (8.4, 16.0, 1.6), 10: (10.5, 20.0, 2.0), 12: (13.0, 24.0, 2.5), 16: (17.0, 30.0, 3.0),
