@@ -1,1 +1,1 @@
-"""The pipelines: pretrain on simulation, fine-tune on photos, report the gap between them."""
+"""Pretrain on simulation, fine-tune on photos, report the gap."""

@@ -30,7 +30,7 @@ from benchmarks.ablation.report import page, picture
 from hybrid.core.config import ModelConfig
 from hybrid.data.clips import ClipSource
 from hybrid.data.coco import read_coco
-from hybrid.metrics.video import average_precision, judge
+from hybrid.metrics.video import average_precision, match_detections
 from hybrid.model.network import Network
 from hybrid.training.config import TrainConfig
 from hybrid.training.loop import train
@@ -100,7 +100,9 @@ def real_stage(
             start, run = out / f"seed{seed}" / variant, out / f"seed{seed}" / f"{variant}-real"
             config = plan.model(size, whole.categories, variant)
             tell(run, learn(run, config, first, plan.real_training(size, seed), start))
-            values.append(100 * (average_precision(judge(measure_real(run, rest, REAL_SCALE), frames, blocks)) or 0.0))
+            values.append(
+                100 * (average_precision(match_detections(measure_real(run, rest, REAL_SCALE), frames, blocks)) or 0.0)
+            )
         lines.append(f"- {variant}: {', '.join(f'{v:.1f}' for v in values)}")
     return [*lines, "", "One short sequence of one truck: no interval is given, and little should be read into it."]
 
@@ -131,30 +133,30 @@ def main() -> None:
     parser.add_argument("--dolly", type=Path, help="the photographed sequence's COCO JSON")
     parser.add_argument("--page", type=Path, help="a folder for a dated copy of the page")
     parser.add_argument("--draws", type=int, default=500)
-    options = parser.parse_args()
+    asked = parser.parse_args()
     torch.set_num_threads(1)
-    size, seeds, out = plan.SIZES[options.size], range(options.seeds), options.out
-    variants = [name for name in plan.VARIANTS if name == "cnn" or name in options.variants]
+    size, seeds, out = plan.SIZES[asked.size], range(asked.seeds), asked.out
+    variants = [name for name in plan.VARIANTS if name == "cnn" or name in asked.variants]
     source, test, crowd = plan.data(size, out / "data")
     learn_all(out, size, seeds, variants, source)
     scene, crowded = Scene(*frames_of(test)), Scene(*frames_of(crowd))
     every = [statistics(scene, crowded, found_by(out, seed, variants, test, crowd)) for seed in seeds]
-    table = figures(every, scene.clip_count, options.draws)
+    table = figures(every, scene.clip_count, asked.draws)
     notes = costs(out, seeds, variants)
-    if options.dolly:
-        notes += real_stage(out, size, seeds, variants, options.dolly)
+    if asked.dolly:
+        notes += real_stage(out, size, seeds, variants, asked.dolly)
     notes += ["", f"Measured on {len(scene.frames)} frames with {objects(scene.share)}."]
     notes += ["", f"The crowd: {len(crowded.frames)} frames with {objects(crowded.inside)} off the edge."]
-    command = f"python -m benchmarks.ablation --size {options.size} --seeds {options.seeds} --draws {options.draws}"
+    command = f"python -m benchmarks.ablation --size {asked.size} --seeds {asked.seeds} --draws {asked.draws}"
     if len(variants) < len(plan.VARIANTS):
         command += f" --variants {' '.join(variants)}"
     (out / "ablation.md").write_text(page(table, size, list(seeds), notes, command))
     plain = {name: {v: asdict(one) for v, one in row.items()} for name, row in table.items()}
     (out / "ablation.json").write_text(json.dumps(plain, indent=1))
     picture(table, out / "ablation.svg")
-    if options.page:
+    if asked.page:
         for suffix in ("md", "svg"):
-            shutil.copy(out / f"ablation.{suffix}", options.page / f"{datetime.date.today()}-ablation.{suffix}")
+            shutil.copy(out / f"ablation.{suffix}", asked.page / f"{datetime.date.today()}-ablation.{suffix}")
     print(out / "ablation.md")
 
 

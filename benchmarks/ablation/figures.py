@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.ablation.measure import CROWD, is_blank, with_one_label
+from benchmarks.ablation.measure import CROWD, as_told, is_blank
 from hybrid.data.clips import FrameRecord
 from hybrid.metrics.video import (
-    Found,
-    Judged,
+    FrameDetections,
+    MatchedDetections,
     Steadiness,
     average_precision,
     false_per_frame,
-    judge,
+    match_detections,
     recall_at,
     score_at_false,
     score_at_recall,
     steadiness,
 )
 
-WORKING_SCORE = 0.5  # the cnn's recall at this score is the recall that every variant must reach
-EAGER_SCORE = 0.3  # the same, for a user who prefers false alarms to misses
+WORKING_SCORE = 0.5  # at which the cnn's recall is taken as the recall that every variant must reach
+EAGER_SCORE = 0.3  # the same, for who would rather look at too many than miss one
 FALSE = "false detections per frame"
 MORE_FALSE = f"{FALSE}, at more recall"
 STILLS = "AP50, stills, visible > 0.8"
@@ -39,7 +39,7 @@ OCCLUDED = (0.0, 0.8)
 
 @dataclass(frozen=True)
 class Scene:
-    """The frames that were measured on, and the clip of each and its position in it."""
+    """What was measured on: each frame, its clip and its place there."""
 
     frames: Sequence[FrameRecord]
     clips: Sequence[int]
@@ -50,7 +50,7 @@ class Scene:
         return max(self.clips) + 1
 
     def share(self, low: float, high: float) -> list[np.ndarray]:
-        """For each frame, which boxes are of objects with this visible share, low <= share < high."""
+        """Which boxes are of objects of which this much can be seen."""
         shares = [f.visible_share for f in self.frames]
         assert all(s is not None for s in shares)
         return [(s >= low) & (s < high) for s in shares if s is not None]
@@ -66,23 +66,25 @@ class Scene:
 
 
 Statistic = Callable[[np.ndarray | None], float]  # of how often each clip counts
-Conditions = Mapping[str, Sequence[Found]]
+Conditions = Mapping[str, Sequence[FrameDetections]]
 
 
-def _ap(judged: Judged) -> Statistic:
+def _ap(judged: MatchedDetections) -> Statistic:
     return lambda weights: 100 * (average_precision(judged, weights) or 0.0)
 
 
 def precision_statistics(scene: Scene, found: Conditions) -> dict[str, Statistic]:
-    """AP50 in percent, by the objects that count."""
+    """AP50 in percent, by what is asked for."""
 
     def judged(condition: str, counted: list[np.ndarray] | None = None) -> Statistic:
-        return _ap(judge(found[condition], scene.frames, scene.clips, counted))
+        return _ap(match_detections(found[condition], scene.frames, scene.clips, counted))
 
     def blank() -> Statistic:
         kept = [k for k, place in enumerate(scene.places) if is_blank(place)]
         return _ap(
-            judge([found["blank"][k] for k in kept], [scene.frames[k] for k in kept], [scene.clips[k] for k in kept])
+            match_detections(
+                [found["blank"][k] for k in kept], [scene.frames[k] for k in kept], [scene.clips[k] for k in kept]
+            )
         )
 
     bins = {f"AP50, {name}": judged("clear", scene.share(*limits)) for name, limits in SHARES.items()}
@@ -101,29 +103,29 @@ def crowd_statistics(scene: Scene, found: Conditions) -> dict[str, Statistic]:
     """AP50 in percent where much passes in front; but for the first row, of objects off the frame's edge."""
 
     def judged(counted: list[np.ndarray] | None) -> Statistic:
-        return _ap(judge(found[CROWD], scene.frames, scene.clips, counted))
+        return _ap(match_detections(found[CROWD], scene.frames, scene.clips, counted))
 
     bins = {f"AP50, crowd, {name}": judged(scene.inside(*limits)) for name, limits in SHARES.items()}
     return {"AP50, crowd": judged(None), **bins, HIDDEN: judged(scene.inside(*OCCLUDED))}
 
 
-def crowd_recalls(scene: Scene, found: Sequence[Found], false: float) -> dict[str, Statistic]:
+def crowd_recalls(scene: Scene, found: Sequence[FrameDetections], false: float) -> dict[str, Statistic]:
     """Percent of the objects that are found where `false` false detections a frame are made.
 
     AP holds every false detection of the frame against the few objects that are little visible; this does not.
     """
-    score = score_at_false(judge(found, scene.frames, scene.clips), len(scene.frames), false)
+    score = score_at_false(match_detections(found, scene.frames, scene.clips), len(scene.frames), false)
 
     def recall(low: float, high: float) -> Statistic:
-        judged = judge(found, scene.frames, scene.clips, scene.inside(low, high))
+        judged = match_detections(found, scene.frames, scene.clips, scene.inside(low, high))
         return lambda weights: 100 * recall_at(judged, score, weights)
 
     return {f"found in the crowd, %, {name}": recall(*limits) for name, limits in SHARES.items()}
 
 
-def working_statistics(scene: Scene, found: Sequence[Found], recall: float) -> dict[str, Statistic]:
+def working_statistics(scene: Scene, found: Sequence[FrameDetections], recall: float) -> dict[str, Statistic]:
     """At the score where this recall is reached: false detections, flicker, switches. NaN where it never is."""
-    judged = judge(found, scene.frames, scene.clips)
+    judged = match_detections(found, scene.frames, scene.clips)
     score = score_at_recall(judged, recall)
     names = (FALSE, "flicker, %", "ID switches per 100")
     if score is None:
@@ -153,15 +155,15 @@ def working_statistics(scene: Scene, found: Sequence[Found], recall: float) -> d
 
 def statistics(scene: Scene, crowd: Scene, found: Mapping[str, Conditions]) -> dict[str, dict[str, Statistic]]:
     """By variant and name, for one seed. `found` is by variant and condition; `crowd` has as many clips as `scene`."""
-    reported = {variant: with_one_label(one["clear"]) for variant, one in found.items()}
-    cnn = judge(reported["cnn"], scene.frames, scene.clips)
+    told = {variant: as_told(one["clear"]) for variant, one in found.items()}
+    cnn = match_detections(told["cnn"], scene.frames, scene.clips)
     recall, eager = recall_at(cnn, WORKING_SCORE), recall_at(cnn, EAGER_SCORE)
-    crowded = judge(found["cnn"][CROWD], crowd.frames, crowd.clips)
+    crowded = match_detections(found["cnn"][CROWD], crowd.frames, crowd.clips)
     allowed = false_per_frame(crowded, len(crowd.frames), WORKING_SCORE)
     result = {}
     for variant, one in found.items():
-        working = working_statistics(scene, reported[variant], recall)
-        more = working_statistics(scene, reported[variant], eager)[FALSE]
+        working = working_statistics(scene, told[variant], recall)
+        more = working_statistics(scene, told[variant], eager)[FALSE]
         precision = precision_statistics(scene, one) | crowd_statistics(crowd, one)
         recalls = crowd_recalls(crowd, one[CROWD], allowed)
         result[variant] = precision | recalls | working | {MORE_FALSE: more}

@@ -13,7 +13,7 @@ import torch
 from hybrid.core.types import Detections
 from hybrid.data.clips import Clip, ClipSource, FrameRecord
 from hybrid.data.pixels import decode
-from hybrid.metrics.video import Found
+from hybrid.metrics.video import FrameDetections
 from hybrid.model.network import Network
 from hybrid.predict.linking import Linked, link
 from hybrid.predict.stream import predict
@@ -71,13 +71,13 @@ def frames_of(source: ClipSource) -> tuple[list[FrameRecord], list[int], list[in
     return [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows]
 
 
-def measure(run: Path, source: ClipSource, name: str, batch: int = 8) -> list[Found]:
+def measure(run: Path, source: ClipSource, name: str, batch: int = 8) -> list[FrameDetections]:
     """What the run finds in every frame of `source` under the condition of this name."""
     file = run / f"found-{name}.npz"
     if not file.is_file():
         condition = CONDITIONS[name]
         detector = load(run, condition.weights, "cuda" if torch.cuda.is_available() else "cpu")
-        found: list[Found] = []
+        found: list[FrameDetections] = []
         for first in range(0, len(source), batch):
             clips = source.clips[first : first + batch]
             images = [condition.change(pixels(clip), first + i) for i, clip in enumerate(clips)]
@@ -90,7 +90,7 @@ def pixels(clip: Clip) -> np.ndarray:
     return np.stack([decode(frame) for frame in clip.frames])
 
 
-def _detect(detector: Network, images: Sequence[np.ndarray], stills: bool) -> list[list[Found]]:
+def _detect(detector: Network, images: Sequence[np.ndarray], stills: bool) -> list[list[FrameDetections]]:
     batch = torch.from_numpy(np.stack(images)).permute(0, 1, 4, 2, 3)
     clips, frames = batch.shape[:2]
     if stills:
@@ -99,8 +99,8 @@ def _detect(detector: Network, images: Sequence[np.ndarray], stills: bool) -> li
     return [with_tracks(found[k * frames : (k + 1) * frames]) for k in range(clips)]
 
 
-def with_tracks(clip: Sequence[Detections]) -> list[Found]:
-    """The detections of a clip as arrays, linked into tracks where the detector does not follow objects itself."""
+def with_tracks(clip: Sequence[Detections]) -> list[FrameDetections]:
+    """The detections of a clip as arrays, linked where the detector itself follows nothing."""
     linked: Linked | None = None
     found = []
     for one in clip:
@@ -110,33 +110,33 @@ def with_tracks(clip: Sequence[Detections]) -> list[Found]:
     return found
 
 
-def _arrays(one: Detections) -> Found:
+def _arrays(one: Detections) -> FrameDetections:
     assert one.track_ids is not None
-    return Found(one.boxes_xyxy_px.numpy(), one.scores.numpy(), one.labels.numpy(), one.track_ids.numpy())
+    return FrameDetections(one.boxes_xyxy_px.numpy(), one.scores.numpy(), one.labels.numpy(), one.track_ids.numpy())
 
 
-def with_one_label(found: Sequence[Found]) -> list[Found]:
-    """One label for each object, as `hybrid.Detector` reports it. Average precision is of all labels."""
-    reported = []
+def as_told(found: Sequence[FrameDetections]) -> list[FrameDetections]:
+    """One label for a thing, as `hybrid.Detector` tells it; average precision is of all labels."""
+    told = []
     for one in found:
         columns = [torch.from_numpy(c) for c in (one.boxes_xyxy_px, one.scores, one.labels, one.track_ids)]
-        reported.append(_arrays(one_label(Detections(*columns))))
-    return reported
+        told.append(_arrays(one_label(Detections(*columns))))
+    return told
 
 
-def _packed(found: Sequence[Found]) -> bytes:
+def _packed(found: Sequence[FrameDetections]) -> bytes:
     buffer = io.BytesIO()
     columns = {name: np.concatenate([getattr(one, name) for one in found]) for name in vars(found[0])}
     np.savez_compressed(buffer, counts=np.array([len(one.scores) for one in found]), **columns)
     return buffer.getvalue()
 
 
-def _unpacked(file: Path) -> list[Found]:
+def _unpacked(file: Path) -> list[FrameDetections]:
     with np.load(file) as held:
         columns = {name: held[name] for name in held.files}
     places = np.cumsum(columns.pop("counts"))[:-1]
     split = {name: np.split(column, places) for name, column in columns.items()}
-    return [Found(**dict(zip(split, row, strict=True))) for row in zip(*split.values(), strict=True)]
+    return [FrameDetections(**dict(zip(split, row, strict=True))) for row in zip(*split.values(), strict=True)]
 
 
 def segments(source: ClipSource, block: int = 10) -> tuple[list[FrameRecord], list[int]]:
@@ -150,7 +150,7 @@ def segments(source: ClipSource, block: int = 10) -> tuple[list[FrameRecord], li
     return frames, blocks
 
 
-def measure_real(run: Path, source: ClipSource, scale: float) -> list[Found]:
+def measure_real(run: Path, source: ClipSource, scale: float) -> list[FrameDetections]:
     """Streamed over whole segments, each frame scaled as it was trained."""
     from hybrid.predict.stream import stream
     from hybrid.predict.tiles import View

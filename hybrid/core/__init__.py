@@ -1,1 +1,1 @@
-"""What all of hybrid uses: types, config, box geometry, progress."""
+"""Used by all of hybrid: types, config, errors, box geometry, progress."""

@@ -1,4 +1,4 @@
-"""Boxes as tensors. xyxy in pixels, max exclusive, unless a name says otherwise; all in float32."""
+"""Box geometry on tensors, float32. Boxes are xyxy in pixels, max exclusive, unless a name says otherwise."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ def to_corners(boxes_cxcywh: Float32[Tensor, "*n 4"]) -> Float32[Tensor, "*n 4"]
 
 
 def area(boxes: Float32[Tensor, "*n 4"]) -> Float32[Tensor, "*n"]:
+    """Areas of xyxy boxes; 0 where max is below min."""
     return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(-1)
 
 
 def iou_and_giou(
     a: Float32[Tensor, "*n 4"], b: Float32[Tensor, "*m 4"]
 ) -> tuple[Float32[Tensor, "..."], Float32[Tensor, "..."]]:
-    """IoU and generalized IoU (Rezatofighi et al., CVPR 2019) of boxes that broadcast against each other.
+    """IoU and generalized IoU (Rezatofighi et al., CVPR 2019) of xyxy boxes, with broadcasting.
 
-    Boxes of no area answer 0 and a finite GIoU, with finite gradients.
+    A box without area has an IoU of 0 and a finite GIoU; gradients are finite.
     """
     tiny = 1e-7
     overlap = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
@@ -39,15 +40,20 @@ def iou_and_giou(
 
 
 def pairwise_iou(a: Float32[Tensor, "n 4"], b: Float32[Tensor, "m 4"]) -> Float32[Tensor, "n m"]:
+    """IoU of each box of `a` with each box of `b`."""
     return iou_and_giou(a[:, None], b[None])[0]
 
 
 def pairwise_giou(a: Float32[Tensor, "n 4"], b: Float32[Tensor, "m 4"]) -> Float32[Tensor, "n m"]:
+    """Generalized IoU of each box of `a` with each box of `b`."""
     return iou_and_giou(a[:, None], b[None])[1]
 
 
 def refine(boxes_cxcywh: Float32[Tensor, "*n 4"], change: Float[Tensor, "*n 4"]) -> Float32[Tensor, "*n 4"]:
-    """Move by shares of the box's size, scale by powers of e (Girshick et al., CVPR 2014), at most 16-fold."""
+    """Apply box deltas as in R-CNN (Girshick et al., CVPR 2014): shift by a share of the size, scale by exp(delta).
+
+    One call scales a side by at most 16; sides stay 0.01 px or more.
+    """
     change = change.float()
     size = boxes_cxcywh[..., 2:]
     moved = boxes_cxcywh[..., :2] + change[..., :2] * size

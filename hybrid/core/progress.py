@@ -1,11 +1,11 @@
-"""Telling how far a long run is. The engine calls a `Progress`; who shows it, and how, is the caller's business."""
+"""Progress of long runs. Training and evaluation call a `Progress`; the caller decides who shows it and how."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-Progress = Callable[[int, int, Mapping[str, float]], None]  # (done, total, figures to show)
+Progress = Callable[[int, int, Mapping[str, float]], None]  # (done, total, values to show)
 
 
 def silent(done: int, total: int, values: Mapping[str, float]) -> None:
@@ -14,28 +14,28 @@ def silent(done: int, total: int, values: Mapping[str, float]) -> None:
 
 @contextmanager
 def bar(title: str) -> Iterator[Progress]:
-    """A bar on the terminal, with the time that remains and the values last told."""
-    with bars(title) as (tell,):
-        yield tell
+    """A progress bar on the terminal, with the remaining time and the latest values."""
+    with bars(title) as (report,):
+        yield report
 
 
 @contextmanager
 def bars(*titles: str) -> Iterator[tuple[Progress, ...]]:
-    """As `bar`, one below the other; all but the first are there from when they are first told something."""
+    """Several progress bars, one below the other. All but the first appear with their first report."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Rich
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Rich(*columns, TextColumn("{task.fields[values]}")) as shown:
-        tasks = [shown.add_task(title, total=None, values="", visible=title == titles[0]) for title in titles]
+    with Rich(*columns, TextColumn("{task.fields[values]}")) as display:
+        tasks = [display.add_task(title, total=None, values="", visible=title == titles[0]) for title in titles]
 
-        def teller(place: int) -> Progress:
-            def tell(done: int, total: int, values: Mapping[str, float]) -> None:
-                shown.update(tasks[place], completed=done, total=total, visible=True)
+        def reporter(index: int) -> Progress:
+            def report(done: int, total: int, values: Mapping[str, float]) -> None:
+                display.update(tasks[index], completed=done, total=total, visible=True)
                 if values:
-                    told = "  ".join(f"{name} {value:.3g}" for name, value in values.items())
-                    shown.update(tasks[place], values=told)
+                    text = "  ".join(f"{name} {value:.3g}" for name, value in values.items())
+                    display.update(tasks[index], values=text)
 
-            return tell
+            return report
 
-        yield tuple(teller(place) for place in range(len(titles)))
+        yield tuple(reporter(index) for index in range(len(titles)))

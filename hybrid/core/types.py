@@ -1,7 +1,7 @@
-"""The values that flow through hybrid: what a detector is given, what it answers, what it carries from frame to frame.
+"""The values that flow through hybrid: targets, detections, the network's output, and its state between frames.
 
-Axes: b clips, t frames, q queries, n boxes, c categories. Images are RGB in 0..1. Boxes are pixels of the image as
-the caller gave it, (x_min, y_min, x_max, y_max), max exclusive.
+Axes: b clips, t frames, q queries, n boxes, c categories. Images are RGB in 0..1. Boxes are xyxy in pixels of the
+caller's image: (x_min, y_min, x_max, y_max), max exclusive.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Target:
-    """The truth of one frame."""
+    """The ground truth of one frame."""
 
     boxes_xyxy_px: Float32[Tensor, "n 4"]
     labels: Int64[Tensor, " n"]  # index into ModelConfig.categories
-    track_ids: Int64[Tensor, " n"] | None = None  # an object's id within its clip; None: not known
+    track_ids: Int64[Tensor, " n"] | None = None  # an object's id within its clip; None: unknown
 
     @staticmethod
     def empty(device: torch.device | str = "cpu") -> Target:
@@ -38,48 +38,54 @@ Targets = Sequence[Sequence[Target]]  # [clip][frame]
 
 @dataclass(frozen=True)
 class Detections:
-    """What was found in one frame, best first."""
+    """The detections of one frame, best first."""
 
     boxes_xyxy_px: Float32[Tensor, "n 4"]
     scores: Float32[Tensor, " n"]
     labels: Int64[Tensor, " n"]
-    track_ids: Int64[Tensor, " n"] | None = None  # within a stream; -1: none yet. None: the detector follows no objects
-    embeddings: Float32[Tensor, "n e"] | None = None  # of length 1, alike for one object; None: the detector has none
-    unseen: Bool[Tensor, " n"] | None = None  # not seen in this frame, told from memory; None: nothing is followed
+    track_ids: Int64[Tensor, " n"] | None = (
+        None  # unique within a stream; -1: no id yet. None: the detector does not track
+    )
+    embeddings: Float32[Tensor, "n e"] | None = (
+        None  # of length 1, similar for the same object; None: no embedding head
+    )
+    unseen: Bool[Tensor, " n"] | None = None  # predicted while hidden in this frame; None: the detector does not track
 
     def to(self, device: torch.device | str) -> Detections:
         return _mapped(self, lambda tensor: tensor.to(device))  # type: ignore[no-any-return]
 
     def take(self, which: Tensor) -> Detections:
-        """Those at these places, or where this mask is True."""
+        """The detections at these indices, or where this mask is True."""
         return _mapped(self, lambda tensor: tensor[which])  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """The objects that are followed from frame to frame, in k slots. All of it belongs to the last frame seen."""
+    """The tracked objects, in k slots, as of the last processed frame."""
 
     content: Float[Tensor, "b k c"]  # the state of the recurrence over objects
     boxes_cxcywh_px: Float32[Tensor, "b k 4"]
-    logits: Float32[Tensor, "b k n"]  # that the decoder started from
-    strength: Float32[Tensor, "b k"]  # the score, which fades while an object is not seen; 0: the slot is empty
-    speed_px: Float32[Tensor, "b k 2"]  # of the centre, a step
-    ids: Int64[Tensor, "b k"]  # -1: none yet
-    next_id: Int64[Tensor, " b"]  # of the next object that is found in the clip
+    logits: Float32[Tensor, "b k n"]  # the logits that the decoder started from
+    strength: Float32[Tensor, "b k"]  # the score, which decays while an object is hidden; 0: the slot is empty
+    speed_px: Float32[Tensor, "b k 2"]  # of the centre, per time step
+    ids: Int64[Tensor, "b k"]  # -1: no id yet
+    next_id: Int64[Tensor, " b"]  # the id that the next new object of the clip gets
 
 
 @dataclass(frozen=True)
 class State:
-    """What a detector carries from one call to the next. The caller resets (passes None), detaches and keeps it.
+    """What the network carries from one call to the next. The caller keeps it, detaches it, and resets it to None.
 
-    Its size depends on the frame's size and the config, never on how many frames there were.
+    Its size depends on the frame size and the config, not on the number of processed frames.
     """
 
-    hidden: tuple[Float[Tensor, "b _ _ _"], ...] = ()  # the recurrence's map of each level that has one
+    hidden: tuple[Float[Tensor, "b _ _ _"], ...] = ()  # one hidden map for each level with a recurrence
     memory: Float[Tensor, "b m tokens width"] | None = None  # tokens of the last m frames, oldest first
     tracks: Tracks | None = None
-    clip: Float32[Tensor, "b c"] | None = None  # of the clip head's recurrence
-    remembered: Int64[Tensor, " b"] | None = None  # how many frames of the memory are real, the newest; None: all
+    clip: Float32[Tensor, "b c"] | None = None  # hidden vector of the clip head's recurrence
+    remembered: Int64[Tensor, " b"] | None = (
+        None  # how many frames of the memory are valid (the newest ones); None: all
+    )
 
     def detach(self) -> State:
         return _mapped(self, Tensor.detach)  # type: ignore[no-any-return]
@@ -88,16 +94,16 @@ class State:
         return _mapped(self, lambda tensor: tensor.to(device))  # type: ignore[no-any-return]
 
     def clips(self, which: slice) -> State:
-        """Of these clips of the batch alone."""
+        """The state of these clips of the batch only."""
         return _mapped(self, lambda tensor: tensor[which])  # type: ignore[no-any-return]
 
     def form(self) -> tuple[object, ...]:
-        """What states must share to be joined: all but the number of clips."""
+        """Shapes (without the number of clips), dtypes and devices: states can be joined if these are equal."""
         return tuple(None if x is None else (tuple(x.shape[1:]), x.dtype, x.device) for x in _leaves(self))
 
 
 def _leaves(value: Any) -> list[Tensor | None]:
-    """The value's tensors in order, None where one is missing."""
+    """All tensors of the value in order, with None for a missing one."""
     if isinstance(value, tuple):
         return [leaf for one in value for leaf in _leaves(one)]
     if is_dataclass(value) and not isinstance(value, type):
@@ -106,7 +112,7 @@ def _leaves(value: Any) -> list[Tensor | None]:
 
 
 def joined(states: Sequence[State]) -> State:
-    """The states of several clips of one form as those of one batch."""
+    """Several states of the same form as the state of one batch."""
     return _joined(states)  # type: ignore[no-any-return]
 
 
@@ -122,7 +128,7 @@ def _joined(values: Sequence[Any]) -> Any:
 
 
 def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """The value with each of its tensors changed."""
+    """The value with `change` applied to each of its tensors."""
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, tuple):
@@ -133,63 +139,63 @@ def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One decoder layer's answer."""
+class LayerOutput:
+    """The output of one decoder layer."""
 
     logits: Float[Tensor, "b t q c"]
     boxes_xyxy_px: Float32[Tensor, "b t q 4"]
-    embeddings: Float32[Tensor, "b t q e"] | None = None  # the last layer's, where the config asks for them
+    embeddings: Float32[Tensor, "b t q e"] | None = None  # of the last layer, if the config has an embedding head
 
 
 @dataclass(frozen=True)
 class Proposals:
-    """The dense answer of every point of every level, from which the queries are chosen."""
+    """The dense predictions of every point of every level, from which the queries are chosen."""
 
-    logits: Float[Tensor, "b t p c"]  # high at the points near the middle of each object
+    logits: Float[Tensor, "b t p c"]  # high at points near the centre of an object
     boxes_xyxy_px: Float32[Tensor, "b t p 4"]
     points_xy_px: Float32[Tensor, "p 2"]
-    strides_px: Float32[Tensor, " p"]  # of the level that each point is of
+    strides_px: Float32[Tensor, " p"]  # the stride of each point's level
 
 
 @dataclass(frozen=True)
 class Denoising:
-    """The decoder's answers for queries made from noised truth; only in training.
+    """The decoder's outputs for denoising queries, which are made from noised ground truth; only in training.
 
-    `truth` tells which box of its frame's target each query came from, `positive` whether it is to find that box
-    (else it lies too far off and is to answer that nothing is there), `real` is False for padding.
+    `truth`: the index of the box in its frame's target that the query was made from. `positive`: True if the query
+    must recover that box; False if it lies too far away and must predict "no object". `real`: False for padding.
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerOutput, ...]
     truth: Int64[Tensor, "b t d"]
     positive: Bool[Tensor, "b t d"]
     real: Bool[Tensor, "b t d"]
 
 
 @dataclass(frozen=True)
-class Followed:
-    """What became of the objects that were followed. The first k queries of a frame are the carried slots."""
+class TrackedQueries:
+    """Which queries are tracked objects. The first k queries of a frame are the slots carried from the frame before."""
 
-    ids: Int64[Tensor, "b t q"]  # of each query; -1: none
-    source: Int64[Tensor, "b t k"]  # the query of the frame before that each slot was; -1: none in this call
+    ids: Int64[Tensor, "b t q"]  # the track id of each query; -1: none
+    source: Int64[Tensor, "b t k"]  # the query of the frame before that became this slot; -1: none in this call
     alive: Bool[Tensor, "b t k"]  # False: the slot was empty
-    seen: Bool[Tensor, "b t k"]  # the slot went on as a new query of its frame
+    redetected: Bool[Tensor, "b t k"]  # a new query of this frame detects the slot's object
 
     @property
     def unseen(self) -> Bool[Tensor, "b t q"]:
-        """Of each query: what it tells is not seen in this frame, but from memory."""
-        return F.pad(~self.seen, (0, self.ids.shape[-1] - self.seen.shape[-1]), value=False)
+        """For each query: True if its object is hidden in this frame and is predicted from the state."""
+        return F.pad(~self.redetected, (0, self.ids.shape[-1] - self.redetected.shape[-1]), value=False)
 
 
 @dataclass(frozen=True)
 class Output:
-    """A detector's answer for a batch of clips: the last decoder layer's, and what only the losses need."""
+    """The network's output for a batch of clips: that of the last decoder layer, and what only the losses need."""
 
     logits: Float[Tensor, "b t q c"]
     boxes_xyxy_px: Float32[Tensor, "b t q 4"]
     size_hw_px: tuple[int, int]
-    auxiliary: tuple[Layer, ...]  # the earlier decoder layers, first to last
+    auxiliary: tuple[LayerOutput, ...]  # of the earlier decoder layers, first to last
     proposals: Proposals
     denoising: Denoising | None = None
-    tracks: Followed | None = None
+    tracks: TrackedQueries | None = None
     embeddings: Float32[Tensor, "b t q e"] | None = None  # of each query; see hybrid.model.objects.heads
-    clip_logits: Float32[Tensor, "b t k"] | None = None  # of the clip's class, by what was seen up to each frame
+    clip_logits: Float32[Tensor, "b t k"] | None = None  # class logits of the clip, given its frames up to each one

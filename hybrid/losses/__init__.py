@@ -1,1 +1,1 @@
-"""What the detector is trained by: matching and losses."""
+"""The losses of training, and the matching that they need."""

@@ -1,4 +1,4 @@
-"""Set-prediction losses. Every sum is divided by the number of boxes, and every answer is a tensor with a gradient."""
+"""Set-prediction losses. Each sum is divided by the number of boxes; each loss is a tensor with a gradient."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hybrid.core.boxes import iou_and_giou
-from hybrid.core.types import Layer, Output, Target, Targets
-from hybrid.losses.heads import Pick, clip_loss, embedding_loss
-from hybrid.losses.matcher import Costs, Kept, assign, follow, match, match_others, relative_l1
+from hybrid.core.types import LayerOutput, Output, Target, Targets
+from hybrid.losses.heads import Match, clip_loss, embedding_loss
+from hybrid.losses.matcher import Costs, SlotMatches, assign, follow, match, match_others, relative_l1
 
 Loss = Float32[Tensor, ""]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
+    """Weights of the losses."""
+
     score: float = 1.0
     box: float = 2.0
     giou: float = 2.0
-    proposals: float = 1.0  # weight of the dense answer's losses
-    denoising: float = 1.0
+    proposals: float = 1.0  # of all losses of the dense predictions
+    denoising: float = 1.0  # of all losses of the denoising queries
     embedding: float = 0.5
     clip: float = 1.0
     costs: Costs = field(default_factory=Costs)
@@ -33,124 +35,152 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class Criterion:
-    """`criterion(output, targets)` -> the losses by name, with their weighted sum as `total`."""
+    """`criterion(output, targets)` returns the weighted losses by name, and their sum as `total`."""
 
     config: LossConfig = field(default_factory=LossConfig)
 
     def __call__(
         self, output: Output, targets: Targets, clip_labels: Int64[Tensor, " b"] | None = None
     ) -> dict[str, Loss]:
+        """Losses of a batch of clips.
+
+        Args:
+            output: of the network.
+            targets: [clip][frame].
+            clip_labels: the class of each clip; -1 or None: unknown.
+
+        Raises:
+            ValueError: the numbers of frames and targets differ.
+        """
         flat = [t.to(output.logits.device) for t in chain.from_iterable(targets)]
         frames = output.logits.shape[0] * output.logits.shape[1]
         if len(flat) != frames:
-            raise ValueError(f"{frames} frames were detected in, {len(flat)} targets came")
-        layers = [*output.auxiliary, Layer(output.logits, output.boxes_xyxy_px)]
-        kept = self._kept(output, flat)
-        losses = _add([self._matched(layer, flat, kept) for layer in layers], "")
-        losses |= _add([self._proposed(output, flat)], "proposals/", self.config.proposals)
+            raise ValueError(f"the output is of {frames} frames, the targets of {len(flat)}")
+        layers = [*output.auxiliary, LayerOutput(output.logits, output.boxes_xyxy_px)]
+        slots = self._slots(output, flat)
+        losses = _sum([self._matched(layer, flat, slots) for layer in layers], "")
+        losses |= _sum([self._proposed(output, flat)], "proposals/", self.config.proposals)
         if output.denoising is not None:
-            losses |= _add(
-                [self._denoised(output, layer, flat) for layer in output.denoising.layers],
-                "denoising/",
-                self.config.denoising,
-            )
+            denoised = [self._denoised(output, layer, flat) for layer in output.denoising.layers]
+            losses |= _sum(denoised, "denoising/", self.config.denoising)
+        losses |= self._heads(output, layers[-1], flat, slots, clip_labels)
+        losses["total"] = torch.stack(list(losses.values())).sum()
+        return losses
+
+    def _heads(
+        self,
+        output: Output,
+        last: LayerOutput,
+        targets: Sequence[Target],
+        slots: list[SlotMatches] | None,
+        clip_labels: Int64[Tensor, " b"] | None,
+    ) -> dict[str, Loss]:
+        """The losses of the embedding head and the clip head, where the network has them."""
+        losses = {}
         if output.embeddings is not None:
-            picks = self._picks(layers[-1], flat, kept)
-            losses["embedding"] = self.config.embedding * embedding_loss(output.embeddings, picks, flat)
+            matches = self._matches(last, targets, slots)
+            losses["embedding"] = self.config.embedding * embedding_loss(output.embeddings, matches, targets)
         if output.clip_logits is not None:
             unknown = torch.full((len(output.logits),), -1, device=output.logits.device)
             labels = unknown if clip_labels is None else clip_labels.to(output.logits.device)
             losses["clip"] = self.config.clip * clip_loss(output.clip_logits, labels)
-        losses["total"] = torch.stack(list(losses.values())).sum()
         return losses
 
-    def _kept(self, output: Output, targets: Sequence[Target]) -> list[Kept] | None:
-        """Of each frame, the slots that know what to find, by the last layer's answers; None: nothing is followed."""
+    def _slots(self, output: Output, targets: Sequence[Target]) -> list[SlotMatches] | None:
+        """The objects of each frame's slots, by the last layer's output; None: the network does not track."""
         if output.tracks is None:
             return None
         tracks = output.tracks
-        clips = zip(output.logits.detach(), output.boxes_xyxy_px.detach(), tracks.source, tracks.seen, strict=True)
-        frames, kept = output.logits.shape[1], list[Kept]()
-        for i, (logits, boxes, source, seen) in enumerate(clips):
-            kept += follow(logits, boxes, source, seen, targets[i * frames : (i + 1) * frames], self.config.costs)
-        return kept
+        clips = zip(
+            output.logits.detach(), output.boxes_xyxy_px.detach(), tracks.source, tracks.redetected, strict=True
+        )
+        frames, slots = output.logits.shape[1], list[SlotMatches]()
+        for i, (logits, boxes, source, redetected) in enumerate(clips):
+            own = targets[i * frames : (i + 1) * frames]
+            slots += follow(logits, boxes, source, redetected, own, self.config.costs)
+        return slots
 
-    def _picks(self, layer: Layer, targets: Sequence[Target], kept: list[Kept] | None) -> list[Pick]:
-        """The queries of each frame, and the boxes that they are to find."""
+    def _matches(self, layer: LayerOutput, targets: Sequence[Target], slots: list[SlotMatches] | None) -> list[Match]:
+        """The queries of each frame and the boxes that they must predict."""
         logits, boxes = layer.logits.detach().flatten(0, 1), layer.boxes_xyxy_px.detach().flatten(0, 1)
         frames = list(zip(logits, boxes, targets, strict=True))
-        if kept is None:
+        if slots is None:
             return [match(*one, self.config.costs) for one in frames]
-        return [match_others(*one, self.config.costs, known) for one, known in zip(frames, kept, strict=True)]
+        return [match_others(*one, self.config.costs, own) for one, own in zip(frames, slots, strict=True)]
 
-    def _matched(self, layer: Layer, targets: Sequence[Target], kept: list[Kept] | None) -> dict[str, Loss]:
+    def _matched(
+        self, layer: LayerOutput, targets: Sequence[Target], slots: list[SlotMatches] | None
+    ) -> dict[str, Loss]:
         logits, boxes = layer.logits.flatten(0, 1), layer.boxes_xyxy_px.flatten(0, 1)
-        pairs = self._picks(layer, targets, kept)
-        return self._set_losses(logits, boxes, targets, pairs, sum(len(t.labels) for t in targets))
+        matches = self._matches(layer, targets, slots)
+        return self._set_losses(logits, boxes, targets, matches, sum(len(t.labels) for t in targets))
 
     def _proposed(self, output: Output, targets: Sequence[Target]) -> dict[str, Loss]:
-        """Of the points near the middle of each object: a score of 1, and its box."""
+        """The losses of the dense predictions: points near an object's centre must predict a score of 1 and its box."""
         dense = output.proposals
-        picks = [assign(dense.points_xy_px, dense.strides_px, target) for target in targets]
+        matches = [assign(dense.points_xy_px, dense.strides_px, target) for target in targets]
         logits, boxes = dense.logits.flatten(0, 1), dense.boxes_xyxy_px.flatten(0, 1)
-        return self._set_losses(logits, boxes, targets, picks, sum(len(pick[0]) for pick in picks), certain=True)
+        return self._set_losses(logits, boxes, targets, matches, sum(len(m[0]) for m in matches), certain=True)
 
-    def _denoised(self, output: Output, layer: Layer, targets: Sequence[Target]) -> dict[str, Loss]:
+    def _denoised(self, output: Output, layer: LayerOutput, targets: Sequence[Target]) -> dict[str, Loss]:
         noise = output.denoising
         assert noise is not None
         positive, truth = noise.positive.flatten(0, 1), noise.truth.flatten(0, 1)
         queries = [row.nonzero()[:, 0] for row in positive]
-        picks = [(q, row[q]) for q, row in zip(queries, truth, strict=True)]
+        matches = [(q, row[q]) for q, row in zip(queries, truth, strict=True)]
         logits, boxes = layer.logits.flatten(0, 1), layer.boxes_xyxy_px.flatten(0, 1)
-        return self._set_losses(logits, boxes, targets, picks, sum(len(q) for q in queries), noise.real.flatten(0, 1))
+        return self._set_losses(logits, boxes, targets, matches, sum(len(q) for q in queries), noise.real.flatten(0, 1))
 
     def _set_losses(
         self,
         logits: Float[Tensor, "n q c"],
         boxes: Float32[Tensor, "n q 4"],
         targets: Sequence[Target],
-        picks: Sequence[Pick],
+        matches: Sequence[Match],
         count: int,
         real: Tensor | None = None,
         certain: bool = False,
     ) -> dict[str, Loss]:
-        """Scores of all queries, and boxes of the picked of each frame. `certain`: they are to score 1, not the IoU."""
-        frame = torch.cat([torch.full_like(q, k) for k, (q, _) in enumerate(picks)])
-        query = torch.cat([q for q, _ in picks])
-        truth = torch.cat([t.boxes_xyxy_px[b] for t, (_, b) in zip(targets, picks, strict=True)]).float()
-        label = torch.cat([t.labels[b] for t, (_, b) in zip(targets, picks, strict=True)])
-        found = boxes[frame, query]
-        iou, giou = iou_and_giou(found, truth)
-        wanted = torch.zeros_like(logits, dtype=torch.float32)
-        wanted[frame, query, label] = torch.ones_like(iou) if certain else iou.detach().clamp(min=0)
+        """The losses of all scores, and of the boxes of matched queries, divided by `count`.
+
+        The target score of a match is its IoU, or 1 if `certain`. `real`: False for queries that do not count.
+        """
+        frame = torch.cat([torch.full_like(q, k) for k, (q, _) in enumerate(matches)])
+        query = torch.cat([q for q, _ in matches])
+        truth = torch.cat([t.boxes_xyxy_px[b] for t, (_, b) in zip(targets, matches, strict=True)]).float()
+        label = torch.cat([t.labels[b] for t, (_, b) in zip(targets, matches, strict=True)])
+        predicted = boxes[frame, query]
+        iou, giou = iou_and_giou(predicted, truth)
+        target = torch.zeros_like(logits, dtype=torch.float32)
+        target[frame, query, label] = torch.ones_like(iou) if certain else iou.detach().clamp(min=0)
         weight = 1.0 / max(1, count)
-        score = varifocal(logits.float(), wanted, frame, query, label)
+        score = varifocal(logits.float(), target, frame, query, label)
         if real is not None:
             score = score * real[..., None]
         return {
             "score": score.sum() * weight * self.config.score,
-            "box": relative_l1(found, truth).sum() * weight * self.config.box,
+            "box": relative_l1(predicted, truth).sum() * weight * self.config.box,
             "giou": (1 - giou).sum() * weight * self.config.giou,
         }
 
 
 def varifocal(
     logits: Float32[Tensor, "n q c"],
-    wanted: Float32[Tensor, "n q c"],
+    target: Float32[Tensor, "n q c"],
     frame: Int64[Tensor, " k"],
     query: Int64[Tensor, " k"],
     label: Int64[Tensor, " k"],
 ) -> Float32[Tensor, "n q c"]:
-    """Cross-entropy towards the IoU, easy negatives weighed down (Zhang et al., VarifocalNet, CVPR 2021).
+    """Cross-entropy to the IoU as target, with low weights for easy negatives (Zhang et al., VarifocalNet, CVPR 2021).
 
-    Positives, at (frame, query, label), weigh what they are to reach, at least a half, so that objects whose boxes
-    are still poor are learned too.
+    The weight of a positive, at (frame, query, label), is its target, but 0.5 or more, so that objects with poor boxes
+    are learned too.
     """
     weight = 0.75 * logits.detach().sigmoid() ** 2
-    weight[frame, query, label] = wanted[frame, query, label].clamp(min=0.5)
-    return F.binary_cross_entropy_with_logits(logits, wanted, weight, reduction="none")
+    weight[frame, query, label] = target[frame, query, label].clamp(min=0.5)
+    return F.binary_cross_entropy_with_logits(logits, target, weight, reduction="none")
 
 
-def _add(parts: Sequence[dict[str, Loss]], prefix: str, weight: float = 1.0) -> dict[str, Loss]:
-    """The sums over layers, by name."""
-    return {prefix + name: weight * torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
+def _sum(layers: Sequence[dict[str, Loss]], prefix: str, weight: float = 1.0) -> dict[str, Loss]:
+    """The weighted sums over layers, by name."""
+    return {prefix + name: weight * torch.stack([losses[name] for losses in layers]).sum() for name in layers[0]}

@@ -1,1 +1,1 @@
-"""How good detections are: COCO's average precision, and video metrics."""
+"""Metrics of detections: average precision as COCO defines it, and metrics of video."""

@@ -1,7 +1,7 @@
-"""How good detections are: COCO's average precision, by category and by size, on top of faster-coco-eval.
+"""Average precision as COCO defines it, overall, by category and by size, with faster-coco-eval.
 
-Precision is averaged over IoU 0.50..0.95 and 101 recalls (Lin et al., ECCV 2014; the COCO API). A figure is None where
-the truth holds no box to measure it on.
+AP is the mean precision over IoU thresholds 0.50, 0.55, ... 0.95 and 101 recalls (Lin et al., ECCV 2014; the COCO API).
+A value is None if the ground truth has no box to measure it on.
 """
 
 from __future__ import annotations
@@ -17,47 +17,50 @@ from hybrid.core.errors import DataError
 from hybrid.core.progress import Progress, silent
 from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource, FrameRecord
-from hybrid.metrics.video import Found, Judged, judge
+from hybrid.metrics.video import FrameDetections, MatchedDetections, match_detections
 
 if TYPE_CHECKING:
     from hybrid.model.network import Network
     from hybrid.predict.tiles import View
 
-SIZE_BINS_PX = {  # the square root of a box's area, low included
+SIZE_BINS_PX = {  # bins of the square root of a box's area: low <= side < high
     "under 16 px": (0.0, 16.0),
     "16 to 32 px": (16.0, 32.0),
     "32 to 64 px": (32.0, 64.0),
     "64 to 128 px": (64.0, 128.0),
     "128 px and over": (128.0, math.inf),
 }
-MAX_DETECTIONS = 100  # of a frame and a category, as COCO has it
+MAX_DETECTIONS = 100  # per frame and category, as in COCO
 
 
 @dataclass(frozen=True)
 class Score:
-    """`ar` is the recall, averaged over the IoUs, that the 100 best detections of a frame reach."""
+    """Average precision and recall, 0..1, of one group of boxes."""
 
-    ap: float | None
-    ap50: float | None
-    ap75: float | None
-    ar: float | None
-    boxes: int
+    ap: float | None  # mean over the IoU thresholds
+    ap50: float | None  # at IoU 0.50
+    ap75: float | None  # at IoU 0.75
+    ar: float | None  # recall of the 100 best detections per frame and category, mean over the IoU thresholds
+    boxes: int  # of the ground truth
 
 
 @dataclass(frozen=True)
 class Metrics:
+    """Scores of a data set."""
+
     overall: Score
     by_category: dict[str, Score]
     by_size: dict[str, Score]
     frames: int
 
     def to_plain(self) -> dict[str, Any]:
+        """As JSON values."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures, and the detections that they were computed from, in the order of `source.frames`."""
+    """The metrics, and the detections that they were computed from, in the order of `source.frames`."""
 
     metrics: Metrics
     detections: list[Detections]
@@ -66,18 +69,53 @@ class Evaluation:
 def evaluate(
     detector: Network, source: ClipSource, view: View | None = None, progress: Progress = silent
 ) -> Evaluation:
-    """Detect in every frame of `source` and score what was found."""
+    """Detect in every frame of a source, and compare with its boxes.
+
+    Args:
+        detector: a network, such as one that `hybrid.load` returns.
+        source: clips with boxes, such as `hybrid.read_coco` returns. Its categories are the network's.
+        view: how an image is cut into tiles; None: as `hybrid.predict.stream.predict_source` does by default.
+        progress: is called after each frame with (done, total, values).
+
+    Returns:
+        The metrics (AP in 0..1) and the detections of each frame (boxes xyxy in pixels of the image).
+
+    Raises:
+        DataError: an image cannot be read, or no frame has a box.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import cv2, numpy as np
+        >>> from hybrid.core.config import ModelConfig
+        >>> from hybrid.data.clips import Clip, ClipSource, FrameRecord
+        >>> from hybrid.metrics.detection import evaluate
+        >>> from hybrid.model.network import Network
+        >>> network = Network(ModelConfig(categories=("bolt",), branches="cnn", width=16, queries=5)).eval()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "photo.png"
+        ...     _ = cv2.imwrite(str(path), np.full((64, 96, 3), 128, np.uint8))
+        ...     frame = FrameRecord(
+        ...         name="photo", path=path, width_px=96, height_px=64,
+        ...         boxes_xyxy_px=np.array([[10, 10, 40, 30]], np.float32), labels=np.array([0]),
+        ...     )
+        ...     result = evaluate(network, ClipSource("photos", ("bolt",), (Clip("photo", (frame,)),)))
+        >>> result.metrics.overall.boxes, len(result.detections)
+        (1, 1)
+        >>> 0.0 <= result.metrics.overall.ap50 <= 1.0
+        True
+    """
     from hybrid.predict.stream import predict_source
 
-    found = predict_source(detector, source, view, progress)
-    return Evaluation(score(found, source.frames, source.categories), found)
+    detections = predict_source(detector, source, view, progress)
+    return Evaluation(score(detections, source.frames, source.categories), detections)
 
 
 def score(detections: Sequence[Detections], frames: Sequence[FrameRecord], categories: Sequence[str]) -> Metrics:
-    """Score detections against the boxes of `frames`, one by one.
+    """Compare detections with the boxes of `frames`; both are in the same order.
 
     Raises:
-        ValueError: there are not as many detections as frames.
+        ValueError: the numbers of detections and frames differ.
         DataError: no frame has a box.
     """
     if len(detections) != len(frames):
@@ -87,99 +125,97 @@ def score(detections: Sequence[Detections], frames: Sequence[FrameRecord], categ
     precision, recall = _curves(detections, frames, len(categories))
     sizes = _sizes(frames)
     labels = np.concatenate([frame.labels for frame in frames])
-    every = slice(None)
+    all_categories = slice(None)
     return Metrics(
-        overall=_score(precision, recall, every, 0, len(labels)),
+        overall=_score(precision, recall, all_categories, 0, len(labels)),
         by_category={
             name: _score(precision, recall, slice(k, k + 1), 0, int((labels == k).sum()))
             for k, name in enumerate(categories)
         },
         by_size={
-            name: _score(precision, recall, every, 1 + k, int(((sizes >= low) & (sizes < high)).sum()))
+            name: _score(precision, recall, all_categories, 1 + k, int(((sizes >= low) & (sizes < high)).sum()))
             for k, (name, (low, high)) in enumerate(SIZE_BINS_PX.items())
         },
         frames=len(frames),
     )
 
 
-def judged_frames(
+def matched_frames(
     detections: Sequence[Detections], frames: Sequence[FrameRecord], most: int | None = MAX_DETECTIONS
-) -> Judged:
-    """Detections matched at an IoU of 0.5, each frame a clip of its own: what a bootstrap over photos re-weighs.
+) -> MatchedDetections:
+    """Match detections at IoU 0.5, with each frame as its own clip, for a bootstrap over photos.
 
-    Of each frame and category the best `most`. As it is, `hybrid.metrics.video.average_precision` of it is
-    `Metrics.overall.ap50`.
+    Uses the best `most` detections per frame and category. Without weights,
+    `hybrid.metrics.video.average_precision` of the result equals `Metrics.overall.ap50`.
     """
-    return judge([_found(one, most) for one in detections], frames, range(len(frames)))
+    return match_detections([_as_arrays(one, most) for one in detections], frames, range(len(frames)))
 
 
-def _found(detections: Detections, most: int | None) -> Found:
-    """As arrays, each category's best `most`."""
+def _as_arrays(detections: Detections, most: int | None) -> FrameDetections:
+    """The best `most` detections of each category, as arrays."""
     scores, labels = detections.scores.cpu().numpy(), detections.labels.cpu().numpy()
     order = np.argsort(-scores, kind="stable")
-    told = [order[labels[order] == label][:most] for label in np.unique(labels)]
-    kept = np.concatenate([np.zeros(0, int), *told])
+    best = [order[labels[order] == label][:most] for label in np.unique(labels)]
+    kept = np.concatenate([np.zeros(0, int), *best])
     boxes = detections.boxes_xyxy_px.cpu().numpy()[kept]
-    return Found(boxes, scores[kept], labels[kept], np.full(len(kept), -1))
+    return FrameDetections(boxes, scores[kept], labels[kept], np.full(len(kept), -1))
 
 
 def operating_score(detections: Sequence[Detections], frames: Sequence[FrameRecord]) -> float | None:
-    """The score from which on detections have their best F1 at an IoU of 0.5, all categories together.
-
-    None: not one of them is right.
-    """
-    judged = judged_frames(detections, frames, most=None)
-    if not judged.correct.any():
+    """The score threshold with the best F1 at IoU 0.5, over all categories. None: no detection is correct."""
+    matched = matched_frames(detections, frames, most=None)
+    if not matched.correct.any():
         return None
-    right, told = judged.correct.cumsum(), 1 + np.arange(len(judged.correct))
-    return float(judged.scores[np.argmax(2 * right / (told + len(judged.truth_labels)))])
+    correct, reported = matched.correct.cumsum(), 1 + np.arange(len(matched.correct))
+    return float(matched.scores[np.argmax(2 * correct / (reported + len(matched.truth_labels)))])
 
 
 def coco_documents(
     detections: Sequence[Detections], frames: Sequence[FrameRecord], categories: int
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The truth and the detections as COCO's API takes them; ids count from 1."""
+    """The ground truth and the detections in the form of COCO's API, with ids from 1."""
     truth: list[dict[str, Any]] = []
-    found: list[dict[str, Any]] = []
-    for image, (frame, seen) in enumerate(zip(frames, detections, strict=True), 1):
+    results: list[dict[str, Any]] = []
+    for image, (frame, detected) in enumerate(zip(frames, detections, strict=True), 1):
         for box, label in zip(_xywh(frame.boxes_xyxy_px), frame.labels.tolist(), strict=True):
-            one = {"image_id": image, "category_id": label + 1, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
-            truth.append({"id": len(truth) + 1, **one})
-        rows = zip(_xywh(seen.boxes_xyxy_px.cpu().numpy()), seen.labels.tolist(), seen.scores.tolist(), strict=True)
+            row = {"image_id": image, "category_id": label + 1, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+            truth.append({"id": len(truth) + 1, **row})
+        boxes = _xywh(detected.boxes_xyxy_px.cpu().numpy())
+        rows = zip(boxes, detected.labels.tolist(), detected.scores.tolist(), strict=True)
         for box, label, confidence in rows:
-            found.append({"image_id": image, "category_id": label + 1, "bbox": box, "score": confidence})
+            results.append({"image_id": image, "category_id": label + 1, "bbox": box, "score": confidence})
     images = [{"id": i, "width": frame.width_px, "height": frame.height_px} for i, frame in enumerate(frames, 1)]
     names = [{"id": k + 1, "name": str(k)} for k in range(categories)]
-    return {"info": {}, "images": images, "annotations": truth, "categories": names}, found
+    return {"info": {}, "images": images, "annotations": truth, "categories": names}, results
 
 
 def _curves(
     detections: Sequence[Detections], frames: Sequence[FrameRecord], categories: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Precision [iou, recall, category, size] and recall [iou, category, size], -1 where nothing is; size 0 is all."""
+    """Precision [iou, recall, category, size] and recall [iou, category, size]; -1: no boxes. Size 0 is all sizes."""
     from faster_coco_eval import COCO, COCOeval_faster
 
-    truth, found = coco_documents(detections, frames, categories)
-    if not found:  # the library cannot read an empty list; one detection of no score and no place is as good
-        found = [{"image_id": 1, "category_id": 1, "bbox": [0.0, 0.0, 0.0, 0.0], "score": 0.0}]
-    known = COCO(truth)
-    judge = COCOeval_faster(known, known.loadRes(found), iouType="bbox")
-    judge.params.areaRng = [[0.0, 1e12], *([low**2, min(high**2, 1e12)] for low, high in SIZE_BINS_PX.values())]
-    judge.params.areaRngLbl = ["all", *SIZE_BINS_PX]
-    judge.params.maxDets = [1, 10, MAX_DETECTIONS]
-    judge.evaluate()
-    judge.accumulate()
-    return judge.eval["precision"][..., -1], judge.eval["recall"][..., -1]
+    truth, results = coco_documents(detections, frames, categories)
+    if not results:  # the library cannot read an empty list; a detection of score 0 without an area changes nothing
+        results = [{"image_id": 1, "category_id": 1, "bbox": [0.0, 0.0, 0.0, 0.0], "score": 0.0}]
+    ground_truth = COCO(truth)
+    evaluation = COCOeval_faster(ground_truth, ground_truth.loadRes(results), iouType="bbox")
+    evaluation.params.areaRng = [[0.0, 1e12], *([low**2, min(high**2, 1e12)] for low, high in SIZE_BINS_PX.values())]
+    evaluation.params.areaRngLbl = ["all", *SIZE_BINS_PX]
+    evaluation.params.maxDets = [1, 10, MAX_DETECTIONS]
+    evaluation.evaluate()
+    evaluation.accumulate()
+    return evaluation.eval["precision"][..., -1], evaluation.eval["recall"][..., -1]
 
 
 def _score(precision: np.ndarray, recall: np.ndarray, category: slice, size: int, boxes: int) -> Score:
-    seen, reached = precision[:, :, category, size], recall[:, category, size]
-    return Score(_mean(seen), _mean(seen[:1]), _mean(seen[5:6]), _mean(reached), boxes)
+    precisions, recalls = precision[:, :, category, size], recall[:, category, size]
+    return Score(_mean(precisions), _mean(precisions[:1]), _mean(precisions[5:6]), _mean(recalls), boxes)
 
 
 def _mean(values: np.ndarray) -> float | None:
-    known = values[values > -1]
-    return float(known.mean()) if known.size else None
+    valid = values[values > -1]
+    return float(valid.mean()) if valid.size else None
 
 
 def _sizes(frames: Sequence[FrameRecord]) -> np.ndarray:

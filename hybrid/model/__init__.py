@@ -1,1 +1,1 @@
-"""The network: backbone, parts over time, objects."""
+"""The network: backbone, branches over time, objects."""

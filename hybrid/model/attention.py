@@ -1,6 +1,7 @@
-"""Attention: an encoder over the coarsest level's tokens and those of past frames, and a deformable decoder layer.
+"""Attention: an encoder over the tokens of this frame and of past frames, and a deformable decoder layer.
 
-Positions are in pixels, so that what is learned on tiles holds on whole photographs. Layers are post-norm.
+Positions are encoded in pixels, so that what is learned on tiles holds for whole images. Encoder layers are post-norm,
+decoder layers are pre-norm.
 """
 
 from __future__ import annotations
@@ -17,30 +18,31 @@ from hybrid.model.frame.backbone import STRIDES, Maps
 
 
 def sine(values: Float32[Tensor, "*n"], width: int, longest: float) -> Float32[Tensor, "*n width"]:
-    """Sines and cosines of wavelengths from `longest` down to a thousandth of it (Vaswani et al., NeurIPS 2017)."""
+    """Sines and cosines with wavelengths from `longest` down to `longest` / 1000 (Vaswani et al., NeurIPS 2017)."""
     share = torch.arange(width // 2, device=values.device) / max(1, width // 2 - 1)
     angle = values[..., None] * (2 * math.pi / longest) * 1000.0**share
     return torch.cat([angle.sin(), angle.cos()], -1)
 
 
 def centres(height: int, width: int, stride: int, device: torch.device) -> Float32[Tensor, "hw 2"]:
-    """Each cell's (x, y) centre in pixels, row by row."""
+    """The centre (x, y) of each cell in pixels, row by row."""
     y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
     return (torch.stack([x, y], -1).flatten(0, 1) + 0.5) * stride
 
 
-def place(points_xy: Float32[Tensor, "*n 2"], width: int) -> Float32[Tensor, "*n width"]:
+def encode_points(points_xy: Float32[Tensor, "*n 2"], width: int) -> Float32[Tensor, "*n width"]:
+    """The positional encoding of points in pixels."""
     return sine(points_xy, width // 2, 2048.0).flatten(-2)
 
 
-def place_box(boxes_cxcywh: Float32[Tensor, "*n 4"], width: int) -> Float32[Tensor, "*n width"]:
-    """A box's position by its centre, and its size by its logarithm."""
+def encode_boxes(boxes_cxcywh: Float32[Tensor, "*n 4"], width: int) -> Float32[Tensor, "*n width"]:
+    """The positional encoding of boxes in pixels: of the centre, and of the logarithm of the size."""
     size = boxes_cxcywh[..., 2:].clamp(min=1e-2).log()
     return torch.cat([sine(boxes_cxcywh[..., :2], width // 4, 2048.0), sine(size, width // 4, 32.0)], -1).flatten(-2)
 
 
 class Attention(nn.Module):
-    """Multi-head attention; `allowed` is True where a query may look."""
+    """Multi-head attention. `allowed` is True where a query may attend to a key; None: everywhere."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -58,8 +60,8 @@ class Attention(nn.Module):
             torch.unflatten(layer(x), -1, (self.heads, -1)).transpose(1, 2)
             for layer, x in ((self.query, query), (self.key, key), (self.value, value))
         )
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
-        return self.out(seen.transpose(1, 2).flatten(-2))  # type: ignore[no-any-return]
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+        return self.out(attended.transpose(1, 2).flatten(-2))  # type: ignore[no-any-return]
 
 
 def feed_forward(width: int) -> nn.Sequential:
@@ -67,6 +69,8 @@ def feed_forward(width: int) -> nn.Sequential:
 
 
 class EncoderLayer(nn.Module):
+    """Self-attention over the tokens of a frame, extended by the tokens of past frames; then a feed-forward net."""
+
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.attention = Attention(width, heads)
@@ -82,11 +86,11 @@ class EncoderLayer(nn.Module):
         past_positions: Float[Tensor, "p c"],
         allowed: Bool[Tensor, "n 1 1 kp"] | None,
     ) -> Float[Tensor, "n k c"]:
-        placed = tokens + positions
-        keys = torch.cat([placed, past + past_positions], 1)
-        return self.look(tokens, placed, keys, torch.cat([tokens, past], 1), allowed)
+        query = tokens + positions
+        keys = torch.cat([query, past + past_positions], 1)
+        return self.attend(tokens, query, keys, torch.cat([tokens, past], 1), allowed)
 
-    def look(
+    def attend(
         self,
         tokens: Float[Tensor, "n k c"],
         query: Float[Tensor, "n k c"],
@@ -94,17 +98,17 @@ class EncoderLayer(nn.Module):
         values: Float[Tensor, "n v c"],
         allowed: Bool[Tensor, "n 1 1 v"] | None,
     ) -> Float[Tensor, "n k c"]:
-        """The tokens, having looked at `values`."""
+        """The tokens after attention to `values` and the feed-forward net."""
         tokens = self.attention_norm(tokens + self.attention(query, keys, values, allowed))
         return self.feed_norm(tokens + self.feed(tokens))  # type: ignore[no-any-return]
 
 
 class Encoder(nn.Module):
-    """Every token looks at its own frame's tokens and at those remembered of the last `memory_frames` frames.
+    """Each token attends to the tokens of its own frame and to the memory of the last `memory_frames` frames.
 
-    Its tokens are the cells of the `levels` coarsest levels. What is remembered is of this encoder's input on the
-    coarsest level, and is what the state keeps: all of it, pooled twofold, or of each frame the `memory_tokens` best
-    tokens by a learned score. An answer depends on the frame, the state and nothing later.
+    The tokens are the cells of the `levels` coarsest levels. The memory is part of the state. It keeps the encoder's
+    input on the coarsest level: all cells, pooled twofold, or the `memory_tokens` best cells of each frame by a learned
+    score. The output depends on this frame and on earlier ones, never on later ones.
     """
 
     def __init__(
@@ -123,70 +127,83 @@ class Encoder(nn.Module):
         memory: Float[Tensor, "b m p c"] | None,
         remembered: Int64[Tensor, " b"] | None = None,
     ) -> tuple[list[Float[Tensor, "b t c _ _"]], Float[Tensor, "b _ p c"]]:
-        """`levels`: the maps of the coarsest levels, finest first; `remembered`: frames of `memory` that are real."""
+        """Encode a clip.
+
+        Args:
+            levels: the maps of the coarsest levels, finest first.
+            memory: tokens of the last m frames, oldest first.
+            remembered: how many frames of `memory` are valid, the newest ones; None: all.
+
+        Returns:
+            The maps with context, and the memory after the clip.
+        """
         t = levels[0].shape[1]
-        fresh, at_past = self._remembered(levels[-1])
-        known = fresh if memory is None else torch.cat([memory.to(fresh.dtype), fresh], 1)
+        fresh, fresh_positions = self._memory_tokens(levels[-1])
+        stored = fresh if memory is None else torch.cat([memory.to(fresh.dtype), fresh], 1)
         tokens = torch.cat([x.flatten(3).transpose(2, 3).flatten(0, 1) for x in levels], 1)
-        past, allowed = self._windows(known, t, tokens.shape[1], remembered)
-        past_positions = (self.age[:, None] + at_past).expand(-1, fresh.shape[2], -1).flatten(0, 1)
-        at = self._positions(levels)
+        past, allowed = self._windows(stored, t, tokens.shape[1], remembered)
+        past_positions = (self.age[:, None] + fresh_positions).expand(-1, fresh.shape[2], -1).flatten(0, 1)
+        positions = self._positions(levels)
         for layer in self.layers:
-            tokens = layer(tokens, at, past, past_positions[past_positions.shape[0] - past.shape[1] :], allowed)
-        parts = torch.split(tokens, [x.shape[-2] * x.shape[-1] for x in levels], 1)
-        answers = [part.transpose(1, 2).reshape(x.shape) for part, x in zip(parts, levels, strict=True)]
-        return answers, known[:, max(0, known.shape[1] - self.memory_frames) :]
+            tokens = layer(tokens, positions, past, past_positions[past_positions.shape[0] - past.shape[1] :], allowed)
+        by_level = torch.split(tokens, [x.shape[-2] * x.shape[-1] for x in levels], 1)
+        encoded = [own.transpose(1, 2).reshape(x.shape) for own, x in zip(by_level, levels, strict=True)]
+        return encoded, stored[:, max(0, stored.shape[1] - self.memory_frames) :]
 
     def _positions(self, levels: Sequence[Float[Tensor, "b t c _ _"]]) -> Float[Tensor, "k c"]:
-        parts = []
+        codes = []
         for k, (x, stride) in enumerate(zip(levels, STRIDES[len(STRIDES) - len(levels) :], strict=True)):
-            at = place(centres(x.shape[-2], x.shape[-1], stride, x.device), x.shape[2])
-            parts.append(at if self.level is None else at + self.level[k])
-        return torch.cat(parts)
+            code = encode_points(centres(x.shape[-2], x.shape[-1], stride, x.device), x.shape[2])
+            codes.append(code if self.level is None else code + self.level[k])
+        return torch.cat(codes)
 
-    def _remembered(self, features: Float[Tensor, "b t c h w"]) -> tuple[Float[Tensor, "b t p c"], Tensor]:
-        """What is kept of each frame, and the positions that are added when it is looked at."""
+    def _memory_tokens(self, features: Float[Tensor, "b t c h w"]) -> tuple[Float[Tensor, "b t p c"], Tensor]:
+        """The tokens that the memory keeps of each frame, and the positions to add to them as keys."""
         b, t, c, h, w = features.shape
         if self.worth is None:
             fresh = F.avg_pool2d(features.flatten(0, 1), 2, ceil_mode=True)
-            at = place(centres(fresh.shape[-2], fresh.shape[-1], 2 * STRIDES[-1], features.device), c)
-            return torch.unflatten(fresh.flatten(2).transpose(1, 2), 0, (b, t)), at
+            points = centres(fresh.shape[-2], fresh.shape[-1], 2 * STRIDES[-1], features.device)
+            return torch.unflatten(fresh.flatten(2).transpose(1, 2), 0, (b, t)), encode_points(points, c)
         tokens = features.flatten(3).transpose(2, 3)
         worth = self.worth(tokens)
-        best = worth.detach().topk(remembered_tokens(h, w, self.memory_tokens), 2).indices
-        placed = tokens * worth.sigmoid() + place(centres(h, w, STRIDES[-1], features.device), c).to(tokens.dtype)
-        return placed.gather(2, best.expand(-1, -1, -1, c)), tokens.new_zeros(())
+        best = worth.detach().topk(tokens_per_frame(h, w, self.memory_tokens), 2).indices
+        code = encode_points(centres(h, w, STRIDES[-1], features.device), c).to(tokens.dtype)
+        kept = tokens * worth.sigmoid() + code
+        return kept.gather(2, best.expand(-1, -1, -1, c)), tokens.new_zeros(())
 
     def _windows(
-        self, known: Float[Tensor, "b kt p c"], frames: int, own: int, remembered: Int64[Tensor, " b"] | None
+        self, stored: Float[Tensor, "b kt p c"], frames: int, own: int, remembered: Int64[Tensor, " b"] | None
     ) -> tuple[Float[Tensor, "n mp c"], Bool[Tensor, "n 1 1 kp"] | None]:
-        """The tokens of the frames before each of the last `frames` ones, and which of them there are."""
-        b, total, p, _ = known.shape
+        """The past tokens of each of the last `frames` frames, and the attention mask; None: all are valid.
+
+        `own`: the number of tokens of a frame itself, which may always be attended to.
+        """
+        b, total, p, _ = stored.shape
         reach = min(self.memory_frames, total - 1)
-        padded = F.pad(known, (0, 0, 0, 0, reach, 0))
-        first = total - frames  # the place of the call's first frame, and, in `padded`, of its oldest memory + reach
+        padded = F.pad(stored, (0, 0, 0, 0, reach, 0))
+        first = total - frames  # the index of the call's first frame in `stored`; in `padded`, its oldest past frame
         past = torch.stack([padded[:, first + k : first + k + reach] for k in range(frames)], 1)
         past = past.flatten(0, 1).flatten(1, 2)
         if first >= reach and remembered is None:
             return past, None
-        frame = torch.arange(reach, device=known.device) + torch.arange(frames, device=known.device)[:, None]
-        frame = frame + (first - reach)  # the place in `known` of each frame of each window
-        begin = known.new_zeros(b, dtype=torch.int64) if remembered is None else (first - remembered).clamp(min=0)
-        there = (frame >= begin[:, None, None]).flatten(0, 1)
-        return past, F.pad(there.repeat_interleave(p, 1), (own, 0), value=True)[:, None, None]
+        frame = torch.arange(reach, device=stored.device) + torch.arange(frames, device=stored.device)[:, None]
+        frame = frame + (first - reach)  # the index in `stored` of each frame of each window
+        begin = stored.new_zeros(b, dtype=torch.int64) if remembered is None else (first - remembered).clamp(min=0)
+        valid = (frame >= begin[:, None, None]).flatten(0, 1)
+        return past, F.pad(valid.repeat_interleave(p, 1), (own, 0), value=True)[:, None, None]
 
 
-def remembered_tokens(height_cells: int, width_cells: int, memory_tokens: int) -> int:
-    """How many tokens of a frame the encoder keeps, of a coarsest map of that size."""
+def tokens_per_frame(height_cells: int, width_cells: int, memory_tokens: int) -> int:
+    """The number of tokens that the encoder's memory keeps of a frame, given the size of the coarsest map."""
     if memory_tokens:
         return min(memory_tokens, height_cells * width_cells)
     return -(-height_cells // 2) * -(-width_cells // 2)
 
 
-class Between(nn.Module):
-    """Attention between two stages of a CNN: every cell looks at the whole frame, pooled twofold.
+class StageAttention(nn.Module):
+    """Attention between two stages of a CNN: each cell attends to all cells of its frame, pooled twofold.
 
-    As in BoTNet (Srinivas et al., CVPR 2021), but beside the convolutions, behind a gate; the pooled keys are those of
+    As in BoTNet (Srinivas et al., CVPR 2021), but added to the convolutions behind a gate. The pooled keys are as in
     PVT (Wang et al., ICCV 2021).
     """
 
@@ -201,27 +218,28 @@ class Between(nn.Module):
         inner = self.into(x)
         pooled = F.avg_pool2d(inner, 2, ceil_mode=True)
         (h, w), width = x.shape[-2:], inner.shape[1]
-        at = place(centres(h, w, self.stride, x.device), width)
-        at_pooled = place(centres(pooled.shape[-2], pooled.shape[-1], 2 * self.stride, x.device), width)
+        code = encode_points(centres(h, w, self.stride, x.device), width)
+        pooled_code = encode_points(centres(pooled.shape[-2], pooled.shape[-1], 2 * self.stride, x.device), width)
         tokens, keys = (y.flatten(2).transpose(1, 2) for y in (inner, pooled))
-        told = self.layer.look(tokens, tokens + at, keys + at_pooled, keys, None)
-        added: Tensor = x + self.gate * self.out(told.transpose(1, 2).reshape(inner.shape))
-        return added
+        attended = self.layer.attend(tokens, tokens + code, keys + pooled_code, keys, None)
+        summed: Tensor = x + self.gate * self.out(attended.transpose(1, 2).reshape(inner.shape))
+        return summed
 
 
-Values = tuple[Float32[Tensor, "nh _ _ _"], ...]  # one a level: each head's channels, heads in the batch axis
+Values = tuple[Float32[Tensor, "nh _ _ _"], ...]  # one per level; the heads are in the batch axis
 
 
 def as_values(maps: Maps, heads: int) -> Values:
-    """The pyramid as deformable attention reads it: head k samples the k-th share of the channels."""
+    """The pyramid in the layout of `deformable_sample`: head k gets the k-th share of the channels."""
     return tuple(torch.unflatten(x.float(), 1, (heads, -1)).flatten(0, 1).contiguous() for x in maps)
 
 
 class DeformableAttention(nn.Module):
-    """Each head samples every level at a few points around the query's box (Zhu et al., ICLR 2021), x and y apart.
+    """Each head samples every level at a few points around the query's box (Zhu et al., ICLR 2021).
 
-    Unlike there, the maps are projected once for all layers (see Decoder): a projection of every pixel for each layer
-    would cost more than all else here. Each head's first point starts at the box's centre, its last at the edge.
+    Unlike in the paper, the maps are projected once for all layers (see Decoder): one projection of all pixels per
+    layer would cost more than the rest of the decoder. Initially, the first point of each head is the centre of the
+    box and the last one lies on its edge.
     """
 
     def __init__(self, width: int, heads: int, points: int) -> None:
@@ -245,13 +263,13 @@ class DeformableAttention(nn.Module):
         self, query: Float[Tensor, "n q c"], boxes_cxcywh: Float32[Tensor, "n q 4"], values: Values
     ) -> Float[Tensor, "n q c"]:
         shape = (self.heads, len(STRIDES), self.points)
-        offsets = torch.unflatten(self.offsets(query).float(), -1, (*shape, 2))  # in halves of the box
+        offsets = torch.unflatten(self.offsets(query).float(), -1, (*shape, 2))  # in units of half the box
         weights = torch.unflatten(self.weights(query).float(), -1, (self.heads, -1)).softmax(-1)
         weights = torch.unflatten(weights, -1, shape[1:])
         boxes = boxes_cxcywh[:, :, None, None, None]
         points_xy_px = boxes[..., :2] + offsets * boxes[..., 2:] / 2
-        seen = deformable_sample(values, points_xy_px, weights)
-        return self.out(seen.to(query.dtype))  # type: ignore[no-any-return]
+        sampled = deformable_sample(values, points_xy_px, weights)
+        return self.out(sampled.to(query.dtype))  # type: ignore[no-any-return]
 
 
 def deformable_sample(
@@ -259,23 +277,23 @@ def deformable_sample(
     points_xy_px: Float32[Tensor, "n q heads levels points 2"],
     weights: Float32[Tensor, "n q heads levels points"],
 ) -> Float32[Tensor, "n q c"]:
-    """The weighted sum of bilinear samples; what lies outside a map counts as 0.
+    """The weighted sum of bilinear samples; a map is 0 outside of its borders.
 
-    A level's cell (i, j) has its centre at ((j + 0.5) * stride, (i + 0.5) * stride) pixels.
+    The centre of a level's cell (row i, column j) is at x = (j + 0.5) * stride, y = (i + 0.5) * stride pixels.
     """
-    parts = []
+    sums = []
     for level, (value, stride) in enumerate(zip(values, STRIDES, strict=True)):
         height, width = value.shape[-2:]
         extent = points_xy_px.new_tensor([width * stride, height * stride])
         grid = 2 * points_xy_px[:, :, :, level] / extent - 1
         sampled = F.grid_sample(value, grid.transpose(1, 2).flatten(0, 1), align_corners=False)
-        parts.append((sampled * weights[:, :, :, level].transpose(1, 2).flatten(0, 1)[:, None]).sum(-1))
-    per_head: Tensor = torch.stack(parts).sum(0)  # [n * heads, channels of a head, q]
+        sums.append((sampled * weights[:, :, :, level].transpose(1, 2).flatten(0, 1)[:, None]).sum(-1))
+    per_head: Tensor = torch.stack(sums).sum(0)  # [n * heads, channels of a head, q]
     return torch.unflatten(per_head, 0, (points_xy_px.shape[0], -1)).flatten(1, 2).transpose(1, 2)
 
 
 class DecoderLayer(nn.Module):
-    """Queries look at each other, then at the pyramid around their boxes. Pre-norm; starts out changing nothing."""
+    """Queries attend to each other, then to the pyramid around their boxes."""
 
     def __init__(self, width: int, heads: int, points: int) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""Weights in files: checkpoints of runs."""
+"""Weights in files."""

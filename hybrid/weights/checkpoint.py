@@ -1,4 +1,4 @@
-"""A run's files: a detector as safetensors with its config in the header, written whole or not, read without pickle."""
+"""Checkpoint files: a network as safetensors with its config in the header. Written atomically, read without pickle."""
 
 from __future__ import annotations
 
@@ -19,34 +19,57 @@ from hybrid.core.errors import RunError
 from hybrid.model.network import Network
 from simgen.dataset.store.files import write_atomically
 
-RUN = "run.json"  # what a finished run says of itself
+RUN = "run.json"  # the record of a finished run
 WEIGHTS = ("ema", "raw")
-RETIRED = frozenset({"decoder.propose.dense_score.weight", "decoder.propose.dense_score.bias"})  # taught, never asked
+RETIRED = frozenset({"decoder.propose.dense_score.weight", "decoder.propose.dense_score.bias"})  # of an unused head
 
 
 def save_detector(path: Path, detector: Network, weights: Mapping[str, Tensor] | None = None) -> None:
-    """The detector as one safetensors file with its config in the header; `weights` take the place of its own."""
+    """Write the network as one safetensors file with its config in the header; `weights` replace its own if given."""
     given = detector.state_dict() if weights is None else weights
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in given.items()}
     write_atomically(path, save(plain, {"model": json.dumps(portable(detector.config))}))
 
 
 def portable(config: ModelConfig) -> dict[str, Any]:
-    """The config without the path of the backbone's first weights, which the file's weights have replaced."""
+    """The config as JSON values, without the local path of the backbone's initial weights."""
     return asdict(config if config.weights == "none" else replace(config, weights="default"))
 
 
 def load(path: Path, weights: str = "ema", device: str = "cpu") -> Network:
-    """The detector of a finished run's folder, or of a file that `save_detector` wrote, ready for use.
+    """Load a network for inference.
+
+    Args:
+        path: the folder of a finished run, or a file that `save_detector` wrote.
+        weights: of a run's folder: `ema` (the moving average, better in general) or `raw`.
+        device: such as `cpu` or `cuda`.
+
+    Returns:
+        The network in evaluation mode. It takes clips [b, t, 3, h, w] of RGB in 0..1; `hybrid.Detector` takes images.
 
     Raises:
-        RunError: there is no such file, or it holds no detector.
+        RunError: there is no such file, it is damaged, or its tensors do not fit its config.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import torch
+        >>> from hybrid.core.config import ModelConfig
+        >>> from hybrid.model.network import Network
+        >>> from hybrid.weights.checkpoint import load, save_detector
+        >>> config = ModelConfig(categories=("bolt", "nut"), branches="cnn", width=16, queries=5)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_detector(Path(folder) / "net.safetensors", Network(config))
+        ...     network = load(Path(folder) / "net.safetensors")
+        >>> output, state = network(torch.rand(1, 2, 3, 64, 96))
+        >>> output.logits.shape, output.boxes_xyxy_px.shape
+        (torch.Size([1, 2, 5, 2]), torch.Size([1, 2, 5, 4]))
     """
     file = _file(path, weights)
-    every, header = read_tensors(file)
-    tensors = {name: tensor for name, tensor in every.items() if name not in RETIRED}
+    stored, header = read_tensors(file)
+    tensors = {name: tensor for name, tensor in stored.items() if name not in RETIRED}
     config = _config_in(header, file)
-    with _building(file), torch.device("meta"):  # of the header's sizes, before any memory is taken for them
+    with _building(file), torch.device("meta"):  # checks the sizes in the header before any memory is allocated
         shapes = {name: tensor.shape for name, tensor in Network(config, pretrained=False).state_dict().items()}
     check_fit({name: tensor.shape for name, tensor in tensors.items()}, shapes, file)
     detector = Network(config, pretrained=False)
@@ -55,10 +78,10 @@ def load(path: Path, weights: str = "ema", device: str = "cpu") -> Network:
 
 
 def load_config(path: Path) -> ModelConfig:
-    """What the detector that `load` would answer is made of; of the weights nothing is read.
+    """The config of the network that `load` returns. Reads the header only.
 
     Raises:
-        RunError: there is no such file, or it holds no detector.
+        RunError: there is no such file, it is damaged, or it holds no network.
     """
     file = _file(path, "ema")
     return _config_in(read_header(file), file)
@@ -81,63 +104,65 @@ def _config_in(header: Mapping[str, str], file: Path) -> ModelConfig:
 def _building(file: Path) -> Iterator[None]:
     try:
         yield
-    except (ValueError, TypeError, KeyError) as error:
-        raise RunError(f"{file}: its header's model is none that this version can build: {error}") from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise RunError(f"{file}: this version cannot build the model of its header: {error}") from error
 
 
 def config_of(plain: Mapping[str, Any]) -> ModelConfig:
-    """A config from JSON. Keys of earlier versions get today's names; keys that are missing get their defaults.
+    """A config from JSON values. Keys of earlier versions are renamed; missing keys get their defaults.
 
     Raises:
-        ValueError, TypeError: a key or a value is not known, or a key came under both of its names.
+        ValueError, TypeError: a key or a value is unknown, or a key is given under its earlier and its present name.
     """
+    if not isinstance(plain, Mapping):
+        raise TypeError(f"a config is a JSON object, got {plain!r:.60}")
     both = [key for key, now in EARLIER_KEYS.items() if key in plain and now in plain]
     if both:
-        raise ValueError(f"{both[0]}: is the earlier name of {EARLIER_KEYS[both[0]]!r}, which came too")
+        raise ValueError(f"{both[0]}: is the earlier name of {EARLIER_KEYS[both[0]]!r}, which is given too")
     values: dict[str, Any] = {EARLIER_KEYS.get(key, key): x for key, x in plain.items()}
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     return ModelConfig(**values)
 
 
 def fill(detector: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
-    """Load all of a detector's tensors.
+    """Load all tensors of a network.
 
     Raises:
-        RunError: they are another config's.
+        RunError: the tensors do not fit the network's config.
     """
     own = {name: tensor.shape for name, tensor in detector.state_dict().items()}
     check_fit({name: tensor.shape for name, tensor in tensors.items()}, own, file)
     detector.load_state_dict(dict(tensors))
 
 
-def check_fit(came: Mapping[str, torch.Size], needed: Mapping[str, torch.Size], file: Path) -> None:
-    """Raise RunError, which names both sides, unless names and shapes are the same."""
-    told = [
-        f"{name} came as {tuple(came[name])}, its config needs {tuple(needed[name])}"
-        for name in sorted(needed.keys() & came.keys())
-        if came[name] != needed[name]
+def check_fit(given: Mapping[str, torch.Size], needed: Mapping[str, torch.Size], file: Path) -> None:
+    """Raise RunError with the first difference unless names and shapes are the same."""
+    wrong = [
+        f"{name} is {tuple(given[name])}, its config needs {tuple(needed[name])}"
+        for name in sorted(needed.keys() & given.keys())
+        if given[name] != needed[name]
     ]
-    told += [f"its config needs {name}, which did not come" for name in sorted(needed.keys() - came.keys())]
-    told += [f"{name} came, which its config does not have" for name in sorted(came.keys() - needed.keys())]
-    if told:
-        raise RunError(f"{file}: {len(came)} tensors came, of which or beside which {len(told)} do not fit: {told[0]}")
+    wrong += [f"{name} is missing, its config needs it" for name in sorted(needed.keys() - given.keys())]
+    wrong += [f"{name} is not part of its config" for name in sorted(given.keys() - needed.keys())]
+    if wrong:
+        raise RunError(f"{file}: its tensors do not fit its config, {len(wrong)} are wrong: {wrong[0]}")
 
 
 def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a safetensors file, and the words in its header.
+    """The tensors of a safetensors file, and the metadata of its header.
 
     Raises:
-        RunError: there is no such file, or it is no safetensors.
+        RunError: there is no such file, or it is not safetensors.
     """
     with _opened(file) as opened:
         return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
 
 
 def read_header(file: Path) -> dict[str, str]:
-    """The words in the header of a safetensors file.
+    """The metadata in the header of a safetensors file.
 
     Raises:
-        RunError: there is no such file, or it is no safetensors.
+        RunError: there is no such file, or it is not safetensors.
     """
     with _opened(file) as opened:
         return opened.metadata() or {}
@@ -150,5 +175,5 @@ def _opened(file: Path) -> Iterator[Any]:
             yield opened
     except FileNotFoundError:
         raise RunError(f"{file}: there is no such file; a run writes it when it has finished") from None
-    except Exception as error:  # safetensors' own error class is no public name
+    except Exception as error:  # safetensors' own error class is not public
         raise RunError(f"{file}: cannot be read: {error}") from error

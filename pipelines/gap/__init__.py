@@ -1,1 +1,1 @@
-"""The gap report: data sets, measurements, image statistics, images, the page."""
+"""The sim-to-real gap report: measure, compare, draw."""

@@ -1,1 +1,1 @@
-"""What sees one frame: backbone, and a branch for depth."""
+"""From one frame to maps: backbone, pyramid, depth."""

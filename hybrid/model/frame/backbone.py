@@ -1,8 +1,8 @@
-"""Convolutional backbones and the feature pyramid. Every backbone answers maps at the strides STRIDES.
+"""Convolutional backbones and the feature pyramid. Every backbone returns maps at the strides STRIDES.
 
-Frames are folded into the batch axis: nothing here knows about time. A backbone is three stages, one a stride; the stem
-belongs to the first. Those of torchvision can start from its ImageNet weights or from a file of that layout, and then
-keep the batch norm's statistics as they came (`norm: frozen`) unless told otherwise; from scratch they are group norms.
+Frames are folded into the batch axis; nothing here depends on time. A backbone has three stages, one per stride; the
+stem belongs to the first. Backbones of torchvision can start from its ImageNet weights, or from a file of that layout.
+Then their batch norms keep the statistics of the weights by default (`norm: frozen`). From scratch they use group norm.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from torch.nn import functional as F
 from hybrid.core.errors import ConfigError
 
 STRIDES = (4, 8, 16)
-Maps = tuple[Float[Tensor, "n _ _ _"], ...]  # one map a level, finest first
-Stages = Sequence[nn.Module]  # one a stride, finest first
-Between = Mapping[int, nn.Module] | None  # what the map of a stage (by its place) goes through before it goes on
+Maps = tuple[Float[Tensor, "n _ _ _"], ...]  # one map per level, finest first
+Stages = Sequence[nn.Module]  # one per stride, finest first
+StageBlocks = Mapping[int, nn.Module] | None  # by index of a stage: a module that is applied to its map
 
 
 def normalised(channels: int) -> nn.GroupNorm:
-    """Group norm: the same with any batch size, and in training as in use. About 16 channels a group."""
+    """Group norm with about 16 channels per group: independent of batch size and mode."""
     groups = next(count for count in range(max(1, channels // 16), 0, -1) if channels % count == 0)
     return nn.GroupNorm(groups, channels)
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions around a shortcut (He et al., CVPR 2016)."""
+    """Two 3x3 convolutions and a shortcut (He et al., CVPR 2016)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ def _down(from_channels: int, to_channels: int) -> nn.Sequential:
 
 
 class Tiny(nn.Module):
-    """A residual network for CPUs: few channels where maps are large, two thirds of its work at strides 8 and 16."""
+    """A residual network for CPUs: few channels on large maps, two thirds of the work at strides 8 and 16."""
 
     channels = (32, 80, 128)
 
@@ -71,14 +71,14 @@ class Tiny(nn.Module):
     def stages(self) -> Stages:
         return (nn.Sequential(self.stem, self.fine), self.middle, self.coarse)
 
-    def forward(self, images: Float[Tensor, "n _ h w"], between: Between = None) -> Maps:
+    def forward(self, images: Float[Tensor, "n _ h w"], between: StageBlocks = None) -> Maps:
         return run(self.stages(), images, between)
 
 
 class ResNet(nn.Module):
-    """torchvision's ResNet (He et al., CVPR 2016) up to stride 16. But for the stem's, tensors are named as there."""
+    """torchvision's ResNet (He et al., CVPR 2016) up to stride 16. Only the stem has other tensor names."""
 
-    UNUSED = ("layer4.", "fc.")  # of torchvision's tensors
+    UNUSED = ("layer4.", "fc.")  # prefixes of torchvision's tensors
 
     def __init__(self, net: Any, channels: tuple[int, int, int]) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class ResNet(nn.Module):
     def stages(self) -> Stages:
         return (nn.Sequential(self.stem, self.layer1), self.layer2, self.layer3)
 
-    def forward(self, images: Float[Tensor, "n _ h w"], between: Between = None) -> Maps:
+    def forward(self, images: Float[Tensor, "n _ h w"], between: StageBlocks = None) -> Maps:
         return run(self.stages(), images, between)
 
     def torchvision_name(self, name: str) -> str:
@@ -97,10 +97,10 @@ class ResNet(nn.Module):
 
 
 class MobileNetV3(nn.Module):
-    """torchvision's MobileNetV3-Large (Howard et al., ICCV 2019) up to stride 16, before its last widening."""
+    """torchvision's MobileNetV3-Large (Howard et al., ICCV 2019) up to stride 16, without its last widening."""
 
     channels = (24, 40, 112)
-    ENDS = (4, 7, 13)  # where the stages end among torchvision's blocks
+    ENDS = (4, 7, 13)  # the ends of the stages in torchvision's list of blocks
     UNUSED = ("features.13.", "features.14.", "features.15.", "features.16.", "classifier.")
 
     def __init__(self, net: Any) -> None:
@@ -111,37 +111,37 @@ class MobileNetV3(nn.Module):
         first, second, last = self.ENDS
         return (self.features[:first], self.features[first:second], self.features[second:last])
 
-    def forward(self, images: Float[Tensor, "n _ h w"], between: Between = None) -> Maps:
+    def forward(self, images: Float[Tensor, "n _ h w"], between: StageBlocks = None) -> Maps:
         return run(self.stages(), images, between)
 
     def torchvision_name(self, name: str) -> str:
         return name
 
 
-def run(stages: Stages, images: Float[Tensor, "n _ h w"], between: Between) -> Maps:
+def run(stages: Stages, images: Float[Tensor, "n _ h w"], between: StageBlocks) -> Maps:
     """The map after each stage."""
     maps: list[Tensor] = []
-    for place, stage in enumerate(stages):
+    for index, stage in enumerate(stages):
         x = stage(maps[-1] if maps else images)
-        maps.append(between[place](x) if between and place in between else x)
+        maps.append(between[index](x) if between and index in between else x)
     return tuple(maps)
 
 
 class Backbone(Protocol):
-    """What the detector needs of a backbone; all are `nn.Module`s."""
+    """The interface of a backbone; all are `nn.Module`s too."""
 
     channels: tuple[int, int, int]
 
     def stages(self) -> Stages: ...
 
-    def __call__(self, images: Tensor, between: Between = None) -> Maps: ...
+    def __call__(self, images: Tensor, between: StageBlocks = None) -> Maps: ...
 
 
 # --- weights --------------------------------------------------------------------------------------------------------
 
 
 def read_weights(path: Path) -> Mapping[str, Tensor]:
-    """A state dict from a file: safetensors, or torch's own read without running what is pickled in it.
+    """Read a state dict from safetensors, or from a torch file without running pickled code.
 
     Raises:
         ConfigError: the file is damaged, holds more than tensors, or a tensor that is not finite.
@@ -154,8 +154,8 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ConfigError(f"weights: {path} holds code, not only tensors, and is not read: {error}"[:300]) from None
-    except Exception as error:  # a broken file makes torch and safetensors raise nearly anything
+        raise ConfigError(f"weights: {path} holds code, not only tensors, and is not loaded: {error}"[:300]) from None
+    except Exception as error:  # a damaged file makes torch and safetensors raise many kinds of errors
         raise ConfigError(f"weights: {path} cannot be read as safetensors or a state dict: {error}"[:300]) from None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ConfigError(f"weights: {path} holds a {type(state).__name__}, not a state dict: names and tensors")
@@ -166,7 +166,7 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
 
 
 def _start_from(net: ResNet | MobileNetV3, name: str, weights: str) -> None:
-    """Put torchvision's ImageNet weights in (`default`: its own download), or those of a file of that layout."""
+    """Load torchvision's ImageNet weights (`default`: its download), or those of a file of that layout."""
     from torchvision.models import get_model_weights  # type: ignore[import-untyped]
 
     if weights == "default":
@@ -180,11 +180,11 @@ def _start_from(net: ResNet | MobileNetV3, name: str, weights: str) -> None:
         for own, their in theirs.items()
         if their not in state or state[their].shape != wanted[own].shape
     ]
-    known = set(theirs.values())
+    used = set(theirs.values())
     wrong += [
-        f"{their} belongs to another net"  # such as a deeper one of the same family
+        f"{their} belongs to another net"  # such as a deeper network of the same family
         for their in state
-        if not (their in known or their.startswith(net.UNUSED) or their.endswith("num_batches_tracked"))
+        if not (their in used or their.startswith(net.UNUSED) or their.endswith("num_batches_tracked"))
     ]
     if wrong:
         raise ConfigError(
@@ -199,9 +199,9 @@ def _norm(norm: str, weights: str, eps: float) -> Callable[[int], nn.Module]:
     if norm == "auto":
         norm = "group" if weights == "none" else "frozen"
     if norm == "group" and weights != "none":
-        raise ConfigError("norm: weights came with batch norms; choose 'frozen' or 'batch', not 'group'")
+        raise ConfigError("norm: the weights have batch norms; choose 'frozen' or 'batch', not 'group'")
     if norm == "frozen" and weights == "none":
-        raise ConfigError("norm: 'frozen' keeps the statistics that weights came with; weights: none has none")
+        raise ConfigError("norm: 'frozen' keeps the statistics of pretrained weights; weights: none has none")
     rows: dict[str, Callable[[int], nn.Module]] = {
         "group": normalised,
         "frozen": partial(FrozenBatchNorm2d, eps=eps),
@@ -249,7 +249,7 @@ def _mobilenet(weights: str, norm: str, pretrained: bool) -> MobileNetV3:
     return net
 
 
-# (weights, norm, whether the weights are read) -> backbone
+# (weights, norm, whether to read the weights) -> backbone
 BACKBONES: dict[str, Callable[[str, str, bool], Backbone]] = {
     "tiny": _tiny,
     "resnet18": partial(_resnet, "resnet18", (64, 128, 256)),
@@ -260,11 +260,11 @@ BACKBONES: dict[str, Callable[[str, str, bool], Backbone]] = {
 
 
 class Pyramid(nn.Module):
-    """Top-down feature pyramid (Lin et al., CVPR 2017) of one width, in two steps.
+    """Top-down feature pyramid of one width (Lin et al., CVPR 2017), in two steps.
 
-    `lateral` prepares the levels, before the branches over time join; `forward` then carries the coarse levels'
-    content down to the fine ones. Between the two the finest level is no wider than the backbone's: it holds most of
-    the pixels, and so most of the cost.
+    `lateral` makes the levels; then the branches over time are added; `forward` adds the coarse levels to the finer
+    ones. Between the two steps the finest level is not wider than the backbone's, because it has most of the pixels
+    and so most of the cost.
     """
 
     def __init__(self, channels: Sequence[int], width: int) -> None:
@@ -280,6 +280,7 @@ class Pyramid(nn.Module):
         )
 
     def lateral(self, maps: Maps) -> Maps:
+        """The backbone's maps with `inner` channels."""
         return tuple(layer(x) for layer, x in zip(self.laterals, maps, strict=True))
 
     def forward(self, maps: Maps) -> Maps:

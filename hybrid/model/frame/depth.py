@@ -1,7 +1,7 @@
-"""Depth beside colour: a small network of its own that adds to the pyramid's levels, and adds nothing without depth.
+"""Depth as a second input: a small network whose maps are added to the pyramid's levels; without depth it adds nothing.
 
-So a detector that was trained with depth works without it; that it also works well is what drop-out of whole clips'
-depth in training is for (ModelConfig.depth_dropout).
+A network that was trained with depth so works without it. Dropping the depth of whole clips in training makes it work
+well (ModelConfig.depth_dropout).
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from torch.nn import functional as F
 
 from hybrid.model.frame.backbone import STRIDES, Maps, Residual, normalised
 
-RELIEF_M = 0.01  # a height that counts as 1
-RELIEF_WINDOW_PX = 33  # heights count over the mean of such a square
-TYPICAL_M = 0.5  # a distance that counts as 0
+RELIEF_M = 0.01  # the height that is scaled to 1
+RELIEF_WINDOW_PX = 33  # heights are relative to the mean depth in a square of this side
+TYPICAL_M = 0.5  # the distance whose logarithm is scaled to 0
 
 
 def readable(depth_m: Float32[Tensor, "n h w"]) -> Float32[Tensor, "n 3 h w"]:
-    """Depth as a network can use it: height over the surroundings, logarithm of the distance, and where it is known.
+    """Depth as input channels: height above the surroundings, logarithm of the distance, and a mask of valid pixels.
 
-    What is not finite or not above 0 is unknown.
+    A pixel is valid if its depth is finite and above 0.
     """
-    known = torch.isfinite(depth_m) & (depth_m > 0)
-    depth = torch.where(known, depth_m, 0.0)
-    weight = known.float()
+    valid = torch.isfinite(depth_m) & (depth_m > 0)
+    depth = torch.where(valid, depth_m, 0.0)
+    weight = valid.float()
     share, mean = (F.avg_pool2d(x[:, None], RELIEF_WINDOW_PX, 1, RELIEF_WINDOW_PX // 2)[:, 0] for x in (weight, depth))
     relief = ((mean / share.clamp(min=1e-6) - depth) / RELIEF_M).clamp(-3, 3)
     distance = (depth.clamp(min=1e-3) / TYPICAL_M).log().clamp(-3, 3)
@@ -35,7 +35,7 @@ def readable(depth_m: Float32[Tensor, "n h w"]) -> Float32[Tensor, "n 3 h w"]:
 
 
 class DepthBranch(nn.Module):
-    """Maps that are added to the pyramid's lateral ones, each behind a gate of its level."""
+    """Maps that are added to the lateral maps of the pyramid, with one gate per level."""
 
     def __init__(self, channels: Sequence[int], gate: float) -> None:
         super().__init__()
@@ -51,11 +51,11 @@ class DepthBranch(nn.Module):
         self.out = nn.ModuleList(nn.Conv2d(i, c, 1) for i, c in zip(inner, channels, strict=True))
         self.gates = nn.Parameter(torch.full((len(STRIDES),), gate))
 
-    def forward(self, depth_m: Float32[Tensor, "n h w"], there: Float[Tensor, " n"]) -> Maps:
-        """`depth_m` in whole coarsest cells; `there` is 0 for frames whose depth is left out."""
+    def forward(self, depth_m: Float32[Tensor, "n h w"], present: Float[Tensor, " n"]) -> Maps:
+        """`depth_m`: padded to multiples of the coarsest stride. `present`: 0 where the depth is dropped, else 1."""
         x = self.stem(readable(depth_m))
         maps = []
         for stage, out, gate in zip(self.stages, self.out, self.gates, strict=True):
             x = stage(x)
-            maps.append(gate * there[:, None, None, None] * out(x))
+            maps.append(gate * present[:, None, None, None] * out(x))
         return tuple(maps)

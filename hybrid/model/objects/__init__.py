@@ -1,1 +1,1 @@
-"""Queries, decoder, tracks, heads."""
+"""From maps to objects: queries, decoder, tracks, heads."""

@@ -1,4 +1,4 @@
-"""Answers beside boxes: which object of the clip each one is (an embedding), and of what class a clip is."""
+"""Heads beside the boxes: an embedding that identifies the object within its clip, and the class of a whole clip."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hybrid.model.frame.backbone import STRIDES, Maps
 
 
 class EmbeddingHead(nn.Module):
-    """A direction for each query, alike for one object over its clip."""
+    """A vector of length 1 for each query, similar for the same object in all frames of its clip."""
 
     def __init__(self, width: int, size: int) -> None:
         super().__init__()
@@ -22,10 +22,10 @@ class EmbeddingHead(nn.Module):
 
 
 class ClipHead(nn.Module):
-    """Of what class a clip is: every level's mean and maximum, a recurrence over frames, a score for each class.
+    """The class of a clip: mean and maximum of each level, a recurrence over the frames, one logit per class.
 
-    A frame's answer is that of the clip up to there, so the last frame's is the whole clip's. The maximum is what lets
-    a scratch of a few pixels count.
+    The logits of frame k classify the clip up to frame k, so those of the last frame classify the whole clip. The
+    maximum lets a scratch of a few pixels count.
     """
 
     def __init__(self, width: int, classes: int) -> None:
@@ -37,12 +37,13 @@ class ClipHead(nn.Module):
     def forward(
         self, maps: Maps, clips: int, hidden: Float[Tensor, "b c"] | None
     ) -> tuple[Float32[Tensor, "b t k"], Float32[Tensor, "b c"]]:
+        """The logits after each frame, and the hidden vector after the clips. `hidden` None: the clips begin here."""
         pooled = torch.cat([x.float().mean((2, 3)) for x in maps] + [x.float().amax((2, 3)) for x in maps], 1)
-        with torch.autocast(pooled.device.type, enabled=False):  # a few numbers a frame: not worth rounding
-            seen = torch.unflatten(self.squeeze(pooled), 0, (clips, -1))
-            hidden = torch.zeros_like(seen[:, 0]) if hidden is None else hidden
-            answers = []
-            for now in seen.unbind(1):
-                hidden = self.unit(now, hidden)
-                answers.append(self.out(torch.cat([hidden, now], 1)))
-        return torch.stack(answers, 1), hidden
+        with torch.autocast(pooled.device.type, enabled=False):  # few numbers per frame: float32 costs nothing
+            features = torch.unflatten(self.squeeze(pooled), 0, (clips, -1))
+            hidden = torch.zeros_like(features[:, 0]) if hidden is None else hidden
+            logits = []
+            for frame in features.unbind(1):
+                hidden = self.unit(frame, hidden)
+                logits.append(self.out(torch.cat([hidden, frame], 1)))
+        return torch.stack(logits, 1), hidden

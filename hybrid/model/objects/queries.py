@@ -1,4 +1,4 @@
-"""Where the decoder's queries come from: the best of a dense answer at every point, and in training noised truth."""
+"""The decoder's queries: the best of the dense predictions, and in training noised ground truth (denoising)."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from hybrid.core.types import Proposals, Target
 from hybrid.model.attention import centres
 from hybrid.model.frame.backbone import STRIDES, Maps, normalised
 
-ANCHOR_PX = {4: 16.0, 8: 40.0, 16: 96.0}  # side of the square that a point of each stride starts from
-CANDIDATES = 4  # for each query, of which those are taken that differ
-PRIOR = 0.01  # the share of points that hold something, before anything is learned (Lin et al., ICCV 2017)
+ANCHOR_PX = {4: 16.0, 8: 40.0, 16: 96.0}  # by stride: the side of the square anchor of a point
+CANDIDATES = 4  # per query, before NMS
+PRIOR = 0.01  # the initial score of every point (Lin et al., ICCV 2017)
 _PRIOR_LOGIT = math.log(PRIOR / (1 - PRIOR))
 
 
 def start_at_prior(layer: nn.Linear) -> nn.Linear:
+    """Set the bias of a score layer so that all scores start at PRIOR."""
     nn.init.constant_(layer.bias, _PRIOR_LOGIT)
     return layer
 
 
 def grid(maps: Maps) -> tuple[Float32[Tensor, "p 2"], Float32[Tensor, " p"], Float32[Tensor, "p 4"]]:
-    """Of every point of every level, finest level first, row by row: (x, y), stride, and its box (x, y, w, h)."""
+    """Points (x, y), strides and anchors (x, y, w, h) of all levels, finest level first, row by row."""
     points = [centres(x.shape[-2], x.shape[-1], stride, x.device) for x, stride in zip(maps, STRIDES, strict=True)]
     strides = [torch.full_like(xy[:, 0], stride) for xy, stride in zip(points, STRIDES, strict=True)]
-    starts = [
+    anchors = [
         torch.cat([xy, torch.full_like(xy, ANCHOR_PX[stride])], -1) for xy, stride in zip(points, STRIDES, strict=True)
     ]
-    return torch.cat(points), torch.cat(strides), torch.cat(starts)
+    return torch.cat(points), torch.cat(strides), torch.cat(anchors)
 
 
 def _tower(width: int, convs: int) -> nn.Sequential:
@@ -42,26 +43,27 @@ def _tower(width: int, convs: int) -> nn.Sequential:
 
 
 def _points(maps: Maps) -> Float[Tensor, "n p c"]:
-    """Every point of every level, in the order of `grid`."""
+    """The features of all points, in the order of `grid`."""
     return torch.cat([x.permute(0, 2, 3, 1).flatten(1, 2) for x in maps], 1)
 
 
 def distinct(boxes_xyxy_px: Float32[Tensor, "n k 4"], iou: float) -> Bool[Tensor, "n k"]:
-    """Which of the boxes, best first, no better one of their frame overlaps by more than `iou`.
+    """NMS mask: True for boxes, best first, that no better box of their frame overlaps by more than `iou`.
 
-    One pass over all pairs (Bolya et al., YOLACT, ICCV 2019), so that the step has a fixed shape.
+    One pass over all pairs ("fast NMS", Bolya et al., YOLACT, ICCV 2019), so that all shapes are fixed. A box that is
+    suppressed itself still suppresses others.
     """
     overlap = torch.stack([pairwise_iou(one, one) for one in boxes_xyxy_px])
     return ~(overlap.triu(1) > iou).any(1)
 
 
 class Proposer(nn.Module):
-    """Class scores and a box at every point, and the queries that start from the best of them that differ.
+    """Dense class scores and boxes, and the queries that start from the best of them.
 
-    Several points answer for each object (Tian et al., FCOS, ICCV 2019; see hybrid.losses.matcher.assign): maps and
-    boxes learn faster from that than from one. So that queries do not stand for one object together, candidates that
-    overlap a better one are passed over (Zhang et al., DDQ, CVPR 2023); to give one answer each is the decoder's to
-    learn. Scores and boxes have convolutions of their own (FCOS), the same on each level.
+    Several points are trained on each object (Tian et al., FCOS, ICCV 2019; see hybrid.losses.matcher.assign), which is
+    learned faster than one point. NMS over the candidates keeps several queries from starting at the same object (Zhang
+    et al., DDQ, CVPR 2023); the decoder learns to predict each object once. The score head and the box head have
+    separate convolutions, shared by all levels (FCOS).
     """
 
     def __init__(self, width: int, categories: int, queries: int, convs: int, distinct_iou: float) -> None:
@@ -74,15 +76,19 @@ class Proposer(nn.Module):
         nn.init.zeros_(self.box.weight)
         nn.init.zeros_(self.box.bias)
 
+    def category_rows(self) -> tuple[Tensor, ...]:
+        """See hybrid.model.transfer."""
+        return tuple(self.score.parameters())
+
     def forward(
         self, maps: Maps
     ) -> tuple[Proposals, Float[Tensor, "n q c"], Float[Tensor, "n q k"], Float32[Tensor, "n q 4"]]:
-        """The proposals as [n, 1 frame, ...]; the queries' content, logits and boxes (in centre form, no gradient)."""
+        """The proposals as [n, 1 frame, ...], and content, logits and boxes (cxcywh, no gradient) of the queries."""
         flat, scored = _points(maps), _points(tuple(self.score_tower(x) for x in maps))
-        points, strides, start = grid(maps)
+        points, strides, anchors = grid(maps)
         logits = self.score(scored)
         change = self.box(_points(tuple(self.box_tower(x) for x in maps)))
-        boxes_cxcywh = refine(start.expand(flat.shape[0], -1, -1), change)
+        boxes_cxcywh = refine(anchors.expand(flat.shape[0], -1, -1), change)
         boxes = to_corners(boxes_cxcywh)
         best = self._best(logits.detach().amax(-1), boxes.detach())[..., None]
         content = self.token(flat.gather(1, best.expand(-1, -1, flat.shape[-1])))
@@ -91,7 +97,7 @@ class Proposer(nn.Module):
         return Proposals(logits[:, None], boxes[:, None], points, strides), content, logits_chosen, chosen
 
     def _best(self, logits: Float[Tensor, "n p"], boxes_xyxy_px: Float32[Tensor, "n p 4"]) -> Int64[Tensor, "n q"]:
-        """The best points that differ; where there are too few of those, the best of the others after them."""
+        """The indices of the best points after NMS; if these are too few, followed by the best suppressed ones."""
         queries = min(self.queries, logits.shape[1])
         if self.distinct_iou >= 1:
             return logits.topk(queries, 1).indices
@@ -101,7 +107,7 @@ class Proposer(nn.Module):
 
 
 @dataclass(frozen=True)
-class Noised:
+class DenoisingQueries:
     """Denoising queries of n frames. See hybrid.core.types.Denoising for `truth`, `positive` and `real`."""
 
     labels: Int64[Tensor, "n d"]
@@ -109,18 +115,20 @@ class Noised:
     truth: Int64[Tensor, "n d"]
     positive: Bool[Tensor, "n d"]
     real: Bool[Tensor, "n d"]
-    group: Int64[Tensor, " d"]
+    group: Int64[Tensor, " d"]  # queries attend within their own group only
 
 
-def noised(targets: Sequence[Target], limit: int, categories: int, generator: torch.Generator | None) -> Noised:
-    """Contrastive denoising queries (Zhang et al., DINO, ICLR 2023): pairs of a slightly and a badly moved box.
+def denoising_queries(
+    targets: Sequence[Target], limit: int, categories: int, generator: torch.Generator | None
+) -> DenoisingQueries:
+    """Contrastive denoising queries (Zhang et al., DINO, ICLR 2023): pairs of a slightly and a strongly moved box.
 
-    Groups repeat the frame's boxes as often as `limit` allows, at least once; where a frame has more boxes than fit
-    into one group, the first ones are taken. A quarter of the labels is drawn anew.
+    Groups repeat the boxes of the frame as often as `limit` allows, at least once. If a frame has more boxes than fit
+    into one group, the first ones are used. A quarter of the labels is replaced by random ones.
     """
     most = max(1, min(limit // 2, max(len(t.labels) for t in targets)))
-    boxes, labels, there = _padded(targets, most)
-    shape = (len(targets), max(1, limit // (2 * most)), 2, most)  # axis 1: groups; 2: to be found, not to be found
+    boxes, labels, exists = _padded(targets, most)
+    shape = (len(targets), max(1, limit // (2 * most)), 2, most)  # axis 1: groups; axis 2: positive, negative
 
     def draw(*more: int) -> Tensor:
         return torch.rand((*shape, *more), generator=generator).to(boxes.device)
@@ -129,10 +137,10 @@ def noised(targets: Sequence[Target], limit: int, categories: int, generator: to
     half = (boxes[..., 2:] - boxes[..., :2]).repeat(1, 1, 2)[:, None, None] / 2
     moved = boxes[:, None, None] + torch.where(draw(4) < 0.5, -1.0, 1.0) * (draw(4) + far[..., None]) * half
     low, high = torch.minimum(moved[..., :2], moved[..., 2:]), torch.maximum(moved[..., :2], moved[..., 2:])
-    anew = (draw() * categories).long().clamp(max=categories - 1)
-    real = there[:, None, None].expand(shape)
-    return Noised(
-        labels=torch.where(draw() < 0.25, anew, labels[:, None, None]).flatten(1),
+    random = (draw() * categories).long().clamp(max=categories - 1)
+    real = exists[:, None, None].expand(shape)
+    return DenoisingQueries(
+        labels=torch.where(draw() < 0.25, random, labels[:, None, None]).flatten(1),
         boxes_cxcywh=torch.cat([(low + high) / 2, (high - low).clamp(min=1.0)], -1).flatten(1, 3),
         truth=torch.arange(most, device=boxes.device).expand(shape).flatten(1),
         positive=(real & (far == 0)).flatten(1),
@@ -144,28 +152,28 @@ def noised(targets: Sequence[Target], limit: int, categories: int, generator: to
 def _padded(
     targets: Sequence[Target], most: int
 ) -> tuple[Float32[Tensor, "n m 4"], Int64[Tensor, "n m"], Bool[Tensor, "n m"]]:
-    """The first `most` boxes and labels of each frame, filled up, and which of them there are."""
+    """The first `most` boxes and labels of each frame, padded, and a mask of the real ones."""
     device = targets[0].boxes_xyxy_px.device
     boxes = torch.tensor([0.0, 0.0, 1.0, 1.0], device=device).repeat(len(targets), most, 1)
     labels = torch.zeros(len(targets), most, dtype=torch.int64, device=device)
-    there = torch.zeros(len(targets), most, dtype=torch.bool, device=device)
+    exists = torch.zeros(len(targets), most, dtype=torch.bool, device=device)
     for k, target in enumerate(targets):
         count = min(most, len(target.labels))
         boxes[k, :count], labels[k, :count] = target.boxes_xyxy_px[:count], target.labels[:count]
-        there[k, :count] = True
-    return boxes, labels, there
+        exists[k, :count] = True
+    return boxes, labels, exists
 
 
-def undecided(labels: Int64[Tensor, "n d"], categories: int) -> Float32[Tensor, "n d c"]:
-    """The logits that denoising queries start from: even odds for the label they carry, the prior for the others."""
+def denoising_logits(labels: Int64[Tensor, "n d"], categories: int) -> Float32[Tensor, "n d c"]:
+    """The initial logits of denoising queries: a score of 0.5 for their label, PRIOR for the other categories."""
     start = torch.full((*labels.shape, categories), _PRIOR_LOGIT, device=labels.device)
     return start.scatter_(2, labels[..., None], 0.0)
 
 
-def separation(queries: int, group: Int64[Tensor, " d"]) -> Bool[Tensor, "qd qd"]:
-    """Who may look at whom: queries at queries, denoising queries at their own group and at the queries.
+def attention_mask(queries: int, group: Int64[Tensor, " d"]) -> Bool[Tensor, "qd qd"]:
+    """Which query (row) may attend to which (column): queries to queries, denoising queries to their group and queries.
 
-    Nothing looks from the queries into the truth that the denoising queries carry.
+    Queries never attend to denoising queries, because these contain the ground truth.
     """
     tag = torch.cat([group.new_full((queries,), -1), group])
     return (tag[:, None] == tag[None]) | (tag[None] == -1)

@@ -1,11 +1,11 @@
-"""Recurrence over objects: from frame to frame, so that a query keeps its object, and along the belt within a frame.
+"""Tracking: a recurrence over objects from frame to frame.
 
-The detector's queries of a frame are the carried slots, each an object of earlier frames, and then those newly chosen.
-A slot whose object a new query shows goes on as that query, with a running mean of the score; a slot whose object none
-shows answers from memory, at the place that its speed leads to (`seen_again`, `first_logits`). After the decoder, what
-scores BIRTH_SCORE or more gets an id and a slot, and both go when the score, faded while the object is not seen, has
-sunk to LEAST_STRENGTH. It is one rule in training and in use; what training knows more (which object a slot is) is the
-criterion's. Why so: benchmarks/2026-11-22-tracks.md.
+The queries of a frame are the slots, each a tracked object of earlier frames, followed by the new queries. If a new
+query detects the object of a slot again, the slot takes over that query, with a running mean of the score. Otherwise
+the slot is predicted from the state, at the position that its speed gives (`match_slots`, `initial_logits`). After the
+decoder, a query with a score of BIRTH_SCORE or more gets an id and a slot (`update_tracks`). The score of a hidden
+object decays; below LEAST_STRENGTH its id and slot are freed. Training and inference use the same rules; only the
+losses know which object a slot really is. The reasons are in benchmarks/2026-11-22-tracks.md.
 """
 
 from __future__ import annotations
@@ -19,25 +19,23 @@ from torch.nn import functional as F
 
 from hybrid.core.boxes import pairwise_iou, refine, to_corners
 from hybrid.core.types import Tracks
-from hybrid.model.attention import place_box
 from hybrid.model.time.temporal import update_share
 
-BIRTH_SCORE = 0.4  # from which an object has an id
-FADE = 0.9  # what a frame without evidence leaves of an object's strength: half after 7 frames
-LEAST_STRENGTH = 0.1  # below it an object is given up, and its id with it: from a score of 0.8 after 20 frames
-SAME_IOU = 0.6  # a new object that overlaps a followed one so far is that one
-AGAIN_SCORE = 0.1  # from which a new query may be an object that is followed
-AGAIN_SHARE = 0.5  # of an object's strength, likewise: what is hardly told at all says nothing against memory
-AGAIN_IOU = 0.3  # of their boxes with margins: sides of 1 that lie 1.08 apart along one axis
-MEMORY = 0.5  # the share of what was known in what is told of an object that is seen again, a step
-SEEN_MOST = {"visible": 0.9, "whole": 0.6}  # how likely an object that is told of is seen where all others are
-SPEED_GAIN = 0.7  # the share of a new measurement in an object's speed
+BIRTH_SCORE = 0.4  # the least score for a new id
+FADE = 0.9  # decay of the strength of a hidden object per frame: half after 7 frames
+LEAST_STRENGTH = 0.1  # below it an object is dropped with its id; from a score of 0.8 after 20 frames
+SAME_IOU = 0.6  # a detection that overlaps a tracked object by this or more is that object
+MATCH_SCORE = 0.1  # the least score of a new query that can match a slot
+MATCH_SHARE = 0.5  # a matched slot is redetected if the new score is this share of its strength or more
+MATCH_IOU = 0.3  # of the boxes with margins: equal squares match up to a shift of 1.08 sides along one axis
+MEMORY = 0.5  # weight of the old logits in the running mean of a redetected object, per step of length 1
+DETECTION_RATE = {"visible": 0.9, "whole": 0.6}  # of an existing object in a frame in which all others are redetected
+SPEED_GAIN = 0.7  # weight of the new measurement in an object's speed
 NO_OBJECT_LOGIT = -20.0  # of empty slots
-BELT_OBJECTS = 64  # the best of a frame's queries that are taken as its objects
 
 
-def no_tracks(clips: int, slots: int, width: int, categories: int, device: torch.device) -> Tracks:
-    """Slots at a clip's start: all empty."""
+def empty_tracks(clips: int, slots: int, width: int, categories: int, device: torch.device) -> Tracks:
+    """The slots at the start of a clip: all empty."""
     return Tracks(
         content=torch.zeros(clips, slots, width, device=device),
         boxes_cxcywh_px=torch.tensor([0.0, 0.0, 1.0, 1.0], device=device).repeat(clips, slots, 1),
@@ -50,7 +48,7 @@ def no_tracks(clips: int, slots: int, width: int, categories: int, device: torch
 
 
 class ObjectRecurrence(nn.Module):
-    """A gated recurrent unit that every object has for itself (Cho et al., EMNLP 2014), and where it moves next."""
+    """A gated recurrent unit applied to each object (Cho et al., EMNLP 2014), and a prediction of its motion."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -65,7 +63,7 @@ class ObjectRecurrence(nn.Module):
     def forward(
         self, features: Float[Tensor, "b q c"], state: Float[Tensor, "b q c"], step: Float[Tensor, " b"] | None = None
     ) -> tuple[Float[Tensor, "b q c"], Float[Tensor, "b q c"]]:
-        """`step`: the time since the frame before, see hybrid.model.time.temporal."""
+        """Output and new state. `step`: the time since the frame before, see hybrid.model.time.temporal."""
         gates, content = torch.split(self.from_input(features), [2 * features.shape[-1], features.shape[-1]], -1)
         update, reset = (gates + self.gates_from_state(state)).sigmoid().chunk(2, -1)
         fresh = (content + self.content_from_state(reset * state)).tanh()
@@ -76,7 +74,7 @@ class ObjectRecurrence(nn.Module):
     def queries(
         self, tracks: Tracks, step: Float[Tensor, " b"] | None = None
     ) -> tuple[Float[Tensor, "b k c"], Float32[Tensor, "b k 4"]]:
-        """The slots as queries of the next frame: their content, and their boxes moved on."""
+        """The slots as queries of the next frame: content, and boxes moved by speed and predicted motion."""
         change, moved = self.motion(tracks.content).float(), tracks.speed_px
         if step is not None:
             change, moved = change * step[:, None, None], moved * step[:, None, None]
@@ -84,184 +82,180 @@ class ObjectRecurrence(nn.Module):
 
 
 @dataclass(frozen=True)
-class Again:
-    """Of each slot: the new query that is its object, whether there is one, and whether that is sure enough."""
+class SlotMatch:
+    """For each slot: the index of the new query that shows its object, if there is one, and if it is certain enough."""
 
     query: Int64[Tensor, "b k"]
-    there: Bool[Tensor, "b k"]
-    seen: Bool[Tensor, "b k"]
+    matched: Bool[Tensor, "b k"]
+    redetected: Bool[Tensor, "b k"]  # matched, and the new score is high enough
 
-    def of(self, new: Float[Tensor, "b q _"]) -> Float[Tensor, "b k _"]:
-        """What the new queries have to say, slot by slot."""
+    def gather(self, new: Float[Tensor, "b q _"]) -> Float[Tensor, "b k _"]:
+        """Values of the new queries, in the order of the slots."""
         return new.gather(1, self.query[..., None].expand(-1, -1, new.shape[-1]))
 
-    def left(self, count: int) -> Bool[Tensor, "b q"]:
-        """Which of so many new queries no slot goes on as."""
-        places = torch.arange(count, device=self.query.device)
-        return ~((self.query[..., None] == places) & self.there[..., None]).any(1)
+    def unmatched(self, count: int) -> Bool[Tensor, "b q"]:
+        """Which of the `count` new queries match no slot."""
+        indices = torch.arange(count, device=self.query.device)
+        return ~((self.query[..., None] == indices) & self.matched[..., None]).any(1)
 
 
-def seen_again(
+def match_slots(
     tracks: Tracks,
     expected_cxcywh_px: Float32[Tensor, "b k 4"],
     logits: Float[Tensor, "b q n"],
     boxes_cxcywh_px: Float32[Tensor, "b q 4"],
-) -> Again:
-    """Which new queries are the followed objects: those that are each other's best.
+) -> SlotMatch:
+    """Match slots and new queries that are each other's best match.
 
-    Boxes are compared with a margin of half their sides all around (Yang et al., C-BIoU, WACV 2023), for an object
-    may have moved by most of its size between two frames.
+    Boxes are compared with a margin of half their side on every side (Yang et al., C-BIoU, WACV 2023), because an
+    object may move by most of its size between two frames.
     """
     score = logits.detach().float().sigmoid().amax(-1)
-    mine, new = _wide(expected_cxcywh_px.detach()), _wide(boxes_cxcywh_px)
-    overlap = torch.stack([pairwise_iou(a, b) for a, b in zip(mine, new, strict=True)])
-    fits = (overlap >= AGAIN_IOU) & (score >= AGAIN_SCORE)[:, None] & (tracks.strength > 0)[..., None]
+    old, new = _with_margin(expected_cxcywh_px.detach()), _with_margin(boxes_cxcywh_px)
+    overlap = torch.stack([pairwise_iou(a, b) for a, b in zip(old, new, strict=True)])
+    fits = (overlap >= MATCH_IOU) & (score >= MATCH_SCORE)[:, None] & (tracks.strength > 0)[..., None]
     worth = torch.where(fits, overlap * score[:, None] * tracks.strength[..., None], 0.0)
     query = worth.argmax(2)
     best_slot = worth.argmax(1).gather(1, query)
-    each_other = best_slot == torch.arange(query.shape[1], device=query.device)
-    there = each_other & (worth.amax(2) > 0)
-    return Again(query, there, there & (score.gather(1, query) >= AGAIN_SHARE * tracks.strength))
+    mutual = best_slot == torch.arange(query.shape[1], device=query.device)
+    matched = mutual & (worth.amax(2) > 0)
+    return SlotMatch(query, matched, matched & (score.gather(1, query) >= MATCH_SHARE * tracks.strength))
 
 
-def first_logits(
+def initial_logits(
     tracks: Tracks,
-    again: Again,
+    match: SlotMatch,
     logits: Float[Tensor, "b q n"],
     step: Float[Tensor, " b"] | None,
-    seen_most: float = SEEN_MOST["visible"],
+    detection_rate: float = DETECTION_RATE["visible"],
 ) -> Float[Tensor, "b k n"]:
-    """What the slots start from in a frame whose new queries say `logits`.
+    """The logits that the decoder starts from for each slot; `logits` are those of the new queries.
 
-    An object that is seen again: a running mean over its sightings. One that is not: a Bernoulli filter's step (Ristic
-    et al., A Tutorial on Bernoulli Filters, IEEE Trans. Signal Processing, 2013): its odds times 1 - P, where P, how
-    likely it would have been seen if it were there, is `seen_most` of the share of the other objects that are. So a
-    blank frame says nothing against it, and a clear one does; less where boxes are of wholes, which may be hidden.
+    A redetected object gets a running mean over its detections. For a hidden one, this is the step of a Bernoulli
+    filter (Ristic et al., A Tutorial on Bernoulli Filters, IEEE Trans. Signal Processing, 2013): its odds are
+    multiplied by 1 - P. P, the probability that it would have been detected if it existed, is `detection_rate` times
+    the share of the other objects that are redetected. So a blank frame is no evidence against an object, and a clear
+    one is. The evidence is weaker if boxes are of whole objects, because these may be hidden.
     """
-    kept = _left_over(MEMORY, step, tracks.strength)
-    mean = again.of(logits.float()).lerp(tracks.logits, kept[..., None])
-    weight, found = tracks.strength, tracks.strength * again.seen
+    old_weight = _decay(MEMORY, step, tracks.strength)
+    mean = match.gather(logits.float()).lerp(tracks.logits, old_weight[..., None])
+    weight, detected = tracks.strength, tracks.strength * match.redetected
     others = weight.sum(1, keepdim=True) - weight
-    likely = seen_most * (found.sum(1, keepdim=True) - found + 0.5) / (others + 1)
-    return torch.where(again.seen[..., None], mean, tracks.logits + torch.log1p(-likely)[..., None])
+    probability = detection_rate * (detected.sum(1, keepdim=True) - detected + 0.5) / (others + 1)
+    return torch.where(match.redetected[..., None], mean, tracks.logits + torch.log1p(-probability)[..., None])
 
 
-def _left_over(share: float, step: Float[Tensor, " b"] | None, like: Float32[Tensor, "b _"]) -> Float32[Tensor, "b 1"]:
-    """What is left after a step of something of which a step of length 1 leaves `share`."""
+def _decay(share: float, step: Float[Tensor, " b"] | None, like: Float32[Tensor, "b _"]) -> Float32[Tensor, "b 1"]:
+    """The factor of a decay after a step; it is `share` after a step of length 1."""
     return torch.full_like(like[:, :1], share) if step is None else share ** step[:, None].float()
 
 
-def _wide(boxes_cxcywh_px: Float32[Tensor, "b q 4"]) -> Float32[Tensor, "b q 4"]:
-    """With the margin, as corners."""
+def _with_margin(boxes_cxcywh_px: Float32[Tensor, "b q 4"]) -> Float32[Tensor, "b q 4"]:
+    """The boxes with twice their size, as xyxy."""
     return to_corners(torch.cat([boxes_cxcywh_px[..., :2], 2 * boxes_cxcywh_px[..., 2:]], -1))
 
 
 @dataclass(frozen=True)
-class Carried:
-    """The next frame's slots, and the id of each query of this frame."""
+class TrackUpdate:
+    """The slots for the next frame, and the ids of this frame's queries."""
 
     tracks: Tracks
-    ids: Int64[Tensor, "b q"]
-    source: Int64[Tensor, "b k"]  # the query that each slot was; -1: it is empty
+    ids: Int64[Tensor, "b q"]  # -1: none
+    source: Int64[Tensor, "b k"]  # the index of the query that became the slot; -1: the slot is empty
 
 
-def carry(
+def update_tracks(
     before: Tracks,
     state: Float[Tensor, "b q c"],
     logits: Float[Tensor, "b q n"],
     start_logits: Float[Tensor, "b q n"],
     boxes_cxcywh_px: Float32[Tensor, "b q 4"],
     step: Float[Tensor, " b"] | None,
-    seen: Bool[Tensor, "b k"],
-) -> Carried:
-    """Choose the objects that are followed on, by what the decoder says of them in the end (`logits`).
+    redetected: Bool[Tensor, "b k"],
+) -> TrackUpdate:
+    """Choose the slots for the next frame by the decoder's final scores.
 
-    What is remembered of their scores is what it started from, so that what it adds is added once, not once a frame.
-    Gradient goes through the content alone.
+    The slots store the logits that the decoder started from, so that the decoder's correction counts once and not once
+    per frame. Gradient flows through the content only.
+
+    Args:
+        before: the slots of this frame, which are its first k queries.
+        state: the recurrent state of all queries.
+        logits: the decoder's final logits.
+        start_logits: the logits that the decoder started from.
+        boxes_cxcywh_px: the decoder's final boxes.
+        step: the time since the frame before; None: 1.
+        redetected: the slots that a new query detects.
     """
     slots = before.ids.shape[1]
     logits, boxes = logits.detach().float(), boxes_cxcywh_px.detach()
     score = logits.sigmoid().amax(-1)
-    fade = _left_over(FADE, step, score)
-    strength = torch.cat([torch.maximum(score[:, :slots], before.strength * fade), score[:, slots:]], 1)
-    ids = torch.cat([before.ids, before.ids.new_full((len(score), score.shape[1] - slots), -1)], 1)
-    ids = torch.where(strength < LEAST_STRENGTH, -1, ids)
-    double = _double(ids, score, boxes)
-    newborn = (ids < 0) & (score >= BIRTH_SCORE) & ~double
-    fresh = before.next_id[:, None] + newborn.cumsum(1) - 1
-    ids = torch.where(newborn, fresh, ids)
-    hidden = F.pad(~seen, (0, ids.shape[1] - slots), value=False)
-    ids = torch.where(double & hidden, -1, ids)  # what is followed to where a better one is has become that one
+    decay = _decay(FADE, step, score)
+    strength = torch.cat([torch.maximum(score[:, :slots], before.strength * decay), score[:, slots:]], 1)
+    ids, next_id = _updated_ids(before, score, strength, boxes, redetected)
     strength = torch.where(ids < 0, 0.0, strength)
-    speed = _speeds(before, boxes, step, seen)
     kept = (strength + (ids >= 0)).topk(slots, 1).indices
 
     def take(x: Tensor) -> Tensor:
         return x.gather(1, kept.reshape(*kept.shape, *[1] * (x.ndim - 2)).expand(-1, -1, *x.shape[2:]))
 
     tracks = Tracks(
-        take(state), take(boxes), take(start_logits.detach().float()), take(strength), take(speed), take(ids),
-        before.next_id + newborn.sum(1),
-    )  # fmt: skip
-    return Carried(tracks, ids, torch.where(tracks.strength > 0, kept, -1))
+        content=take(state),
+        boxes_cxcywh_px=take(boxes),
+        logits=take(start_logits.detach().float()),
+        strength=take(strength),
+        speed_px=take(_speeds(before, boxes, step, redetected)),
+        ids=take(ids),
+        next_id=next_id,
+    )
+    return TrackUpdate(tracks, ids, torch.where(tracks.strength > 0, kept, -1))
+
+
+def _updated_ids(
+    before: Tracks,
+    score: Float32[Tensor, "b q"],
+    strength: Float32[Tensor, "b q"],
+    boxes_cxcywh_px: Float32[Tensor, "b q 4"],
+    redetected: Bool[Tensor, "b k"],
+) -> tuple[Int64[Tensor, "b q"], Int64[Tensor, " b"]]:
+    """The ids of all queries after weak tracks ended and new ones began, and the next free id of each clip."""
+    slots, queries = before.ids.shape[1], score.shape[1]
+    ids = torch.cat([before.ids, before.ids.new_full((len(score), queries - slots), -1)], 1)
+    ids = torch.where(strength < LEAST_STRENGTH, -1, ids)
+    duplicate = _duplicates(ids, score, boxes_cxcywh_px)
+    newborn = (ids < 0) & (score >= BIRTH_SCORE) & ~duplicate
+    ids = torch.where(newborn, before.next_id[:, None] + newborn.cumsum(1) - 1, ids)
+    hidden = F.pad(~redetected, (0, queries - slots), value=False)
+    ids = torch.where(duplicate & hidden, -1, ids)  # a hidden object that was predicted onto a better one is that one
+    return ids, before.next_id + newborn.sum(1)
 
 
 def _speeds(
     before: Tracks,
     boxes_cxcywh_px: Float32[Tensor, "b q 4"],
     step: Float[Tensor, " b"] | None,
-    seen: Bool[Tensor, "b k"],
+    redetected: Bool[Tensor, "b k"],
 ) -> Float32[Tensor, "b q 2"]:
-    """What was seen again is measured; of what is new the objects' mean is the first guess, as on a belt."""
+    """Measured speeds of redetected objects. New objects start with the mean of these, as all parts move on a belt."""
     slots = before.ids.shape[1]
     measured = boxes_cxcywh_px[:, :slots, :2] - before.boxes_cxcywh_px[..., :2]
     if step is not None:
         measured = measured / step[:, None, None]
-    followed = torch.where(seen[..., None], before.speed_px.lerp(measured, SPEED_GAIN), before.speed_px)
-    sure = seen & (before.ids >= 0)
-    guess = (measured * sure[..., None]).sum(1) / sure.sum(1).clamp(min=1)[:, None]
-    return torch.cat([followed, guess[:, None].expand(-1, boxes_cxcywh_px.shape[1] - slots, -1)], 1)
+    updated = torch.where(redetected[..., None], before.speed_px.lerp(measured, SPEED_GAIN), before.speed_px)
+    certain = redetected & (before.ids >= 0)
+    mean = (measured * certain[..., None]).sum(1) / certain.sum(1).clamp(min=1)[:, None]
+    return torch.cat([updated, mean[:, None].expand(-1, boxes_cxcywh_px.shape[1] - slots, -1)], 1)
 
 
-def _double(
+def _duplicates(
     ids: Int64[Tensor, "b q"], score: Float32[Tensor, "b q"], boxes_cxcywh_px: Float32[Tensor, "b q 4"]
 ) -> Bool[Tensor, "b q"]:
-    """Which queries lie where a better one lies, of whatever category: they are neither born nor followed on.
+    """Which queries overlap a better one of any category: they get no new id and are not carried on.
 
-    A second answer for an object that became a slot would be answered again in every later frame.
+    Otherwise a duplicate that became a slot would be duplicated again in every later frame.
     """
     corners = to_corners(boxes_cxcywh_px)
-    rank = score + 2.0 * (ids >= 0)  # who is followed already comes first, whatever it scores now
-    rank = rank - torch.arange(rank.shape[1], device=rank.device) * 1e-6  # of two alike, the first
+    rank = score + 2.0 * (ids >= 0)  # tracked objects come first, whatever they score now
+    rank = rank - torch.arange(rank.shape[1], device=rank.device) * 1e-6  # the first of two equal ones
     overlap = torch.stack([pairwise_iou(one, one) for one in corners]) >= SAME_IOU
     return (overlap & (rank[:, None] > rank[:, :, None])).any(2)
-
-
-class BeltOrder(nn.Module):
-    """The objects of a frame as a sequence along one axis of the image: what lies before and behind a part on its belt.
-
-    A gated recurrent unit reads the best BELT_OBJECTS queries in the order of their centres, in both directions; what
-    it says is added to them behind a gate. Parts that touch, and rows with regular gaps, are told by their neighbours.
-    """
-
-    def __init__(self, width: int, axis: str, gate: float) -> None:
-        super().__init__()
-        self.axis = "xy".index(axis)
-        self.unit = nn.GRU(width, width // 2, batch_first=True, bidirectional=True)
-        self.out = nn.Linear(width, width)
-        self.gate = nn.Parameter(torch.full((width,), gate))
-
-    def forward(
-        self,
-        query: Float[Tensor, "n q c"],
-        logits: Float[Tensor, "n q k"],
-        boxes_cxcywh_px: Float32[Tensor, "n q 4"],
-    ) -> Float[Tensor, "n q c"]:
-        best = logits.detach().float().amax(-1).topk(min(BELT_OBJECTS, query.shape[1]), 1).indices
-        along = boxes_cxcywh_px.detach()[..., self.axis].gather(1, best)
-        order = best.gather(1, along.argsort(dim=1, stable=True))[..., None]
-        places = place_box(boxes_cxcywh_px.detach(), query.shape[-1])
-        wide = order.expand(-1, -1, query.shape[-1])
-        with torch.autocast(query.device.type, enabled=False):  # torch's fused unit takes one precision alone
-            told, _ = self.unit(query.gather(1, wide).float() + places.gather(1, wide))
-        return query.scatter_add(1, wide, (self.gate * self.out(told)).to(query.dtype))

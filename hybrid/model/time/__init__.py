@@ -1,1 +1,1 @@
-"""What sees earlier frames: recurrence over maps, fusion."""
+"""Context of earlier frames: recurrence over maps, encoder, fusion."""

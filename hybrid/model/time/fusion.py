@@ -1,4 +1,4 @@
-"""How the branches over time join what the CNN saw. FUSIONS: (width, branches, gate) -> module."""
+"""Fusion of the CNN's map with the maps of the branches over time. FUSIONS: (width, branches, gate) -> module."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 class Gated(nn.Module):
-    """`c + sum of gate_i * f_i`, one gate a channel: a new branch joins a trained CNN without drowning it."""
+    """`cnn + sum of gate_i * branch_i`, one gate per channel, so that a new branch does not overwhelm a trained CNN."""
 
     def __init__(self, width: int, branches: int, gate: float) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Sum(nn.Module):
 
 
 class Concat(nn.Module):
-    """A 1x1 convolution over all of them, which starts at `cnn + gate * the branches' sum`."""
+    """A 1x1 convolution over all maps. Its initial weights give `cnn + gate * sum of branches`."""
 
     def __init__(self, width: int, branches: int, gate: float) -> None:
         super().__init__()
@@ -54,11 +54,11 @@ class Concat(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Each place of the CNN's map asks the branches at its own and the eight neighbouring places, or nobody.
+    """Each cell of the CNN's map attends to the branches in a 3x3 window around it, or to nothing.
 
-    What a branch remembers of a moving part lies where the part was, so a place may take it from beside itself.
-    Windows of 3x3 keep the cost linear in the places (Ramachandran et al., NeurIPS 2019). The answer joins behind a
-    gate a channel, as in `Gated`.
+    A branch holds the features of a moving part where the part was before, so a cell must reach its neighbours. The
+    window keeps the cost linear in the number of cells (Ramachandran et al., NeurIPS 2019). The result is added
+    through one gate per channel, as in `Gated`.
     """
 
     WINDOW = 3
@@ -69,8 +69,8 @@ class CrossAttention(nn.Module):
         self.query = nn.Conv2d(width, width, 1)
         self.key = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(branches))
         self.value = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(branches))
-        self.beside = nn.Parameter(torch.zeros(branches, self.heads, self.WINDOW**2))  # a preference for each neighbour
-        self.nobody = nn.Parameter(torch.zeros(self.heads))
+        self.beside = nn.Parameter(torch.zeros(branches, self.heads, self.WINDOW**2))  # a bias per neighbour
+        self.nobody = nn.Parameter(torch.zeros(self.heads))  # the score of attending to nothing
         self.out = nn.Conv2d(width, width, 1)
         self.gate = nn.Parameter(torch.full((width, 1, 1), gate))
 
@@ -84,15 +84,15 @@ class CrossAttention(nn.Module):
             score = torch.einsum("nhdp,nhdkp->nhkp", query, self._windows(key(branch))) / query.shape[2] ** 0.5
             scores.append((score + beside[..., None]).masked_fill(outside, -torch.inf))
             values.append(self._windows(value(branch)))
-        nobody = self.nobody[:, None, None].expand(len(cnn), -1, 1, query.shape[-1])
-        weights = torch.cat([nobody.to(query.dtype), *scores], 2).softmax(2)[:, :, 1:].to(query.dtype)
-        told = torch.einsum("nhkp,nhdkp->nhdp", weights, torch.cat(values, 3))
-        added: Tensor = cnn + self.gate * self.out(told.reshape(cnn.shape))
-        return added
+        none = self.nobody[:, None, None].expand(len(cnn), -1, 1, query.shape[-1])
+        weights = torch.cat([none.to(query.dtype), *scores], 2).softmax(2)[:, :, 1:].to(query.dtype)
+        attended = torch.einsum("nhkp,nhdkp->nhdp", weights, torch.cat(values, 3))
+        summed: Tensor = cnn + self.gate * self.out(attended.reshape(cnn.shape))
+        return summed
 
     def _windows(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n heads d k hw"]:
-        around = F.unfold(maps, self.WINDOW, padding=self.WINDOW // 2)
-        return torch.unflatten(around, 1, (self.heads, -1, self.WINDOW**2))
+        windows = F.unfold(maps, self.WINDOW, padding=self.WINDOW // 2)
+        return torch.unflatten(windows, 1, (self.heads, -1, self.WINDOW**2))
 
 
 FUSIONS: dict[str, Callable[[int, int, float], nn.Module]] = {

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hybrid.core.boxes import iou_and_giou
-from hybrid.core.types import Denoising, Followed, Layer, Output, Proposals, Target
+from hybrid.core.types import Denoising, LayerOutput, Output, Proposals, Target, TrackedQueries
 from hybrid.losses.criterion import Criterion, LossConfig, varifocal
 from hybrid.losses.heads import clip_loss, embedding_loss
 from hybrid.losses.matcher import relative_l1
@@ -73,7 +73,7 @@ def test_each_frame_is_matched_with_its_own_target():
 def test_each_layer_is_matched_anew():
     """In the earlier layer the queries lie the other way round; were the last layer's match kept, it cost far more."""
     answer = near()
-    earlier = Layer(answer.logits, answer.boxes_xyxy_px.flip(2))
+    earlier = LayerOutput(answer.logits, answer.boxes_xyxy_px.flip(2))
     one, two = (
         Criterion(ONE)(made, [[TARGET]])["box"].item() for made in (answer, replace(answer, auxiliary=(earlier,)))
     )
@@ -90,7 +90,7 @@ def with_everything():
     )  # fmt: skip
     which = torch.tensor([0, 1]).repeat(1, 2, 1)
     noise = Denoising(
-        (Layer(torch.zeros(1, 2, 2, 2), (TRUTH + 1.0).repeat(1, 2, 1, 1)),) * 2, which, which >= 0, which >= 0
+        (LayerOutput(torch.zeros(1, 2, 2, 2), (TRUTH + 1.0).repeat(1, 2, 1, 1)),) * 2, which, which >= 0, which >= 0
     )
     embeddings = torch.randn(1, 2, 3, 4, generator=generator)
     clip = torch.randn(1, 2, 2, generator=generator)
@@ -133,7 +133,7 @@ def test_the_weights_are_those_that_the_model_was_tuned_with():
 
 def test_the_heads_losses_are_their_own_with_the_last_layers_match():
     answer = with_everything()
-    far = Layer(answer.logits, answer.boxes_xyxy_px.flip(2))
+    far = LayerOutput(answer.logits, answer.boxes_xyxy_px.flip(2))
     losses = Criterion(LossConfig(embedding=1.0))(replace(answer, auxiliary=(far,)), [[TARGET] * 2], torch.tensor([1]))
     picks = [(torch.tensor([2, 0]), torch.tensor([0, 1]))] * 2
     assert losses["embedding"].item() == pytest.approx(embedding_loss(answer.embeddings, picks, [TARGET] * 2).item())
@@ -146,7 +146,7 @@ def test_denoising_is_divided_by_its_positives_over_all_frames_and_leaves_paddin
     boxes = torch.stack([TRUTH[1] + 1, TRUTH[0] + 9, TRUTH[0]]).repeat(1, 2, 1, 1)
     truth, flags = torch.tensor([1, 0, 0]).repeat(1, 2, 1), torch.tensor([True, False, False]).repeat(1, 2, 1)
     real = torch.tensor([True, True, False]).repeat(1, 2, 1)
-    noise = Denoising((Layer(torch.zeros(1, 2, 3, 2), boxes),), truth, flags, real)
+    noise = Denoising((LayerOutput(torch.zeros(1, 2, 3, 2), boxes),), truth, flags, real)
     losses = Criterion(ONE)(replace(near(frames=2), denoising=noise), [[TARGET] * 2])
     iou, giou = (x.item() for x in iou_and_giou(TRUTH[1] + 1, TRUTH[1]))
     assert losses["denoising/giou"].item() == pytest.approx(1 - giou, rel=1e-5)
@@ -157,7 +157,7 @@ def test_denoising_is_divided_by_its_positives_over_all_frames_and_leaves_paddin
 
 def tracked(source, seen, frames=2):
     ids = torch.full((1, frames, 3), -1)
-    return Followed(ids, torch.tensor([source]), torch.tensor([source]) >= 0, torch.tensor([seen]))
+    return TrackedQueries(ids, torch.tensor([source]), torch.tensor([source]) >= 0, torch.tensor([seen]))
 
 
 def test_a_slot_is_to_keep_its_object_in_every_loss_that_has_a_match():
@@ -184,7 +184,7 @@ def test_slots_are_followed_within_each_clip_by_its_own_targets():
     boxes[:, 1] = torch.stack([TRUTH[0] + 2, torch.tensor([0.0, 50, 5, 60]), TRUTH[1] + 2])
     turned = replace(TARGET, boxes_xyxy_px=TRUTH.flip(0), labels=TARGET.labels.flip(0))
     tracks = tracked([[-1], [0]], [[False]] * 2)
-    tracks = Followed(*(x.repeat(2, 1, 1) for x in (tracks.ids, tracks.source, tracks.alive, tracks.seen)))
+    tracks = TrackedQueries(*(x.repeat(2, 1, 1) for x in (tracks.ids, tracks.source, tracks.alive, tracks.redetected)))
     answer = replace(answer, boxes_xyxy_px=boxes, tracks=tracks)
     first, second = [TARGET, TARGET], [turned, replace(turned, track_ids=torch.tensor([4, 3]))]
     apart = relative_l1(TRUTH[0] + 2, TRUTH[1]) + relative_l1(TRUTH[1] + 2, TRUTH[0])

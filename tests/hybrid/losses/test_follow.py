@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hybrid.core.types import Target
-from hybrid.losses.matcher import Costs, Kept, assign, follow, match, match_others, relative_l1
+from hybrid.losses.matcher import Costs, SlotMatches, assign, follow, match, match_others, relative_l1
 
 GONE = 900.0  # where no object is
 
@@ -68,7 +68,7 @@ def pairs(found):
 def test_kept_slots_take_their_own_boxes_and_the_rest_is_matched_in_the_boxes_order():
     boxes = row(500, 300, 100, GONE)  # query 0 lies at box 2, and so on; query 3 at none
     target = frame([0, 1, 2], 100, 300, 500)
-    kept = Kept(torch.tensor([3, 1]), torch.tensor([2, -1]))  # 3 keeps box 2, though 0 lies there; 1 waits
+    kept = SlotMatches(torch.tensor([3, 1]), torch.tensor([2, -1]))  # 3 keeps box 2, though 0 lies there; 1 waits
     assert pairs(match_others(torch.zeros(4, 1), boxes, target, Costs(), kept)) == [(2, 0), (0, 1), (3, 2)]
 
 
@@ -76,7 +76,7 @@ def test_labels_go_with_their_boxes_where_some_are_taken():
     """Of two equal queries the one that says box 1's category gets box 1."""
     target = Target(row(100, 300), torch.tensor([0, 1]))
     boxes = row(300, 300, 100)
-    kept = Kept(torch.tensor([2]), torch.tensor([0]))
+    kept = SlotMatches(torch.tensor([2]), torch.tensor([0]))
     for sure in (0, 1):
         logits = torch.full((3, 2), -3.0)
         logits[sure, 1] = 3.0

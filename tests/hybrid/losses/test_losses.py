@@ -9,7 +9,7 @@ from torchvision.ops import generalized_box_iou_loss
 
 from hybrid.core.boxes import to_centre
 from hybrid.core.config import BRANCHES
-from hybrid.core.types import Denoising, Layer, Output, Proposals, Target
+from hybrid.core.types import Denoising, LayerOutput, Output, Proposals, Target
 from hybrid.losses.criterion import Criterion, LossConfig, varifocal
 from hybrid.model.network import Network
 from tests.hybrid.variants import full
@@ -20,7 +20,7 @@ TARGET = Target(torch.tensor([[10.0, 12, 30, 28], [40, 8, 60, 50]]), torch.tenso
 
 def answer(logits, boxes, auxiliary=0):
     """An output whose layers and proposals all say the same, each at one point in the middle of its box."""
-    layer, middle = Layer(logits, boxes), to_centre(boxes[0, 0].detach())[:, :2].round()
+    layer, middle = LayerOutput(logits, boxes), to_centre(boxes[0, 0].detach())[:, :2].round()
     proposals = Proposals(logits, boxes, middle, torch.full((len(middle),), 4.0))
     return Output(logits, boxes, (64, 64), (layer,) * auxiliary, proposals)
 
@@ -135,7 +135,7 @@ def test_negative_denoising_queries_learn_silence_and_padding_nothing():
     boxes = TARGET.boxes_xyxy_px[None, None, :1].repeat(1, 1, 3, 1)
     logits = torch.zeros(1, 1, 3, 2, requires_grad=True)
     flags = torch.tensor([[[True, False, False]]]), torch.tensor([[[True, True, False]]])
-    noise = Denoising((Layer(logits, boxes),), torch.zeros(1, 1, 3, dtype=torch.int64), *flags)
+    noise = Denoising((LayerOutput(logits, boxes),), torch.zeros(1, 1, 3, dtype=torch.int64), *flags)
     Criterion()(replace(perfect(1.0), denoising=noise), [[TARGET]])["total"].backward()
     gradient = logits.grad[0, 0]
     assert gradient[0, 0] < 0 < gradient[0, 1]
@@ -149,7 +149,7 @@ def test_a_diverged_step_is_told_not_hidden():
 
 
 def test_targets_must_be_as_many_as_frames():
-    with pytest.raises(ValueError, match=r"1 frames were detected in, 2 targets"):
+    with pytest.raises(ValueError, match=r"output is of 1 frames, the targets of 2"):
         Criterion()(perfect(1.0), [[TARGET, TARGET]])
 
 

@@ -84,14 +84,16 @@ def test_points_near_the_middle_answer_for_a_box_by_the_slow_loop():
     sides = 3 + torch.rand(40, 2, generator=generator) ** 3 * 170
     target = Target(torch.cat([corner, corner + sides], 1), torch.zeros(40, dtype=torch.int64))
     wanted: dict[int, int] = {}
+    area = sides.prod(1).tolist()
+    cells = [
+        (k, x, y, stride) for k, ((x, y), stride) in enumerate(zip(points.tolist(), strides.tolist(), strict=True))
+    ]
     for box, (x0, y0, x1, y1) in enumerate(target.boxes_xyxy_px.tolist()):
         longest = max(x1 - x0, y1 - y0)
-        stride = 4 if longest <= 64 else 8 if longest <= 128 else 16
-        far = [max(abs(x - (x0 + x1) / 2), abs(y - (y0 + y1) / 2)) for x, y in points.tolist()]
-        mine = [k for k in range(len(points)) if strides[k] == stride]
-        for k in (k for k in mine if far[k] < 1.5 * stride):
-            area = sides[:, 0] * sides[:, 1]
-            if k not in wanted or area[box] < area[wanted[k]]:
+        own = 4 if longest <= 64 else 8 if longest <= 128 else 16
+        for k, x, y, stride in cells:
+            near = max(abs(x - (x0 + x1) / 2), abs(y - (y0 + y1) / 2)) < 1.5 * stride
+            if stride == own and near and (k not in wanted or area[box] < area[wanted[k]]):
                 wanted[k] = box
     got, boxes = assign(points, strides, target)
     assert dict(zip(got.tolist(), boxes.tolist(), strict=True)) == wanted

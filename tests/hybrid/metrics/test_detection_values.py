@@ -12,7 +12,14 @@ import torch
 
 from hybrid.core.types import Detections
 from hybrid.data.clips import FrameRecord
-from hybrid.metrics.detection import MAX_DETECTIONS, SIZE_BINS_PX, coco_documents, judged_frames, operating_score, score
+from hybrid.metrics.detection import (
+    MAX_DETECTIONS,
+    SIZE_BINS_PX,
+    coco_documents,
+    matched_frames,
+    operating_score,
+    score,
+)
 from hybrid.metrics.video import average_precision
 
 NAMES = ("bolt", "washer")
@@ -83,18 +90,18 @@ def test_recall_is_what_the_hundred_best_of_a_frame_and_category_reach():
         wrong = [(300, 300, 310, 310, 0, 0.9)] * before + [(0, 0, 20, 20, 1, 0.8)] * 150
         detections = [found((0, 0, 20, 20, 0, 0.5), *wrong)]
         assert score(detections, frames, NAMES).overall.ar == pytest.approx(reached)
-        judged = judged_frames(detections, frames)
+        judged = matched_frames(detections, frames)
         assert judged.correct.sum() == reached
         assert len(judged.correct) == before + int(reached) + MAX_DETECTIONS
         assert average_precision(judged) == pytest.approx(score(detections, frames, NAMES).overall.ap50)
-    assert len(judged_frames(detections, frames, most=2).correct) == 4
-    assert len(judged_frames(detections, frames, most=None).correct) == before + 151
+    assert len(matched_frames(detections, frames, most=2).correct) == 4
+    assert len(matched_frames(detections, frames, most=None).correct) == before + 151
 
 
 def test_judged_frames_keep_the_best_of_each_category_and_which_frame_they_are_of():
     frames = [frame((0, 0, 20, 20, 0)), frame((50, 50, 70, 70, 1), (0, 0, 9, 9, 0))]
     first = found((0, 0, 20, 21, 0, 0.3), (0, 0, 20, 20, 0, 0.7), (0, 0, 20, 20, 1, 0.5))
-    judged = judged_frames([first, found((50, 50, 70, 70, 1, 0.6))], frames, most=1)
+    judged = matched_frames([first, found((50, 50, 70, 70, 1, 0.6))], frames, most=1)
     assert judged.scores.tolist() == pytest.approx([0.7, 0.6, 0.5])
     assert judged.correct.tolist() == [True, True, False]
     assert judged.clips.tolist() == [0, 1, 0]

@@ -13,7 +13,7 @@ import torch
 from hybrid.core.boxes import pairwise_iou
 from hybrid.core.types import Detections
 from hybrid.data.clips import FrameRecord
-from hybrid.metrics.detection import SIZE_BINS_PX, coco_documents, judged_frames, operating_score, score
+from hybrid.metrics.detection import SIZE_BINS_PX, coco_documents, matched_frames, operating_score, score
 from hybrid.metrics.video import average_precision
 
 NAMES = ("bolt", "washer", "nut")
@@ -228,7 +228,7 @@ def test_a_draw_of_photos_weighs_as_if_they_were_scored_anew(seed: int) -> None:
     low = 90 * torch.rand(150, 2, generator=rng)
     many = Detections(torch.cat([low, low + 9], 1), torch.rand(150, generator=rng), torch.zeros(150, dtype=torch.int64))
     found[0] = Detections(*(torch.cat([a, b]) for a, b in zip(columns(found[0]), columns(many), strict=True)))
-    judged = judged_frames(found, frames)
+    judged = matched_frames(found, frames)
     assert average_precision(judged) == pytest.approx(score(found, frames, NAMES).overall.ap50, abs=1e-9)
     picked = np.random.default_rng(seed).integers(0, len(frames), len(frames))
     weights = np.bincount(picked, minlength=len(frames)).astype(float)

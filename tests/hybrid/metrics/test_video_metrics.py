@@ -11,11 +11,11 @@ from faster_coco_eval import COCO, COCOeval_faster
 
 from hybrid.data.clips import FrameRecord
 from hybrid.metrics.video import (
-    Found,
+    FrameDetections,
     average_precision,
     false_per_frame,
     iou,
-    judge,
+    match_detections,
     recall_at,
     score_at_false,
     score_at_recall,
@@ -34,12 +34,12 @@ def record(xyxy: np.ndarray, labels: np.ndarray, track_ids: np.ndarray | None = 
     )
 
 
-def found(xyxy: np.ndarray, scores: np.ndarray, labels: np.ndarray, ids: np.ndarray | None = None) -> Found:
+def found(xyxy: np.ndarray, scores: np.ndarray, labels: np.ndarray, ids: np.ndarray | None = None) -> FrameDetections:
     none = np.full(len(scores), -1, np.int64)
-    return Found(xyxy.astype(np.float32), scores.astype(np.float32), labels, none if ids is None else ids)
+    return FrameDetections(xyxy.astype(np.float32), scores.astype(np.float32), labels, none if ids is None else ids)
 
 
-def scenes(rng: np.random.Generator, frames: int = 12) -> tuple[list[FrameRecord], list[Found]]:
+def scenes(rng: np.random.Generator, frames: int = 12) -> tuple[list[FrameRecord], list[FrameDetections]]:
     """Truth, and detections near it, doubled, of the wrong category and in the wrong place."""
     truth, seen = [], []
     for _ in range(frames):
@@ -53,7 +53,7 @@ def scenes(rng: np.random.Generator, frames: int = 12) -> tuple[list[FrameRecord
     return truth, seen
 
 
-def coco_ap50(truth: list[FrameRecord], seen: list[Found], asked: list[np.ndarray]) -> float:
+def coco_ap50(truth: list[FrameRecord], seen: list[FrameDetections], asked: list[np.ndarray]) -> float:
     """By the API, boxes that are not asked for being ignored as it ignores sizes that are not asked for."""
     images = [{"id": k + 1, "width": 120, "height": 120} for k in range(len(truth))]
     annotations, results = [], []
@@ -81,7 +81,7 @@ def test_average_precision_is_that_of_cocos_api_with_and_without_ignored_boxes(s
     rng = np.random.default_rng(3)
     truth, seen = scenes(rng)
     asked = [rng.random(len(frame.labels)) < share for frame in truth]
-    ours = average_precision(judge(seen, truth, list(range(len(truth))), asked))
+    ours = average_precision(match_detections(seen, truth, list(range(len(truth))), asked))
     assert ours == pytest.approx(coco_ap50(truth, seen, asked), abs=1e-6)
     assert 0.2 < ours < 0.95
 
@@ -89,11 +89,11 @@ def test_average_precision_is_that_of_cocos_api_with_and_without_ignored_boxes(s
 def test_weights_are_repetitions() -> None:
     truth, seen = scenes(np.random.default_rng(5), 6)
     clips = [0, 0, 1, 1, 2, 2]
-    weighted = average_precision(judge(seen, truth, clips), np.array([2.0, 0.0, 1.0]))
+    weighted = average_precision(match_detections(seen, truth, clips), np.array([2.0, 0.0, 1.0]))
     order = [0, 1, 0, 1, 4, 5]
-    repeated = judge([seen[k] for k in order], [truth[k] for k in order], [0] * 6)
+    repeated = match_detections([seen[k] for k in order], [truth[k] for k in order], [0] * 6)
     assert weighted == pytest.approx(average_precision(repeated), abs=1e-9)
-    both = judge(seen, truth, clips)
+    both = match_detections(seen, truth, clips)
     score = float(np.median(both.scores))
     assert false_per_frame(both, 6, score, np.array([2.0, 0.0, 1.0])) == pytest.approx(
         false_per_frame(repeated, 6, score)
@@ -107,7 +107,7 @@ def test_false_detections_are_counted_at_the_score_that_reaches_a_recall() -> No
     labels = np.array([0, 0])
     away = np.array([[80, 80, 90, 90]], np.float32)
     one = found(np.concatenate([box, away]), np.array([0.9, 0.5, 0.7]), np.array([0, 0, 0]))
-    judged = judge([one], [record(box, labels)], [0])
+    judged = match_detections([one], [record(box, labels)], [0])
     assert recall_at(judged, 0.6) == 0.5
     assert score_at_recall(judged, 0.5) == pytest.approx(0.9)
     assert score_at_recall(judged, 1.0) == pytest.approx(0.5)
@@ -116,16 +116,24 @@ def test_false_detections_are_counted_at_the_score_that_reaches_a_recall() -> No
     assert score_at_false(judged, 1, 0.0) == pytest.approx(0.9)
     assert score_at_false(judged, 1, 1.0) == pytest.approx(0.5)
     assert score_at_false(judged, 2, 0.49) == pytest.approx(0.9)
-    assert score_at_false(judge([found(away, np.array([0.9]), np.array([0]))], [record(box, labels)], [0]), 1, 0.5) > 1
-    assert score_at_recall(judge([one], [record(np.concatenate([box, box + 30]), np.zeros(4, int))], [0]), 1.0) is None
+    assert (
+        score_at_false(
+            match_detections([found(away, np.array([0.9]), np.array([0]))], [record(box, labels)], [0]), 1, 0.5
+        )
+        > 1
+    )
+    assert (
+        score_at_recall(match_detections([one], [record(np.concatenate([box, box + 30]), np.zeros(4, int))], [0]), 1.0)
+        is None
+    )
 
 
 def test_nothing_to_find_has_no_precision() -> None:
     none = found(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64))
     empty = record(np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
-    assert average_precision(judge([none], [empty], [0])) is None
+    assert average_precision(match_detections([none], [empty], [0])) is None
     with pytest.raises(ValueError, match="1 frames, but detections of 2"):
-        judge([none, none], [empty], [0])
+        match_detections([none, none], [empty], [0])
 
 
 def test_flicker_and_switches_are_counted_by_hand() -> None:
@@ -143,7 +151,7 @@ def test_flicker_and_switches_are_counted_by_hand() -> None:
     assert counted.flicker == 0.5
     assert counted.switch_rate == 25
     assert steadiness(seen, frames, 0.95).matched == 0
-    with pytest.raises(ValueError, match="do not tell which object"):
+    with pytest.raises(ValueError, match="have no track ids"):
         steadiness(seen, [record(box, label)] * 5, 0.5)
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from hybrid.data.clips import FrameRecord
 from hybrid.metrics.video import (
-    Found,
+    FrameDetections,
     Steadiness,
     average_precision,
     false_per_frame,
-    judge,
+    match_detections,
     recall_at,
     score_at_false,
     score_at_recall,
@@ -40,7 +40,7 @@ def told(*rows, labels=None, ids=None):
     """(left, score) of each detection."""
     lefts, scores = zip(*rows, strict=True) if rows else ((), ())
     none = np.full(len(rows), -1, np.int64)
-    return Found(
+    return FrameDetections(
         row(*lefts), np.array(scores, np.float32), none * 0 if labels is None else np.array(labels, np.int64),
         none if ids is None else np.array(ids, np.int64),
     )  # fmt: skip
@@ -51,17 +51,17 @@ def told(*rows, labels=None, ids=None):
 
 def test_the_best_score_chooses_first_and_takes_the_box_that_it_overlaps_most():
     """Boxes at 0 and 4: the detection at 3 overlaps both by half or more, and is nearer to the second."""
-    judged = judge([told((0, 0.5), (3, 0.9))], [truth(0, 4)], [0])
+    judged = match_detections([told((0, 0.5), (3, 0.9))], [truth(0, 4)], [0])
     assert judged.scores.tolist() == pytest.approx([0.9, 0.5])
     assert judged.correct.tolist() == [True, True]
-    taken = judge([told((4, 0.5), (3, 0.9))], [truth(0, 4)], [0])
+    taken = match_detections([told((4, 0.5), (3, 0.9))], [truth(0, 4)], [0])
     assert taken.correct.tolist() == [True, False]  # what is left, 0, overlaps 4 by 6 / 14
 
 
 @pytest.mark.parametrize(("shift", "least", "right"), [(3.3, 0.5, True), (3.4, 0.5, False), (1.0, 0.85, False)])
 def test_a_match_needs_the_least_iou(shift, least, right):
     """Boxes 10 wide and s apart overlap by (10 - s) / (10 + s)."""
-    assert judge([told((shift, 0.9))], [truth(0)], [0], least_iou=least).correct.tolist() == [right]
+    assert match_detections([told((shift, 0.9))], [truth(0)], [0], least_iou=least).correct.tolist() == [right]
 
 
 def test_an_iou_of_exactly_the_least_fits():
@@ -69,12 +69,12 @@ def test_an_iou_of_exactly_the_least_fits():
         name="f", path=Path("f"), width_px=99, height_px=99, boxes_xyxy_px=np.array([[0, 0, 20, 10]], np.float32),
         labels=np.zeros(1, np.int64), track_ids=np.array([1]),
     )  # fmt: skip
-    assert judge([told((0, 0.9))], [half], [0]).correct.tolist() == [True]
+    assert match_detections([told((0, 0.9))], [half], [0]).correct.tolist() == [True]
     assert steadiness([told((0, 0.9))], [half], 0.5).matched == 1
 
 
 def test_detections_of_another_category_find_nothing_and_each_category_has_its_own():
-    judged = judge([told((0, 0.9), (0, 0.8), labels=[1, 0])], [truth(0, 0, labels=[0, 2])], [0])
+    judged = match_detections([told((0, 0.9), (0, 0.8), labels=[1, 0])], [truth(0, 0, labels=[0, 2])], [0])
     assert judged.correct.tolist() == [False, True]
     assert judged.labels.tolist() == [1, 0]
     assert average_precision(judged) == pytest.approx(0.5)  # category 0 whole, 2 not at all, 1 has no object
@@ -83,7 +83,7 @@ def test_detections_of_another_category_find_nothing_and_each_category_has_its_o
 def test_boxes_that_are_not_asked_for_neither_help_nor_harm_and_are_taken_last():
     """The better overlap is the ignored box's, but the counted one is taken; a second detection then falls away."""
     asked = [np.array([False, True])]
-    judged = judge([told((0, 0.9), (1, 0.8), (FAR, 0.7))], [truth(0, 3)], [4], asked)
+    judged = match_detections([told((0, 0.9), (1, 0.8), (FAR, 0.7))], [truth(0, 3)], [4], asked)
     assert judged.scores.tolist() == pytest.approx([0.9, 0.7])
     assert judged.correct.tolist() == [True, False]
     assert (judged.truth_labels.tolist(), judged.truth_clips.tolist()) == ([0], [4])
@@ -91,7 +91,7 @@ def test_boxes_that_are_not_asked_for_neither_help_nor_harm_and_are_taken_last()
 
 
 def test_equal_scores_stay_in_their_order():
-    judged = judge([told((0, 0.5), (FAR, 0.5)), told((FAR, 0.5), (0, 0.5))], [truth(0)] * 2, [0, 1])
+    judged = match_detections([told((0, 0.5), (FAR, 0.5)), told((FAR, 0.5), (0, 0.5))], [truth(0)] * 2, [0, 1])
     assert judged.correct.tolist() == [True, False, False, True]
     assert judged.clips.tolist() == [0, 0, 1, 1]
 
@@ -104,7 +104,7 @@ def test_lists_of_other_lengths_are_refused():
         ([seen], [one], [0], []),
     ):
         with pytest.raises(ValueError, match=f"{len(frames)} frames, but detections of {len(found)} and clips of"):
-            judge(found, frames, clips, asked)
+            match_detections(found, frames, clips, asked)
 
 
 # --- figures of what was matched --------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def ranked(right, objects, clips=None):
     lost = objects - sum(right)
     found.append(told())
     frames.append(truth(*(100.0 * k for k in range(lost))))
-    return judge(found, frames, [0] * len(frames) if clips is None else clips)
+    return match_detections(found, frames, [0] * len(frames) if clips is None else clips)
 
 
 def test_average_precision_by_hand():
@@ -140,7 +140,7 @@ def test_a_clip_of_no_weight_is_not_there():
         assert recall_at(judged, 0.0, weights) == pytest.approx(1 / 3)
     assert average_precision(judged, np.zeros(3)) is None
     assert recall_at(judged, 0.0, np.zeros(3)) == 0.0
-    of_one = judge([told((0, 0.9)), told()], [truth(0), truth(0, labels=[1])], [0, 1])
+    of_one = match_detections([told((0, 0.9)), told()], [truth(0), truth(0, labels=[1])], [0, 1])
     assert average_precision(of_one) == pytest.approx(0.5)
     assert average_precision(of_one, np.array([1.0, 0.0])) == pytest.approx(1)  # nothing of the other category is left
 
@@ -169,7 +169,7 @@ def test_the_score_at_a_recall_is_the_highest_that_reaches_it():
     }
     thirds = ranked([True] * 3, 3)
     assert score_at_recall(thirds, 1 / 3 + 1 / 3) == pytest.approx(thirds.scores[1])  # rounding does not cost a place
-    assert score_at_recall(judge([told((0, 0.4))], [truth()], [0]), 0.5) is None
+    assert score_at_recall(match_detections([told((0, 0.4))], [truth()], [0]), 0.5) is None
 
 
 def test_the_score_at_a_rate_of_false_detections_is_the_lowest_that_keeps_it():
@@ -239,7 +239,7 @@ def test_clips_are_added_up_and_the_rates_are_of_the_sums():
 
 
 def test_truth_without_ids_is_refused_by_its_name():
-    with pytest.raises(ValueError, match=r"^frame 7: its labels do not tell which object each box is$"):
+    with pytest.raises(ValueError, match=r"^frame 7: its labels have no track ids$"):
         steadiness([told()], [truth(0)], 0.5)
     with pytest.raises(ValueError, match=r"shorter|longer"):
         steadiness([told()], [truth(0, ids=[1])] * 2, 0.5)

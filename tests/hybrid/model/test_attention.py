@@ -7,7 +7,7 @@ import torch
 
 from hybrid.core.types import Target
 from hybrid.model.attention import Attention, DeformableAttention, Encoder, as_values, centres, deformable_sample, sine
-from hybrid.model.objects.queries import noised, separation
+from hybrid.model.objects.queries import attention_mask, denoising_queries
 
 
 def bilinear(grid, x_px, y_px, stride):
@@ -105,7 +105,7 @@ def test_the_order_of_past_frames_counts():
 
 def test_separation_lets_nobody_see_the_truth_of_others():
     group = torch.tensor([0, 0, 1, 1])
-    allowed = separation(3, group)
+    allowed = attention_mask(3, group)
     assert allowed[:3].tolist() == [[True] * 3 + [False] * 4] * 3
     assert allowed[3].tolist() == [True] * 5 + [False] * 2
     assert allowed[6].tolist() == [True] * 3 + [False] * 2 + [True] * 2
@@ -114,7 +114,7 @@ def test_separation_lets_nobody_see_the_truth_of_others():
 def test_noised_boxes_stay_near_or_go_far_as_promised():
     truth = torch.tensor([[10.0, 10, 30, 50], [40, 40, 44, 90]])
     targets = [Target(truth, torch.tensor([0, 2])), Target(truth[:1], torch.tensor([1])), Target.empty()]
-    noise = noised(targets, 40, 3, torch.Generator().manual_seed(0))
+    noise = denoising_queries(targets, 40, 3, torch.Generator().manual_seed(0))
     assert noise.boxes_cxcywh.shape == (3, 40, 4)
     assert noise.group.bincount().tolist() == [4] * 10
     assert noise.real.sum(1).tolist() == [40, 20, 0]
@@ -133,7 +133,7 @@ def test_noised_boxes_stay_near_or_go_far_as_promised():
 
 def test_noise_is_the_generators_alone():
     target = [Target(torch.tensor([[10.0, 10, 30, 50]]), torch.tensor([0]))]
-    one, same, other = (noised(target, 10, 3, torch.Generator().manual_seed(k)) for k in (1, 1, 2))
+    one, same, other = (denoising_queries(target, 10, 3, torch.Generator().manual_seed(k)) for k in (1, 1, 2))
     assert torch.equal(one.boxes_cxcywh, same.boxes_cxcywh)
     assert torch.equal(one.labels, same.labels)
     assert not torch.equal(one.boxes_cxcywh, other.boxes_cxcywh)
@@ -141,6 +141,6 @@ def test_noise_is_the_generators_alone():
 
 def test_a_crowd_is_noised_within_the_limit():
     boxes = torch.tensor([[0.0, 0, 4, 4]]).repeat(300, 1)
-    noise = noised([Target(boxes, torch.zeros(300, dtype=torch.int64))], 50, 1, None)
+    noise = denoising_queries([Target(boxes, torch.zeros(300, dtype=torch.int64))], 50, 1, None)
     assert noise.boxes_cxcywh.shape == (1, 50, 4)
     assert noise.real.all()

@@ -112,9 +112,9 @@ def test_a_bad_file_is_told(kind, told, tmp_path):
 @pytest.mark.parametrize(
     ("name", "weights", "norm", "told"),
     [
-        ("resnet18", "none", "frozen", "keeps the statistics that weights came with"),
+        ("resnet18", "none", "frozen", "keeps the statistics of pretrained weights"),
         ("resnet18", "default", "group", "choose 'frozen' or 'batch'"),
-        ("mobilenet_v3", "none", "frozen", "keeps the statistics that weights came with"),
+        ("mobilenet_v3", "none", "frozen", "keeps the statistics of pretrained weights"),
         ("tiny", "none", "batch", "'tiny' has group norms, got 'batch'"),
         ("tiny", "default", "auto", "'tiny' starts from none"),
     ],

@@ -160,7 +160,7 @@ def test_what_cannot_be_is_told_with_both_sides():
     detector = build()
     with pytest.raises(ValueError, match=r"depth .* is \(1, 1, 8, 8\); the images \(1, 1, 32, 48\)"):
         detector(clip(1), depth_m=torch.ones(1, 1, 8, 8))
-    with pytest.raises(ValueError, match=r"depth came; this detector's inputs are \['rgb'\]"):
+    with pytest.raises(ValueError, match=r"depth is given; this detector's inputs are \['rgb'\]"):
         Network(SMALL)(clip(1), depth_m=torch.ones(1, 1, 32, 48))
     with pytest.raises(ValueError, match=r"clip is \(1, 16\).*\[\].*\(1, 16\)"):
         Network(SMALL)(clip(1), State(clip=torch.zeros(1, 16)))

@@ -9,22 +9,21 @@ import torch
 from torch import nn
 
 from hybrid.core.types import Target
-from hybrid.losses.matcher import Costs, Kept, follow, match, match_others
+from hybrid.losses.matcher import Costs, SlotMatches, follow, match, match_others
 from hybrid.model.network import Network
+from hybrid.model.objects.belt import BELT_OBJECTS, BeltOrder
 from hybrid.model.objects.tracks import (
-    AGAIN_SCORE,
-    AGAIN_SHARE,
-    BELT_OBJECTS,
     BIRTH_SCORE,
     FADE,
+    MATCH_SCORE,
+    MATCH_SHARE,
     MEMORY,
     SAME_IOU,
-    BeltOrder,
     ObjectRecurrence,
-    carry,
-    first_logits,
-    no_tracks,
-    seen_again,
+    empty_tracks,
+    initial_logits,
+    match_slots,
+    update_tracks,
 )
 from tests.hybrid.variants import build, clip
 
@@ -46,11 +45,13 @@ def after(before, scores, centres, step=None, seen=(), begun=None):
     again = torch.tensor([[k in seen for k in range(slots)]])
     state, logits, boxes = answers(slots, scores, centres)
     start_logits = logits if begun is None else logit(begun)[None, :, None]
-    return carry(before, state, logits, start_logits, boxes, None if step is None else torch.tensor([step]), again)
+    return update_tracks(
+        before, state, logits, start_logits, boxes, None if step is None else torch.tensor([step]), again
+    )
 
 
 def start(slots=3):
-    return no_tracks(1, slots, 4, 1, torch.device("cpu"))
+    return empty_tracks(1, slots, 4, 1, torch.device("cpu"))
 
 
 NOTHING = [1e-6] * 3
@@ -130,7 +131,7 @@ def test_gradient_goes_through_the_content_and_nothing_else():
     state = torch.randn(1, 5, 4, requires_grad=True)
     logits, boxes = torch.zeros(1, 5, 1, requires_grad=True), torch.rand(1, 5, 4).add(1).requires_grad_()
     unseen = torch.zeros(1, 3, dtype=torch.bool)
-    carry(start(), state, logits, logits, boxes, None, unseen).tracks.content.sum().backward()
+    update_tracks(start(), state, logits, logits, boxes, None, unseen).tracks.content.sum().backward()
     assert state.grad.abs().sum() > 0
     assert logits.grad is None
     assert boxes.grad is None
@@ -147,7 +148,7 @@ def test_the_recurrence_forgets_by_the_time_that_passed_and_moves_boxes_by_it():
     torch.testing.assert_close(hardly, state, rtol=0, atol=1e-3)
     with torch.no_grad():
         unit.motion.bias.copy_(torch.tensor([0.5, -1, 0, 0]))
-    tracks = no_tracks(2, 3, 8, 1, torch.device("cpu"))
+    tracks = empty_tracks(2, 3, 8, 1, torch.device("cpu"))
     _, boxes = unit.queries(tracks, torch.tensor([1.0, 3.0]))
     torch.testing.assert_close(boxes[:, 0], torch.tensor([[0.5, -1, 1, 1], [1.5, -3, 1, 1]]))
 
@@ -164,8 +165,8 @@ def expected(*centres, strength=0.8):
 def told(tracks, scores, centres, step=None):
     """The scores that the slots start from."""
     _, logits, boxes = answers(0, scores, centres)
-    found = seen_again(tracks, tracks.boxes_cxcywh_px, logits, boxes)
-    return first_logits(tracks, found, logits, None if step is None else torch.tensor([step])).sigmoid()[0, :, 0]
+    found = match_slots(tracks, tracks.boxes_cxcywh_px, logits, boxes)
+    return initial_logits(tracks, found, logits, None if step is None else torch.tensor([step])).sigmoid()[0, :, 0]
 
 
 def sure(tracks, *scores):
@@ -191,30 +192,32 @@ def test_a_blank_frame_says_little_against_an_object_and_one_in_which_all_others
 
 def test_weak_evidence_does_not_overrule_memory_and_is_not_told_beside_it():
     tracks = sure(expected(50), 0.8)
-    weak = again(tracks, [AGAIN_SHARE * 0.8 - 0.01], [50.0])
-    assert (weak.there.tolist(), weak.seen.tolist()) == ([[True]], [[False]])
-    assert not weak.left(1).any()
-    enough = again(tracks, [AGAIN_SHARE * 0.8 + 0.01], [50.0])
-    assert enough.seen.all()
+    weak = again(tracks, [MATCH_SHARE * 0.8 - 0.01], [50.0])
+    assert (weak.matched.tolist(), weak.redetected.tolist()) == ([[True]], [[False]])
+    assert not weak.unmatched(1).any()
+    enough = again(tracks, [MATCH_SHARE * 0.8 + 0.01], [50.0])
+    assert enough.redetected.all()
 
 
 def again(tracks, scores, centres):
     _, logits, boxes = answers(0, scores, centres)
-    return seen_again(tracks, tracks.boxes_cxcywh_px, logits, boxes)
+    return match_slots(tracks, tracks.boxes_cxcywh_px, logits, boxes)
 
 
 def test_an_object_is_seen_again_by_the_new_query_that_is_its_best_and_whose_best_it_is():
-    found = again(expected(50, 56, 100, 300), [0.6, 0.5, 0.9, AGAIN_SCORE - 0.01], [108.0, 52, 700, 300])
-    assert found.seen.tolist() == [[True, False, True, False]]  # the second is nearer to nobody; the last is too weak
+    found = again(expected(50, 56, 100, 300), [0.6, 0.5, 0.9, MATCH_SCORE - 0.01], [108.0, 52, 700, 300])
+    assert found.redetected.tolist() == [
+        [True, False, True, False]
+    ]  # the second is nearer to nobody; the last is too weak
     assert found.query[0, [0, 2]].tolist() == [1, 0]
-    assert found.left(4).tolist() == [[False, False, True, True]]
+    assert found.unmatched(4).tolist() == [[False, False, True, True]]
     values = torch.arange(4.0)[None, :, None]
-    assert found.of(values)[0, [0, 2], 0].tolist() == [1, 0]
+    assert found.gather(values)[0, [0, 2], 0].tolist() == [1, 0]
 
 
 def test_of_two_new_queries_the_surer_one_is_taken_and_an_empty_slot_takes_none():
     assert again(expected(50), [0.2, 0.6], [50.0, 51]).query.tolist() == [[1]]
-    assert not again(expected(50, strength=0.0), [0.9], [50.0]).seen.any()
+    assert not again(expected(50, strength=0.0), [0.9], [50.0]).redetected.any()
 
 
 @pytest.mark.parametrize("step", [None, 1.0, 2.0])
@@ -226,7 +229,7 @@ def test_what_moves_by_its_own_size_a_frame_is_followed_and_expected_where_it_go
         x += 10
         _, boxes = unit.queries(tracks, given)
         _, logits, new = answers(0, [0.7], [x])
-        assert seen_again(tracks, boxes, logits, new).seen.all()
+        assert match_slots(tracks, boxes, logits, new).redetected.all()
         tracks = after(tracks, [0.7, 1e-6], [x, 900], step, seen=[0]).tracks
     torch.testing.assert_close(tracks.speed_px, torch.tensor([[[10 / time, 0.0]]]), rtol=0.02, atol=0.02)
     for _ in range(3):
@@ -275,10 +278,10 @@ def test_what_is_in_sight_is_answered_as_without_slots_but_for_its_mean_score(br
     plain = Network(replace(detector.config, tracks=0)).eval()
     plain.load_compatible(detector.state_dict())
     alone, _ = plain(images)
-    assert output.tracks.seen[:, 1:].sum() >= 4
+    assert output.tracks.redetected[:, 1:].sum() >= 4
     for k in range(3):
         there = output.logits[0, k].amax(-1) > -19
-        unseen = output.tracks.alive[0, k] & ~output.tracks.seen[0, k]
+        unseen = output.tracks.alive[0, k] & ~output.tracks.redetected[0, k]
         assert not unseen.any()
         assert there.sum() == alone.logits.shape[2]
         for mine, other in ((output.logits, alone.logits), (output.boxes_xyxy_px, alone.boxes_xyxy_px)):
@@ -336,7 +339,7 @@ def test_with_nothing_kept_the_match_is_the_plain_one():
     boxes = torch.rand(6, 4, generator=generator) * 40
     boxes[:, 2:] += boxes[:, :2] + 1
     logits, truth = torch.randn(6, 2, generator=generator), Target(boxes[[4, 1, 2]] + 3, torch.tensor([0, 1, 0]))
-    nothing = Kept(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
+    nothing = SlotMatches(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
     for one, other in zip(
         match(logits, boxes, truth, Costs()), match_others(logits, boxes, truth, Costs(), nothing), strict=True
     ):

@@ -163,7 +163,7 @@ def test_the_cnn_alone_is_the_detector_without_the_other_parts(name):
     [
         ("cnn+rnn", r"2 recurrent maps; 'cnn' has 0"),
         ("cnn+transformer", "memory of tokens; a 'cnn' detector has none"),
-        ("cnn with tracks", r"tracks .* are \(1, 6, 16, 2\); here: \(1, 0, 16, 2\)"),
+        ("cnn with tracks", r"tracks .* are \(1, 6, 16, 2\); needed: \(1, 0, 16, 2\)"),
     ],
 )
 def test_a_state_of_another_model_or_batch_is_told_with_both_sides(name, told):

@@ -154,7 +154,7 @@ def test_depth_that_does_not_fit_is_refused(detector: Detector, tmp_path: Path) 
         detector.predict(image, depth_m[:24].copy())
     with pytest.raises(ValueError, match="depth of 2 frames came with 3 images"):
         detector.predict(pictures(), depths(2))
-    with pytest.raises(ValueError, match=r"depth came; this detector's inputs are \['rgb'\]"):
+    with pytest.raises(ValueError, match=r"depth is given; this detector's inputs are \['rgb'\]"):
         Detector(Network(full(CATEGORIES, width=16, heads=2)), WHOLE).predict(image, depth_m)
     with pytest.raises(DataError, match="is no folder of depth pictures"):
         DepthFolder(tmp_path / "none")

@@ -77,8 +77,8 @@ def test_the_exported_step_agrees_over_a_clip(tmp_path: Path) -> None:
             assert there.sum() >= len(there) - detector.config.tracks
             np.testing.assert_allclose(answers["boxes_xyxy_px"][there], boxes.numpy()[there], atol=1e-2)
             np.testing.assert_array_equal(answers["track_ids"], output.tracks.ids[0, 0])
-            slots = output.tracks.seen.shape[2]
-            np.testing.assert_array_equal(answers["unseen"][:slots], ~output.tracks.seen[0, 0].numpy())
+            slots = output.tracks.redetected.shape[2]
+            np.testing.assert_array_equal(answers["unseen"][:slots], ~output.tracks.redetected[0, 0].numpy())
             assert not answers["unseen"][slots:].any()
             np.testing.assert_allclose(answers["embeddings"][there], output.embeddings[0, 0].numpy()[there], atol=1e-3)
             np.testing.assert_allclose(answers["clip_scores"], output.clip_logits[0, 0].softmax(0), atol=1e-3)

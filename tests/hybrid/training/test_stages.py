@@ -134,12 +134,12 @@ def test_blank_frames_are_as_many_as_asked_for_and_never_the_first(source: ClipS
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"width": 32}, r"came as \(.*its config needs \("),
-        ({"decoder_layers": 3}, r"its config needs decoder\..*, which did not come"),
-        ({"tracks": 0}, r"decoder\.objects\..* came, which its config does not have"),
+        ({"width": 32}, r" is \(.*its config needs \("),
+        ({"decoder_layers": 3}, r"decoder\..* is missing, its config needs it"),
+        ({"tracks": 0}, r"decoder\.objects\..* is not part of its config"),
         ({"width": 10**9}, "width: needs a multiple of|width: needs 4096 or less, got 1000000000"),
         ({"decoder_layers": 10**9}, "decoder_layers: needs 64 or less"),
-        ({"width": "64"}, "none that this version can build"),
+        ({"width": "64"}, "this version cannot build the model"),
         ({"backbone": "vgg"}, r"backbone: there is no 'vgg'; choose from \["),
         ({"colour": 1}, "unexpected keyword argument 'colour'"),
     ],
@@ -173,7 +173,7 @@ def test_spoiled_files_are_told(tmp_path: Path) -> None:
         with pytest.raises(RunError, match="cannot be read"):
             load(file)
     file.write_bytes(save(read_tensors_of(whole, tmp_path), {"model": "{"}))
-    with pytest.raises(RunError, match="none that this version can build"):
+    with pytest.raises(RunError, match="this version cannot build the model"):
         load(file)
     with pytest.raises(RunError, match="its header has no step"):
         Training(detector(), config(), Criterion(), training_device("cpu")).restore(file)

@@ -1,1 +1,0 @@
-"""The detector against other detectors; see `__main__`."""
