@@ -1,1 +1,1 @@
-"""From linear light to a picture: lens, shutter, sensor."""
+"""The camera, from linear light to a compressed image: lens, shutter, sensor."""

@@ -1,10 +1,10 @@
-"""When which rows see light: sub-frames over the time that a frame's exposure takes, and their share in each row.
+"""Global and rolling shutter: the sub-frames of each frame, and their weights in each row.
 
 A frame's time is the middle of its middle row's exposure. Row r's exposure is centred (r + 1/2 - h/2) * `row_time_s`
-later and lasts `exposure_s`: the frame takes h * row_time_s + exposure_s. That time is cut into `subframes` equal
-cells with a moment drawn in the middle of each; a row is the mean of the cells that its exposure covers, by how much of
-each it covers. Ids, depth and boxes are what the row sees in the middle of its own exposure; poses in the labels are of
-the frame's time.
+later and lasts `exposure_s`, so the whole frame takes h * row_time_s + exposure_s. That time is divided into
+`subframes` equal intervals. A moment is rendered in the middle of each. A row is the mean of the intervals that its
+exposure overlaps, weighted by the overlap. Ids, depth and boxes are those in the middle of the row's own exposure;
+poses in the labels are those at the frame's time.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from simgen.spec.types import Pose
 
 
 def is_open(spec: SceneSpec) -> bool:
-    """Whether a frame takes time at all; else it is one moment."""
+    """Whether a frame takes time (exposure or read-out); else it is one moment."""
     return spec.shutter.exposure_s > 0 or spec.shutter.row_time_s > 0
 
 
 def subframes(spec: SceneSpec) -> int:
-    """Moments that are drawn for each frame.
+    """How many moments are rendered for each frame.
 
     Raises:
-        ValueError: an even number, which has no middle, or none.
+        ValueError: the number is even, which has no middle, or below 1.
     """
     count = spec.shutter.subframes if is_open(spec) else 1
     if count < 1 or count % 2 == 0:
@@ -35,28 +35,28 @@ def subframes(spec: SceneSpec) -> int:
 
 
 def duration_s(spec: SceneSpec) -> float:
-    """From the first row's first light to the last row's last."""
+    """Time from the start of the first row's exposure to the end of the last row's."""
     return spec.shutter.row_time_s * spec.camera.height_px + spec.shutter.exposure_s
 
 
 def offsets_s(spec: SceneSpec) -> Float64[np.ndarray, " k"]:
-    """A frame's moments, from the frame's time on; the middle one is 0."""
+    """A frame's moments relative to the frame's time; the middle one is 0."""
     count = subframes(spec)
     return np.asarray((np.arange(count) - count // 2) * (duration_s(spec) / count), np.float64)
 
 
 def moments_s(spec: SceneSpec) -> Float64[np.ndarray, " t"] | None:
-    """The moments of all frames in order, from the first frame's time on; None where each frame is one moment.
+    """The moments of all frames in order, relative to the first frame's time; None where each frame is one moment.
 
     Raises:
-        ValueError: a frame takes longer than there is from one to the next.
+        ValueError: a frame takes longer than the interval between frames.
     """
     if not is_open(spec):
         return None
-    taken = duration_s(spec)
-    if spec.frames > 1 and taken > spec.frame_interval_s * (1 + 1e-9):
+    frame_s = duration_s(spec)
+    if spec.frames > 1 and frame_s > spec.frame_interval_s * (1 + 1e-9):
         raise ValueError(
-            f"a frame's exposure and read-out take {taken:.4g} s ({spec.shutter.exposure_s:.4g} s, and "
+            f"a frame's exposure and read-out take {frame_s:.4g} s ({spec.shutter.exposure_s:.4g} s, and "
             f"{spec.camera.height_px} rows of {spec.shutter.row_time_s:.4g} s), longer than the "
             f"{spec.frame_interval_s:.4g} s to the next: shorten them, or raise timing.frame_interval_s"
         )
@@ -73,18 +73,19 @@ def camera_poses(spec: SceneSpec) -> tuple[Pose, ...]:
 
 
 def moved(pose: Pose, velocity_m_s: tuple[float, float, float], seconds: float) -> Pose:
-    x, y, z = (at + v * seconds for at, v in zip(pose.position_m, velocity_m_s, strict=True))
+    """A pose after so many seconds at a constant velocity."""
+    x, y, z = (p + v * seconds for p, v in zip(pose.position_m, velocity_m_s, strict=True))
     return Pose(position_m=(x, y, z), rotation_xyzw=pose.rotation_xyzw)
 
 
 def row_offsets_s(spec: SceneSpec) -> Float64[np.ndarray, " h"]:
-    """The middle of each row's exposure, from the frame's time on."""
+    """The middle of each row's exposure, relative to the frame's time."""
     height = spec.camera.height_px
     return np.asarray((np.arange(height) + 0.5 - height / 2) * spec.shutter.row_time_s, np.float64)
 
 
 def row_subframes(spec: SceneSpec) -> Int64[np.ndarray, " h"]:
-    """Which sub-frame each row sees in the middle of its exposure."""
+    """The sub-frame in the middle of each row's exposure."""
     count, cell_s = subframes(spec), duration_s(spec) / subframes(spec)
     if count == 1:
         return np.zeros(spec.camera.height_px, np.int64)
@@ -93,18 +94,18 @@ def row_subframes(spec: SceneSpec) -> Int64[np.ndarray, " h"]:
 
 
 def row_shares(spec: SceneSpec) -> Float32[np.ndarray, "k h"]:
-    """The share of each sub-frame in each row's light; a column sums to one."""
+    """The weight of each sub-frame in each row's light; a column sums to one."""
     count, rows = subframes(spec), row_offsets_s(spec)
     exposure_s, cell_s = spec.shutter.exposure_s, duration_s(spec) / count
     if exposure_s <= 0 or count == 1:
         return np.asarray(np.arange(count)[:, None] == row_subframes(spec), np.float32)
     starts = offsets_s(spec)[:, None] - cell_s / 2
-    open_from, open_to = rows - exposure_s / 2, rows + exposure_s / 2
-    covered = np.minimum(starts + cell_s, open_to) - np.maximum(starts, open_from)
-    return np.asarray(np.maximum(covered, 0) / exposure_s, np.float32)
+    opens, closes = rows - exposure_s / 2, rows + exposure_s / 2
+    overlap_s = np.minimum(starts + cell_s, closes) - np.maximum(starts, opens)
+    return np.asarray(np.maximum(overlap_s, 0) / exposure_s, np.float32)
 
 
 def middle(spec: SceneSpec, trajectory: Trajectory, frame: int) -> int:
-    """The moment of a trajectory that is a frame's own."""
+    """Index of the moment of a trajectory at a frame's own time."""
     each = len(trajectory.positions_m) // spec.frames
     return frame * each + each // 2

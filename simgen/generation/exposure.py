@@ -64,7 +64,7 @@ def _flickering(spec: SceneSpec, moments: Iterable[Frame]) -> Iterator[Frame]:
 
 
 def _exposed(moments: Iterable[Frame], shares: Float32[np.ndarray, "k h"], seen: Int64[np.ndarray, " h"]) -> Frame:
-    """The mean over each row's exposure, with the truth of the middle of it."""
+    """The mean over each row's exposure, with the ground truth from the middle of it."""
     frame: Frame | None = None
     for k, moment in enumerate(moments):
         if frame is None:

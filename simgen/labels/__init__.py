@@ -1,1 +1,1 @@
-"""The truth on the pixels' own geometry: boxes, visible shares, optical flow."""
+"""Labels in the geometry of the final image: boxes, visible shares, 6D poses, optical flow."""

@@ -1,8 +1,8 @@
-"""Labels from id maps, meshes and poses: boxes, visible shares and 6D poses, on the pixels' own geometry.
+"""Labels from id maps, meshes and poses: boxes, visible shares and 6D poses, in the geometry of the final image.
 
-A pixel belongs to what is seen at its centre, so the silhouettes here are taken at the pixels' centres as well.
-Coordinates in pictures are continuous: the centre of pixel (0, 0) is at (0.5, 0.5). The lens distorts a silhouette's
-vertices, between which its edges stay straight. A rolling shutter sees each vertex where it is when its row is read.
+A pixel has the id of the surface at its centre, so silhouettes are sampled at the pixels' centres too. Image
+coordinates are continuous: the centre of pixel (0, 0) is at (0.5, 0.5). Lens distortion moves the vertices of a mesh;
+edges between them stay straight. With a rolling shutter each vertex is projected at the time its row is read.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from simgen.spec.geometry import compose, invert, transform, vec3
 from simgen.spec.scene import CameraSpec, SceneSpec
 from simgen.spec.types import BACKGROUND, Pose
 
-NEAR_M = 0.01  # what reaches nearer to the camera's plane has no box
-SUNK_M = 0.0005  # what reaches deeper below the stage's top than this may be hidden by the stage
+NEAR_M = 0.01  # a part with a vertex at a smaller depth than this has no box
+SUNK_M = 0.0005  # a part that reaches further below the stage's top than this may be hidden by the stage
 
 Box = tuple[float, float, float, float]
 
@@ -29,11 +29,11 @@ def annotate(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "t 
 
     Args:
         spec: the scene.
-        trajectory: what `simulate(spec)` made of it.
-        ids: for each pixel the index of the part seen there, or BACKGROUND, or CLUTTER.
+        trajectory: the result of `simulate(spec)`.
+        ids: for each pixel the index of the visible part, or BACKGROUND, or CLUTTER.
 
     Raises:
-        ValueError: the id maps are not of this scene: another number of frames, another size, or ids it has not.
+        ValueError: the id maps do not fit the scene: wrong number of frames, wrong size, or an unknown part id.
     """
     camera = spec.camera
     if ids.shape != (spec.frames, camera.height_px, camera.width_px) or ids.max(initial=BACKGROUND) >= len(spec.parts):
@@ -56,9 +56,9 @@ def annotate(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "t 
 def project(
     points_world: Float[np.ndarray, "n 3"], camera: CameraSpec, frame: int
 ) -> tuple[Float64[np.ndarray, "n 2"], Float64[np.ndarray, " n"]]:
-    """Where points given in the world lie in a frame's picture, in pixels, and their depth in metres, at its own time.
+    """Image positions of world points in pixels, and their depth in metres, at the frame's own time.
 
-    Points at or behind the camera's plane (depth <= 0) have no meaningful place.
+    The position of a point at or behind the camera's plane (depth <= 0) is undefined.
     """
     return _pixels(transform(invert(camera.world_from_camera[frame]), points_world), camera)
 
@@ -70,6 +70,7 @@ def camera_from_part(spec: SceneSpec, trajectory: Trajectory, frame: int, part: 
 
 
 def world_from_part(trajectory: Trajectory, moment: int, part: int) -> Pose:
+    """A part's 6D pose in the world, at a moment of the trajectory."""
     i, j, k, w = (float(v) for v in trajectory.rotations_xyzw[moment, part])
     return Pose(position_m=vec3(trajectory.positions_m[moment, part]), rotation_xyzw=(i, j, k, w))
 
@@ -77,14 +78,14 @@ def world_from_part(trajectory: Trajectory, moment: int, part: int) -> Pose:
 def silhouette_px(
     pixels: Float64[np.ndarray, "v 2"], triangles: Int32[np.ndarray, "t 3"]
 ) -> tuple[Int64[np.ndarray, "h w"], tuple[int, int]]:
-    """How many front faces of a closed mesh cover each pixel's centre; and the x and y of the first pixel.
+    """The silhouette of a closed mesh: how many front faces cover each pixel's centre, and (x, y) of the first pixel.
 
-    Each pixel's winding number under the front faces, summed along rows from their edges' crossings. An edge that two
-    front faces share is computed alike for both, so that it cancels without a gap: what counts is the outline.
+    It is each pixel's winding number, summed along rows at the crossings of the front faces' edges. An edge shared by
+    two front faces is computed in the same way for both, so that it cancels exactly and only the outline counts.
 
     Args:
-        pixels: the mesh's vertices in the picture.
-        triangles: the mesh, counter-clockwise seen from outside; all of it in front of the camera.
+        pixels: the mesh's vertices in image coordinates.
+        triangles: the mesh, counter-clockwise from outside; all of it in front of the camera.
     """
     corners = pixels[triangles]
     first, last = np.ceil(pixels.min(axis=0) - 0.5).astype(int), np.floor(pixels.max(axis=0) - 0.5).astype(int)
@@ -109,21 +110,22 @@ def silhouette_px(
 def _pixels(
     points_camera: Float64[np.ndarray, "n 3"], camera: CameraSpec
 ) -> tuple[Float64[np.ndarray, "n 2"], Float64[np.ndarray, " n"]]:
+    """Image positions and depths of points in the camera's frame."""
     depth = points_camera[:, 2]
     safe = np.where(depth > 0, depth, np.inf)
     if camera.distortion == brown_conrady.NONE:
         return camera.focal_px * points_camera[:, :2] / safe[:, None] + np.asarray(camera.centre_px), depth
-    seen = brown_conrady.distort(points_camera[:, :2] / safe[:, None], camera.distortion)
-    return camera.focal_px * seen + np.asarray(camera.centre_px), depth
+    distorted = brown_conrady.distort(points_camera[:, :2] / safe[:, None], camera.distortion)
+    return camera.focal_px * distorted + np.asarray(camera.centre_px), depth
 
 
 def _read_out(
     spec: SceneSpec, trajectory: Trajectory, frame: int, part: int, pose: Pose, points_m: Float[np.ndarray, "n 3"]
 ) -> tuple[Float64[np.ndarray, "n 2"], Float64[np.ndarray, " n"]]:
-    """Where points of a part are in a frame's picture when their row is read, and their depth at the frame's time, at
-    which the part is at `pose` for the camera.
+    """Image positions of a part's points when their row is read, and their depth at the frame's time.
 
-    A point runs through the picture while the read-out runs down it: it is seen where the two meet.
+    A point moves through the image while rows are read from top to bottom. It is recorded in the row that is read at
+    the moment when the point is there. `pose` is the part's pose for the camera at the frame's time.
     """
     pixels, depth = _pixels(transform(pose, points_m), spec.camera)
     if spec.shutter.row_time_s == 0:
@@ -132,11 +134,11 @@ def _read_out(
     paths = []
     for k, offset in enumerate(offsets):
         eye = shutter.moved(spec.camera.world_from_camera[frame], spec.camera.velocity_m_s, float(offset))
-        there = world_from_part(trajectory, own - len(offsets) // 2 + k, part)
-        paths.append(_pixels(transform(compose(invert(eye), there), points_m), spec.camera)[0])
+        moved = world_from_part(trajectory, own - len(offsets) // 2 + k, part)
+        paths.append(_pixels(transform(compose(invert(eye), moved), points_m), spec.camera)[0])
     path = np.stack(paths)
     rows_s = (path[..., 1] - spec.camera.height_px / 2) * spec.shutter.row_time_s
-    late = offsets[:, None] - rows_s  # since its row was read
+    late = offsets[:, None] - rows_s  # seconds since the point's row was read
     after = np.clip((late > 0).argmax(axis=0), 1, None)
     after[(late <= 0).all(axis=0)] = len(offsets) - 1
     point = np.arange(path.shape[1])
@@ -146,7 +148,8 @@ def _read_out(
 
 
 def _frame(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "h w"], frame: int) -> tuple[PartLabel, ...]:
-    boxes, counts = _seen(ids, len(spec.parts))
+    """The labels of one frame's parts."""
+    boxes, counts = _visible(ids, len(spec.parts))
     labels = []
     for i, part in enumerate(spec.parts):
         model = part_model(part.source)
@@ -156,8 +159,8 @@ def _frame(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "h w"
         visible = int(counts[i])
         share = 0.0
         if visible and whole is not None:
-            lies = _lies_on_stage(model, trajectory, shutter.middle(spec, trajectory, frame), i)
-            alone = lies and _alone(ids, i, whole)
+            on_stage = _lies_on_stage(model, trajectory, shutter.middle(spec, trajectory, frame), i)
+            alone = on_stage and _alone(ids, i, whole)  # then no silhouette is needed
             share = 1.0 if alone else min(1.0, visible / max(1, _silhouette_area(pixels, model)))
         labels.append(
             PartLabel(
@@ -174,27 +177,28 @@ def _frame(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "h w"
     return tuple(labels)
 
 
-def _seen(ids: Int32[np.ndarray, "h w"], count: int) -> tuple[Int64[np.ndarray, "p 4"], Int64[np.ndarray, " p"]]:
-    """The box of each part's pixels (meaningless where it has none), and how many they are."""
-    at = np.flatnonzero(ids >= 0)
-    part = ids.ravel()[at]
-    y, x = np.divmod(at, ids.shape[1])
+def _visible(ids: Int32[np.ndarray, "h w"], count: int) -> tuple[Int64[np.ndarray, "p 4"], Int64[np.ndarray, " p"]]:
+    """The box of each part's visible pixels (undefined where it has none), and their number."""
+    pixels = np.flatnonzero(ids >= 0)
+    part = ids.ravel()[pixels]
+    y, x = np.divmod(pixels, ids.shape[1])
     boxes = np.zeros((count, 4), np.int64)
-    for axis, places, length in ((0, x, ids.shape[1]), (1, y, ids.shape[0])):
-        there = np.zeros((count, length), np.bool_)
-        there[part, places] = True
-        boxes[:, axis] = there.argmax(axis=1)
-        boxes[:, axis + 2] = length - there[:, ::-1].argmax(axis=1)
+    for axis, coordinate, length in ((0, x, ids.shape[1]), (1, y, ids.shape[0])):
+        covered = np.zeros((count, length), np.bool_)  # columns, then rows, that each part covers
+        covered[part, coordinate] = True
+        boxes[:, axis] = covered.argmax(axis=1)
+        boxes[:, axis + 2] = length - covered[:, ::-1].argmax(axis=1)
     return boxes, np.bincount(part, minlength=count).astype(np.int64)
 
 
 def _silhouette_area(pixels: Float64[np.ndarray, "v 2"], model: PartModel) -> int:
+    """How many pixels the part would have with nothing in front and no frame edge."""
     cover, _ = silhouette_px(pixels, model.triangles)
     return int(np.count_nonzero(cover))
 
 
 def _alone(ids: Int32[np.ndarray, "h w"], part: int, box: Box) -> bool:
-    """Whether the box is within the frame and nothing but the part and the background is seen in it."""
+    """Whether the box is inside the frame and shows only this part and background."""
     height, width = ids.shape
     if box[0] < 0 or box[1] < 0 or box[2] > width or box[3] > height:
         return False
@@ -203,6 +207,7 @@ def _alone(ids: Int32[np.ndarray, "h w"], part: int, box: Box) -> bool:
 
 
 def _lies_on_stage(model: PartModel, trajectory: Trajectory, moment: int, part: int) -> bool:
+    """Whether no part of the mesh is below the stage's top, where the stage would hide it."""
     heights_m = transform(world_from_part(trajectory, moment, part), model.vertices_m)[:, 2]
     return bool(heights_m.min() > -SUNK_M)
 
@@ -217,6 +222,7 @@ def _box(box: Float64[np.ndarray, "4"] | Int64[np.ndarray, "4"]) -> Box:
 
 
 def _clipped(box: Box | None, camera: CameraSpec) -> Box | None:
+    """The part of a box inside the frame, or None."""
     if box is None:
         return None
     x_min, y_min = max(box[0], 0.0), max(box[1], 0.0)

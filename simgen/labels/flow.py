@@ -1,9 +1,9 @@
-"""Optical flow from depth, ids and poses: where what is seen at each pixel's centre is in the next frame.
+"""Optical flow from depth, ids and poses: the displacement of each pixel's surface point to the next frame.
 
-Exact, without anti-aliasing, and the same whatever drew the frames: a pixel's centre and its depth are a point of the
-world, the point goes with what it is on (a part, an occluder, the belt's top, or the world), and the next frame's
-camera has it somewhere. The lens distorts both ends, as it does ids and depth. With a rolling shutter each end is where
-things are when its own row is read. A point that the next frame hides has a flow all the same.
+A pixel's centre and depth give a point in the world. The point moves with its body (a part, an occluder, the belt's
+top, or the static world) and is projected with the next frame's camera. The flow is exact, without anti-aliasing, and
+the same for every renderer. Lens distortion applies at both ends, as for ids and depth. With a rolling shutter each end
+is at the time when its own row is read. A point that is occluded in the next frame has a flow too.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from simgen.spec.geometry import IDENTITY, invert, transform, vec3
 from simgen.spec.scene import CameraSpec, SceneSpec
 from simgen.spec.types import CLUTTER, Pose
 
-STILL, BELT = -1, -2  # what a point goes with, where it is no part (0 and up) and no occluder (behind the parts)
-ON_TOP_M = 5e-4  # of the stage: as far as depth may be off
-ON_BODY_M = 2e-3
-READ_OUT_ROUNDS = 4  # in which a point finds the row that reads it
+STILL, BELT = -1, -2  # body numbers beside the parts (from 0) and the occluders (after the parts)
+ON_TOP_M = 5e-4  # tolerance of the depth for points on the stage's top
+ON_BODY_M = 2e-3  # and for points on an occluder
+READ_OUT_ROUNDS = 4  # iterations to find the row that reads a moving point
 
 Points = Float64[np.ndarray, "n 3"]
 
@@ -39,130 +39,133 @@ def flow_px(
 ) -> Float32[np.ndarray, "h w 2"]:
     """Displacement in pixels (right, down) from a frame's pixel centres to the same points in the next frame.
 
-    NaN where there is no next frame, where nothing is seen, and where a point comes to lie at or behind the camera's
-    plane.
+    NaN in the last frame, where no surface is visible (infinite depth), and where a point moves to or behind the
+    camera's plane.
 
     Args:
         spec: the scene.
-        trajectory: what `simulate(spec)` made of it.
-        frame: whose pixels they are.
-        ids: for each pixel the index of the part seen there, or BACKGROUND, or CLUTTER.
+        trajectory: the result of `simulate(spec)`.
+        frame: number of the frame.
+        ids: for each pixel the index of the visible part, or BACKGROUND, or CLUTTER.
         depth_m: along the optical axis.
     """
-    found = np.full((*ids.shape, 2), np.nan, np.float32)
+    flow = np.full((*ids.shape, 2), np.nan, np.float32)
     if frame + 1 >= spec.frames:
-        return found
+        return flow
     moments = _Moments(spec, trajectory)
     rows, columns = np.nonzero(np.isfinite(depth_m))
     pixels = np.stack([columns, rows], axis=1) + 0.5
-    then = moments.of_rows(frame, pixels[:, 1])
-    points = _seen_at(spec.camera, moments, pixels, depth_m[rows, columns].astype(np.float64), then)
-    on = _goes_with(spec, moments, ids[rows, columns], points, then)
-    local = moments.moved(points, on, then, to_local=True)
+    now = moments.of_rows(frame, pixels[:, 1])
+    points = _back_projected(spec.camera, moments, pixels, depth_m[rows, columns].astype(np.float64), now)
+    bodies = _bodies(spec, moments, ids[rows, columns], points, now)
+    local = moments.transformed(points, bodies, now, to_local=True)
     later = moments.of_rows(frame + 1, np.full(len(rows), spec.camera.height_px / 2))
     for _ in range(READ_OUT_ROUNDS if spec.shutter.row_time_s else 1):
-        places = _pictured(spec.camera, moments, moments.moved(local, on, later, to_local=False), later)
-        later = moments.of_rows(frame + 1, np.where(np.isfinite(places[:, 1]), places[:, 1], 0.0))
-    found[rows, columns] = places - pixels
-    return found
+        world = moments.transformed(local, bodies, later, to_local=False)
+        moved = _projected(spec.camera, moments, world, later)
+        later = moments.of_rows(frame + 1, np.where(np.isfinite(moved[:, 1]), moved[:, 1], 0.0))
+    flow[rows, columns] = moved - pixels
+    return flow
 
 
 @dataclass(frozen=True)
 class _Moments:
-    """Where everything is at the moments of a trajectory."""
+    """Poses of camera and bodies at the moments of a trajectory."""
 
     spec: SceneSpec
     trajectory: Trajectory
 
     def of_rows(self, frame: int, rows_px: Float64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
-        """The moments at which rows of a frame are read."""
+        """The moments at which a frame's rows are read."""
         last = self.spec.camera.height_px - 1
         row = np.clip(np.floor(rows_px), 0, last).astype(np.int64)
         return np.asarray(frame * shutter.subframes(self.spec) + shutter.row_subframes(self.spec)[row], np.int64)
 
     @cached_property
     def cameras(self) -> tuple[Pose, ...]:
-        """World from camera."""
+        """`world_from_camera` at each moment."""
         return shutter.camera_poses(self.spec)
 
-    def pose(self, on: int, moment: int) -> Pose:
-        """World from what moves: a part, an occluder, the belt, or the world itself."""
+    def pose(self, body: int, moment: int) -> Pose:
+        """`world_from_body` of a part, an occluder, the belt, or the static world."""
         parts = len(self.spec.parts)
-        if on == BELT:
+        if body == BELT:
             return Pose(
                 position_m=(self.trajectory.surface_shift_m(moment), 0.0, 0.0),
                 rotation_xyzw=IDENTITY.rotation_xyzw,
             )
-        if 0 <= on < parts:
-            return world_from_part(self.trajectory, moment, on)
-        if on >= parts:
-            at_m = vec3(self.trajectory.occluder_positions_m[moment, on - parts])
-            turned = self.spec.occluders[on - parts].world_from_body.rotation_xyzw
-            return Pose(position_m=at_m, rotation_xyzw=turned)
+        if 0 <= body < parts:
+            return world_from_part(self.trajectory, moment, body)
+        if body >= parts:
+            position_m = vec3(self.trajectory.occluder_positions_m[moment, body - parts])
+            rotation_xyzw = self.spec.occluders[body - parts].world_from_body.rotation_xyzw
+            return Pose(position_m=position_m, rotation_xyzw=rotation_xyzw)
         return IDENTITY
 
-    def moved(
-        self, points_m: Points, on: Int64[np.ndarray, " n"], moments: Int64[np.ndarray, " n"], *, to_local: bool
+    def transformed(
+        self, points_m: Points, bodies: Int64[np.ndarray, " n"], moments: Int64[np.ndarray, " n"], *, to_local: bool
     ) -> Points:
-        """Points of the world in the frames of what they are on, or back."""
-        moved = points_m.copy()
-        for body, moment in np.unique(np.stack([on, moments], axis=1), axis=0).tolist():
-            chosen = (on == body) & (moments == moment)
+        """Points from the world to their bodies' frames (`to_local`), or from there to the world."""
+        result_m = points_m.copy()
+        for body, moment in np.unique(np.stack([bodies, moments], axis=1), axis=0).tolist():
+            chosen = (bodies == body) & (moments == moment)
             pose = self.pose(body, moment)
-            moved[chosen] = transform(invert(pose) if to_local else pose, points_m[chosen])
-        return moved
+            result_m[chosen] = transform(invert(pose) if to_local else pose, points_m[chosen])
+        return result_m
 
 
-def _seen_at(
+def _back_projected(
     camera: CameraSpec,
     moments: _Moments,
     pixels: Float64[np.ndarray, "n 2"],
     depth_m: Float64[np.ndarray, " n"],
-    then: Int64[np.ndarray, " n"],
+    at_moment: Int64[np.ndarray, " n"],
 ) -> Points:
-    """The world's points at places in the picture, by their depth."""
+    """World points of image positions with a depth."""
     ideal = brown_conrady.undistort((pixels - np.asarray(camera.centre_px)) / camera.focal_px, camera.distortion)
     points = np.concatenate([ideal * depth_m[:, None], depth_m[:, None]], axis=1)
-    for moment in np.unique(then).tolist():
-        chosen = then == moment
+    for moment in np.unique(at_moment).tolist():
+        chosen = at_moment == moment
         points[chosen] = transform(moments.cameras[moment], points[chosen])
     return points
 
 
-def _pictured(
-    camera: CameraSpec, moments: _Moments, points_m: Points, then: Int64[np.ndarray, " n"]
+def _projected(
+    camera: CameraSpec, moments: _Moments, points_m: Points, at_moment: Int64[np.ndarray, " n"]
 ) -> Float64[np.ndarray, "n 2"]:
-    """Where the world's points are in the picture; NaN at and behind the camera's plane."""
-    places = np.full((len(points_m), 2), np.nan)
-    for moment in np.unique(then).tolist():
-        chosen = np.flatnonzero(then == moment)
-        seen = transform(invert(moments.cameras[moment]), points_m[chosen])
-        ahead = seen[:, 2] > NEAR_M
-        ideal = seen[ahead, :2] / seen[ahead, 2:]
-        places[chosen[ahead]] = camera.focal_px * brown_conrady.distort(ideal, camera.distortion) + camera.centre_px
-    return places
+    """Image positions of world points; NaN at and behind the camera's plane."""
+    pixels = np.full((len(points_m), 2), np.nan)
+    for moment in np.unique(at_moment).tolist():
+        chosen = np.flatnonzero(at_moment == moment)
+        in_camera = transform(invert(moments.cameras[moment]), points_m[chosen])
+        ahead = in_camera[:, 2] > NEAR_M
+        ideal = in_camera[ahead, :2] / in_camera[ahead, 2:]
+        pixels[chosen[ahead]] = camera.focal_px * brown_conrady.distort(ideal, camera.distortion) + camera.centre_px
+    return pixels
 
 
-def _goes_with(
+def _bodies(
     spec: SceneSpec,
     moments: _Moments,
     ids: Int32[np.ndarray, " n"],
     points_m: Points,
-    then: Int64[np.ndarray, " n"],
+    at_moment: Int64[np.ndarray, " n"],
 ) -> Int64[np.ndarray, " n"]:
-    on = np.where(ids >= 0, ids, STILL).astype(np.int64)
+    """The body that each point moves with: a part, an occluder, BELT or STILL."""
+    bodies = np.where(ids >= 0, ids, STILL).astype(np.int64)
     if moments.trajectory.surface_shifts_m is not None:
-        on[(ids < 0) & (ids != CLUTTER) & _on_top(spec, points_m)] = BELT
-    for i, body in enumerate(spec.occluders):
-        for moment in np.unique(then).tolist():
-            near = (ids == CLUTTER) & (then == moment)
-            pose = moments.pose(len(spec.parts) + i, moment)
-            inside = np.abs(transform(invert(pose), points_m[near])) < np.asarray(body.size_m) / 2 + ON_BODY_M
-            on[np.flatnonzero(near)[inside.all(axis=1)]] = len(spec.parts) + i
-    return on
+        bodies[(ids < 0) & (ids != CLUTTER) & _on_top(spec, points_m)] = BELT
+    for number, occluder in enumerate(spec.occluders, start=len(spec.parts)):
+        for moment in np.unique(at_moment).tolist():
+            chosen = (ids == CLUTTER) & (at_moment == moment)
+            local_m = transform(invert(moments.pose(number, moment)), points_m[chosen])
+            inside = np.abs(local_m) < np.asarray(occluder.size_m) / 2 + ON_BODY_M
+            bodies[np.flatnonzero(chosen)[inside.all(axis=1)]] = number
+    return bodies
 
 
 def _on_top(spec: SceneSpec, points_m: Points) -> Bool[np.ndarray, " n"]:
+    """Whether each world point is on the stage's top."""
     half = np.asarray(spec.stage.size_m) / 2
     within = (np.abs(points_m[:, :2]) <= half + ON_TOP_M).all(axis=1)
     return np.asarray(within & (np.abs(points_m[:, 2]) <= ON_TOP_M), np.bool_)

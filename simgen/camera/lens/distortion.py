@@ -1,7 +1,8 @@
-"""Lens distortion of a drawn frame: its light, depth and ids move alike, and labels by the same formula.
+"""Lens distortion of a rendered frame. Light and ground truth move alike; labels use the same formula.
 
-A renderer draws through a pinhole. What the distorted picture shows is drawn with a margin, and sampled where the lens
-has it: light by a cubic, ids and depth from the nearest pixel, so that they stand within half a pixel of the light.
+A renderer draws with a pinhole camera. It draws a larger image, which holds all that the distorted image shows. That
+image is then resampled: light with a cubic filter, ground truth (depth, ids, normals) from the nearest pixel, which is
+within half a pixel of the light.
 """
 
 from __future__ import annotations
@@ -20,31 +21,31 @@ from simgen.spec.frames import Frame
 from simgen.spec.scene import CameraSpec
 from simgen.spec.types import Distortion
 
-STEP_PX = 8  # margins are multiples of it, so that scenes share a renderer's buffers
-MOST = 2.0  # times as wide or high a drawn picture may be as the distorted one
+STEP_PX = 8  # margins are multiples of this, so that scenes share a renderer's buffers
+MAX_SCALE = 2.0  # of the rendered image's width and height, compared with the distorted image
 
 
 def pinhole(camera: CameraSpec) -> tuple[CameraSpec, Callable[[Frame], Frame]]:
-    """The ideal camera to draw through, and what makes its frame the frame behind the lens.
+    """The pinhole camera to render with, and the function that turns its frame into the frame behind the lens.
 
     Raises:
-        ValueError: the lens cannot have this picture, or shows so much of the world that no pinhole does.
+        ValueError: the distortion has no inverse over the whole image, or needs too large a rendered image.
     """
     if camera.distortion == brown_conrady.NONE:
         return camera, lambda frame: frame
     size = (camera.width_px, camera.height_px)
-    at = _ideal_px(size, camera.focal_px, camera.centre_px, camera.distortion)
-    low = np.floor(np.minimum(at.min(axis=(0, 1)) - 2, 0) / STEP_PX) * STEP_PX
-    high = np.ceil((np.maximum(at.max(axis=(0, 1)) + 2, size) - size) / STEP_PX) * STEP_PX + size
+    ideal = _ideal_px(size, camera.focal_px, camera.centre_px, camera.distortion)
+    low = np.floor(np.minimum(ideal.min(axis=(0, 1)) - 2, 0) / STEP_PX) * STEP_PX
+    high = np.ceil((np.maximum(ideal.max(axis=(0, 1)) + 2, size) - size) / STEP_PX) * STEP_PX + size
     width, height = (int(n) for n in high - low)
-    if width > MOST * size[0] or height > MOST * size[1]:
+    if width > MAX_SCALE * size[0] or height > MAX_SCALE * size[1]:
         raise ValueError(
             f"the lens distortion {camera.distortion} shows what only a picture of {width} x {height} pixels holds "
-            f"without it, for {size[0]} x {size[1]}: smaller coefficients, or a longer focal length"
+            f"without distortion, for {size[0]} x {size[1]}: use smaller coefficients, or a longer focal length"
         )
     centre = (camera.centre_px[0] - float(low[0]), camera.centre_px[1] - float(low[1]))
     drawn = replace(camera, width_px=width, height_px=height, centre_px=centre, distortion=brown_conrady.NONE)
-    x, y = ((at[..., axis] - low[axis] - 0.5).astype(np.float32) for axis in (0, 1))
+    x, y = ((ideal[..., axis] - low[axis] - 0.5).astype(np.float32) for axis in (0, 1))
 
     def behind_the_lens(frame: Frame) -> Frame:
         truth: dict[str, Any] = {name: _nearest(values, x, y) for name, values in frame.truth().items()}
@@ -57,7 +58,7 @@ def pinhole(camera: CameraSpec) -> tuple[CameraSpec, Callable[[Frame], Frame]]:
 def _ideal_px(
     size: tuple[int, int], focal_px: float, centre_px: tuple[float, float], distortion: Distortion
 ) -> Float64[np.ndarray, "h w 2"]:
-    """Where each pixel's centre would lie without the lens."""
+    """Where each pixel's centre would be without distortion, (x, y) in pixels."""
     columns, rows = np.meshgrid(*(np.arange(n) + 0.5 for n in size))
     pixels = np.stack([columns, rows], axis=-1).reshape(-1, 2)
     ideal = brown_conrady.undistort((pixels - centre_px) / focal_px, distortion) * focal_px + centre_px

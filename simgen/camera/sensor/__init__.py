@@ -1,12 +1,12 @@
-"""What the camera does to the light, in the order in which it happens. One file per effect, one row in `EFFECTS`.
+"""What the sensor and the camera's processor do to the light, in physical order. One row of `EFFECTS` for each effect.
 
-Distortion, defocus and the time of exposure need more than a picture: `simgen.generation.exposure` does them first.
-After them a whole clip may be compressed as a video.
+Distortion, defocus and motion during the exposure need more than one image: `simgen.generation.exposure` applies them
+before. After the effects a whole clip may be compressed as a video.
 
-An effect takes linear light (after `tone`, display values), where 1 is full scale, and returns the same shape, but for
-the channels: from `mosaic` to `demosaic` there is one. Noise is drawn from the seed in the spec and the frame's number,
-what is the camera's own from the seed alone, so the same spec gives the same bytes. From `response` to `offsets` the
-unit is the full well; after `convert` 1 is the converter's white again.
+An effect takes linear light (after `tone`: display values), where 1 is full scale, and returns the same height and
+width. From `mosaic` to `demosaic` there is one channel, else three. Noise depends on the spec's seed and the frame's
+number; fixed patterns depend on the seed alone. So the same spec gives the same bytes. From `response` to `offsets` the
+unit is the full well; after `convert`, 1 is the converter's white.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _through(names: Iterable[str], image: Light, sensor: SensorSpec, frame: int)
 
 
 def raw(linear: Float32[np.ndarray, "h w 3"], sensor: SensorSpec, frame: int) -> UInt16[np.ndarray, "h w _"]:
-    """The converter's codes, black included: what EMVA 1288 measures. One channel under Bayer filters, else three.
+    """The converter's codes with the black level, as in EMVA 1288. One channel with Bayer filters, else three.
 
     Raises:
         ValueError: the spec has no converter (`adc_bits` is 0).
@@ -78,15 +78,15 @@ def develop(linear: Float32[np.ndarray, "h w 3"], sensor: SensorSpec, frame: int
 
 
 def expose(linear: Float32[np.ndarray, "h w 3"], sensor: SensorSpec, frame: int) -> bytes:
-    """Linear light to the JPEG file that the camera would deliver; the compression is the last effect."""
+    """Linear light to the JPEG file that the camera would deliver."""
     return _jpeg(develop(linear, sensor, frame), sensor)
 
 
 def expose_clip(frames: Iterable[Float32[np.ndarray, "h w 3"]], sensor: SensorSpec) -> tuple[bytes, ...]:
-    """The JPEG files of a clip's frames; with `video_crf` they are stills of its video.
+    """The JPEG files of a clip's frames; with `video_crf` they are frames of the compressed video.
 
     Raises:
-        RuntimeError: a video is asked for, and PyAV is not there.
+        RuntimeError: the spec has a `video_crf`, and PyAV is not installed.
     """
     images = [develop(linear, sensor, t) for t, linear in enumerate(frames)]
     if sensor.video_crf:
@@ -105,7 +105,7 @@ def decode(jpeg: bytes) -> UInt8[np.ndarray, "h w 3"]:
     """RGB of an encoded image.
 
     Raises:
-        ValueError: the bytes are no image.
+        ValueError: OpenCV cannot read the bytes as an image.
     """
     image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     if image is None:

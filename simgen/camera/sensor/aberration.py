@@ -1,4 +1,4 @@
-"""Lateral chromatic aberration: the lens draws red and blue at another size than green."""
+"""Lateral chromatic aberration: the lens magnifies red and blue differently from green."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Light = Float32[np.ndarray, "h w _"]
 
 
 def chromatic_aberration(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
-    """Red and blue magnified about the picture's middle by 1 + `lateral_ca`; green, which focus goes by, stays."""
+    """Red and blue magnified about the image's middle by 1 + `lateral_ca`; green, the reference, stays."""
     if sensor.lateral_ca == (0.0, 0.0):
         return linear
     red, blue = sensor.lateral_ca
@@ -28,4 +28,4 @@ def _magnified(plane: Float32[np.ndarray, "h w"], by: float) -> Float32[np.ndarr
     warped = cv2.warpAffine(
         np.ascontiguousarray(plane), source_from_target, (width, height), flags=how, borderMode=cv2.BORDER_REPLICATE
     )
-    return np.maximum(warped, np.float32(0))  # a cubic swings below the black round a highlight
+    return np.maximum(warped, np.float32(0))  # cubic interpolation goes below 0 beside a highlight

@@ -1,6 +1,6 @@
-"""The colour filters over the pixels, red-green over green-blue, and the interpolation of what they leave out.
+"""The Bayer filters over the pixels (RGGB), and the interpolation of the missing colours.
 
-From `mosaic` to `demosaic` the picture has one channel.
+From `mosaic` to `demosaic` the image has one channel.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from simgen.spec.scene import SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]
 DEMOSAIC = {"bilinear": cv2.COLOR_BayerRGGB2RGB, "edge_aware": cv2.COLOR_BayerRGGB2RGB_EA}
-LOWEST = -0.5  # of what OpenCV's 16 bit are laid over; black_level 0.25 reaches down to -1/3
+LOWEST = -0.5  # the value of code 0 in OpenCV's 16 bits; with black_level 0.25 noise goes down to -1/3
 
 
 def mosaic(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
-    """The one channel that each pixel's filter lets through (B. E. Bayer, US patent 3971065, 1976)."""
+    """The channel that each pixel's filter transmits (B. E. Bayer, US patent 3971065, 1976)."""
     if sensor.demosaic == "none":
         return linear
     raw = linear[..., 1:2].copy()
@@ -27,10 +27,10 @@ def mosaic(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light
 
 
 def demosaic(raw: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
-    """All three channels at every pixel again, by OpenCV on 16 bits.
+    """Three channels at every pixel, interpolated by OpenCV on 16 bits.
 
     Raises:
-        KeyError: the spec names a way that there is not.
+        KeyError: the spec names a method that does not exist.
     """
     if sensor.demosaic == "none":
         return raw

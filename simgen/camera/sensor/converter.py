@@ -1,6 +1,6 @@
 """The amplifier and the analogue-to-digital converter (EMVA Standard 1288, release 4.0, section 2).
 
-A code is black + K * electrons, with K = gain * (1 - black_level) * (2^bits - 1) / full_well_e codes for an electron.
+A code is black + K * electrons, with K = gain * (1 - black_level) * (2^bits - 1) / full_well_e codes per electron.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Light = Float32[np.ndarray, "h w _"]
 
 
 def black_of(sensor: SensorSpec) -> float:
-    """The converter's black as a share of its range: a whole code where there are codes."""
+    """The black level as a share of the converter's range, rounded to a whole code where the spec has a converter."""
     if not sensor.adc_bits:
         return sensor.black_level
     highest = (1 << sensor.adc_bits) - 1
@@ -22,9 +22,9 @@ def black_of(sensor: SensorSpec) -> float:
 
 
 def convert(signal: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
-    """Amplified, clipped to the converter's range, rounded to its codes, and the black taken off again.
+    """Amplify, add the black level, clip to the converter's range, round to codes, and subtract the black level.
 
-    With a black level over zero noise may swing below the black, as in a real raw file; without one it is clipped.
+    With a black level above 0, noise may go below black, as in a real raw file; without one it is clipped.
     """
     black = black_of(sensor)
     if sensor.gain == 1 and black == 0 and not sensor.adc_bits:

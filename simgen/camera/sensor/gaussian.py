@@ -1,7 +1,7 @@
-"""Gaussian numbers for every pixel, by inversion: five times as fast as a generator's own.
+"""Gaussian numbers for every pixel, by inversion: five times as fast as numpy's generator.
 
 16 random bits choose one of 65,536 equally likely quantiles (Devroye 1986, "Non-Uniform Random Variate Generation",
-section II.2). The largest is 4.2 standard deviations, once in 65,536 pixels a side; the steps between them are far
+section II.2). The largest is 4.2 standard deviations, with probability 1 / 65,536; the steps between quantiles are far
 below what a converter resolves.
 """
 

@@ -1,4 +1,4 @@
-"""Veiling glare: light that lens elements and barrel scatter over the whole picture, and that lifts its blacks."""
+"""Veiling glare: light that lens and barrel scatter over the whole image, which brightens its dark parts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from jaxtyping import Float32
 from simgen.spec.scene import SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]
-REACH = 0.25  # standard deviation of the scattered light, as a share of the picture's diagonal
-_SHORT_SIDE_PX = 24  # so smooth a picture is worked out at this size
+REACH = 0.25  # standard deviation of the scattered light, as a share of the image's diagonal
+_SHORT_SIDE_PX = 24  # of the image in which the scattered light is computed: it is very smooth
 
 
 def glare(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
-    """A share of the light, `glare`, spread wide; what is evenly bright stays as it is.
+    """A share `glare` of the light is spread widely; a uniform image stays as it is.
 
-    A small black patch in a white field then reads about `glare` of the white: the veiling glare index of ISO 9358.
+    A small black patch in a white field then has about `glare` of the white: the veiling glare index of ISO 9358.
     """
     if sensor.glare == 0:
         return linear

@@ -1,7 +1,7 @@
 """Photon shot noise and read noise, in electrons (EMVA Standard 1288, release 4.0, section 2).
 
-A pixel that is full holds `full_well_e` electrons; a signal of n electrons has shot noise of sqrt(n), to which the
-read noise of the electronics adds in quadrature. Both are drawn as Gaussians, close above some ten electrons.
+A full pixel holds `full_well_e` electrons. A signal of n electrons has shot noise of sqrt(n); the read noise of the
+electronics adds in quadrature. Both are drawn as Gaussians, which is accurate above some ten electrons.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ Light = Float32[np.ndarray, "h w _"]
 
 
 def noise(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
-    """Noise on light in units of the full well.
+    """Add shot noise and read noise to light in units of the full well.
 
-    With a converter (`adc_bits`) the well fills with noisy charge and overflows without noise, and read noise comes on
-    top, below the black as well. Without one both are drawn as one and clipped to 0..1, as in every camera before.
+    With a converter (`adc_bits`) the noisy charge is clipped to the well, so that a full well has no shot noise; read
+    noise is added after that and may go below 0. Without a converter both are drawn as one Gaussian, and the sum is
+    clipped to 0..1.
     """
     if sensor.adc_bits:
         deviation = np.sqrt(np.maximum(linear, 0) * np.float32(1 / sensor.full_well_e))

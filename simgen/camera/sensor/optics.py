@@ -1,4 +1,4 @@
-"""Between the scene and the sensor: exposure, vignetting, motion and blur, on linear light."""
+"""Effects between scene and sensor, on linear light: exposure, vignetting, motion blur, blur."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ Light = Float32[np.ndarray, "h w _"]
 
 
 def exposure(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
+    """Light times `exposure`."""
     return linear * np.float32(sensor.exposure)
 
 
 def vignetting(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
-    """Loss that grows with the fourth power of the distance from the middle, all of it in the corner."""
+    """Light loss that grows with the fourth power of the distance from the middle; `vignetting` in a corner."""
     if sensor.vignetting == 0:
         return linear
     return np.asarray(linear * _falloff(linear.shape, sensor.vignetting), np.float32)
@@ -26,7 +27,7 @@ def vignetting(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> L
 
 @lru_cache(maxsize=2)
 def _falloff(shape: tuple[int, ...], vignetting: float) -> Light:
-    """The share that is left, for every channel: numpy is slow on threes."""
+    """The share of light that remains, repeated for each channel: numpy broadcasts slowly over an axis of 3."""
     height, width, channels = shape
     y = (np.arange(height, dtype=np.float32) + 0.5) / height * 2 - 1
     x = (np.arange(width, dtype=np.float32) + 0.5) / width * 2 - 1
@@ -35,7 +36,7 @@ def _falloff(shape: tuple[int, ...], vignetting: float) -> Light:
 
 
 def motion_blur(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
-    """The mean along a line of `motion_blur_px`, as of a camera that shakes while it exposes."""
+    """The mean along a line `motion_blur_px` long, as from a camera that shakes during the exposure."""
     length = sensor.motion_blur_px
     if length < 0.3:
         return linear
@@ -49,13 +50,14 @@ def motion_blur(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> 
 
 
 def _splat(kernel: Float32[np.ndarray, "k k"], x: float, y: float) -> None:
-    """Adds one at (x, y), shared among the four nearest cells."""
+    """Add 1 at (x, y), distributed bilinearly over the four nearest cells."""
     column, row = int(x), int(y)
     fx, fy = x - column, y - row
     kernel[row : row + 2, column : column + 2] += np.outer([1 - fy, fy], [1 - fx, fx]).astype(np.float32)
 
 
 def blur(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
+    """A Gaussian blur of `blur_sigma_px`, the sharpness of lens and filters. Off below 0.2 pixels."""
     if sensor.blur_sigma_px < 0.2:
         return linear
     sigma = sensor.blur_sigma_px

@@ -1,4 +1,4 @@
-"""What differs from pixel to pixel and is the camera's own: the same in every frame of a clip.
+"""Fixed pattern noise: what differs from pixel to pixel and is the same in every frame of a camera.
 
 Terms of EMVA Standard 1288, release 4.0: PRNU is the spread of the pixels' response, DSNU that of their dark signal.
 """
@@ -15,31 +15,31 @@ from simgen.camera.sensor.gaussian import standard_normal
 from simgen.spec.scene import SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]
-HOT_SHARE = 0.2  # mean charge of a hot pixel in one frame, of the full well; its distribution is exponential
+HOT_SHARE = 0.2  # mean charge of a hot pixel in one frame, as a share of the full well; exponentially distributed
 
 
 def _stream(seed: int, name: str) -> np.random.Generator:
-    """Of the camera, not of a frame: a frame's generator has two words of seed, these have three."""
+    """The camera's generator for one pattern. Its seed has three words; a frame's generator has two."""
     return np.random.default_rng([seed, 0, zlib.crc32(name.encode())])
 
 
 @lru_cache(maxsize=4)
 def _gaussian(seed: int, name: str, shape: tuple[int, ...]) -> Light:
-    """A pattern of unit variance, which must not be written to."""
+    """A pattern of unit variance, read-only since it is cached."""
     pattern = standard_normal(shape, _stream(seed, name))
     pattern.setflags(write=False)
     return pattern
 
 
 def response(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
-    """PRNU: some pixels make a little more of the same light than others, `prnu` being the standard deviation."""
+    """PRNU: pixels respond differently to the same light; `prnu` is the relative standard deviation."""
     if sensor.prnu == 0:
         return linear
     return linear * (1 + np.float32(sensor.prnu) * _gaussian(sensor.seed, "prnu", linear.shape))
 
 
 def dark_current(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
-    """Charge that gathers without light, `dark_current_e` in each frame, and far more of it in hot pixels."""
+    """Charge without light: `dark_current_e` electrons in each frame, and much more in hot pixels."""
     if sensor.dark_current_e == 0 and sensor.hot_pixels == 0:
         return linear
     charged = linear + np.float32(sensor.dark_current_e / sensor.full_well_e)
@@ -50,7 +50,7 @@ def dark_current(linear: Light, sensor: SensorSpec, rng: np.random.Generator) ->
 
 
 def offsets(signal: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
-    """DSNU, an offset of each pixel's electronics, and row noise, one of each row that is new in every frame."""
+    """DSNU (a fixed offset of each pixel) and row noise (an offset of each row, new in every frame)."""
     if sensor.dsnu_e:
         scale = np.float32(sensor.dsnu_e / sensor.full_well_e)
         signal = signal + scale * _gaussian(sensor.seed, "dsnu", signal.shape)

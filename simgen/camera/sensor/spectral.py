@@ -1,6 +1,6 @@
-"""Colour filters that overlap, and the matrix with which the camera takes their overlap out again.
+"""Crosstalk of overlapping colour filters, and the camera's matrix that corrects it.
 
-The matrix amplifies noise and makes it coloured, which is why it is here: without noise the two undo each other.
+Without noise the two cancel. With noise the matrix amplifies it and makes it coloured, as in real cameras.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from jaxtyping import Float32, Float64
 from simgen.spec.scene import SensorSpec
 
 Light = Float32[np.ndarray, "h w _"]
-_NEIGHBOURS = np.array([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5], [0.0, 1.0, 0.0]])  # whose light leaks into red, green, blue
+_NEIGHBOURS = np.array([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5], [0.0, 1.0, 0.0]])  # what leaks into red, green, blue
 
 
 def sensor_from_light(share: float) -> Float64[np.ndarray, "3 3"]:
-    """What the sensor's channels see of linear sRGB; every row sums to one, so that grey stays grey."""
+    """The matrix from linear sRGB to the sensor's channels; each row sums to one, so that grey stays grey."""
     return (1 - share) * np.eye(3) + share * _NEIGHBOURS
 
 
 def crosstalk(linear: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
-    """A share of each channel's light comes from its neighbours in the spectrum."""
+    """Each channel gets a share of its light from its spectral neighbours."""
     if sensor.crosstalk == 0:
         return linear
     return np.asarray(cv2.transform(linear, sensor_from_light(sensor.crosstalk)), np.float32)
 
 
 def colour_matrix(balanced: Light, sensor: SensorSpec, rng: np.random.Generator) -> Light:
-    """The inverse of `crosstalk`, after white balance as in every raw converter."""
+    """The inverse of `crosstalk`, applied after white balance as in raw converters."""
     if sensor.crosstalk == 0:
         return balanced
     return np.asarray(cv2.transform(balanced, np.linalg.inv(sensor_from_light(sensor.crosstalk))), np.float32)

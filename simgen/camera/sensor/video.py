@@ -1,8 +1,8 @@
-"""Compression of a clip as a video: H.264 by x264, through PyAV, and decoded again.
+"""Compression of a clip as an H.264 video (x264 through PyAV), and decoding to frames again.
 
-Unlike JPEG it keeps what moves little from frame to frame and drops what is fine and faint, and it has a quarter of the
-colour. As in a camera the encoder looks at no frame before its turn. That, and one thread, give the same bytes for the
-same clip with the same build of x264: with its look-ahead ten encodings of a small clip gave six results (PyAV 18.1).
+Unlike JPEG it predicts frames from each other, drops fine and faint detail, and stores colour at a quarter of the
+pixels. The encoder uses no look-ahead, as in a camera, and one thread. So the same clip gives the same bytes with the
+same build of x264: with look-ahead, ten encodings of a small clip gave six different results (PyAV 18.1).
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from jaxtyping import UInt8
 
 from simgen.spec.frames import Image
 
-RATE_HZ = 30  # nominal: at a constant rate factor it only says how long a picture group may be
-GROUP = 250  # frames from one that stands alone to the next, x264's own
+RATE_HZ = 30  # nominal: at a constant rate factor it only limits the length of a group of pictures
+GROUP = 250  # frames between keyframes, x264's default
 HELP = "pip install 'simgen[video]' (PyAV), or set sensor.video_crf to 0"
 
 
 def through_h264(images: Sequence[Image], crf: int) -> list[Image]:
-    """The frames of a clip as a player shows them after compression at the rate factor `crf`, 1 (fine) to 51.
+    """The frames of a clip after compression at the constant rate factor `crf`, from 1 (fine) to 51 (coarse).
 
     Raises:
-        RuntimeError: PyAV, or its x264, is not there.
-        ValueError: the rate factor is none, or the frames are of different sizes.
+        RuntimeError: PyAV, or its x264, is not installed.
+        ValueError: the rate factor is out of range, or the frames differ in size.
     """
     if not 1 <= crf <= 51:
         raise ValueError(f"sensor.video_crf: H.264 has rate factors from 1 to 51, got {crf}")
@@ -50,7 +50,7 @@ def _av() -> Any:
 
 
 def _even(image: Image) -> UInt8[np.ndarray, "_ _ 3"]:
-    """Colour is at half the resolution, so that sides must be even."""
+    """The image padded to even sides, which colour at half the resolution needs."""
     return np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), mode="edge")
 
 
@@ -77,5 +77,5 @@ def _decoded(packets: Sequence[Any]) -> list[Image]:
     codec = _av().CodecContext.create("h264", "r")
     codec.thread_count = 1
     frames = [frame for packet in packets for frame in codec.decode(packet)] + codec.decode(None)
-    # copies: an array without padding is a view of memory that FFmpeg takes back with its frame
+    # copies: an array without padding is a view of memory that FFmpeg frees with its frame
     return [np.array(frame.to_ndarray(format="rgb24"), np.uint8) for frame in sorted(frames, key=lambda f: f.pts)]
