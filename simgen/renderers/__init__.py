@@ -1,4 +1,4 @@
-"""Renderers: a spec and its trajectory to frames of linear light with the truth under them. One file a renderer."""
+"""Renderers: from a spec and its trajectory to frames of linear light with ground truth. One folder per renderer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Renderer = Callable[[SceneSpec, Trajectory], Iterator[Frame]]
 
 
 def _pathtraced(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
-    """Path traced light over the ground truth of `pbr` where that can run, else of `tiny`."""
+    """Path traced light with the ground truth of `pbr` where that can run, else of `tiny`."""
     if _pbr_runs():
         drawn = replace(spec, render=RenderSpec(renderer="pbr", supersample=1))
         truth = pbr.render(drawn, trajectory, lit=False)
@@ -44,9 +44,9 @@ def _pbr_runs() -> bool:
     return True
 
 
-AUTO = "auto"  # the best that works here; never in a config, so that a data set says what drew it
+AUTO = "auto"  # the best renderer that works here; never stored in a config, so that a data set names its renderer
 RENDERERS: dict[str, Renderer] = {PATHTRACED: _pathtraced, "pbr": pbr.render, "tiny": tiny.render}
-MACHINERY: dict[str, Callable[[], str]] = {  # what its pixels depend on
+MACHINERY: dict[str, Callable[[], str]] = {  # what a renderer's pixels depend on, for the manifest
     PATHTRACED: _describe_pathtraced,
     "pbr": pbr.describe,
     "tiny": tiny.describe,
@@ -57,7 +57,7 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
     """The frames of a clip, in order. Draws no random numbers and steps no physics.
 
     Raises:
-        KeyError: the spec names a renderer that does not exist.
+        KeyError: the spec names an unknown renderer.
 
     >>> spec = sample(load_config("tiny"), seed=7, index=41)
     >>> frame = next(render(spec, simulate(spec)))
@@ -73,7 +73,7 @@ def describe(renderer: str) -> str:
     """A renderer's name, vendor and version, for the manifest.
 
     Raises:
-        KeyError: there is no such renderer.
+        KeyError: the renderer is unknown.
         RendererUnavailable: it cannot run here.
     """
     if renderer not in RENDERERS:
@@ -82,7 +82,7 @@ def describe(renderer: str) -> str:
 
 
 def choose() -> tuple[str, str]:
-    """What `auto` stands for here: a renderer's name, and why."""
+    """The renderer that `auto` selects on this machine: its name, and the reason."""
     try:
         return "pbr", f"it can draw here: {pbr.describe()}"
     except RendererUnavailable as error:

@@ -1,4 +1,4 @@
-"""The camera at the samples' resolution: from samples to points of the world and back."""
+"""A pinhole camera at the resolution of its samples: from samples to world points and back."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from simgen.spec.geometry import rotation_matrix
 from simgen.spec.scene import SceneSpec
 from simgen.spec.types import Pose
 
-_EDGE_POINTS = 9  # rays along each side of the picture that bound what is seen
+_EDGE_POINTS = 9  # rays along each side of the image that bound the visible region
 
 
 def centre_offset(supersample: int) -> float:
-    """Where in its cell each sample lies (0.5 is the middle), so that one falls on every pixel's centre."""
+    """Offset of each sample in its cell (0.5 is the middle), so that one sample is at every pixel's centre."""
     return 0.5 if supersample % 2 else 0.0
 
 
 @dataclass(frozen=True)
 class CameraView:
-    """A pinhole camera whose sample (i, j) lies at (i + offset, j + offset)."""
+    """A pinhole camera whose sample (column, row) is at (column + offset, row + offset), in samples."""
 
     eye: Float32[np.ndarray, "3"]
     rotation: Float32[np.ndarray, "3 3"]  # world_from_camera
@@ -33,7 +33,7 @@ class CameraView:
 
     @classmethod
     def of(cls, spec: SceneSpec, world_from_camera: Pose, supersample: int | None = None) -> CameraView:
-        """The spec's own sampling, or another one."""
+        """The spec's camera at a pose, at `supersample` samples along a pixel (by default the spec's own)."""
         camera, s = spec.camera, supersample or spec.render.supersample
         return cls(
             eye=np.asarray(world_from_camera.position_m, np.float32),
@@ -46,20 +46,20 @@ class CameraView:
         )
 
     def points(self, xs: np.ndarray, ys: np.ndarray, depth_m: Float32[np.ndarray, "n"]) -> Float32[np.ndarray, "n 3"]:
-        """World points of samples at columns `xs` and rows `ys`."""
+        """World points of samples at columns `xs`, rows `ys` and a depth."""
         x = (xs + (self.offset - self.centre[0])) / self.focal
         y = (ys + (self.offset - self.centre[1])) / self.focal
         rays = np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float32) @ self.rotation.T
         return np.asarray(self.eye + rays * depth_m[:, None], np.float32)
 
     def climb(self) -> Float32[np.ndarray, "h w"]:
-        """How far each sample's ray rises in the world for each metre of depth."""
+        """Rise of each sample's ray along the world's z, per metre of depth."""
         across = self.rotation[2, 0] * (np.arange(self.width) + self.offset - self.centre[0]) / self.focal
         down = self.rotation[2, 1] * (np.arange(self.height) + self.offset - self.centre[1]) / self.focal
         return np.asarray(np.add.outer((down + self.rotation[2, 2]).astype(np.float32), across.astype(np.float32)))
 
     def image_from_plane(self, z_m: float, origin_m: tuple[float, float], texel_m: float) -> Float64[np.ndarray, "3 3"]:
-        """Homography to samples from texels of a picture on the plane z, whose first corner is at `origin_m`."""
+        """Homography from texels of a texture on the plane z, whose first corner is at `origin_m`, to samples."""
         cx, cy = (c - self.offset for c in self.centre)
         intrinsics = np.array([[self.focal, 0, cx], [0, self.focal, cy], [0, 0, 1]])
         half = texel_m / 2
@@ -69,17 +69,17 @@ class CameraView:
 
 
 def across_and_up(toward: Float[np.ndarray, "3"]) -> tuple[Float64[np.ndarray, "3"], Float64[np.ndarray, "3"]]:
-    """The axes of a picture that is taken from where `toward`, a unit vector, points to."""
+    """Right and up axes of an image seen from the direction `toward`, a unit vector."""
     up = np.array([0.0, 1.0, 0.0]) if abs(toward[2]) > 0.9 else np.array([0.0, 0.0, 1.0])
     right = np.cross(up, toward)
     right /= np.linalg.norm(right)
     return right, np.cross(toward, right)
 
 
-def seen_on_plane(view: CameraView, z_m: float, half_m: Float[np.ndarray, "2"]) -> Float64[np.ndarray, "2 2"]:
-    """The least and greatest x and y of what the camera sees of a rectangle round the origin on the plane z.
+def visible_on_plane(view: CameraView, z_m: float, half_m: Float[np.ndarray, "2"]) -> Float64[np.ndarray, "2 2"]:
+    """Bounds (minimum and maximum x and y) of the visible part of a rectangle around the origin on the plane z.
 
-    All of the rectangle where the horizon is in the picture, or where none of the rectangle is.
+    The whole rectangle where the horizon is in the image, or where no part of the rectangle is.
     """
     whole = np.stack([-half_m, half_m]).astype(np.float64)
     along = np.linspace(0.0, 1.0, _EDGE_POINTS)

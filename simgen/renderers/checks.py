@@ -1,4 +1,4 @@
-"""Checks of a spec's lamps and materials, for renderers that would else draw nonsense."""
+"""Checks of a spec's lamps and materials, which renderers run before they draw."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LAMP_KINDS = ("directional", "spot", "softbox")
 
 
 def checked_lamps(spec: SceneSpec) -> tuple[LampSpec, ...]:
-    """The spec's lamps.
+    """The spec's lamps, all valid.
 
     Raises:
-        ValueError: there are too many, or one cannot be.
+        ValueError: the spec has too many lamps, or an invalid one.
     """
     lamps = spec.light.lamps or ()
     if len(lamps) > MAX_LAMPS:
@@ -33,7 +33,12 @@ def checked_lamps(spec: SceneSpec) -> tuple[LampSpec, ...]:
 
 
 def check_material(name: str, material: MaterialSpec) -> None:
-    """Raises ValueError where a material's numbers mean nothing, KeyError where it has a name that there is not."""
+    """Check a material's numbers and names.
+
+    Raises:
+        KeyError: the procedural material has an unknown name.
+        ValueError: a number is out of its range.
+    """
     shares = {"roughness": material.roughness, "metallic": material.metallic}
     if material.matter:
         shares |= _shares(material.matter)
@@ -50,7 +55,7 @@ def check_material(name: str, material: MaterialSpec) -> None:
 
 
 def _shares(matter: MatterSpec) -> dict[str, float]:
-    """A procedural material's numbers that go from 0 to 1."""
+    """A procedural material's numbers that must be within 0..1, by name."""
     material_row(matter.name)
 
     def of(where: str, substance: SubstanceSpec) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Table, belt and floor: planes with a picture on them that is baked once a scene."""
+"""Table, belt and floor: planes with a texture that is baked once per scene."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from simgen.spec.scene import MaterialSpec, SceneSpec, SheetSpec
 from simgen.spec.types import Vec3
 
 STAGE_TEXEL_M = 0.0006
-MOST_SHEET_TEXELS = 2**23
-MOST_SIDE_TEXELS, MOST_TEXELS = 16384, 2**26  # OpenCV warps none of 32768; 800 MB
+MAX_SHEET_TEXELS = 2**23
+MAX_SIDE_TEXELS, MAX_TEXELS = 16384, 2**26  # OpenCV's warp has a limit of 32767 a side; 800 MB
 FLOOR_TEXEL_M = 0.005
 FLOOR_EXTENT_M = 5.0
 FLOOR_SIDE_M = 60.0  # of the floor that is drawn as a mesh
 
 
 class Planes:
-    """The pictures of a scene's stage and floor."""
+    """The baked textures of a scene's stage and floor."""
 
     def __init__(self, spec: SceneSpec) -> None:
         self._spec = spec
@@ -31,7 +31,7 @@ class Planes:
         self._floor = _bake_floor(spec)
 
     def albedo(self, geometry: Geometry, view: CameraView, moment: Moment) -> Float32[np.ndarray, "h w 3"]:
-        """Albedo of stage and floor by homography; elsewhere whatever."""
+        """Albedo of stage and floor, warped by homography. Undefined where other surfaces are."""
         height, width = geometry.surface.shape
         stage, size = self._spec.stage, (width, height)
         origin = (-stage.size_m[0] / 2 + moment.belt_shift_m, -stage.size_m[1] / 2)
@@ -48,7 +48,7 @@ class Planes:
         return linear
 
     def _floor_pattern(self, view: CameraView, size: tuple[int, int]) -> Float32[np.ndarray, "h w"]:
-        """Its brightness from its own tile, whose stones are smaller than the floor picture's texels."""
+        """The floor's pattern from its own tile, which is finer than the floor's baked texture."""
         floor, below_m = self._spec.stage.floor, self._spec.stage.floor_below_m
         tile, at_origin, texel_m = placed_tile(floor)
         origin = (-at_origin[0] * texel_m, -at_origin[1] * texel_m)
@@ -56,7 +56,7 @@ class Planes:
         return np.maximum(1 + np.float32(floor.contrast) * pattern, 0)
 
     def stage_at(self, points_m: Float32[np.ndarray, "n 2"], moment: Moment) -> Colours:
-        """Albedo of the stage at world (x, y), which must lie on it."""
+        """Albedo of the stage at world (x, y) on it."""
         corner = np.asarray(self._spec.stage.size_m, np.float32) / 2 - np.array([moment.belt_shift_m, 0], np.float32)
         texel = ((points_m + corner) / np.float32(STAGE_TEXEL_M)).astype(np.int64)
         rows, columns = (np.mod(texel[:, axis], self._stage.shape[1 - axis]) for axis in (1, 0))
@@ -80,11 +80,11 @@ def _bake(material: MaterialSpec, shape: tuple[int, int], texel_m: float) -> Flo
 def _bake_stage(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
     stage = spec.stage
     columns, rows = (max(round(s / STAGE_TEXEL_M), 1) for s in stage.size_m)
-    if max(columns, rows) > MOST_SIDE_TEXELS or columns * rows > MOST_TEXELS:
+    if max(columns, rows) > MAX_SIDE_TEXELS or columns * rows > MAX_TEXELS:
         size = f"{stage.size_m[0]:.4g} x {stage.size_m[1]:.4g} m"
         raise ValueError(
-            f"the stage of {size} needs a picture of {columns} x {rows} texels; tiny takes {MOST_SIDE_TEXELS} "
-            f"a side and {MOST_TEXELS / 1e6:.0f} million: a smaller stage.length_m or width_m, or the renderer pbr"
+            f"the stage of {size} needs a picture of {columns} x {rows} texels; tiny takes {MAX_SIDE_TEXELS} "
+            f"a side and {MAX_TEXELS / 1e6:.0f} million: a smaller stage.length_m or width_m, or the renderer pbr"
         )
     picture = _bake(stage.top, (rows, columns), STAGE_TEXEL_M)
     for sheet in stage.sheets:
@@ -93,12 +93,12 @@ def _bake_stage(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
 
 
 def stage_sheets(spec: SceneSpec) -> Float32[np.ndarray, "h w 4"]:
-    """The sheets alone, as they lie on the whole stage from its least x and y on: colour, and how much they cover.
+    """A texture of the sheets alone over the whole stage, from its minimum x and y on: RGB, and coverage.
 
-    Texels are STAGE_TEXEL_M wide, or so much wider that there are no more than 8 million.
+    Texels are STAGE_TEXEL_M wide, or wider so that there are at most 8 million.
     """
     stage = spec.stage
-    texel_m = max(STAGE_TEXEL_M, float(np.sqrt(stage.size_m[0] * stage.size_m[1] / MOST_SHEET_TEXELS)))
+    texel_m = max(STAGE_TEXEL_M, float(np.sqrt(stage.size_m[0] * stage.size_m[1] / MAX_SHEET_TEXELS)))
     columns, rows = (max(round(s / texel_m), 1) for s in stage.size_m)
     picture, cover = np.zeros((rows, columns, 3), np.float32), np.zeros((rows, columns, 3), np.float32)
     for sheet in stage.sheets:
@@ -108,13 +108,13 @@ def stage_sheets(spec: SceneSpec) -> Float32[np.ndarray, "h w 4"]:
 
 
 def _bake_floor(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
-    """The floor's colour with the stage's shadow and the dimness round the clutter; its pattern is finer than this."""
+    """The floor's colour with the stage's shadow and ambient occlusion around the clutter, without its fine pattern."""
     side = round(FLOOR_EXTENT_M / FLOOR_TEXEL_M)
     light, below_m = spec.light, spec.stage.floor_below_m
     shift = -np.asarray(light.direction[:2]) / max(light.direction[2], 0.1) * below_m
     shadow = _coarse_cover([(shift, spec.stage.size_m)], below_m * np.tan(light.source_angle_rad / 2) + 0.01)
-    stood = [(np.asarray(b.world_from_body.position_m[:2]), b.size_m[:2]) for b in spec.fixtures]
-    dim = _coarse_cover([(np.zeros(2), spec.stage.size_m), *stood], 0.08)
+    standing = [(np.asarray(b.world_from_body.position_m[:2]), b.size_m[:2]) for b in spec.fixtures]
+    dim = _coarse_cover([(np.zeros(2), spec.stage.size_m), *standing], 0.08)
     key = light.direction[2] * sum(light.key_rgb) / 3
     ambient = sum(light.ambient_rgb) / 3
     lit = key * (1 - light.shadow_strength * shadow) + ambient * (1 - light.occlusion_strength * dim)
@@ -123,7 +123,7 @@ def _bake_floor(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
 
 
 def _coarse_cover(rectangles: list[tuple[np.ndarray, tuple[float, ...]]], sigma_m: float) -> Float32[np.ndarray, "h w"]:
-    """1 under axis-aligned rectangles (centre, size), else 0, blurred, at a fifth of the floor's picture's size."""
+    """1 under axis-aligned rectangles (centre, size), else 0, blurred; a fifth of the floor texture's resolution."""
     texel_m = FLOOR_TEXEL_M * 5
     side = round(FLOOR_EXTENT_M / texel_m)
     cover = np.zeros((side, side), np.float32)
@@ -140,7 +140,7 @@ def _draw_sheet(
     stage_m: tuple[float, float],
     texel_m: float = STAGE_TEXEL_M,
 ) -> None:
-    """A rectangle with a thin dark line where it lifts off what lies under it."""
+    """Draw a rectangle with a thin dark edge."""
     c, s = np.cos(sheet.yaw_rad), np.sin(sheet.yaw_rad)
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * np.asarray(sheet.size_m) / 2
     corners = corners @ np.array([[c, s], [-s, c]]) + np.asarray(sheet.centre_m) + np.asarray(stage_m) / 2

@@ -10,10 +10,12 @@ Arrays = tuple[Float[np.ndarray, "v 3"], Float[np.ndarray, "v 3"], Int32[np.ndar
 
 
 def primitive(name: str) -> Arrays:
-    """Shapes of extent 1 round the origin; a `plane` is the upper side of z = 0, a `tray` a box without its top.
+    """Vertices, normals and triangles of a body of extent 1 around the origin.
+
+    `box`, `cylinder` (along z), `plane` (z = 0, facing up) and `tray` (a box without its top).
 
     Raises:
-        KeyError: there is no such shape.
+        KeyError: the name is unknown.
     """
     if name == "cylinder":
         return _cylinder()
@@ -42,7 +44,7 @@ _FACES = [
 
 
 def _cylinder() -> Arrays:
-    """Of diameter and length 1, along z."""
+    """A cylinder of diameter and length 1 along z."""
     angle = 2 * np.pi * np.arange(ROUND) / ROUND
     rim = np.stack([np.cos(angle), np.sin(angle), np.zeros(ROUND)], axis=1)
     half = np.array([0.0, 0.0, 0.5])

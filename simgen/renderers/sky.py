@@ -1,7 +1,7 @@
-"""The picture of the surroundings by direction: a measured environment, or horizon, zenith and glows.
+"""The environment map of a spec's light: a modelled environment, or horizon, zenith and glows.
 
-Columns are the azimuth from -pi on, rows the polar angle from straight up on. The first three channels are the radiance
-from above the horizon. The fourth is 1 below it: what shines from there differs from surface to surface.
+Columns are the azimuth from -pi, rows the polar angle from straight up. The first three channels are the radiance from
+above the horizon. The fourth is 1 below the horizon: the radiance from there differs from surface to surface.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from simgen.assets import surroundings as environments
 from simgen.spec.scene import LightSpec
 
 WIDTH, HEIGHT = 256, 128
-BRIGHTEST = 60000.0  # that a half float holds
+BRIGHTEST = 60000.0  # below the largest half float, 65504
 
 
 def picture(light: LightSpec) -> Float32[np.ndarray, "128 256 4"]:
-    """The surroundings' own picture, or horizon, zenith and glows; a texel is the mean of 2 by 2 points."""
+    """Radiance by direction, (h, w, 4) as above. Of horizon, zenith and glows a texel is the mean of 2 by 2 points."""
     if light.environment:
-        found = np.zeros((HEIGHT, WIDTH, 4), np.float32)
-        found[..., :3] = np.minimum(environments.picture(light.environment), BRIGHTEST)
-        found[HEIGHT // 2 :, :, 3] = 1
-        return found
+        sky = np.zeros((HEIGHT, WIDTH, 4), np.float32)
+        sky[..., :3] = np.minimum(environments.picture(light.environment), BRIGHTEST)
+        sky[HEIGHT // 2 :, :, 3] = 1
+        return sky
     elevation = (0.5 - (np.arange(2 * HEIGHT) + 0.5) / (2 * HEIGHT)) * np.pi
     azimuth = ((np.arange(2 * WIDTH) + 0.5) / (2 * WIDTH) - 0.5) * 2 * np.pi
     above = elevation > 0

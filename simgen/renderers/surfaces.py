@@ -1,4 +1,4 @@
-"""What a geometry pass hands to the shading, and the small tools that all of the shading uses."""
+"""The result of a geometry pass, and small functions shared by the shading."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ Colours = Float32[np.ndarray, "n 3"]
 
 @dataclass(frozen=True)
 class Geometry:
+    """What each sample shows."""
+
     depth_m: Float32[np.ndarray, "h w"]  # along the optical axis
     surface: Int32[np.ndarray, "h w"]
     lit: UInt8[np.ndarray, "h w"]  # 255 * cosine of the key light
@@ -28,7 +30,7 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Moment:
-    """Where everything is in one frame."""
+    """Camera and poses of one frame."""
 
     view: CameraView
     positions_m: Float32[np.ndarray, "p 3"]
@@ -38,24 +40,28 @@ class Moment:
 
 
 def dot(a: Colours, b: Colours) -> Samples:
+    """Dot product of each row."""
     return np.asarray(np.einsum("ni,ni->n", a, b))
 
 
 def unit(v: Colours) -> Colours:
+    """Each row scaled to unit length."""
     return np.asarray(v / np.maximum(np.sqrt(dot(v, v)), 1e-9)[:, None], np.float32)
 
 
 def blurred(a: Float32[np.ndarray, "h w"], sigma_px: float) -> Float32[np.ndarray, "h w"]:
+    """A Gaussian blur."""
     return np.asarray(cv2.GaussianBlur(a, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 def solid_pattern(material: MaterialSpec, local: Colours) -> Samples:
-    """A tile's value on a solid: two coordinates that change along any face."""
+    """A material's pattern on a solid, by two coordinates that vary along any face."""
     u, v = local[:, 0] + 0.7 * local[:, 1], local[:, 2] + 0.7 * local[:, 1]
     return sample_pattern(material, u, v)
 
 
 def solid_albedo(material: MaterialSpec, local: Colours) -> Colours:
+    """Albedo of a solid at points in its own frame."""
     pattern = solid_pattern(material, local)
     return np.clip(np.asarray(material.rgb, np.float32) * (1 + material.contrast * pattern[:, None]), 0, 1).astype(
         np.float32

@@ -1,1 +1,1 @@
-"""What the physically based renderer draws with: an OpenGL context without a window, and what is kept on it."""
+"""The renderer `pbr`: physically based shading in OpenGL without a window system."""

@@ -1,4 +1,4 @@
-"""What the uniform blocks of a frame hold; `layout` says where in them."""
+"""The values of a frame's uniform blocks, in the layout of `layout`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from simgen.spec.scene import MaterialSpec, SceneSpec
 from simgen.spec.types import Vec3
 
 NEAR_M, FAR_M = 0.05, 12.0  # as tiny's
-OCCLUSION_REACH_M = 0.03  # how far a part darkens what it stands on
+OCCLUSION_REACH_M = 0.03  # reach of ambient occlusion on the stage
 
 
 def scene_block(spec: SceneSpec) -> np.ndarray:
-    """What of the frame's block is the same in all frames."""
+    """The frame block with the values that are the same in all frames."""
     block, light, stage = np.zeros(1, layout.FRAME), spec.light, spec.stage
     cone = float(np.tan(light.source_angle_rad / 2))
     card = lighting.card(light)
@@ -36,16 +36,16 @@ def scene_block(spec: SceneSpec) -> np.ndarray:
 
 
 def _stage_colours(top: MaterialSpec) -> tuple[Vec3, Vec3, float]:
-    """Albedo of the stage, and of its second substance, and the contrast of its pattern, for what mirrors it.
+    """Albedo of the stage, albedo of its second substance, and contrast of its pattern, for reflections of the stage.
 
-    A metal stage gives back what it mirrors: taken as diffuse light there.
+    In reflections a metal stage counts as diffuse.
     """
     matter = top.matter
     return (matter.base.rgb, matter.second.rgb, matter.contrast) if matter else (top.rgb, top.rgb, top.contrast)
 
 
 def _stage_tile(top: MaterialSpec) -> tuple[float, float, float]:
-    """Texels of a tile of TILE_PX in a metre, and the texel (less a half) at the stage's corner."""
+    """Texels per metre of a tile of TILE_PX, and the texel (minus a half) at the stage's corner."""
     if top.matter:
         u, v = tile_origin(top.matter)
         return TILE_PX / top.matter.tile_m, u * TILE_PX - 0.5, v * TILE_PX - 0.5
@@ -56,6 +56,7 @@ def _stage_tile(top: MaterialSpec) -> tuple[float, float, float]:
 def frame_block(
     spec: SceneSpec, constants: np.ndarray, view: CameraView, cascades: tuple[Cascade, Cascade], shift_m: float
 ) -> np.ndarray:
+    """The frame block of one frame, with its camera, shadow maps and belt shift."""
     block = constants.copy()
     axes = view.rotation.T.astype(np.float64)
     block["clip_from_world"] = _clip_from_world(view).T
@@ -73,7 +74,7 @@ def frame_block(
 
 
 def _clip_from_world(view: CameraView) -> Float64[np.ndarray, "4 4"]:
-    """OpenGL's projection of the pinhole camera, upside down, so that row 0 of a picture is its top."""
+    """OpenGL's projection of the pinhole camera, flipped so that row 0 of an image is its top row."""
     depth = FAR_M - NEAR_M
     width, height, (cx, cy) = view.width, view.height, view.centre
     projection = np.array(
@@ -91,6 +92,7 @@ def _clip_from_world(view: CameraView) -> Float64[np.ndarray, "4 4"]:
 
 
 def sheets_block(spec: SceneSpec) -> np.ndarray:
+    """The block of the sheets on the stage."""
     block = np.zeros(1, layout.SHEETS)
     for i, sheet in enumerate(spec.stage.sheets):
         block["place"][0, i] = (*sheet.centre_m, sheet.size_m[0] / 2, sheet.size_m[1] / 2)

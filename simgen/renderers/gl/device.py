@@ -1,4 +1,4 @@
-"""What a process keeps on its graphics processor: a context, programs, and bounded stores of meshes, tiles, targets."""
+"""The GPU resources of a process: context, programs, and caches of meshes, tiles, environment maps and targets."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from simgen.renderers.tiles import TileKey, tile_values
 from simgen.spec.errors import RendererLost, RendererUnavailable
 from simgen.spec.scene import MAX_LAMPS, LightSpec
 
-SAMPLES = 4  # coverage samples of a multisampled pixel: what OpenGL 4.3 promises at least
+SAMPLES = 4  # coverage samples of a multisampled pixel: the minimum that OpenGL 4.3 guarantees
 MAX_MESHES, MAX_TILES, MAX_WEAR, MAX_SKIES, MAX_TARGETS = 512, 128, 32, 8, 3
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
 class Store(Generic[K, V]):
-    """The `limit` values that were used last, each made once. What is dropped goes when nothing uses it any more."""
+    """A cache of the `limit` values used last. A dropped value is released when nothing refers to it."""
 
     def __init__(self, limit: int, make: Callable[[K], V]) -> None:
         self._limit, self._make = limit, make
@@ -46,9 +46,9 @@ class Store(Generic[K, V]):
 
 @dataclass(frozen=True)
 class Target:
-    """Pictures to draw into, for one size and sampling."""
+    """Framebuffers and their textures, for one image size and sampling."""
 
-    truth: Any  # depth, ids, normals; a pixel's centre alone
+    truth: Any  # ground truth: depth, ids and normals at the pixels' centres
     depth: Any
     normals: Any
     open_raw: Any
@@ -56,13 +56,15 @@ class Target:
     open: Any
     open_map: Any
     colour: Any
-    resolved: Any  # one sample a pixel
+    resolved: Any  # one sample per pixel
     radiance: Any
-    factor: int  # pixels of `colour` along each of the camera's
+    factor: int  # side of a camera pixel in pixels of `colour`
 
 
 @dataclass(frozen=True)
 class ShadowTarget:
+    """The key light's shadow map, and coarse maps of the nearest depth."""
+
     picture: Any
     depth: Any
     passes: tuple[Any, ...]  # 256, 64, 64 and 64 texels wide
@@ -70,10 +72,10 @@ class ShadowTarget:
 
 
 class Device:
-    """One context and what is kept on it.
+    """One OpenGL context and its resources.
 
     Raises:
-        RendererUnavailable: there is no context to be had, or a shader is refused.
+        RendererUnavailable: no context can be created, or the driver refuses a shader.
     """
 
     def __init__(self) -> None:
@@ -82,7 +84,7 @@ class Device:
         self._screens: dict[str, Any] = {}
         try:
             self.programs = Programs(self.context)
-        except Exception as error:  # moderngl's own
+        except Exception as error:  # moderngl raises bare Exceptions
             self.close()
             raise RendererUnavailable(f"{self.description} refuses a shader: {error}") from error
         self.meshes: Store[meshes.Key, meshes.Mesh] = Store(MAX_MESHES, lambda key: meshes.upload(self.context, key))
@@ -106,7 +108,7 @@ class Device:
         for sampler in (self._raw, self._test):
             sampler.repeat_x = sampler.repeat_y = False
 
-    # ------------------------------------------------------------------------------------------------- making
+    # -------------------------------------------------------------------------------------------------- resources
 
     def _filter(self, *names: str) -> tuple[int, ...]:
         return tuple(getattr(self.context, name) for name in names)
@@ -130,24 +132,24 @@ class Device:
         """A texture of half floats, filtered linearly, from an array (h, w) or (h, w, channels).
 
         Raises:
-            ValueError: it is larger than this OpenGL takes.
+            ValueError: it is larger than this OpenGL allows.
         """
         self._check_size(values.shape[1::-1])
         channels = values.shape[2] if values.ndim == 3 else 1
         data = np.ascontiguousarray(values, np.float16).tobytes()
-        made = self.context.texture(values.shape[1::-1], channels, data, dtype="f2", alignment=2)
-        made.repeat_x, made.repeat_y = wrap
+        texture = self.context.texture(values.shape[1::-1], channels, data, dtype="f2", alignment=2)
+        texture.repeat_x, texture.repeat_y = wrap
         if mipmaps:
-            made.build_mipmaps(0, last_level)
-        made.filter = self._filter("LINEAR_MIPMAP_LINEAR" if mipmaps else "LINEAR", "LINEAR")
-        return made
+            texture.build_mipmaps(0, last_level)
+        texture.filter = self._filter("LINEAR_MIPMAP_LINEAR" if mipmaps else "LINEAR", "LINEAR")
+        return texture
 
     def _picture(self, size: tuple[int, int], channels: int, dtype: str) -> Any:
-        """A texture to draw into and to read texel by texel."""
-        made = self.context.texture(size, channels, dtype=dtype)
-        made.filter = self._filter("NEAREST", "NEAREST")
-        made.repeat_x = made.repeat_y = False
-        return made
+        """A texture to render to and to read without filtering."""
+        texture = self.context.texture(size, channels, dtype=dtype)
+        texture.filter = self._filter("NEAREST", "NEAREST")
+        texture.repeat_x = texture.repeat_y = False
+        return texture
 
     def _target(self, width: int, height: int, supersample: int) -> Target:
         gl, size, half = self.context, (width, height), ((width + 1) // 2, (height + 1) // 2)
@@ -186,17 +188,19 @@ class Device:
     # ------------------------------------------------------------------------------------------------- drawing
 
     def write_draws(self, rows: np.ndarray) -> None:
-        """The records of all that will be drawn, one for each item."""
+        """Upload the draw records, one for each item."""
         if self._draws.size < rows.nbytes:
             self._draws = self.context.buffer(reserve=2 * rows.nbytes, dynamic=True)
         self._draws.write(rows.tobytes())
 
     def bind_blocks(self) -> None:
+        """Bind the uniform blocks that all programs share."""
         self.frame.bind_to_uniform_block(BLOCKS["Frame"])
         self.sheets.bind_to_uniform_block(BLOCKS["Sheets"])
         self.lamps.bind_to_uniform_block(BLOCKS["Lamps"])
 
     def bind_shadows(self) -> None:
+        """Bind the key light's shadow maps."""
         for unit, target in zip((NEAR, FAR), self.shadows, strict=True):
             target.depth.use(unit)
             self._raw.use(unit)
@@ -205,7 +209,7 @@ class Device:
             target.maps[-1].use(unit + 2)
 
     def lamp_target(self) -> tuple[Any, Any]:
-        """Framebuffer and depth texture of what lamps see, side by side; made when it is first asked for."""
+        """Framebuffer and depth texture of the lamps' shadow maps, side by side; created at the first use."""
         if self._lamp_target is None:
             depth = self.context.depth_texture((MAX_LAMPS * LAMP_TEXELS, LAMP_TEXELS))
             depth.compare_func, depth.filter = "", self._filter("NEAREST", "NEAREST")
@@ -214,7 +218,7 @@ class Device:
         return self._lamp_target  # type: ignore[no-any-return]
 
     def draw(self, program: str, items: Sequence[tuple[int, meshes.Mesh]]) -> None:
-        """Meshes, each with the number of its record."""
+        """Draw meshes, each with the number of its record."""
         for record, mesh in items:
             if program not in mesh.arrays:
                 mesh.arrays[program] = self._vertex_array(program, mesh)
@@ -230,7 +234,7 @@ class Device:
         return self.context.vertex_array(self.programs[program], [content], mesh.indices, index_element_size=4)
 
     def fill(self, program: str, target: Any, **uniforms: Any) -> None:
-        """Run a program once for every pixel of a target."""
+        """Run a fragment program on every pixel of a target."""
         if program not in self._screens:
             self._screens[program] = self.context.vertex_array(self.programs[program], [])
         for name, value in uniforms.items():
@@ -239,45 +243,45 @@ class Device:
         self._screens[program].render(vertices=3)
 
     def prefilter(self, source: Any, size: tuple[int, int], roughness: float) -> bytes:
-        """A level of an environment: half floats, by the shader that says what they are."""
-        made = self._picture(size, 4, "f2")
+        """A prefiltered level of an environment map for one roughness, as half floats (`shaders/prefilter.frag`)."""
+        texture = self._picture(size, 4, "f2")
         self.context.enable_only(self.context.NOTHING)
         source.use(SOURCE)
-        self.fill("prefilter", self.context.framebuffer([made]), roughness=roughness)
-        return bytes(made.read())
+        self.fill("prefilter", self.context.framebuffer([texture]), roughness=roughness)
+        return bytes(texture.read())
 
     def close(self) -> None:
-        """Let go of the context and all that is on it.
+        """Release the context and all its resources.
 
-        Its objects must not be deleted one by one when Python drops them later: OpenGL would delete what has their
-        numbers in the context that is current by then.
+        Objects must not be deleted one by one when Python drops them later: OpenGL would delete the objects with the
+        same numbers in the context that is current then.
         """
         self.context.gc_mode = None
         with suppress(Exception):  # the context may be lost, which is why it is closed
             self.context.release()
 
     def check(self, doing: str) -> None:
-        """Raises RendererLost if OpenGL noted an error since the last check."""
+        """Raise RendererLost if OpenGL has recorded an error since the last check."""
         error = self.context.error
         if error != "GL_NO_ERROR":
             raise RendererLost(f"OpenGL says {error} {doing} ({self.description})")
 
 
-_kept: list[Device] = []
+_devices: list[Device] = []
 
 
 def device() -> Device:
-    """This process's device, made when it is first asked for.
+    """This process's device, created at the first call.
 
     Raises:
-        RendererUnavailable: there is none to be had.
+        RendererUnavailable: no device can be created.
     """
-    if not _kept:
-        _kept.append(Device())
-    return _kept[0]
+    if not _devices:
+        _devices.append(Device())
+    return _devices[0]
 
 
 def forget_device() -> None:
-    """Let go of the device, so that the next scene makes a new one: after an error nothing on it can be relied on."""
-    while _kept:
-        _kept.pop().close()
+    """Release the device, so that the next scene creates a new one: after an error its state is unknown."""
+    while _devices:
+        _devices.pop().close()

@@ -1,7 +1,7 @@
-"""The light from everywhere: a picture of the surroundings by direction, and the tables that image-based light needs.
+"""Image-based light: irradiance, prefiltered radiance, and the tables that the shaders need.
 
-Pictures are by azimuth (columns, from -pi) and polar angle (rows, from straight up). Their first three channels are the
-radiance from above the horizon, the fourth is 1 below it: what shines from there differs from surface to surface.
+Environment maps are as in `simgen.renderers.sky`: azimuth by polar angle, with a fourth channel that is 1 below the
+horizon.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from simgen.renderers.sky import HEIGHT, WIDTH, picture
 from simgen.spec.scene import LightSpec, SceneSpec
 from simgen.spec.types import Radians
 
-LEVELS = 5  # levels of roughness 0, 1/4, 1/2, 3/4, 1, each half as wide as the one before
+LEVELS = 5  # of roughness 0, 1/4, 1/2, 3/4 and 1, each half as wide as the one before
 NORMALS = (16, 32)  # rows and columns of the table of irradiance
 RESPONSE = 32  # cosines by roughnesses
 FLOOR_HALF_M, FLOOR_CELLS = 2.5, 64
@@ -25,7 +25,7 @@ _SAMPLES = 1024
 
 
 def _directions(height: int, width: int) -> tuple[Float64[np.ndarray, "n 3"], Float64[np.ndarray, "n"]]:
-    """The middle of every texel, and the solid angle it covers."""
+    """Direction of each texel's centre, and the texel's solid angle."""
     polar = (np.arange(height) + 0.5) / height * np.pi
     azimuth = ((np.arange(width) + 0.5) / width - 0.5) * 2 * np.pi
     flat, turn = (a.ravel() for a in np.meshgrid(polar, azimuth, indexing="ij"))
@@ -35,17 +35,16 @@ def _directions(height: int, width: int) -> tuple[Float64[np.ndarray, "n 3"], Fl
 
 @cache
 def _cosine_operator() -> Float32[np.ndarray, "n m"]:
-    """From a picture of a quarter of the size to the irradiance, over pi, of surfaces by their normals."""
+    """The matrix from an environment map of a quarter of the size to irradiance / pi by surface normal."""
     toward, solid = _directions(HEIGHT // 4, WIDTH // 4)
     normals, _ = _directions(*NORMALS)
     return np.asarray(np.maximum(normals @ toward.T, 0) * solid / np.pi, np.float32)
 
 
 def irradiance(sky: Float32[np.ndarray, "128 256 4"], light: LightSpec) -> Float32[np.ndarray, "h w 4"]:
-    """Irradiance by normal, from above the horizon; on a level card it is the ambient light of the spec.
+    """Irradiance by surface normal, from above the horizon. A level card gets the spec's ambient light.
 
-    Where the surroundings that are mirrored give less than that, the rest comes evenly from above; where they give
-    more, they are dimmed.
+    Where the environment map gives less than that, the rest comes evenly from above; where it gives more, it is dimmed.
     """
     small = sky.reshape(HEIGHT // 4, 4, WIDTH // 4, 4, 4).mean(axis=(1, 3)).reshape(-1, 4)[:, :3]
     toward, solid = _directions(HEIGHT // 4, WIDTH // 4)
@@ -73,10 +72,10 @@ def response() -> Float32[np.ndarray, "32 32 2"]:
     sine = np.sqrt(1 - cosine**2)
     voh = np.maximum(np.sqrt(1 - nov**2) * sine * np.cos(turn) + nov * cosine, 1e-6)
     nol = 2 * voh * cosine - nov
-    seen = nol > 0
+    above = nol > 0
     nol = np.maximum(nol, 1e-6)
     both = nol * np.sqrt(nov**2 * (1 - a2) + a2) + nov * np.sqrt(nol**2 * (1 - a2) + a2)
-    weight = np.where(seen, 2 * nol * nov / both * voh / (cosine * nov), 0.0)
+    weight = np.where(above, 2 * nol * nov / both * voh / (cosine * nov), 0.0)
     grazing = (1 - voh) ** 5
     return np.stack([(weight * (1 - grazing)).mean(axis=2), (weight * grazing).mean(axis=2)], axis=-1).astype(
         np.float32
@@ -90,13 +89,13 @@ def _radical_inverse(count: int) -> Float64[np.ndarray, "n"]:
 
 
 def floor_openness(spec: SceneSpec) -> Float32[np.ndarray, "64 64"]:
-    """How much of the sky the floor sees past the stage above it and what stands on it.
+    """Share of the sky that is visible from the floor, beside the stage above it and the clutter on it.
 
     The stage is a rectangle parallel to the floor (form factor of a rectangle to a parallel element: Howell, "A Catalog
-    of Radiation Heat Transfer Configuration Factors", B-4); what stands counts as a long wall of its height.
+    of Radiation Heat Transfer Configuration Factors", B-4). A clutter body counts as a long wall of its height.
     """
-    at = ((np.arange(FLOOR_CELLS) + 0.5) / FLOOR_CELLS - 0.5) * 2 * FLOOR_HALF_M
-    x, y = np.meshgrid(at, at)
+    cells = ((np.arange(FLOOR_CELLS) + 0.5) / FLOOR_CELLS - 0.5) * 2 * FLOOR_HALF_M
+    x, y = np.meshgrid(cells, cells)
     height = max(spec.stage.floor_below_m - spec.stage.thickness_m, 1e-3)
     (x0, x1), (y0, y1) = ((c - s / 2, c + s / 2) for c, s in zip((-x, -y), spec.stage.size_m, strict=True))
     hidden = sum(
@@ -113,13 +112,13 @@ def floor_openness(spec: SceneSpec) -> Float32[np.ndarray, "64 64"]:
 
 
 def _corner_factor(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Form factor of the rectangle from over the element to (a, b), in heights; odd in both."""
+    """Form factor of a rectangle from above the element to (a, b), in units of its height; odd in both."""
     p, q = np.sqrt(1 + a * a), np.sqrt(1 + b * b)
     return np.asarray((a / p * np.arctan(b / p) + b / q * np.arctan(a / q)) / (2 * np.pi))
 
 
 def sky_of(light: LightSpec) -> LightSpec:
-    """The light with all left out that its picture and its irradiance do not go by, as a key."""
+    """A cache key: the light with neutral values for all that does not affect its environment map."""
     nothing = (0.0, 0.0, 0.0)
     return replace(
         light, direction=(0.0, 0.0, 1.0), key_rgb=nothing, shadow_strength=0.0, source_angle_rad=Radians(0.0),
@@ -128,7 +127,7 @@ def sky_of(light: LightSpec) -> LightSpec:
 
 
 def upload(device: Any, light: LightSpec) -> tuple[Any, Any]:
-    """The environment's textures: radiance by roughness, and irradiance."""
+    """Upload an environment map: textures of radiance by roughness, and of irradiance."""
     sky = picture(light)
     source = device.texture(sky, mipmaps=True, wrap=(True, False))
     levels = device.texture(sky, mipmaps=True, wrap=(True, False), last_level=LEVELS - 1)

@@ -1,4 +1,4 @@
-"""Lamps as the shaders know them, with the picture that each of them sees."""
+"""The uniform block of the lamps, with the projection of each lamp's shadow map."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from simgen.renderers.gl.shadows import Spheres
 from simgen.spec.scene import LampSpec, SceneSpec
 
 KINDS = {"directional": 0.0, "spot": 1.0, "softbox": 2.0}  # numbers of the shaders
-_WIDEST_RAD = 1.25  # half of what a lamp's picture takes in
+_WIDEST_RAD = 1.25  # half the field of view of a lamp's shadow map
 
 
 def lamp_block(spec: SceneSpec, casters: Spheres) -> np.ndarray:
-    """The lamps' uniform block: each looks at the stage and at what stands over it."""
+    """The lamps' uniform block. Each shadow map covers the stage and the casters above it."""
     block = np.zeros(1, layout.LAMPS)
     radius = math.hypot(*spec.stage.size_m) / 2
     near = np.linalg.norm(casters.centres_m[:, :2], axis=1) < 2 * radius + 0.5
     tops = (casters.centres_m[:, 2] + casters.radii_m)[near]
     top = float(np.clip(max([0.02, *tops.tolist()]), 0.02, 1.0))
     for i, lamp in enumerate(checked_lamps(spec)):
-        matrix, across_m, per_m, range_m = _look(lamp, radius, top)
+        matrix, across_m, per_m, range_m = _shadow_map(lamp, radius, top)
         toward, up = np.asarray(lamp.toward), np.asarray(lamp.up)
         light = softbox_radiance(lamp) if lamp.kind == "softbox" else np.asarray(lamp.rgb)
         diameter = math.sqrt(lamp.size_m[0] * lamp.size_m[1] * (4 / math.pi if lamp.kind == "softbox" else 1))
@@ -42,10 +42,12 @@ def lamp_block(spec: SceneSpec, casters: Spheres) -> np.ndarray:
     return block
 
 
-def _look(lamp: LampSpec, radius_m: float, top_m: float) -> tuple[Float64[np.ndarray, "4 4"], float, float, float]:
-    """Clip coordinates from the world; how wide its picture is at no distance, and more each metre; its range.
+def _shadow_map(
+    lamp: LampSpec, radius_m: float, top_m: float
+) -> tuple[Float64[np.ndarray, "4 4"], float, float, float]:
+    """A lamp's shadow map: clip_from_world, its width at distance 0, its width per metre, its range.
 
-    The picture takes in the sphere round the stage as far as 1.25 rad to each side allow, or a spot's cone.
+    It covers the sphere around the stage up to 1.25 rad to each side, or a spot's cone.
     """
     toward, up, place = (np.asarray(v, np.float64) for v in (lamp.toward, lamp.up, lamp.position_m))
     axes = np.stack([np.cross(up, toward), up, toward])

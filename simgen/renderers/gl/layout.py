@@ -8,9 +8,9 @@ from jaxtyping import Float
 from simgen.spec.scene import MAX_LAMPS
 
 VEC4 = (np.float32, 4)
-MAT4 = (np.float32, (4, 4))  # by columns
+MAT4 = (np.float32, (4, 4))  # column-major
 MAX_SHEETS = 128
-DRAW_STRIDE = 256  # the largest alignment of a block's offset that OpenGL allows a driver to ask for
+DRAW_STRIDE = 256  # the largest alignment of a block's offset that OpenGL lets a driver require
 
 FRAME = np.dtype(
     [
@@ -56,7 +56,7 @@ SHEETS = np.dtype([(name, np.float32, (MAX_SHEETS, 4)) for name in ("place", "tu
 
 
 def columns(rotation: Float[np.ndarray, "3 3"], translation: Float[np.ndarray, "3"]) -> Float[np.ndarray, "4 4"]:
-    """A rigid transform as OpenGL reads it."""
+    """A rigid transform as a column-major OpenGL matrix."""
     matrix = np.eye(4, dtype=np.float32)
     matrix[:3, :3], matrix[3, :3] = rotation.T, translation
     return matrix

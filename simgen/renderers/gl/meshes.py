@@ -16,16 +16,18 @@ Key = PartSource | str  # a part's, or the name of a primitive
 
 @dataclass
 class Mesh:
+    """A mesh's buffers, and its vertex arrays by program."""
+
     vertices: Any
     indices: Any
     arrays: dict[str, Any] = field(default_factory=dict)  # by program
 
 
 def upload(context: Any, key: Key) -> Mesh:
-    """A mesh's buffers.
+    """Upload a mesh.
 
     Raises:
-        KeyError: there is no such part or shape.
+        KeyError: the part or the primitive is unknown.
     """
     points, normals, triangles = primitive(key) if isinstance(key, str) else _part(key)
     vertices = np.concatenate([points, normals], axis=1).astype(np.float32)

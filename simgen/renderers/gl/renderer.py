@@ -1,13 +1,12 @@
 """Physically based rendering through OpenGL without a window system: on a GPU, or on Mesa's CPU rasterizer.
 
-A frame is drawn in passes: the key light's two pictures (shadows); depth, ids and normals at the pixels' centres, which
-are the truth; ambient occlusion from them; and light (`gl/shaders/shade.frag`, which names its sources).
-`supersample` 1 lights one sample a pixel; 2 takes four samples of what covers a pixel and lights each surface in it
-once; 3 and 4 do so at twice the resolution. The truth is the same for all.
+A frame is drawn in passes: the key light's two shadow maps; the ground truth (depth, ids and normals at the pixels'
+centres); ambient occlusion from it; and light (`gl/shaders/shade.frag`, which names its sources). `supersample` 1
+shades one sample per pixel; 2 takes four coverage samples and shades each surface in a pixel once (multisampling); 3
+and 4 do so at twice the resolution. The ground truth is the same for all.
 
-The scene, the camera, and what a white card gives back are as in `simgen.renderers.tiny.renderer`. What is mirrored are
-the spec's surroundings as they stand there; where their irradiance is not the ambient light's, matt surfaces go by the
-latter.
+The scene, the camera, and what a white card gives back are as in `simgen.renderers.tiny.renderer`. Metal reflects the
+spec's environment; diffuse surfaces get the spec's ambient light, also where the environment's irradiance differs.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from simgen.renderers.camera_view import CameraView, seen_on_plane
+from simgen.renderers.camera_view import CameraView, visible_on_plane
 from simgen.renderers.checks import checked_lamps
 from simgen.renderers.gl import environment
 from simgen.renderers.gl.blocks import frame_block, scene_block, sheets_block
@@ -47,16 +46,16 @@ from simgen.spec.frames import Frame, Trajectory
 from simgen.spec.scene import SceneSpec
 from simgen.spec.types import CLUTTER
 
-_UNREAD = -(2**31)  # what no id is
+_UNREAD = -(2**31)  # never an id
 
 
 def render(spec: SceneSpec, trajectory: Trajectory, *, lit: bool = True) -> Iterator[Frame]:
     """Frames of linear light at the camera's resolution; not `lit` they are black, and hold the truth alone.
 
     Raises:
-        RendererUnavailable: no OpenGL context can be made here.
+        RendererUnavailable: no OpenGL context can be created here.
         RendererLost: OpenGL failed; the next call starts with a new context.
-        ValueError: a material's numbers mean nothing.
+        ValueError: a number of a material or a lamp is out of its range.
     """
     draws = draw_list(spec)
     checked_lamps(spec)
@@ -64,7 +63,7 @@ def render(spec: SceneSpec, trajectory: Trajectory, *, lit: bool = True) -> Iter
         scene = _Scene(spec, draws, device())
         for frame in range(spec.frames):
             yield scene.frame(trajectory, frame, lit=lit)
-    except Exception:  # also what moderngl raises when memory runs out: nothing on the device can be relied on
+    except Exception:  # also moderngl's when memory is exhausted: the device's state is unknown
         forget_device()
         raise
 
@@ -73,20 +72,20 @@ def describe() -> str:
     """Vendor, renderer and version of the OpenGL that draws.
 
     Raises:
-        RendererUnavailable: none does.
+        RendererUnavailable: no OpenGL context can be created here.
     """
     return device().description
 
 
 class _Scene:
-    """What a scene's frames share."""
+    """The GPU resources that a scene's frames share."""
 
     def __init__(self, spec: SceneSpec, draws: DrawList, gpu: Device) -> None:
         self._spec, self._draws, self._gpu = spec, draws, gpu
         self._meshes = [gpu.meshes[item.mesh] for item in self._draws.items]
         self._tiles = [gpu.tiles[item.tile] for item in self._draws.items]
         self._wear = [gpu.wear[item.wear] if item.wear else () for item in self._draws.items]
-        self._lit = "+lamps" if spec.light.lamps else ""  # more in the programs
+        self._variant = "+lamps" if spec.light.lamps else ""  # of the programs
         self._stage_tile = gpu.tiles[tile_key(spec.stage.top)]
         self._sky, self._irradiance = gpu.skies[environment.sky_of(spec.light)]
         self._floor_open = gpu.texture(environment.floor_openness(spec))
@@ -94,7 +93,7 @@ class _Scene:
         self._constants, self._sheets = scene_block(spec), sheets_block(spec).tobytes()
 
     def frame(self, trajectory: Trajectory, frame: int, *, lit: bool = True) -> Frame:
-        """All of a frame, or without light, which is then 0."""
+        """Draw and read a frame; not `lit`, its light is 0."""
         gpu, spec = self._gpu, self._spec
         place(self._draws, trajectory, frame)
         view = CameraView.of(spec, spec.camera.world_from_camera[frame], supersample=1)
@@ -103,7 +102,7 @@ class _Scene:
         gpu.frame.write(frame_block(spec, self._constants, view, cascades, shift_m).tobytes())
         gpu.sheets.write(self._sheets)
         gpu.write_draws(self._draws.rows)
-        if self._lit:
+        if self._variant:
             gpu.lamps.write(lamp_block(spec, self._draws.spheres(self._draws.casters - 1)).tobytes())
         gpu.bind_blocks()
         if lit:
@@ -116,10 +115,10 @@ class _Scene:
         return self._read(frame, lit)
 
     def _draw_shadows(self, cascades: tuple[Cascade, Cascade]) -> None:
-        """Faces that look away from the light: nothing then shades itself where the light falls on it."""
+        """Draw the shadow maps from back faces, so that no lit face shadows itself."""
         gpu, gl = self._gpu, self._gpu.context
         parts, standing = len(self._spec.parts), self._draws.casters
-        ranges = (range(standing - 1), range(parts, standing))  # the stage's sides shade the floor alone
+        ranges = (range(standing - 1), range(parts, standing))  # the stage's sides cast shadows on the floor alone
         for map_, (target, casters) in enumerate(zip(gpu.shadows, ranges, strict=True)):
             gl.enable_only(gl.DEPTH_TEST | gl.CULL_FACE)
             gl.depth_func, gl.front_face, gl.cull_face = "<=", "ccw", "front"
@@ -141,13 +140,13 @@ class _Scene:
             gpu.fill("spread", target.passes[3], reach=reach, axis=(0, 1))
 
     def _draw_lamps(self) -> None:
-        """What each lamp sees, side by side; faces that look away from it, as for the key light."""
+        """Draw the lamps' shadow maps side by side, from back faces as for the key light."""
         gpu, gl = self._gpu, self._gpu.context
-        if not self._lit:
+        if not self._variant:
             return
         picture, depth = gpu.lamp_target()
         gl.enable_only(gl.DEPTH_TEST | gl.CULL_FACE)
-        gl.depth_func, gl.front_face, gl.cull_face = "<=", "cw", "front"  # its pictures are mirrored
+        gl.depth_func, gl.front_face, gl.cull_face = "<=", "cw", "front"  # its maps are mirrored
         picture.viewport = (0, 0, *picture.size)
         picture.use()
         picture.clear(depth=1.0)
@@ -158,16 +157,18 @@ class _Scene:
         depth.use(LAMP_MAP)
 
     def _draw_truth(self) -> None:
+        """Draw depth, ids and normals at the pixels' centres."""
         gpu, gl = self._gpu, self._gpu.context
         self._target.truth.use()
         self._target.truth.clear(depth=1.0)
         gl.enable_only(gl.NOTHING)
         gpu.fill("nothing", self._target.truth)
         gl.enable_only(gl.DEPTH_TEST | gl.CULL_FACE)
-        gl.depth_func, gl.front_face, gl.cull_face = "<", "cw", "back"  # pictures are upside down: row 0 is the top
+        gl.depth_func, gl.front_face, gl.cull_face = "<", "cw", "back"  # images are flipped: row 0 is the top
         gpu.draw("truth", list(enumerate(self._meshes)))
 
     def _draw_occlusion(self) -> None:
+        """Compute ambient occlusion at half the resolution."""
         gpu, target = self._gpu, self._target
         gpu.context.enable_only(gpu.context.NOTHING)
         target.depth.use(SOURCE)
@@ -177,6 +178,7 @@ class _Scene:
         gpu.fill("smooth", target.open)
 
     def _draw_light(self) -> None:
+        """Shade all items, then the sky behind them."""
         gpu, gl, target = self._gpu, self._gpu.context, self._target
         for unit, texture in (
             (ENVIRONMENT, self._sky), (IRRADIANCE, self._irradiance), (RESPONSE, gpu.response),
@@ -192,7 +194,7 @@ class _Scene:
         gl.enable_only(gl.DEPTH_TEST | gl.CULL_FACE)
         gl.depth_func = "<" if multisampled else "=="
         for program in dict.fromkeys(item.program for item in self._draws.items):
-            name = program + self._lit
+            name = program + self._variant
             gpu.programs[name]["truth_scale"].value = scale
             for record in [i for i, item in enumerate(self._draws.items) if item.program == program]:
                 self._tiles[record].use(TILE)
@@ -206,6 +208,7 @@ class _Scene:
             gl.copy_framebuffer(target.resolved, target.colour)
 
     def _read(self, frame: int, lit: bool) -> Frame:
+        """Read a frame back from the GPU."""
         camera, target = self._spec.camera, self._target
         shape = (camera.height_px, camera.width_px)
         depth, ids = np.empty(shape, np.float32), np.full(shape, _UNREAD, np.int32)
@@ -231,14 +234,14 @@ def _radiance(target: Target, shape: tuple[int, int]) -> Float32[np.ndarray, "h 
 
 
 def _cascades(spec: SceneSpec, draws: DrawList, view: CameraView) -> tuple[Cascade, Cascade]:
-    """The key light's pictures: of what is seen of the stage's top and the parts, and of everything that stands."""
+    """The key light's shadow maps: of the visible stage top and the parts, and of all bodies."""
     toward, cone = np.asarray(spec.light.direction, np.float64), float(np.tan(spec.light.source_angle_rad / 2))
     parts, standing = len(spec.parts), draws.casters
     half = np.asarray(spec.stage.size_m, np.float64) / 2
     tops = draws.rows["world_from_local"][:parts, 3, 2] + draws.radii_m[:parts]
     top = float(np.clip(tops.max(initial=0.01), 0.01, 0.4))
-    low, high = seen_on_plane(view, 0.0, half)
-    higher = seen_on_plane(view, top, half)
+    low, high = visible_on_plane(view, 0.0, half)
+    higher = visible_on_plane(view, top, half)
     low, high = np.minimum(low, higher[0]), np.maximum(high, higher[1])
     near = cascade(toward, _corners((*low, 0.0), (*high, top)), draws.spheres(standing - 1), cone)
 
@@ -246,9 +249,9 @@ def _cascades(spec: SceneSpec, draws: DrawList, view: CameraView) -> tuple[Casca
     bounds = [spheres.centres_m[parts:] + sign * spheres.radii_m[parts:, None] for sign in (-1, 1)]
     floor_m = -spec.stage.floor_below_m
     wide = np.full(2, environment.FLOOR_HALF_M)
-    seen = seen_on_plane(view, floor_m, wide)
-    all_low = np.minimum(bounds[0].min(axis=0), (*seen[0], floor_m))
-    all_high = np.maximum(bounds[1].max(axis=0), (*seen[1], 0.0))
+    on_floor = visible_on_plane(view, floor_m, wide)
+    all_low = np.minimum(bounds[0].min(axis=0), (*on_floor[0], floor_m))
+    all_high = np.maximum(bounds[1].max(axis=0), (*on_floor[1], 0.0))
     return near, cascade(toward, _corners(tuple(all_low), tuple(all_high)), spheres, cone)
 
 

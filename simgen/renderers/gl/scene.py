@@ -1,4 +1,4 @@
-"""A spec as a list of draws: meshes in the order in which they are drawn, each with its record."""
+"""A spec as a draw list: meshes in drawing order, each with its record for the shaders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from simgen.spec.types import BACKGROUND, CLUTTER
 
 @dataclass(frozen=True)
 class Item:
-    program: str  # that shades it: "part", "stage", "body" or "floor", with "+matter" and "+lathe" where they are
+    """One mesh to draw: its program and resources."""
+
+    program: str  # "part", "stage", "body" or "floor", plus "+matter" and "+lathe" for procedural materials
     mesh: Key
     tile: TileKey
     wear: WearKey | None = None
@@ -31,7 +33,7 @@ class Item:
 
 @dataclass(frozen=True)
 class DrawList:
-    """Parts, occluders, clutter, walls, the stage's sides, its top, the floor: about in order from near to far."""
+    """Parts, occluders, clutter, walls, the stage's sides, its top and the floor: roughly from near to far."""
 
     items: tuple[Item, ...]
     rows: np.ndarray  # of layout.DRAW, moved from frame to frame by `place`
@@ -39,41 +41,42 @@ class DrawList:
 
     @property
     def casters(self) -> int:
-        """Parts, occluders, clutter and the stage's sides: all but the last two."""
+        """Number of items that cast shadows: all but the stage's top and the floor."""
         return len(self.items) - 2
 
     def spheres(self, count: int) -> Spheres:
+        """Bounding spheres of the first `count` items."""
         return Spheres(self.rows["world_from_local"][:count, 3, :3].astype(np.float64), self.radii_m[:count])
 
 
 def draw_list(spec: SceneSpec) -> DrawList:
-    """Everything in the scene, where the spec puts it.
+    """The draw list of a scene, with every body at its pose in the spec.
 
     Raises:
-        KeyError: a part's kind or size, or a texture, does not exist.
-        ValueError: a material that there cannot be, a body of an unknown shape, too many sheets.
+        KeyError: a part, a texture or a material is unknown.
+        ValueError: a number of a material is out of its range, a body's shape is unknown, too many sheets.
     """
     if len(spec.stage.sheets) > layout.MAX_SHEETS:
         raise ValueError(f"{len(spec.stage.sheets)} sheets on the stage; the pbr renderer takes {layout.MAX_SHEETS}")
     stage, sides, middle_m = spec.stage, (*spec.stage.size_m, spec.stage.thickness_m), -spec.stage.thickness_m / 2
-    found = [_part(i, part) for i, part in enumerate(spec.parts)]
-    found += [_body(f"occluders[{i}]", body) for i, body in enumerate(spec.occluders)]
-    found += [_body(f"clutter[{i}]", body) for i, body in enumerate(spec.clutter)]
-    found += [_body(f"walls[{i}]", body) for i, body in enumerate(spec.walls or ())]
-    found += [
-        _record("stage.sides", "body", "tray", stage.sides, sides, BACKGROUND, at_m=(0.0, 0.0, middle_m)),
+    drawn = [_part(i, part) for i, part in enumerate(spec.parts)]
+    drawn += [_body(f"occluders[{i}]", body) for i, body in enumerate(spec.occluders)]
+    drawn += [_body(f"clutter[{i}]", body) for i, body in enumerate(spec.clutter)]
+    drawn += [_body(f"walls[{i}]", body) for i, body in enumerate(spec.walls or ())]
+    drawn += [
+        _record("stage.sides", "body", "tray", stage.sides, sides, BACKGROUND, position_m=(0.0, 0.0, middle_m)),
         _record("stage.top", "stage", "plane", stage.top, (*stage.size_m, 1.0), BACKGROUND),
         _record(
             "stage.floor", "floor", "plane", stage.floor, (FLOOR_SIDE_M, FLOOR_SIDE_M, 1.0), BACKGROUND,
-            at_m=(0.0, 0.0, -stage.floor_below_m),
+            position_m=(0.0, 0.0, -stage.floor_below_m),
         ),
     ]  # fmt: skip
-    rows = np.concatenate([row for _, row, _ in found])
-    return DrawList(tuple(item for item, _, _ in found), rows, np.array([radius for _, _, radius in found]))
+    rows = np.concatenate([row for _, row, _ in drawn])
+    return DrawList(tuple(item for item, _, _ in drawn), rows, np.array([radius for _, _, radius in drawn]))
 
 
 def place(draws: DrawList, trajectory: Trajectory, frame: int) -> None:
-    """Move parts and occluders to where they are in a frame."""
+    """Move parts and occluders to their poses in a frame."""
     matrices = draws.rows["world_from_local"]
     parts = trajectory.positions_m.shape[1]
     for i in range(parts):
@@ -109,11 +112,11 @@ def _record(
     size_m: tuple[float, ...],
     code: int,
     rotation: np.ndarray | None = None,
-    at_m: tuple[float, ...] = (0.0, 0.0, 0.0),
+    position_m: tuple[float, ...] = (0.0, 0.0, 0.0),
 ) -> tuple[Item, np.ndarray, float]:
     check_material(name, material)
     row = np.zeros(1, layout.DRAW)
-    row["world_from_local"] = layout.columns(np.eye(3) if rotation is None else rotation, np.asarray(at_m))
+    row["world_from_local"] = layout.columns(np.eye(3) if rotation is None else rotation, np.asarray(position_m))
     row["size"] = (*size_m, code)
     radius_m = float(np.linalg.norm(size_m)) / 2
     if material.matter:
@@ -127,13 +130,13 @@ def _record(
 
 
 def _with_matter(row: np.ndarray, matter: MatterSpec, program: str, mesh: Key, tile: TileKey) -> Item:
-    """Fills the record's fields for a procedural material."""
-    found = tile_facts(*tile[1:])
+    """Fill the record's fields for a procedural material."""
+    facts = tile_facts(*tile[1:])
     row["base"] = (*matter.base.rgb, matter.base.metallic)
     row["second"] = (*matter.second.rgb, matter.second.metallic)
     row["finish"] = (matter.base.roughness, matter.contrast, 1 / matter.tile_m, matter.anisotropy)
     row["relief"] = (matter.second.roughness, matter.gloss, matter.relief, 0.0)
-    row["coat"] = (matter.coat, matter.coat_roughness, found.quarter_lost, 1 / (found.most_lost - found.quarter_lost))
+    row["coat"] = (matter.coat, matter.coat_roughness, facts.quarter_lost, 1 / (facts.most_lost - facts.quarter_lost))
     u, v = tile_origin(matter)
     row["place"] = (u, v, 0.0, 0.0)
     wear = wear_key(matter.wear)

@@ -1,4 +1,4 @@
-"""What the key light's two pictures cover: of the stage's top the part that the camera sees, and all there is."""
+"""The extent of the key light's two shadow maps: of the visible part of the stage's top, and of the whole scene."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from jaxtyping import Float, Float64
 from simgen.renderers.camera_view import across_and_up
 
 SIDE_TEXELS = 1024
-COARSE_TEXELS = 64  # of the map that tells where no shadow can be
+COARSE_TEXELS = 64  # of the map by which regions without a shadow are skipped
 
 
 @dataclass(frozen=True)
 class Cascade:
-    """An orthographic picture along the key light."""
+    """An orthographic shadow map along the key light."""
 
     matrix: Float64[np.ndarray, "3 4"]  # texture coordinates and depth in 0..1 from world coordinates
     across_m: float
@@ -25,7 +25,7 @@ class Cascade:
 
 @dataclass(frozen=True)
 class Spheres:
-    """Bounds of what may cast shadows."""
+    """Bounding spheres of shadow casters."""
 
     centres_m: Float[np.ndarray, "n 3"]
     radii_m: Float[np.ndarray, "n"]
@@ -34,22 +34,22 @@ class Spheres:
 def cascade(
     toward: Float[np.ndarray, "3"], receivers_m: Float[np.ndarray, "m 3"], casters: Spheres, cone: float
 ) -> Cascade:
-    """The smallest square picture in which all of `receivers_m` lie, and deep enough for the casters over it.
+    """The smallest square shadow map that covers all of `receivers_m`, deep enough for the casters above it.
 
     Args:
         toward: unit vector to the light.
-        receivers_m: corners of what shadows fall on.
-        casters: what throws them.
+        receivers_m: corners of the region that receives shadows.
+        casters: bounding spheres of the bodies that cast them.
         cone: tangent of half the light's angular diameter.
     """
     right, up = across_and_up(toward)
-    seen = receivers_m @ np.stack([right, up, toward], axis=1)
-    low, high = seen.min(axis=0), seen.max(axis=0)
+    receivers = receivers_m @ np.stack([right, up, toward], axis=1)
+    low, high = receivers.min(axis=0), receivers.max(axis=0)
     across = float((high - low)[:2].max()) * 1.04 + 1e-3
     middle = (low + high)[:2] / 2
-    at = casters.centres_m @ np.stack([right, up, toward], axis=1)
-    near = (np.abs(at[:, :2] - middle) < across / 2 + casters.radii_m[:, None]).all(axis=1)
-    tops, bottoms = at[near, 2] + casters.radii_m[near], at[near, 2] - casters.radii_m[near]
+    centres = casters.centres_m @ np.stack([right, up, toward], axis=1)
+    near = (np.abs(centres[:, :2] - middle) < across / 2 + casters.radii_m[:, None]).all(axis=1)
+    tops, bottoms = centres[near, 2] + casters.radii_m[near], centres[near, 2] - casters.radii_m[near]
     top, bottom = max(float(high[2]), *tops.tolist(), -1e9) + 2e-3, min(float(low[2]), *bottoms.tolist(), 1e9) - 2e-3
     deep = top - bottom
     matrix = np.zeros((3, 4))

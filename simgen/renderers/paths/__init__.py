@@ -1,1 +1,1 @@
-"""What the path tracer draws with: Mitsuba 3, and the scene in its terms."""
+"""The renderer `pathtraced`: path tracing with Mitsuba 3."""

@@ -1,13 +1,13 @@
-"""Materials as layers of maps: what a path tracer's surfaces are made of. Numpy alone.
+"""Materials as texture maps for a path tracer. Numpy alone.
 
-A surface is Disney's `principled` model (Burley 2012), whose metals are GGX and Schlick as in `gl/shaders/shade.frag`.
-What is the renderer's own follows from energy: a rough metal loses the light that its facets would scatter twice, which
-is put back by a factor (Turquin 2019, "Practical multiple scattering compensation for microfacet models", eq. 16); and
-what a dielectric's surface mirrors does not get below it, so that a white one gives back all that it gets.
+A surface uses Disney's `principled` model (Burley 2012), with metals of GGX and Schlick as in `gl/shaders/shade.frag`.
+Two corrections conserve energy. A rough metal loses the light that its facets would scatter twice; a factor restores it
+(Turquin 2019, "Practical multiple scattering compensation for microfacet models", eq. 16). Light that a dielectric's
+surface reflects does not reach its diffuse base; a factor makes a white dielectric reflect all incident light.
 
-Baked to maps, texel by texel: pattern, second substance, metal, roughness, coat, the relief as a height, and wear with
-its colour, metal and roughness, stretched so that it fits the material's tiles. The mean stands for the shares of a
-coat and of anisotropy where a second substance or wear covers them. Left out: the slopes of wear.
+Baked to maps, per texel: pattern, second substance, metallic, roughness, coat, the relief as a height, and wear with
+its colour, metallic and roughness, stretched to fit the material's tiles. Coat and anisotropy are constants: where a
+second substance or wear covers them, the mean is used. Left out: the slopes of wear.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from simgen.spec.scene import MaterialSpec, MatterSpec, SceneSpec
 
 LEAST_ROUGHNESS = 0.045
 INDEX = 1.5  # of refraction, of every dielectric and every coat
-# By roughness: the factor on a diffuse colour with which a white dielectric gives back all light that comes from
-# everywhere; and the share that a coat takes. Measured of `principled` in a white furnace, Mitsuba 3.9.1, 1024 paths.
+# By roughness: the factor on a diffuse colour with which a white dielectric reflects all light of a uniform
+# environment; and the share that a coat takes. Measured on `principled` in a white furnace, Mitsuba 3.9.1, 1024 paths.
 _DIFFUSE_AT = (0.045, 0.1, 0.2, 0.3, 0.6, 0.7, 0.8, 0.9, 1.0)
 _DIFFUSE = (0.948, 0.943, 0.936, 0.934, 0.933, 0.932, 0.929, 0.926, 0.921)
 COATED = 0.075
-SHEET_ROUGHNESS = 0.775  # as the shader's alpha of 0.6
-MOST_PX = 1024  # along a side of a map with wear
+SHEET_ROUGHNESS = 0.775  # alpha 0.6, as in the shader
+MAX_PX = 1024  # side of a map with wear
 PART, BODY, TOP, FLOOR = "part", "body", "top", "floor"
 
 Map = Float32[np.ndarray, "_ _ _"]
@@ -49,7 +49,7 @@ Map = Float32[np.ndarray, "_ _ _"]
 
 @dataclass(frozen=True)
 class Placed:
-    """How metres become a map's sides: (across, along) times `scale`, plus `offset`."""
+    """From metres to a map's coordinates in its sides: (across, along) times `scale`, plus `offset`."""
 
     scale: tuple[float, float]
     offset: tuple[float, float]
@@ -57,15 +57,17 @@ class Placed:
 
 @dataclass(frozen=True)
 class Relief:
+    """A height map."""
+
     height_m: Map
     placed: Placed
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Maps of one or more texels; columns are across the grooves and rows along them."""
+    """The maps of a surface, of one or more texels. Columns are across the grooves, rows along them."""
 
-    rgb: Map  # as `principled` takes it; above 1 where light is put back
+    rgb: Map  # base colour of `principled`; above 1 where energy is restored
     roughness: Map
     metallic: Map
     placed: Placed
@@ -77,7 +79,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Sheets:
-    """What lies on the stage: a layer, and where it covers what is below."""
+    """The sheets on the stage: a layer, and its coverage."""
 
     cover: Map
     layer: Layer
@@ -87,17 +89,18 @@ def surface(spec: MaterialSpec, where: str) -> Layer:
     """A material's maps on a PART, a BODY, the TOP or the FLOOR.
 
     Raises:
-        KeyError: there is no such texture, material or wear.
+        KeyError: a texture, a material or a wear is unknown.
     """
     return _matter(spec.matter) if spec.matter else _plain(spec, where)
 
 
 def is_lathe(spec: MaterialSpec) -> bool:
+    """Whether the material's tile runs around an axis, as on turned parts."""
     return material(spec.matter.name).lathe if spec.matter else False
 
 
 def sheets(spec: SceneSpec, picture: Float32[np.ndarray, "h w 4"]) -> Sheets:
-    """The sheets of a picture of the whole stage, rows along y: colour, and how much of a texel they cover."""
+    """The sheets from a texture of the whole stage (`stage_sheets`), rows along y: RGB and coverage."""
     length, width = spec.stage.size_m
     roughness = SHEET_ROUGHNESS if spec.stage.top.matter else spec.stage.top.roughness
     cover, rgb = (np.ascontiguousarray(np.swapaxes(m, 0, 1)) for m in (picture[..., 3:], picture[..., :3]))
@@ -138,7 +141,7 @@ def _matter(matter: MatterSpec) -> Layer:
     coat = matter.coat * shown
     if (key := wear_key(matter.wear))[0]:
         tiles, wears = _repeats(matter.tile_m, matter.wear.side_m)
-        start = (u - wears * v / tiles, v - u if row.lathe else v - wears * u / tiles)  # as the shader places it
+        start = (u - wears * v / tiles, v - u if row.lathe else v - wears * u / tiles)  # as in the shader
         maps, covered = _worn(maps, key, tiles, wears, row.lathe, start)
         along = placed.scale[1] if row.lathe else placed.scale[1] / tiles
         placed = Placed((placed.scale[0] / tiles, along), (v / tiles, u if row.lathe else u / tiles))
@@ -150,20 +153,20 @@ def _matter(matter: MatterSpec) -> Layer:
 
 
 def _repeats(tile_m: float, wear_m: float) -> tuple[int, int]:
-    """How many tiles, and how many tiles of wear, a map holds along each side: one of either."""
+    """How many tiles of the material and of the wear a map holds along each side; at least one of them is 1."""
     return max(1, round(wear_m / tile_m)), max(1, round(tile_m / wear_m))
 
 
 def _worn(
     maps: Map, key: WearKey, tiles: int, wears: int, lathe: bool, start: tuple[float, float]
 ) -> tuple[Map, float]:
-    """Colour, metal and roughness under wear, as the shader lays it; and what share is covered.
+    """Colour, metallic and roughness with wear, as in the shader; and the share that wear covers.
 
-    The tile keeps its size and wear is stretched to fit, so that both go on without a seam. `start` is where the wear's
-    tile begins, across and along, in its sides.
+    The material's tile keeps its size and the wear is stretched to fit, so that both repeat without a seam. `start` is
+    the offset of the wear's tile, across and along, in its sides.
     """
-    most = max(tiles, wears)
-    across = most * max(1, min(MATTER_PX, (MOST_PX if tiles > 1 else MATTER_PX) // most))
+    repeats = max(tiles, wears)
+    across = repeats * max(1, min(MATTER_PX, (MAX_PX if tiles > 1 else MATTER_PX) // repeats))
     size = (MATTER_PX if lathe else across, across)
     maps = _repeated(maps, (1 if lathe else tiles, tiles), size)
     colour, rest = (
@@ -184,10 +187,10 @@ def _rolled(tile: Map, start: tuple[float, float]) -> Map:
 
 
 def _repeated(tile: Map, times: tuple[int, int], size: tuple[int, int]) -> Map:
-    """A tile so many times along rows and columns, at a size (rows, columns) that is a multiple of that."""
+    """A tile repeated `times` along rows and columns, resized to `size` (rows, columns), a multiple of `times`."""
     rows, columns = (n // t for n, t in zip(size, times, strict=True))
-    few = (tile[..., i : i + 4] for i in range(0, tile.shape[2], 4))  # channels, of which OpenCV takes four
-    small = np.dstack([cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA) for part in few])
+    groups = (tile[..., i : i + 4] for i in range(0, tile.shape[2], 4))  # OpenCV resizes up to four channels
+    small = np.dstack([cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA) for part in groups])
     return np.tile(small, (*times, 1)).astype(np.float32)
 
 
@@ -202,7 +205,7 @@ def _layer(
     relief: Relief | None = None,
 ) -> Layer:
     rough = np.clip(roughness, LEAST_ROUGHNESS, 1).astype(np.float32)
-    gain = 1 + rgb * (1 / _kept(rough) - 1)
+    gain = 1 + rgb * (1 / _albedo(rough) - 1)
     diffuse = np.interp(rough, _DIFFUSE_AT, _DIFFUSE)
     energetic = (1 - COATED * coat) * rgb * (metallic * gain + (1 - metallic) * diffuse)
     return Layer(
@@ -213,7 +216,7 @@ def _layer(
 
 @lru_cache(maxsize=8)
 def _tile(name: str, variant: int) -> tuple[Map, Map]:
-    """Value and mask, and the height in texels for a root mean square slope of 1; transposed, for (across, along)."""
+    """Value and mask, and the height in texels at a root mean square slope of 1; transposed to (across, along)."""
     relief = material(name).relief(np.random.default_rng(variant))
     _, _, slope = rises(relief.height)
     height = relief.height / slope if slope > 1e-9 else np.zeros_like(relief.height)
@@ -227,28 +230,29 @@ _ROUGHNESSES = np.linspace(0.0, 1.0, 33)
 
 
 @lru_cache(maxsize=1)
-def _kept_table() -> Float64[np.ndarray, "33"]:
-    """Share of a uniform light that a GGX mirror gives back, with Smith's separable masking, seen from everywhere.
+def _albedo_table() -> Float64[np.ndarray, "33"]:
+    """Hemispherical albedo of a GGX mirror with Smith's separable masking, by roughness.
 
-    The mean over the hemisphere, by cosine, of the directional albedo, with facets drawn by their distribution.
+    It is the cosine-weighted mean of the directional albedo; facets are sampled by their distribution.
     """
     count = 64
     u, turn = (np.arange(count) + 0.5) / count, 2 * np.pi * (np.arange(count) + 0.5) / count
     nov = np.sqrt((np.arange(count) + 0.5) / count)[:, None, None]  # the cosine's own distribution
-    kept = []
+    albedo = []
     for roughness in _ROUGHNESSES:
         a2 = max(roughness, 0.03) ** 4
         cosine = np.sqrt((1 - u) / (1 + (a2 - 1) * u))[None, :, None]
         sine = np.sqrt(1 - cosine**2)
         voh = np.sqrt(1 - nov**2) * sine * np.cos(turn)[None, None] + nov * cosine
         nol = 2 * voh * cosine - nov
-        seen = (nol > 0) & (voh > 0)
+        reflected = (nol > 0) & (voh > 0)
         masked = np.ones_like(voh)
         for c in (np.broadcast_to(nov, voh.shape), np.maximum(nol, 1e-6)):
             masked = masked * 2 / (1 + np.sqrt(1 + a2 * (1 / c**2 - 1)))
-        kept.append(float(np.where(seen, masked * voh / (cosine * nov), 0).mean()))
-    return np.array(kept)
+        albedo.append(float(np.where(reflected, masked * voh / (cosine * nov), 0).mean()))
+    return np.array(albedo)
 
 
-def _kept(roughness: Float32[np.ndarray, "*n"]) -> Float32[np.ndarray, "*n"]:
-    return np.asarray(np.interp(roughness, _ROUGHNESSES, _kept_table()), np.float32)
+def _albedo(roughness: Float32[np.ndarray, "*n"]) -> Float32[np.ndarray, "*n"]:
+    """Hemispherical albedo of a GGX mirror."""
+    return np.asarray(np.interp(roughness, _ROUGHNESSES, _albedo_table()), np.float32)

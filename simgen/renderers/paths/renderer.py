@@ -1,12 +1,12 @@
 """The reference renderer: the same scene by path tracing with Mitsuba 3, an optional extra (`simgen[pathtraced]`).
 
-What `pbr` approximates is worked out here: light that goes from part to part and to the stage, shadows of lamps that
-have a size, and a lens with an aperture, whose blur is drawn and not added by `simgen.camera.lens.defocus`. Threads are
-cut into the meshes. Colour is linear radiance as pbr's, of `render.samples` paths a pixel, with the noise of that: it
-depends on the spec's own seed and on nothing else, so that a frame is the same bytes again.
+What `pbr` approximates is computed here: interreflection between parts and stage, shadows of area lights, and a lens
+with an aperture, whose defocus is path traced (`simgen.camera.lens.defocus` is not used). Threads are cut into the
+meshes. Colour is linear radiance as in pbr, from `render.samples` paths per pixel, with their noise. The noise depends
+on the spec's own seed alone, so that a frame is always the same bytes.
 
 Labels never depend on paths: ids, depth and normals come from another renderer (`simgen.renderers.render` chooses it).
-`simgen.renderers.paths` says what is mapped how, and what is not.
+The files of `simgen.renderers.paths` say how the spec is translated, and what is left out.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from simgen.spec.frames import Frame, Trajectory
 from simgen.spec.scene import SceneSpec
 
 DEFAULT_SAMPLES = 32
-BRIGHTEST = 16.0  # of a path, or a pixel without LLVM; as pbr's, far over any sensor's range
-MOST_PATHS = 2**22  # traced at a time, whose state is some 100 bytes each
+BRIGHTEST = 16.0  # of a path, or of a pixel without LLVM; as in pbr, far above any sensor's range
+MAX_PATHS = 2**22  # traced at a time; each has a state of some 100 bytes
 
 Light = Float32[np.ndarray, "h w 3"]
 
@@ -36,12 +36,12 @@ def render(spec: SceneSpec, trajectory: Trajectory, truth: Iterable[Frame]) -> I
 
     Args:
         spec: the scene.
-        trajectory: where everything is in each frame.
+        trajectory: the result of `simulate(spec)`.
         truth: the same frames by another renderer, whose light is replaced.
 
     Raises:
         RendererUnavailable: Mitsuba is not installed, or does not run here.
-        ValueError: a material's numbers mean nothing, a lamp or the lens cannot be.
+        ValueError: a number of a material, a lamp or the lens is out of its range.
     """
     checked_lamps(spec)
     mi = variant.mitsuba()
@@ -49,7 +49,7 @@ def render(spec: SceneSpec, trajectory: Trajectory, truth: Iterable[Frame]) -> I
     samples = spec.render.samples or DEFAULT_SAMPLES
     if samples < 1 or samples & (samples - 1):
         raise ValueError(
-            f"render.samples: {samples}; paths a pixel are a power of two, as many as their sequence fills"
+            f"render.samples: {samples}; paths per pixel must be a power of two, which the sequence of samples needs"
         )
     for frame, drawn in enumerate(truth):
         scene.place(trajectory, frame)
@@ -60,12 +60,12 @@ def render(spec: SceneSpec, trajectory: Trajectory, truth: Iterable[Frame]) -> I
 
 
 def _traced(mi: Any, scene: Any, sensor: Any, size: tuple[int, int], samples: int, seed: int) -> Light:
-    """Radiance, as the mean over each pixel's paths."""
+    """Radiance: the mean over each pixel's paths."""
     width, height = size
     if mi.variant().startswith("scalar"):
         return np.asarray(mi.render(scene, sensor=sensor, spp=samples, seed=seed), np.float32)
     at_once = samples
-    while at_once > 1 and width * height * at_once > MOST_PATHS:
+    while at_once > 1 and width * height * at_once > MAX_PATHS:
         at_once //= 2
     sampler = mi.load_dict({"type": SAMPLER, "sample_count": samples})
     sampler.set_samples_per_wavefront(at_once)
@@ -81,10 +81,10 @@ def _traced(mi: Any, scene: Any, sensor: Any, size: tuple[int, int], samples: in
 def _paths(
     mi: Any, scene: Any, sensor: Any, sampler: Any, size: tuple[int, int], count: int
 ) -> Float32[np.ndarray, "3 n"]:
-    """The sum over `count` of each pixel's paths.
+    """The sum over `count` paths of each pixel.
 
-    `mi.render` adds paths to pixels in whatever order its threads come to them, so that the last bits change from run
-    to run. Here a pixel's paths lie side by side and are added up in their order.
+    `mi.render` adds paths to pixels in the order of its threads, so that the last bits change from run to run. Here a
+    pixel's paths are adjacent and are summed in their order.
     """
     import drjit as dr
 
@@ -93,7 +93,9 @@ def _paths(
     within, aperture = sampler.next_2d(), sampler.next_2d()
     column, row = mi.Float(pixel % width) + within.x, mi.Float(pixel // width) + within.y
     ray, _ = sensor.sample_ray(0.0, 0.5, mi.Point2f(column / width, row / height), aperture)
-    found, _, _ = scene.integrator().sample(scene, sampler, mi.RayDifferential3f(ray))
-    found = dr.minimum(found, BRIGHTEST)
-    dr.eval(found)  # all channels at once: else each traces all paths anew
-    return np.stack([np.array(dr.block_sum(channel, count), np.float32) for channel in (found.x, found.y, found.z)])
+    radiance, _, _ = scene.integrator().sample(scene, sampler, mi.RayDifferential3f(ray))
+    radiance = dr.minimum(radiance, BRIGHTEST)
+    dr.eval(radiance)  # all channels at once: else each channel traces all paths again
+    return np.stack(
+        [np.array(dr.block_sum(channel, count), np.float32) for channel in (radiance.x, radiance.y, radiance.z)]
+    )

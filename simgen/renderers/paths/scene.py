@@ -1,4 +1,4 @@
-"""A spec as a Mitsuba scene, built once and moved from frame to frame."""
+"""A spec as a Mitsuba scene, which is built once and updated for each frame."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from simgen.spec.scene import BodySpec, CameraSpec, MaterialSpec, SceneSpec
 from simgen.spec.types import Pose
 
 NEAR_M, FAR_M = 0.05, 5000.0
-MAX_DEPTH, ROULETTE_DEPTH = 7, 2  # edges of a path; from where on dim paths may end
+MAX_DEPTH, ROULETTE_DEPTH = 7, 2  # edges of a path; depth from which Russian roulette may end it
 SAMPLER = "ldsampler"  # low-discrepancy points (Kollig and Keller 2002): as clean as ten times as many random ones
-SKY_IN_WORLD = [[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]]  # Mitsuba's y is up, its -z in the middle
+SKY_IN_WORLD = [[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]]  # Mitsuba's y is up, -z in the middle
 
 
 @dataclass(frozen=True)
 class _Moved:
-    """A mesh that is not where it was in the frame before."""
+    """A mesh that moves from frame to frame."""
 
     key: str
     solid: shapes.Solid
 
 
 class MitsubaScene:
-    """What is drawn of a spec, on one process's Mitsuba `mi`.
+    """A spec in Mitsuba, with the process's module `mi`.
 
     Raises:
-        KeyError: a part, a texture or a material does not exist.
-        ValueError: a material's numbers mean nothing, a body has an unknown shape.
+        KeyError: a part, a texture or a material is unknown.
+        ValueError: a number of a material is out of its range, or a body's shape is unknown.
     """
 
     def __init__(self, mi: Any, spec: SceneSpec) -> None:
@@ -57,7 +57,7 @@ class MitsubaScene:
     # ------------------------------------------------------------------------------------------------------ frames
 
     def place(self, trajectory: Trajectory, frame: int) -> None:
-        """Move parts, occluders and the belt to where they are in a frame."""
+        """Move parts, occluders and the belt to their poses in a frame."""
         parts = len(self._spec.parts)
         for i, (position, rotation) in enumerate(
             zip(trajectory.positions_m[frame], trajectory.rotations_xyzw[frame], strict=True)
@@ -77,38 +77,38 @@ class MitsubaScene:
         self._params[f"{moved.key}.vertex_normals"] = (moved.solid.normals @ rotation.T).astype(np.float32).ravel()
 
     def camera(self, world_from_camera: Pose, samples: int) -> Any:
-        """Mitsuba's sensor: a pinhole, or a thin lens where the spec has an aperture."""
+        """Mitsuba's camera: a pinhole, or a thin lens where the spec has an aperture."""
         return self._mi.load_dict(camera_dict(self._mi, self._spec.camera, world_from_camera, samples))
 
     # ------------------------------------------------------------------------------------------------------ shapes
 
     def _meshes(self) -> dict[str, Any]:
         spec, stage = self._spec, self._spec.stage
-        found = {}
+        meshes = {}
         for i, part in enumerate(spec.parts):
             check_material(f"parts[{i}]", part.material)
             solid = shapes.part(part.source, matter.is_lathe(part.material))
-            found[f"part{i}"] = self._mesh(f"part{i}", solid, part.material, matter.PART)
+            meshes[f"part{i}"] = self._mesh(f"part{i}", solid, part.material, matter.PART)
             self._moved.append(_Moved(f"part{i}", solid))
         for i, body in enumerate(spec.occluders):
             solid = _body(f"occluders[{i}]", body)
-            found[f"occluder{i}"] = self._mesh(f"occluder{i}", solid, body.material, matter.BODY)
+            meshes[f"occluder{i}"] = self._mesh(f"occluder{i}", solid, body.material, matter.BODY)
             self._moved.append(_Moved(f"occluder{i}", solid))
         for i, body in enumerate(spec.fixtures):
             solid = _body(f"clutter[{i}]", body)
             pose = body.world_from_body
             put = _at(solid, rotation_matrix(pose.rotation_xyzw), np.asarray(pose.position_m))
-            found[f"clutter{i}"] = self._mesh(f"clutter{i}", put, body.material, matter.BODY)
+            meshes[f"clutter{i}"] = self._mesh(f"clutter{i}", put, body.material, matter.BODY)
         for name, material in (("sides", stage.sides), ("top", stage.top), ("floor", stage.floor)):
             check_material(f"stage.{name}", material)
         lathe = matter.is_lathe(stage.sides)
         sides = shapes.body("tray", (*stage.size_m, stage.thickness_m), lathe)
         floor = shapes.body("plane", (FLOOR_SIDE_M, FLOOR_SIDE_M, 1.0))
         lowered, below = (np.array([0.0, 0.0, -z]) for z in (stage.thickness_m / 2, stage.floor_below_m))
-        found["sides"] = self._mesh("sides", _at(sides, np.eye(3), lowered), stage.sides, matter.BODY)
-        found["floor"] = self._mesh("floor", _at(floor, np.eye(3), below), stage.floor, matter.FLOOR)
-        found["top"] = self._stage_top()
-        return found
+        meshes["sides"] = self._mesh("sides", _at(sides, np.eye(3), lowered), stage.sides, matter.BODY)
+        meshes["floor"] = self._mesh("floor", _at(floor, np.eye(3), below), stage.floor, matter.FLOOR)
+        meshes["top"] = self._stage_top()
+        return meshes
 
     def _stage_top(self) -> Any:
         stage = self._spec.stage
@@ -125,7 +125,7 @@ class MitsubaScene:
         return self._made_mesh("top", self._top, self._uv_of_top(0.0), self._mi.load_dict(found))
 
     def _uv_of_top(self, shift_m: float) -> Float32[np.ndarray, "n 2"]:
-        """The pattern begins at the stage's corner, and travels with a belt."""
+        """Texture coordinates of the stage's top, from the stage's corner; they move with a belt."""
         length, width = self._spec.stage.size_m
         corner = np.array([width / 2, length / 2 - shift_m])
         return _uv(self._top.across_along_m + corner, self._top_placed)
@@ -175,7 +175,7 @@ class MitsubaScene:
         return {"type": "bumpmap", "height": height, "scale": 1.0, "below": found}
 
     def _texture(self, values: matter.Map, placed: Placed, uv: Placed) -> Any:
-        """A map; `uv` is how the mesh's coordinates were made of metres."""
+        """A map; `uv` is the placement with which the mesh's texture coordinates were made."""
         mi = self._mi
         if values.shape[2] == 1 and values.shape[:2] == (1, 1):
             return {"type": "uniform", "value": float(values[0, 0, 0])}
@@ -194,7 +194,7 @@ class MitsubaScene:
     # -------------------------------------------------------------------------------------------------------- light
 
     def _light(self) -> dict[str, Any]:
-        mi, found = self._mi, light.shining(self._spec)
+        mi, found = self._mi, light.emitters(self._spec)
         made: dict[str, Any] = {}
         if found.sky.any():
             to_world = mi.ScalarTransform4f(SKY_IN_WORLD)
@@ -211,7 +211,7 @@ class MitsubaScene:
         for i, spot in enumerate(found.spots):
             made[f"spot{i}"] = {
                 "type": "spot", "intensity": _rgb(spot.intensity),
-                "to_world": _facing(mi, spot.place_m, np.asarray(spot.lamp.toward), np.ones(2)),
+                "to_world": _facing(mi, spot.position_m, np.asarray(spot.lamp.toward), np.ones(2)),
                 "cutoff_angle": math.degrees(spot.lamp.half_angle_rad), "beam_width": math.degrees(spot.full_rad),
                 "sampling_weight": 1 / light.SPOTS,
             }  # fmt: skip
@@ -222,10 +222,11 @@ class MitsubaScene:
 
 
 def camera_dict(mi: Any, camera: CameraSpec, world_from_camera: Pose, samples: int) -> dict[str, Any]:
-    """A sensor whose picture has the spec's intrinsics; its own x points left and its y up.
+    """Mitsuba's camera with the spec's intrinsics (its x points left, its y up).
 
     Raises:
-        ValueError: the lens cannot be, or it is one and its principal point is not at a multiple of half a pixel.
+        ValueError: the lens is impossible, or it has an aperture and a principal point that is not at a multiple of
+            half a pixel.
     """
     rotation, eye = rotation_matrix(world_from_camera.rotation_xyzw), np.asarray(world_from_camera.position_m)
     to_world = np.eye(4)
@@ -240,12 +241,12 @@ def camera_dict(mi: Any, camera: CameraSpec, world_from_camera: Pose, samples: i
         },
         "sampler": {"type": SAMPLER, "sample_count": samples},
     }  # fmt: skip
-    circle_of_confusion_px(np.ones(1), camera)  # raises where there is no such lens
+    circle_of_confusion_px(np.ones(1), camera)  # raises where the lens is impossible
     if camera.f_number > 0:
         if any(shift):
             raise ValueError(
-                f"camera.centre_px: {camera.centre_px}: the renderer pathtraced draws through a lens with an aperture "
-                "where it is at multiples of half a pixel; set lens.f_number to 0, or move it"
+                f"camera.centre_px: {camera.centre_px}: with an aperture, the renderer pathtraced needs it at "
+                "multiples of half a pixel; set lens.f_number to 0, or move it"
             )
         aperture_m = camera.focal_length_m / camera.f_number
         return {**found, "type": "thinlens", "aperture_radius": aperture_m / 2, "focus_distance": camera.focus_m}
@@ -254,7 +255,7 @@ def camera_dict(mi: Any, camera: CameraSpec, world_from_camera: Pose, samples: i
 
 
 def _film(camera: CameraSpec) -> tuple[dict[str, int], tuple[float, float]]:
-    """A larger film about the principal point, of which a part is drawn; and how far that still is from its middle."""
+    """A larger film centred on the principal point, with a crop; and the remaining offset of the principal point."""
     sizes, starts, shifts = [], [], []
     for centre, size in zip(camera.centre_px, (camera.width_px, camera.height_px), strict=True):
         twice = round(2 * centre)
@@ -295,7 +296,7 @@ def _facing(
     half: Float64[np.ndarray, "2"],
     up: Float64[np.ndarray, "3"] | None = None,
 ) -> Any:
-    """A transform that takes z to `toward`, y to `up`, and the square from -1 to 1 to half sides of `half`."""
+    """A transform from z to `toward`, from y to `up`, and from the square -1..1 to half sides of `half`."""
     if up is None:
         aside = np.array([0.0, 0.0, 1.0]) if abs(toward[2]) < 0.9 else np.array([0.0, 1.0, 0.0])
         up = aside - (aside @ toward) * toward

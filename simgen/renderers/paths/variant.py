@@ -1,4 +1,4 @@
-"""Mitsuba, and which of its variants runs here: on a GPU, vectorized by LLVM, or one ray at a time."""
+"""Mitsuba, and the selection of its variant: on a GPU, vectorized by LLVM, or scalar."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from typing import Any
 from simgen.spec.errors import RendererUnavailable
 
 HELP = 'the renderer pathtraced needs Mitsuba 3: pip install "simgen[pathtraced]"'
-LLVM = "DRJIT_LIBLLVM_PATH"  # by which Dr.Jit, Mitsuba's compiler, is told of a library
+LLVM = "DRJIT_LIBLLVM_PATH"  # the LLVM library for Dr.Jit, Mitsuba's compiler
 FOLDERS = ("/usr/lib/*", "/usr/lib64", "/usr/lib/llvm-*/lib", "/usr/local/lib", "/opt/homebrew/opt/llvm/lib")
 PROBE_S = 120.0
-# A white sphere in a white room: a compiler that is too old for Dr.Jit ends the process in the middle of this.
+# A white sphere in a white room. A compiler that is too old for Dr.Jit crashes the process here.
 _PROBE = """
 import sys
 import mitsuba as mi
@@ -37,59 +37,63 @@ assert 0.1 < float(mi.TensorXf(mi.render(scene, spp=4)).array[0]) < 10
 
 @dataclass(frozen=True)
 class Variant:
+    """A variant of Mitsuba, and the reason for it."""
+
     name: str  # Mitsuba's
     why: str
-    llvm: str = ""  # path of the library, where it is what compiles
+    llvm: str = ""  # path of the LLVM library, where that is used
 
 
 @cache
 def variant() -> Variant:
-    """The fastest variant that works here. Those that may end a process are tried in another one.
+    """The fastest variant that works here. Variants that may crash a process are tried in another process.
 
     Raises:
-        RendererUnavailable: Mitsuba is not installed, or nothing of it works.
+        RendererUnavailable: Mitsuba is not installed, or no variant works.
     """
     if find_spec("mitsuba") is None:
         raise RendererUnavailable(HELP)
     if Path("/dev/nvidia0").exists() and _works("cuda_ad_rgb") == "":
         return Variant("cuda_ad_rgb", "a GPU is there")
-    found = llvm_libraries()
+    libraries = llvm_libraries()
     reasons = []
-    for path in found[:3]:
+    for path in libraries[:3]:
         reason = _works("llvm_ad_rgb", path)
         if not reason:
             return Variant("llvm_ad_rgb", f"{Path(path).name} is there", path)
-        reasons.append(f"{path} is of no use to it ({reason})")
+        reasons.append(f"{path} does not work ({reason})")
     if reason := _works("scalar_rgb"):
         raise RendererUnavailable(f"Mitsuba {_version('mitsuba')} does not run here ({reason})")
     return Variant("scalar_rgb", "; ".join(reasons) or "no LLVM library was found: apt-get install libllvm19 adds one")
 
 
 def llvm_libraries() -> list[str]:
-    """Shared libraries of LLVM, the one that Dr.Jit was told of alone, or all that are found, newest first."""
-    if told := os.environ.get(LLVM):
-        return [told]
-    found = {
+    """Paths of LLVM's shared libraries: the one in Dr.Jit's variable, or all in the usual folders, newest first."""
+    if named := os.environ.get(LLVM):
+        return [named]
+    libraries = {
         path.resolve(): _llvm_version(path.resolve().name)
         for folder in FOLDERS
         for pattern in ("libLLVM*.so*", "libLLVM*.dylib")
         for path in Path("/").glob(f"{folder[1:]}/{pattern}")
     }
-    return [str(path) for path, number in sorted(found.items(), key=lambda item: (item[1], str(item[0])), reverse=True)]
+    return [
+        str(path) for path, number in sorted(libraries.items(), key=lambda item: (item[1], str(item[0])), reverse=True)
+    ]
 
 
 def _llvm_version(name: str) -> tuple[int, ...]:
-    """Of names such as libLLVM-15.so.1, libLLVM-14.0.6.so.1 and libLLVM.so.19.1."""
+    """The version in a name such as libLLVM-15.so.1, libLLVM-14.0.6.so.1 or libLLVM.so.19.1."""
     numbers = re.search(r"libLLVM(?:-|\.so\.)([\d.]*\d)", name)
     return tuple(int(n) for n in numbers[1].split(".")) if numbers else ()
 
 
 def _works(name: str, llvm: str = "") -> str:
-    """Nothing where a variant draws a small picture, else why it does not."""
-    told = {LLVM: llvm} if llvm else {}
+    """Try a variant on a small image: an empty string where it works, else the error."""
+    variables = {LLVM: llvm} if llvm else {}
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _PROBE, name], env={**os.environ, **told}, capture_output=True, timeout=PROBE_S,
+            [sys.executable, "-c", _PROBE, name], env={**os.environ, **variables}, capture_output=True, timeout=PROBE_S,
             text=True, errors="replace", check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
@@ -103,10 +107,10 @@ def _works(name: str, llvm: str = "") -> str:
 
 @cache
 def mitsuba() -> Any:
-    """Mitsuba, set to its variant, on as many threads as OMP_NUM_THREADS says, or as there are cores.
+    """The module `mitsuba`, set to its variant, with OMP_NUM_THREADS threads, or one per core.
 
     Raises:
-        RendererUnavailable: it is not installed, or nothing of it works.
+        RendererUnavailable: Mitsuba is not installed, or no variant works.
     """
     chosen = variant()
     if chosen.llvm:
@@ -116,20 +120,20 @@ def mitsuba() -> Any:
 
     mi.set_variant(chosen.name)
     mi.set_log_level(mi.LogLevel.Error)
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    drjit.set_thread_count(int(told) if told.isdecimal() and int(told) > 0 else os.cpu_count() or 1)
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    drjit.set_thread_count(int(threads) if threads.isdecimal() and int(threads) > 0 else os.cpu_count() or 1)
     return mi
 
 
 def describe() -> str:
-    """Mitsuba's version, its variant and what that rests on.
+    """Versions of Mitsuba and Dr.Jit, the variant, and its LLVM library.
 
     Raises:
-        RendererUnavailable: there is none.
+        RendererUnavailable: Mitsuba is not installed, or no variant works.
     """
     chosen = variant()
-    rests_on = f" with {Path(chosen.llvm).name}" if chosen.llvm else ""
-    return f"Mitsuba {_version('mitsuba')}, Dr.Jit {_version('drjit')}, {chosen.name}{rests_on}"
+    library = f" with {Path(chosen.llvm).name}" if chosen.llvm else ""
+    return f"Mitsuba {_version('mitsuba')}, Dr.Jit {_version('drjit')}, {chosen.name}{library}"
 
 
 def _version(package: str) -> str:

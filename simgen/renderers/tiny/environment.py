@@ -1,4 +1,4 @@
-"""What metal mirrors: a picture of the surroundings by direction, blurred once for each of a few roughnesses."""
+"""The environment that metal reflects: a map by direction, blurred for each of a few roughnesses."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from simgen.renderers.lookup import look_up
 from simgen.spec.scene import GlowSpec, LightSpec
 from simgen.spec.types import Vec3
 
-WIDTH, HEIGHT = 128, 64  # azimuth by elevation, from straight up to straight down
+WIDTH, HEIGHT = 128, 64  # azimuth from -pi; elevation from straight up to straight down
 ROUGHNESSES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-_PAD = 32  # azimuth wraps round
+_PAD = 32  # columns repeated at both sides, since azimuth wraps
 
 
 class Environment:
@@ -27,18 +27,18 @@ class Environment:
     def radiance(
         self, direction: Float32[np.ndarray, "n 3"], roughness: Float32[np.ndarray, "n"]
     ) -> Float32[np.ndarray, "n 3"]:
-        """Bilinear in direction, linear between roughnesses."""
+        """Reflected radiance, interpolated bilinearly in direction and linearly in roughness."""
         x = (np.arctan2(direction[:, 1], direction[:, 0]) / (2 * np.pi) + 0.5) * WIDTH - 0.5 + _PAD
         y = np.arccos(np.clip(direction[:, 2], -1, 1)) / np.pi * HEIGHT - 0.5
         level = np.clip(roughness, 0, 1) * (len(ROUGHNESSES) - 1)
         lower = np.minimum(level.astype(np.int64), len(ROUGHNESSES) - 2)
-        found = np.empty_like(direction)
+        reflected = np.empty_like(direction)
         for i in np.unique(lower):
             chosen = lower == i
             share = (level[chosen] - i)[:, None]
             low, high = (look_up(self._levels[j], x[chosen], y[chosen], cv2.BORDER_REPLICATE) for j in (i, i + 1))
-            found[chosen] = low * (1 - share) + high * share
-        return found
+            reflected[chosen] = low * (1 - share) + high * share
+        return reflected
 
 
 def _picture(light: LightSpec, floor_rgb: Vec3) -> Float32[np.ndarray, "64 128 3"]:
@@ -66,7 +66,7 @@ def _inside(glow: GlowSpec, elevation: np.ndarray, azimuth: np.ndarray) -> np.nd
 
 
 def _blurred(sharp: Float32[np.ndarray, "64 128 3"], roughness: float) -> Float32[np.ndarray, "64 192 3"]:
-    """The lobe of a GGX mirror of that roughness is about alpha = roughness squared wide (in radians, one sigma)."""
+    """Blur as wide as a GGX lobe: about alpha = roughness squared (in radians, one sigma)."""
     wrapped = np.concatenate([sharp[:, -_PAD:], sharp, sharp[:, :_PAD]], axis=1)
     sigma_px = max(roughness**2 * 0.9 * HEIGHT / np.pi, 0.4)
     return np.asarray(cv2.GaussianBlur(wrapped, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32)

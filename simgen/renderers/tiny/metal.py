@@ -1,6 +1,6 @@
-"""Parts: metal whose normals come from the depth buffer, with a thread as a bump, that mirrors what is round it.
+"""Shading of parts: metal with normals from the depth buffer, threads as bumps, and reflections of the environment.
 
-Microfacets are GGX (Walter et al. 2007) with Schlick's Fresnel term; a rough mirror looks up a blurred environment.
+Microfacets are GGX (Walter et al. 2007) with Schlick's Fresnel term; rough metal reflects a blurred environment.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from simgen.renderers.tiny.environment import Environment
 from simgen.renderers.tiny.light_map import LightMap
 from simgen.spec.scene import SceneSpec
 
-BRIGHTEST = 16.0  # radiance above this is clipped: far over any sensor's range
+BRIGHTEST = 16.0  # radiance is clipped here, far above any sensor's range
 
 
 @dataclass(frozen=True)
-class Seen:
+class PartSamples:
     """The samples that show parts."""
 
     part: Int32[np.ndarray, "n"]
@@ -33,7 +33,7 @@ class Seen:
 
 
 class Metal:
-    """Light on a scene's parts."""
+    """Shading of a scene's parts."""
 
     def __init__(self, spec: SceneSpec, planes: Planes) -> None:
         self._spec = spec
@@ -51,7 +51,7 @@ class Metal:
         view: CameraView,
         moment: Moment,
     ) -> None:
-        """Writes the radiance of every sample that shows a part into `linear`."""
+        """Write the radiance of every sample that shows a part into `linear`."""
         ys, xs = np.nonzero(geometry.surface >= 0)
         if not len(ys):
             return
@@ -61,43 +61,43 @@ class Metal:
         flat = normals(geometry, view, xs, ys, points, toward_eye)
         local = self._parts.local(part, points, moment)
         normal, cavity = self._parts.relief(part, local, flat, moment)
-        seen = Seen(part, points, toward_eye, normal, self._parts.albedo(part, local))
-        met = light_map.seen(points)
-        shadowed = (met != part) & ((met >= 0) | (met <= BODY))
-        linear[ys, xs] = np.minimum(self._radiance(seen, shadowed, moment) * cavity[:, None], BRIGHTEST)
+        samples = PartSamples(part, points, toward_eye, normal, self._parts.albedo(part, local))
+        first = light_map.first_surface(points)
+        shadowed = (first != part) & ((first >= 0) | (first <= BODY))
+        linear[ys, xs] = np.minimum(self._radiance(samples, shadowed, moment) * cavity[:, None], BRIGHTEST)
 
-    def _radiance(self, seen: Seen, shadowed: Bool[np.ndarray, "n"], moment: Moment) -> Colours:
+    def _radiance(self, samples: PartSamples, shadowed: Bool[np.ndarray, "n"], moment: Moment) -> Colours:
         light = self._spec.light
-        rough, metallic = self._parts.roughness[seen.part], self._parts.metallic[seen.part, None]
-        facing = np.maximum(dot(seen.normal, seen.toward_eye), 0.02)
-        sun = np.maximum(seen.normal @ self._sun, 0.0) * (1 - np.float32(light.shadow_strength) * shadowed)
-        f0 = metallic * seen.base + (1 - metallic) * 0.04
+        rough, metallic = self._parts.roughness[samples.part], self._parts.metallic[samples.part, None]
+        facing = np.maximum(dot(samples.normal, samples.toward_eye), 0.02)
+        sun = np.maximum(samples.normal @ self._sun, 0.0) * (1 - np.float32(light.shadow_strength) * shadowed)
+        f0 = metallic * samples.base + (1 - metallic) * 0.04
         fresnel = f0 + (1 - f0) * ((1 - facing) ** 5 * (1 - rough))[:, None]
-        highlight = self._highlight(seen, facing, rough) * sun
-        glossy = fresnel * (self._mirror(seen, facing, rough, moment) + highlight[:, None] * self._key)
-        up = 0.5 + 0.5 * seen.normal[:, 2:]
+        highlight = self._highlight(samples, facing, rough) * sun
+        glossy = fresnel * (self._mirror(samples, facing, rough, moment) + highlight[:, None] * self._key)
+        up = 0.5 + 0.5 * samples.normal[:, 2:]
         sky = np.asarray(light.ambient_rgb, np.float32)
         bounce = np.asarray(self._spec.stage.top.rgb, np.float32) * 0.5 * sky
-        matt = (1 - metallic) * seen.base * (up * sky + (1 - up) * bounce + sun[:, None] * self._key)
+        matt = (1 - metallic) * samples.base * (up * sky + (1 - up) * bounce + sun[:, None] * self._key)
         return np.asarray(glossy + matt, np.float32)
 
-    def _highlight(self, seen: Seen, facing: Samples, rough: Samples) -> Samples:
-        """GGX's lobe for the key light, widened by its size, times pi for irradiance to radiance of a white card."""
+    def _highlight(self, samples: PartSamples, facing: Samples, rough: Samples) -> Samples:
+        """GGX lobe of the key light, widened by its size; times pi, as a white card's radiance is its irradiance."""
         alpha = np.clip(rough**2 + 0.25 * self._spec.light.source_angle_rad, 0.02, 1.0)
-        cosine = np.maximum(dot(seen.normal, unit(seen.toward_eye + self._sun)), 0.0)
+        cosine = np.maximum(dot(samples.normal, unit(samples.toward_eye + self._sun)), 0.0)
         spread = alpha**2 / (cosine**2 * (alpha**2 - 1) + 1) ** 2
         k = (rough + 1) ** 2 / 8
         masking = facing / (facing * (1 - k) + k)
         return np.asarray(spread * masking / (4 * facing), np.float32)
 
-    def _mirror(self, seen: Seen, facing: Samples, rough: Samples, moment: Moment) -> Colours:
-        """What a mirror of that roughness shows: the environment above, the stage's own picture below."""
-        mirrored = 2 * facing[:, None] * seen.normal - seen.toward_eye
+    def _mirror(self, samples: PartSamples, facing: Samples, rough: Samples, moment: Moment) -> Colours:
+        """Reflected radiance: the environment above the horizon, the stage below it."""
+        mirrored = 2 * facing[:, None] * samples.normal - samples.toward_eye
         shown = self._environment.radiance(mirrored, rough)
-        down = np.nonzero((mirrored[:, 2] < -0.02) & (seen.points_m[:, 2] > 0))[0]
+        down = np.nonzero((mirrored[:, 2] < -0.02) & (samples.points_m[:, 2] > 0))[0]
         if not len(down):
             return shown
-        hit = seen.points_m[down] - mirrored[down] * (seen.points_m[down, 2:] / mirrored[down, 2:])
+        hit = samples.points_m[down] - mirrored[down] * (samples.points_m[down, 2:] / mirrored[down, 2:])
         on_stage = (np.abs(hit[:, :2]) < np.asarray(self._spec.stage.size_m, np.float32) / 2).all(axis=1)
         light = self._spec.light
         card = np.asarray(light.key_rgb) * light.direction[2] + np.asarray(light.ambient_rgb)
@@ -107,7 +107,7 @@ class Metal:
 
 
 class PartTable:
-    """The parts' materials and threads as arrays, to be indexed by the part at each sample."""
+    """The parts' materials and threads as arrays, indexed by part."""
 
     def __init__(self, spec: SceneSpec) -> None:
         materials = [part.material for part in spec.parts]
@@ -127,11 +127,12 @@ class PartTable:
         ).reshape(-1, 4)
 
     def local(self, part: Int32[np.ndarray, "n"], points: Colours, moment: Moment) -> Colours:
+        """World points in the frames of their parts."""
         offset = points - moment.positions_m[part]
         return np.asarray(np.einsum("nij,ni->nj", moment.rotations[part], offset))
 
     def albedo(self, part: Int32[np.ndarray, "n"], local: Colours) -> Colours:
-        """Reflectance with the finish's pattern on it."""
+        """Reflectance with the finish's pattern."""
         pattern = np.empty(len(part), np.float32)
         for i in np.unique(part):
             chosen = part == i
@@ -141,7 +142,7 @@ class PartTable:
     def relief(
         self, part: Int32[np.ndarray, "n"], local: Colours, normal: Colours, moment: Moment
     ) -> tuple[Colours, Samples]:
-        """Normals with round shanks and threads in relief, and how open the thread's grooves are."""
+        """Normals with smooth shanks and thread flanks, and the ambient visibility in the thread's grooves."""
         cavity = np.ones(len(part), np.float32)
         pitch, shank, low, high = self._threads[part].T
         radius = np.hypot(local[:, 0], local[:, 1])
@@ -162,7 +163,7 @@ class PartTable:
 def normals(
     geometry: Geometry, view: CameraView, xs: np.ndarray, ys: np.ndarray, points: Colours, toward_eye: Colours
 ) -> Colours:
-    """From the depth of each sample's neighbours on the same part, of two opposite ones the nearer in depth."""
+    """Normals from the depth of neighbours on the same part; of two opposite neighbours the one nearer in depth."""
     across = _tangent(geometry, view, xs, ys, points, (1, 0))
     down = _tangent(geometry, view, xs, ys, points, (0, 1))
     normal = np.cross(down, across)
@@ -177,7 +178,7 @@ def normals(
 def _tangent(
     geometry: Geometry, view: CameraView, xs: np.ndarray, ys: np.ndarray, points: Colours, step: tuple[int, int]
 ) -> Colours:
-    """The difference to the better of two opposite neighbours; zero where neither is on the same part."""
+    """The difference to the nearer (in depth) of two opposite neighbours; 0 where neither is on the same part."""
     height, width = geometry.surface.shape
     here, part = geometry.depth_m[ys, xs], geometry.surface[ys, xs]
     best, gap = np.zeros_like(points), np.full(len(xs), np.inf, np.float32)

@@ -1,14 +1,13 @@
-"""The renderer that always works: PyBullet's TinyRenderer finds what is where, `tiny.shading` lights it.
+"""The renderer that always works: geometry from PyBullet's TinyRenderer, shading in `simgen.renderers.tiny.shading`.
 
-TinyRenderer has one light, no reflections and no anti-aliasing, so its colours are not used. What is taken of it: the
-body and the depth at each sample, and the cosine of the key light on a white surface. Its time goes into the samples
-that it fills (60 of 80 ms into a table, at 640 x 480 of them), so stage and floor are left to
-`simgen.renderers.tiny.slab`. It samples column i at x = i and row j at y = j + 1 of its viewport, not at the pixels'
-centres (measured on PyBullet 3.2.7, against projected boxes and a slanted plane); the projection here makes up for
-that.
+TinyRenderer has one light, no reflections and no anti-aliasing, so its colours are not used. It gives the body and the
+depth at each sample, and the cosine of the key light on a white surface. Its time is spent on the samples that it fills
+(60 of 80 ms on a table, at 640 x 480), so `simgen.renderers.tiny.slab` draws stage and floor. It samples column i at
+x = i and row j at y = j + 1 of its viewport, not at the pixels' centres (measured on PyBullet 3.2.7, with projected
+boxes and a slanted plane); the projection here compensates for that.
 
-`supersample` s draws s by s samples a pixel. One of them lies at the pixel's centre and gives id and depth; colour is
-the mean over the pixel (for even s, samples on its border count half).
+`supersample` s draws s by s samples in each pixel. The one at the pixel's centre gives id and depth. Colour is the mean
+over the pixel (for even s, samples on its border have half the weight).
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
 
 
 def _without_lamps(spec: SceneSpec) -> SceneSpec:
-    """Lamps as so much more light from everywhere: there is one light here."""
+    """The spec with its lamps replaced by ambient light of the same irradiance: this renderer has one light."""
     if not spec.light.lamps:
         return spec
     light = spec.light
@@ -73,7 +72,7 @@ def describe() -> str:
 
 
 def _codes(bodies: World) -> np.ndarray:
-    """Body id to surface code; the last entry is hit by id -1, where there is nothing."""
+    """Surface code by body id. The last entry is for id -1, where no body is."""
     others = [*bodies.fixtures, *bodies.occluders]
     codes = np.full(max([-1, *bodies.parts, *others]) + 2, NOTHING, np.int32)
     codes[list(bodies.parts)] = np.arange(len(bodies.parts))
@@ -93,12 +92,13 @@ def _moment(spec: SceneSpec, trajectory: Trajectory, frame: int) -> Moment:
 
 
 def _rests(trajectory: Trajectory, frame: int) -> bool:
-    """Whether all is where it was in the frame before."""
+    """Whether nothing has moved since the frame before."""
     paths = trajectory.positions_m, trajectory.rotations_xyzw, trajectory.occluder_positions_m
     return all(np.array_equal(path[frame - 1], path[frame]) for path in paths)
 
 
 def place(bodies: World, trajectory: Trajectory, frame: int) -> None:
+    """Move parts and occluders to their poses in a frame."""
     client = bodies.client
     poses = zip(bodies.parts, trajectory.positions_m[frame], trajectory.rotations_xyzw[frame], strict=True)
     for body, position, rotation in poses:
@@ -116,8 +116,8 @@ def _draw(spec: SceneSpec, client: int, camera: Pose, view: CameraView, codes: n
 
 
 def _draw_light_map(spec: SceneSpec, client: int, box: LightBox, codes: np.ndarray) -> Int32[np.ndarray, "n n"]:
-    """What stands below the stage's top is behind it for the light, too."""
-    view, (near, far) = box.seen_from(), (light_map.NEAR_M, light_map.FAR_M)
+    """Surface codes from the light. The stage's top hides from it what is below."""
+    view, (near, far) = box.camera(), (light_map.NEAR_M, light_map.FAR_M)
     look, projection = ([float(v) for v in m.T.ravel()] for m in (box.view, box.projection()))
     geometry = _bodies(spec, client, view, look, projection, codes, (near, far))
     stage_faces(spec.stage)[0].draw(geometry, view, spec.light.direction, near, far)
@@ -142,7 +142,7 @@ def _bodies(
 
 
 def light(direction: Vec3) -> dict[str, object]:
-    """Every light argument of getCameraImage, since an omitted one keeps the previous call's value."""
+    """All light arguments of getCameraImage: an omitted one would keep its value of the previous call."""
     return {
         "lightDirection": list(direction),
         "lightColor": [1.0, 1.0, 1.0],
@@ -178,7 +178,7 @@ def projection_matrix(view: CameraView) -> list[float]:
 
 
 def _resolve(linear: Float32[np.ndarray, "h w 3"], geometry: Geometry, s: int) -> Frame:
-    """Samples to pixels."""
+    """A frame from its samples."""
     if s > 1:
         weights = np.ones(s) if s % 2 else np.array([0.5, *np.ones(s - 1), 0.5])
         kernel = (weights / s).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Light on surfaces that a geometry pass has found: deferred shading in numpy.
+"""Deferred shading in numpy.
 
-In: for every sample what surface it shows, how deep, and how the key light falls on it. Out: linear radiance, where a
-white card facing a light of irradiance 1 has radiance 1. Planes and clutter are matt; parts are
+The geometry pass gives each sample's surface, depth and key light cosine. The result is linear radiance, where a white
+card that faces a light of irradiance 1 has radiance 1. Planes and clutter are diffuse; parts are in
 `simgen.renderers.tiny.metal`.
 """
 
@@ -19,12 +19,12 @@ from simgen.renderers.tiny.metal import Metal
 from simgen.spec.geometry import rotation_matrix
 from simgen.spec.scene import SceneSpec
 
-OCCLUSION_REACH_M = 0.008  # how far a part darkens what it stands on
-TYPICAL_HEIGHT_M = 0.01  # of the parts, for how wide their penumbra is
+OCCLUSION_REACH_M = 0.008  # reach of a part's ambient occlusion on the stage
+TYPICAL_HEIGHT_M = 0.01  # of parts, for the width of their penumbra
 
 
 class Shader:
-    """What a scene's frames share: baked pictures of the planes, the environment, the parts' materials."""
+    """Shading of a scene. Its frames share baked textures of the planes, the environment and the parts' materials."""
 
     def __init__(self, spec: SceneSpec) -> None:
         self._spec = spec
@@ -42,9 +42,9 @@ class Shader:
         return linear
 
     def _irradiance(self, geometry: Geometry, light_map: LightMap, view: CameraView) -> Float32[np.ndarray, "h w 3"]:
-        """On the planes: the key light after soft shadows, and the ambient light that parts do not keep off.
+        """Irradiance on the planes: the key light with soft shadows, and ambient light with occlusion by parts.
 
-        It is smooth, so it is worked out at half resolution.
+        It is smooth, so it is computed at half resolution.
         """
         light, camera, s = self._spec.light, self._spec.camera, self._spec.render.supersample
         height, width = geometry.surface.shape
@@ -53,7 +53,7 @@ class Shader:
         plane = np.diag([0.5, 0.5, 1.0]) @ view.image_from_plane(0.0, (-0.5, -0.5), 1.0)
         penumbra_m = TYPICAL_HEIGHT_M * float(np.tan(light.source_angle_rad / 2))
         shadow = light_map.plane_shadow(blocked, plane, surface.shape[::-1], penumbra_m)
-        shadow[surface == FLOOR] = 0  # the floor has its own, baked
+        shadow[surface == FLOOR] = 0  # the floor's shadow is baked
         px_per_m = camera.focal_px * s / 2 / float(np.linalg.norm(camera.world_from_camera[0].position_m))
         covered = blurred((surface >= 0).astype(np.float32), max(px_per_m * OCCLUSION_REACH_M, 0.5))
         key = np.float32(light.direction[2]) * (1 - np.float32(light.shadow_strength) * shadow)
@@ -69,7 +69,7 @@ class Shader:
     def _bodies(
         self, linear: Float32[np.ndarray, "h w 3"], geometry: Geometry, view: CameraView, moment: Moment
     ) -> None:
-        """Clutter, occluders and the stage's sides: matt, with TinyRenderer's own cosine and no shadow."""
+        """Shade clutter, occluders and the stage's sides: diffuse, with TinyRenderer's cosine and no shadow."""
         light = self._spec.light
         below = view.eye[2] + geometry.depth_m * view.climb() < -0.001
         ys, xs = np.nonzero((geometry.surface <= BODY) | ((geometry.surface == STAGE) & below))

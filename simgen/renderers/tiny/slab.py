@@ -1,8 +1,8 @@
-"""Stage and floor in a geometry pass: flat faces whose samples follow from affine functions of the image.
+"""Stage and floor in a geometry pass: rectangles drawn by affine functions of the image coordinates.
 
-On a plane the inverse of the depth is affine in a pinhole camera's image coordinates, and so is every world coordinate
-times it (Heckbert and Moreton 1991, "Interpolation for Polygon Texture Mapping and Shading"): whether a sample shows a
-rectangle takes four comparisons.
+On a plane the inverse depth is an affine function of a pinhole camera's image coordinates, and so is each world
+coordinate times the inverse depth (Heckbert and Moreton 1991, "Interpolation for Polygon Texture Mapping and Shading").
+So four comparisons decide whether a sample shows a rectangle.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ Affine = Float64[np.ndarray, "3"]  # of a sample's column and row, and the const
 
 @dataclass(frozen=True)
 class Face:
-    """A rectangle across the world's axes that is seen from its outer side alone."""
+    """An axis-aligned rectangle, visible from its outer side alone."""
 
     code: int  # as in `simgen.renderers.surfaces`
     axis: int  # of its normal
     side: float  # +1 or -1, of its normal along that axis
     centre_m: Vec3  # in its plane
-    half_m: tuple[float, float, float]  # half its size; infinite where it has no end
+    half_m: tuple[float, float, float]  # half its size; inf for an unbounded plane
 
     def draw(self, geometry: Geometry, view: CameraView, sun: Vec3, near_m: float, far_m: float) -> None:
-        """Show the face wherever it is nearer than what `geometry` has."""
+        """Draw the face into `geometry` wherever it is nearer than the surface there."""
         height_m = self.side * (float(view.eye[self.axis]) - self.centre_m[self.axis])  # of the eye, over the face
         if height_m <= 0:
             return
         rays = _rays(view)
         inverse = -self.side * rays[self.axis] / height_m  # of the depth
-        near, far = 1 / near_m, 1 / far_m
+        nearest, farthest = 1 / near_m, 1 / far_m
         depth = geometry.depth_m
-        inverse_there = _grid(inverse, view)
-        shown = (inverse_there > far) & (inverse_there < near)
+        inverse_grid = _grid(inverse, view)
+        shown = (inverse_grid > farthest) & (inverse_grid < nearest)
         for axis in {0, 1, 2} - {self.axis}:
             if not np.isfinite(self.half_m[axis]):
                 continue
             offset = rays[axis] + (float(view.eye[axis]) - self.centre_m[axis]) * inverse  # from the centre, over depth
             shown &= _grid(self.half_m[axis] * inverse + offset, view) >= 0
             shown &= _grid(self.half_m[axis] * inverse - offset, view) >= 0
-        shown &= inverse_there * depth > 1
-        np.divide(1, inverse_there, out=depth, where=shown)
+        shown &= inverse_grid * depth > 1
+        np.divide(1, inverse_grid, out=depth, where=shown)
         geometry.surface[shown] = self.code
         geometry.lit[shown] = round(255 * max(0.0, self.side * sun[self.axis]))
 
 
 def stage_faces(stage: StageSpec) -> tuple[Face, ...]:
-    """The slab's top and sides; from below nobody looks."""
+    """The slab's top and sides, without its bottom."""
     x, y = (size / 2 for size in stage.size_m)
     deep = stage.thickness_m / 2
     top = Face(STAGE, 2, 1.0, (0.0, 0.0, 0.0), (x, y, 0.0))
@@ -64,17 +64,19 @@ def stage_faces(stage: StageSpec) -> tuple[Face, ...]:
 
 
 def floor_face(stage: StageSpec) -> Face:
+    """The floor, an unbounded plane."""
     return Face(FLOOR, 2, 1.0, (0.0, 0.0, -stage.floor_below_m), (np.inf, np.inf, 0.0))
 
 
 def _rays(view: CameraView) -> Float64[np.ndarray, "3 3"]:
-    """World direction of the samples' rays for one metre of depth: a row a coordinate, affine in column and row."""
+    """World direction of the samples' rays per metre of depth: one affine function of (column, row) per coordinate."""
     first = [(view.offset - centre) / view.focal for centre in view.centre]
     image = np.array([[1 / view.focal, 0, first[0]], [0, 1 / view.focal, first[1]], [0, 0, 1.0]])
     return np.asarray(view.rotation.astype(np.float64) @ image)
 
 
 def _grid(affine: Affine, view: CameraView) -> Float32[np.ndarray, "h w"]:
+    """An affine function at every sample."""
     across = (affine[0] * np.arange(view.width)).astype(np.float32)
     down = (affine[1] * np.arange(view.height) + affine[2]).astype(np.float32)
     return np.asarray(np.add.outer(down, across), np.float32)

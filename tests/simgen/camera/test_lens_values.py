@@ -150,7 +150,7 @@ def test_a_lens_that_shows_near_twice_the_picture_is_drawn_and_one_that_shows_mo
     drawn, _ = pinhole(replace(wide, focal_px=125.0))
     assert (drawn.width_px, drawn.height_px) == (272, 216)
     assert MOST == 2
-    with pytest.raises(ValueError, match=r"only a picture of 336 x 248 pixels holds without it, for 160 x 120: "):
+    with pytest.raises(ValueError, match=r"only a picture of 336 x 248 pixels holds without it, for 160 x 120"):
         pinhole(replace(wide, focal_px=124.0))
 
 

@@ -38,7 +38,7 @@ def test_threads_are_cut_about_the_pitch_diameter_without_a_gap(kind, size):
     from simgen.assets.parts import part_model
 
     model = part_model(FamilySize(kind, size))
-    points, normals, faces = shapes.thread(model.thread)
+    points, normals, faces = shapes.thread_mesh(model.thread)
     radius = np.hypot(*points[:, :2].T)
     half = model.thread.depth_m / 2
     assert radius.max() == pytest.approx(model.thread.radius_m + half, rel=1e-3)

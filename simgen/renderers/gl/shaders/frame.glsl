@@ -1,5 +1,5 @@
-// What every program knows. Units: metres, radians; light: linear RGB, where a white card under irradiance 1 has radiance 1.
-// The camera's frame is OpenCV's (x right, y down, z along the axis), and row 0 of every picture is its top row.
+// Values for all programs. Units: metres, radians; light: linear RGB, where a white card under irradiance 1 has radiance 1.
+// The camera's frame is OpenCV's (x right, y down, z along the axis), and row 0 of every image is its top row.
 
 const float PI = 3.14159265358979;
 

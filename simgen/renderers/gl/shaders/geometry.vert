@@ -1,4 +1,4 @@
-// A mesh in the world, the same to the last bit in every program, so that a depth test for equality holds.
+// A mesh in the world. Positions are bit-identical in all programs, so that a depth test for equality works.
 in vec3 in_position;
 in vec3 in_normal;
 out vec3 v_world;

@@ -1,4 +1,4 @@
-// A caster as a lamp sees it.
+// A shadow caster in a lamp's shadow map.
 in vec3 in_position;
 out float v_along;
 uniform int lamp;

@@ -1,4 +1,4 @@
-// Lamps beside the key light. One picture holds what each of them sees, side by side: how far from the lamp, along the
+// Lamps beside the key light. One texture holds their shadow maps side by side: the distance from the lamp, along the
 // direction in which it shines, as a share of its range.
 layout(std140) uniform Lamps {
     vec4 lamp_place[MAX_LAMPS];      // position; 0 directional, 1 spot, 2 softbox

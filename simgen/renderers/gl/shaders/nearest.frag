@@ -1,4 +1,4 @@
-// The depth nearest to the light of 4 by 4 texels.
+// The minimum depth (nearest to the light) of 4 by 4 texels.
 uniform sampler2D source;
 layout(location = 0) out float out_depth;
 

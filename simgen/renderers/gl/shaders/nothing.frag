@@ -1,4 +1,4 @@
-// Where nothing is: first of all, so that no integer buffer has to be cleared.
+// Values where no surface is. Drawn first, so that no integer buffer has to be cleared.
 in vec2 v_uv;
 layout(location = 0) out float out_depth;
 layout(location = 1) out int out_id;

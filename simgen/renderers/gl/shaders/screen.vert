@@ -1,4 +1,4 @@
-// One triangle over the whole picture, as far away as can be.
+// One triangle over the whole image, at the far plane.
 out vec2 v_uv;
 
 void main() {

@@ -1,4 +1,4 @@
-// Light on one kind of surface: PART, BODY, STAGE, FLOOR, or NOTHING for what is behind them all.
+// Shading of one kind of surface: PART, BODY, STAGE or FLOOR.
 //
 // Metallic-roughness microfacets. Distribution of normals: GGX (Walter et al. 2007, "Microfacet Models for Refraction
 // through Rough Surfaces", eq. 33; anisotropic: Burley 2012, "Physically Based Shading at Disney", app. B.2). Masking and
@@ -61,8 +61,8 @@ float least(vec4 v) { return min(min(v.x, v.y), min(v.z, v.w)); }
 
 // ---------------------------------------------------------------------------------------------------------- shadows
 
-// Share of the key light that reaches p, whose surface has the normal n. Loops of no turns stand for branches: a CPU's
-// rasterizer runs both sides of a branch, but leaves a loop.
+// Share of the key light that reaches p, with surface normal n. Loops of zero iterations replace branches: a CPU
+// rasterizer runs both sides of a branch, but skips a loop.
 float lit(vec3 p, vec3 n) {
     vec3 at = (frame.shadow_from_world[MAP] * vec4(p, 1.0)).xyz;
     float across = frame.shadow_scale[MAP].x, deep = frame.shadow_scale[MAP].y, texel = frame.shadow_scale[MAP].z;
@@ -94,7 +94,7 @@ float lit(vec3 p, vec3 n) {
     return open / float(FILTER_TAPS);
 }
 
-// One blurred look, for what is only mirrored.
+// A cheap blurred look-up, for reflected points.
 float lit_roughly(vec3 p, float wide_m) {
     vec3 at = (frame.shadow_from_world[MAP] * vec4(p, 1.0)).xyz;
     vec2 wide = vec2(1.0, 0.3) * (wide_m / frame.shadow_scale[MAP].x);
@@ -105,7 +105,7 @@ float lit_roughly(vec3 p, float wide_m) {
         + textureLod(shadow_test, vec3(at.xy + vec2(wide.y, -wide.x), depth), 0.0));
 }
 
-// Ambient occlusion from the four half-resolution pixels round this one, of those at about its depth.
+// Ambient visibility from the four nearest half-resolution pixels, weighted to those at about the same depth.
 float openness(float depth) {
     vec2 size = vec2(textureSize(open_map, 0));
     vec2 at = (gl_FragCoord.xy * truth_scale * 0.5) - 0.25;  // half-resolution pixel i looks at pixel 2 i
@@ -119,7 +119,7 @@ float openness(float depth) {
 
 // --------------------------------------------------------------------------------------------------------- patterns
 
-// A solid's pattern at a point of it, from the tile on three planes (triplanar), by how much the surface faces each.
+// A solid's pattern at a point, by triplanar mapping: the tile on three planes, weighted by the normal.
 float pattern(vec3 p, vec3 n) {
     float scale = draw.finish.z / TILE;
     vec3 weight = abs(n) * abs(n);
@@ -132,13 +132,13 @@ float pattern(vec3 p, vec3 n) {
         + weight.z * textureLod(tile, p.xy * scale + first, level).r;
 }
 
-// A point of the stage, which travels with a belt.
+// A point of the stage in the belt's coordinates.
 vec2 on_belt(vec2 p) {
     vec2 half_size = frame.stage.xy;
     return vec2(mod(p.x - frame.stage.z + half_size.x, 2.0 * half_size.x) - half_size.x, p.y);
 }
 
-// Albedo of the sheets at a point of the belt, over what lies under them.
+// Albedo at a point of the belt with the sheets on it.
 vec3 with_sheets(vec3 found, vec2 q, float wide, out float covered) {
     float soft = 1.0 / max(wide, 1e-5);
     covered = 0.0;
@@ -155,7 +155,7 @@ vec3 with_sheets(vec3 found, vec2 q, float wide, out float covered) {
     return found;
 }
 
-// The stage's albedo where `wide` metres are seen at once, with its sheets, which travel with a belt.
+// The stage's albedo with its sheets, filtered over `wide` metres. Both move with a belt.
 vec3 stage_albedo(vec2 p, float wide) {
     vec2 q = on_belt(p);
     float texels = frame.stage_tile.x * float(textureSize(stage_pattern, 0).x) / TILE;
@@ -235,7 +235,7 @@ float coat_lobe(Matter m, vec3 v, vec3 l, float alpha, float wide) {
 }
 #endif
 
-// How the surface answers a light of irradiance 1 on a card that faces it: from l, `wide` (a quarter of its angle).
+// The surface's response to light from a direction.
 struct Answer {
     vec3 f0;
     vec3 diffuse;
@@ -255,7 +255,7 @@ vec3 lit_by(Matter m, Answer a, vec3 v, vec3 l, float wide) {
 }
 
 #ifdef LAMPS
-// Share of a lamp's source that p sees, as `lit` does for the key light.
+// Share of a lamp's source that is visible from p, as `lit` for the key light.
 float lamp_open(int i, vec3 p, vec3 n, vec3 l, float diameter_seen) {
     vec4 clip = lamps.clip_from_world[i] * vec4(p, 1.0);
     vec2 at = clip.xy / clip.w * 0.5 + 0.5;
@@ -368,7 +368,7 @@ vec3 radiance(Matter m, vec3 v) {
     vec3 light = once * (seen.rgb + seen.a * m.mirrored) * mirror_open + (again + diffuse) * arriving * m.open;
     Answer answer = Answer(f0, diffuse, 1.0 + f0 * (1.0 / kept - 1.0), 1.0);
 #ifdef MATTER
-    // The coat mirrors what it mirrors, and what is below gets the rest, whatever comes from where.
+    // The coat reflects its share; the layer below gets the rest.
     float coat_nov = max(dot(m.smooth_normal, v), 1e-3), coat_roughness = sqrt(m.coat_alpha);
     vec2 coat_ab = textureLod(response, vec2(coat_nov, coat_roughness), 0.0).rg;
     float shine = m.coat * (0.04 * coat_ab.x + coat_ab.y);
@@ -383,7 +383,7 @@ vec3 radiance(Matter m, vec3 v) {
     return min(light, vec3(BRIGHTEST));
 }
 
-// What a white card lying on the stage gives back.
+// Radiance of a white card on the stage.
 vec3 card(float sunlit) {
 #ifdef LAMPS
     return frame.key.rgb * frame.sun.z * (1.0 - frame.key.w * (1.0 - sunlit)) + frame.ambient.rgb + lamps.lamp_card.rgb;
@@ -400,7 +400,7 @@ float filtered_alpha(float roughness, vec3 n) {
 }
 
 #ifdef MATTER
-// The tile where it meets the surface, and how its height rises along the local axes.
+// The tile's value on the surface, and the gradient of its height along the local axes.
 struct Laid {
     vec4 texel;
     vec3 rise;
@@ -425,7 +425,7 @@ Laid laid(sampler2D source, vec3 p, vec3 n, float tiles, vec2 first, float level
 }
 
 #ifdef LATHE
-// u four times round the axis, v along the profile: the height on the flank, the radius on a face.
+// u runs four times around the axis, v along the profile: the height on the flank, the radius on an end face.
 Laid turned_on_lathe(vec3 p, vec3 n, float level) {
     float radius = max(length(p.xy), 1e-6), u = atan(p.y, p.x) * (4.0 / (2.0 * PI)) + draw.place.x;
     vec2 out_ = p.xy / radius;
@@ -437,7 +437,7 @@ Laid turned_on_lathe(vec3 p, vec3 n, float level) {
 }
 #endif
 
-// Everything that the material decides, at a point p of a surface whose own normal is n (both local) and `surface`.
+// The material's properties at a point p with normal n (both local); `surface` is the normal in the world.
 Matter matter(vec3 p, vec3 n, mat3 turned, vec3 surface, float lost_thread) {
     float level = level_of(draw.finish.z, tile);
 #ifdef LATHE
@@ -490,7 +490,7 @@ Matter matter(vec3 p, vec3 n, mat3 turned, vec3 surface, float lost_thread) {
     return m;
 }
 
-// Turn the normals to the eye, and the brushing into the surface.
+// Turn the normals to the eye, and the brushing direction into the surface.
 void face(inout Matter m, vec3 v) {
     m.normal = normalize(m.normal + max(0.02 - dot(m.normal, v), 0.0) * v);
     m.smooth_normal = normalize(m.smooth_normal + max(0.02 - dot(m.smooth_normal, v), 0.0) * v);
@@ -501,7 +501,7 @@ void face(inout Matter m, vec3 v) {
 
 #if defined(PART)
 
-// The thread that the mesh leaves out: the slope of its flanks along z, its shade, and what is too fine to be seen.
+// The thread, which the mesh leaves out: slope of its flanks along z, ambient visibility, and roughness of unresolved turns.
 float thread_slope(out float cavity, out float lost) {
     float pitch = draw.thread.x, radius = draw.thread.y;
     float from_axis = length(v_local.xy);

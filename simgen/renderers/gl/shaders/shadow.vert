@@ -1,4 +1,4 @@
-// A caster as the key light sees it: an orthographic picture.
+// A shadow caster in the key light's orthographic shadow map.
 in vec3 in_position;
 uniform int cascade;
 

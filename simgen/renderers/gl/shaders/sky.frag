@@ -1,4 +1,4 @@
-// What is behind everything: the environment itself.
+// The environment, behind all surfaces.
 uniform sampler2D environment;
 uniform vec2 truth_scale;
 in vec2 v_uv;

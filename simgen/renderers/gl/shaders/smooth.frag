@@ -1,4 +1,4 @@
-// The mean over the 4 by 4 pixels of one pattern of taps, of those at about the same depth.
+// The mean over the 4 by 4 pixels of one tap pattern, weighted to those at about the same depth.
 uniform sampler2D source;
 layout(location = 0) out vec2 out_open;
 

@@ -1,4 +1,4 @@
-// The least value within `reach` texels along one axis: run twice, what may cast a shadow anywhere near.
+// The minimum within `reach` texels along one axis. Run along both, it bounds what may cast a shadow nearby.
 uniform sampler2D source;
 uniform int reach;
 uniform ivec2 axis;

@@ -1,4 +1,4 @@
-// What is seen at each pixel's centre: depth along the optical axis, id, and the surface's own normal. No anti-aliasing.
+// Ground truth at each pixel's centre: depth along the optical axis, id, and the surface's own normal. No anti-aliasing.
 in vec3 v_normal;
 layout(location = 0) out float out_depth;
 layout(location = 1) out int out_id;
