@@ -9,7 +9,7 @@ import pytest
 
 from simgen.camera.lens import brown_conrady
 from simgen.camera.lens.defocus import SHARP_PX, circle_of_confusion_px, defocus
-from simgen.camera.lens.distortion import MOST, STEP_PX, pinhole
+from simgen.camera.lens.distortion import MAX_SCALE, STEP_PX, pinhole
 from simgen.spec.frames import Frame
 from tests.simgen.scenes import scene
 
@@ -65,7 +65,7 @@ def test_beyond_the_turning_radius_points_go_on_straight_outwards():
 @pytest.mark.parametrize("lens", LENSES)
 def test_undistortion_takes_few_rounds(lens, monkeypatch):
     """By Newton's method each squares what is left: with a wrong derivative it is slower, or does not arrive."""
-    monkeypatch.setattr(brown_conrady, "_ROUNDS", 5)
+    monkeypatch.setattr(brown_conrady, "_MAX_STEPS", 5)
     points = np.random.default_rng(1).uniform(-0.5, 0.5, (300, 2))
     there = brown_conrady.distort(points, LENSES[lens])
     kept = there.copy()
@@ -149,8 +149,8 @@ def test_a_lens_that_shows_near_twice_the_picture_is_drawn_and_one_that_shows_mo
     wide = replace(scene([], frames=1).camera, distortion=(-0.3, 0.041, 0.0, 0.0, 0.0))
     drawn, _ = pinhole(replace(wide, focal_px=125.0))
     assert (drawn.width_px, drawn.height_px) == (272, 216)
-    assert MOST == 2
-    with pytest.raises(ValueError, match=r"only a picture of 336 x 248 pixels holds without it, for 160 x 120"):
+    assert MAX_SCALE == 2
+    with pytest.raises(ValueError, match=r"only a picture of 336 x 248 pixels holds without distortion, for 160 x 120"):
         pinhole(replace(wide, focal_px=124.0))
 
 
