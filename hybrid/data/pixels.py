@@ -66,7 +66,9 @@ def decode_depth_m(record: FrameRecord) -> Float32[np.ndarray, "h w"]:
 
 
 def read_image(path: Path) -> Image | str:
-    """The pixels of an image file, RGB, rotated as its EXIF tag says; or the reason why it cannot be used.
+    """The pixels of an image file, RGB; or the reason why it cannot be used.
+
+    The image is rotated by 90 degrees where its EXIF tag says so (values 5 to 8). Other values are ignored.
 
     >>> read_image(Path("nosuch.png"))
     'image file missing'

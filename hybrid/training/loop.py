@@ -99,9 +99,9 @@ def train(
         return Summary(folder, {})
     save_detector(folder / "raw.safetensors", detector)
     save_detector(folder / "ema.safetensors", detector, training.average.module.state_dict())
-    record = run_record(training, sources, times)
+    record = run_record(detector, sources, config, device, times)
     record |= measure_run(folder, validation, sources, view, device.torch_device, measuring)
-    plot_curves(folder)
+    plot_curves(folder / METRICS, folder / "curves.png")
     write_atomically(folder / RUN, json.dumps(record, indent=1).encode())
     return Summary(folder, record)
 
@@ -121,7 +121,7 @@ def _training(
 def _do_steps(training: Training, batches: Batches, folder: Path, progress: Progress) -> StepTimes:
     """Do the steps that remain, with checkpoints and the log."""
     config, device = training.config, training.device
-    log = MetricsLog(folder / METRICS, training.steps_done) if device.is_first else None
+    log = MetricsLog(folder / METRICS, config, training.steps_done) if device.is_first else None
     saved_at = began = time.monotonic()
     first, waited_s = training.steps_done, 0.0
     training.detector.train()
@@ -134,7 +134,7 @@ def _do_steps(training: Training, batches: Batches, folder: Path, progress: Prog
         waited_s += wait_s
         losses = training.step(batch)
         if log is not None:
-            log.add(training, losses, wait_s)
+            log.add(training.steps_done, losses, wait_s)
             if time.monotonic() - saved_at >= config.checkpoint_every_s or training.steps_done == config.steps:
                 write_atomically(folder / CHECKPOINT, training.to_bytes())
                 saved_at = time.monotonic()

@@ -17,7 +17,6 @@ from hybrid.model.network import Network
 from hybrid.training.config import TrainConfig
 from hybrid.training.samples.sampler import WeightedSource
 from hybrid.training.schedule import rate
-from hybrid.training.step import Training
 from hybrid.weights.checkpoint import RUN, config_of, load, portable
 from simgen.dataset.store.files import write_atomically
 from simgen.spec.differences import differences
@@ -85,17 +84,17 @@ class MetricsLog:
     Lines of steps after the checkpoint, which a killed run wrote, are removed first: these steps are done again.
     """
 
-    def __init__(self, path: Path, steps_done: int) -> None:
-        self._path, self.last = path, dict[str, float]()
+    def __init__(self, path: Path, config: TrainConfig, steps_done: int) -> None:
+        self._path, self._config, self.last = path, config, dict[str, float]()
         lines = path.read_text().splitlines() if path.is_file() else []
         valid = [line for line in lines if _step_of(line) <= steps_done]
         write_atomically(path, "".join(line + "\n" for line in valid).encode())
         self._sums: dict[str, Tensor] = {}
         self._since, self._count, self._waited_s = time.monotonic(), 0, 0.0
 
-    def add(self, training: Training, losses: Mapping[str, Tensor], wait_s: float) -> None:
-        """Add the losses of the step just done, for which `wait_s` seconds were spent waiting for data."""
-        config, step = training.config, training.steps_done
+    def add(self, step: int, losses: Mapping[str, Tensor], wait_s: float) -> None:
+        """Add the losses of step `step`, counted from 1, for which `wait_s` seconds were spent waiting for data."""
+        config = self._config
         for name, value in losses.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value
         self._count, self._waited_s = self._count + 1, self._waited_s + wait_s

@@ -15,11 +15,12 @@ import torch
 from hybrid.core.progress import Progress
 from hybrid.data.clips import ClipSource
 from hybrid.metrics.detection import evaluate, operating_score
+from hybrid.model.network import Network
 from hybrid.predict.suppression import one_label
 from hybrid.predict.tiles import View
-from hybrid.training.run.folder import METRICS
+from hybrid.training.config import TrainConfig
+from hybrid.training.device import TrainingDevice
 from hybrid.training.samples.sampler import WeightedSource
-from hybrid.training.step import Training
 from hybrid.weights.checkpoint import WEIGHTS, load
 
 OPERATING_FRAMES = 12  # training frames to find the operating point on, where no data are held out
@@ -35,26 +36,28 @@ class StepTimes:
     waited_s: float
 
 
-def run_record(training: Training, sources: Sequence[WeightedSource], times: StepTimes) -> dict[str, Any]:
+def run_record(
+    detector: Network, sources: Sequence[WeightedSource], config: TrainConfig, device: TrainingDevice, times: StepTimes
+) -> dict[str, Any]:
     """Settings, data, machine and times of a run, for its run.json."""
     import numpy
 
     return {
-        "steps": training.steps_done,
+        "steps": config.steps,
         "this_process": {
             "steps": times.steps,
             "seconds": times.seconds,
             "data_wait_share": times.waited_s / max(1e-9, times.seconds),
         },
-        "device": str(training.device.torch_device),
-        "devices": training.device.world_size,
+        "device": str(device.torch_device),
+        "devices": device.world_size,
         "threads": torch.get_num_threads(),
         "machine": platform.platform(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__},
         "git": _git_revision(),
-        "parameters": sum(parameter.numel() for parameter in training.detector.parameters()),
-        "categories": list(training.detector.config.categories),
-        "train": training.config.model_dump(mode="json"),
+        "parameters": sum(parameter.numel() for parameter in detector.parameters()),
+        "categories": list(detector.config.categories),
+        "train": config.model_dump(mode="json"),
         "data": [
             {
                 "name": one.source.name,
@@ -109,12 +112,12 @@ def _operating_frames(source: ClipSource) -> ClipSource:
     return source.take(max(1, OPERATING_FRAMES * len(source) // max(OPERATING_FRAMES, len(source.frames))))
 
 
-def plot_curves(folder: Path) -> None:
-    """Write curves.png: the losses and the learning rate over the steps."""
+def plot_curves(metrics: Path, picture: Path) -> None:
+    """Plot the losses and the learning rate over the steps, from a metrics.jsonl to a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    rows = [json.loads(line) for line in metrics.read_text().splitlines()]
     figure = Figure(figsize=(10, 4), layout="constrained")
     losses, rates = figure.subplots(1, 2)
     for name in sorted({key for row in rows for key in row} - NO_LOSSES):
@@ -125,4 +128,4 @@ def plot_curves(folder: Path) -> None:
     rates.plot([row["step"] for row in rows], [row["learning_rate"] for row in rows], label="learning rate")
     rates.set(xlabel="step", ylabel="learning rate")
     FigureCanvasAgg(figure)
-    figure.savefig(folder / "curves.png")
+    figure.savefig(picture)
