@@ -1,4 +1,4 @@
-"""How much a run may take, and what it would take: time, disk, memory."""
+"""Limits of a run, and estimates of the time, disk and memory that it needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from simgen.dataset.format.archive import clip_members
 from simgen.dataset.store.locations import Location
 from simgen.generation.engines import Plan
 
-TRIAL_SCENES = 5  # that an estimate makes, after one that is not counted: it loads what all need
+TRIAL_SCENES = 5  # scenes of an estimate, after one that is not counted because it imports modules
 START_S = 3.0  # from the command to the first scene
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
@@ -24,29 +24,29 @@ _BYTES = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 @dataclass(frozen=True)
 class Budget:
-    """What may be spent in one run; None: as much as it takes."""
+    """The limits of one run. None: no limit."""
 
     seconds: float | None = None
     bytes: float | None = None
 
     def allows(self, seconds: float, seconds_a_shard: float, size: float, bytes_a_shard: float) -> bool:
-        """Whether another shard may begin, going by what the ones before it took.
+        """Whether another shard may begin, judged by the shards before it.
 
         Args:
-            seconds: spent so far.
-            seconds_a_shard: from the beginning of one to its end; 0 while none has ended.
-            size: bytes of all shards on the disk and of those being made.
-            bytes_a_shard: 0 while none has ended.
+            seconds: time spent so far.
+            seconds_a_shard: mean time to make one; 0 while none is finished.
+            size: bytes of all finished shards and, estimated, of those in progress.
+            bytes_a_shard: mean size; 0 while none is finished.
         """
         in_time = self.seconds is None or seconds + seconds_a_shard < self.seconds
         return in_time and (self.bytes is None or size + bytes_a_shard <= self.bytes)
 
 
 def parse_budget(text: str) -> Budget:
-    """A time such as 90m, 2h or 1.5d, or a size such as 500MB or 50GB.
+    """The budget of a text: a time such as 90m, 2h or 1.5d, or a size such as 500MB or 50GB.
 
     Raises:
-        ValueError: it is neither, or nothing.
+        ValueError: the text is neither, or the amount is 0.
     """
     found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([a-zA-Z]+)\s*", text)
     amount, unit = (float(found[1]), found[2].lower()) if found else (0.0, "")
@@ -59,14 +59,14 @@ def parse_budget(text: str) -> Budget:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run would take, going by a few of its scenes."""
+    """What a run would need, estimated from a few of its scenes."""
 
     scenes: int
     workers: int
-    scene_s: tuple[float, ...]  # of each scene tried, on one worker
+    scene_s: tuple[float, ...]  # time of each trial scene, on one worker
     scene_bytes: tuple[int, ...]
     worker_bytes: int  # resident memory
-    free_bytes: int | float  # on the disk of the output folder; infinite where there is no telling
+    free_bytes: int | float  # on the disk of the output folder; infinite at a URL
 
     @property
     def seconds(self) -> float:
@@ -77,25 +77,25 @@ class Estimate:
         return self.scenes * statistics.fmean(self.scene_bytes)
 
     def lines(self) -> list[str]:
-        """For people."""
+        """The estimate as text, one line each for time, disk and memory."""
         low, high = min(self.scene_s), max(self.scene_s)
         free = f" ({size(self.free_bytes)} free)" if math.isfinite(self.free_bytes) else ""
-        told = [
+        lines = [
             f"time    about {duration(self.seconds)} with {self.workers} worker{'s' * (self.workers > 1)}"
             f" ({low:.2f} to {high:.2f} s a scene on one; a machine that is busy takes longer)",
             f"disk    about {size(self.disk_bytes)}{free}",
             f"memory  about {size(self.worker_bytes * self.workers)}: {size(self.worker_bytes)} for each worker",
         ]
         if self.disk_bytes > self.free_bytes:
-            told.append(f"the disk is too small by {size(self.disk_bytes - self.free_bytes)}")
-        return told
+            lines.append(f"the disk is too small by {size(self.disk_bytes - self.free_bytes)}")
+        return lines
 
 
 def estimate(plan: Plan, out: Location, workers: int, tell: Callable[[], None] = lambda: None) -> Estimate:
-    """Make a few scenes, spread over all, and write nothing. `tell` is called after each.
+    """Make a few scenes, spread over the data set, and write nothing. `tell` is called after each.
 
     Raises:
-        Exception: whatever a scene raises: what is no data set has no estimate.
+        Exception: what a scene raises.
     """
     request = plan.request
     count = min(TRIAL_SCENES, request.scenes)
@@ -112,7 +112,7 @@ def estimate(plan: Plan, out: Location, workers: int, tell: Callable[[], None] =
 
 
 def _free(out: Location) -> float:
-    """Bytes that the disk of a folder, made already or not, has left. A store at a URL does not tell."""
+    """Free bytes on the disk of a folder, which need not exist yet. Infinite at a URL, where they are unknown."""
     if not isinstance(out, Path):
         return math.inf
     folder = out.resolve()
@@ -122,7 +122,7 @@ def _free(out: Location) -> float:
 
 
 def _resident() -> int:
-    """The most memory that this process has held, in bytes."""
+    """The peak memory of this process, in bytes."""
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024

@@ -1,4 +1,4 @@
-"""One scene from its number to its pixels: the whole flow in one place."""
+"""One scene, from its number to its labelled images: the whole flow in one place."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:
 
 
 def categories(config: SceneConfig) -> tuple[str, ...]:
-    """The categories of every kind of part that scenes of `config` may hold, sorted."""
+    """The sorted categories of all kinds of parts that scenes of `config` may contain."""
     return tuple(sorted({PARTS[kind].category for kind, knobs in config.parts.kinds.items() if knobs.weight > 0}))
 
 
 def machinery(config: SceneConfig) -> str:
-    """What draws scenes of `config` on this machine, for `Request.renderer`.
+    """The renderer of `config` on this machine, with vendor and version, for `Request.renderer`.
 
     Raises:
-        RendererUnavailable: nothing can.
+        RendererUnavailable: it cannot run here.
     """
     chosen = describe(config.render.renderer)
     shared = config.render.pathtraced_share > 0 and config.render.renderer != PATHTRACED

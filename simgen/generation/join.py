@@ -1,7 +1,7 @@
-"""Slices of one data set, made in folders of their own on any machines, become one folder with one manifest.
+"""Join slices of one data set, made in separate folders on any machines, into one folder with one manifest.
 
-A slice is what `simgen render --shards 0:100` leaves: shards, and a journal that says which data set they are of. As a
-shard's bytes depend on that alone, the joined data set is the one that a single run would have made.
+A slice is the result of `simgen render --shards 0:100`: shards, and a journal with the request of the data set. The
+bytes of a shard depend on the request alone, so the joined data set equals that of a single run.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ CHUNK_BYTES = 2**20
 
 
 def join(out: Location, parts: Sequence[Location], tell: Callable[[], None] = lambda: None) -> Manifest:
-    """Bring the shards of `parts` together in `out`, by hard links where the disk allows, and write the manifest.
+    """Collect the shards of `parts` in `out`, by hard links where the disk allows, and write the manifest.
 
     Args:
-        out: a new or empty folder, or one that an earlier `join` of the same parts was stopped in.
-        tell: is called after each shard.
+        out: a new or empty folder, or the folder of an interrupted `join` of the same parts.
+        tell: called after each shard.
 
     Raises:
         GenerateError: the parts are of different data sets, a shard is missing, damaged, or differs between two parts.
     """
     journals = {part: read_manifest(_journal(part)) for part in parts}
-    first = _alike(journals)
-    found = _shards(journals)
-    missing = [k for k in range(first.request.shards) if shard_name(k) not in found]
+    first = _one_request(journals)
+    shards = _shards(journals)
+    missing = [k for k in range(first.request.shards) if shard_name(k) not in shards]
     if missing:
         slices = ", ".join(f"{run.start}:{run.stop}" for run in islice(_runs(missing), 8))
         raise GenerateError(f"{len(missing)} of {first.request.shards} shards are in none of the folders: {slices}")
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
-        _only_ours(out, found)
-        for name, (part, entry) in sorted(found.items()):
-            _bring(part / name, out / name, entry)
+        _check_folder(out, shards)
+        for name, (part, entry) in sorted(shards.items()):
+            _link_or_copy(part / name, out / name, entry)
             tell()
-        manifest = replace(first, shards=tuple(_in_order(found)))
+        manifest = replace(first, shards=tuple(_in_order(shards)))
         write_manifest(out / MANIFEST, manifest)
     return manifest
 
@@ -57,7 +57,7 @@ def _journal(part: Location) -> Location:
     return found
 
 
-def _alike(journals: dict[Location, Manifest]) -> Manifest:
+def _one_request(journals: dict[Location, Manifest]) -> Manifest:
     (where, first), *others = journals.items()
     for part, journal in others:
         if differing := list(islice(differences(asdict(first.request), asdict(journal.request)), 3)):
@@ -92,20 +92,20 @@ def _runs(numbers: Sequence[int]) -> Iterator[range]:
             start = i
 
 
-def _only_ours(out: Location, found: dict[str, tuple[Location, ShardEntry]]) -> None:
-    other = [name for name in sizes(out) if name not in found and not name.startswith(".shard-")]
+def _check_folder(out: Location, shards: dict[str, tuple[Location, ShardEntry]]) -> None:
+    other = [name for name in sizes(out) if name not in shards and not name.startswith(".shard-")]
     if other:
         raise GenerateError(
             f"{out}: holds other files ({', '.join(sorted(other)[:3])}); join into an empty or new folder"
         )
 
 
-def _bring(source: Location, target: Location, entry: ShardEntry) -> None:
-    """A link or a copy of a shard, whole or not at all, whose bytes are those that its journal tells."""
+def _link_or_copy(source: Location, target: Location, entry: ShardEntry) -> None:
+    """Link or copy a shard, whole or not at all, after its bytes were compared with its journal."""
     if target.is_file() and target.stat().st_size == entry.bytes and file_sha256(target) == entry.sha256:
         return
     if not source.is_file():
-        raise GenerateError(f"{source}: is gone, though its folder's journal lists it")
+        raise GenerateError(f"{source}: is missing, but the journal of its folder lists it")
     if (file_sha256(source), source.stat().st_size) != (entry.sha256, entry.bytes):
         raise GenerateError(f"{source}: is damaged: its bytes are not those of its journal; render that slice again")
     if not _linked(source, target):
@@ -116,7 +116,7 @@ def _bring(source: Location, target: Location, entry: ShardEntry) -> None:
 
 
 def _linked(source: Location, target: Location) -> bool:
-    """A hard link, where both are on one disk that has them."""
+    """Try a hard link. Returns False where the file system has none, or the paths are on different disks."""
     if not (isinstance(source, Path) and isinstance(target, Path)):
         return False
     part = target.with_name(f".{target.name}.{os.getpid()}.tmp")

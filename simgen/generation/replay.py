@@ -1,4 +1,4 @@
-"""Make a stored scene again and tell what is different."""
+"""Make a stored scene again, and list what differs."""
 
 from __future__ import annotations
 
@@ -16,20 +16,25 @@ from simgen.dataset.format.reader import DataSet
 from simgen.generation.engines import Maker
 from simgen.spec.differences import differences
 
-SHOWN_KEYS = 3  # of the keys of a JSON that differ
+SHOWN_KEYS = 3  # of the JSON keys that differ; the others are counted
 
 
 @dataclass(frozen=True)
 class Replay:
+    """The result of a replay."""
+
     members: int
     differences: tuple[str, ...]  # a line for each member that differs
 
 
 def replay_scene(data: DataSet, index: int, config: Any, make: Maker, renderer: str = "") -> Replay:
-    """Scene `index` of a data set beside what `make(config, seed, index)` gives now, drawn by `renderer`.
+    """Compare scene `index` of a data set with what `make(config, seed, index)` makes now.
+
+    Args:
+        renderer: of this machine, as `machinery` describes it. It is named where members differ.
 
     Raises:
-        ShardError: the data set has no such scene, or it is damaged.
+        ShardError: the data set has no such scene, or is damaged.
     """
     stored = data.clip(index)
     before = {f"{index:06d}.{name}": stored.read(name) for name in stored.members}

@@ -1,11 +1,11 @@
-"""A data set from a plan: which shards are missing, who makes them, and the manifest when all are there.
+"""A data set from a plan: find the missing shards, have an engine make them, write the manifest when all are there.
 
-The folder's progress is journalled in `manifest.partial.json`, so that a run that was killed loses the shards in flight
-alone and `resume` ends with the same bytes. Nothing but a data set of the same request is ever touched.
+Finished shards are listed in `manifest.partial.json`, the journal. A killed run loses only the shards in progress, and
+`resume` ends with the same bytes. Files of anything but a data set of the same request are never changed.
 
-`out` may be a URL (`simgen.dataset.store.locations`). There the journal is sent every few seconds and when a run ends,
-so that a run that was killed may lose the shards of those seconds too; and what an earlier run left is known by its
-name and size, which a store that shows whole objects alone vouches for: `simgen check` reads the bytes.
+`out` may be a URL (`simgen.dataset.store.locations`). There the journal is uploaded every few seconds and at the end of
+a run, so a killed run may also lose the shards of those seconds. Shards of an earlier run are recognized by name and
+size alone, because such a store never shows partial objects. `simgen check` verifies the bytes.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from simgen.spec.errors import BudgetSpent, EngineError, GenerateError, Interrup
 
 PARTIAL = "manifest.partial.json"
 MAX_SHARD_SCENES = 16
-HOPELESS = 8  # scenes lost with none made: the fault is not in the scenes
-REMOTE_JOURNAL_S = 5.0  # between two journals at a URL, and more where sending one takes long
+HOPELESS = 8  # so many scenes failed and none was made: the run ends
+REMOTE_JOURNAL_S = 5.0  # least time between two uploads of the journal; more where an upload takes long
 _TEMPORARY = re.compile(r"\.(shard-\d+\.tar|manifest(\.partial)?\.json)\.\d+\.tmp")
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A shard of an earlier run that is whole and is not made again."""
+    """A valid shard of an earlier run, which is not made again."""
 
     entry: ShardEntry
 
@@ -54,10 +54,10 @@ Tell = Callable[[Event | Kept], None]
 
 
 def default_shard_scenes(scenes: int) -> int:
-    """Scenes in a shard, which depends on their number alone, as the bytes must not know the workers.
+    """Scenes in a shard. It depends on the number of scenes alone, since the bytes must not depend on the workers.
 
-    At most 16: making one again costs about a minute, and it takes some tens of MB. Fewer where there would be under
-    16 shards, so that workers end together.
+    At most 16: a shard then has some tens of MB, and making it again costs about a minute. Fewer where there would be
+    less than 16 shards, so that all workers finish at about the same time.
     """
     return max(1, min(MAX_SHARD_SCENES, -(-scenes // MAX_SHARD_SCENES)))
 
@@ -74,21 +74,20 @@ def run_plan(
     budget: Budget | None = None,
     only: range | None = None,
 ) -> Manifest:
-    """Make the data set that `plan` asks for, in the folder `out`.
+    """Make the data set of `plan` in the folder or URL `out`.
 
     Args:
-        categories: every category that the plan's scenes may hold; a class index is the place in their sorted order.
-        workers: how many make shards at a time; None leaves it to the engine. The bytes do not depend on it.
-        resume: go on with what a run of the same request left in `out`.
-        tell: is called for each scene and shard.
-        only: a slice: these shards and no others, for `simgen.generation.join` to bring together; the journal
-            stays as it is then.
-        budget: shards begin only while it allows them; those that have begun are finished.
+        categories: of all parts that the scenes may contain. The class index is the position in sorted order.
+        workers: how many shards are made at a time; None leaves it to the engine. The bytes do not depend on it.
+        resume: continue a run of the same request in `out`.
+        tell: called for each scene and shard.
+        only: a slice: make these shards alone. There is no manifest then; `simgen.generation.join` joins slices.
+        budget: no shard begins once it is spent. Shards in progress are finished.
 
     Raises:
-        GenerateError: `out` holds something else, the disk is full, every scene fails, a worker dies without a cause.
+        GenerateError: `out` holds something else, the disk is full, every scene fails, or workers die without a cause.
         Interrupted: Ctrl-C.
-        BudgetSpent: `budget` is.
+        BudgetSpent: the budget ended before the data set was finished.
     """
     request = plan.request
     if request.scenes < 1 or request.shard_scenes < 1 or (workers is not None and workers < 1):
@@ -130,8 +129,8 @@ def _fill(
     made, lost = sum(entry.clips for entry in done.values()), 0
     journal = _Journal(out, manifest)
     journal.write(done)
-    purse = _Purse(budget, sum(entry.bytes for entry in done.values()), len(done))
-    events = engine(plan, out, purse.allowed(missing), workers)
+    spending = _Spending(budget, sum(entry.bytes for entry in done.values()), len(done))
+    events = engine(plan, out, spending.allowed(missing), workers)
     try:
         for event in events:
             made, lost = made + isinstance(event, SceneMade), lost + isinstance(event, SceneLost)
@@ -139,7 +138,7 @@ def _fill(
                 raise GenerateError(f"none of the first {lost} scenes can be made: {event.reason}")
             if isinstance(event, ShardMade):
                 done[event.entry.name] = event.entry
-                purse.pay(event.entry)
+                spending.finish(event.entry)
                 journal.note(done)
             tell(event)
     finally:
@@ -159,16 +158,16 @@ def _fill(
 
 
 @dataclass
-class _Purse:
-    """Hands out shards while the budget lasts."""
+class _Spending:
+    """Yields shards while the budget lasts, and adds up what they cost."""
 
     budget: Budget
-    size: int  # bytes of finished shards
-    finished: int  # shards
+    size: int  # bytes of all finished shards
+    finished: int  # number of shards
     began: float = field(default_factory=time.monotonic)
-    since: dict[str, float] = field(default_factory=dict)  # when each shard in flight was handed out
-    took_s: float = 0.0  # by the shards of this run together
-    made: int = 0  # of them
+    since: dict[str, float] = field(default_factory=dict)  # start of each shard in progress
+    took_s: float = 0.0  # by all shards of this run
+    made: int = 0  # shards of this run
 
     def allowed(self, shards: Iterable[int]) -> Iterator[int]:
         for number in shards:
@@ -180,24 +179,24 @@ class _Purse:
             self.since[shard_name(number)] = now
             yield number
 
-    def pay(self, entry: ShardEntry) -> None:
+    def finish(self, entry: ShardEntry) -> None:
         self.took_s, self.made = self.took_s + time.monotonic() - self.since.pop(entry.name), self.made + 1
         self.size, self.finished = self.size + entry.bytes, self.finished + 1
 
 
 @dataclass
 class _Journal:
-    """What is finished, kept beside it. In a folder after each shard; at a URL, where all of it is sent anew each time,
-    not so often that it takes more than a small part of the time."""
+    """The list of finished shards. Written after each shard in a folder; less often at a URL, where each change is an
+    upload of the whole list."""
 
     out: Location
     manifest: Manifest
-    due: float = 0.0  # not before, by the monotonic clock
+    next_write: float = 0.0  # no earlier, by the monotonic clock
     written: bool = True
 
     def note(self, done: Mapping[str, ShardEntry]) -> None:
         self.written = False
-        if time.monotonic() >= self.due:
+        if time.monotonic() >= self.next_write:
             self.write(done)
 
     def write(self, done: Mapping[str, ShardEntry]) -> None:
@@ -207,7 +206,7 @@ class _Journal:
         write_manifest(self.out / PARTIAL, self.manifest)
         self.written, now = True, time.monotonic()
         if not isinstance(self.out, Path):
-            self.due = now + max(REMOTE_JOURNAL_S, 20 * (now - began))
+            self.next_write = now + max(REMOTE_JOURNAL_S, 20 * (now - began))
 
     def settle(self, done: Mapping[str, ShardEntry]) -> Manifest:
         if not self.written:
@@ -216,7 +215,7 @@ class _Journal:
 
 
 def _whole(out: Location, manifest: Manifest) -> Iterator[ShardEntry]:
-    """The shards of a journal that are there as it says."""
+    """The shards of a journal whose files have the bytes that it states."""
     there = sizes(out)
     for entry in manifest.shards:
         same = there.get(entry.name) == entry.bytes
@@ -235,40 +234,40 @@ def _make_folder(out: Location) -> None:
 
 
 def locked(out: Location) -> AbstractContextManager[None]:
-    """Keep a second run out of the folder for as long as this one lives. There are no locks at a URL."""
+    """Lock the folder against other runs. A URL has no locks."""
     if not isinstance(out, Path):
         return nullcontext()
     return held(out, GenerateError(f"{out}: another run is writing here"))
 
 
 def _inspect(out: Location, request: Request, resume: bool) -> Manifest | None:
-    """What an earlier run of the same request left here, or None in an empty folder.
+    """The manifest or journal that a run of the same request left here; None in an empty folder.
 
     Raises:
-        GenerateError: there is something else, or there is something and `resume` was not asked for.
+        GenerateError: the folder holds something else, or `resume` is False and it holds this data set.
     """
     names = sorted(sizes(out))
-    found = next((name for name in (MANIFEST, PARTIAL) if name in names), None)
-    if found:
-        before = _agreeing(out / found, request)
+    stored = next((name for name in (MANIFEST, PARTIAL) if name in names), None)
+    if stored:
+        before = _of_same_request(out / stored, request)
         if not resume:
-            state = "finished; --resume accepts it" if found == MANIFEST else "unfinished; add --resume to go on"
+            state = "finished; --resume accepts it" if stored == MANIFEST else "unfinished; add --resume to go on"
             raise GenerateError(f"{out}: holds this data set already, {state}")
     elif other := [name for name in names if not _TEMPORARY.fullmatch(name)]:
         shown = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
         raise GenerateError(f"{out}: holds other files ({shown}); --out needs an empty or a new folder")
     _sweep(out)
-    return before if found else None
+    return before if stored else None
 
 
 def _sweep(out: Location) -> None:
-    """Away with what killed workers left, which a worker that outlived its run for a moment may do at any time."""
+    """Remove the temporary files of killed workers, which may write for a moment after their run has ended."""
     for name in sizes(out):
         if _TEMPORARY.fullmatch(name):
             (out / name).unlink(missing_ok=True)
 
 
-def _agreeing(path: Location, request: Request) -> Manifest:
+def _of_same_request(path: Location, request: Request) -> Manifest:
     try:
         before = read_manifest(path)
     except ShardError as error:

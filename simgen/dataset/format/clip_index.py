@@ -1,8 +1,8 @@
-"""Where each clip of a data set begins, so that clip K is found without a scan of its shard. Standard library only.
+"""The index of a data set: the offset of each clip, so that a clip is found without a scan of its shard.
 
-`index.bin` beside the manifest: 24 bytes of name, the manifest's sha256, the number of places; then for each shard
-where its clips begin and where the last of them ends, 64 bit each, little endian. A look reads 16 bytes of it and keeps
-nothing, whatever the size of the data set. It is of one manifest, which it names: beside another it is refused.
+`index.bin` beside the manifest: 24 bytes with the name of the format, the sha256 of the manifest, the number of
+offsets; then for each shard the offsets of its clips and the end of the last one, 64 bit each, little endian. To find a
+clip, 16 bytes are read. An index beside another manifest is refused. Standard library only.
 """
 
 from __future__ import annotations
@@ -15,41 +15,44 @@ from typing import IO
 INDEX = "index.bin"
 _MAGIC = b"simgen-index/1".ljust(24, b"\0")
 _HEAD = struct.Struct("<24s32sQ")
-_PLACE = struct.Struct("<Q")
+_OFFSET = struct.Struct("<Q")
 _SPAN = struct.Struct("<QQ")
 
 
-def chunks(manifest_sha256: bytes, count: int, places: Iterable[list[int]]) -> Iterator[bytes]:
-    """The bytes of an index of `count` places, given shard by shard."""
+def chunks(manifest_sha256: bytes, count: int, offsets: Iterable[list[int]]) -> Iterator[bytes]:
+    """The bytes of an index of `count` offsets, given shard by shard."""
     yield _HEAD.pack(_MAGIC, manifest_sha256, count)
-    for each in places:
-        yield b"".join(map(_PLACE.pack, each))
+    for each in offsets:
+        yield b"".join(map(_OFFSET.pack, each))
 
 
 def check(file: IO[bytes], manifest_sha256: bytes, count: int) -> None:
-    """Is the index in `file` of this manifest, and whole?
+    """Check that the index in `file` is complete and belongs to the manifest.
 
     Raises:
-        ValueError: it is not; says why.
+        ValueError: it does not. Says why.
     """
     head = file.read(_HEAD.size)
     if len(head) < _HEAD.size or not head.startswith(_MAGIC):
-        raise ValueError("is no index of this format")
+        raise ValueError("is not an index of this format")
     _, of_manifest, places = _HEAD.unpack(head)
     if of_manifest != manifest_sha256 or places != count:
         raise ValueError("is of another manifest than the one beside it")
-    size, due = file.seek(0, os.SEEK_END), _HEAD.size + count * _PLACE.size
-    if size != due:
-        raise ValueError(f"has {size} bytes where {due} belong")
+    size, expected = file.seek(0, os.SEEK_END), _HEAD.size + count * _OFFSET.size
+    if size != expected:
+        raise ValueError(f"has {size} bytes, expected {expected}")
 
 
 def span(file: IO[bytes], place: int) -> tuple[int, int]:
-    """Where a clip begins and ends in its shard; place = the clips and the shards before it.
+    """The offsets where a clip begins and ends in its shard.
+
+    Args:
+        place: the number of clips and of shards before it.
 
     Raises:
         ValueError: the file has become shorter.
     """
-    file.seek(_HEAD.size + place * _PLACE.size)
+    file.seek(_HEAD.size + place * _OFFSET.size)
     data = file.read(_SPAN.size)
     if len(data) != _SPAN.size:
         raise ValueError(f"ends at place {place}")

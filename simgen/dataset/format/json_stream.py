@@ -1,6 +1,7 @@
-"""A large JSON object read key by key, its long list element by element, in bounded memory. Standard library only.
+"""Read a large JSON object key by key, and its long list element by element, in bounded memory.
 
-The text may come from anywhere: what is held at once is a buffer of `CHUNK_CHARS` and one value of `limit_chars`.
+The text may come from anywhere. At most a buffer of `CHUNK_CHARS` and one value of `limit_chars` are in memory at a
+time. Standard library only.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ _decode = json.JSONDecoder().raw_decode
 
 
 def object_items(file: TextIOBase, long_list: str, limit_chars: int) -> Iterator[tuple[str, Any, bool]]:
-    """Key and value of the object in `file`, in its order, and whether the value is an element of the long list.
+    """Yield (key, value, whether the value is an element of the long list) for the object in `file`, in its order.
 
     Args:
-        file: at its start.
-        long_list: a key whose value, where it is a list, comes as one element after the other, and at the end as the
-            empty list that is left. Any other value of it comes as it is.
-        limit_chars: of one value, or one element.
+        file: open at its start.
+        long_list: a key. If its value is a list, its elements are yielded one by one, and then an empty list. A value
+            that is no list is yielded as it is.
+        limit_chars: the largest value or element.
 
     Raises:
-        ValueError: it is no JSON object, a key stands twice, a value is too large, or bytes are no UTF-8.
-        RecursionError: it is too deep.
+        ValueError: it is no JSON object, a key is repeated, a value is too large, or the text is not UTF-8.
+        RecursionError: it is nested too deep.
     """
     text, seen = _Text(file, limit_chars), set()
     text.expect("{")
@@ -53,7 +54,7 @@ def object_items(file: TextIOBase, long_list: str, limit_chars: int) -> Iterator
 
 
 def _elements(text: _Text) -> Iterator[Any]:
-    """What is left of a list whose bracket was read."""
+    """The elements of a list whose opening bracket was read."""
     if text.accept("]"):
         return
     while True:
@@ -64,20 +65,20 @@ def _elements(text: _Text) -> Iterator[Any]:
 
 
 class _Text:
-    """A window that moves over a file."""
+    """A parser over a window of a file."""
 
     def __init__(self, file: TextIOBase, limit_chars: int) -> None:
         self._file, self._limit = file, limit_chars
         self._window, self._at, self._ended = "", 0, False
 
     def accept(self, sign: str) -> bool:
-        """Whether the next sign, after space, is this one, which is then behind us."""
+        """Skip spaces. If the next character is `sign`, consume it and return True."""
         found = self._next() == sign
         self._at += found
         return found
 
     def expect(self, sign: str) -> None:
-        """As `accept`, of what must be there."""
+        """Consume `sign`, which must be next."""
         if not self.accept(sign):
             raise ValueError(f"needs {sign!r}, got {self._here()!r}")
 
@@ -94,7 +95,7 @@ class _Text:
         while True:
             try:
                 value, end = _decode(self._window, self._at)
-            except JSONDecodeError:  # maybe cut off by the window's end
+            except JSONDecodeError:  # perhaps only cut off by the window's end
                 end = len(self._window)
                 if self._ended:
                     raise
@@ -106,7 +107,7 @@ class _Text:
             self._more(max(CHUNK_CHARS, len(self._window) - self._at))
 
     def _next(self) -> str:
-        """The next sign that is no space, not yet taken; "" at the end."""
+        """Skip spaces, and return the next character without consuming it; "" at the end."""
         sign = self._window[self._at : self._at + 1]
         if sign and sign not in " \t\n\r":
             return sign
@@ -119,7 +120,7 @@ class _Text:
             self._more(CHUNK_CHARS)
 
     def _more(self, count: int) -> None:
-        """Drop what is behind us, and read on; doubling, so that a long value is tried few times."""
+        """Drop the consumed text and read more. The window doubles, so a long value is parsed only a few times."""
         chunk = self._file.read(count)
         self._ended = not chunk
         self._window, self._at = self._window[self._at :] + chunk, 0

@@ -1,4 +1,4 @@
-"""manifest.json: what was asked for, the categories, and the shards with their checksums."""
+"""manifest.json: the request, the categories, and the shards with their checksums."""
 
 from __future__ import annotations
 
@@ -25,27 +25,29 @@ MAX_MANIFEST_BYTES = 2 * 2**30
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What decides a data set's bytes, on one kind of machine."""
+    """Everything that decides the bytes of a data set, on one kind of machine."""
 
     simgen: str  # the version that made it
     preset: str
-    config: Mapping[str, Any]  # the whole config, with what the preset inherits and what --set changed
+    config: Mapping[str, Any]  # complete: with all that the preset inherits and --set changed
     seed: int
     scenes: int
     shard_scenes: int
-    renderer: str = ""  # its name, vendor and version; empty in data sets of before this was noted
+    renderer: str = ""  # its name, vendor and version; empty in data sets of earlier versions
 
     @property
     def shards(self) -> int:
+        """Their number."""
         return -(-self.scenes // self.shard_scenes)
 
     def scenes_of(self, shard: int) -> range:
+        """The scenes of a shard, with those that could not be made."""
         return range(shard * self.shard_scenes, min(self.scenes, (shard + 1) * self.shard_scenes))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quarantined:
-    """A scene that could not be made and is not in its shard."""
+    """A scene that could not be made. It is missing in its shard."""
 
     index: int
     reason: str
@@ -53,6 +55,8 @@ class Quarantined:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardEntry:
+    """A shard in the manifest."""
+
     name: str
     sha256: str
     bytes: int
@@ -64,11 +68,11 @@ class ShardEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """The table of contents. A folder without one is not a finished data set."""
+    """The table of contents of a data set. A folder without one is not a finished data set."""
 
     format: str
     request: Request
-    categories: tuple[str, ...]  # sorted; a category's place is its class index
+    categories: tuple[str, ...]  # sorted; the position is the class index
     shards: Sequence[ShardEntry]  # by their number
 
     @property
@@ -81,33 +85,33 @@ class Manifest:
 
 
 class ShardTable(Sequence[ShardEntry]):
-    """Entries of a manifest in columns: 72 bytes a shard, where as many objects take 500. Reads like a tuple."""
+    """The entries of a manifest as columns: 72 bytes for a shard in place of 500. Reads like a tuple."""
 
     def __init__(self, entries: Iterable[ShardEntry] = ()) -> None:
         self.numbers, self.sizes, self.first_scenes, self.clips, self.frames = (array("q") for _ in range(5))
         self._digests = bytearray()
-        self._lost: dict[int, tuple[Quarantined, ...]] = {}  # by the place in this table; few shards have any
+        self._lost: dict[int, tuple[Quarantined, ...]] = {}  # by the position in this table; few shards have any
         for entry in entries:
             self.append(entry)
 
     def append(self, entry: ShardEntry) -> None:
-        """Add an entry behind the others.
+        """Append an entry.
 
         Raises:
-            ValueError: its name is none for a shard, its digest is no sha256, or a number is out of range.
+            ValueError: its name is not that of a shard, its digest is no sha256, or a number is out of range.
         """
         self._add(entry.name, entry.sha256, entry.bytes, entry.first_scene, entry.clips, entry.frames)
         if entry.quarantined:
             self._lost[len(self) - 1] = entry.quarantined
 
     def append_plain(self, plain: Any) -> None:
-        """Add what JSON made of an entry.
+        """Append an entry from parsed JSON.
 
         Raises:
-            ValueError: as `append`, or a key or a type is not what an entry has.
+            ValueError: as `append`, or a key is missing, unknown or of another type.
         """
         if type(plain) is dict and plain.keys() == _ENTRY_TYPES.keys() and not plain["quarantined"]:
-            values = _entry_values(plain)  # nearly every shard, at a fifth of the time
+            values = _entry_values(plain)  # the fast path, for nearly every shard: a fifth of the time
             if tuple(map(type, values)) == _PLAIN_TYPES and type(plain["quarantined"]) is list:
                 return self._add(*values)
         self.append(from_plain(ShardEntry, plain))
@@ -134,7 +138,7 @@ class ShardTable(Sequence[ShardEntry]):
         return self._lost.get(i, ())
 
     def all_lost(self) -> Iterator[tuple[int, tuple[Quarantined, ...]]]:
-        """The place of each entry that has quarantined scenes, and these."""
+        """The position of each entry with quarantined scenes, and these scenes."""
         return iter(self._lost.items())
 
     def __len__(self) -> int:
@@ -182,11 +186,16 @@ def shard_name(number: int) -> str:
 
 
 def write_manifest(path: Location, manifest: Manifest) -> None:
+    """Write a manifest atomically.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     write_atomically(path, _manifest_chunks(manifest))
 
 
 def _manifest_chunks(manifest: Manifest) -> Iterator[bytes]:
-    """JSON with a line for each shard."""
+    """JSON with one line for each shard."""
     head = {"format": manifest.format, "request": asdict(manifest.request), "categories": manifest.categories}
     text = json.dumps(head, indent=1, sort_keys=True, allow_nan=False)
     yield text.removesuffix("\n}").encode() + b',\n "shards": ['
@@ -197,7 +206,7 @@ def _manifest_chunks(manifest: Manifest) -> Iterator[bytes]:
 
 
 def read_manifest(path: Location) -> Manifest:
-    """The manifest at `path`.
+    """Read a manifest. Its shards are parsed one at a time, so memory stays small for any number of them.
 
     Raises:
         ShardError: there is none, or it is not of this format.
@@ -222,7 +231,7 @@ class _Head:
 
 
 def _parsed(file: io.TextIOWrapper) -> Manifest:
-    """A manifest, of which one shard's entry at a time is held as JSON."""
+    """The manifest in a file. Only one shard at a time is held as JSON."""
     plain: dict[str, Any] = {}
     table = ShardTable()
     for key, value, is_shard in object_items(file, "shards", MAX_JSON_BYTES):
@@ -230,7 +239,7 @@ def _parsed(file: io.TextIOWrapper) -> Manifest:
             table.append_plain(value)
         elif key == "format" and value != DATA_SET_FORMAT:
             plain = {key: value}
-            break  # of another format, whose shards may be anything
+            break  # another format, whose shards may be anything
         else:
             plain[key] = value
     if plain.get("format") != DATA_SET_FORMAT:
@@ -243,10 +252,10 @@ def _parsed(file: io.TextIOWrapper) -> Manifest:
 
 
 def _check_table(request: Request, table: ShardTable) -> None:
-    """Are these shards of `request`, in order, each once, with the scenes that are theirs?
+    """Check that the shards fit the request: in order, each once, each with its own scenes.
 
     Raises:
-        ValueError: they are not; names the first that is not.
+        ValueError: one does not fit. Names the first.
     """
     size, scenes = request.shard_scenes, request.scenes
     if size < 1 or scenes < 1:
@@ -254,14 +263,14 @@ def _check_table(request: Request, table: ShardTable) -> None:
     number, first, clips, frames = (
         np.frombuffer(column, np.int64) for column in (table.numbers, table.first_scenes, table.clips, table.frames)
     )
-    due = np.minimum(scenes, (number + 1) * size) - number * size
+    expected = np.minimum(scenes, (number + 1) * size) - number * size
     for at, lost in table.all_lost():
-        due[at] -= len({scene.index for scene in lost if scene.index in request.scenes_of(int(number[at]))})
-    wrong = (first != number * size) | (clips != due) | (frames < clips) | (number >= request.shards)
+        expected[at] -= len({scene.index for scene in lost if scene.index in request.scenes_of(int(number[at]))})
+    wrong = (first != number * size) | (clips != expected) | (frames < clips) | (number >= request.shards)
     wrong[1:] |= number[1:] <= number[:-1]
     if wrong.any():
         entry = table[int(np.flatnonzero(wrong)[0])]
         raise ValueError(
             f"Manifest.shards: {entry.name} with {entry.clips} clips and {len(entry.quarantined)} scenes left out, "
-            f"from scene {entry.first_scene} on, does not fit {scenes} scenes, {size} a shard, or its place in the list"
+            f"from scene {entry.first_scene} on, does not fit {scenes} scenes, {size} a shard, or its position here"
         )

@@ -1,4 +1,4 @@
-"""Dataclasses from what JSON made of them, with every type checked."""
+"""Dataclasses from parsed JSON, with every type checked."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ T = TypeVar("T")
 
 
 def from_plain(kind: type[T], plain: Any) -> T:
-    """What `simgen.spec.scene.stored_fields` and JSON made of a value of `kind`, back as that value.
+    """The value of dataclass `kind` that `simgen.spec.scene.stored_fields` and JSON turned into `plain`.
+
+    A field with a default may be missing, so files of earlier versions can be read.
 
     Raises:
-        ValueError: a key or a type is not what `kind` has; says where. A field with a default may be missing.
+        ValueError: a key or a type does not match. Says where: "Labels.frames[3].parts: needs ..., got ...".
     """
     return convert(kind, plain, kind.__name__)  # type: ignore[no-any-return]
 

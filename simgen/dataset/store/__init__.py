@@ -1,1 +1,1 @@
-"""Where bytes are kept: folders and URLs, locks, files that are written whole or not at all."""
+"""Storage: folders and URLs, locks, atomic writes. Needs the standard library alone, and fsspec at a URL."""

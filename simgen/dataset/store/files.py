@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and checks before one is read."""
+"""Atomic writes, checksums, and checks before a file is read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import IO, Any
 from simgen.dataset.store.locations import Location, RemotePath
 from simgen.spec.errors import ShardError
 
-MAX_JSON_BYTES = 64 * 2**20  # of a clip: a thousand parts in a hundred frames stay under it
+MAX_JSON_BYTES = 64 * 2**20  # of one clip; a thousand parts in a hundred frames need less
 
 
 def write_atomically(path: Location, content: bytes | Iterable[bytes]) -> tuple[str, int]:
@@ -27,7 +27,7 @@ def write_atomically(path: Location, content: bytes | Iterable[bytes]) -> tuple[
 
 @dataclass
 class Sink:
-    """Counts what is written to a file."""
+    """An open file for writing, with the size and the sha256 of what was written."""
 
     file: IO[bytes]
     size: int = 0
@@ -45,9 +45,12 @@ class Sink:
 
 @contextmanager
 def atomically(path: Location) -> Iterator[Sink]:
-    """A file that appears under its name when the block has ended, whole and on the disk.
+    """A file to write to. It replaces `path` when the block has ended without an error, complete and synced.
 
-    Nothing is left behind if the block or the disk fails.
+    If anything fails, `path` stays as it was, and the temporary file is removed.
+
+    Raises:
+        OSError: the file cannot be written.
     """
     with path.uploading() if isinstance(path, RemotePath) else _renamed(path) as file:
         yield Sink(file)
@@ -55,7 +58,7 @@ def atomically(path: Location) -> Iterator[Sink]:
 
 @contextmanager
 def _renamed(path: Path) -> Iterator[IO[bytes]]:
-    """A name of this process's own, synced and renamed."""
+    """A temporary file beside `path`, synced and then renamed."""
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with part.open("wb") as file:
@@ -66,7 +69,7 @@ def _renamed(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    if os.name == "posix":  # the rename itself reaches the disk with the folder
+    if os.name == "posix":  # sync the folder, or a power cut may undo the rename
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -75,6 +78,7 @@ def _renamed(path: Path) -> Iterator[IO[bytes]]:
 
 
 def file_sha256(path: Location) -> str:
+    """The sha256 of a file, read in pieces of 1 MB."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(2**20):
@@ -83,7 +87,12 @@ def file_sha256(path: Location) -> str:
 
 
 def check_plain(path: Location, limit_bytes: int | None = None) -> int:
-    """A file's bytes. Refuse a pipe, which would never end, a device, a folder, and what is too large to be read."""
+    """The size of a regular file in bytes.
+
+    Raises:
+        ShardError: it is a folder, a device or a pipe (whose read would never end), or larger than the limit.
+        OSError: it does not exist, or cannot be reached.
+    """
     info = path.stat()
     if not stat.S_ISREG(info.st_mode):
         raise ShardError(f"{path}: is no plain file")

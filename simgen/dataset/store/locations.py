@@ -1,4 +1,4 @@
-"""Where a data set lies: a folder, or a URL of anything that fsspec reaches (`s3://`, `gs://`, ...).
+"""The location of a data set: a folder, or a URL of any storage that fsspec supports (`s3://`, `gs://`, ...).
 
 `location` turns what a user wrote into a `pathlib.Path` or a `RemotePath`. A `RemotePath` has the path methods that
 data sets need, so the same code reads and writes both. Three things differ at a URL:
@@ -8,8 +8,8 @@ data sets need, so the same code reads and writes both. Three things differ at a
 - There are no locks. Two runs of one request do the same work twice and write the same bytes; no shard is ever mixed.
 - Files are read in blocks. A process caches the last few, because the members of a clip are next to each other.
 
-fsspec is loaded when a URL is opened and never for a folder. Credentials and endpoints are those of its file systems,
-such as `AWS_PROFILE` and `AWS_ENDPOINT_URL`.
+fsspec is imported when a URL is opened, never for a folder. Credentials and endpoints are set as its file systems
+document, for example with `AWS_PROFILE` and `AWS_ENDPOINT_URL`.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
-BLOCK_BYTES = 4 * 2**20  # that are read at once
-BLOCKS = 16  # that a process keeps
-SPOOL_BYTES = 64 * 2**20  # of a file that are kept in memory until it is sent; beyond, on the disk without a name
-ATTEMPTS = 3  # at sending a file
+BLOCK_BYTES = 4 * 2**20  # of one read
+BLOCKS = 16  # that a process caches
+SPOOL_BYTES = 64 * 2**20  # a larger file waits for its upload in a temporary file
+ATTEMPTS = 3  # to upload a file
 PAUSE_S = 1.0  # before the second attempt; doubled before each further one
-WHOLE_AT_ONCE = frozenset({"s3", "s3a", "gs", "gcs"})  # no folders; an object is there when its last request is through
+WHOLE_AT_ONCE = frozenset({"s3", "s3a", "gs", "gcs"})  # no folders; objects appear with the last request
 EXTRAS = {"s3": "simgen[s3]", "s3a": "simgen[s3]", "gs": "simgen[gs]", "gcs": "simgen[gs]"}
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)(::[a-z][a-z0-9+.:-]*)?://.+")
 
 
 @dataclass(frozen=True)
 class Stat:
-    """The part of `os.stat_result` that is known of a file at a URL."""
+    """The fields of `os.stat_result` that are known for a file at a URL."""
 
     st_size: int
     st_mode: int
-    st_mtime_ns: int  # 0 where the store does not tell
-    version: str  # another one is another content
+    st_mtime_ns: int  # 0 where the storage does not report it
+    version: str  # changes with the content
 
 
 @dataclass(frozen=True, order=True)
 class RemotePath:
-    """A file or a folder at a URL. Holds no connection: it may be pickled and sent to another machine.
+    """A file or a folder at a URL. It holds no connection, so it may be pickled and sent to another machine.
 
-    Every method raises OSError, with the URL as its `filename`, where the store refuses or cannot be reached.
+    Every method raises OSError, with the URL as `filename`, where the storage refuses or cannot be reached.
     """
 
     url: str  # without a slash at its end
@@ -83,8 +83,8 @@ class RemotePath:
         return self
 
     def stat(self) -> Stat:
-        """Asks the store, always; blocks that were read of an earlier content are used no more."""
-        with _told(self.url):
+        """Ask the storage, never a cache. Cached blocks of an earlier content are not used after this."""
+        with _os_errors(self.url):
             store, path = _store(self.url)
             info = store.info(path)
         folder = info["type"] == "directory"
@@ -115,27 +115,27 @@ class RemotePath:
         return self.exists() and stat.S_ISDIR(_KNOWN[self.url].st_mode)
 
     def open(self, mode: str = "rb") -> io.BufferedReader:
-        """For reading. What it was when its `stat` was last asked for stays, as far as this process is concerned."""
+        """Open for reading. This process reads the content that was there at the last call of `stat`."""
         if mode != "rb":
-            raise ValueError(f"{self.url}: is read in mode 'rb' alone, got {mode!r}; it is written by `uploading`")
+            raise ValueError(f"{self.url}: can be opened in mode 'rb' alone, got {mode!r}; `uploading` writes it")
         return io.BufferedReader(_Blocks(self.url, _KNOWN.get(self.url) or self.stat()))
 
     def read_bytes(self) -> bytes:
-        """As it is now."""
+        """The current content."""
         self.stat()
         with self.open() as file:
             return file.read()
 
     def mkdir(self, parents: bool = True, exist_ok: bool = True) -> None:
-        """Make the folder, where the store has folders; no bucket is ever made."""
+        """Make the folder, where the storage has folders. Never makes a bucket."""
         if not self._whole_at_once:
-            with _told(self.url):
+            with _os_errors(self.url):
                 store, path = _store(self.url)
                 store.makedirs(path, exist_ok=exist_ok)
 
     def unlink(self, missing_ok: bool = False) -> None:
         try:
-            with _told(self.url):
+            with _os_errors(self.url):
                 store, path = _store(self.url)
                 store.rm_file(path)
         except FileNotFoundError:
@@ -143,9 +143,9 @@ class RemotePath:
                 raise
 
     def sizes(self) -> dict[str, int]:
-        """The files in this folder with their bytes, and 0 for each folder; nothing where it is not there."""
+        """The sizes of the files in this folder, in bytes; 0 for a folder. Empty where this folder does not exist."""
         try:
-            with _told(self.url):
+            with _os_errors(self.url):
                 store, path = _store(self.url)
                 entries = store.ls(path, detail=True)
         except FileNotFoundError:
@@ -159,13 +159,13 @@ class RemotePath:
 
     @contextmanager
     def uploading(self) -> Iterator[IO[bytes]]:
-        """A file to write to; when the block ends without an exception it is sent, whole.
+        """A file to write to. It is uploaded when the block has ended without an exception.
 
         Raises:
-            OSError: it could not be sent. Nothing is there under its name then, or what was there before.
+            OSError: the upload failed. What was at the URL before is unchanged.
         """
         if "::" in self.url:
-            raise OSError(errno.EINVAL, "a chain of file systems can be read, not written", self.url)
+            raise OSError(errno.EINVAL, "a chain of file systems is read-only", self.url)
         with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
             yield spool
             _attempt(lambda: self._send(spool))
@@ -174,7 +174,7 @@ class RemotePath:
     def _send(self, spool: IO[bytes]) -> None:
         size = spool.seek(0, os.SEEK_END)
         spool.seek(0)
-        with _told(self.url):
+        with _os_errors(self.url):
             store, path = _store(self.url)
             if self._whole_at_once:
                 _put_whole(store, path, spool, size)
@@ -198,10 +198,10 @@ Location = Path | RemotePath
 
 
 def location(text: str | Location) -> Location:
-    """The folder or URL that a user wrote.
+    """The folder or URL that a text names.
 
     Raises:
-        OSError: the URL is of a kind that is unknown, or needs a package that is not installed; says which.
+        OSError: the kind of URL is unknown, or needs a package that is not installed. Says which.
     """
     if isinstance(text, Path | RemotePath):
         return text
@@ -221,20 +221,20 @@ def location(text: str | Location) -> Location:
 
 
 def sizes(folder: Location) -> dict[str, int]:
-    """The files of a folder with their bytes; other things in it with 0."""
+    """The sizes of the files in a folder, in bytes; 0 for what is no file."""
     if isinstance(folder, RemotePath):
         return folder.sizes()
     with os.scandir(folder) as entries:
         return {entry.name: entry.stat().st_size if entry.is_file() else 0 for entry in entries}
 
 
-# ------------------------------------------------------------------------------------------------ underneath
+# ------------------------------------------------------------------------------------------------ internals
 
-_KNOWN: dict[str, Stat] = {}  # what `stat` said last
+_KNOWN: dict[str, Stat] = {}  # the last result of `stat`
 
 
 def _store(url: str) -> tuple[Any, str]:
-    """The file system of a URL and the path in it. fsspec keeps file systems, one for each process and thread."""
+    """The file system of a URL, and the path in it. fsspec caches file systems for each process and thread."""
     try:
         from fsspec.core import url_to_fs
     except ImportError:
@@ -244,8 +244,8 @@ def _store(url: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def _told(url: str) -> Iterator[None]:
-    """Every library has errors of its own; they come out as OSError with the URL."""
+def _os_errors(url: str) -> Iterator[None]:
+    """Turn the errors of any library into OSError with the URL."""
     try:
         yield
     except OSError as error:
@@ -262,7 +262,7 @@ def _errno(error: OSError) -> int:
 
 
 def _attempt(send: Callable[[], None]) -> None:
-    """A network fails now and then. Where it is not the network, it fails again."""
+    """Try again after an error, which may be one of the network. Missing files and permissions are not tried again."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return send()
@@ -278,15 +278,15 @@ def _put_whole(store: Any, path: str, spool: IO[bytes], size: int) -> None:
     if size <= SPOOL_BYTES:
         store.pipe_file(path, spool.read())
         return
-    file = store.open(path, "wb", autocommit=False)  # its parts are no object before `commit`
+    file = store.open(path, "wb", autocommit=False)  # its parts become an object with `commit`
     try:
         _copy(spool, file)
         file.close()
         file.commit()
     except BaseException:
-        with suppress(Exception):  # what went wrong first is what is told
+        with suppress(Exception):  # the first error is the one to report
             file.discard()
-        file.closed = True  # or it would begin its upload again when it is collected
+        file.closed = True  # or the garbage collector would start the upload again
         raise
 
 
@@ -304,16 +304,16 @@ def _nanoseconds(changed: Any) -> int:
 def _block(url: str, known: Stat, number: int) -> bytes:
     start = number * BLOCK_BYTES
     end = min(known.st_size, start + BLOCK_BYTES)
-    with _told(url):
+    with _os_errors(url):
         store, path = _store(url)
         data = bytes(store.cat_file(path, start=start, end=end))
-    if len(data) != end - start:  # a server that knows no ranges sends all
-        raise OSError(errno.EIO, f"{len(data)} bytes came where {end - start} from offset {start} were asked for", url)
+    if len(data) != end - start:  # a server without range requests sends the whole file
+        raise OSError(errno.EIO, f"received {len(data)} bytes, requested {end - start} from offset {start}", url)
     return data
 
 
 class _Blocks(io.RawIOBase):
-    """A file at a URL, read by the block."""
+    """A file at a URL, read in blocks."""
 
     def __init__(self, url: str, known: Stat) -> None:
         self.url, self.known, self.at = url, known, 0

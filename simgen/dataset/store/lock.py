@@ -1,4 +1,4 @@
-"""One writer to a folder."""
+"""The lock of a folder, for one writer at a time."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 @contextmanager
 def held(folder: Path, busy: Exception) -> Iterator[None]:
-    """Keep every other process out of the folder for as long as the block runs. No file is left behind.
+    """Hold the lock of `folder` while the block runs. It ends with the process; there is no lock file.
 
     Raises:
-        Exception: `busy`, where another process holds the folder.
+        Exception: `busy`, where another process holds the lock.
     """
     try:
         import fcntl
-    except ImportError:  # no such locks on this system
+    except ImportError:  # this system has no such locks
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,7 +1,7 @@
-"""Engines make the shards of a data set, on one machine or many. One file an engine, one contract for all.
+"""Engines make the shards of a data set, on one machine or many. One file for each engine, one interface for all.
 
-contract.py   what an engine is asked for and answers        dealing.py   who gets which shard; deaths and their cause
-shard.py      how a shard is made                            local.py, cluster.py   the engines
+contract.py   the interface of an engine            dispatch.py       which worker makes which shard; dead workers
+shard.py      makes one shard                       local.py, ray.py  the engines
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ ENGINES: dict[str, Callable[[str | None], Engine]] = {"local": _local, "ray": _r
 
 
 def choose_engine(name: str, address: str | None = None) -> Engine:
-    """The engine called `name`, at `address` where it is one of many machines.
+    """The engine called `name`. `address` is that of a cluster.
 
     Raises:
         EngineError: there is no such engine, it has no addresses, or it needs a package that is not installed.

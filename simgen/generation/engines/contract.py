@@ -1,4 +1,4 @@
-"""What an engine is asked for, and what it answers."""
+"""The interface of an engine: what it gets, and the events that it yields."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Maker = Callable[[Any, int, int], RenderedClip]
 
 @dataclass(frozen=True)
 class Plan:
-    """What an engine needs to make any shard of a data set. Its functions must be picklable.
+    """All that an engine needs to make any shard of a data set. Its functions must be picklable.
 
-    `make(config, seed, index)` makes a scene. `machinery(config)` says what draws on the machine it is called on, in
-    the words of `Request.renderer`; where a worker's answer is another, its bytes would be too.
+    `make(config, seed, index)` makes a scene. `machinery(config)` describes the renderer of the machine on which it is
+    called, as `Request.renderer` does. A worker with another description would make other bytes.
     """
 
     request: Request
@@ -54,14 +54,14 @@ class ShardMade:
 
 @dataclass(frozen=True)
 class ShardFailed:
-    """A shard cannot be written where its maker runs, so that the run must end."""
+    """A worker cannot write its shard, so the run must end."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class ShardAgain:
-    """A worker died over a shard, which will be made anew: the scenes reported of it count no more."""
+    """A worker died over a shard. It will be made again, so the scenes that were reported of it no longer count."""
 
     name: str
     reason: str
@@ -70,20 +70,20 @@ class ShardAgain:
     lost: int
 
 
-Report = SceneBegun | SceneMade | SceneLost | ShardMade | ShardFailed  # of who makes a shard
-Event = SceneMade | SceneLost | ShardMade | ShardAgain  # for who asked for the data set
+Report = SceneBegun | SceneMade | SceneLost | ShardMade | ShardFailed  # from a worker
+Event = SceneMade | SceneLost | ShardMade | ShardAgain  # to the caller of the engine
 
 
 @runtime_checkable
 class Engine(Protocol):
-    """Makes shards of a plan in `out`, which exists, and yields what happens. Closing the iterator ends all work.
+    """Makes shards of a plan in the existing folder `out`, and yields events. Closing the iterator ends all work.
 
-    `shards` is asked for the next one when somebody is free to make it: where it ends early, what has begun is still
-    finished. A shard is reported as made when it stands whole in `out`. `workers` is how many are made at a time; None
-    leaves it to the engine. The bytes depend on neither engine nor workers.
+    `shards` is advanced when a worker is free. Where it ends early, shards in progress are still finished. ShardMade
+    means that the complete shard is in `out`. `workers` is how many shards are made at a time; None leaves it to the
+    engine. The bytes do not depend on the engine or on `workers`.
 
     Raises:
-        EngineError: a shard cannot be written (the disk is full), or workers die where no scene is to blame.
+        EngineError: a shard cannot be written (the disk is full), or workers die and no scene is to blame.
     """
 
     def __call__(self, plan: Plan, out: Location, shards: Iterable[int], workers: int | None) -> Iterator[Event]: ...

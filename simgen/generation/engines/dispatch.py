@@ -1,8 +1,8 @@
-"""Who gets which shard, and what it means when one dies over it: the same for every engine.
+"""Which worker makes which shard, and what follows when a worker dies. The same for every engine.
 
-A maker reports each scene as it begins and ends, so one that dies names the scene that killed it. Its shard is made
-again, and a scene that kills twice is left out; so is one that takes longer than `Plan.scene_limit_s`. Where a whole
-machine was lost, no scene is to blame.
+A worker reports each scene as it begins and ends, so the scene that killed it is known. The shard is then made again.
+A scene that kills its worker twice is left out. So is a scene that takes longer than `Plan.scene_limit_s`. Where a
+whole machine was lost, no scene is blamed.
 """
 
 from __future__ import annotations
@@ -25,25 +25,27 @@ from simgen.generation.engines.contract import (
 )
 from simgen.spec.errors import EngineError
 
-STRIKES = 2  # times that a scene may kill its worker before it is left out
-LOSSES = 8  # machines that may be lost over one shard
+STRIKES = 2  # how often a scene may kill its worker before it is left out
+LOSSES = 8  # how many machines may be lost over one shard
 
 
 @dataclass(frozen=True)
 class Task:
+    """A shard to make."""
+
     shard: int
-    skip: dict[int, str]  # scenes known to kill, with the reason
+    skip: dict[int, str]  # scenes that kill their worker, with the reason
 
 
 @dataclass
 class Watch:
-    """What is known of a shard that is being made."""
+    """The progress of a shard that a worker is making."""
 
     task: Task
     plan: Plan
-    scene: int | None = None  # that its maker is at
-    since: float = 0.0  # when it began that scene, by the monotonic clock
-    begun: int = 0  # scenes of this shard
+    scene: int | None = None  # the scene that the worker is making now
+    since: float = 0.0  # when it began, by the monotonic clock
+    begun: int = 0  # scenes of this shard so far
     made: int = 0
     frames: int = 0
     lost: int = 0
@@ -53,8 +55,8 @@ class Watch:
     def name(self) -> str:
         return shard_name(self.task.shard)
 
-    def heed(self, report: Report) -> Iterator[Event]:
-        """Take note of a report, and pass on what others should know.
+    def note(self, report: Report) -> Iterator[Event]:
+        """Count a report, and yield what the caller of the engine should hear.
 
         Raises:
             EngineError: the shard cannot be written.
@@ -72,43 +74,44 @@ class Watch:
         yield report
 
     def overruns(self) -> bool:
-        """Whether its scene has taken too long, asked now."""
+        """Whether the current scene has taken longer than the limit. Remembered, to name the cause later."""
         late = self.scene is not None and time.monotonic() - self.since > self.plan.scene_limit_s
         self.overran = self.overran or late
         return late
 
 
-def patience_s(watches: Iterable[Watch]) -> float | None:
-    """Until the first of them would overrun; None while no scene is being made."""
+def seconds_to_timeout(watches: Iterable[Watch]) -> float | None:
+    """Seconds until the first scene reaches its limit. None while no scene is being made."""
     limits = [watch.since + watch.plan.scene_limit_s for watch in watches if watch.scene is not None]
     return max(0.0, min(limits) - time.monotonic()) if limits else None
 
 
 @dataclass
-class Dealer:
-    """Deals shards, those first whose makers died."""
+class Dispatcher:
+    """Hands out shards. Shards whose worker died come first."""
 
     plan: Plan
-    fresh: Iterator[int]  # shards that nobody has begun; asked for one when somebody is free for it
+    fresh: Iterator[int]  # shards that nobody has begun; the next one is taken when a worker is free
     again: deque[Task] = field(default_factory=deque)
     skip: dict[int, str] = field(default_factory=dict)
     strikes: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     def next(self) -> Watch | None:
+        """The next shard to make; None where all have been handed out."""
         if self.again:
             return Watch(self.again.popleft(), self.plan)
         number = next(self.fresh, None)
         return None if number is None else Watch(Task(number, {}), self.plan)
 
-    def bury(self, watch: Watch, how: str, started: bool) -> ShardAgain:
-        """The maker of a shard died. Note the scene that did it, and have the shard made again.
+    def worker_died(self, watch: Watch, how: str, started: bool) -> ShardAgain:
+        """Blame the scene that a dead worker was making, and hand out its shard again.
 
         Args:
-            how: it died, after "a worker".
-            started: whether it had got as far as a scene in its life.
+            how: what happened, to be read after "a worker": "was killed by signal 9".
+            started: whether the worker had begun any scene in its life.
 
         Raises:
-            EngineError: this happened before, and no scene is to blame.
+            EngineError: a worker died over this shard before, and no scene is to blame.
         """
         if watch.overran:
             how = f"took longer than {self.plan.scene_limit_s:g} s"
@@ -124,11 +127,11 @@ class Dealer:
             self.skip[watch.scene] = f"its worker {how}, {STRIKES} times"
         return self._again(watch, f"a worker {how} {where}")
 
-    def mourn(self, watch: Watch, how: str) -> ShardAgain:
-        """A machine was lost with all that it was at. Have the shard made elsewhere.
+    def machine_lost(self, watch: Watch, how: str) -> ShardAgain:
+        """Hand out again the shard of a machine that was lost.
 
         Raises:
-            EngineError: this happened too often to be chance.
+            EngineError: this happened `LOSSES` times over one shard, which is no accident.
         """
         self.strikes["loss", watch.task.shard] += 1
         if self.strikes["loss", watch.task.shard] >= LOSSES:

@@ -1,7 +1,7 @@
-"""Shards made by worker processes on this machine.
+"""The engine of one machine: worker processes make the shards.
 
-A worker is told one shard at a time. Workers are spawned, not forked, and replaced after a while: PyBullet keeps some
-of what it loads.
+A worker gets one shard at a time. Workers are spawned, not forked. They are replaced after a while, because PyBullet
+does not free all memory.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from pathlib import Path
 
 from simgen.dataset.store.locations import Location
 from simgen.generation.engines.contract import Event, Plan, ShardMade
-from simgen.generation.engines.dispatch import Dealer, Watch, patience_s
+from simgen.generation.engines.dispatch import Dispatcher, Watch, seconds_to_timeout
 from simgen.generation.engines.shard import ONE_THREAD, one_thread, report_shard
 from simgen.scene.quiet import quiet_stderr
 
-RECYCLE_SCENES = 256  # after which a worker is replaced: memory stays flat whatever PyBullet keeps
+RECYCLE_SCENES = 256  # a worker is replaced after so many, so that its memory stays bounded
 
 
 # ------------------------------------------------------------------------------------------------ in a worker
 
 
 def _serve(connection: Connection, out: Location) -> None:
-    """A worker's life: a plan, then shards. It ends with None from the parent, or with the parent."""
+    """The main loop of a worker: receive a plan, then shards, until the parent sends None or ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     one_thread()
     try:
@@ -49,73 +49,76 @@ def _serve(connection: Connection, out: Location) -> None:
 class _Worker:
     process: BaseProcess
     connection: Connection
-    watch: Watch | None = None  # of the shard that it is at
-    scenes: int = 0  # that it finished the shards of in its life
+    watch: Watch | None = None  # of its current shard; None: idle
+    scenes: int = 0  # of the shards that it has finished
 
 
 @dataclass
-class _Crew:
-    dealer: Dealer
+class _Pool:
+    """The worker processes of a run."""
+
+    dispatcher: Dispatcher
     out: Location
     size: int
     workers: list[_Worker] = field(default_factory=list)
 
     def run(self) -> Iterator[Event]:
-        while self._employ():
+        while self._give_out():
             watches = [worker.watch for worker in self.workers if worker.watch]
-            ready = wait([worker.connection for worker in self.workers], timeout=patience_s(watches))
-            self._end_what_hangs()
+            ready = wait([worker.connection for worker in self.workers], timeout=seconds_to_timeout(watches))
+            self._kill_overdue()
             for worker in [w for w in self.workers if w.connection in ready]:
                 try:
                     report = worker.connection.recv()
                 except (EOFError, OSError):
-                    yield from self._bury(worker)
+                    yield from self._remove_dead(worker)
                 else:
                     assert worker.watch is not None
-                    yield from worker.watch.heed(report)
+                    yield from worker.watch.note(report)
                     if isinstance(report, ShardMade):
-                        self._rest(worker, worker.watch)
+                        self._finished(worker, worker.watch)
 
-    def _employ(self) -> bool:
-        """Give every idle worker a shard, hire while there are shards and room, and answer whether anyone works."""
+    def _give_out(self) -> bool:
+        """Give every idle worker a shard, and start workers while there are shards. Returns whether any is busy."""
         while len(busy := [worker for worker in self.workers if worker.watch]) < self.size:
-            watch = self.dealer.next()
+            watch = self.dispatcher.next()
             if watch is None:
                 return bool(busy)
             idle = next((worker for worker in self.workers if worker.watch is None), None)
             if idle is None:
-                self.workers.append(idle := _hire(self.dealer.plan, self.out))
+                self.workers.append(idle := _start(self.dispatcher.plan, self.out))
             idle.watch = watch
-            _tell(idle.connection, watch.task)
+            _send(idle.connection, watch.task)
         return True
 
-    def _end_what_hangs(self) -> None:
-        """Their connections then say that they are dead."""
+    def _kill_overdue(self) -> None:
+        """Kill workers whose scene takes too long. Their closed connections are found by `run`."""
         for worker in self.workers:
             if worker.watch and worker.watch.overruns():
                 worker.process.kill()
 
-    def _rest(self, worker: _Worker, watch: Watch) -> None:
-        """Its shard is made. It waits for another, or goes."""
+    def _finished(self, worker: _Worker, watch: Watch) -> None:
+        """Mark a worker as idle, and replace it if it has made many scenes."""
         worker.watch, worker.scenes = None, worker.scenes + watch.begun
         if worker.scenes >= RECYCLE_SCENES:
             self.dismiss(worker)
 
     def dismiss(self, worker: _Worker) -> None:
+        """Let an idle worker end."""
         self.workers.remove(worker)
-        _tell(worker.connection, None)
+        _send(worker.connection, None)
         worker.connection.close()
         worker.process.join()
 
-    def _bury(self, worker: _Worker) -> Iterator[Event]:
+    def _remove_dead(self, worker: _Worker) -> Iterator[Event]:
         self.workers.remove(worker)
         self._end(worker)
         if worker.watch is not None:
             started = worker.scenes + worker.watch.begun > 0
-            yield self.dealer.bury(worker.watch, _cause(worker.process.exitcode), started)
+            yield self.dispatcher.worker_died(worker.watch, _cause(worker.process.exitcode), started)
 
     def close(self) -> None:
-        """End every worker at once; unfinished shards vanish with them."""
+        """End every worker at once, and remove their unfinished shards."""
         for worker in self.workers:
             worker.process.terminate()
         for worker in self.workers:
@@ -129,8 +132,8 @@ class _Crew:
                 part.unlink(missing_ok=True)
 
 
-def _tell(connection: Connection, what: object) -> None:
-    """A worker that is dead hears nothing; its end of the connection says so when it is read."""
+def _send(connection: Connection, what: object) -> None:
+    """Send to a worker. A dead worker is found when its connection is read, so no error here."""
     with suppress(BrokenPipeError, ConnectionResetError):
         connection.send(what)
 
@@ -141,14 +144,14 @@ def _cause(code: int | None) -> str:
     return f"ended with exit status {code}"
 
 
-def _hire(plan: Plan, out: Location) -> _Worker:
+def _start(plan: Plan, out: Location) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, out), daemon=True)
     with _environment({name: "1" for name in ONE_THREAD}):
         process.start()
     theirs.close()
-    _tell(ours, plan)
+    _send(ours, plan)
     return _Worker(process, ours)
 
 
@@ -167,11 +170,11 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
 
 
 def processes(plan: Plan, out: Location, shards: Iterable[int], workers: int | None = None) -> Iterator[Event]:
-    """The engine of one machine: so many worker processes, or one."""
-    crew = _Crew(Dealer(plan, iter(shards)), out, workers or 1)
+    """The local engine: `workers` processes on this machine, one by default."""
+    pool = _Pool(Dispatcher(plan, iter(shards)), out, workers or 1)
     try:
-        yield from crew.run()
-        for worker in list(crew.workers):
-            crew.dismiss(worker)
+        yield from pool.run()
+        for worker in list(pool.workers):
+            pool.dismiss(worker)
     finally:
-        crew.close()
+        pool.close()

@@ -1,11 +1,11 @@
-"""Shards made by the tasks of a Ray cluster, one task a shard.
+"""The engine of a Ray cluster: each shard is one task.
 
-A task is a generator: it sends what a local worker would send through its pipe, and ends with its shard. Ray is told
-not to repeat any: which scene was at work when a task died decides what is left out, here as on one machine. A task
-whose machine was lost is made elsewhere, and no scene is blamed.
+A task is a generator. It yields what a local worker sends through its pipe, and ends with its shard. Ray must not
+repeat a task by itself: `dispatch` decides, from the scene at which a task died, what is left out, as on one machine.
+The shard of a machine that was lost is made on another one, and no scene is blamed.
 
-So many tasks are in flight as the cluster has CPUs, asked again and again as nodes come and go, or as many as
-`workers` says; a cluster that grows on demand needs that demand, so give it `workers`.
+By default there are as many tasks at a time as the cluster has CPUs, counted again as nodes join and leave. A cluster
+that grows on demand grows only with more tasks than that, so give it `workers`.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from simgen import __version__
 from simgen.dataset.format.manifest import ShardEntry
 from simgen.dataset.store.locations import Location
 from simgen.generation.engines.contract import Event, Plan, Report, ShardFailed, ShardMade
-from simgen.generation.engines.dispatch import Dealer, Task, Watch, patience_s
+from simgen.generation.engines.dispatch import Dispatcher, Task, Watch, seconds_to_timeout
 from simgen.generation.engines.local import RECYCLE_SCENES
 from simgen.generation.engines.shard import one_thread, report_shard
 from simgen.scene.quiet import quiet_stderr
 from simgen.spec.errors import EngineError
 
-COUNT_EVERY_S = 5.0  # that the cluster's CPUs are counted
-GRACE_S = 5.0  # that tasks get to put their things away
-SHOWS_WITHIN_S = 20.0  # a file that another machine wrote to a shared disk
+COUNT_EVERY_S = 5.0  # between two counts of the cluster's CPUs
+GRACE_S = 5.0  # for a cancelled task to remove its files
+VISIBLE_WITHIN_S = 20.0  # until a file that another machine wrote to a shared disk is visible here
 
 
 # ------------------------------------------------------------------------------------------------ in a task
 
 
 def serve(pickled_plan: bytes, version: str, out: Location, task: Task) -> Iterator[Report]:
-    """What a task runs, on whatever machine. The plan is unpacked here: what it needs is loaded with one thread.
+    """What a task runs. The plan is unpickled here, so that the modules that it imports see one thread.
 
-    A task that is cancelled takes its process with it: an import that was broken off cannot be done again in there,
-    and Ray would give the process to the next task.
+    A cancelled task ends its process: an interrupted import cannot be repeated in the same process, and Ray would give
+    the process to the next task.
     """
     try:
         one_thread()
@@ -65,7 +65,7 @@ def serve(pickled_plan: bytes, version: str, out: Location, task: Task) -> Itera
 
 
 def _unlike(plan: Plan, version: str) -> str:
-    """Why this machine would make other bytes than the one that asks, or nothing."""
+    """Why this machine would make other bytes than the machine that started the run; empty if it would not."""
     if version != __version__:
         return f"simgen is {__version__} here and {version} where the run was started"
     if plan.machinery and plan.request.renderer:
@@ -82,17 +82,19 @@ def _unlike(plan: Plan, version: str) -> str:
 
 
 @dataclass
-class _Fleet:
+class _Tasks:
+    """The tasks of a run."""
+
     ray: Any  # the module
-    dealer: Dealer
+    dispatcher: Dispatcher
     out: Location
     workers: int | None
-    tasks: dict[Any, Watch] = field(default_factory=dict)  # by their generators
+    tasks: dict[Any, Watch] = field(default_factory=dict)  # by the generator that Ray returned
     cpus: int = 1
     counted: float = -math.inf
 
     def __post_init__(self) -> None:
-        plan = self.dealer.plan
+        plan = self.dispatcher.plan
         calls = max(1, RECYCLE_SCENES // plan.request.shard_scenes)
         self.remote = self.ray.remote(
             num_cpus=1,
@@ -100,26 +102,26 @@ class _Fleet:
             max_calls=calls,
             num_returns="streaming",
             scheduling_strategy="SPREAD",
-            _generator_backpressure_num_objects=1,  # a scene does not begin before it is known here that it does
+            _generator_backpressure_num_objects=1,  # a scene begins after its SceneBegun has arrived here
         )(serve)
         self.plan = self.ray.put(pickle.dumps(plan))
 
     def run(self) -> Iterator[Event]:
         while self._submit():
-            patience = patience_s(self.tasks.values())
-            wait_s = COUNT_EVERY_S if patience is None else min(patience, COUNT_EVERY_S)
+            timeout_s = seconds_to_timeout(self.tasks.values())
+            wait_s = COUNT_EVERY_S if timeout_s is None else min(timeout_s, COUNT_EVERY_S)
             ready, _ = self.ray.wait(list(self.tasks), timeout=wait_s, fetch_local=False)
             if ready:
                 every = len(self.tasks)
                 ready, _ = self.ray.wait(list(self.tasks), num_returns=every, timeout=0, fetch_local=False)
-            self._end_what_hangs()
+            self._cancel_overdue()
             for generator in ready:
-                yield from self._hear(generator)
+                yield from self._receive(generator)
 
     def _submit(self) -> bool:
-        """Keep as many tasks in flight as there is room for, and answer whether there are any."""
+        """Start tasks while there is room. Returns whether any is running."""
         while len(self.tasks) < self._room():
-            watch = self.dealer.next()
+            watch = self.dispatcher.next()
             if watch is None:
                 break
             self.tasks[self.remote.remote(self.plan, __version__, self.out, watch.task)] = watch
@@ -132,13 +134,13 @@ class _Fleet:
             self.cpus, self.counted = int(self.ray.cluster_resources().get("CPU", 0)), time.monotonic()
         return max(1, self.cpus)
 
-    def _end_what_hangs(self) -> None:
+    def _cancel_overdue(self) -> None:
         for generator, watch in self.tasks.items():
             if not watch.overran and watch.overruns():
                 self.ray.cancel(generator, force=True)
 
-    def _hear(self, generator: Any) -> Iterator[Event]:
-        """Take a task's next report, or find out how it ended without its shard."""
+    def _receive(self, generator: Any) -> Iterator[Event]:
+        """Take the next report of a task, or the way in which it ended without its shard."""
         watch = self.tasks[generator]
         try:
             report = self.ray.get(next(generator))
@@ -149,13 +151,13 @@ class _Fleet:
         else:
             if isinstance(report, ShardMade):
                 del self.tasks[generator]
-                self._must_be_seen(report.entry)
-            yield from watch.heed(report)
+                self._wait_until_visible(report.entry)
+            yield from watch.note(report)
 
     def _failed(self, generator: Any, error: Exception) -> Event:
         errors = self.ray.exceptions
         if isinstance(error, errors.NodeDiedError):
-            return self.dealer.mourn(self._given_up(generator), "its machine was lost")
+            return self.dispatcher.machine_lost(self._remove(generator), "its machine was lost")
         if isinstance(error, errors.WorkerCrashedError | errors.TaskCancelledError):
             return self._died(generator, "died")
         if isinstance(error, errors.OutOfMemoryError):
@@ -166,39 +168,39 @@ class _Fleet:
         raise EngineError(f"Ray: {' '.join(str(error).split())[:500]}") from error
 
     def _died(self, generator: Any, how: str) -> Event:
-        watch = self._given_up(generator)
-        return self.dealer.bury(watch, how, started=watch.begun > 0)
+        watch = self._remove(generator)
+        return self.dispatcher.worker_died(watch, how, started=watch.begun > 0)
 
-    def _given_up(self, generator: Any) -> Watch:
+    def _remove(self, generator: Any) -> Watch:
         watch = self.tasks.pop(generator)
         self._clear(watch)
         return watch
 
-    def _must_be_seen(self, entry: ShardEntry) -> None:
-        """A folder of the same name may be another one on another machine."""
+    def _wait_until_visible(self, entry: ShardEntry) -> None:
+        """Wait for a shard of another machine. Without a shared disk, the same path is another folder there."""
         if not isinstance(self.out, Path):
             return
-        path, deadline = self.out / entry.name, time.monotonic() + SHOWS_WITHIN_S
+        path, deadline = self.out / entry.name, time.monotonic() + VISIBLE_WITHIN_S
         while not (path.is_file() and path.stat().st_size == entry.bytes):
             if time.monotonic() > deadline:
                 raise EngineError(
-                    f"{path}: was made on another machine and is not to be seen on this one: "
+                    f"{path}: was made on another machine and is not visible on this one: "
                     "--out needs a folder that all machines share, or a URL such as s3://bucket/data"
                 )
-            os.listdir(self.out)  # has a network's file system look again
+            os.listdir(self.out)  # makes a network file system refresh
             time.sleep(0.2)
 
     def _clear(self, watch: Watch) -> None:
-        """What a task that is dead may have left behind."""
+        """Remove the temporary file of a task that has died."""
         if isinstance(self.out, Path):
             for part in self.out.glob(f".{watch.name}.*.tmp"):
                 part.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """End every task; unfinished shards vanish with them."""
+        """End every task, and remove their unfinished shards."""
         left = list(self.tasks)
         for force in (False, True):
-            for generator in left:  # what has begun no scene has nothing to put away, and may be loading
+            for generator in left:  # without a scene it has no files, and may still be importing
                 self.ray.cancel(generator, force=force or not self.tasks[generator].begun)
             if left:
                 ends = {generator.completed(): generator for generator in left}
@@ -210,9 +212,9 @@ class _Fleet:
 
 @contextmanager
 def _connected(address: str | None, workers: int | None) -> Iterator[Any]:
-    """Ray, connected: to the cluster at `address`, or that RAY_ADDRESS names, or to one on this machine for this run.
+    """Connect to the cluster at `address`, or at RAY_ADDRESS, or start one on this machine for this run.
 
-    A connection that the caller's process has already is used, and left as it is.
+    An existing connection of this process is used, and stays open.
     """
     try:
         ray = import_module("ray")
@@ -232,7 +234,7 @@ def _connected(address: str | None, workers: int | None) -> Iterator[Any]:
         text = " ".join(str(error).split())[:300]
         raise EngineError(f"no Ray cluster {where}: {type(error).__name__}: {text}") from error
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_sigterm)  # ray.init takes it
+        signal.signal(signal.SIGTERM, on_sigterm)  # ray.init replaces it
     try:
         yield ray
     finally:
@@ -242,10 +244,10 @@ def _connected(address: str | None, workers: int | None) -> Iterator[Any]:
 def on_ray(
     plan: Plan, out: Location, shards: Iterable[int], workers: int | None = None, *, address: str | None = None
 ) -> Iterator[Event]:
-    """The engine of a Ray cluster. `out` is a folder that its machines share, or a URL."""
+    """The engine of a Ray cluster. `out` is a folder that all its machines share, or a URL."""
     with _connected(address, workers) as ray:
-        fleet = _Fleet(ray, Dealer(plan, iter(shards)), out, workers)
+        running = _Tasks(ray, Dispatcher(plan, iter(shards)), out, workers)
         try:
-            yield from fleet.run()
+            yield from running.run()
         finally:
-            fleet.close()
+            running.close()

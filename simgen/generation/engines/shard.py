@@ -1,4 +1,4 @@
-"""How a shard is made, whoever makes it."""
+"""Make one shard. Every engine uses these functions."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 
 
 def report_shard(plan: Plan, out: Location, number: int, skip: Mapping[int, str]) -> Iterator[Report]:
-    """Make a shard and tell of each scene; the last report is ShardMade, or ShardFailed where it cannot be written."""
+    """Make a shard, and report each scene. The last report is ShardMade, or ShardFailed if it cannot be written."""
     try:
-        entry = yield from making(plan, out, number, skip)
+        entry = yield from _write(plan, out, number, skip)
     except OSError as error:
         yield ShardFailed(f"cannot write {out / shard_name(number)}: {error.strerror}")
     else:
         yield ShardMade(entry)
 
 
-def making(plan: Plan, out: Location, number: int, skip: Mapping[int, str]) -> Generator[Report, None, ShardEntry]:
-    """Write one shard, holding one clip in memory at a time. A scene that raises is left out, and those of `skip` are.
+def _write(plan: Plan, out: Location, number: int, skip: Mapping[int, str]) -> Generator[Report, None, ShardEntry]:
+    """Write one shard, with one clip in memory at a time. Scenes that raise, and scenes in `skip`, are left out.
 
     Yields SceneBegun, SceneMade and SceneLost; returns the ShardEntry.
 
     Raises:
-        OSError: the shard cannot be written; nothing of it is left behind.
+        OSError: the shard cannot be written; no part of it stays.
     """
     lost: list[Quarantined] = []
     frames: list[int] = []
@@ -39,7 +39,7 @@ def making(plan: Plan, out: Location, number: int, skip: Mapping[int, str]) -> G
     with shard_sink(out / name) as sink:
         for index in plan.request.scenes_of(number):
             yield SceneBegun(index)
-            stored, count, reason = (None, 0, skip[index]) if index in skip else _try(plan, index)
+            stored, count, reason = (None, 0, skip[index]) if index in skip else _make(plan, index)
             if stored is None:
                 lost.append(Quarantined(index=index, reason=reason))
                 yield SceneLost(index, reason)
@@ -66,8 +66,12 @@ def make_shard(
     skip: Mapping[int, str],
     tell: Callable[[Report], None] = lambda report: None,
 ) -> ShardEntry:
-    """Write one shard here and now, as `making` does."""
-    reports = making(plan, out, number, skip)
+    """Write one shard in this process. `tell` gets SceneBegun, SceneMade and SceneLost.
+
+    Raises:
+        OSError: the shard cannot be written. No part of it stays.
+    """
+    reports = _write(plan, out, number, skip)
     while True:
         try:
             tell(next(reports))
@@ -75,8 +79,8 @@ def make_shard(
             return end.value  # type: ignore[no-any-return]
 
 
-def _try(plan: Plan, index: int) -> tuple[list[tuple[str, bytes]] | None, int, str]:
-    """A scene's members and its number of frames, or None and why there are none."""
+def _make(plan: Plan, index: int) -> tuple[list[tuple[str, bytes]] | None, int, str]:
+    """The members of a scene and its number of frames; or None, 0 and the reason for the failure."""
     try:
         clip = plan.make(plan.config, plan.request.seed, index)
         return clip_members(clip), len(clip.jpegs), ""
@@ -88,7 +92,7 @@ def _try(plan: Plan, index: int) -> tuple[list[tuple[str, bytes]] | None, int, s
 
 
 def one_thread() -> None:
-    """A worker has one core, whatever its libraries take a machine to be for."""
+    """Limit the libraries of this process to one thread, as each worker has one core."""
     import cv2
 
     os.environ.update({name: "1" for name in ONE_THREAD})

@@ -356,7 +356,7 @@ def test_workers_that_die_with_nothing_to_do_are_not_missed(tmp_path, whole, mon
 
 
 def test_a_worker_that_dies_before_it_is_told_anything_is_replaced(tmp_path, whole, monkeypatch):
-    hire, hired = engine.local._hire, []
+    hire, hired = engine.local._start, []
 
     def hire_the_dead(plan, out):
         hired.append(hire(plan, out))
@@ -365,7 +365,7 @@ def test_a_worker_that_dies_before_it_is_told_anything_is_replaced(tmp_path, who
             hired[0].process.join()
         return hired[-1]
 
-    monkeypatch.setattr(engine.local, "_hire", hire_the_dead)
+    monkeypatch.setattr(engine.local, "_start", hire_the_dead)
     run(tmp_path, workers=1)
     assert contents(tmp_path) == contents(whole)
     assert len(hired) == 2
@@ -374,8 +374,8 @@ def test_a_worker_that_dies_before_it_is_told_anything_is_replaced(tmp_path, who
 def test_workers_are_replaced_after_so_many_scenes(tmp_path, whole, monkeypatch):
     monkeypatch.setattr(engine.local, "RECYCLE_SCENES", 2)
     hired = []
-    hire = engine.local._hire
-    monkeypatch.setattr(engine.local, "_hire", lambda *asked: hired.append(1) or hire(*asked))
+    hire = engine.local._start
+    monkeypatch.setattr(engine.local, "_start", lambda *asked: hired.append(1) or hire(*asked))
     run(tmp_path, workers=1)
     assert len(hired) == 4
     assert contents(tmp_path) == contents(whole)

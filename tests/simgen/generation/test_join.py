@@ -103,7 +103,7 @@ def test_a_damaged_a_missing_and_a_differing_shard_are_told(tmp_path, slices):
     with pytest.raises(GenerateError, match=r"shard-00001.tar: is damaged"):
         join(tmp_path / "out", slices)
     shard.unlink()
-    with pytest.raises(GenerateError, match=r"shard-00001.tar: is gone"):
+    with pytest.raises(GenerateError, match=r"shard-00001.tar: is missing"):
         join(tmp_path / "out", slices)
     shard.write_bytes(good)
     a_slice(tmp_path / "c", range(1, 2))

@@ -3,7 +3,7 @@
 from copy import deepcopy
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simgen.spec.differences import Difference, differences
@@ -13,11 +13,13 @@ KEYS = st.text("abc", min_size=1, max_size=2)
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3))
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
 def test_a_value_does_not_differ_from_its_copy(value: Any) -> None:
     assert list(differences(value, deepcopy(value))) == []
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES, VALUES)
 def test_differences_exist_exactly_where_values_are_unequal_and_swap_with_them(one: Any, other: Any) -> None:
     forth, back = list(differences(one, other)), list(differences(other, one))

@@ -91,9 +91,9 @@ def swap_places(folder):
 
 AT_ONCE = {
     "of another manifest": (foreign, "is of another manifest"),
-    "cut": (lambda f: _cut(f / index.INDEX), "bytes where 112 belong"),
-    "empty": (lambda f: (f / index.INDEX).write_bytes(b""), "is no index of this format"),
-    "something else": (lambda f: (f / index.INDEX).write_bytes(bytes(200)), "is no index of this format"),
+    "cut": (lambda f: _cut(f / index.INDEX), "bytes, expected 112"),
+    "empty": (lambda f: (f / index.INDEX).write_bytes(b""), "is not an index of this format"),
+    "something else": (lambda f: (f / index.INDEX).write_bytes(bytes(200)), "is not an index of this format"),
     "a folder": (lambda f: ((f / index.INDEX).unlink(), (f / index.INDEX).mkdir()), "is no plain file"),
 }
 

@@ -237,7 +237,7 @@ def test_a_server_that_sends_other_bytes_than_were_asked_for_is_told(url, monkey
     write_atomically(url / "a", [bytes(100)])
     store, _ = locations._store(url.url)
     monkeypatch.setattr(store, "cat_file", lambda path, start, end: bytes(200))
-    with pytest.raises(OSError, match="200 bytes came where 100 from offset 0 were asked for"):
+    with pytest.raises(OSError, match="received 200 bytes, requested 100 from offset 0"):
         (url / "a").read_bytes()
 
 
