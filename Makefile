@@ -1,4 +1,4 @@
-# make demo | test | check | real-run | clean.  PYTHON=/path/to/python3.11 chooses the interpreter; OUT=dir the demo's folder.
+# make demo | test | check | mutants | real-run | clean.  PYTHON=/path/to/python3.11 chooses the interpreter; OUT=dir the demo's folder.
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -7,7 +7,7 @@ JOBS ?= 2
 # PyBullet has wheels for CPython 3.11 and older.
 PYTHON ?= $(shell for p in python3.11 python3.10; do "$$p" -c 'import venv, ensurepip' >/dev/null 2>&1 && command -v "$$p" && break; done)
 
-.PHONY: help demo test check real-run clean
+.PHONY: help demo test check mutants real-run clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -15,6 +15,7 @@ help:
 	@echo "make demo      render, pretrain, fine-tune, measure, report: sized for 15 minutes on two free cores, into $(OUT)"
 	@echo "make test      the whole test suite, on $(JOBS) processes"
 	@echo "make check     ruff, mypy --strict and the import rules"
+	@echo "make mutants   change the code in one place at a time and print what no test notices (MODULE=hybrid.losses.matcher)"
 	@echo "make real-run  the experiment on real photographs (DATA=folder of bolts_washers, SIM=data set)"
 	@echo "make clean     remove $(VENV) and caches (out/ stays)"
 
@@ -46,10 +47,16 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Hours for all of it, minutes for a module. A run that was stopped goes on. docs/mutants.md tells what survives and why.
+MODULE ?= *
+mutants: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[mutants]"
+	OMP_NUM_THREADS=1 LP_NUM_THREADS=1 $(BIN)/python tests/mutants.py --module "$(MODULE)" --jobs $(JOBS) $(ARGS)
+
 DATA ?= ../shared/real/bolts_washers
 SIM ?= out/real-run/sim
 real-run: $(STAMP)
 	$(BIN)/python benchmarks/real_run.py --data $(DATA) --sim $(SIM) --out out/real-run $(ARGS)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) mutants .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -57,6 +57,7 @@ def test_the_embedding_loss_is_the_slow_loop_over_clips_frames_and_objects():
     targets = [target(frame) for clip in ids for frame in clip]
     picks = [picked(*frame) for clip in pairs for frame in clip]
     assert len(losses) == 10
+    assert TEMPERATURE == 0.1
     assert embedding_loss(vectors, picks, targets).item() == pytest.approx(sum(losses) / 10, rel=1e-5)
 
 

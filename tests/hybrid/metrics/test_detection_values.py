@@ -86,6 +86,7 @@ def test_each_size_bin_measures_the_boxes_of_its_own_size():
 def test_recall_is_what_the_hundred_best_of_a_frame_and_category_reach():
     """The hit is the 101st of its category, or the 100th; more detections of another category change nothing."""
     frames = [frame((0, 0, 20, 20, 0))]
+    assert MAX_DETECTIONS == 100
     for before, reached in ((MAX_DETECTIONS, 0.0), (MAX_DETECTIONS - 1, 1.0)):
         wrong = [(300, 300, 310, 310, 0, 0.9)] * before + [(0, 0, 20, 20, 1, 0.8)] * 150
         detections = [found((0, 0, 20, 20, 0, 0.5), *wrong)]

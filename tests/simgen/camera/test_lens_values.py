@@ -104,6 +104,7 @@ def test_the_drawn_picture_has_a_margin_of_whole_steps_that_holds_all_that_is_se
     edge += [(x, y) for x in (0.5, 159.5) for y in np.linspace(0.5, 119.5, 120)]
     ideal = brown_conrady.undistort((np.array(edge) - seen.centre_px) / 170.0, seen.distortion) * 170 + seen.centre_px
     needs = [*-ideal.min(axis=0), *(ideal.max(axis=0) - (160, 120))]
+    assert STEP_PX == 8
     for margin, need in zip((left, top, right, bottom), needs, strict=True):
         assert margin % STEP_PX == 0
         assert max(0, need + 2) <= margin < max(0, need + 2) + STEP_PX

@@ -122,6 +122,7 @@ def test_what_reaches_nearer_than_a_centimetre_to_the_cameras_plane_has_no_box(s
     spec = from_above((0.0, 0.0, HEIGHT_M - top - NEAR_M - spare_m))
     ids = nothing_drawn(spec)
     ids[0, 60, 80] = 0
+    assert NEAR_M == 0.01
     found = first(spec, still(spec), ids)
     assert (found.unclipped_box_xyxy_px is not None) == has_box
     assert found.box_xyxy_px == (80.0, 60.0, 81.0, 61.0)  # what is visible is visible
@@ -189,6 +190,7 @@ def test_more_pixels_than_the_silhouette_are_no_more_than_all_of_it():
 
 @pytest.mark.parametrize(("sunk_m", "whole"), [(SUNK_M * 0.9, True), (SUNK_M * 1.1, False)])
 def test_what_is_sunk_deeper_than_half_a_millimetre_is_counted_pixel_by_pixel(sunk_m, whole):
+    assert SUNK_M == 0.0005
     low = part_model(FamilySize("washer", "M20")).vertices_m[:, 2].min()
     spec = from_above((0.0, 0.0, -low - sunk_m))
     ids = nothing_drawn(spec)
