@@ -93,6 +93,7 @@ def test_vignetting_is_nothing_in_the_middle_all_in_the_corner_and_symmetric():
     assert left[0, 0] == pytest.approx([0.4] * 3, abs=0.05)
     np.testing.assert_allclose(left, left[::-1, ::-1], atol=1e-6)
     assert (np.diff(left[20, 30:, 0]) <= 0).all()
+    assert left[20, -1, 0] == pytest.approx(1 - 0.6 / 4, abs=0.02)  # half of the corner's radius squared
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.7, np.pi / 2, 2.4])

@@ -277,19 +277,22 @@ def test_a_plain_sky_goes_from_horizon_to_zenith_and_marks_what_is_below():
     assert (picture[sky.HEIGHT // 2 :, :, :3] == 0).all()
 
 
-def test_the_light_map_finds_the_first_surface_over_each_point():
+@pytest.mark.parametrize("axis", [0, 1], ids=["columns", "rows"])
+def test_the_light_map_finds_the_first_surface_over_each_point(axis):
+    """A map whose surfaces are numbered by column or row: a point has the number of the light camera's pixel."""
     spec = lit(scene([], frames=1), direction=(0.6, 0.0, 0.8))
     box = LightBox.of(spec)
-    columns = np.tile(np.arange(SIDE_TEXELS, dtype=np.int32), (SIDE_TEXELS, 1))
-    shadow_map = LightMap(box, columns)
-    points = np.array([[0.0, 0.0, 0.0], [0.02, 0.01, 0.0]], np.float32)
+    numbers = np.tile(np.arange(SIDE_TEXELS, dtype=np.int32), (SIDE_TEXELS, 1))
+    shadow_map = LightMap(box, numbers if axis == 0 else np.ascontiguousarray(numbers.T))
+    points = np.random.default_rng(0).uniform((-0.05, -0.05, 0.0), (0.05, 0.05, 0.02), (60, 3)).astype(np.float32)
+    view = box.camera()
+    rays = (points - view.eye) @ view.rotation
+    pixels = rays[:, axis] / rays[:, 2] * view.focal + view.centre[axis]
+    error = shadow_map.first_surface(points) - pixels
+    assert np.abs(error).max() <= 0.52
+    assert abs(error.mean()) < 0.15
     along = points + 0.05 * np.array([0.6, 0.0, 0.8], np.float32)  # nearer to the light, on the same rays
     assert np.abs(shadow_map.first_surface(points) - shadow_map.first_surface(along)).max() <= 1
-    view = box.camera()
-    texel = shadow_map.first_surface(points)
-    depth = (points - view.eye) @ view.rotation[:, 2]
-    rays = (points - view.eye) @ view.rotation
-    np.testing.assert_allclose(texel, rays[:, 0] / depth * view.focal + view.centre[0], atol=1.0)
 
 
 def test_normals_from_depth_are_the_planes_and_face_the_eye():
