@@ -26,7 +26,7 @@ from simgen.camera.sensor import expose_clip
 from simgen.generation.exposure import capture
 from simgen.labels.boxes import annotate
 from simgen.presets.read import load_config
-from simgen.renderers import describe
+from simgen.renderers import describe, render
 from simgen.renderers.paths import variant
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
@@ -54,7 +54,7 @@ def measured(index: int, frames: int, samples: int) -> tuple[Clock, list[Clock]]
     spec = sample(config, 0, index)
     trajectory = simulate(spec)
     found, each = [], []
-    for frame in each_timed(capture(spec, trajectory), each):
+    for frame in each_timed(capture(spec, trajectory, render), each):
         found.append(frame)
         expose_clip([frame.linear], spec.sensor)
     ids = np.stack([frame.ids for frame in found])

@@ -9,7 +9,7 @@ from simgen.camera.sensor import expose_clip
 from simgen.generation.exposure import capture
 from simgen.labels.boxes import annotate
 from simgen.labels.flow import flow_px
-from simgen.renderers import describe
+from simgen.renderers import describe, render
 from simgen.scene.config import SceneConfig
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
@@ -34,7 +34,7 @@ def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:
     """
     spec = sample(config, seed, index)
     trajectory = simulate(spec)
-    frames = list(capture(spec, trajectory))
+    frames = list(capture(spec, trajectory, render))
     ids = np.stack([frame.ids for frame in frames])
     depth_m = np.stack([frame.depth_m for frame in frames])
     flow = [flow_px(spec, trajectory, t, ids[t], depth_m[t]) for t in range(spec.frames)] if config.labels.flow else []

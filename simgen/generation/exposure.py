@@ -9,7 +9,7 @@ frame itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -21,20 +21,21 @@ from simgen.assets.light import flicker_gain
 from simgen.camera import shutter
 from simgen.camera.lens.defocus import defocus
 from simgen.camera.lens.distortion import pinhole
-from simgen.renderers import render
 from simgen.spec.frames import Frame, Trajectory
 from simgen.spec.scene import PATHTRACED, SceneSpec
 
 
-def capture(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
+def capture(
+    spec: SceneSpec, trajectory: Trajectory, render: Callable[[SceneSpec, Trajectory], Iterable[Frame]]
+) -> Iterator[Frame]:
     """The frames of a clip, in order.
 
     Args:
         spec: the scene.
         trajectory: where everything is at the moments of `shutter.moments_s(spec)`.
+        render: draws those moments through a pinhole, as `simgen.renderers.render`.
 
     Raises:
-        KeyError: the spec names a renderer that there is not.
         ValueError: the lens cannot have this picture, the shutter has an even number of sub-frames.
     """
     camera, behind_the_lens = pinhole(spec.camera)

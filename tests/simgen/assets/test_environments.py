@@ -13,6 +13,7 @@ from simgen.assets.surroundings import files as environment_files
 from simgen.assets.surroundings.model import HEIGHT, WIDTH, directions, level_irradiance
 from simgen.generation.exposure import capture
 from simgen.presets.read import load_config
+from simgen.renderers import render
 from simgen.scene.config import LampKnobs
 from simgen.scene.sampling.lamps import draw_lamps
 from simgen.scene.sampling.sample import sample
@@ -305,7 +306,7 @@ def test_no_flicker_where_the_exposure_or_the_frames_keep_time_with_the_mains():
 def test_frames_flicker_whatever_draws_them():
     spec = scene([part("washer", "M20", (0.0, 0.0, 0.002))], frames=3)
     shimmering = replace(spec, light=replace(spec.light, flicker=MAINS))
-    steady, swaying = (list(capture(s, still(s))) for s in (spec, shimmering))
+    steady, swaying = (list(capture(s, still(s), render)) for s in (spec, shimmering))
     assert len(steady) == len(swaying) == 3
     for k, (a, b) in enumerate(zip(steady, swaying, strict=True)):
         assert b.linear == pytest.approx(a.linear * gain(MAINS, k, spec.frame_interval_s), rel=1e-5)

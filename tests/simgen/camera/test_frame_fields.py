@@ -45,15 +45,10 @@ def assert_whole(frame, size):
     assert len(np.unique(surface)) == len(SURFACES)
 
 
-@pytest.fixture
-def rendering(monkeypatch):
-    """A renderer that gives one full frame of another picture for each moment."""
-
-    def render(spec, trajectory):
-        for moment in range(len(trajectory.positions_m)):
-            yield full(spec.camera.height_px, spec.camera.width_px, seed=moment)
-
-    monkeypatch.setattr("simgen.generation.exposure.render", render)
+def render(spec, trajectory):
+    """A full frame of another picture for each moment."""
+    for moment in range(len(trajectory.positions_m)):
+        yield full(spec.camera.height_px, spec.camera.width_px, seed=moment)
 
 
 def still(spec, moments):
@@ -98,9 +93,9 @@ def test_defocus_changes_light_alone():
 
 
 @pytest.mark.parametrize(("exposure_s", "row_time_s"), [(0.01, 0.0), (0.0, 1e-4), (0.004, 1e-4)])
-def test_the_shutter_takes_each_rows_ground_truth_from_one_moment(rendering, exposure_s, row_time_s):
+def test_the_shutter_takes_each_rows_ground_truth_from_one_moment(exposure_s, row_time_s):
     spec = replace(scene([], frames=1), shutter=ShutterSpec(exposure_s=exposure_s, row_time_s=row_time_s, subframes=5))
-    (frame,) = capture(spec, still(spec, 5))
+    (frame,) = capture(spec, still(spec, 5), render)
     assert_whole(frame, (120, 160))
     moments = [full(120, 160, seed=k) for k in range(5)]
     of_row = [[k for k in range(5) if np.array_equal(frame.ids[row], moments[k].ids[row])] for row in range(120)]
@@ -108,7 +103,7 @@ def test_the_shutter_takes_each_rows_ground_truth_from_one_moment(rendering, exp
     assert len({found[0] for found in of_row}) == (5 if row_time_s else 1)
 
 
-def test_the_whole_chain_keeps_every_field(rendering):
+def test_the_whole_chain_keeps_every_field():
     spec = scene([], frames=2)
     spec = replace(
         spec,
@@ -117,7 +112,7 @@ def test_the_whole_chain_keeps_every_field(rendering):
         shutter=ShutterSpec(exposure_s=0.004, row_time_s=1e-4, subframes=3),
         light=replace(spec.light, flicker=FlickerSpec(mains_hz=50.0, depth=0.5, exposure_s=0.01, phase_rad=0.0)),
     )  # fmt: skip
-    frames = list(capture(spec, still(spec, 6)))
+    frames = list(capture(spec, still(spec, 6), render))
     assert len(frames) == 2
     for frame in frames:
         assert_whole(frame, (120, 160))

@@ -13,6 +13,7 @@ from simgen.camera.lens.distortion import pinhole
 from simgen.generation.exposure import capture
 from simgen.labels.boxes import annotate, project, silhouette_px
 from simgen.presets.read import load_config
+from simgen.renderers import render
 from simgen.scene.sampling.sample import sample
 from simgen.spec.errors import ConfigError
 from simgen.spec.frames import Frame, Labels
@@ -122,7 +123,7 @@ def test_ids_light_depth_and_labels_bend_together(lens):
     """Each is within a pixel of OpenCV's projection, and further from where it would be without the lens."""
     pytest.importorskip("pybullet")
     spec = through(white_parts(), lens)
-    frame = next(capture(spec, still(spec)))
+    frame = next(capture(spec, still(spec), render))
     assert frame.ids.shape == frame.depth_m.shape == (120, 160)
     window = np.ones((3, 3), np.uint8)
     lit = (frame.linear[..., 1] > 0.05).astype(np.uint8)
@@ -142,7 +143,7 @@ def test_ids_light_depth_and_labels_bend_together(lens):
     assert not (lit & ~cv2.dilate(expected, window)).any()
     assert (cv2.erode(expected, window) & ~lit).mean() < 0.001  # but for what is dark on a part
     ideal = replace(spec, camera=replace(spec.camera, distortion=brown_conrady.NONE))
-    straight = (next(capture(ideal, still(spec))).ids >= 0).astype(np.uint8)
+    straight = (next(capture(ideal, still(spec), render)).ids >= 0).astype(np.uint8)
     assert (straight & ~cv2.dilate(expected, window)).sum() > 20
     depths = frame.depth_m[frame.ids == 1]
     assert np.ptp(depths) < 0.06

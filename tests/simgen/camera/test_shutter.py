@@ -10,6 +10,7 @@ from simgen.camera import shutter
 from simgen.generation.exposure import capture
 from simgen.labels.boxes import annotate, project, silhouette_px, world_from_part
 from simgen.presets.read import load_config
+from simgen.renderers import render
 from simgen.scene.sampling.sample import sample
 from simgen.spec.errors import ConfigError
 from simgen.spec.frames import Frame, Trajectory
@@ -37,22 +38,18 @@ def riding(spec, speed_m_s):
     )
 
 
-@pytest.fixture
-def sliding_edge(monkeypatch):
+def sliding_edge(px_s, at_px=60.0):
     """A renderer whose pictures are white left of an edge that slides right by so many pixels a second."""
 
-    def use(px_s, at_px=60.0):
-        def render(spec, trajectory):
-            times = np.zeros(1) if trajectory.times_s is None else trajectory.times_s
-            for seconds in times:
-                covered = np.clip(at_px + px_s * seconds - np.arange(spec.camera.width_px), 0, 1)
-                row = np.tile(covered, (spec.camera.height_px, 1)).astype(np.float32)
-                ids = np.where(row > 0.5, 0, BACKGROUND).astype(np.int32)
-                yield Frame(np.repeat(row[..., None], 3, axis=2), 1 + row, ids)
+    def render(spec, trajectory):
+        times = np.zeros(1) if trajectory.times_s is None else trajectory.times_s
+        for seconds in times:
+            covered = np.clip(at_px + px_s * seconds - np.arange(spec.camera.width_px), 0, 1)
+            row = np.tile(covered, (spec.camera.height_px, 1)).astype(np.float32)
+            ids = np.where(row > 0.5, 0, BACKGROUND).astype(np.int32)
+            yield Frame(np.repeat(row[..., None], 3, axis=2), 1 + row, ids)
 
-        monkeypatch.setattr("simgen.generation.exposure.render", render)
-
-    return use
+    return render
 
 
 @pytest.mark.parametrize(
@@ -69,10 +66,9 @@ def test_each_rows_shares_sum_to_one_about_the_middle_of_its_own_exposure(exposu
     assert np.abs(offsets[shutter.row_subframes(spec)] - shutter.row_offsets_s(spec)).max() <= cell_s / 2 * (1 + 1e-6)
 
 
-def test_an_edge_is_smeared_by_speed_times_exposure_and_labelled_in_its_middle(sliding_edge):
-    sliding_edge(px_s=2000.0)
+def test_an_edge_is_smeared_by_speed_times_exposure_and_labelled_in_its_middle():
     spec = opened(scene([], frames=1), exposure_s=0.01, subframes=41)
-    frame = next(capture(spec, riding(spec, 0.0)))
+    frame = next(capture(spec, riding(spec, 0.0), sliding_edge(px_s=2000.0)))
     row = frame.linear[30, :, 0]
     ramp = np.flatnonzero((row > 0.02) & (row < 0.98))
     assert np.ptp(ramp) == pytest.approx(20, abs=1.5)
@@ -82,10 +78,9 @@ def test_an_edge_is_smeared_by_speed_times_exposure_and_labelled_in_its_middle(s
     assert np.array_equal(frame.linear[0], frame.linear[-1])
 
 
-def test_a_rolling_shutter_slants_an_edge_by_speed_times_row_time(sliding_edge):
-    sliding_edge(px_s=2000.0)
+def test_a_rolling_shutter_slants_an_edge_by_speed_times_row_time():
     spec = opened(scene([], frames=1), row_time_s=2e-4, subframes=121)
-    frame = next(capture(spec, riding(spec, 0.0)))
+    frame = next(capture(spec, riding(spec, 0.0), sliding_edge(px_s=2000.0)))
     edge_px, rows = frame.linear[..., 0].sum(axis=1), np.arange(120)
     slope, at_top = np.polyfit(rows, edge_px, 1)
     assert slope == pytest.approx(2000 * 2e-4, rel=0.01)
@@ -94,15 +89,17 @@ def test_a_rolling_shutter_slants_an_edge_by_speed_times_row_time(sliding_edge):
     assert np.array_equal(frame.depth_m, 1 + frame.linear[..., 0])
 
 
-def test_without_a_time_of_exposure_a_frame_is_the_renderers(monkeypatch):
+def test_without_a_time_of_exposure_a_frame_is_the_renderers():
     made = Frame(np.ones((120, 160, 3), np.float32), np.ones((120, 160), np.float32), np.zeros((120, 160), np.int32))
     spec = scene([], frames=1)
-    seen = []
-    monkeypatch.setattr(
-        "simgen.generation.exposure.render", lambda drawn, trajectory: seen.append(drawn) or iter([made])
-    )
-    assert next(capture(replace(spec, shutter=ShutterSpec(subframes=9)), riding(spec, 0.0))) is made
-    assert seen[0].camera == spec.camera
+    drawn = []
+
+    def render(spec, trajectory):
+        drawn.append(spec)
+        yield made
+
+    assert next(capture(replace(spec, shutter=ShutterSpec(subframes=9)), riding(spec, 0.0), render)) is made
+    assert drawn[0].camera == spec.camera
 
 
 @pytest.mark.parametrize(("row_time_s", "speed_m_s"), [(4e-4, 1.0), (4e-4, -1.0), (8e-4, 0.6)])
@@ -140,8 +137,8 @@ def test_parts_and_belt_go_on_through_the_exposure():
     assert cut.positions_m[[2, 7]] == pytest.approx(whole.positions_m, abs=2e-4)
     assert shutter.middle(opened(spec, 0.02, subframes=5), cut, 1) == 7
 
-    smeared = list(capture(opened(spec, exposure_s=0.02, subframes=5), cut))
-    sharp = list(capture(spec, whole))
+    smeared = list(capture(opened(spec, exposure_s=0.02, subframes=5), cut, render))
+    sharp = list(capture(spec, whole, render))
     assert len(smeared) == 2
     differing = smeared[0].ids != sharp[0].ids
     assert differing.mean() < 0.002  # ids are of the frame's own time
@@ -185,20 +182,19 @@ def test_an_exposure_longer_than_a_frame_says_so():
 
 
 @pytest.mark.parametrize(("row_time_s", "exposure_s"), [(1 / 6000, 1 / 500), (1 / 6000, 1 / 100), (0.0, 1 / 300)])
-def test_lamps_on_the_mains_leave_bands_behind_a_rolling_shutter(monkeypatch, row_time_s, exposure_s):
+def test_lamps_on_the_mains_leave_bands_behind_a_rolling_shutter(row_time_s, exposure_s):
     """Each row is as bright as the lamps are on the mean of its own exposure."""
     spec = scene([], frames=2, frame_interval_s=1 / 24)
     mains = FlickerSpec(mains_hz=50.0, depth=0.6, exposure_s=1.0, phase_rad=0.7)
     spec = opened(replace(spec, light=replace(spec.light, flicker=mains)), exposure_s, row_time_s, subframes=61)
     shape = spec.camera.height_px, spec.camera.width_px
 
-    def render(spec, trajectory):
+    def white(spec, trajectory):
         for _ in trajectory.times_s:
-            white = np.ones((*shape, 3), np.float32)
-            yield Frame(linear=white, depth_m=white[..., 0], ids=np.full(shape, BACKGROUND, np.int32))
+            light = np.ones((*shape, 3), np.float32)
+            yield Frame(linear=light, depth_m=light[..., 0], ids=np.full(shape, BACKGROUND, np.int32))
 
-    monkeypatch.setattr("simgen.generation.exposure.render", render)
-    frames = list(capture(spec, riding(spec, 0.0)))
+    frames = list(capture(spec, riding(spec, 0.0), white))
     swing = []
     for k, frame in enumerate(frames):
         starts = k * spec.frame_interval_s + shutter.row_offsets_s(spec) - exposure_s / 2

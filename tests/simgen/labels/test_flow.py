@@ -15,6 +15,7 @@ from simgen.generation.engines import Plan, make_shard
 from simgen.generation.exposure import capture
 from simgen.labels.flow import flow_px
 from simgen.presets.read import load_config
+from simgen.renderers import render
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
 from simgen.spec.errors import ShardError
@@ -117,7 +118,7 @@ def test_a_warped_frame_lies_on_the_next_ones_ids(more):
     for k in range(3):
         spec = sample(config, 3, k)
         trajectory = simulate(spec)
-        before, after = capture(spec, trajectory)
+        before, after = capture(spec, trajectory, render)
         found = flow_px(spec, trajectory, 0, before.ids, before.depth_m)
         rows, columns = np.nonzero(before.ids >= 0)
         there = np.stack([columns, rows], axis=1) + 0.5 + found[rows, columns]

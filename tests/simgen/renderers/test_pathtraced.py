@@ -206,7 +206,7 @@ def test_an_aperture_blurs_what_is_out_of_focus_and_the_sensor_does_not_do_it_ag
         """Of the edge between black and white, from 10 to 90 %: a disc's own is 0.6 or so of its diameter."""
         camera = replace(spec.camera, f_number=2.0, focal_length_m=0.04, focus_m=focus_m)
         lens = replace(spec, camera=camera, render=RenderSpec(renderer=PATHTRACED, supersample=1, samples=64, seed=0))
-        (frame,) = capturing.capture(lens, still(lens))
+        (frame,) = capturing.capture(lens, still(lens), render)
         profile = frame.linear[..., 1].mean(axis=0)
         share = (profile - profile[:5].mean()) / (profile[-5:].mean() - profile[:5].mean())
         return ((share > 0.1) & (share < 0.9)).sum()
