@@ -7,8 +7,10 @@ import math
 import numpy as np
 from jaxtyping import Float64
 
-from simgen.spec.scene import FlickerSpec, LampSpec, LightSpec
+from simgen.spec.scene import FlickerSpec, LampSpec, LightSpec, SceneSpec
+from simgen.spec.types import MAX_LAMPS
 
+LAMP_KINDS = ("directional", "spot", "softbox")
 SPOT_EDGE = 0.2  # of a spot's cone, in cosines, over which its light falls off; as in gl/shaders/shade.frag
 
 
@@ -75,3 +77,23 @@ def flicker_gain(flicker: FlickerSpec, middle_s: float, exposure_s: float) -> fl
     per_s = 2 * flicker.mains_hz
     swing = flicker.depth * float(np.sinc(per_s * exposure_s))
     return 1 + swing * math.cos(2 * math.pi * per_s * middle_s + flicker.phase_rad)
+
+
+def checked_lamps(spec: SceneSpec) -> tuple[LampSpec, ...]:
+    """The spec's lamps, all valid.
+
+    Raises:
+        ValueError: the spec has too many lamps, or an invalid one.
+    """
+    lamps = spec.light.lamps or ()
+    if len(lamps) > MAX_LAMPS:
+        raise ValueError(f"light.lamps: {len(lamps)} of them; the pbr renderer takes {MAX_LAMPS} beside the key light")
+    for i, lamp in enumerate(lamps):
+        if lamp.kind not in LAMP_KINDS:
+            raise ValueError(f"light.lamps[{i}]: no kind {lamp.kind!r}; there are {sorted(LAMP_KINDS)}")
+        axes = np.array([lamp.toward, lamp.up])
+        if np.abs(axes @ axes.T - np.eye(2)).max() > 1e-3:
+            raise ValueError(f"light.lamps[{i}]: toward and up must be unit vectors at a right angle")
+        if min(lamp.size_m) <= 0 or min(lamp.rgb) < 0 or not 0 < lamp.half_angle_rad < math.pi / 2:
+            raise ValueError(f"light.lamps[{i}]: needs a size above 0, no negative light, a cone of 0..pi/2")
+    return lamps

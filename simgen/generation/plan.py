@@ -8,10 +8,10 @@ from simgen import __version__
 from simgen.dataset.format.manifest import Request
 from simgen.dataset.format.reader import DataSet
 from simgen.dataset.store.locations import location
-from simgen.generation.clip import categories, machinery, make_clip
 from simgen.generation.engines import SCENE_LIMIT_S, Plan
 from simgen.generation.run import default_shard_scenes, run_plan
 from simgen.scene.config import SceneConfig
+from simgen.scene.quiet import quiet_stderr
 
 
 def make_plan(
@@ -32,6 +32,8 @@ def make_plan(
     Raises:
         RendererUnavailable: the config's renderer cannot run on this machine.
     """
+    with quiet_stderr():  # PyBullet prints its build time when it is imported
+        from simgen.generation.clip import machinery, make_clip
     request = Request(
         simgen=__version__,
         preset=name,
@@ -76,5 +78,7 @@ def generate(
     """
     folder = location(str(out))
     plan = make_plan(config, scenes=scenes, seed=seed, name=name)
+    from simgen.generation.clip import categories
+
     run_plan(plan, categories(config), folder, workers=workers, resume=resume)
     return DataSet(folder)

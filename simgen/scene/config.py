@@ -16,7 +16,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from simgen.spec.knobs import Choice, IntRange, LogUniform, Uniform
-from simgen.spec.scene import MAX_LAMPS
+from simgen.spec.types import MAX_LAMPS
 
 Range = TypeVar("Range", Uniform, LogUniform)
 Share = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -92,9 +92,6 @@ class MaterialSpec:
     matter: MatterSpec | None = None  # pbr draws this instead; the fields above are then its mean
 
 
-MAX_LAMPS = 3  # beside the key light
-
-
 @dataclass(frozen=True, kw_only=True)
 class LampSpec:
     """A lamp with a position, beside the key light."""

@@ -16,6 +16,8 @@ Radians = NewType("Radians", float)
 Vec3 = tuple[float, float, float]
 Quat = tuple[float, float, float, float]
 Distortion = tuple[float, float, float, float, float]  # k1, k2, p1, p2, k3 of Brown and Conrady, in OpenCV's order
+MAX_LAMPS = 3  # of a scene, beside the key light
+
 BACKGROUND = -1  # in an id map: table, belt, floor, sky
 CLUTTER = -2  # in an id map: an occluder or an unlabelled object
 

@@ -21,11 +21,12 @@ from simgen.assets.materials.model import Material, draw, draw_wear
 from simgen.assets.materials.polymers import POLYMERS
 from simgen.assets.materials.relief import TILE_PX, slopes
 from simgen.assets.materials.wear import STEPS, WEAR, worn
-from simgen.spec.scene import MaterialSpec, MatterSpec, WornSpec
+from simgen.spec.scene import MaterialSpec, MatterSpec, SubstanceSpec, WornSpec
 from simgen.spec.types import Metres
 
 __all__ = [
-    "MATERIALS", "UNWORN", "WEAR", "Material", "TileFacts", "draw_material", "draw_wear", "material", "material_tile",
+    "MATERIALS", "UNWORN", "WEAR", "Material", "TileFacts", "check_material", "draw_material", "draw_wear", "material",
+    "material_tile",
     "tile_facts", "tile_origin", "tile_variant", "wear_key", "wear_tile",
 ]  # fmt: skip
 
@@ -124,3 +125,37 @@ def wear_tile(key: WearKey) -> tuple[Float32[np.ndarray, "512 512 4"], Float32[n
     """
     layers, variant, side_mm = key
     return worn(layers, variant, side_mm / 1000 / TILE_PX)
+
+
+def check_material(name: str, spec: MaterialSpec) -> None:
+    """Check a material's numbers and names.
+
+    Raises:
+        KeyError: the procedural material has an unknown name.
+        ValueError: a number is out of its range.
+    """
+    shares = {"roughness": spec.roughness, "metallic": spec.metallic}
+    if spec.matter:
+        shares |= _shares(spec.matter)
+    for what, value in shares.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name}.material: {what} is {value}; it goes from 0 to 1")
+    if spec.matter and min(spec.matter.tile_m, spec.matter.wear.side_m) <= 0:
+        raise ValueError(f"{name}.material: matter.tile_m and matter.wear.side_m must be above 0")
+    if not (spec.texture_scale_m > 0 and all(0 <= c <= 1 for c in spec.rgb)):
+        raise ValueError(
+            f"{name}.material: needs rgb within 0..1 and texture_scale_m above 0, "
+            f"got {spec.rgb} and {spec.texture_scale_m}"
+        )
+
+
+def _shares(matter: MatterSpec) -> dict[str, float]:
+    """A procedural material's numbers that must be within 0..1, by name."""
+    material(matter.name)
+
+    def of(where: str, substance: SubstanceSpec) -> dict[str, float]:
+        rgb = {f"matter.{where}.rgb[{i}]": value for i, value in enumerate(substance.rgb)}
+        return rgb | {f"matter.{where}.{n}": getattr(substance, n) for n in ("metallic", "roughness")}
+
+    own = ("contrast", "gloss", "relief", "coat", "coat_roughness", "anisotropy")
+    return of("base", matter.base) | of("second", matter.second) | {f"matter.{n}": getattr(matter, n) for n in own}

@@ -7,7 +7,8 @@ from functools import cache
 from simgen.assets.parts.families.bolts import HEX_BOLT, HEX_SCREW
 from simgen.assets.parts.families.nuts import HEX_NUT
 from simgen.assets.parts.families.washers import WASHER
-from simgen.assets.parts.model import Family, PartModel, Primitive, Size, Thread
+from simgen.assets.parts.mesh import Primitive
+from simgen.assets.parts.model import Family, PartModel, Size, Thread
 from simgen.spec.scene import PartSource
 
 __all__ = ["PARTS", "Family", "PartModel", "Primitive", "Size", "Thread", "part_family", "part_model"]

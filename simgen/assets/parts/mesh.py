@@ -1,4 +1,4 @@
-"""Closed triangle meshes: lofts through rings about z, mass properties, and normals for shading.
+"""Closed triangle meshes: lofts through rings about z, mass properties, normals for shading; collision primitives.
 
 Triangles run counter-clockwise seen from outside.
 """
@@ -12,6 +12,16 @@ import numpy as np
 from jaxtyping import Float64, Int32
 
 CREASE_COS = float(np.cos(np.radians(25.0)))  # of the angle above which two surfaces meet in a sharp edge
+
+
+@dataclass(frozen=True, kw_only=True)
+class Primitive:
+    """A convex piece of a collision shape: a box, or a cylinder along z; first turned about z, then moved."""
+
+    shape: str  # "box" | "cylinder"
+    size_m: tuple[float, float, float]  # full extents; a cylinder's diameter is x and its length is z
+    position_m: tuple[float, float, float]
+    yaw_rad: float = 0.0
 
 
 @dataclass(frozen=True)

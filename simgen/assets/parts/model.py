@@ -12,18 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64, Int32
 
-from simgen.assets.parts.mesh import Mesh, mass_properties, shaded
+from simgen.assets.parts.mesh import Mesh, Primitive, mass_properties, shaded
 from simgen.spec.types import Vec3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Primitive:
-    """A convex piece of a collision shape: a box, or a cylinder along z; first turned about z, then moved."""
-
-    shape: str  # "box" | "cylinder"
-    size_m: Vec3  # full extents; a cylinder's diameter is x and its length is z
-    position_m: Vec3
-    yaw_rad: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

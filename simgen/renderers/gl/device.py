@@ -17,7 +17,8 @@ from simgen.renderers.gl.programs import BLOCKS, FAR, LAMP_TEXELS, NEAR, SOURCE,
 from simgen.renderers.gl.shadows import COARSE_TEXELS, SIDE_TEXELS
 from simgen.renderers.tiles import TileKey, tile_values
 from simgen.spec.errors import RendererLost, RendererUnavailable
-from simgen.spec.scene import MAX_LAMPS, LightSpec
+from simgen.spec.scene import LightSpec
+from simgen.spec.types import MAX_LAMPS
 
 SAMPLES = 4  # coverage samples of a multisampled pixel: the minimum that OpenGL 4.3 guarantees
 MAX_MESHES, MAX_TILES, MAX_WEAR, MAX_SKIES, MAX_TARGETS = 512, 128, 32, 8, 3

@@ -7,8 +7,7 @@ import math
 import numpy as np
 from jaxtyping import Float64
 
-from simgen.assets.light import card, softbox_radiance
-from simgen.renderers.checks import checked_lamps
+from simgen.assets.light import card, checked_lamps, softbox_radiance
 from simgen.renderers.gl import layout
 from simgen.renderers.gl.shadows import Spheres
 from simgen.spec.scene import LampSpec, SceneSpec

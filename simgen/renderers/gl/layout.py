@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from simgen.spec.scene import MAX_LAMPS
+from simgen.spec.types import MAX_LAMPS
 
 VEC4 = (np.float32, 4)
 MAT4 = (np.float32, (4, 4))  # column-major

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from simgen.renderers.gl import layout
-from simgen.spec.scene import MAX_LAMPS
+from simgen.spec.types import MAX_LAMPS
 
 SHADERS = Path(__file__).parent / "shaders"
 NOTHING_M = 1e30  # depth in the shaders where no surface is

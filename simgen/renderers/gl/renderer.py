@@ -16,8 +16,8 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from simgen.assets.light import checked_lamps
 from simgen.renderers.camera_view import CameraView, visible_on_plane
-from simgen.renderers.checks import checked_lamps
 from simgen.renderers.gl import environment
 from simgen.renderers.gl.blocks import frame_block, scene_block, sheets_block
 from simgen.renderers.gl.device import Device, Target, device, forget_device

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.assets.materials import MATERIALS, WearKey, tile_facts, tile_origin, wear_key
+from simgen.assets.materials import MATERIALS, WearKey, check_material, tile_facts, tile_origin, wear_key
 from simgen.assets.parts import part_model
-from simgen.renderers.checks import check_material
 from simgen.renderers.gl import layout
 from simgen.renderers.gl.meshes import Key
 from simgen.renderers.gl.shadows import Spheres

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from simgen.renderers.checks import checked_lamps
+from simgen.assets.light import checked_lamps
 from simgen.renderers.paths import variant
 from simgen.renderers.paths.scene import SAMPLER, MitsubaScene
 from simgen.spec.frames import Frame, Trajectory

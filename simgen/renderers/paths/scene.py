@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from simgen.assets.materials import check_material
 from simgen.camera.lens.defocus import circle_of_confusion_px
-from simgen.renderers.checks import check_material
 from simgen.renderers.paths import light, matter, shapes
 from simgen.renderers.paths.matter import Layer, Placed
 from simgen.renderers.planes import FLOOR_SIDE_M, stage_sheets

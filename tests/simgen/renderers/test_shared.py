@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simgen.assets.materials import draw_material, tile_origin, tile_variant
+from simgen.assets.light import checked_lamps
+from simgen.assets.materials import check_material, draw_material, tile_origin, tile_variant
 from simgen.renderers import MACHINERY, RENDERERS, choose, describe, sky
 from simgen.renderers.camera_view import CameraView, across_and_up, centre_offset, visible_on_plane
-from simgen.renderers.checks import check_material, checked_lamps
 from simgen.renderers.gl.device import Store
 from simgen.renderers.lookup import ROW, look_up
 from simgen.renderers.primitives import primitive
@@ -21,8 +21,8 @@ from simgen.renderers.tiles import tile_key, tile_values
 from simgen.renderers.tiny.light_map import SIDE_TEXELS, LightBox, LightMap
 from simgen.renderers.tiny.metal import normals
 from simgen.spec.geometry import invert, look_at, transform
-from simgen.spec.scene import MAX_LAMPS, LampSpec, RenderSpec
-from simgen.spec.types import Metres
+from simgen.spec.scene import LampSpec, RenderSpec
+from simgen.spec.types import MAX_LAMPS, Metres
 from tests.simgen.lit_scenes import lit
 from tests.simgen.scenes import GREY, scene
 

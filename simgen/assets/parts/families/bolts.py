@@ -11,8 +11,8 @@ from simgen.assets.parts.families.hexagons import (
     pitch_diameter_m,
     thread_depth_m,
 )
-from simgen.assets.parts.mesh import circle, hexagon, loft
-from simgen.assets.parts.model import Family, PartModel, Primitive, Size, Thread, turned_part
+from simgen.assets.parts.mesh import Primitive, circle, hexagon, loft
+from simgen.assets.parts.model import Family, PartModel, Size, Thread, turned_part
 
 HEAD_MM = {  # k, nominal: ISO 4014, ISO 4017
     3: 2.0, 4: 2.8, 5: 3.5, 6: 4.0, 8: 5.3, 10: 6.4, 12: 7.5, 16: 10.0, 20: 12.5, 24: 15.0, 30: 18.7,

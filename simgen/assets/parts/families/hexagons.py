@@ -7,8 +7,7 @@ import math
 import numpy as np
 from jaxtyping import Float64
 
-from simgen.assets.parts.mesh import circle, hexagon
-from simgen.assets.parts.model import Primitive
+from simgen.assets.parts.mesh import Primitive, circle, hexagon
 
 SEGMENTS = 24  # points round a mesh: 4 for each side of the hexagon
 CHAMFER_SHARE = 0.95  # diameter of the chamfer's circle on the face, of the width across flats (ISO 4014: dw to s)
