@@ -1,4 +1,4 @@
-"""The `simgen` command. Each subcommand imports what it needs when it runs, so that help comes at once."""
+"""The `simgen` command. Each subcommand does its imports when it runs, so that --help is fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the subcommands share: the app, errors in one line, opening a data set."""
+"""Shared by the subcommands: the app, errors in one line, opening a data set."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ Folder = Annotated[str, typer.Argument(help="Folder or URL of a data set.", meta
 
 
 def fail(message: str, status: int = 2) -> NoReturn:
+    """Print a message on stderr, and exit."""
     for line in message.splitlines():
         typer.echo(f"simgen: {line}", err=True)
     raise typer.Exit(status)
@@ -45,7 +46,7 @@ def clear_errors() -> Iterator[None]:
 
 
 def chosen_renderer(renderer: str) -> str:
-    """What draws, chosen once, here: the config says it, for every worker and for replay."""
+    """The renderer that "auto" stands for, chosen once, so that every worker and replay use the same one."""
     from simgen.scene.quiet import quiet_stderr
 
     with quiet_stderr():
@@ -73,6 +74,11 @@ def plan_of(
 
 
 def data_set(folder: str) -> DataSet:
+    """Open the data set at a folder or URL.
+
+    Raises:
+        ShardError: there is none.
+    """
     from simgen.dataset.format.reader import DataSet
     from simgen.dataset.store.locations import location
 

@@ -1,29 +1,28 @@
-"""simgen preview, replay, export, check and index: a data set that is there."""
+"""simgen preview, replay, export, check and index: work with an existing data set."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from simgen.cli.common import Folder, app, clear_errors, data_set, fail
 
-if TYPE_CHECKING:
-    pass
-
-
-FORMATS = "coco, coco-vid, yolo-detect, yolo-segment, bop, mot, kitti or parquet."  # help must not load them
+FORMATS = "coco, coco-vid, yolo-detect, yolo-segment, bop, mot, kitti or parquet."  # --help must not import them
 
 
 @app.command(epilog="simgen preview out/belt\n\nsimgen preview out/belt --clips 8 --frames 3 --out belt.png")
 def preview(
     folder: Folder,
-    out: Annotated[Path | None, typer.Option(help="The picture; DIR.png beside the folder, or here for a URL.")] = None,
-    clips: Annotated[int, typer.Option(min=1, max=64, help="How many clips, spread over the data set.")] = 4,
-    frames: Annotated[int, typer.Option(min=1, max=16, help="How many frames of each, spread over the clip.")] = 4,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The PNG to write. By default DIR.png beside the folder; for a URL, in the current folder."),
+    ] = None,
+    clips: Annotated[int, typer.Option(min=1, max=64, help="Number of clips, spread over the data set.")] = 4,
+    frames: Annotated[int, typer.Option(min=1, max=16, help="Frames of each clip, spread over the clip.")] = 4,
 ) -> None:
-    """Draw a contact sheet: masks, boxes (solid: seen, dashed: the whole part), ids, categories, visible shares."""
+    """Draw a contact sheet: masks, boxes (solid: visible, dashed: whole part), ids, categories, visible shares."""
     with clear_errors():
         from simgen.dataset.contact_sheet import contact_sheet, write_png
 
@@ -36,8 +35,8 @@ def preview(
 
 
 @app.command(epilog="simgen replay out/belt 41")
-def replay(folder: Folder, scene: Annotated[int, typer.Argument(help="The scene's number.", metavar="K")]) -> None:
-    """Make scene K again from its seed and compare every byte. Exit status 1 if anything differs."""
+def replay(folder: Folder, scene: Annotated[int, typer.Argument(help="Index of the scene.", metavar="K")]) -> None:
+    """Render scene K again and compare every byte. Exit status 1 if anything differs."""
     with clear_errors():
         from simgen.scene.quiet import quiet_stderr
 
@@ -48,13 +47,13 @@ def replay(folder: Folder, scene: Annotated[int, typer.Argument(help="The scene'
 
         data = data_set(folder)
         config = stored_config(data.manifest.request.config)
-        found = replay_scene(data, scene, config, make_clip, machinery(config))
-    if not found.differences:
-        typer.echo(f"scene {scene}: identical, {found.members} members")
+        result = replay_scene(data, scene, config, make_clip, machinery(config))
+    if not result.differences:
+        typer.echo(f"scene {scene}: identical, {result.members} members")
         return
-    for line in found.differences:
+    for line in result.differences:
         typer.echo(line)
-    fail(f"scene {scene}: {len(found.differences)} of {found.members} members differ", 1)
+    fail(f"scene {scene}: {len(result.differences)} of {result.members} members differ", 1)
 
 
 @app.command(
@@ -64,20 +63,25 @@ def replay(folder: Folder, scene: Annotated[int, typer.Argument(help="The scene'
 )
 def export(
     folder: Folder,
-    out: Annotated[Path, typer.Option(help="A new or empty folder; for coco also the .json, beside its images/.")],
+    out: Annotated[
+        Path, typer.Option(help="A new or empty folder. For coco also a .json file, with images/ beside it.")
+    ],
     format: Annotated[str, typer.Option(help=FORMATS)] = "coco",
     split: Annotated[
-        str | None, typer.Option(metavar="TRAIN,VAL,TEST", help="Shares such as 0.8,0.1,0.1. Goes by scene.")
+        str | None,
+        typer.Option(
+            metavar="TRAIN,VAL,TEST", help="Shares such as 0.8,0.1,0.1. All frames of a scene go to the same split."
+        ),
     ] = None,
     categories: Annotated[
-        str | None, typer.Option(metavar="A,B", help="These alone; class ids follow their order.")
+        str | None, typer.Option(metavar="A,B", help="Export these categories alone; class ids follow this order.")
     ] = None,
-    min_visible: Annotated[float, typer.Option(help="Least share of a part that can be seen, 0 to 1.")] = 0.0,
-    min_size: Annotated[float, typer.Option(help="Least shorter side of a box, in pixels.")] = 0.0,
+    min_visible: Annotated[float, typer.Option(help="Leave out parts of which less is visible, 0 to 1.")] = 0.0,
+    min_size: Annotated[float, typer.Option(help="Leave out boxes whose shorter side is less, in pixels.")] = 0.0,
 ) -> None:
-    """Write a data set in another format. It is at --out when it is whole, and not before.
+    """Write a data set in another format. --out appears when it is complete, never before.
 
-    A part that is left out stays in the picture without a label.
+    A part that is left out stays in the image, without a label.
     """
     with clear_errors():
         from simgen.cli.progress import track
@@ -92,12 +96,12 @@ def export(
         )
         data = data_set(folder)
         with track(f"export to {format}", len(data)) as step:
-            done = write(data, format, out, step, filters)
-    typer.echo(f"{done.path}: " + ", ".join(f"{number} {what}" for what, number in done.counts.items()))
+            exported = write(data, format, out, step, filters)
+    typer.echo(f"{exported.path}: " + ", ".join(f"{number} {what}" for what, number in exported.counts.items()))
     if split is not None:
-        typer.echo("  scenes: " + ", ".join(f"{number} {name}" for name, number in done.clips.items()))
-    if done.dropped:
-        typer.echo("  left out: " + ", ".join(f"{number} {why}" for why, number in done.dropped.items()))
+        typer.echo("  scenes: " + ", ".join(f"{number} {name}" for name, number in exported.clips.items()))
+    if exported.dropped:
+        typer.echo("  left out: " + ", ".join(f"{number} {why}" for why, number in exported.dropped.items()))
 
 
 def _shares(split: str) -> tuple[float, ...]:
@@ -113,13 +117,15 @@ def _shares(split: str) -> tuple[float, ...]:
 )
 def check(
     path: Annotated[str, typer.Argument(help="Folder or URL of a data set, or a COCO JSON.", metavar="DIR|COCO.json")],
-    json: Annotated[Path | None, typer.Option(help="Write the report there as JSON.")] = None,
-    page: Annotated[Path | None, typer.Option(help="Write a page there, with the offenders drawn.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Let warnings count as errors.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Write the report to this file, as JSON.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write an HTML page to this file, with pictures of the problems.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as errors.")] = False,
 ) -> None:
-    """Check a data set: checksums, schema, pictures, labels that agree with the pixels. Exit status 1 if it is wrong.
+    """Check a data set: checksums, schema, images, and labels against the pixels. Exit status 1 if there are errors.
 
-    What is only unlike the rest (labels out of family, pictures that look alike) is a warning.
+    Labels of unusual size and images that look alike are warnings.
     """
     with clear_errors():
         from simgen.cli.progress import track
@@ -130,7 +136,7 @@ def check(
 
         there = location(path)
         if isinstance(there, Path) and not there.is_dir() and not there.is_file():
-            fail(f"{path}: there is no such folder or file")
+            fail(f"{path}: no such folder or file")
         photos = isinstance(there, Path) and there.is_file()
         with track("check", None if photos else len(data_set(path))) as step:
             report = check_it(there, step)
@@ -149,9 +155,9 @@ def check(
 
 @app.command(epilog="simgen index out/belt")
 def index(folder: Folder) -> None:
-    """Note where each clip begins, so that any clip of a large data set is read at one look. Optional.
+    """Write an index of the clips, so that any clip of a large data set is found with one read. Optional.
 
-    Shards stay as they are; after a change of the data set the index is refused until it is made anew.
+    Shards do not change. After a change of the data set, the index is refused until it is written again.
     """
     with clear_errors():
         from simgen.cli.progress import track

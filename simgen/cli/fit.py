@@ -1,4 +1,4 @@
-"""simgen camera fit and finish fit: presets from photos."""
+"""simgen camera fit and simgen finish fit: presets from photographs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import typer
 
 from simgen.cli.common import app, chosen_renderer, clear_errors, data_set, fail, plan_of
 
-camera = typer.Typer(help="Your own camera, from its photographs.", no_args_is_help=True)
+camera = typer.Typer(help="Fit a preset to your camera, from its photographs.", no_args_is_help=True)
 app.add_typer(camera, name="camera")
 
 
 @camera.callback()
 def _camera() -> None:
-    """A group, even while it has one command."""
+    """Make typer treat this as a group, although it has one command."""
 
 
 @camera.command(
@@ -27,18 +27,21 @@ def fit(
     folder: Annotated[Path, typer.Argument(help="Folder of .jpg or .png photos by one camera.", metavar="FOLDER")],
     out: Annotated[Path, typer.Option(help="The preset to write.")] = Path("sensor.yaml"),
     flat_fields: Annotated[
-        Path | None, typer.Option(help="Folder of photos of an evenly lit empty surface, best as PNG.")
+        Path | None, typer.Option(help="Folder of photos of an evenly lit empty surface, preferably PNG.")
     ] = None,
-    page: Annotated[Path | None, typer.Option(help="An HTML page to write that shows what was found.")] = None,
+    page: Annotated[Path | None, typer.Option(help="The HTML page to write, with the result.")] = None,
     beside: Annotated[
-        list[Path] | None, typer.Option(help="Data set, or folder of pictures, for the page; may be repeated.")
+        list[Path] | None,
+        typer.Option(help="Data set, or folder of pictures, to compare on the page; may be repeated."),
     ] = None,
-    base: Annotated[str, typer.Option(help="The preset, or YAML file, that it is laid over.")] = "bolts_on_table",
-    photos: Annotated[int, typer.Option(help="At most so many photos are read, spread over the folder.")] = 24,
+    base: Annotated[
+        str, typer.Option(help="The preset, or YAML file, that supplies all other knobs.")
+    ] = "bolts_on_table",
+    photos: Annotated[int, typer.Option(help="Read at most this many photos, spread over the folder.")] = 24,
 ) -> None:
     """Estimate noise, sharpness, white balance, exposure and compression, and write them as a preset.
 
-    Without a test chart some things cannot be told: those stay as they are in --base, and the preset says why.
+    Some knobs cannot be estimated without a test chart. They keep the value of --base, and the preset says why.
     """
     with clear_errors():
         from simgen.dataset.store.files import write_atomically
@@ -50,28 +53,28 @@ def fit(
 
         load_config(base)
         if beside and not page:
-            fail("--beside: is shown on the page: add --page FILE")
+            fail("--beside: needs --page FILE, which shows it")
         pictures = read_pictures(folder, photos)
         fields = read_pictures(flat_fields, photos, fewest=1) if flat_fields else []
         shown = {str(path): [measure(p) for p in read_pictures(path, photos)] for path in beside or []}
-        found = fit_camera(pictures, fields)
-        _write_preset(out, found.to_yaml(_named_from(base, out)))
+        result = fit_camera(pictures, fields)
+        _write_preset(out, result.to_yaml(_named_from(base, out)))
         if page:
-            write_atomically(page, page_of(found, shown).encode())
-    for name, knob in found.ranges.items():
+            write_atomically(page, page_of(result, shown).encode())
+    for name, knob in result.ranges.items():
         typer.echo(f"sensor.{name}: {knob.low:g} to {knob.high:g}: {knob.how}")
-    for name, why in found.untold.items():
-        typer.echo(f"not told: {name}: {why}")
+    for name, why in result.not_estimated.items():
+        typer.echo(f"not estimated: {name}: {why}")
     typer.echo(f"{out}" + (f", {page}" if page else ""))
 
 
-finish = typer.Typer(help="Your own parts' finishes, from labelled photographs.", no_args_is_help=True)
+finish = typer.Typer(help="Fit a preset to the finish of your parts, from labelled photographs.", no_args_is_help=True)
 app.add_typer(finish, name="finish")
 
 
 @finish.callback()
 def _finish() -> None:
-    """A group, even while it has one command."""
+    """Make typer treat this as a group, although it has one command."""
 
 
 @finish.command(
@@ -80,22 +83,25 @@ def _finish() -> None:
     "simgen render --preset my_parts.yaml --renderer pbr --scenes 1000 --out data/mine",
 )
 def fit_finish(
-    photos: Annotated[Path, typer.Argument(help="COCO JSON whose annotations have outlines.", metavar="COCO")],
+    photos: Annotated[Path, typer.Argument(help="COCO JSON with outlines (segmentation).", metavar="COCO")],
     out: Annotated[Path, typer.Option(help="The preset to write.")] = Path("finishes.yaml"),
     base: Annotated[
-        str, typer.Option(help="The preset, or YAML file, that it is laid over; best with a camera fitted already.")
+        str,
+        typer.Option(help="The preset, or YAML file, that supplies all other knobs; preferably of a fitted camera."),
     ] = "bolts_on_table",
-    work: Annotated[str, typer.Option(help="Folder for the scenes it looks at; a second run uses them again.")] = (
+    work: Annotated[str, typer.Option(help="Folder for the rendered scenes; a second run uses them again.")] = (
         "finish-probe"
     ),
-    scenes: Annotated[int, typer.Option(min=10, help="Scenes to draw with parts of any metal's finish.")] = 150,
-    seed: Annotated[int, typer.Option(min=0, help="Of those scenes.")] = 0,
+    scenes: Annotated[
+        int, typer.Option(min=10, help="Number of scenes to render, with parts of any metal finish.")
+    ] = 150,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of these scenes.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Shards made at a time.")] = None,
     renderer: Annotated[str, typer.Option(help="auto, tiny, pbr or pathtraced.")] = "auto",
 ) -> None:
-    """Find the finishes that make simulated parts look as photographed ones do, and write them as a preset.
+    """Find the finishes with which simulated parts look like the photographed ones, and write them as a preset.
 
-    Colour, tint, highlights and shadows are compared within the parts' outlines, each category of parts for itself.
+    Colour, tint, highlights and shadows inside the outlines are compared, for each category of parts.
     """
     with clear_errors():
         from simgen.cli.progress import Progress, track
@@ -113,26 +119,26 @@ def fit_finish(
             run_plan(plan, known, location(work), workers=workers, resume=True, tell=progress.tell)
         data = data_set(work)
         with track("simulated parts", len(data)) as advance:
-            found = fit_finishes(real, simulated(data, advance))
-        _write_preset(out, to_yaml(found, _named_from(base, out), config))
-    for fit_of in found:
-        typer.echo(f"{fit_of.category}: {fit_of.photographed} photographed, {fit_of.simulated} simulated parts, "
-                   f"of which the weight of {fit_of.rests_on:.0f} decides")  # fmt: skip
+            fits = fit_finishes(real, simulated(data, advance))
+        _write_preset(out, to_yaml(fits, _named_from(base, out), config))
+    for one in fits:
+        typer.echo(f"{one.category}: {one.photographed} photographed, {one.simulated} simulated parts, "
+                   f"effectively {one.effective_parts:.0f} after weighting")  # fmt: skip
         typer.echo(f"  {'':12}{'photos':>8}{'any':>8}{'fitted':>8}")
-        for name, medians in fit_of.looks.items():
+        for name, medians in one.looks.items():
             typer.echo(f"  {name:12}" + "".join(f"{value:8.2f}" for value in medians))
     typer.echo(f"{out}")
 
 
 def _named_from(base: str, out: Path) -> str:
-    """A preset as one in `out` names it: by its name, or the way to its file."""
+    """How the preset at `out` must name its base: by name, or by a path relative to `out`."""
     import os
 
     return os.path.relpath(base, out.parent) if "/" in base or base.endswith((".yaml", ".yml")) else base
 
 
 def _write_preset(out: Path, text: str) -> None:
-    """Write a preset, and see that it can be read."""
+    """Write a preset, and check that it can be read."""
     from simgen.dataset.store.files import write_atomically
     from simgen.presets.read import load_config
 

@@ -1,4 +1,4 @@
-"""How far a run is, on the terminal. Silent where stderr is no terminal, but for a line every minute."""
+"""Progress of a run, as a bar on a terminal. Without a terminal, one line on stderr every minute."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINE_EVERY_S = 60.0  # where there is no terminal
 
 
 class Progress:
-    """Scenes and frames a second, what is left, what was lost: `with Progress(100) as progress: ... progress.tell`."""
+    """A bar with scenes and frames per second, remaining time and failures. Pass `tell` to `run_plan`."""
 
     def __init__(self, scenes: int) -> None:
         self.scenes, self.kept, self.made, self.frames, self.lost = scenes, 0, 0, 0, 0
@@ -45,11 +45,11 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.console.is_terminal:  # elsewhere rich would still end an empty line
+        if self.console.is_terminal:  # else rich would print an empty line
             self.bar.stop()
 
     def tell(self, event: Event | Kept) -> None:
-        """Take note of what happened."""
+        """Count an event, and update the display."""
         if isinstance(event, Kept):
             self.kept += event.entry.clips + len(event.entry.quarantined)
         elif isinstance(event, SceneMade):
@@ -76,7 +76,7 @@ class Progress:
         if self.bytes:
             parts.append(f"{self.bytes / seconds / 1e6:.1f} MB/s")
         if self.kept:
-            parts.append(f"{self.kept} kept")
+            parts.append(f"{self.kept} reused")
         if self.lost:
             parts.append(f"[red]{self.lost} left out[/]")
         if self.again:
@@ -94,7 +94,7 @@ class Progress:
 
 @contextmanager
 def track(what: str, total: int | None) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal; call what it yields after each of `total` steps, or of unknown many."""
+    """A bar on a terminal. Yields a function to call after each step; `total` is None where it is unknown."""
     console = Console(stderr=True)
     columns = (bars.TextColumn(what), bars.BarColumn(), bars.MofNCompleteColumn(), bars.TimeRemainingColumn())
     with bars.Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:

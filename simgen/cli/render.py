@@ -22,54 +22,59 @@ if TYPE_CHECKING:
     "simgen render --preset my_line.yaml --scenes 1000 --out out/line --renderer auto --resume"
 )
 def render(
-    scenes: Annotated[int, typer.Option(help="How many scenes, each of which becomes a clip.")],
+    scenes: Annotated[int, typer.Option(help="Number of scenes; each becomes a clip.")],
     out: Annotated[
-        str, typer.Option(metavar="DIR", help="Folder or URL (s3://...) for it: empty, new, or with --resume its own.")
+        str,
+        typer.Option(
+            metavar="DIR", help="Folder or URL (s3://...) to write: new, empty, or with --resume of the same data set."
+        ),
     ],
-    seed: Annotated[int, typer.Option(min=0, help="Another seed is another data set.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed gives another data set.")] = 0,
     preset: Annotated[str, typer.Option(help="A preset's name (simgen presets), or a YAML file.")] = "conveyor",
     workers: Annotated[
-        int | None, typer.Option(help="Shards made at a time; 1, or a cluster's CPUs. The bytes do not depend on it.")
+        int | None,
+        typer.Option(
+            help="Shards made at a time; default: 1, or the CPUs of the cluster. The bytes do not depend on it."
+        ),
     ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one knob; may be repeated.")
     ] = None,
     renderer: Annotated[
         str | None,
-        typer.Option(help="auto (pbr where it can run, else tiny), tiny, pbr or pathtraced; the preset's unless told."),
+        typer.Option(help="auto (pbr where it can run, else tiny), tiny, pbr or pathtraced; default: the preset's."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what an earlier run left in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an earlier run in --out.")] = False,
     shard_scenes: Annotated[
-        int | None, typer.Option(help="Scenes in a shard; the default goes by --scenes and is at most 16.")
+        int | None, typer.Option(help="Scenes in a shard; the default depends on --scenes and is at most 16.")
     ] = None,
     budget: Annotated[
-        str | None, typer.Option(help="Stop at a shard's end before this is spent (90m, 2h, 50GB), with exit status 3.")
+        str | None,
+        typer.Option(help="Start no shard that would exceed this (90m, 2h, 50GB); exit status 3 if unfinished."),
     ] = None,
     scene_limit: Annotated[
-        float, typer.Option(min=1.0, help="Seconds after which a scene counts as hanging and is left out.")
+        float, typer.Option(min=1.0, help="Seconds after which a scene is stopped and left out.")
     ] = 600.0,
     shards: Annotated[
         str | None,
-        typer.Option(metavar="A:B", help="Render shards A to B - 1 only, a slice: simgen join joins slices."),
+        typer.Option(metavar="A:B", help="Render a slice, shards A to B - 1; simgen join joins slices."),
     ] = None,
     engine: Annotated[
         str, typer.Option(help="local: processes of this machine. ray: tasks of a Ray cluster.")
     ] = "local",
     address: Annotated[
         str | None,
-        typer.Option(
-            metavar="auto|ADDR", help="The Ray cluster; one of this machine's own, made for the run, unless told."
-        ),
+        typer.Option(metavar="auto|ADDR", help="The Ray cluster; default: one on this machine, for this run."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Make a few scenes, write none, say what all take.")
+        bool, typer.Option("--dry-run", help="Make a few scenes, write nothing, and estimate time, disk and memory.")
     ] = False,
 ) -> None:
     """Render a data set of labelled clips.
 
-    The same preset, settings and seed give the same bytes for any number of workers, also after a run that was killed.
+    The same preset, settings and seed give the same bytes, for any number of workers and after any interruption.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM ends a run as Ctrl-C does
     with clear_errors():
         from simgen.cli.progress import Progress, track
         from simgen.dataset.store.locations import location
@@ -77,7 +82,7 @@ def render(
         from simgen.generation.engines import choose_engine
         from simgen.generation.run import default_shard_scenes, run_plan
 
-        made_by, target = choose_engine(engine, address), location(out)
+        chosen, target = choose_engine(engine, address), location(out)
         if scenes < 1:
             fail(f"--scenes: needs at least 1, got {scenes}")
         size = shard_scenes if shard_scenes is not None else default_shard_scenes(scenes)
@@ -89,14 +94,16 @@ def render(
         only = _slice(shards) if shards else None
         if dry_run:
             with track("trial scenes", 1 + min(TRIAL_SCENES, scenes)) as advance:
-                found = estimate(plan, target, workers or 1, advance)
+                estimated = estimate(plan, target, workers or 1, advance)
             typer.echo(
-                "\n".join([f"{scenes} scenes of {preset}, nothing written:", *(f"  {line}" for line in found.lines())])
+                "\n".join(
+                    [f"{scenes} scenes of {preset}, nothing written:", *(f"  {line}" for line in estimated.lines())]
+                )
             )
             return
         with Progress(sum(len(plan.request.scenes_of(k)) for k in only) if only else scenes) as progress:
             manifest = run_plan(
-                plan, categories, target, workers=workers, resume=resume, tell=progress.tell, engine=made_by,
+                plan, categories, target, workers=workers, resume=resume, tell=progress.tell, engine=chosen,
                 budget=allowed, only=only,
             )  # fmt: skip
     _sum_up(target, manifest)
@@ -147,18 +154,18 @@ def _sum_up(out: Location, manifest: Manifest) -> None:
 )
 def join(
     parts: Annotated[list[str], typer.Argument(help="Folders or URLs of slices of one data set.", metavar="PART...")],
-    out: Annotated[str, typer.Option(metavar="DIR", help="Folder or URL for the whole data set, empty or new.")],
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder or URL of the whole data set, new or empty.")],
 ) -> None:
-    """Join slices, rendered on any machines with --shards, into one data set: the bytes of a single run."""
+    """Join slices that were rendered with --shards, on any machines, into one data set: the same bytes as one run."""
     with clear_errors():
         from simgen.cli.progress import track
         from simgen.dataset.store.locations import location, sizes
-        from simgen.generation.join import join as bring_together
+        from simgen.generation.join import join as join_slices
 
         target, folders = location(out), [location(part) for part in parts]
-        seen = {name for folder in folders for name in sizes(folder) if name.endswith(".tar")}
-        with track("join", len(seen)) as advance:
-            manifest = bring_together(target, folders, advance)
+        names = {name for folder in folders for name in sizes(folder) if name.endswith(".tar")}
+        with track("join", len(names)) as advance:
+            manifest = join_slices(target, folders, advance)
     _sum_up(target, manifest)
 
 
@@ -168,7 +175,7 @@ def presets() -> None:
     with clear_errors():
         from simgen.presets.layers import presets as known
 
-        found = known()
-        width = max(map(len, found))
-        for name, description in found.items():
+        descriptions = known()
+        width = max(map(len, descriptions))
+        for name, description in descriptions.items():
             typer.echo(f"{name:<{width}}  {description}")

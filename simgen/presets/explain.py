@@ -1,4 +1,4 @@
-"""What is wrong with a preset, in one line for each error: where, what came, what would do."""
+"""The errors of a preset as text, one line each: where, the value, and what is allowed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 def explain(tree: Tree, errors: Sequence[ErrorDetails]) -> Iterator[str]:
-    """One line for each error, except for a key that is only missing because it is misspelt."""
+    """One line for each error. A key that is only missing because it is misspelt is not reported as missing."""
     unknown = {error["loc"]: _unknown(error["loc"]) for error in errors if error["type"] in _UNKNOWN}
     excused = {(*loc[:-1], meant) for loc, (meant, _) in unknown.items()}
     for error in errors:
@@ -59,7 +59,7 @@ def _shown(value: Any) -> str:
 
 
 def _unknown(path: KeyPath) -> tuple[str, str]:
-    """What a wrong key was probably meant to be, and how to say so."""
+    """The key that a wrong key was probably meant to be, and the message."""
     name, siblings = str(path[-1]), _names_at(path[:-1])
     if close := get_close_matches(name, siblings, 1):
         return close[0], f"no such knob; did you mean {close[0]!r}?"
@@ -75,7 +75,7 @@ def _keys(path: KeyPath, intro: str) -> str:
 
 
 def _fields(kind: Any) -> dict[str, Any]:
-    """The fields of a group or of a knob, with their types; of anything else, none."""
+    """The fields of a group or a knob, with their types; empty for anything else."""
     if len(some := [k for k in get_args(kind) if k is not NoneType]) < len(get_args(kind)):
         (kind,) = some  # of an optional group
     if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -87,7 +87,7 @@ def _fields(kind: Any) -> dict[str, Any]:
 
 
 def _names_at(path: KeyPath) -> list[str]:
-    """The names that a config's group at `path` knows."""
+    """The names in the group of a config at `path`."""
     kind: Any = SceneConfig
     for key in path:
         known = _fields(kind)

@@ -1,4 +1,4 @@
-"""Presets laid over their base, and --set over both."""
+"""Layers of a config: a preset over its base, and --set over both."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PRESETS = Path(__file__).parent
 
 
 def presets() -> dict[str, str]:
-    """The names of the presets that come with simgen, each with the first sentence of its leading comment."""
+    """The presets that come with simgen: their names, and the first sentence of their leading comment."""
     return {path.stem: _describe(path) for path in sorted(PRESETS.glob("*.yaml"))}
 
 
@@ -29,6 +29,11 @@ def _describe(path: Path) -> str:
 
 
 def find(preset: str, folder: Path, where: str) -> Path:
+    """The file of a preset's name, or of a path relative to `folder`. `where` begins the messages.
+
+    Raises:
+        ConfigError: there is no such file or preset.
+    """
     if "/" in preset or preset.endswith((".yaml", ".yml")):
         if not (folder / preset).is_file():
             raise ConfigError(f"{where}no file {str(folder / preset)!r}")
@@ -40,34 +45,39 @@ def find(preset: str, folder: Path, where: str) -> Path:
 
 
 def read_preset(path: Path, above: tuple[Path, ...]) -> Tree:
-    """The tree of a file laid over its base's. `above` are the files that inherit from it."""
+    """The tree of a file, merged into that of its base. `above` are the files that inherit from it."""
     own = read_tree(path)
     if "base" not in own.values:
         return own
     base, where = own.values.pop("base"), own.where(("base",))
     if not isinstance(base, str):
         raise ConfigError(f"{where}: base: needs a preset's name or a path, got {base!r}")
-    found = find(base, path.parent, f"{where}: base: ")
+    file = find(base, path.parent, f"{where}: base: ")
     chain = (*above, path)
-    if found.resolve() in [file.resolve() for file in chain]:
-        raise ConfigError(f"{where}: base: inherits from itself: {' -> '.join(p.stem for p in (*chain, found))}")
-    inherited = read_preset(found, chain)
-    return Tree(_laid_over(inherited.values, own.values), {**inherited.marks, **own.marks})
+    if file.resolve() in [each.resolve() for each in chain]:
+        raise ConfigError(f"{where}: base: inherits from itself: {' -> '.join(p.stem for p in (*chain, file))}")
+    inherited = read_preset(file, chain)
+    return Tree(_merged(inherited.values, own.values), {**inherited.marks, **own.marks})
 
 
-def _laid_over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in own.items():
         if value is None:
             merged.pop(key, None)
         elif key != "weights" and isinstance(value, dict) and isinstance(base.get(key), dict):
-            merged[key] = _laid_over(base[key], value)
+            merged[key] = _merged(base[key], value)
         else:
             merged[key] = value
     return merged
 
 
 def override(tree: Tree, text: str) -> Tree:
+    """The tree with an override such as "light.elevation_deg.low=80".
+
+    Raises:
+        ConfigError: the text is not key=value, or the key leads through a value that is no group.
+    """
     key, equals, value = text.partition("=")
     path: tuple[str, ...] = tuple(key.strip().split("."))
     if not equals or not all(path):
@@ -80,10 +90,10 @@ def override(tree: Tree, text: str) -> Tree:
 
 
 def _assigned(values: dict[str, Any], path: Sequence[str], new: Any, above: KeyPath) -> dict[str, Any]:
-    """`values` with `new` at `path`; nothing else of it is changed, so one weight of many can be set."""
+    """`values` with `new` at `path`, and nothing else changed, so that one weight of many can be set."""
     key, *rest = path
     if not rest:
-        return _laid_over(values, {key: new})
+        return _merged(values, {key: new})
     inner = values.get(key, {})
     if not isinstance(inner, dict):
         raise ConfigError(
@@ -93,5 +103,6 @@ def _assigned(values: dict[str, Any], path: Sequence[str], new: Any, above: KeyP
 
 
 def suggest(name: str, known: Sequence[str]) -> str:
+    """A hint at the most similar name, or nothing."""
     close = get_close_matches(name, known, 1)
     return f"did you mean {close[0]!r}? " if close else ""

@@ -1,4 +1,4 @@
-"""Names in a preset that must stand in a table: parts, textures, materials, renderers."""
+"""Check the names in a preset that must be rows of a table: parts, textures, materials, renderers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simgen.scene.quiet import quiet_stderr
 
 
 def unknown_names(tree: Tree) -> Iterator[str]:
-    """Kinds of parts, textures and renderers that there are not: found now, not when the scene is drawn."""
+    """One message for each unknown part, texture, material, renderer, ...: now, and not when a scene is rendered."""
     with quiet_stderr():
         from simgen.assets.materials import MATERIALS, WEAR
         from simgen.assets.parts import PARTS
@@ -45,7 +45,7 @@ def unknown_names(tree: Tree) -> Iterator[str]:
 
 
 def _bad_folder(tree: Tree) -> Iterator[str]:
-    """A folder of surroundings that has none, where a preset asks for one."""
+    """A message where a preset uses a folder of surroundings and the folder has none."""
     from simgen.assets.surroundings import FILE, folder_files
     from simgen.spec.errors import BadEnvironment
 

@@ -1,13 +1,13 @@
-"""YAML presets and `--set` overrides to a `SceneConfig`, with errors that a person can act on.
+"""From a YAML preset and `--set` overrides to a `SceneConfig`, with errors that say what to change.
 
-A preset may say `base: other`, a preset's name or a path beside the file: what it says itself is laid over what the
-base says. Groups are merged key by key, the `weights` of a choice are replaced as a whole, `null` takes an inherited
-key away.
-Every error names file and line, the dotted key, what came, and what would do:
+A preset may have `base: other`, with the name of a preset or a path relative to the file. Its own keys are merged into
+those of the base: groups key by key; the `weights` of a choice are replaced as a whole; `null` removes an inherited
+key.
+Every error names the file and line, the dotted key, the value, and what is allowed:
 
     scene.yaml:14: light.ambiant_intensity: no such knob; did you mean 'ambient_intensity'?
 
-YAML is read by its core rules: `1e-3` is a number, `no` and `none` are text, tags and aliases are refused.
+YAML is read by the core schema of YAML 1.2: `1e-3` is a number, `no` and `none` are text. Tags and aliases are refused.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ def load_config(preset: str, overrides: Sequence[str] = ()) -> SceneConfig:
 
 
 def stored_config(plain: Mapping[str, Any]) -> SceneConfig:
-    """The config that a data set's manifest holds.
+    """The config in the manifest of a data set.
 
     Raises:
-        ConfigError: it is of a version of simgen whose configs were others.
+        ConfigError: this version of simgen cannot read it.
     """
     try:
         return SceneConfig.model_validate_json(json.dumps(plain), strict=True)

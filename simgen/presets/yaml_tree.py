@@ -1,4 +1,4 @@
-"""A preset's YAML as values, with the line where each stands. Aliases and tags are refused."""
+"""The values of a YAML file, each with its line. Aliases and tags are refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 
 from simgen.spec.errors import ConfigError
 
-OVERRIDE = "--set"  # where an override stands, in place of file and line
+OVERRIDE = "--set"  # the mark of an override, in place of file and line
 MAX_YAML_BYTES = 2**20
 MAX_YAML_DEPTH = 30
 KeyPath = tuple[str | int, ...]
@@ -20,13 +20,13 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Tree:
-    """Plain values, and where each of them was written."""
+    """Plain values, and the mark of each: file and line."""
 
     values: dict[str, Any]
     marks: dict[KeyPath, str]
 
     def where(self, path: KeyPath) -> str:
-        """The mark of `path`, or of the nearest group round it."""
+        """The mark of `path`, or of the nearest group around it."""
         return next(self.marks[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.marks)
 
 
@@ -37,7 +37,7 @@ class _Refused(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes by the core schema: YAML 1.1's dates, sexagesimals and yes/no stay text."""
+    """Composes nodes by the core schema, in which YAML 1.1's dates, sexagesimals and yes/no are text."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 (yaml's own interface)
     depth = 0
@@ -45,7 +45,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
         if self.check_event(yaml.AliasEvent):
-            raise _Refused(line, "aliases (*name) are not read; say it again")
+            raise _Refused(line, "aliases (*name) are not supported; write the value again")
         if self.depth > MAX_YAML_DEPTH:
             raise _Refused(line, f"nested more than {MAX_YAML_DEPTH} deep")
         self.depth += 1
@@ -76,6 +76,11 @@ for _name, (_pattern, _first, _) in _SCALARS.items():
 
 
 def compose(text: str, file: str) -> yaml.Node | None:
+    """The root node of a YAML text; None if it is empty.
+
+    Raises:
+        ConfigError: it is not YAML, or holds aliases, or is nested too deep. Names the line.
+    """
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
         return node
@@ -91,7 +96,7 @@ def compose(text: str, file: str) -> yaml.Node | None:
 
 
 def values_of(node: yaml.Node, path: KeyPath, file: str, marks: dict[KeyPath, str]) -> Any:
-    """The node's value; notes in `marks` where each part of it stands."""
+    """The value of a node. Adds the mark of each part of it to `marks`."""
     here = file if file == OVERRIDE else f"{file}:{node.start_mark.line + 1}"
     marks.setdefault(path, here)
     kind = node.tag.removeprefix("tag:yaml.org,2002:")
@@ -101,7 +106,7 @@ def values_of(node: yaml.Node, path: KeyPath, file: str, marks: dict[KeyPath, st
         return [values_of(item, (*path, i), file, marks) for i, item in enumerate(node.value)]
     if isinstance(node, yaml.ScalarNode) and re.fullmatch(_SCALARS.get(kind, ("(?!)",))[0], node.value, re.DOTALL):
         return _SCALARS[kind][2](node.value)
-    raise ConfigError(f"{here}: {dotted_key(path)}: the tag {node.tag!r} is not read; write a plain value")
+    raise ConfigError(f"{here}: {dotted_key(path)}: the tag {node.tag!r} is not supported; write a plain value")
 
 
 def _mapping(node: yaml.MappingNode, path: KeyPath, file: str, marks: dict[KeyPath, str]) -> dict[str, Any]:
@@ -112,13 +117,18 @@ def _mapping(node: yaml.MappingNode, path: KeyPath, file: str, marks: dict[KeyPa
             raise ConfigError(f"{here}: {dotted_key(path)}: a key must be a plain word")
         inner = (*path, key.value)
         if key.value in values:
-            raise ConfigError(f"{here}: {dotted_key(inner)}: stands twice, first at {marks[inner]}")
+            raise ConfigError(f"{here}: {dotted_key(inner)}: is given twice, first at {marks[inner]}")
         marks[inner] = here
         values[key.value] = values_of(value, inner, file, marks)
     return values
 
 
 def read_tree(path: Path) -> Tree:
+    """The tree of a YAML file, without its base.
+
+    Raises:
+        ConfigError: it cannot be read, is too large, not UTF-8, not YAML, or no mapping.
+    """
     try:
         raw = path.read_bytes() if path.stat().st_size <= MAX_YAML_BYTES else None
     except OSError as error:
@@ -137,4 +147,5 @@ def read_tree(path: Path) -> Tree:
 
 
 def dotted_key(path: KeyPath) -> str:
+    """The path as people write it: light.elevation_deg.low."""
     return ".".join(map(str, path)) or "the whole file"

@@ -1,8 +1,8 @@
-"""How sharp a picture is: the spread of its own edges, and the blur and the sharpening that make such a spread.
+"""The sharpness of a picture: the spread of its edges, and the blur and the sharpening that cause it.
 
-As ISO 12233 does with a slanted edge, many edges are laid over one another at a quarter of a pixel; unlike there the
-edges are those that the picture has, so only straight, isolated, unclipped steps count, and the sharpest of them. What
-is softer is out of focus or a shadow. A Gaussian blur in linear light, the tone curve and unsharp masking in display
+Many edges are superposed at a quarter of a pixel, as ISO 12233 does with a slanted edge. Here they are the edges of the
+picture's own content, so only straight, isolated, unclipped steps count, and of these the sharpest. Softer ones are out
+of focus or shadows. A Gaussian blur in linear light, the tone curve and unsharp masking in display
 values, which are the simulated camera's own effects, are fitted to the median edge.
 """
 
@@ -17,15 +17,15 @@ from jaxtyping import Bool, Float32, Float64, Int64
 
 GAMMA = 2.2
 REACH = 8  # pixels to either side of an edge
-FLAT = 4  # of them at each end that must be flat
-NEAR = 3  # pixels to either side that an edge's place is told from: more would only add noise
+FLAT = 4  # of these, at each end, must be flat
+NEAR = 3  # pixels to either side that locate an edge; more would only add noise
 STEP = 0.16  # smallest step, of display white
-SHARPEST = 0.3  # share of the edges that is kept
+SHARPEST = 0.3  # share of the edges that is used
 MOST = 4000
 FEWEST = 30
 BIN_PX = 0.25
 UNSHARP_SIGMA_PX = 1.5  # of simgen.camera.sensor.processing.sharpen
-PHASES = 16  # ways in which a modelled edge falls on the pixels
+PHASES = 16  # subpixel positions of a modelled edge
 
 Luma = Float32[np.ndarray, "h w"]
 Profiles = Float64[np.ndarray, "n 17"]
@@ -54,7 +54,7 @@ def sharpness(luma: Luma) -> Sharpness | None:
     if np.count_nonzero(keep) < FEWEST:
         return None
     keep &= width <= np.quantile(width[keep], SHARPEST)
-    spread = _laid_over(steps[keep], middle[keep])
+    spread = _superposed(steps[keep], middle[keep])
     sigmas, sharpens, models = _models(*(round(float(np.median(level[keep])), 1) for level in (dark, bright)))
     best = int(np.nanmean((models - spread) ** 2, axis=1).argmin())
     return Sharpness(float(sigmas[best]), float(sharpens[best]), _rise(spread), int(np.count_nonzero(keep)))
@@ -68,20 +68,20 @@ def _profiles(luma: Luma) -> Profiles:
     found = (steep > STEP) & (np.abs(along) < 0.17 * steep)
     found[:, 1:-1] &= (steep[:, 1:-1] >= steep[:, :-2]) & (steep[:, 1:-1] > steep[:, 2:])
     found[:, :REACH] = found[:, -REACH:] = False
-    rows, columns = _some(np.argwhere(found)).T
+    rows, columns = _thinned(np.argwhere(found)).T
     profiles = np.asarray(luma[rows[:, None], columns[:, None] + np.arange(-REACH, REACH + 1)], float)
     falls = across[rows, columns] < 0
     profiles[falls] = profiles[falls, ::-1]
     return profiles
 
 
-def _some(places: Int64[np.ndarray, "n 2"]) -> Int64[np.ndarray, "m 2"]:
-    """Spread over the picture, so that a large one costs no more than a small one."""
+def _thinned(places: Int64[np.ndarray, "n 2"]) -> Int64[np.ndarray, "m 2"]:
+    """A subset, spread over the picture, so that a large picture costs no more than a small one."""
     return places[:: max(1, -(-len(places) // (10 * MOST)))]
 
 
 def _clean(profiles: Profiles) -> Bool[np.ndarray, " n"]:
-    """Steps between two flats, neither of them clipped."""
+    """Which profiles are steps between two flat, unclipped levels."""
     low, high = profiles[:, :FLAT], profiles[:, -FLAT:]
     step = high.mean(axis=1) - low.mean(axis=1)
     uneven = np.maximum(np.ptp(low, axis=1), np.ptp(high, axis=1))
@@ -90,15 +90,15 @@ def _clean(profiles: Profiles) -> Bool[np.ndarray, " n"]:
 
 
 def _middle(steps: Profiles) -> Float64[np.ndarray, " n"]:
-    """Where a profile's step is, in pixels from the profile's middle, by how much of it is dark.
+    """The position of a step in pixels from the middle of its profile, from the share that is dark.
 
-    For an edge narrower than a pixel that is exact, where a level's crossing would go by how the pixels fall on it.
+    This is exact for an edge narrower than a pixel, where the crossing of a level depends on the pixel grid.
     """
     return np.asarray((0.5 - steps[:, REACH - NEAR : REACH + NEAR + 1]).sum(axis=1), float)
 
 
 def _crossing(steps: Profiles, level: float) -> Float64[np.ndarray, " n"]:
-    """Where a profile first rises through a level, in pixels from its middle."""
+    """Where a profile first crosses a level, in pixels from its middle."""
     above = steps > level
     first = np.clip(above.argmax(axis=1), 1, None)
     row = np.arange(len(steps))
@@ -108,19 +108,19 @@ def _crossing(steps: Profiles, level: float) -> Float64[np.ndarray, " n"]:
 
 
 def _steps(profiles: Profiles) -> Profiles:
-    """Linear light between the means of a profile's ends, as 0 and 1."""
+    """Profiles in linear light, scaled so that the means of their ends are 0 and 1."""
     light = profiles**GAMMA
     dark, bright = light[:, :FLAT].mean(axis=1), light[:, -FLAT:].mean(axis=1)
     return np.asarray((light - dark[:, None]) / (bright - dark)[:, None])
 
 
 def _bins(middle: Float64[np.ndarray, " n"]) -> Int64[np.ndarray, "n 17"]:
-    """The bin of `CENTRES_PX` that each pixel of profiles with these middles falls into; some lie outside."""
+    """The bin of `CENTRES_PX` for each pixel of profiles with these middles. Some are outside."""
     return np.asarray(np.rint((POSITIONS_PX[None] - middle[:, None] - CENTRES_PX[0]) / BIN_PX), int)
 
 
-def _laid_over(steps: Profiles, middle: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " b"]:
-    """The median of all profiles in bins of a quarter of a pixel; NaN in an empty one."""
+def _superposed(steps: Profiles, middle: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " b"]:
+    """The median of all profiles in bins of a quarter of a pixel; NaN in an empty bin."""
     bins = _bins(middle)
     filled = [steps[bins == i] for i in range(len(CENTRES_PX))]
     return np.array([np.median(v) if len(v) else np.nan for v in filled])
@@ -136,11 +136,11 @@ def _rise(spread: Float64[np.ndarray, " b"]) -> float:
 def _models(
     dark: float, bright: float
 ) -> tuple[Float64[np.ndarray, " m"], Float64[np.ndarray, " m"], Float64[np.ndarray, "m b"]]:
-    """The edges that the simulated camera makes, by blur and sharpening, of a step between two display values."""
+    """The edges that the simulated camera makes of a step between two display values, for each blur and sharpening."""
     sharpens = np.arange(0, 2.01, 0.1)
     sigmas = np.arange(0.2, 3.51, 0.05)
     offsets = np.arange(-2 * REACH, 2 * REACH + 1)[None] - np.linspace(-0.5, 0.5, PHASES, endpoint=False)[:, None]
-    covered = np.clip(offsets + 0.5, 0, 1)  # the bright share of each pixel, for edges that fall differently on them
+    covered = np.clip(offsets + 0.5, 0, 1)  # the bright share of each pixel, for each subpixel position
     light = dark**GAMMA + (bright**GAMMA - dark**GAMMA) * covered
     models = []
     for sigma in sigmas:
@@ -153,12 +153,12 @@ def _models(
 
 
 def _smooth(rows: Float64[np.ndarray, "p n"], sigma: float) -> Float64[np.ndarray, "p n"]:
-    """Along rows, with the very kernel that the simulated lens has: below half a pixel it is no Gaussian any more."""
+    """Blur along rows with the kernel of the simulated lens, which is no true Gaussian below half a pixel."""
     return np.asarray(cv2.GaussianBlur(rows, (0, 0), sigma, sigmaY=1e-6, borderType=cv2.BORDER_REPLICATE))
 
 
 def _means(steps: Profiles, kinds: int) -> Float64[np.ndarray, "k b"]:
-    """As `_laid_over`, but the mean, for as many profiles of each of so many kinds."""
+    """As `_superposed`, but the mean, for `kinds` sets of equally many profiles."""
     bins = _bins(_middle(steps))
     inside = (bins >= 0) & (bins < len(CENTRES_PX))
     kind = np.repeat(np.arange(kinds), len(steps) // kinds)[:, None]

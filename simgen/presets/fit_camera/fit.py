@@ -1,4 +1,4 @@
-"""Ranges of a preset's `sensor:` group from photographs. Each says how it was found; what was not found says why."""
+"""Ranges of a preset's `sensor:` group from photographs, each with its method, or with the reason why there is none."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from simgen.presets.fit_camera.measures import Measures, measure, values
 from simgen.presets.fit_camera.photos import Photo
 from simgen.spec.errors import CameraError
 
-WHITE_CARD = 0.8  # what the brightest twentieth of a picture is taken to reflect
+WHITE_CARD = 0.8  # assumed reflectance of the brightest twentieth of a picture
 FEWEST_FOR_VIGNETTING = 8
-SAME_LEVEL = 0.03  # flat fields whose brightness differs by less show the same pattern
-UNEVEN = 0.05  # of the mean: beyond this the scene, not the lens, decides brightness over the picture
-SHARE = (0.1, 0.9)  # quantiles over photos that a range goes from and to
-PATTERN_QUALITY = 92  # below it JPEG takes a fixed pattern away
+SAME_LEVEL = 0.03  # flat fields whose brightness differs by less are compared
+UNEVEN = 0.05  # of the mean: with more, the scene and not the lens decides the brightness over the picture
+SHARE = (0.1, 0.9)  # quantiles over photos that limit a range
+PATTERN_QUALITY = 92  # below it JPEG removes a fixed pattern
 
 
 @dataclass(frozen=True)
 class Range:
+    """The range of a knob, and how it was estimated."""
+
     low: float
     high: float
     how: str
@@ -30,18 +32,18 @@ class Range:
 
 @dataclass(frozen=True)
 class CameraFit:
-    """What photographs tell of their camera."""
+    """The result of a camera fit."""
 
     photos: int
     size_px: tuple[int, int]  # width, height
-    ranges: dict[str, Range]  # by the name of the knob
-    untold: dict[str, str]  # knobs that stay as the base has them, and why
+    ranges: dict[str, Range]  # by knob
+    not_estimated: dict[str, str]  # knobs that keep the values of the base, and why
     curve: noise.NoiseCurve
     model: noise.NoiseModel | None
     measures: tuple[Measures, ...]
 
     def to_yaml(self, base: str) -> str:
-        """A preset that lays the ranges over `base`."""
+        """A preset with these ranges on top of `base`."""
         width, height = self.size_px
         lines = [
             f"# A camera fitted to {self.photos} photographs of {width} x {height} pixels.",
@@ -50,15 +52,15 @@ class CameraFit:
             "sensor:",
         ]
         lines += [f"  {name}: {{low: {r.low:g}, high: {r.high:g}}}  # {r.how}" for name, r in self.ranges.items()]
-        lines += [f"  # {name}: as in the base; {why}" for name, why in self.untold.items()]
+        lines += [f"  # {name}: as in the base; {why}" for name, why in self.not_estimated.items()]
         return "\n".join(lines) + "\n"
 
 
 def fit_camera(photos: Sequence[Photo], flat_fields: Sequence[Photo] = ()) -> CameraFit:
-    """What can be told of a camera from photographs of one size, and better with evenly lit empty fields.
+    """Estimate a camera from photographs of one size. Flat fields (evenly lit empty surfaces) improve the noise.
 
     Raises:
-        CameraError: the flat fields are of another size than the photos, or are not flat.
+        CameraError: the flat fields have another size than the photos, or are not flat.
     """
     pictures = tuple(measure(photo) for photo in photos)
     height, width = photos[0].image.shape[:2]
@@ -66,21 +68,21 @@ def fit_camera(photos: Sequence[Photo], flat_fields: Sequence[Photo] = ()) -> Ca
     if flats:
         _check_flat(flat_fields, flats, (height, width))
     ranges: dict[str, Range] = {}
-    untold = {"gamma, saturation": "a tone curve and a colour matrix cannot be told from the scene's without a target"}
-    for name, found in (*_light(pictures), *_sharpness(pictures), _quality(photos), _vignetting(pictures, flats)):
-        _file(name, found, ranges, untold)
+    not_estimated = {"gamma, saturation": "tone curve and colour matrix need a test chart"}
+    for name, result in (*_light(pictures), *_sharpness(pictures), _quality(photos), _vignetting(pictures, flats)):
+        _add(name, result, ranges, not_estimated)
     sharpen = float(np.median(values(pictures, "sharpen"))) if "sharpen" in ranges else 0.0
     curve, model, noises = _noise(flats or pictures, pictures, sharpen, _median_quality(flat_fields or photos))
-    for name, found in (*noises.items(), ("prnu", _prnu(flat_fields))):
-        _file(name, found, ranges, untold)
-    return CameraFit(len(photos), (width, height), ranges, untold, curve, model, pictures)
+    for name, result in (*noises.items(), ("prnu", _prnu(flat_fields))):
+        _add(name, result, ranges, not_estimated)
+    return CameraFit(len(photos), (width, height), ranges, not_estimated, curve, model, pictures)
 
 
-def _file(name: str, found: Range | str, ranges: dict[str, Range], untold: dict[str, str]) -> None:
-    if isinstance(found, Range):
-        ranges[name] = Range(_round(found.low), _round(found.high), found.how)
+def _add(name: str, result: Range | str, ranges: dict[str, Range], not_estimated: dict[str, str]) -> None:
+    if isinstance(result, Range):
+        ranges[name] = Range(_round(result.low), _round(result.high), result.how)
     else:
-        untold[name] = found
+        not_estimated[name] = result
 
 
 def _round(value: float) -> float:
@@ -111,27 +113,27 @@ def _check_flat(fields: Sequence[Photo], flats: Sequence[Measures], shape: tuple
 
 def _light(pictures: Sequence[Measures]) -> list[tuple[str, Range | str]]:
     bright = values(pictures, "bright") ** edges.GAMMA / WHITE_CARD
-    found: list[tuple[str, Range | str]] = [
+    results: list[tuple[str, Range | str]] = [
         ("exposure", _over(bright, "if the brightest twentieth of a picture is a surface that reflects 80 %"))
     ]
     casts = [values(pictures, name) for name in ("red", "blue")]
     if min(map(len, casts)) < len(pictures) / 2:
-        return [*found, ("white_balance", "too little in the pictures is nearly grey")]
+        return [*results, ("white_balance", "too little of the pictures is nearly grey")]
     pooled = [_over(cast, "") for cast in casts]
-    how = "red and blue over green of what is nearly grey: the light's and the scene's own tint are in it"
-    return [*found, ("white_balance", Range(min(r.low for r in pooled), max(r.high for r in pooled), how))]
+    how = "red and blue over green of nearly grey pixels: includes the tint of the light and of the scene"
+    return [*results, ("white_balance", Range(min(r.low for r in pooled), max(r.high for r in pooled), how))]
 
 
 def _sharpness(pictures: Sequence[Measures]) -> list[tuple[str, Range | str]]:
     known = [picture.sharpness for picture in pictures if picture.sharpness]
     if not known:
-        why = "no picture has clean straight edges enough"
+        why = "no picture has enough clean straight edges"
         return [("blur_sigma_px", why), ("sharpen", why)]
     how = f"spread of the sharpest edges in {len(known)} photos"
     return [
         ("blur_sigma_px", _over(np.array([s.blur_sigma_px for s in known]), how)),
-        ("sharpen", _over(np.array([s.sharpen for s in known]), "what their edges overshoot by")),
-        ("motion_blur_px", Range(0.0, 0.0, "is in the blur found above")),
+        ("sharpen", _over(np.array([s.sharpen for s in known]), "overshoot of these edges")),
+        ("motion_blur_px", Range(0.0, 0.0, "is part of the blur above")),
     ]
 
 
@@ -140,7 +142,7 @@ def _quality(photos: Sequence[Photo]) -> tuple[str, Range | str]:
     if len(headers) < len(photos):
         return "jpeg_quality", "not all pictures are JPEG files"
     exact = all(header.exact for header in headers)
-    how = "from the files' quantization tables" + ("" if exact else ", which are not libjpeg's: the nearest of those")
+    how = "from the files' quantization tables" + ("" if exact else ", which are not libjpeg's: the nearest one")
     return "jpeg_quality", _between([h.quality for h in headers], how)
 
 
@@ -150,10 +152,10 @@ def _median_quality(photos: Sequence[Photo]) -> int | None:
 
 
 def _vignetting(pictures: Sequence[Measures], flats: Sequence[Measures]) -> tuple[str, Range | str]:
-    """1 - v * (r / corner)^4, as the simulated lens has it, fitted to the median of many pictures' brightness."""
+    """Fit 1 - v * (r / corner)^4, the model of the simulated lens, to the median brightness of many pictures."""
     used = flats or pictures
     if not flats and len(pictures) < FEWEST_FOR_VIGNETTING:
-        return "vignetting", f"needs flat fields, or {FEWEST_FOR_VIGNETTING} photos whose scenes even out"
+        return "vignetting", f"needs flat fields, or {FEWEST_FOR_VIGNETTING} photos whose scenes average out"
     shape = np.median([picture.cells / picture.cells.mean() for picture in used], axis=0)
     y, x = ((np.arange(n) + 0.5) / n * 2 - 1 for n in shape.shape)
     radius4 = (np.add.outer(y**2, x**2) / 2) ** 2
@@ -161,7 +163,10 @@ def _vignetting(pictures: Sequence[Measures], flats: Sequence[Measures]) -> tupl
     (level, loss), *_ = np.linalg.lstsq(basis, shape.ravel(), rcond=None)
     left = float((shape.ravel() - basis @ (level, loss)).std() / level)
     if left > UNEVEN:
-        return "vignetting", f"the scenes vary by {left:.0%} over the picture, which hides the lens; give flat fields"
+        return (
+            "vignetting",
+            f"the scenes vary by {left:.0%} over the picture, which hides the lens; give flat fields",
+        )
     share = float(np.clip(loss / level, 0, 1))
     error = left / float(radius4.std()) / np.sqrt(shape.size) * 2
     how = f"fall-off over {len(used)} {'flat fields' if flats else 'photos'}"
@@ -178,9 +183,9 @@ def _noise(
     if model is None:
         why = "no even surfaces of several brightnesses"
         return curve, None, {"full_well_e": why, "read_noise_e": why}
-    fixed = Range(0.0, 0.0, "the noise found is what is left after the camera's own")
+    fixed = Range(0.0, 0.0, "the camera's own denoising is part of the noise above")
     if model.hidden:
-        how = f"the most noise that JPEG of quality {quality} would hide: none is seen in the quietest blocks"
+        how = f"the most noise that JPEG of quality {quality} would hide: the quietest blocks show no noise"
         full_well = Range(model.full_well_e, 4 * model.full_well_e, how)
         return (
             curve,
@@ -211,7 +216,10 @@ def _noise(
 
 
 def _ratio(curve: noise.NoiseCurve, model: noise.NoiseModel) -> float:
-    """A picture's noise variance over the model's, at the most where compression hides it; NaN without even blocks."""
+    """The noise variance of a picture over that of the model: an upper limit where compression hides the noise.
+
+    NaN without even blocks.
+    """
     deviation = np.where(np.isnan(curve.deviation), curve.ceiling, curve.deviation)
     known = ~np.isnan(deviation)
     if not known.any():
@@ -220,14 +228,14 @@ def _ratio(curve: noise.NoiseCurve, model: noise.NoiseModel) -> float:
 
 
 def _prnu(flat_fields: Sequence[Photo]) -> Range | str:
-    """What flat fields of one brightness have in common: the mean covariance of their residuals, two by two.
+    """The fixed pattern (PRNU) of flat fields of one brightness: the mean covariance of their residuals, in pairs.
 
     J. Lukas, J. Fridrich, M. Goljan, "Digital Camera Identification from Sensor Pattern Noise", IEEE TIFS 1(2), 2006.
     """
     if len(flat_fields) < 2:
         return "needs two flat fields of the same brightness"
     if any(photo.jpeg and photo.jpeg.quality < PATTERN_QUALITY for photo in flat_fields):
-        return f"JPEG under quality {PATTERN_QUALITY} takes the pattern away; give flat fields as PNG"
+        return f"JPEG under quality {PATTERN_QUALITY} removes the pattern; give flat fields as PNG"
     light = [noise.luma(photo.image) ** np.float32(edges.GAMMA) for photo in flat_fields]
     levels = np.array([float(picture.mean()) for picture in light])
     near = np.abs(levels / np.median(levels) - 1) < SAME_LEVEL
@@ -236,4 +244,4 @@ def _prnu(flat_fields: Sequence[Photo]) -> Range | str:
     residuals = [noise.residual(light[i]) / levels[i] for i in np.flatnonzero(near)]
     common = np.mean([np.mean(a * b) for i, a in enumerate(residuals) for b in residuals[i + 1 :]])
     share = float(np.sqrt(max(0.0, common) / noise.LUMA_POWER))
-    return Range(0.9 * share, 1.1 * share, f"what {len(residuals)} flat fields have in common")
+    return Range(0.9 * share, 1.1 * share, f"the common pattern of {len(residuals)} flat fields")

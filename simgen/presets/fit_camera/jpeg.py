@@ -1,4 +1,4 @@
-"""The header of a picture file, by Pillow: its size, and for a JPEG the quality that its quantization table stands for.
+"""The header of a picture file, read by Pillow: its size, and the quality of a JPEG from its quantization table.
 
 A quality is a convention of the IJG's libjpeg, which OpenCV, Pillow and most cameras' libraries keep to: the tables of
 ITU-T T.81 (JPEG), annex K, scaled. Nothing is decoded.
@@ -24,14 +24,14 @@ LUMINANCE = np.array(  # T.81, table K.1, row by row
 @dataclass(frozen=True)
 class Compression:
     quality: int  # 1..100, by libjpeg's scale
-    exact: bool  # the table is libjpeg's own; else `quality` is the nearest
+    exact: bool  # the table is libjpeg's; else `quality` is the nearest one
 
 
 @dataclass(frozen=True)
 class Header:
     width_px: int
     height_px: int
-    jpeg: Compression | None  # None where it is no JPEG
+    jpeg: Compression | None  # None: not a JPEG
 
 
 def table_of(quality: int) -> Int64[np.ndarray, "64"]:
@@ -41,7 +41,7 @@ def table_of(quality: int) -> Int64[np.ndarray, "64"]:
 
 
 def quality_of(table: Int64[np.ndarray, "64"]) -> tuple[int, bool]:
-    """The quality whose table is nearest, and whether it is that very table."""
+    """The quality with the nearest table, and whether the table is equal."""
     misses = [int(np.abs(table_of(quality) - table).sum()) for quality in range(1, 101)]
     best = int(np.argmin(misses))
     return best + 1, misses[best] == 0

@@ -1,4 +1,4 @@
-"""Figures of one picture, and of two sets of pictures beside each other."""
+"""Statistics of a picture, and the comparison of two sets of pictures."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from jaxtyping import Float64
 from simgen.presets.fit_camera import edges, noise
 from simgen.presets.fit_camera.photos import Photo, read_pictures
 
-NEUTRAL = 0.25  # saturation under which a pixel counts as grey
+NEUTRAL = 0.25  # pixels of lower saturation count as grey
 CLIPPED = 254
-FEWEST_NEUTRAL = 0.005  # share of the pixels
-GRID = (12, 18)  # cells that brightness over the picture is looked at in
+FEWEST_NEUTRAL = 0.005  # share of the pixels that must be grey
+GRID = (12, 18)  # rows and columns of cells whose brightness is measured
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What one picture shows. `figures` has a number for each of `FIGURES`, NaN where it cannot be told."""
+    """The statistics of one picture. `figures` has a number for each of `FIGURES`, NaN where it cannot be measured."""
 
     name: str
     figures: Mapping[str, float]
@@ -34,7 +34,7 @@ class Measures:
 class Figure:
     title: str
     unit: str
-    knobs: str  # what moves it in a preset
+    knobs: str  # of a preset that change it
 
 
 FIGURES = {
@@ -78,7 +78,7 @@ def measure(photo: Photo) -> Measures:
 
 
 def neutral_cast(image: np.ndarray) -> tuple[float, float]:
-    """Red and blue over green of what is nearly grey, in linear light: the median; NaN where little is."""
+    """Median red and blue over green of nearly grey pixels, in linear light. NaN where there are few."""
     small = image[::2, ::2].reshape(-1, 3).astype(np.float32)
     high, low = small.max(axis=1), small.min(axis=1)
     grey = (high < 250) & (high > 50) & (high - low < NEUTRAL * high)
@@ -90,32 +90,32 @@ def neutral_cast(image: np.ndarray) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One figure of two sets of pictures."""
+    """One statistic of two sets of pictures."""
 
     name: str
     reference: Float64[np.ndarray, " n"]
     other: Float64[np.ndarray, " m"]
-    distance: float  # between the medians, in half widths of the reference's range from 10 to 90 %; NaN: not known
+    distance: float  # between the medians, in half widths of the reference's range from 10 to 90 %; NaN: unknown
 
 
 def compare_folders(reference: Path, other: Path, most: int = 24) -> list[Comparison]:
-    """Two folders of pictures, or data sets, beside each other.
+    """Compare two folders of pictures or data sets.
 
     Raises:
-        CameraError: one of them has too few pictures, or some that cannot be read.
+        CameraError: one of them has too few pictures, or one that cannot be read.
     """
     return compare(*([measure(photo) for photo in read_pictures(folder, most)] for folder in (reference, other)))
 
 
 def compare(reference: Sequence[Measures], other: Sequence[Measures]) -> list[Comparison]:
-    """Every figure of two sets of pictures beside each other."""
+    """Compare every statistic of two sets of pictures."""
     return [_compared(name, values(reference, name), values(other, name)) for name in FIGURES]
 
 
 def values(pictures: Sequence[Measures], name: str) -> Float64[np.ndarray, " n"]:
-    """A figure of every picture that shows it."""
-    found = np.array([picture.figures[name] for picture in pictures], float)
-    return np.asarray(found[~np.isnan(found)])
+    """One statistic of all pictures for which it is known."""
+    numbers = np.array([picture.figures[name] for picture in pictures], float)
+    return np.asarray(numbers[~np.isnan(numbers)])
 
 
 def _compared(name: str, reference: Float64[np.ndarray, " n"], other: Float64[np.ndarray, " m"]) -> Comparison:

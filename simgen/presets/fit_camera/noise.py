@@ -1,4 +1,4 @@
-"""How noise grows with light, from single pictures that were developed and compressed.
+"""Noise as a function of light, from single pictures that were processed and compressed.
 
 In blocks of 16 pixels the residual under Immerkaer's mask is taken, which even shading leaves at zero; of each band of
 brightness the quietest quarter of blocks counts, as texture only adds (C. Liu et al., "Noise Estimation from a Single
@@ -24,13 +24,13 @@ from simgen.spec.scene import SensorSpec
 from simgen.spec.types import Radians
 
 BLOCK = 16
-QUIETEST = 0.25  # quantile of a band's blocks
-BANDS = np.linspace(0.06, 0.94, 12)  # their edges, in display values
+QUIETEST = 0.25  # quantile of the blocks of a band
+BANDS = np.linspace(0.06, 0.94, 12)  # limits of the bands, in display values
 FEWEST_BLOCKS = 40
-DEVIATIONS_DN = np.geomspace(0.3, 24, 10)  # of the flat fields that calibrate, in display codes
+DEVIATIONS_DN = np.geomspace(0.3, 24, 10)  # of the calibration's flat fields, in display codes
 _MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
 _FIELD_PX = 128
-_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # of JPEG's brightness, so that chroma's compression stays out
+_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # JPEG's luma, which chroma subsampling does not change
 LUMA_POWER = float((_WEIGHTS**2).sum())  # variance of brightness over that of three independent channels
 
 Luma = Float32[np.ndarray, "h w"]
@@ -47,8 +47,8 @@ class Blocks:
 @dataclass(frozen=True)
 class NoiseCurve:
     light: Float64[np.ndarray, " k"]  # linear
-    deviation: Float64[np.ndarray, " k"]  # of linear light; NaN where compression hides it
-    ceiling: Float64[np.ndarray, " k"]  # the most that compression would hide
+    deviation: Float64[np.ndarray, " k"]  # of linear light; NaN: hidden by compression
+    ceiling: Float64[np.ndarray, " k"]  # the largest deviation that compression would hide
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class NoiseModel:
 
     full_well_e: float
     read_noise_e: float
-    hidden: bool  # no band shows any noise: the figures are the most there can be, not what there is
+    hidden: bool  # no band shows noise: the numbers are upper limits
 
     def deviation(self, light: Float64[np.ndarray, " k"]) -> Float64[np.ndarray, " k"]:
         return np.sqrt(light / self.full_well_e + (self.read_noise_e / self.full_well_e) ** 2)
@@ -69,12 +69,12 @@ def luma(image: np.ndarray) -> Luma:
 
 
 def residual(picture: Luma) -> Luma:
-    """What Immerkaer's mask leaves: of white noise the noise's own deviation, of even shading nothing."""
+    """Immerkaer's filter: white noise keeps its deviation, even shading becomes 0."""
     return np.asarray(cv2.filter2D(picture, -1, _MASK), np.float32)
 
 
 def blocks(picture: Luma) -> Blocks:
-    """Means and residuals of a picture's blocks, on JPEG's own grid. Clipped blocks are left out."""
+    """Means and residuals of the 8 x 8 blocks of JPEG. Clipped blocks are left out."""
     squared = (255 * residual(picture)) ** 2
     rows, columns = (n // BLOCK for n in picture.shape)
     means, squares, low, high = (
@@ -86,7 +86,7 @@ def blocks(picture: Luma) -> Blocks:
 
 
 def banded(found: Blocks, quantile: float = QUIETEST) -> Float64[np.ndarray, " 11"]:
-    """The quiet residual of each band of brightness; NaN in a band with too few blocks."""
+    """The residual of the quiet blocks of each brightness band; NaN in a band with too few blocks."""
     band = np.digitize(found.luma, BANDS) - 1
     return np.array(
         [
@@ -97,7 +97,7 @@ def banded(found: Blocks, quantile: float = QUIETEST) -> Float64[np.ndarray, " 1
 
 
 def flat_camera(full_well_e: float, sharpen: float, quality: int | None) -> SensorSpec:
-    """A camera that does to noise what the photographed one does after its sensor, and nothing else."""
+    """A simulated camera with the processing of the photographed one after its sensor, and nothing else."""
     return SensorSpec(
         exposure=1.0, white_balance=(1.0, 1.0, 1.0), vignetting=0.0, blur_sigma_px=0.0, motion_blur_px=0.0,
         motion_angle_rad=Radians(0.0), full_well_e=full_well_e, read_noise_e=1e-6, denoise=0.0, sharpen=sharpen,
@@ -107,7 +107,7 @@ def flat_camera(full_well_e: float, sharpen: float, quality: int | None) -> Sens
 
 @lru_cache(maxsize=8)
 def calibration(sharpen: float, quality: int | None) -> Float64[np.ndarray, "11 10"]:
-    """The residual that each band would show if light had each of `DEVIATIONS_DN`, through development and JPEG."""
+    """The residual of each band after processing and JPEG, for light with each of `DEVIATIONS_DN`."""
     table = []
     for middle in (BANDS[:-1] + BANDS[1:]) / 2:
         light = float(middle**GAMMA)
@@ -128,17 +128,17 @@ def _unclipped(shown: np.ndarray) -> bool:
 
 
 def slope(display: float) -> float:
-    """Linear light for a step of display value."""
+    """The step of linear light for a step of display value."""
     return float(GAMMA * display ** (GAMMA - 1))
 
 
 def noise_curve(quiet: Float64[np.ndarray, " 11"], table: Float64[np.ndarray, "11 10"]) -> NoiseCurve:
-    """Deviations of linear light from the residuals that bands show."""
+    """Deviations of linear light, from the residuals of the bands."""
     middles = (BANDS[:-1] + BANDS[1:]) / 2
     deviation, ceiling = np.full(len(middles), np.nan), np.full(len(middles), np.nan)
     for k, middle in enumerate(middles):
         known = ~np.isnan(table[k])
-        seen = known & (np.nan_to_num(table[k]) > 0.05)  # a field without codes that differ tells nothing
+        seen = known & (np.nan_to_num(table[k]) > 0.05)  # a field of one single code carries no information
         if np.isnan(quiet[k]) or np.count_nonzero(seen) < 2:
             continue
         scale = slope(float(middle)) / 255
@@ -150,7 +150,7 @@ def noise_curve(quiet: Float64[np.ndarray, " 11"], table: Float64[np.ndarray, "1
 
 
 def noise_model(curve: NoiseCurve) -> NoiseModel | None:
-    """The line through a curve's variances, or None where no band has blocks enough."""
+    """The line through the variances of a curve; None where no band has enough blocks."""
     shown = ~np.isnan(curve.deviation)
     hidden = np.count_nonzero(shown) < 2
     values = curve.ceiling if hidden else curve.deviation

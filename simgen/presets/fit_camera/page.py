@@ -1,4 +1,4 @@
-"""A page that shows what photographs tell of their camera, and simulated pictures beside them. One file, no script."""
+"""An HTML page with a camera fit, and with simulated pictures for comparison. One file, no script."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from simgen.presets.fit_camera.fit import CameraFit
 from simgen.presets.fit_camera.measures import FIGURES, Comparison, Measures, compare, values
 
-COLOURS = ("#222", "#d55e00", "#0072b2", "#009e73", "#cc79a7")  # after Okabe and Ito: most people tell them apart
-WIDTH, ROW = 360, 14  # of a strip, and of a set's row in it
-FAR = 1.0  # half widths of the photos' own range: beyond it a figure is marked
+COLOURS = ("#222", "#d55e00", "#0072b2", "#009e73", "#cc79a7")  # after Okabe and Ito: safe for colour-blind readers
+WIDTH, ROW = 360, 14  # pixels: width of a strip, height of a row in it
+FAR = 1.0  # half widths of the photos' range; a larger distance is printed bold
 _STYLE = (
     "body{font:14px/1.5 system-ui,sans-serif;max-width:75em;margin:2em auto;padding:0 1em;color:#222}"
     "table{border-collapse:collapse}td,th{padding:.3em .8em;border-top:1px solid #ddd;text-align:left;"
@@ -22,20 +22,20 @@ _STYLE = (
 
 
 def page(fit: CameraFit, beside: Mapping[str, Sequence[Measures]]) -> str:
-    """HTML of a fit and of the simulated sets of pictures in `beside`, by their names, such as before and after."""
+    """The HTML of a fit, with the sets of simulated pictures in `beside`, by name, such as before and after."""
     sets: dict[str, Sequence[Measures]] = {"photographs": fit.measures, **beside}
     width, height = fit.size_px
     body = [
         "<!doctype html><html lang='en'><meta charset='utf-8'><title>Camera</title>",
         f"<style>{_STYLE}</style><h1>Camera</h1>",
         f"<p>{fit.photos} photographs of {width} x {height} pixels. ",
-        "A dot is a picture, a bar the median. Bold: it is further from the photographs' median than half of "
-        "the range that eight in ten of them lie in. Figures are of the pictures as they are: "
-        "a scene's content is in them, not the camera alone, and pictures of other sizes show noise and edges at "
-        "another scale.</p>",
+        "A dot is a picture, a bar the median. Bold: the median is further from that of the photographs than half of "
+        "the range that contains eight in ten of them. The content of the scenes influences the "
+        "figures, not the camera alone. Pictures of other sizes show "
+        "noise and edges at another scale.</p>",
         _legend(sets),
         _figures(sets),
-        "<h2>The camera as a preset has it</h2>",
+        "<h2>The camera as a preset</h2>",
         _ranges(fit),
     ]
     return "\n".join(body) + "\n"
@@ -57,7 +57,7 @@ def _figures(sets: Mapping[str, Sequence[Measures]]) -> str:
     first, *others = sets.values()
     compared = [{c.name: c for c in compare(first, other)} for other in others]
     names = "".join(f"<th>{html.escape(name)}" for name in sets)
-    rows = [f"<table><tr><th>figure<th>{names}<th>moved by"]
+    rows = [f"<table><tr><th>figure<th>{names}<th>changed by"]
     for name, figure in FIGURES.items():
         numbers = [values(pictures, name) for pictures in sets.values()]
         cells = [f"<td class='n'>{_median(numbers[0])}"]
@@ -108,6 +108,6 @@ def _ranges(fit: CameraFit) -> str:
     for name, found in fit.ranges.items():
         numbers = f"<td class='n'>{found.low:g}<td class='n'>{found.high:g}"
         rows.append(f"<tr><td><code>sensor.{name}</code>{numbers}<td>{html.escape(found.how)}")
-    for name, why in fit.untold.items():
+    for name, why in fit.not_estimated.items():
         rows.append(f"<tr><td><code>{name}</code><td colspan='2'>as in the base<td>{html.escape(why)}")
     return "\n".join(rows) + "</table>"

@@ -1,4 +1,4 @@
-"""Reading the pictures of a folder: photographs, or a simulated data set. Files from outside are not trusted."""
+"""Read the pictures of a folder of photographs, or of a data set. The files are not trusted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from simgen.spec.errors import CameraError
 from simgen.spec.frames import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-FEWEST = 3  # photographs that a range can be told from
+FEWEST = 3  # photographs for a range
 MAX_FILE_BYTES = 128 * 2**20
 MAX_PIXELS = 64 * 10**6
 SMALLEST_PX = 64
@@ -26,7 +26,7 @@ SMALLEST_PX = 64
 class Photo:
     name: str
     image: Image
-    jpeg: Compression | None  # None where it is no JPEG
+    jpeg: Compression | None  # None: not a JPEG
 
 
 def read_pictures(folder: Path, most: int, fewest: int = FEWEST) -> list[Photo]:
@@ -46,7 +46,7 @@ def read_pictures(folder: Path, most: int, fewest: int = FEWEST) -> list[Photo]:
     sizes = {photo.image.shape[:2]: photo.name for photo in photos}
     if len(sizes) > 1:
         shown = ", ".join(f"{name} is {width} x {height}" for (height, width), name in list(sizes.items())[:3])
-        raise CameraError(f"{folder}: pictures of different sizes ({shown}); one camera's, as they left it, would do")
+        raise CameraError(f"{folder}: pictures of different sizes ({shown}); use unedited pictures of one camera")
     return photos
 
 
@@ -76,10 +76,10 @@ def _of_data_set(folder: Path, most: int) -> Iterator[Photo]:
 
 
 def read_picture(path: Path) -> Photo:
-    """One picture, as it is.
+    """Read one picture.
 
     Raises:
-        CameraError: it is too large, too small, or no picture that can be read.
+        CameraError: it is too large, too small, or cannot be read as a picture.
     """
     if path.stat().st_size > MAX_FILE_BYTES:
         raise CameraError(f"{path}: larger than a photo can be ({MAX_FILE_BYTES} bytes)")

@@ -1,5 +1,5 @@
-"""What parts look like in photographs, and the ranges of a preset's finishes that make simulated parts look so.
+"""Fit the finishes of a preset to photographs of parts.
 
-Scenes are drawn whose parts have any finish at all. Each simulated part then gets a weight, so that together they look
-as the photographed ones do; the finishes of those that weigh most are the ranges.
+Scenes are rendered whose parts have any metal finish. Each simulated part then gets a weight, so that the weighted
+parts look like the photographed ones. The ranges are those of the parts with the largest weights.
 """

@@ -1,10 +1,10 @@
-"""Ranges of finishes from how photographed parts look: each simulated part is given a weight, then ranges are read off.
+"""Ranges of finishes from the appearance of photographed parts: weight each simulated part, then take quantiles.
 
-A part's weight is a function of its finish alone, so that light and pose stay as they are drawn and are not taken for
-finish: exp(a b(finish)), where b are the finish's numbers and their squares. The a are those under which means and mean
-squares of the looks come near to the photographs', weighed against the weights' relative entropy to equal ones (Jaynes
-1957; Hainmueller 2012, "Entropy Balancing for Causal Effects"), which keeps them from resting on a few parts. So the
-simulator's parameters are fitted by simulated moments (McFadden 1989), of scenes that are drawn once.
+The weight of a part depends on its finish alone, so that light and pose keep their distribution: exp(a b(finish)),
+where b are the numbers of the finish and their squares. The coefficients a bring the means and mean squares of the
+appearance close to those of the photographs. A penalty on the relative entropy to equal weights (Jaynes 1957;
+Hainmueller 2012, "Entropy Balancing for Causal Effects") keeps the result from depending on a few parts. This fits the
+parameters of the simulator by simulated moments (McFadden 1989), with scenes that are rendered once.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from simgen.spec.knobs import Choice, LogUniform, Uniform
 from simgen.spec.scene import MaterialSpec
 
 FEWEST = 30  # parts of a category, photographed and simulated
-RESTS_ON = 0.05  # share of the simulated parts that the weights must be spread over at least
-RESTS_ON_PARTS = 15  # and how many of them
-SHARE = (0.1, 0.9)  # weighted quantiles that a range goes from and to
-TOLD = 2.0  # standard errors that a knob's mean must move by, or the photos do not tell it
-KEPT = 0.15  # share of the base's own finishes beside the fitted one: what few photos do not show may yet come
-OUTLYING = 3.0  # standard deviations at which looks are cut off
+LEAST_SHARE = 0.05  # least effective share of the simulated parts (Kish)
+LEAST_PARTS = 15  # and least effective number
+SHARE = (0.1, 0.9)  # weighted quantiles that limit a range
+SIGNIFICANT = 2.0  # standard errors by which the mean of a knob must change, or the photos say nothing about it
+BASE_SHARE = 0.15  # of the finishes of the base beside the fitted one, for parts that the few photos do not show
+OUTLYING = 3.0  # standard deviations at which features are clipped
 GREY = 0.05  # saturation below which a colour has no hue
 ANY = FinishKnobs(
     weight=1.0,
@@ -45,7 +45,7 @@ ANY = FinishKnobs(
 
 
 def probe(config: SceneConfig) -> SceneConfig:
-    """The preset with parts of any metal's finish.
+    """The config with parts of any metal finish.
 
     Raises:
         FinishError: its parts are of procedural materials, which finishes do not change.
@@ -63,41 +63,43 @@ def probe(config: SceneConfig) -> SceneConfig:
 
 @dataclass(frozen=True)
 class Range:
+    """The range of a knob of a finish."""
+
     low: float
     high: float
-    told: bool  # False: the photographs do not tell it, and the range is about as wide as it was
+    is_known: bool  # False: the photographs say nothing about it, and the range is about as wide as before
 
 
 @dataclass(frozen=True)
 class FinishFit:
-    """One category's finish."""
+    """The fitted finish of one category."""
 
     category: str
     photographed: int
     simulated: int
-    rests_on: float  # simulated parts that the weights amount to (Kish's effective size)
-    ranges: dict[str, Range]  # by the knob's name, a colour's under "colour."
+    effective_parts: float  # effective number of simulated parts under the weights (Kish)
+    ranges: dict[str, Range]  # by knob; those of the colour begin with "colour."
     textures: dict[str, float]
     looks: dict[str, tuple[float, float, float]]  # medians: photographs, simulated, simulated with the weights
 
 
 def fit_finishes(photos: Sequence[Look], parts: Sequence[Simulated]) -> list[FinishFit]:
-    """A finish for each category of which there are enough parts on both sides.
+    """A finish for each category with enough photographed and simulated parts.
 
     Raises:
-        FinishError: there is no such category.
+        FinishError: no category has enough.
     """
-    found, why = [], []
+    fits, why = [], []
     for category in sorted({p.category for p in photos} | {s.look.category for s in parts}):
         real = [p for p in photos if p.category == category]
         drawn = [s for s in parts if s.look.category == category]
         if min(len(real), len(drawn)) < FEWEST:
             why.append(f"{category}: {len(real)} photographed with outlines, {len(drawn)} simulated")
         else:
-            found.append(_fit(category, real, drawn))
-    if not found:
+            fits.append(_fit(category, real, drawn))
+    if not fits:
         raise FinishError(f"needs {FEWEST} parts of a category on both sides, there are: {'; '.join(why) or 'none'}")
-    return found
+    return fits
 
 
 def _fit(category: str, real: Sequence[Look], drawn: Sequence[Simulated]) -> FinishFit:
@@ -116,7 +118,7 @@ def _fit(category: str, real: Sequence[Look], drawn: Sequence[Simulated]) -> Fin
 
 
 def _numbers(materials: Sequence[MaterialSpec]) -> Float64[np.ndarray, "n k"]:
-    """Finishes as numbers of mean 0 and spread 1: colour as a point of the colour circle, and how it shines."""
+    """Finishes as numbers of mean 0 and deviation 1: the colour as a point of the colour circle, and the gloss."""
     rows = []
     for m in materials:
         hue, saturation, value = hsv_from_linear(m.rgb)
@@ -128,7 +130,7 @@ def _numbers(materials: Sequence[MaterialSpec]) -> Float64[np.ndarray, "n k"]:
 
 
 def comparable(looks: Sequence[Look]) -> Float64[np.ndarray, "n f"]:
-    """Their features, without what a tint owes to the ground, which metal mirrors: as on a grey ground."""
+    """The features, with the tint corrected for the background, which metal reflects: as on a grey background."""
     features = np.stack([one.features for one in looks])
     grounds = np.stack([one.ground for one in looks])
     for column, ground in zip(TINTS, grounds.T, strict=True):
@@ -146,15 +148,16 @@ def _with_squares(z: Float64[np.ndarray, "n f"]) -> Float64[np.ndarray, "n m"]:
 def fitted_weights(
     finish: Float64[np.ndarray, "n k"], looks: Float64[np.ndarray, "n m"], aim: Float64[np.ndarray, " m"]
 ) -> Float64[np.ndarray, " n"]:
-    """Weights, of sum 1, exponential in `finish`, that bring the mean of `looks` as near to `aim` as they may.
+    """Weights of sum 1, exponential in `finish`, that bring the mean of `looks` close to `aim`.
 
-    They rest on `RESTS_ON` of the rows or more, and on `RESTS_ON_PARTS`: entropy is given up for nearness step by step.
+    The entropy penalty is lowered step by step, while the effective number of rows is at least `LEAST_SHARE` of all and
+    at least `LEAST_PARTS`.
     """
     tilt, weights, price = np.zeros(finish.shape[1]), np.full(len(finish), 1 / len(finish)), 128.0
     while price > 1e-3:
         tilt = minimize(_misfit, tilt, (finish, looks, aim, price), "L-BFGS-B", jac=True).x
         closer = _tilted(finish, tilt)
-        if (closer**2).sum() * max(RESTS_ON * len(finish), RESTS_ON_PARTS) > 1:
+        if (closer**2).sum() * max(LEAST_SHARE * len(finish), LEAST_PARTS) > 1:
             break
         weights, price = closer, price / 1.5
     return weights
@@ -169,7 +172,7 @@ def _tilted(finish: Float64[np.ndarray, "n k"], tilt: Float64[np.ndarray, " k"])
 def _misfit(
     tilt: np.ndarray, finish: np.ndarray, looks: np.ndarray, aim: np.ndarray, price: float
 ) -> tuple[float, np.ndarray]:
-    """Squared distance of the looks' means to the aim, plus the price of the relative entropy; and the gradient."""
+    """The squared distance of the mean looks to the aim, plus the entropy penalty; and the gradient."""
     weights, exponent = _tilted(finish, tilt), finish @ tilt
     apart = weights @ looks - aim
     entropy = float(weights @ np.log(np.maximum(weights, 1e-300) * len(weights)))
@@ -201,27 +204,27 @@ def _ranges(drawn: Sequence[Simulated], weights: Float64[np.ndarray, " n"], size
     }
     for name in ("metallic", "roughness", "texture_scale_m", "contrast"):
         found[name] = _range(np.array([getattr(s.material, name) for s in drawn]), weights, size)
-    return {name: Range(float(f"{r.low:.3g}"), float(f"{r.high:.3g}"), r.told) for name, r in found.items()}
+    return {name: Range(float(f"{r.low:.3g}"), float(f"{r.high:.3g}"), r.is_known) for name, r in found.items()}
 
 
 def _range(values: Float64[np.ndarray, " n"], weights: Float64[np.ndarray, " n"], size: float) -> Range:
     low, high = (_quantile(values, weights, q) for q in SHARE)
     moved = abs(float(weights @ values) - float(values.mean())) / max(float(values.std()), 1e-9)
-    return Range(low, high, bool(moved * np.sqrt(size) > TOLD))
+    return Range(low, high, bool(moved * np.sqrt(size) > SIGNIFICANT))
 
 
 def to_yaml(fits: Sequence[FinishFit], base: str, config: SceneConfig) -> str:
-    """A preset that lays the finishes over `base`, whose config is `config`: a category's kinds of part get its own."""
+    """A preset with these finishes for their categories, on top of `base`, whose config is `config`."""
     own = {name: finish.weight for name, finish in config.texture.finishes.items() if finish.weight > 0}
     lines = [
-        "# Finishes fitted to photographs by `simgen finish fit`: which simulated parts look as photographed ones do.",
+        "# Finishes fitted to photographs by `simgen finish fit`: simulated parts look like the photographed ones.",
         f"base: {base}",
         "texture:",
         "  finishes:",
     ]
     for fit in fits:
         lines += [
-            f"    fitted_{fit.category}:  # {fit.photographed} photographed, {fit.rests_on:.0f} simulated decide",
+            f"    fitted_{fit.category}:  # {fit.photographed} photographed, {fit.effective_parts:.0f} simulated parts",
             "      weight: 0.0",
             "      colour:",
             *(f"  {_line(n.removeprefix('colour.'), r)}" for n, r in fit.ranges.items() if n.startswith("colour.")),
@@ -234,12 +237,15 @@ def to_yaml(fits: Sequence[FinishFit], base: str, config: SceneConfig) -> str:
         if fitted:
             before = knobs.finishes.weights if knobs.finishes else own
             whole = sum(before.values())
-            shares = {f"fitted_{fitted[0].category}": 1 - KEPT, **{n: KEPT * w / whole for n, w in before.items() if w}}
-            told = ", ".join(f"{name}: {share:.3f}" for name, share in shares.items())
-            lines.append(f"    {kind}: {{finishes: {{weights: {{{told}}}}}}}")
+            shares = {
+                f"fitted_{fitted[0].category}": 1 - BASE_SHARE,
+                **{n: BASE_SHARE * w / whole for n, w in before.items() if w},
+            }
+            listed = ", ".join(f"{name}: {share:.3f}" for name, share in shares.items())
+            lines.append(f"    {kind}: {{finishes: {{weights: {{{listed}}}}}}}")
     return "\n".join(lines) + "\n"
 
 
 def _line(name: str, found: Range) -> str:
-    why = "" if found.told else "  # the photographs do not tell"
+    why = "" if found.is_known else "  # the photographs say nothing about it"
     return f"      {name}: {{low: {found.low:g}, high: {found.high:g}}}{why}"

@@ -1,7 +1,8 @@
-"""How one part looks in a picture, in a few numbers that exposure, ground and shape decide little of.
+"""The appearance of one part in a picture, in a few numbers that depend little on exposure, background and shape.
 
-Light is linear (the codes to the power 2.2, as the camera's curve is not known); numbers are natural logarithms. The
-part is what lies inside its outline, holes too, as outlines drawn by hand have it; the ground is a ring round it.
+Light is linear (the codes to the power 2.2, because the camera's tone curve is unknown). Numbers are natural
+logarithms. The part is the area inside its outline with its holes, as outlines drawn by hand are. The background is a
+ring around it.
 """
 
 from __future__ import annotations
@@ -24,28 +25,30 @@ FEATURES = {
     "blue": "blue over green",
 }
 TINTS = [list(FEATURES).index(name) for name in ("red", "blue")]
-SMALLEST_PX = 80  # parts of fewer pixels tell little of their finish
+SMALLEST_PX = 80  # smaller parts show little of their finish
 GAMMA = 2.2
-RING_PX = (3, 7)  # from the outline: the ring in which the ground is looked at
+RING_PX = (3, 7)  # distance from the outline: the ring of background
 _DARK = 0.004  # added before a logarithm
-_FEWEST = 30  # pixels of a ring that can be used
+_FEWEST = 30  # usable pixels of a ring
 _SQUARE = np.ones((3, 3), np.uint8)
 
 
 @dataclass(frozen=True)
 class Look:
+    """The appearance of one part."""
+
     category: str
     features: Float64[np.ndarray, " f"]  # in the order of FEATURES
     ground: Float64[np.ndarray, "2"]  # its red over green and blue over green
 
 
 def look(image: Image, inside: Bool[np.ndarray, "h w"], parts: Bool[np.ndarray, "h w"], category: str) -> Look | None:
-    """How the part under `inside` looks; None if it is too small, or other parts leave no ground to compare it with.
+    """The appearance of a part; None if it is too small, or other parts cover the background around it.
 
     Args:
         image: RGB.
-        inside: the part's outline, filled.
-        parts: where there are parts at all.
+        inside: the pixels of this part, its holes filled.
+        parts: the pixels of all parts.
     """
     ys, xs = np.nonzero(inside)
     if len(ys) < SMALLEST_PX:

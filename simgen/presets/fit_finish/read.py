@@ -1,4 +1,4 @@
-"""Looks of photographed parts, whose outlines a COCO file has, and of simulated ones with their finishes."""
+"""The appearance of photographed parts, with outlines from a COCO JSON, and of simulated parts with their finishes."""
 
 from __future__ import annotations
 
@@ -27,21 +27,23 @@ NEEDED_KEYS = {
     "annotations": ("image_id", "category_id"),
     "categories": ("id", "name"),
 }
-MOST = 100  # pictures that are read, spread over the file
-LEAST_VISIBLE = 0.8  # share of a simulated part that is seen
+MOST = 100  # pictures are read, spread over the file
+LEAST_VISIBLE = 0.8  # visible share of a simulated part
 
 
 @dataclass(frozen=True)
 class Simulated:
+    """The appearance of a simulated part, and its finish."""
+
     look: Look
     material: MaterialSpec
 
 
 def photographed(path: Path) -> list[Look]:
-    """Looks of the parts that have an outline (polygons or run lengths) in a COCO JSON's pictures, in up to `MOST`.
+    """The appearance of the parts with an outline (polygons or RLE) in up to `MOST` pictures of a COCO JSON.
 
     Raises:
-        FinishError: it is no COCO JSON, a picture is missing or outside its folder, or an outline is none.
+        FinishError: it is no COCO JSON, a picture is missing or outside the folder, or an outline is invalid.
         CameraError: a picture cannot be read.
     """
     try:
@@ -55,9 +57,9 @@ def photographed(path: Path) -> list[Look]:
             of_image[row["image_id"]].append(row)
     labelled = [row for row in document["images"] if row["id"] in of_image]
     if not labelled:
-        raise FinishError(f"{path}: no annotation has an outline (segmentation): boxes hold the ground too")
+        raise FinishError(f"{path}: no annotation has an outline (segmentation), and boxes include background")
     root = path.parent.resolve()
-    found: list[Look] = []
+    looks: list[Look] = []
     for place in np.unique(np.linspace(0, len(labelled) - 1, min(len(labelled), MOST)).round().astype(int)):
         row = labelled[place]
         picture = (root / str(row["file_name"])).resolve()
@@ -69,14 +71,14 @@ def photographed(path: Path) -> list[Look]:
         insides = [_inside(path, one, image.shape[:2]) for one in of_image[row["id"]]]
         parts = np.logical_or.reduce(insides)
         for one, inside in zip(of_image[row["id"]], insides, strict=True):
-            seen = look(image, inside, parts, names[one["category_id"]])
-            if seen is not None:
-                found.append(seen)
-    return found
+            appearance = look(image, inside, parts, names[one["category_id"]])
+            if appearance is not None:
+                looks.append(appearance)
+    return looks
 
 
 def _inside(path: Path, row: dict[str, Any], shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
-    """The pixels within an annotation's outline, with its holes."""
+    """The pixels inside the outline of an annotation, its holes filled."""
     outline = row["segmentation"]
     try:
         if isinstance(outline, dict):
@@ -85,7 +87,7 @@ def _inside(path: Path, row: dict[str, Any], shape: tuple[int, int]) -> Bool[np.
         cv2.fillPoly(inside, [_corners(flat) for flat in outline], [1])
         return inside > 0
     except (ValueError, TypeError, KeyError) as error:
-        raise FinishError(f"{path}: annotation {row.get('id')}: its outline is none: {error}") from None
+        raise FinishError(f"{path}: annotation {row.get('id')}: its outline is invalid: {error}") from None
 
 
 def _corners(flat: Any) -> np.ndarray:
@@ -97,7 +99,7 @@ def _corners(flat: Any) -> np.ndarray:
 
 
 def simulated(data: DataSet, step: Callable[[], None] = lambda: None) -> list[Simulated]:
-    """Looks of a data set's parts, of the first frame of each clip; `step` is called for each clip.
+    """The appearance of the parts in the first frame of each clip of a data set. `step` is called after each clip.
 
     Raises:
         ShardError: the data set is damaged.
@@ -124,7 +126,7 @@ def _in_clip(clip: StoredClip) -> Iterator[Simulated]:
 
 
 def _filled(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """With its holes, as somebody who draws outlines draws them."""
+    """The mask with its holes filled, as people draw outlines."""
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = np.zeros(mask.shape, np.uint8)
     cv2.drawContours(filled, outlines, -1, [1], cv2.FILLED)

@@ -203,7 +203,7 @@ def test_check_writes_its_report_and_takes_a_coco_json(tiny, copied, tmp_path):
     assert stdout.startswith("warning: images/000000_001.jpg: the same picture as images/000000_000.jpg\n")
     assert stdout.endswith(": 3 clips, 1 warnings\n")
     assert simgen("check", labels, "--strict", status=1)[1] == f"simgen: {labels}: 1 problems\n"
-    assert "there is no such folder or file" in simgen("check", tmp_path / "nothing", status=2)[1]
+    assert "no such folder or file" in simgen("check", tmp_path / "nothing", status=2)[1]
 
 
 @pytest.mark.parametrize("box", [(3.0, 19.7, 9.0, 20.0), (-4.0, -9.0, 40.0, 30.0), (29.9, 2.0, 30.0, 5.0)])

@@ -142,8 +142,8 @@ def test_flat_fields_tell_vignetting_and_the_fixed_pattern(tmp_path):
     assert fit.ranges["vignetting"].high - fit.ranges["vignetting"].low < 0.08
     assert fit.ranges["prnu"].low < 0.02 < fit.ranges["prnu"].high
     without = fit_camera(read_pictures(photos, 9))
-    assert "needs flat fields" in without.untold["vignetting"]
-    assert "prnu" in without.untold
+    assert "needs flat fields" in without.not_estimated["vignetting"]
+    assert "prnu" in without.not_estimated
 
 
 def test_flat_fields_that_are_not_flat_are_refused(shot):
@@ -176,7 +176,7 @@ def test_the_preset_that_is_written_can_be_rendered_from_and_inherited_from(tmp_
     out = tmp_path / "sensor.yaml"
     stdout, _ = camera_fit(folder, "--out", out, "--base", "tiny")
     assert "sensor.jpeg_quality: 95 to 95: from the files' quantization tables\n" in stdout
-    assert "not told: prnu" in stdout
+    assert "not estimated: prnu" in stdout
     config, base = load_config(str(out)), load_config("tiny")
     assert (config.sensor.jpeg_quality.low, config.sensor.jpeg_quality.high) == (95, 95)
     assert config.sensor.denoise.high == 0
@@ -273,7 +273,7 @@ def test_a_file_that_is_no_picture_is_named(shot, tmp_path, name, data, says):
     [
         (["--photos", "2"], "needs at least 3 photos, --photos allows 2"),
         (["--base", "tinny"], "no preset 'tinny'; did you mean 'tiny'?"),
-        (["--beside", "x"], "--beside: is shown on the page: add --page FILE"),
+        (["--beside", "x"], "--beside: needs --page FILE, which shows it"),
         (["--flat-fields", "nowhere"], "nowhere: no such folder"),
     ],
 )

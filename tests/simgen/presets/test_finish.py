@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from simgen.cli.common import app
-from simgen.presets.fit_finish.fit import FEWEST, RESTS_ON, RESTS_ON_PARTS, _misfit, fit_finishes, fitted_weights, probe
+from simgen.presets.fit_finish.fit import FEWEST, LEAST_PARTS, LEAST_SHARE, _misfit, fit_finishes, fitted_weights, probe
 from simgen.presets.fit_finish.looks import FEATURES, GAMMA, look
 from simgen.presets.fit_finish.read import photographed
 from simgen.presets.read import load_config
@@ -112,7 +112,7 @@ def test_weights_are_equal_where_nothing_is_to_be_moved():
 def test_weights_never_rest_on_a_few_parts_whatever_is_asked(parts):
     finish = np.random.default_rng(0).normal(size=(parts, 2))
     weights = fitted_weights(finish, finish, np.array([9.0, -9.0]))
-    assert 1 / (weights**2).sum() >= max(RESTS_ON * parts, RESTS_ON_PARTS)
+    assert 1 / (weights**2).sum() >= max(LEAST_SHARE * parts, LEAST_PARTS)
     assert (weights @ finish)[0] > 0.3
     assert (weights @ finish)[1] < -0.3
 
@@ -185,11 +185,11 @@ def coco(folder, outlines, file_name="a.png", category="washer"):
 SQUARE = [[20, 20, 60, 20, 60, 60, 20, 60]]
 BAD = {
     "no outline": ([[], []], {}, "no annotation has an outline"),
-    "a point": ([[[1, 2]]], {}, "annotation 0: its outline is none: needs x, y of three points"),
+    "a point": ([[[1, 2]]], {}, "annotation 0: its outline is invalid: needs x, y of three points"),
     "text": ([[["1", 2, 3, 4, 5, 6]]], {}, "needs numbers"),
     "far away": ([[[1e9, 2, 3, 4, 5, 6]]], {}, "needs numbers under"),
     "short runs": ([{"counts": [5], "size": [80, 90]}], {}, "are no run lengths of 90 x 80 pixels"),
-    "no runs": ([{"size": [80, 90]}], {}, "its outline is none"),
+    "no runs": ([{"size": [80, 90]}], {}, "its outline is invalid"),
     "gone": ([SQUARE], {"file_name": "b.png"}, "there is no 'b.png' beside it"),
     "outside": ([SQUARE], {"file_name": "../../etc/passwd"}, "lies outside of its folder"),
 }
