@@ -1,4 +1,4 @@
-"""What tests share: a data set rendered once, and the photographs where they are."""
+"""What tests share: small rendered data sets, and the folder of photos."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ def tiny_data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def other_data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As tiny_data_set, by another seed: takes the place of photographs."""
+    """As tiny_data_set, with another seed: used in the place of photos."""
     pytest.importorskip("pybullet", reason="rendering needs PyBullet, which has wheels for Python 3.11 and older")
     return render(tmp_path_factory.mktemp("other") / "data", seed=1)
 
 
 @pytest.fixture(scope="session")
 def occluded_data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four clips of five frames in which much passes in front."""
+    """Four clips of five frames in which many things pass in front of the parts."""
     pytest.importorskip("pybullet", reason="rendering needs PyBullet, which has wheels for Python 3.11 and older")
     crowd = ("timing.frames=5", "clutter.occluders.low=5", "clutter.occluders.high=7")
     return render(tmp_path_factory.mktemp("occluded") / "data", seed=2, scenes=4, changes=crowd)
 
 
 def render(folder: Path, seed: int, scenes: int = 6, changes: tuple[str, ...] = ()) -> Path:
+    """Render a data set of one shard into `folder`, without the command line."""
     from simgen.dataset.format.manifest import DATA_SET_FORMAT, MANIFEST, Manifest, Request, write_manifest
     from simgen.generation.clip import categories, make_clip
     from simgen.generation.engines import Plan, make_shard
@@ -46,16 +47,16 @@ def render(folder: Path, seed: int, scenes: int = 6, changes: tuple[str, ...] = 
     )
     folder.mkdir()
     shard = make_shard(Plan(request, config, make_clip), folder, 0, {})
-    known = categories(config)
     write_manifest(
-        folder / MANIFEST, Manifest(format=DATA_SET_FORMAT, request=request, categories=known, shards=(shard,))
+        folder / MANIFEST,
+        Manifest(format=DATA_SET_FORMAT, request=request, categories=categories(config), shards=(shard,)),
     )
     return folder
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of photographs, or a skip that says where it was looked for."""
+    """The folder of photos. Skips the test where there is none."""
     if not (REAL_DATA / "bolts_washers" / "pool" / "annotations.json").is_file():
-        pytest.skip(f"no photographs at {REAL_DATA}; SIM2REAL_REAL_DATA names another folder")
+        pytest.skip(f"no photos at {REAL_DATA}; set SIM2REAL_REAL_DATA to their folder")
     return REAL_DATA

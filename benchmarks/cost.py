@@ -112,11 +112,11 @@ def by_linked(counts: Sequence[int], repeats: int) -> list[Point]:
     rows = []
     for count in counts:
         corner = torch.rand(count, 2, generator=torch.Generator().manual_seed(0)) * 1000
-        found = Detections(
+        detections = Detections(
             torch.cat([corner, corner + 20], 1), torch.full((count,), 0.9), torch.zeros(count, dtype=torch.int64)
         )
-        _, linked = link(found, None)
-        rows.append(measured(count, lambda f=found, s=linked: link(f, s), repeats))  # type: ignore[misc]
+        _, linked = link(detections, None)
+        rows.append(measured(count, lambda f=detections, s=linked: link(f, s), repeats))  # type: ignore[misc]
     return rows
 
 
@@ -140,15 +140,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks"))
     parser.add_argument("--quick", action="store_true", help="two points a row, one call each: whether it runs")
     parser.add_argument("--process", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    if asked.process:
-        preset, *size = asked.process.split(",")
+    if options.process:
+        preset, *size = options.process.split(",")
         print(be_that_process(preset, *map(int, size)))
         return
     sides, counts, lengths = (128, 192, 256, 384, 512, 640), (25, 50, 100, 200, 300), (1, 2, 4, 8, 16)
     repeats = 5
-    if asked.quick:
+    if options.quick:
         sides, counts, lengths, repeats = sides[:2], counts[:2], lengths[:2], 1
     small = tiny(CATEGORIES)
     configs = {branches: replace(small, branches=branches) for branches in BRANCHES}
@@ -161,10 +161,10 @@ def main() -> None:
             "frames of a clip in one call": {name: by_clip_length(c, lengths, repeats) for name, c in configs.items()},
         }
         tables["objects that are linked"] = {"linking": by_linked(counts, repeats)}
-    stem = asked.out / f"{datetime.date.today()}-cost"
-    asked.out.mkdir(parents=True, exist_ok=True)
-    peaks = {f"{p}, {h}x{w}": process_mb(p, h, w) for p, h, w in PROCESSES[: 1 if asked.quick else None]}
-    stem.with_suffix(".md").write_text(page(tables, peaks, asked.quick))
+    stem = options.out / f"{datetime.date.today()}-cost"
+    options.out.mkdir(parents=True, exist_ok=True)
+    peaks = {f"{p}, {h}x{w}": process_mb(p, h, w) for p, h, w in PROCESSES[: 1 if options.quick else None]}
+    stem.with_suffix(".md").write_text(page(tables, peaks, options.quick))
     picture(tables, stem.with_suffix(".svg"))
     print(stem.with_suffix(".md").read_text())
 
@@ -175,8 +175,8 @@ def ratios(tables: dict[str, dict[str, list[Point]]]) -> list[str]:
     for title, rows in tables.items():
         if "cnn" in rows:
             pairs = zip(rows["cnn+rnn+transformer"], rows["cnn"], strict=True)
-            told = ", ".join(f"{whole.ms / cnn.ms:.2f} at {cnn.x:.0f}" for whole, cnn in pairs)
-            lines += ["", f"Latency of `cnn+rnn+transformer` over `cnn`'s, against {title}: {told}."]
+            shown = ", ".join(f"{whole.ms / cnn.ms:.2f} at {cnn.x:.0f}" for whole, cnn in pairs)
+            lines += ["", f"Latency of `cnn+rnn+transformer` over `cnn`'s, against {title}: {shown}."]
     return lines
 
 

@@ -30,10 +30,14 @@ def main() -> None:
     parser.add_argument("--shots", type=int, default=8)
     parser.add_argument("--clip-length", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
-    asked = parser.parse_args()
-    source = read_coco(asked.annotations).take(asked.shots)
+    options = parser.parse_args()
+    source = read_coco(options.annotations).take(options.shots)
     config = TrainConfig(
-        steps=asked.steps, warmup_steps=1, clip_length=asked.clip_length, workers=asked.workers, log_every=asked.steps
+        steps=options.steps,
+        warmup_steps=1,
+        clip_length=options.clip_length,
+        workers=options.workers,
+        log_every=options.steps,
     )
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores before, {torch.get_num_threads()} threads")
     sampler = Sampler([WeightedSource(source)], config)
@@ -43,7 +47,7 @@ def main() -> None:
     for k in range(100, 300):
         sampler.sample(k)
     wall, cpu = (time.perf_counter() - wall) / 200, (time.process_time() - cpu) / 200
-    print(f"a sample of {asked.clip_length} frames: {1e3 * wall:.1f} ms wall, {1e3 * cpu:.1f} ms of one core")
+    print(f"a sample of {options.clip_length} frames: {1e3 * wall:.1f} ms wall, {1e3 * cpu:.1f} ms of one core")
     with tempfile.TemporaryDirectory() as folder:
         run = train(Network(tiny(source.categories)), source, config, Path(folder) / "run").run["this_process"]
     print(f"{run['steps']} steps of {config.batch_clips} tiles: {run['seconds'] / run['steps']:.2f} s a step")

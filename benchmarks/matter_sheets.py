@@ -159,16 +159,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("assets"))
     parser.add_argument("--only", choices=sorted(SHEETS))
-    asked = parser.parse_args()
+    options = parser.parse_args()
     PARTS["ball"] = Family(
         standard="none", category="ball", sizes=(Size(designation="B", diameter_mm=36.0, length_mm=None),), build=ball
     )
     for name, make in SHEETS.items():
-        if asked.only in (None, name):
+        if options.only in (None, name):
             cells = make()
             cells += [np.zeros_like(cells[0])] * (-len(cells) % COLUMNS)
             rows = [np.concatenate(cells[i : i + COLUMNS], axis=1) for i in range(0, len(cells), COLUMNS)]
-            cv2.imwrite(str(asked.out / f"{name}.jpg"), np.concatenate(rows), [cv2.IMWRITE_JPEG_QUALITY, 82])
+            cv2.imwrite(str(options.out / f"{name}.jpg"), np.concatenate(rows), [cv2.IMWRITE_JPEG_QUALITY, 82])
 
 
 if __name__ == "__main__":

@@ -119,12 +119,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="conveyor")
     parser.add_argument("--scenes", type=int, default=6)
-    parser.add_argument("--out", type=Path, help="a Markdown file; the terminal unless told")
-    asked = parser.parse_args()
+    parser.add_argument("--out", type=Path, help="a Markdown file; default: the terminal")
+    options = parser.parse_args()
     cv2.setNumThreads(1)
-    text = report(asked.preset, asked.scenes)
-    if asked.out:
-        asked.out.write_text(text)
+    text = report(options.preset, options.scenes)
+    if options.out:
+        options.out.write_text(text)
     print(text)
 
 

@@ -53,11 +53,11 @@ def measured(index: int, frames: int, samples: int) -> tuple[Clock, list[Clock]]
     config = load_config("bolts_on_table", (*SETTINGS, f"timing.frames={frames}", f"render.samples={samples}"))
     spec = sample(config, 0, index)
     trajectory = simulate(spec)
-    found, each = [], []
+    frames_made, each = [], []
     for frame in each_timed(capture(spec, trajectory, render), each):
-        found.append(frame)
+        frames_made.append(frame)
         expose_clip([frame.linear], spec.sensor)
-    ids = np.stack([frame.ids for frame in found])
+    ids = np.stack([frame.ids for frame in frames_made])
     labelled = now()
     annotate(spec, trajectory, ids)
     label = tuple(value / frames for value in since(labelled))
@@ -68,7 +68,7 @@ def measured(index: int, frames: int, samples: int) -> tuple[Clock, list[Clock]]
 
 
 def each_timed(frames: Iterator, each: list[Clock]) -> Iterator:
-    """The frames, noting how long each takes with all that is done to it before the next is asked for."""
+    """The frames. Notes how long each takes, with all that is done to it before the next one is rendered."""
     then = now()
     for frame in frames:
         yield frame
@@ -110,13 +110,13 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=2)
     parser.add_argument("--frames", type=int, default=3)
     parser.add_argument("--samples", type=int, default=32)
-    parser.add_argument("--out", type=Path, help="a Markdown file; the terminal unless told")
-    asked = parser.parse_args()
+    parser.add_argument("--out", type=Path, help="a Markdown file; default: the terminal")
+    options = parser.parse_args()
     before = os.getloadavg()[0]
-    scenes = [measured(k, asked.frames, asked.samples) for k in range(asked.scenes)]
-    text = report(scenes, asked.samples, (before, os.getloadavg()[0]))
-    if asked.out:
-        asked.out.write_text(text)
+    scenes = [measured(k, options.frames, options.samples) for k in range(options.scenes)]
+    text = report(scenes, options.samples, (before, os.getloadavg()[0]))
+    if options.out:
+        options.out.write_text(text)
     print(text)
 
 

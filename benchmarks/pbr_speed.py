@@ -117,13 +117,13 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--frames", type=int, default=3, help="that a renderer draws each time")
-    parser.add_argument("--out", type=Path, help="a Markdown file; the terminal unless told")
-    asked = parser.parse_args()
+    parser.add_argument("--out", type=Path, help="a Markdown file; default: the terminal")
+    options = parser.parse_args()
     cv2.setNumThreads(1)
     load = os.getloadavg()[0]
-    text = report(measure(asked.scenes, asked.rounds, asked.frames), load)
-    if asked.out:
-        asked.out.write_text(text)
+    text = report(measure(options.scenes, options.rounds, options.frames), load)
+    if options.out:
+        options.out.write_text(text)
     print(text)
 
 

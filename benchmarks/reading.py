@@ -155,13 +155,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, help="a Markdown file; the terminal unless told")
-    asked = parser.parse_args()
+    parser.add_argument("--out", type=Path, help="a Markdown file; default: the terminal")
+    options = parser.parse_args()
     warnings.simplefilter("ignore")
     cv2.setNumThreads(1)
-    text = report(asked.folder, asked.clips, asked.rounds)
-    if asked.out:
-        asked.out.write_text(text)
+    text = report(options.folder, options.clips, options.rounds)
+    if options.out:
+        options.out.write_text(text)
     print(text)
 
 

@@ -61,58 +61,58 @@ def arguments() -> argparse.Namespace:
     add("--threads", type=int, default=0)
     add("--workers", type=int, default=1)
     add("--only", nargs="*", help="names of the runs to do (default: all)")
-    asked = parser.parse_args()
-    if len(asked.sim) != len(asked.sim_steps):
-        parser.error(f"--sim names {len(asked.sim)} data sets, --sim-steps {len(asked.sim_steps)} numbers")
-    return asked
+    options = parser.parse_args()
+    if len(options.sim) != len(options.sim_steps):
+        parser.error(f"--sim names {len(options.sim)} data sets, --sim-steps {len(options.sim_steps)} numbers")
+    return options
 
 
-def plan(asked: argparse.Namespace) -> dict[str, list[str]]:
-    """Each run's command, in an order in which every start exists when it is needed."""
+def plan(options: argparse.Namespace) -> dict[str, list[str]]:
+    """Each run's command, in an order in which a run comes after the one that it starts from."""
     common = [
-        "--batch", asked.batch, "--clip-length", asked.clip_length, "--tile", asked.tile, "--device", asked.device,
-        "--threads", asked.threads, "--workers", asked.workers,
+        "--batch", options.batch, "--clip-length", options.clip_length, "--tile", options.tile,
+        "--device", options.device, "--threads", options.threads, "--workers", options.workers,
     ]  # fmt: skip
-    model = ["--preset", asked.preset, "--branches", asked.branches]
-    photos = ["pipelines.finetune_real", "--data", asked.data / "pool/annotations.json", *common]
-    if asked.choose:
+    model = ["--preset", options.preset, "--branches", options.branches]
+    photos = ["pipelines.finetune_real", "--data", options.data / "pool/annotations.json", *common]
+    if options.choose:
         photos += ["--holdout", 0.2]
-    many = asked.scratch_steps or sum(asked.sim_steps) + asked.steps
+    many = options.scratch_steps or sum(options.sim_steps) + options.steps
     ten = ["--shots", SHOTS]
 
     def scratch(steps: int) -> list[object]:
-        return [*photos, *model, "--checkpoint", "none", "--steps", steps, "--lr", asked.lr]
+        return [*photos, *model, "--checkpoint", "none", "--steps", steps, "--lr", options.lr]
 
     def tuned(steps: int) -> list[object]:
-        mixed = ["--sim", asked.sim[-1], "--sim-share", asked.mix] if asked.mix else []
-        return [*photos, "--checkpoint", asked.out / "sim", "--steps", steps, "--lr", asked.fine_lr, *mixed]
+        mixed = ["--sim", options.sim[-1], "--sim-share", options.mix] if options.mix else []
+        return [*photos, "--checkpoint", options.out / "sim", "--steps", steps, "--lr", options.fine_lr, *mixed]
 
     runs: dict[str, list[object]] = {}
     start = model
-    for i, (data, steps) in enumerate(zip(asked.sim, asked.sim_steps, strict=True), 1):
-        name = "sim" if i == len(asked.sim) else f"sim-stage{i}"
-        learn = ["pipelines.train_sim", "--data", data, *start, *common, "--steps", steps, "--lr", asked.lr]
-        runs[name], start = learn, ["--init", asked.out / name]
+    for i, (data, steps) in enumerate(zip(options.sim, options.sim_steps, strict=True), 1):
+        name = "sim" if i == len(options.sim) else f"sim-stage{i}"
+        learn = ["pipelines.train_sim", "--data", data, *start, *common, "--steps", steps, "--lr", options.lr]
+        runs[name], start = learn, ["--init", options.out / name]
     for seed in SEEDS:
         seeded = [*ten, "--seed", seed]
         runs[f"scratch{SHOTS}-s{seed}"] = [*scratch(many), *seeded]
-        runs[f"sim{SHOTS}-s{seed}"] = [*tuned(asked.steps), *seeded]
-        runs[f"short-scratch{SHOTS}-s{seed}"] = [*scratch(asked.steps), *seeded]
+        runs[f"sim{SHOTS}-s{seed}"] = [*tuned(options.steps), *seeded]
+        runs[f"short-scratch{SHOTS}-s{seed}"] = [*scratch(options.steps), *seeded]
     runs[f"long-sim{SHOTS}-s0"] = [*tuned(many), *ten, "--seed", 0]
     runs["scratch-all"] = scratch(many)
-    runs["sim-all"] = tuned(asked.steps)
-    runs["short-scratch-all"] = scratch(asked.steps)
+    runs["sim-all"] = tuned(options.steps)
+    runs["short-scratch-all"] = scratch(options.steps)
     return {name: [str(word) for word in command] for name, command in runs.items()}
 
 
 def on_simulation(name: str) -> bool:
-    """Whether a run saw simulation alone: its own validation is on simulation too."""
+    """Whether a run was trained on simulation alone; then its own validation is on simulation too."""
     return name == "sim" or name.startswith("sim-stage")
 
 
-def folder(asked: argparse.Namespace, name: str) -> Path:
-    """Runs to choose by lie beside the final ones; the pretrained one serves both."""
-    return asked.out / (f"choose-{name}" if asked.choose and not on_simulation(name) else name)
+def folder(options: argparse.Namespace, name: str) -> Path:
+    """The run's folder. With --choose, runs have folders of their own, but for those on simulation alone."""
+    return options.out / (f"choose-{name}" if options.choose and not on_simulation(name) else name)
 
 
 def run(command: list[str]) -> None:
@@ -157,35 +157,35 @@ def chosen_on(folders: list[Path]) -> dict[str, dict[str, object]]:
 
 
 def main() -> None:
-    asked = arguments()
-    commands = plan(asked)
-    names = [name for name in commands if not asked.only or name in asked.only]
-    unknown = set(asked.only or ()) - set(commands)
+    options = arguments()
+    commands = plan(options)
+    names = [name for name in commands if not options.only or name in options.only]
+    unknown = set(options.only or ()) - set(commands)
     if unknown:
         sys.exit(f"error: no run {sorted(unknown)}; there are {list(commands)}")
     began = time.monotonic()
     for done, name in enumerate(names):
         print(f"[{done + 1}/{len(names)}] {name}, {(time.monotonic() - began) / 60:.0f} min so far", flush=True)
-        run([*commands[name], "--out", str(folder(asked, name))])
-    if asked.choose:
-        tuned = [folder(asked, name) for name in names if name != "sim" and not name.startswith("sim-")]
+        run([*commands[name], "--out", str(folder(options, name))])
+    if options.choose:
+        tuned = [folder(options, name) for name in names if name != "sim" and not name.startswith("sim-")]
         print("\nOn the held-out part of the pool (to choose by; the test photos were not read):\n")
         print(table(chosen_on(tuned)))
         return
-    if asked.only:
+    if options.only:
         print("Trained; without --only the test photos are measured.")
         return
-    report = asked.out / "report.html"
+    report = options.out / "report.html"
     run([
-        "pipelines.gap_report", "--sim", str(asked.sim[-1]), "--real", str(asked.data / "test/annotations.json"),
-        "--look", str(asked.data / "pool/annotations.json"), "--out", str(report),
-        "--runs", *(str(folder(asked, name)) for name in names),
+        "pipelines.gap_report", "--sim", str(options.sim[-1]), "--real", str(options.data / "test/annotations.json"),
+        "--look", str(options.data / "pool/annotations.json"), "--out", str(report),
+        "--runs", *(str(folder(options, name)) for name in names),
     ])  # fmt: skip
     measured = json.loads(report.with_suffix(".json").read_text())
     print(f"\nOn {measured['real']['images']} test photos, {measured['real']['boxes']} boxes:\n")
     rows = {row["name"]: row["target"] for row in measured["runs"]}
     print(table(rows))
-    chart(rows, asked.out / "ap50.svg")
+    chart(rows, options.out / "ap50.svg")
 
 
 if __name__ == "__main__":

@@ -36,10 +36,10 @@ class Sample:
 def resident_mib(pid: int) -> float | None:
     """Of one process; None once it is gone."""
     try:
-        found = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+        match = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return int(found[1]) * 1024 / MIB if found else None
+    return int(match[1]) * 1024 / MIB if match else None
 
 
 def children(pid: int) -> list[int]:
@@ -97,7 +97,7 @@ def chart(samples: list[Sample], file: Path) -> None:
     pyplot.close(figure)
 
 
-def told(samples: list[Sample], scenes: int, line: str) -> str:
+def summary(samples: list[Sample], scenes: int, line: str) -> str:
     rows = []
     for name, of_workers in (("the command", False), ("a worker", True)):
         early, late = (median_in(samples, scenes, share, of_workers) for share in (FIRST, LAST))
@@ -122,28 +122,28 @@ def main() -> None:
     add("--every", type=float, default=0.5, help="seconds between readings")
     add("--out", type=Path, required=True, help="Markdown; the curve is drawn beside it as SVG")
     add("--data", type=Path, help="keep the data set here (default: thrown away)")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     if not Path("/proc/self/status").is_file():
         sys.exit("error: this reads /proc, which Linux alone has")
     line = [
         "render",
         "--preset",
-        asked.preset,
+        options.preset,
         "--scenes",
-        str(asked.scenes),
+        str(options.scenes),
         "--shard-scenes",
-        str(asked.shard_scenes),
+        str(options.shard_scenes),
     ]
-    line += ["--workers", str(asked.workers)]
+    line += ["--workers", str(options.workers)]
     with tempfile.TemporaryDirectory() as scratch:
-        folder = asked.data or Path(scratch) / "set"
+        folder = options.data or Path(scratch) / "set"
         command = [sys.executable, "-c", "from simgen.cli import main; main()", *line, "--out", str(folder), "--resume"]
-        samples = watched(command, folder, asked.shard_scenes, asked.every)
+        samples = watched(command, folder, options.shard_scenes, options.every)
     if not samples:
         sys.exit(f"error: nothing was rendered: {folder} was finished before")
-    asked.out.write_text(told(samples, asked.scenes, f"simgen {' '.join(line)} --out DIR") + "\n")
-    chart(samples, asked.out.with_suffix(".svg"))
-    sys.stdout.write(asked.out.read_text())
+    options.out.write_text(summary(samples, options.scenes, f"simgen {' '.join(line)} --out DIR") + "\n")
+    chart(samples, options.out.with_suffix(".svg"))
+    sys.stdout.write(options.out.read_text())
 
 
 if __name__ == "__main__":

@@ -62,9 +62,9 @@ class Timed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.pybullet, name)
 
-    def getCameraImage(self, *asked: Any, **named: Any) -> Any:
+    def getCameraImage(self, *positional: Any, **named: Any) -> Any:
         wall, cpu = time.perf_counter(), time.process_time()
-        image = self.pybullet.getCameraImage(*asked, **named)
+        image = self.pybullet.getCameraImage(*positional, **named)
         self.wall_s, self.cpu_s = self.wall_s + time.perf_counter() - wall, self.cpu_s + time.process_time() - cpu
         self.calls += 1
         return image
@@ -118,10 +118,10 @@ def _draw_planes(client: int, stage: StageSpec) -> None:
 def command(preset: str, seed: int, scenes: int, workers: int) -> Cost:
     """What the whole of `simgen render` costs."""
     with tempfile.TemporaryDirectory() as folder:
-        asked = ["--preset", preset, "--scenes", str(scenes), "--seed", str(seed), "--workers", str(workers)]
+        line = ["--preset", preset, "--scenes", str(scenes), "--seed", str(seed), "--workers", str(workers)]
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run(
-            [sys.executable, "-m", "simgen", "render", *asked, "--shard-scenes", "2", "--out", f"{folder}/x"],
+            [sys.executable, "-m", "simgen", "render", *line, "--shard-scenes", "2", "--out", f"{folder}/x"],
             check=True,
             stdout=subprocess.DEVNULL,
         )
@@ -182,20 +182,22 @@ def report(preset: str, seed: int, scenes: int, repeats: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", action="append", help="may be repeated; conveyor unless told")
+    parser.add_argument("--preset", action="append", help="may be repeated; default: conveyor")
     parser.add_argument("--scenes", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="a Markdown file; the terminal unless told")
-    asked = parser.parse_args()
+    parser.add_argument("--out", type=Path, help="a Markdown file; default: the terminal")
+    options = parser.parse_args()
     cv2.setNumThreads(1)
     when = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     text = f"# Speed of `simgen render`\n\n{when}, commit {commit}, {os.cpu_count()} cores, {platform.machine()}. "
     text += "`benchmarks/render_speed.py`, which says what the two bare loops are.\n\n"
-    text += "\n".join(report(name, asked.seed, asked.scenes, asked.repeats) for name in asked.preset or ["conveyor"])
-    if asked.out:
-        asked.out.write_text(text)
+    text += "\n".join(
+        report(name, options.seed, options.scenes, options.repeats) for name in options.preset or ["conveyor"]
+    )
+    if options.out:
+        options.out.write_text(text)
     print(text)
 
 

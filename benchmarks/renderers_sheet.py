@@ -43,19 +43,19 @@ def main() -> None:
     parser.add_argument("--scene", type=int, default=0)
     parser.add_argument("--samples", type=int, default=32)
     parser.add_argument("--out", type=Path, default=Path("assets/renderers.jpg"))
-    asked = parser.parse_args()
-    spec = sample(load_config("workshop", SETTINGS), 0, asked.scene)
+    options = parser.parse_args()
+    spec = sample(load_config("workshop", SETTINGS), 0, options.scene)
     trajectory = simulate(spec)
-    spec = replace(spec, render=RenderSpec(renderer="pathtraced", supersample=2, samples=asked.samples, seed=1))
+    spec = replace(spec, render=RenderSpec(renderer="pathtraced", supersample=2, samples=options.samples, seed=1))
     frames = {name: next(iter(RENDERERS[name](spec, trajectory))) for name in ORDER}
     white = float(np.quantile(frames["pbr"].linear, 0.97))
-    cv2.imwrite(str(asked.out), np.hstack([shown(f, white) for f in frames.values()]), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    cv2.imwrite(str(options.out), np.hstack([shown(f, white) for f in frames.values()]), [cv2.IMWRITE_JPEG_QUALITY, 88])
     truth = frames["pathtraced"].ids
     for i, part in enumerate(spec.parts):
-        seen = truth == i
-        if seen.any():
-            pbr, ours = (frames[name].linear[seen].mean() for name in ("pbr", "pathtraced"))
-            print(f"{part.source.designation:8} {seen.sum():6} px  {ours / pbr:.3f}")
+        visible = truth == i
+        if visible.any():
+            pbr, ours = (frames[name].linear[visible].mean() for name in ("pbr", "pathtraced"))
+            print(f"{part.source.designation:8} {visible.sum():6} px  {ours / pbr:.3f}")
 
 
 if __name__ == "__main__":

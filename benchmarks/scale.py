@@ -129,12 +129,14 @@ def measure(frames: int, clip_frames: int, shard_clips: int, files: bool) -> Non
         child = subprocess.run(
             [sys.executable, __file__, "--read", name], check=True, stdout=subprocess.PIPE, text=True
         )
-        found = json.loads(child.stdout)
-        memory = f"peak {found['peak_kib'] / 1024:.0f} MiB, of which {found['imports_kib'] / 1024:.0f} MiB are imports"
-        cost("read, validated, and the index accepted", *found["open"], memory)
-        size = (found["order_bytes"] + found["clips_bytes"]) / 1e6
-        cost("a shuffled order of all shards and one of all clips", *found["shuffle"], f"{size:.0f} MB")
-        cost("10,000 looks at the index, at random", *found["look"], "16 bytes each")
+        answer = json.loads(child.stdout)
+        memory = (
+            f"peak {answer['peak_kib'] / 1024:.0f} MiB, of which {answer['imports_kib'] / 1024:.0f} MiB are imports"
+        )
+        cost("read, validated, and the index accepted", *answer["open"], memory)
+        size = (answer["order_bytes"] + answer["clips_bytes"]) / 1e6
+        cost("a shuffled order of all shards and one of all clips", *answer["shuffle"], f"{size:.0f} MB")
+        cost("10,000 looks at the index, at random", *answer["look"], "16 bytes each")
         if files:
             list_files(folder / "files", -(-scenes // shard_clips))
 
@@ -173,13 +175,13 @@ def main() -> None:
     parser.add_argument("--files", action="store_true")
     parser.add_argument("--rates", nargs=2, type=float, metavar=("FPS", "BYTES"))
     parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.read:
-        read(asked.read)
-    elif asked.rates:
-        hours(*asked.rates)
+    options = parser.parse_args()
+    if options.read:
+        read(options.read)
+    elif options.rates:
+        hours(*options.rates)
     else:
-        measure(asked.frames, asked.clip_frames, asked.shard_clips, asked.files)
+        measure(options.frames, options.clip_frames, options.shard_clips, options.files)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Pretrain on simulation, fine-tune on photos, report the gap."""
+"""The pipelines: pretrain on simulation, fine-tune on photos, report the gap between them."""

@@ -21,96 +21,110 @@ EPILOG = """Examples:
 
 
 @dataclass(frozen=True)
-class Usual:
-    """How a kind of detector is trained where the command does not say otherwise."""
+class Defaults:
+    """Training settings of one kind of detector, for options that are not given."""
 
-    batch: int
-    clip_length: int
-    blank: float
-    cnn_first: float  # of the steps
-    occluders: float
-
-
-STILLS = Usual(batch=8, clip_length=2, blank=0.1, cnn_first=0.0, occluders=0.0)
-VIDEO = Usual(
-    batch=4, clip_length=5, blank=0.3, cnn_first=0.5, occluders=0.5
-)  # what follows objects: it must hide some
+    batch: int  # clips
+    clip_length: int  # frames
+    blank: float  # share of a clip's frames after the first
+    cnn_first: float  # share of the steps
+    occluders: float  # share of the clips
 
 
-def _usual(name: str, help_: str) -> Any:
-    """An option that is what is usual for the kind of detector, where it is not given."""
+STILLS = Defaults(batch=8, clip_length=2, blank=0.1, cnn_first=0.0, occluders=0.0)
+# a detector that follows objects must see some of them disappear: frames are blanked, occluders drawn in
+VIDEO = Defaults(batch=4, clip_length=5, blank=0.3, cnn_first=0.5, occluders=0.5)
+
+
+def _training_option(name: str, help_: str, *flags: str, unit: str = "") -> Any:
+    """An option of the group Training whose default depends on the kind of detector; --help shows both defaults."""
     stills, video = getattr(STILLS, name), getattr(VIDEO, name)
-    told = f"{stills:g}; {video:g} with tracks" + (", of the steps" if name == "cnn_first" else "")
-    return typer.Option(help=help_, show_default=told, rich_help_panel="Training")
+    shown = f"{stills:g}; {video:g}{unit} with tracks"
+    return typer.Option(*flags, help=help_, show_default=shown, rich_help_panel=options.TRAINING)
 
 
 def main(
-    data: Annotated[str, typer.Option(metavar="DIR", help="Folder or URL of a simulated data set (simgen render).")],
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR", help="Folder or URL of a simulated data set (simgen render).", rich_help_panel=options.DATA
+        ),
+    ],
     out: options.Out,
-    preset: options.Preset = "tiny",
+    holdout: options.Holdout = 0.1,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            help="A finished run to start from, in place of --preset and --branches.", rich_help_panel=options.DETECTOR
+        ),
+    ] = None,
+    preset: options.Preset = options.PRESET,
     branches: options.Branches = None,
     model: options.Model = None,
     steps: options.Steps = 2000,
-    batch: Annotated[int | None, _usual("batch", "Clips a step.")] = None,
-    clip_length: Annotated[int | None, _usual("clip_length", "Frames of a training clip; 1: stills.")] = None,
+    batch: Annotated[int | None, _training_option("batch", options.BATCH)] = None,
+    clip_length: Annotated[int | None, _training_option("clip_length", options.CLIP_LENGTH)] = None,
+    tile: options.Tile = options.TILE_PX,
+    lr: options.LearningRate = 5e-4,
     blank: Annotated[
-        float | None, _usual("blank", "Share of a clip's frames, but its first, that are blanked.")
+        float | None, _training_option("blank", "Share of a clip's frames that are blanked; never its first.")
     ] = None,
-    longest_step: options.LongestStep = 1,
+    longest_step: Annotated[
+        int,
+        typer.Option(
+            help="Clips skip frames, at random up to every n-th: trains for other frame rates.",
+            rich_help_panel=options.TRAINING,
+        ),
+    ] = 1,
     cnn_first: Annotated[
-        int | None, _usual("cnn_first", "Steps that the CNN learns alone before the other branches join.")
+        int | None,
+        _training_option(
+            "cnn_first", "Steps in which the CNN learns alone, before the other branches.", unit=" of the steps"
+        ),
     ] = None,
     occluders: Annotated[
         float | None,
-        _usual(
+        _training_option(
             "occluders",
-            "Share of the clips with occluders drawn in; needs boxes of whole parts, as the video presets have.",
+            "Share of the clips with occluders drawn in; needs boxes of whole parts, as the video presets have. "
+            "--in-front is the option's earlier name.",
+            "--occluders",
+            "--in-front",
         ),
     ] = None,
-    tile: options.Tile = 256,
-    lr: options.Rate = 5e-4,
-    seed: options.Seed = 0,
-    holdout: options.Holdout = 0.1,
-    init: Annotated[Path | None, typer.Option(help="A finished run to start from.")] = None,
-    threads: options.Threads = 0,
-    workers: options.Workers = 1,
-    device: options.Device = "auto",
+    seed: options.Seed = options.SEED,
+    threads: options.Threads = options.THREADS,
+    workers: options.Workers = options.WORKERS,
+    device: options.Device = options.DEVICE,
 ) -> None:
-    """Pretrain a detector on a simulated data set. A share of the scenes is held out and measured on at the end."""
+    """Pretrain a detector on a simulated data set. Held-out scenes are measured on at the end."""
     with options.one_line_errors():
         from hybrid.core.errors import DataError
         from hybrid.training.config import AugmentConfig, TrainConfig
         from hybrid.training.samples.sampler import WeightedSource
-        from pipelines.common.runs import (
-            architecture,
-            carry_out,
-            data_hash,
-            hold_out,
-            is_data_set,
-            names,
-            read,
-            start,
-        )
+        from pipelines.common.data import data_hash, hold_out, is_data_set, names, read
+        from pipelines.common.record import Experiment
+        from pipelines.common.runs import architecture, carry_out, start
         from simgen.dataset.store.locations import location
 
         folder = location(data)
         if not is_data_set(folder):
-            raise DataError(f"{data}: no folder of a simulated data set; photographs are for pipelines.finetune_real")
+            raise DataError(f"{data}: is not a simulated data set; for photos use pipelines.finetune_real")
         planned = architecture(init, ("any",), preset, branches, model or ())
-        whole, usual = planned.boxes == "whole", VIDEO if planned.tracks else STILLS
+        whole, defaults = planned.boxes == "whole", VIDEO if planned.tracks else STILLS
         if occluders and not whole:
-            raise DataError(f"--occluders {occluders}: occluders hide parts; needs --model boxes=whole")
-        occluded = (usual.occluders if whole else 0.0) if occluders is None else occluders
+            raise DataError(f"--occluders {occluders}: occluders hide parts; this needs --model boxes=whole")
+        occluded = (defaults.occluders if whole else 0.0) if occluders is None else occluders
         config = TrainConfig(
             steps=steps,
-            batch_clips=usual.batch if batch is None else batch,
-            clip_length=usual.clip_length if clip_length is None else clip_length,
+            batch_clips=defaults.batch if batch is None else batch,
+            clip_length=defaults.clip_length if clip_length is None else clip_length,
             tile_px=tile,
             learning_rate=lr,
             seed=seed,
             warmup_steps=min(100, steps // 10),
-            blank_probability=usual.blank if blank is None else blank,
-            cnn_steps=int(usual.cnn_first * steps) if cnn_first is None else cnn_first,
+            blank_probability=defaults.blank if blank is None else blank,
+            cnn_steps=int(defaults.cnn_first * steps) if cnn_first is None else cnn_first,
             longest_step=longest_step,
             augment=AugmentConfig(occluders=occluded),
             threads=threads,
@@ -118,24 +132,27 @@ def main(
             device=device,
         )
         source = read(folder, boxes=planned.boxes)
-        kept, held = hold_out(source, holdout, seed=0)
-        record = {
-            "script": "train_sim", "data": str(folder), "data_sha256": data_hash(folder), "kind": "simulated",
-            "trained_on": names(kept),
-        }  # fmt: skip
+        training, validation = hold_out(source, holdout, seed=0)
+        experiment = Experiment(
+            script="train_sim",
+            data=str(folder),
+            data_sha256=data_hash(folder),
+            kind="simulated",
+            trained_on=names(training),
+            held_out=names(validation),
+        )
         run = carry_out(
             lambda: start(init, source.categories, preset, branches, seed, model or ()),
-            [WeightedSource(kept)],
-            held,
+            [WeightedSource(training)],
+            validation,
             config,
             out,
-            record,
+            experiment,
         )
-        typer.echo(f"{out}: {run['steps']} steps on {len(kept)} of {len(source)} scenes, {run['seconds']:.0f} s")
+        typer.echo(f"{out}: {run['steps']} steps on {len(training)} of {len(source)} scenes, {run['seconds']:.0f} s")
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-app.command(epilog=EPILOG)(main)
+app = options.single_app(main, EPILOG)
 
 if __name__ == "__main__":
     app()

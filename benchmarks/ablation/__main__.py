@@ -133,30 +133,30 @@ def main() -> None:
     parser.add_argument("--dolly", type=Path, help="the photographed sequence's COCO JSON")
     parser.add_argument("--page", type=Path, help="a folder for a dated copy of the page")
     parser.add_argument("--draws", type=int, default=500)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    size, seeds, out = plan.SIZES[asked.size], range(asked.seeds), asked.out
-    variants = [name for name in plan.VARIANTS if name == "cnn" or name in asked.variants]
+    size, seeds, out = plan.SIZES[options.size], range(options.seeds), options.out
+    variants = [name for name in plan.VARIANTS if name == "cnn" or name in options.variants]
     source, test, crowd = plan.data(size, out / "data")
     learn_all(out, size, seeds, variants, source)
     scene, crowded = Scene(*frames_of(test)), Scene(*frames_of(crowd))
     every = [statistics(scene, crowded, found_by(out, seed, variants, test, crowd)) for seed in seeds]
-    table = figures(every, scene.clip_count, asked.draws)
+    table = figures(every, scene.clip_count, options.draws)
     notes = costs(out, seeds, variants)
-    if asked.dolly:
-        notes += real_stage(out, size, seeds, variants, asked.dolly)
+    if options.dolly:
+        notes += real_stage(out, size, seeds, variants, options.dolly)
     notes += ["", f"Measured on {len(scene.frames)} frames with {objects(scene.share)}."]
     notes += ["", f"The crowd: {len(crowded.frames)} frames with {objects(crowded.inside)} off the edge."]
-    command = f"python -m benchmarks.ablation --size {asked.size} --seeds {asked.seeds} --draws {asked.draws}"
+    command = f"python -m benchmarks.ablation --size {options.size} --seeds {options.seeds} --draws {options.draws}"
     if len(variants) < len(plan.VARIANTS):
         command += f" --variants {' '.join(variants)}"
     (out / "ablation.md").write_text(page(table, size, list(seeds), notes, command))
     plain = {name: {v: asdict(one) for v, one in row.items()} for name, row in table.items()}
     (out / "ablation.json").write_text(json.dumps(plain, indent=1))
     picture(table, out / "ablation.svg")
-    if asked.page:
+    if options.page:
         for suffix in ("md", "svg"):
-            shutil.copy(out / f"ablation.{suffix}", asked.page / f"{datetime.date.today()}-ablation.{suffix}")
+            shutil.copy(out / f"ablation.{suffix}", options.page / f"{datetime.date.today()}-ablation.{suffix}")
     print(out / "ablation.md")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.ablation.measure import CROWD, as_told, is_blank
+from benchmarks.ablation.measure import CROWD, is_blank, with_one_label
 from hybrid.data.clips import FrameRecord
 from hybrid.metrics.video import (
     FrameDetections,
@@ -22,8 +22,8 @@ from hybrid.metrics.video import (
     steadiness,
 )
 
-WORKING_SCORE = 0.5  # at which the cnn's recall is taken as the recall that every variant must reach
-EAGER_SCORE = 0.3  # the same, for who would rather look at too many than miss one
+WORKING_SCORE = 0.5  # the cnn's recall at this score is the recall that every variant must reach
+EAGER_SCORE = 0.3  # the same, for a user who prefers false alarms to misses
 FALSE = "false detections per frame"
 MORE_FALSE = f"{FALSE}, at more recall"
 STILLS = "AP50, stills, visible > 0.8"
@@ -39,7 +39,7 @@ OCCLUDED = (0.0, 0.8)
 
 @dataclass(frozen=True)
 class Scene:
-    """What was measured on: each frame, its clip and its place there."""
+    """The frames that were measured on, and the clip of each and its position in it."""
 
     frames: Sequence[FrameRecord]
     clips: Sequence[int]
@@ -50,7 +50,7 @@ class Scene:
         return max(self.clips) + 1
 
     def share(self, low: float, high: float) -> list[np.ndarray]:
-        """Which boxes are of objects of which this much can be seen."""
+        """For each frame, which boxes are of objects with this visible share, low <= share < high."""
         shares = [f.visible_share for f in self.frames]
         assert all(s is not None for s in shares)
         return [(s >= low) & (s < high) for s in shares if s is not None]
@@ -74,7 +74,7 @@ def _ap(judged: MatchedDetections) -> Statistic:
 
 
 def precision_statistics(scene: Scene, found: Conditions) -> dict[str, Statistic]:
-    """AP50 in percent, by what is asked for."""
+    """AP50 in percent, by the objects that count."""
 
     def judged(condition: str, counted: list[np.ndarray] | None = None) -> Statistic:
         return _ap(match_detections(found[condition], scene.frames, scene.clips, counted))
@@ -155,15 +155,15 @@ def working_statistics(scene: Scene, found: Sequence[FrameDetections], recall: f
 
 def statistics(scene: Scene, crowd: Scene, found: Mapping[str, Conditions]) -> dict[str, dict[str, Statistic]]:
     """By variant and name, for one seed. `found` is by variant and condition; `crowd` has as many clips as `scene`."""
-    told = {variant: as_told(one["clear"]) for variant, one in found.items()}
-    cnn = match_detections(told["cnn"], scene.frames, scene.clips)
+    reported = {variant: with_one_label(one["clear"]) for variant, one in found.items()}
+    cnn = match_detections(reported["cnn"], scene.frames, scene.clips)
     recall, eager = recall_at(cnn, WORKING_SCORE), recall_at(cnn, EAGER_SCORE)
     crowded = match_detections(found["cnn"][CROWD], crowd.frames, crowd.clips)
     allowed = false_per_frame(crowded, len(crowd.frames), WORKING_SCORE)
     result = {}
     for variant, one in found.items():
-        working = working_statistics(scene, told[variant], recall)
-        more = working_statistics(scene, told[variant], eager)[FALSE]
+        working = working_statistics(scene, reported[variant], recall)
+        more = working_statistics(scene, reported[variant], eager)[FALSE]
         precision = precision_statistics(scene, one) | crowd_statistics(crowd, one)
         recalls = crowd_recalls(crowd, one[CROWD], allowed)
         result[variant] = precision | recalls | working | {MORE_FALSE: more}

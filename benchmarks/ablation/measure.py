@@ -100,7 +100,7 @@ def _detect(detector: Network, images: Sequence[np.ndarray], stills: bool) -> li
 
 
 def with_tracks(clip: Sequence[Detections]) -> list[FrameDetections]:
-    """The detections of a clip as arrays, linked where the detector itself follows nothing."""
+    """The detections of a clip as arrays, linked into tracks where the detector does not follow objects itself."""
     linked: Linked | None = None
     found = []
     for one in clip:
@@ -115,13 +115,13 @@ def _arrays(one: Detections) -> FrameDetections:
     return FrameDetections(one.boxes_xyxy_px.numpy(), one.scores.numpy(), one.labels.numpy(), one.track_ids.numpy())
 
 
-def as_told(found: Sequence[FrameDetections]) -> list[FrameDetections]:
-    """One label for a thing, as `hybrid.Detector` tells it; average precision is of all labels."""
-    told = []
+def with_one_label(found: Sequence[FrameDetections]) -> list[FrameDetections]:
+    """One label for each object, as `hybrid.Detector` reports it. Average precision is of all labels."""
+    reported = []
     for one in found:
         columns = [torch.from_numpy(c) for c in (one.boxes_xyxy_px, one.scores, one.labels, one.track_ids)]
-        told.append(_arrays(one_label(Detections(*columns))))
-    return told
+        reported.append(_arrays(one_label(Detections(*columns))))
+    return reported
 
 
 def _packed(found: Sequence[FrameDetections]) -> bytes:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hybrid.core.config import BoxesOf, ClipSource, ModelConfig, tiny
+from hybrid.core.config import BoxesOf, ModelConfig, tiny
+from hybrid.data.clips import ClipSource
 from hybrid.data.shards import read_shards
 from hybrid.training.config import AugmentConfig, TrainConfig
 
@@ -123,7 +124,7 @@ def clip_training(size: Size, seed: int) -> TrainConfig:
 
 
 def real_training(size: Size, seed: int) -> TrainConfig:
-    """Stage three, where asked for: the first segment of the photographed sequence, at a third of its size."""
+    """Stage three, with --dolly: the first segment of the photographed sequence, at a third of its size."""
     warmup = min(size.warmup, size.real_steps - 1)
     return _training(
         size, 2000 + seed, steps=size.real_steps, batch_clips=size.batch, clip_length=size.clip_length,

@@ -67,8 +67,8 @@ def earned(figures: Mapping[str, Mapping[str, Figure]]) -> list[str]:
             if one.low > 0 or one.high < 0:
                 (better if sign * one.difference > 0 else worse).append(f"{name} {one.difference:+.1f}")
         if variant != "cnn":
-            told = [f"{word}: {'; '.join(names)}" for word, names in (("better", better), ("worse", worse)) if names]
-            lines.append(f"- `{variant}`: {'. '.join(told) or 'nothing'}.")
+            changes = [f"{word}: {'; '.join(names)}" for word, names in (("better", better), ("worse", worse)) if names]
+            lines.append(f"- `{variant}`: {'. '.join(changes) or 'nothing'}.")
     return lines
 
 
@@ -103,8 +103,8 @@ def _number(value: float) -> str:
 def _cell(variant: str, one: Figure) -> str:
     if variant == "cnn" or math.isnan(one.value):
         return _number(one.value)
-    told = f"{_number(one.value)} [{one.low:+.2f}, {one.high:+.2f}]"
-    return f"**{told}**" if one.low > 0 or one.high < 0 else told
+    text = f"{_number(one.value)} [{one.low:+.2f}, {one.high:+.2f}]"
+    return f"**{text}**" if one.low > 0 or one.high < 0 else text
 
 
 def picture(figures: Mapping[str, Mapping[str, Figure]], path: Path) -> None:

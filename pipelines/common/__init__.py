@@ -1,1 +1,1 @@
-"""What the scripts share: options, runs."""
+"""What the pipelines share: command-line options, data, the record of an experiment, runs."""

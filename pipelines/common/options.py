@@ -1,57 +1,130 @@
-"""What the command lines have in common: the training options, and errors of one line. Loads nothing heavy."""
+"""The command lines of the pipelines: shared options, option groups, errors of one line. Loads nothing heavy.
+
+An option that several pipelines have is declared here once, as an `Annotated` type with its help and its group, so that
+it has the same name and the same help everywhere. Its default stands beside it where that is the same everywhere too;
+where a default depends on the task (steps, learning rate), the pipeline gives it.
+
+An option that takes a list takes it in two ways: `--runs A B C`, and `--runs A --runs B --runs C`. Typer knows the
+second way only; `Command` rewrites the first into it.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
-_TRAINING, _MACHINE = "Training", "Machine"
+DATA, DETECTOR, TRAINING, MACHINE = "Data", "Detector", "Training", "Machine"  # groups of options in --help
 
-Out = Annotated[Path, typer.Option(help="The run's folder; a run of the same options goes on where it was stopped.")]
+# helps of options whose type or default differs between pipelines
+BATCH = "Clips per step."
+CLIP_LENGTH = "Frames per training clip; 1: stills."
+
+# data
+Out = Annotated[
+    Path,
+    typer.Option(help="The run's folder. A stopped run of the same options is resumed there.", rich_help_panel=DATA),
+]
+Holdout = Annotated[
+    float, typer.Option(help="Share of the clips to validate on instead of training on them.", rich_help_panel=DATA)
+]
+
+# detector
+PRESET = "tiny"
 Preset = Annotated[
     str,
     typer.Option(
-        help="The detector: tiny (trains on two cores) or base (for a GPU); tiny-video and base-video follow objects."
+        help="tiny (trains on two cores), base (for a GPU); tiny-video and base-video follow objects.",
+        rich_help_panel=DETECTOR,
     ),
 ]
 Branches = Annotated[
     str | None,
     typer.Option(
-        help="cnn, cnn+rnn, cnn+transformer or cnn+rnn+transformer (over maps and frames).",
+        "--branches",
+        "--parts",
+        help="cnn, cnn+rnn, cnn+transformer or cnn+rnn+transformer. --parts is the option's earlier name.",
         show_default="the preset's: cnn",
-    ),
-]
-Steps = Annotated[int, typer.Option(help="Optimizer steps.", rich_help_panel=_TRAINING)]
-Batch = Annotated[int, typer.Option(help="Clips a step.", rich_help_panel=_TRAINING)]
-ClipLength = Annotated[int, typer.Option(help="Frames of a training clip; 1: stills.", rich_help_panel=_TRAINING)]
-LongestStep = Annotated[
-    int,
-    typer.Option(
-        help="A clip is every so many-th frame, drawn up to this: other frame rates.", rich_help_panel=_TRAINING
+        rich_help_panel=DETECTOR,
     ),
 ]
 Model = Annotated[
-    list[str] | None, typer.Option(help="KEY=VALUE of the detector's config (hybrid/config.py); more than once.")
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE ...",
+        help="Settings of the detector's config (hybrid/core/config.py).",
+        rich_help_panel=DETECTOR,
+    ),
 ]
-Tile = Annotated[int, typer.Option(help="Side of the training tile in pixels.", rich_help_panel=_TRAINING)]
-Rate = Annotated[float, typer.Option("--lr", help="Peak learning rate.", rich_help_panel=_TRAINING)]
-Seed = Annotated[int, typer.Option(help="Of the first weights and of the samples.", rich_help_panel=_TRAINING)]
-Holdout = Annotated[
-    float, typer.Option(help="Share of clips to validate on, not to train on.", rich_help_panel=_TRAINING)
+
+# training
+TILE_PX, SEED = 256, 0
+Steps = Annotated[int, typer.Option(help="Optimizer steps.", rich_help_panel=TRAINING)]
+Batch = Annotated[int, typer.Option(help=BATCH, rich_help_panel=TRAINING)]
+ClipLength = Annotated[int, typer.Option(help=CLIP_LENGTH, rich_help_panel=TRAINING)]
+Tile = Annotated[int, typer.Option(help="Side of a training tile, in pixels.", rich_help_panel=TRAINING)]
+LearningRate = Annotated[float, typer.Option("--lr", help="Peak learning rate.", rich_help_panel=TRAINING)]
+Seed = Annotated[
+    int, typer.Option(help="Seed of the initial weights and of the training samples.", rich_help_panel=TRAINING)
 ]
-Threads = Annotated[int, typer.Option(help="Of torch; 0: as torch chooses.", rich_help_panel=_MACHINE)]
-Workers = Annotated[int, typer.Option(help="Processes that make tiles.", rich_help_panel=_MACHINE)]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_MACHINE)]
+
+# machine
+THREADS, WORKERS, DEVICE = 0, 1, "auto"
+Threads = Annotated[int, typer.Option(help="Threads of torch; 0: torch chooses.", rich_help_panel=MACHINE)]
+Workers = Annotated[
+    int, typer.Option(help="Processes that prepare data: render scenes or cut tiles.", rich_help_panel=MACHINE)
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=MACHINE)]
 
 
-def share_cores() -> None:
-    """Let torch's threads sleep while they wait: where they spin, they take the cores from those who make the tiles.
+class Command(TyperCommand):
+    """A command whose list options take several values after one flag. It has no positional arguments."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        lists = [flag for option in self.params if getattr(option, "multiple", False) for flag in option.opts]
+        return super().parse_args(ctx, repeat_flags(args, lists))
+
+
+def repeat_flags(line: Sequence[str], flags: Collection[str]) -> list[str]:
+    """`line` with each of `flags` repeated before every further value that follows it.
+
+    `["--runs", "a", "b", "--out", "c"]` becomes `["--runs", "a", "--runs", "b", "--out", "c"]`. The values of a list
+    end at the next word that begins with a dash.
+    """
+    repeated: list[str] = []
+    flag, has_value = "", False  # the list option that the next word belongs to, and whether it has a value already
+    for word in line:
+        if word.startswith("-"):
+            name, equals, _ = word.partition("=")
+            flag, has_value = name if name in flags else "", bool(equals)
+        elif flag:
+            if has_value:
+                repeated.append(flag)
+            has_value = True
+        repeated.append(word)
+    return repeated
+
+
+def add_command(app: typer.Typer, main: Callable[..., None], epilog: str, name: str | None = None) -> None:
+    """Add a pipeline's `main` to an app."""
+    app.command(name, cls=Command, epilog=epilog)(main)
+
+
+def single_app(main: Callable[..., None], epilog: str) -> typer.Typer:
+    """The app of one pipeline, for `python -m pipelines.NAME`."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    add_command(app, main, epilog)
+    return app
+
+
+def let_threads_sleep() -> None:
+    """Let torch's threads sleep while they wait. Spinning threads take the cores from the processes that cut tiles.
 
     OpenMP reads this once, when torch is first imported.
     """
@@ -60,31 +133,33 @@ def share_cores() -> None:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """A user's mistake is one line and exit status 2; ours keeps its traceback."""
-    share_cores()
+    """Print an error that the user can correct as one line, and exit with status 2. A bug keeps its traceback."""
+    let_threads_sleep()
     try:
         yield
     except OSError as error:
-        _stop(str(error))
+        stop(str(error))
     except Exception as error:
-        told = _mistake(error)
-        if told is None:
+        message = _user_message(error)
+        if message is None:
             raise
-        _stop(told)
+        stop(message)
 
 
-def _mistake(error: Exception) -> str | None:
-    """The message for a user, or None where the mistake is ours."""
+def _user_message(error: Exception) -> str | None:
+    """The message for the user; None where the error is a bug. Imports only what its raiser has already loaded."""
     from pydantic import ValidationError
 
     from hybrid.core.errors import HybridError
+    from simgen.spec.errors import SimgenError
 
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc'])) or 'config'}: {first['msg']}, got {first['input']!r:.60}"
-    return str(error) if isinstance(error, HybridError) else None
+    return str(error) if isinstance(error, (HybridError, SimgenError)) else None
 
 
-def _stop(message: str) -> None:
+def stop(message: str) -> NoReturn:
+    """Write `message` as one line on the error stream and exit with status 2."""
     sys.stderr.write(f"error: {' '.join(message.split())}\n")
     raise SystemExit(2)

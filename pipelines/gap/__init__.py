@@ -1,1 +1,1 @@
-"""The sim-to-real gap report: measure, compare, draw."""
+"""The gap report: data sets, measurements, image statistics, images, the page."""

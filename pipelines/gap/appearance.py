@@ -1,10 +1,10 @@
-"""How two sets of pictures differ, before any detector sees them: the first 'why' of a gap.
+"""Image statistics: in which properties simulated and real images differ, without a detector.
 
-A statistic maps one picture and its boxes to numbers. Pictures are uint8 RGB [h, w, 3]; boxes xyxy in pixels, max
-exclusive.
-A difference is the Wasserstein-1 distance between the two sets' numbers, in units of their pooled spread, set against
-the distance that two random halves of the real set have: below that floor it is chance.
-It says what differs in the pixels. It does not say which difference costs the detector most: an ablation does.
+A statistic maps one image and its boxes to numbers. Images are uint8 RGB [h, w, 3]; boxes are xyxy in pixels, max
+exclusive. A difference is the Wasserstein-1 distance between the numbers of the two sets, divided by their pooled
+standard deviation. It is compared with its floor, the distance between random halves of the real set: a distance below
+the floor can be chance.
+This shows what differs in the pixels. Which difference costs the detector most is a question for an ablation.
 """
 
 from __future__ import annotations
@@ -19,28 +19,33 @@ from scipy.stats import wasserstein_distance
 
 Image = UInt8[np.ndarray, "h w 3"]
 Boxes = Float[np.ndarray, "n 4"]
-Samples = dict[str, list[Float[np.ndarray, "_"]]]  # for each statistic the numbers of each picture
+Values = dict[str, list[Float[np.ndarray, "_"]]]  # by statistic: one array for each image
+WITHIN_CHANCE = "within chance: leave it"
 
 
 @dataclass(frozen=True)
 class Statistic:
+    """A property of images, and how to change it in simulation."""
+
     title: str
     unit: str
-    of: Callable[[Image, Boxes], Float[np.ndarray, " m"]]
-    knobs: str  # the simgen config keys that move it
-    lower: str  # what to do where simulation lies below reality
-    higher: str
+    of: Callable[[Image, Boxes], Float[np.ndarray, " m"]]  # one number for the image, or one for each box
+    knobs: str  # the simgen config keys that change it
+    lower: str  # advice where the simulated images have less of it than the real ones
+    higher: str  # advice where they have more
 
 
 @dataclass(frozen=True)
 class Difference:
+    """How two sets of images differ in one statistic."""
+
     name: str
     title: str
     unit: str
     sim_median: float
     real_median: float
     distance: float  # Wasserstein-1, in pooled standard deviations
-    floor: float  # the same between random halves of the real set: 95th percentile
+    floor: float  # 95th percentile of that distance between random halves of the real set
     knobs: str
     advice: str
 
@@ -50,17 +55,19 @@ def _grey(image: Image) -> Float[np.ndarray, "h w"]:
 
 
 def brightness(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
+    """Mean grey level."""
     return np.array([_grey(image).mean()])
 
 
 def contrast(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
+    """Standard deviation of the grey level."""
     return np.array([_grey(image).std()])
 
 
 def noise(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
-    """Standard deviation of the noise, in grey levels: the median absolute response to Immerkaer's mask.
+    """Standard deviation of the noise in grey levels, from the median absolute response to Immerkaer's mask.
 
-    J. Immerkaer, "Fast Noise Variance Estimation", CVIU 64(2), 1996; the median in place of the mean forgets edges.
+    J. Immerkaer, "Fast Noise Variance Estimation", CVIU 64(2), 1996. The median, in place of his mean, ignores edges.
     """
     mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float64)
     response = np.abs(cv2.filter2D(_grey(image), -1, mask))[1:-1, 1:-1]
@@ -68,67 +75,76 @@ def noise(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
 
 
 def sharpness(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
-    """Natural logarithm of the Laplacian's variance inside each box: blur lowers it."""
-    laplacian = cv2.Laplacian(_grey(image), -1)
-    crops = [laplacian[y0:y1, x0:x1] for x0, y0, x1, y1 in np.round(boxes).astype(int).clip(0)]
-    return np.array([np.log(crop.var() + 1e-3) for crop in crops if crop.size >= 16])
+    """Natural logarithm of the Laplacian's variance inside each box. Blur lowers it."""
+    return np.array([np.log(crop.var() + 1e-3) for crop in _crops(cv2.Laplacian(_grey(image), -1), boxes)])
 
 
 def saturation(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
+    """Mean saturation (HSV), 0 to 1."""
     return np.array([cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[..., 1].mean() / 255.0])
 
 
 def warmth(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
-    """Logarithm of red over blue: the cast that light and white balance leave."""
+    """Logarithm of mean red over mean blue: the colour cast of light and white balance."""
     red, _, blue = image.reshape(-1, 3).mean(axis=0) + 1.0
     return np.array([np.log(red / blue)])
 
 
 def part_contrast(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
-    """Standard deviation of grey inside each box: highlights and shadows on the parts themselves."""
-    grey = _grey(image)
+    """Standard deviation of the grey level inside each box: highlights and shadows on the parts themselves."""
+    return np.array([crop.std() for crop in _crops(_grey(image), boxes)])
+
+
+def _crops(grey: Float[np.ndarray, "h w"], boxes: Boxes) -> list[Float[np.ndarray, "_ _"]]:
+    """The pixels of each box that has at least 16 of them inside the image."""
     crops = [grey[y0:y1, x0:x1] for x0, y0, x1, y1 in np.round(boxes).astype(int).clip(0)]
-    return np.array([crop.std() for crop in crops if crop.size >= 16])
+    return [crop for crop in crops if crop.size >= 16]
 
 
-def _against_ground(image: Image, boxes: Boxes) -> Float[np.ndarray, "m 3"]:
-    """Logarithm of red, green and blue in the middle half of each box over those in a rim round it."""
-    found = []
+def _part_over_background(image: Image, boxes: Boxes) -> Float[np.ndarray, "m 3"]:
+    """Logarithm of mean red, green and blue in the middle half of each box over those in a rim around the box.
+
+    A box without a middle or without a rim inside the image is left out.
+    """
+    ratios = []
     for x0, y0, x1, y1 in np.round(boxes).astype(int):
-        wide, high = x1 - x0, y1 - y0
-        middle = image[max(y0 + high // 4, 0) : y1 - high // 4, max(x0 + wide // 4, 0) : x1 - wide // 4]
-        rim = max(2, (wide + high) // 16)
-        out = image[max(y0 - rim, 0) : y1 + rim, max(x0 - rim, 0) : x1 + rim]
-        whole = image[max(y0, 0) : y1, max(x0, 0) : x1]
-        around = out.shape[0] * out.shape[1] - whole.shape[0] * whole.shape[1]
-        if middle.size and around > 0:
-            ground = (out.sum(axis=(0, 1)) - whole.sum(axis=(0, 1))) / around
-            found.append(np.log((middle.mean(axis=(0, 1)) + 1) / (ground + 1)))
-    return np.array(found).reshape(-1, 3)
+        width, height = x1 - x0, y1 - y0
+        middle = image[max(y0 + height // 4, 0) : y1 - height // 4, max(x0 + width // 4, 0) : x1 - width // 4]
+        rim_px = max(2, (width + height) // 16)
+        outer = image[max(y0 - rim_px, 0) : y1 + rim_px, max(x0 - rim_px, 0) : x1 + rim_px]
+        inner = image[max(y0, 0) : y1, max(x0, 0) : x1]
+        pixels_in_rim = outer.shape[0] * outer.shape[1] - inner.shape[0] * inner.shape[1]
+        if middle.size and pixels_in_rim > 0:
+            background = (outer.sum(axis=(0, 1)) - inner.sum(axis=(0, 1))) / pixels_in_rim
+            ratios.append(np.log((middle.mean(axis=(0, 1)) + 1) / (background + 1)))
+    return np.array(ratios).reshape(-1, 3)
 
 
 def part_brightness(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
-    """Logarithm of green in the middle of each box over that round it."""
-    return _against_ground(image, boxes)[:, 1]
+    """Logarithm of green in the middle of each box over green around it."""
+    return _part_over_background(image, boxes)[:, 1]
 
 
 def part_tint(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
-    """Logarithm of red over blue in the middle of each box, over that round it: the part's own colour."""
-    logarithms = _against_ground(image, boxes)
+    """Logarithm of red over blue in the middle of each box, minus that around it: the part's own colour."""
+    logarithms = _part_over_background(image, boxes)
     return np.asarray(logarithms[:, 0] - logarithms[:, 2])
 
 
 def box_size(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
+    """Square root of each box's area, in pixels."""
     sides = (boxes[:, 2:] - boxes[:, :2]).clip(0.0)
     return np.asarray(np.sqrt(sides.prod(axis=1)))
 
 
 def box_elongation(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
+    """Longer side of each box over its shorter side."""
     sides = (boxes[:, 2:] - boxes[:, :2]).clip(1.0)
     return np.asarray(sides.max(axis=1) / sides.min(axis=1))
 
 
 def parts_per_image(image: Image, boxes: Boxes) -> Float[np.ndarray, " m"]:
+    """Number of boxes."""
     return np.array([float(len(boxes))])
 
 
@@ -162,13 +178,13 @@ STATISTICS = {
         "stronger or more glows, smoother finishes", "weaker or fewer glows, rougher finishes",
     ),
     "part_brightness": Statistic(
-        "brightness of parts on their ground", "log ratio", part_brightness,
-        "texture.finishes.*.colour.value (simgen finish fit finds it), texture.top.colour.value",
-        "brighter finishes or darker ground", "darker finishes or brighter ground",
+        "brightness of parts against the background", "log ratio", part_brightness,
+        "texture.finishes.*.colour.value (simgen finish fit measures it), texture.top.colour.value",
+        "brighter finishes or a darker background", "darker finishes or a brighter background",
     ),
     "part_tint": Statistic(
-        "tint of parts on their ground", "log red/blue ratio", part_tint,
-        "texture.finishes.*.colour (simgen finish fit finds it), parts.kinds.*.finishes",
+        "tint of parts against the background", "log red/blue ratio", part_tint,
+        "texture.finishes.*.colour (simgen finish fit measures it), parts.kinds.*.finishes",
         "redder finishes", "bluer finishes",
     ),
     "box_size": Statistic(
@@ -180,22 +196,22 @@ STATISTICS = {
         "longer parts, fewer standing", "shorter parts, more standing",
     ),
     "parts_per_image": Statistic(
-        "parts in a picture", "parts", parts_per_image, "parts.count, parts.spread", "more parts", "fewer parts",
+        "parts per image", "parts", parts_per_image, "parts.count, parts.spread", "more parts", "fewer parts",
     ),
 }  # fmt: skip
 
 
-def sample(pictures: Iterable[tuple[Image, Boxes]]) -> Samples:
-    """Every statistic's numbers over a set of pictures, read once."""
-    numbers: Samples = {name: [] for name in STATISTICS}
-    for image, boxes in pictures:
+def image_statistics(images: Iterable[tuple[Image, Boxes]]) -> Values:
+    """The numbers of every statistic over a set of images with boxes. Each image is read once."""
+    values: Values = {name: [] for name in STATISTICS}
+    for image, boxes in images:
         for name, statistic in STATISTICS.items():
-            numbers[name].append(statistic.of(image, boxes))
-    return numbers
+            values[name].append(statistic.of(image, boxes))
+    return values
 
 
 def pooled(values: list[Float[np.ndarray, "_"]]) -> Float[np.ndarray, "_"]:
-    """A statistic's numbers over all pictures."""
+    """A statistic's numbers over all images."""
     return np.concatenate([np.zeros(0), *values])
 
 
@@ -204,7 +220,10 @@ def _distance(a: np.ndarray, b: np.ndarray, spread: float) -> float:
 
 
 def _floor(values: list[np.ndarray], spread: float, halvings: int = 200) -> float:
-    """Halves are of pictures: the parts of one picture share its light and its lens."""
+    """The distance that chance explains: the 95th percentile over random halves of the set.
+
+    Images are divided, not numbers: the parts of one image share its light and its lens.
+    """
     rng = np.random.default_rng(0)
     orders = [rng.permutation(len(values)) for _ in range(halvings)]
     half = len(values) // 2
@@ -212,9 +231,12 @@ def _floor(values: list[np.ndarray], spread: float, halvings: int = 200) -> floa
     return float(np.percentile([_distance(pooled(a), pooled(b), spread) for a, b in halves], 95))
 
 
-def compare(sim: Samples, real: Samples) -> list[Difference]:
-    """What differs, the largest excess over its floor first. Under two numbers a side, it is left out."""
-    found = []
+def compare(sim: Values, real: Values) -> list[Difference]:
+    """The difference in every statistic, the largest excess over its floor first.
+
+    A statistic with fewer than two numbers on one side is left out.
+    """
+    differences = []
     for name, statistic in STATISTICS.items():
         a, b = pooled(sim[name]), pooled(real[name])
         if min(len(a), len(b)) < 2:
@@ -222,11 +244,11 @@ def compare(sim: Samples, real: Samples) -> list[Difference]:
         spread = float(np.sqrt((a.var() + b.var()) / 2.0)) or 1.0
         below = float(np.median(a)) < float(np.median(b))
         distance, floor = _distance(a, b, spread), _floor(real[name], spread)
-        advice = (statistic.lower if below else statistic.higher) if distance > floor else "within chance: leave it"
-        found.append(
+        advice = (statistic.lower if below else statistic.higher) if distance > floor else WITHIN_CHANCE
+        differences.append(
             Difference(
                 name, statistic.title, statistic.unit, float(np.median(a)), float(np.median(b)),
                 distance, floor, statistic.knobs, advice,
             )
         )  # fmt: skip
-    return sorted(found, key=lambda d: d.floor - d.distance)
+    return sorted(differences, key=lambda difference: difference.floor - difference.distance)

@@ -1,14 +1,13 @@
-"""Every run on every data set, measured once: what was found is kept beside the report and read again the next time.
+"""Measuring finished runs on data sets. Detections are stored beside the report, so that a second report is fast.
 
-The key of a stored measurement is a hash of all that decides it: the run's weights, the frames with their boxes, how
-the images are looked at. A detector or a data set that changed is measured anew.
+The key of a stored measurement is a hash of all that it depends on: the run's weights, the frames with their boxes, and
+the view (tiles and scales) through which the detector looks at them. If one of these changes, it is measured again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,34 +16,29 @@ from typing import Any
 import torch
 
 from hybrid.core.config import ModelConfig
-from hybrid.core.errors import DataError
+from hybrid.core.errors import DataError, RunError
 from hybrid.core.progress import bar
 from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource
 from hybrid.metrics.detection import Metrics, evaluate, score
 from hybrid.predict.tiles import View, view_of
 from hybrid.weights.checkpoint import RUN, load, load_config
-from pipelines.common.runs import EXPERIMENT, data_hash, fingerprint
-from pipelines.gap.report import Measured
+from pipelines.common.record import EXPERIMENT, Experiment, read_experiment, weights_hash
 from simgen.dataset.store.files import write_atomically
-from simgen.dataset.store.locations import Location, location
+
+_KINDS = {"simulated": "simulated scenes", "real": "photos", "stand-in": "stand-in clips"}
 
 
 @dataclass(frozen=True)
-class Run:
-    """A finished run as its folder tells it."""
+class FinishedRun:
+    """What the files in a finished run's folder say about it."""
 
     folder: Path
-    plain: dict[str, Any]
-
-    @property
-    def experiment(self) -> dict[str, Any]:
-        told = self.folder / EXPERIMENT
-        return dict(json.loads(told.read_text())) if told.is_file() else {}
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return tuple(self.plain["categories"])
+    categories: tuple[str, ...]
+    steps: int
+    seconds: float
+    tile_px: int  # side of the training tile
+    experiment: Experiment | None  # None: trained by `hybrid.training` alone, so nothing is known about its data
 
     @cached_property
     def model(self) -> ModelConfig:
@@ -52,136 +46,95 @@ class Run:
 
     @property
     def view(self) -> View:
-        return view_of(self.plain["train"]["tile_px"])
+        """The tiles and scales at which the detector looks at images: as it was trained."""
+        return view_of(self.tile_px)
 
-    def described(self) -> str:
+    def training_data(self) -> str:
         """What it was trained on, in words that never call a stand-in real."""
-        told = self.experiment
-        if not told:
-            return "not told"
-        kind = {"simulated": "simulated scenes", "real": "photos", "stand-in": "stand-in clips"}[told["kind"]]
-        words = f"{len(told['trained_on'])} {kind}"
-        if told.get("mixed_in"):
-            words += f", with {Path(told['mixed_in']).name} mixed in"
-        return words + (f", from {Path(told['init']['run']).name}" if told.get("init") else ", from scratch")
+        if self.experiment is None:
+            return "unknown"
+        words = f"{len(self.experiment.trained_on)} {_KINDS[self.experiment.kind]}"
+        if self.experiment.mixed_in:
+            words += f", with {Path(self.experiment.mixed_in).name} mixed in"
+        init = self.experiment.init
+        return words + (f", from {Path(init.run).name}" if init else ", from scratch")
 
 
-def open_run(folder: Path) -> Run:
-    """The run in `folder`.
+def open_run(folder: Path) -> FinishedRun:
+    """The finished run in `folder`.
 
     Raises:
-        DataError: there is none that has finished.
+        DataError: there is none, or it has not finished.
+        RunError: one of its files is damaged.
     """
     if not (folder / RUN).is_file():
-        begun = "has not finished" if (folder / EXPERIMENT).is_file() else "is no run"
-        raise DataError(f"{folder}: {begun}: it has no {RUN}")
-    return Run(folder, json.loads((folder / RUN).read_text()))
+        problem = "has not finished" if (folder / EXPERIMENT).is_file() else "is no run"
+        raise DataError(f"{folder}: {problem}: it has no {RUN}")
+    try:
+        summary = json.loads((folder / RUN).read_bytes())
+        return FinishedRun(
+            folder=folder,
+            categories=tuple(summary["categories"]),
+            steps=int(summary["steps"]),
+            seconds=float(summary.get("seconds", 0.0)),
+            tile_px=int(summary["train"]["tile_px"]),
+            experiment=read_experiment(folder),
+        )
+    except KeyError as error:
+        raise RunError(f"{folder / RUN}: has no {error}") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise RunError(f"{folder / RUN}: is damaged: {error}") from None
 
 
 @dataclass(frozen=True)
-class Result:
+class Measurement:
+    """One run on one data set: its metrics, and its detections in each frame."""
+
     metrics: Metrics
     detections: list[Detections]
 
 
-def measure(run: Run, source: ClipSource, cache: Path, title: str) -> Result:
-    """The run's figures and detections on `source`, whose categories are the run's."""
+def measure(run: FinishedRun, source: ClipSource, cache: Path, title: str) -> Measurement:
+    """The run's metrics and detections on `source`, from the folder `cache` if it has been measured before.
+
+    The categories of `source` must be the run's, in its order; see `pipelines.gap.sets.with_labels_of`.
+    `title` is the name of the progress bar.
+    """
     path = cache / f"{_key(run, source)}.json"
     if path.is_file():
-        found = [_unpacked(one) for one in json.loads(path.read_text())["detections"]]
-        return Result(score(found, source.frames, source.categories), found)
+        detections = [_from_json(frame) for frame in json.loads(path.read_text())["detections"]]
+        return Measurement(score(detections, source.frames, source.categories), detections)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with bar(title) as progress:
-        done = evaluate(load(run.folder, device=device), source, run.view, progress)
+        evaluation = evaluate(load(run.folder, device=device), source, run.view, progress)
     cache.mkdir(parents=True, exist_ok=True)
     plain = {
-        "run": str(run.folder), "data": source.name, "metrics": done.metrics.to_plain(),
-        "detections": [_packed(one) for one in done.detections],
+        "run": str(run.folder), "data": source.name, "metrics": evaluation.metrics.to_plain(),
+        "detections": [_to_json(frame) for frame in evaluation.detections],
     }  # fmt: skip
     write_atomically(path, json.dumps(plain).encode())
-    return Result(done.metrics, done.detections)
+    return Measurement(evaluation.metrics, evaluation.detections)
 
 
-def _key(run: Run, source: ClipSource) -> str:
-    digest = hashlib.sha256(f"{fingerprint(run.folder)} {asdict(run.view)} {source.categories}".encode())
+def _key(run: FinishedRun, source: ClipSource) -> str:
+    digest = hashlib.sha256(f"{weights_hash(run.folder)} {asdict(run.view)} {source.categories}".encode())
     for frame in source.frames:
         digest.update(f"{frame.path.resolve()} {frame.offset} {frame.path.stat().st_mtime_ns}".encode())
         digest.update(frame.boxes_xyxy_px.tobytes() + frame.labels.tobytes())
     return digest.hexdigest()[:24]
 
 
-def _packed(found: Detections) -> dict[str, Any]:
+def _to_json(detections: Detections) -> dict[str, Any]:
     return {
-        "boxes_xyxy_px": found.boxes_xyxy_px.tolist(),
-        "scores": found.scores.tolist(),
-        "labels": found.labels.tolist(),
+        "boxes_xyxy_px": detections.boxes_xyxy_px.tolist(),
+        "scores": detections.scores.tolist(),
+        "labels": detections.labels.tolist(),
     }
 
 
-def _unpacked(plain: dict[str, Any]) -> Detections:
+def _from_json(plain: dict[str, Any]) -> Detections:
     return Detections(
         torch.tensor(plain["boxes_xyxy_px"], dtype=torch.float32).reshape(-1, 4),
         torch.tensor(plain["scores"], dtype=torch.float32),
         torch.tensor(plain["labels"], dtype=torch.int64),
     )
-
-
-def in_report(metrics: Metrics) -> Measured:
-    overall = metrics.overall
-    return Measured(
-        ap=overall.ap,
-        ap50=overall.ap50,
-        ar=overall.ar,
-        ap_by_category={name: one.ap for name, one in metrics.by_category.items()},
-        ap50_by_category={name: one.ap50 for name, one in metrics.by_category.items()},
-        ap_by_size={name: one.ap for name, one in metrics.by_size.items()},
-    )
-
-
-def lineage(run: Run) -> list[Run]:
-    """The run, the one that it started from, and so on."""
-    told = run.experiment.get("init")
-    return [run] + (lineage(open_run(Path(told["run"]))) if told else [])
-
-
-def trained_on(run: Run, source: ClipSource, data: Location, split: str = "train") -> set[str]:
-    """The clips of the set at `data` that the run or one before it trained on."""
-    clips: set[str] = set()
-    for told in (one.experiment for one in lineage(run)):
-        if _same(told, "data", data, split):
-            clips |= set(told["trained_on"])
-        if _same(told, "mixed_in", data, split):
-            clips |= {clip.name for clip in source.clips}
-    return clips
-
-
-def _same(told: dict[str, Any], key: str, data: Location, split: str) -> bool:
-    if told.get(f"{key}_sha256"):
-        return bool(told[f"{key}_sha256"] == data_hash(data, split))
-    return bool(told.get(key)) and location(told[key]).resolve() == data.resolve()
-
-
-def never_seen(source: ClipSource, data: Location, runs: Sequence[Run], split: str = "train") -> None:
-    """Test data are for measuring alone.
-
-    Raises:
-        DataError: a run trained on some of them.
-    """
-    for run in runs:
-        clips = trained_on(run, source, data, split)
-        if clips:
-            raise DataError(f"{data}: {run.folder} trained on {len(clips)} of its clips: nothing to measure it on")
-
-
-def held_out(source: ClipSource, data: Location, runs: Sequence[Run]) -> tuple[ClipSource, str]:
-    """The clips of the simulated set that none of the runs, nor one that it started from, trained on.
-
-    Raises:
-        DataError: there are none.
-    """
-    trained = set().union(*(trained_on(run, source, data) for run in runs))
-    free = [clip.name for clip in source.clips if clip.name not in trained]
-    if not free:
-        raise DataError(f"{data}: every clip of it was trained on; give --sim another data set of the same preset")
-    note = f"{len(free)} of {len(source)} scenes: those no run trained on" if trained else "no run trained on it"
-    return source.only(free), note

@@ -1,114 +1,107 @@
-"""Pictures with boxes for the report."""
+"""The report's image panels: scenes with boxes, failures close up, histograms of the compared images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from pipelines.gap.sets import Sets, as_known
+import numpy as np
 
-if TYPE_CHECKING:
-    import numpy as np
+from hybrid.core.types import Detections
+from hybrid.data.clips import ClipSource, FrameRecord
+from hybrid.data.pixels import decode
+from pipelines.gap.appearance import Difference, Values, compare, image_statistics, pooled
+from pipelines.gap.measure import FinishedRun, Measurement
+from pipelines.gap.pictures import FALSE_ALARM, MISS, Outcome, annotated, crop, histograms, judge, to_uri
+from pipelines.gap.report import ReportImages
+from pipelines.gap.sets import ReportSets, with_labels_of
 
-    from hybrid.core.types import Detections
-    from hybrid.data.clips import ClipSource, FrameRecord
-    from pipelines.gap.appearance import Difference
-    from pipelines.gap.measure import Result, Run
-    from pipelines.gap.pictures import Verdict
-    from pipelines.gap.report import Panel
-
-
-SHOWN_SCORE = 0.3  # detections below it are not drawn
-CROPS = 14
-SCENES = 2
-PICTURES = 60  # of each set, for the statistics
+SHOWN_SCORE = 0.3  # detections with a lower score are not shown
+CROPS = 14  # close-ups of each kind of failure
+SCENES = 2  # whole images of each data set
+COMPARED_IMAGES = 60  # of each data set, for the statistics
 
 
 @dataclass(frozen=True)
-class Compared:
+class ImageComparison:
+    """How the simulated images differ from the target's, and a histogram (SVG) of each difference, by its name."""
+
     differences: Sequence[Difference]
     histograms: dict[str, str]
 
 
-def sample_pictures(sets: Sets) -> Compared:
-    """How the pictures differ: one frame of each of the first clips of both sets."""
-    from hybrid.data.pixels import decode
-    from pipelines.gap.appearance import compare, pooled, sample
-    from pipelines.gap.pictures import histograms
+def compare_images(sets: ReportSets) -> ImageComparison:
+    """Compare the first frames of the first clips of both sets."""
+    sim, target = _values(sets.sim_images), _values(sets.target_images)
+    differences, names = compare(sim, target), ("simulated", sets.word)
+    charts = {
+        one.name: histograms(pooled(sim[one.name]), pooled(target[one.name]), names, one.unit) for one in differences
+    }
+    return ImageComparison(differences, charts)
 
-    sim, look = (
-        sample((decode(f), f.boxes_xyxy_px.astype(float)) for f in (clip.frames[0] for clip in source.clips[:PICTURES]))
-        for source in sets.pictures
-    )
-    found = compare(sim, look)
-    names = ("simulated", sets.word)
-    return Compared(
-        found, {d.name: histograms(pooled(sim[d.name]), pooled(look[d.name]), names, d.unit) for d in found}
-    )
+
+def _values(source: ClipSource) -> Values:
+    frames = (clip.frames[0] for clip in source.clips[:COMPARED_IMAGES])
+    return image_statistics((decode(frame), frame.boxes_xyxy_px.astype(float)) for frame in frames)
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A frame with what the best run found in it."""
+class JudgedFrame:
+    """A frame, the detections that are shown in it, and which of them are right."""
 
     frame: FrameRecord
-    boxes: np.ndarray
-    scores: np.ndarray
-    verdict: Verdict
+    boxes: np.ndarray  # [n, 4]
+    scores: np.ndarray  # [n]
+    outcome: Outcome
+
+    @property
+    def truth(self) -> np.ndarray:
+        return self.frame.boxes_xyxy_px.astype(float)
 
 
-def _judged(source: ClipSource, found: Sequence[Detections]) -> Iterator[Judged]:
-    from pipelines.gap.pictures import judge
-
-    for frame, one in zip(source.frames, found, strict=True):
-        shown = (one.scores >= SHOWN_SCORE).numpy()
-        boxes, labels = one.boxes_xyxy_px.numpy()[shown].astype(float), one.labels.numpy()[shown]
-        verdict = judge(boxes, labels, frame.boxes_xyxy_px.astype(float), frame.labels)
-        yield Judged(frame, boxes, one.scores.numpy()[shown], verdict)
-
-
-def run_panel(sets: Sets, run: Run, results: tuple[Result, Result], photos: bool) -> Panel:
-    """Whole scenes and failures of one run, simulated and real side by side, or simulated alone."""
-    from pipelines.gap.report import Panel
-
-    judged = {"simulated": list(_judged(as_known(sets.sim, run), results[0].detections))}
+def run_images(
+    sets: ReportSets, run: FinishedRun, on_sim: Measurement, on_target: Measurement, photos: bool
+) -> ReportImages:
+    """Scenes and failures of one run. Without `photos`, those of the simulated set alone."""
+    judged = {"simulated": list(_judged(with_labels_of(sets.sim, run), on_sim.detections))}
     if photos:
-        judged[sets.word] = list(_judged(as_known(sets.target, run), results[1].detections))
-    scenes = {word: _scenes(word, rows) for word, rows in judged.items()}
-    missed = {f"{word}: missed": _missed(rows) for word, rows in judged.items()}
-    false = {f"{word}: false alarms, surest first": _false_alarms(rows) for word, rows in judged.items()}
-    beside = [one for pair in zip(*scenes.values(), strict=False) for one in pair]
-    return Panel(scenes=beside, crops=missed | false)
+        judged[sets.word] = list(_judged(with_labels_of(sets.target, run), on_target.detections))
+    scenes = [_scenes(word, frames) for word, frames in judged.items()]
+    missed = {f"{word}: missed": _missed(frames) for word, frames in judged.items()}
+    false = {f"{word}: false alarms, highest score first": _false_alarms(frames) for word, frames in judged.items()}
+    side_by_side = [scene for pair in zip(*scenes, strict=False) for scene in pair]
+    return ReportImages(scenes=side_by_side, crops=missed | false)
 
 
-def _scenes(word: str, rows: Sequence[Judged]) -> list[tuple[str, str]]:
-    from hybrid.data.pixels import decode
-    from pipelines.gap.pictures import annotated, to_uri
-
-    some = [rows[i * len(rows) // SCENES] for i in range(min(SCENES, len(rows)))]
-    shown = [annotated(decode(r.frame), r.boxes, r.frame.boxes_xyxy_px.astype(float), r.verdict) for r in some]
-    return [(f"{word}: {r.frame.name}", to_uri(image)) for r, image in zip(some, shown, strict=True)]
-
-
-def _missed(rows: Sequence[Judged]) -> list[str]:
-    from pipelines.gap.pictures import MISS
-
-    every = [(row, row.frame.boxes_xyxy_px[i].astype(float)) for row in rows for i in row.verdict.misses]
-    step = max(1, len(every) // CROPS)
-    return _crops(every[::step], MISS)
+def _judged(source: ClipSource, detections: Sequence[Detections]) -> Iterator[JudgedFrame]:
+    for frame, all_scores in zip(source.frames, detections, strict=True):
+        shown = all_scores.take(all_scores.scores >= SHOWN_SCORE)
+        boxes, labels = shown.boxes_xyxy_px.numpy().astype(float), shown.labels.numpy()
+        outcome = judge(boxes, labels, frame.boxes_xyxy_px.astype(float), frame.labels)
+        yield JudgedFrame(frame, boxes, shown.scores.numpy(), outcome)
 
 
-def _false_alarms(rows: Sequence[Judged]) -> list[str]:
-    from pipelines.gap.pictures import FALSE_ALARM
+def _scenes(word: str, frames: Sequence[JudgedFrame]) -> list[tuple[str, str]]:
+    """Captions and data URIs of some frames, evenly spaced over the set."""
+    some = [frames[i * len(frames) // SCENES] for i in range(min(SCENES, len(frames)))]
+    return [
+        (f"{word}: {one.frame.name}", to_uri(annotated(decode(one.frame), one.boxes, one.truth, one.outcome)))
+        for one in some
+    ]
 
-    every = [(row, i) for row in rows for i in row.verdict.false_alarms]
-    every.sort(key=lambda one: -float(one[0].scores[one[1]]))
-    return _crops([(row, row.boxes[i]) for row, i in every], FALSE_ALARM)
+
+def _missed(frames: Sequence[JudgedFrame]) -> list[str]:
+    """Missed parts, evenly spaced over the set."""
+    missed = [(one, one.truth[i]) for one in frames for i in one.outcome.misses]
+    return _crops(missed[:: max(1, len(missed) // CROPS)], MISS)
 
 
-def _crops(places: Sequence[tuple[Judged, np.ndarray]], colour: tuple[int, int, int]) -> list[str]:
-    from hybrid.data.pixels import decode
-    from pipelines.gap.pictures import crop, to_uri
+def _false_alarms(frames: Sequence[JudgedFrame]) -> list[str]:
+    """False alarms, highest score first."""
+    alarms = [(one, i) for one in frames for i in one.outcome.false_alarms]
+    alarms.sort(key=lambda alarm: -float(alarm[0].scores[alarm[1]]))
+    return _crops([(one, one.boxes[i]) for one, i in alarms], FALSE_ALARM)
 
-    return [to_uri(crop(decode(row.frame), box, colour)) for row, box in places[:CROPS]]
+
+def _crops(boxes: Sequence[tuple[JudgedFrame, np.ndarray]], colour: tuple[int, int, int]) -> list[str]:
+    return [to_uri(crop(decode(one.frame), box, colour)) for one, box in boxes[:CROPS]]

@@ -1,4 +1,4 @@
-"""Pictures and charts for the report, as strings that stand inside one HTML file.
+"""Images and charts for the report, as strings that are put into its HTML: data URIs and SVG.
 
 Boxes are xyxy in pixels, max exclusive; images uint8 RGB [h, w, 3].
 """
@@ -27,18 +27,21 @@ PALETTE = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860", "#d
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One frame's detections against its truth, at one score threshold and IoU 0.5."""
+class Outcome:
+    """Which detections of a frame are right, which are wrong, and which parts are missed, at IoU 0.5."""
 
     hits: Int[np.ndarray, " h"]  # indices into the detections
     false_alarms: Int[np.ndarray, " f"]  # indices into the detections
-    misses: Int[np.ndarray, " m"]  # indices into the truth
+    misses: Int[np.ndarray, " m"]  # indices into the ground truth
 
 
 def judge(
     boxes: Boxes, labels: Int[np.ndarray, " n"], truth: Float[np.ndarray, "m 4"], truth_labels: Int[np.ndarray, " m"]
-) -> Verdict:
-    """Each detection, best first, takes the free truth of its category that it overlaps most, from IoU 0.5 up."""
+) -> Outcome:
+    """Match detections, highest score first, to ground truth of their category.
+
+    A detection takes the free ground-truth box that it overlaps most, if their IoU is 0.5 or more.
+    """
     overlap = iou(boxes, truth) * (labels[:, None] == truth_labels[None])
     free = np.ones(len(truth), bool)
     hits, false_alarms = [], []
@@ -50,27 +53,27 @@ def judge(
             hits.append(i)
         else:
             false_alarms.append(i)
-    return Verdict(np.array(hits, int), np.array(false_alarms, int), np.flatnonzero(free))
+    return Outcome(np.array(hits, int), np.array(false_alarms, int), np.flatnonzero(free))
 
 
 def draw(image: Image, boxes: Boxes, colour: tuple[int, int, int], thickness: int = 2) -> Image:
-    """A copy of the image with the boxes' outlines on it."""
+    """A copy of the image with the outlines of the boxes."""
     canvas = image.copy()
     for x0, y0, x1, y1 in np.round(boxes).astype(int).tolist():
         cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colour, thickness, cv2.LINE_AA)
     return canvas
 
 
-def annotated(image: Image, boxes: Boxes, truth: Float[np.ndarray, "m 4"], verdict: Verdict) -> Image:
-    """Found parts in green, false alarms in red, missed ones in amber."""
-    thick = max(1, round(max(image.shape[:2]) / 500))
-    canvas = draw(image, boxes[verdict.hits], HIT, thick)
-    canvas = draw(canvas, boxes[verdict.false_alarms], FALSE_ALARM, thick)
-    return draw(canvas, truth[verdict.misses], MISS, thick)
+def annotated(image: Image, boxes: Boxes, truth: Float[np.ndarray, "m 4"], outcome: Outcome) -> Image:
+    """A copy of the image with hits in green, false alarms in red and missed parts in amber."""
+    thickness = max(1, round(max(image.shape[:2]) / 500))
+    canvas = draw(image, boxes[outcome.hits], HIT, thickness)
+    canvas = draw(canvas, boxes[outcome.false_alarms], FALSE_ALARM, thickness)
+    return draw(canvas, truth[outcome.misses], MISS, thickness)
 
 
 def crop(image: Image, box: Box, colour: tuple[int, int, int], side_px: int = 144) -> UInt8[np.ndarray, "s s 3"]:
-    """A square round one box, three times its size, scaled to `side_px`, with the box on it."""
+    """A square around one box, three times its size, scaled to `side_px`, with the box's outline."""
     half = max(16.0, 1.5 * float((box[2:] - box[:2]).max()))
     centre = (box[:2] + box[2:]) / 2
     scale = side_px / (2 * half)
@@ -107,14 +110,14 @@ def _axes(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def bars(groups: Sequence[str], series: dict[str, Sequence[float | None]], label: str) -> str:
-    """Grouped bars from 0 to 1: a series for each data set, a group for each run. None leaves its place empty."""
+    """A bar chart (SVG) from 0 to 1: a group for each run, in it a bar for each series. None leaves a gap."""
     figure, axes = _axes(max(5.5, 1.3 * len(groups)), 3.0)
     width = 0.8 / max(len(series), 1)
     for k, (name, values) in enumerate(series.items()):
         xs = np.arange(len(groups)) + (k - (len(series) - 1) / 2) * width
         heights = [0.0 if v is None else v for v in values]
-        drawn = axes.bar(xs, heights, width * 0.92, label=name, color=PALETTE[k % len(PALETTE)])
-        axes.bar_label(drawn, ["" if v is None else f"{v:.2f}" for v in values], fontsize=8, padding=2)
+        rectangles = axes.bar(xs, heights, width * 0.92, label=name, color=PALETTE[k % len(PALETTE)])
+        axes.bar_label(rectangles, ["" if v is None else f"{v:.2f}" for v in values], fontsize=8, padding=2)
     axes.set_xticks(range(len(groups)), list(groups), rotation=20 if len(groups) > 4 else 0, ha="center")
     axes.set_ylabel(label)
     axes.set_ylim(0, 1.08)
@@ -123,7 +126,7 @@ def bars(groups: Sequence[str], series: dict[str, Sequence[float | None]], label
 
 
 def histograms(a: np.ndarray, b: np.ndarray, names: tuple[str, str], unit: str) -> str:
-    """Two outlines of shares on common bins."""
+    """Two histograms (SVG) of shares on common bins. Values outside the 0.5 to 99.5 percentiles go to the end bins."""
     figure, axes = _axes(3.1, 1.7)
     both = np.concatenate([a, b])
     low, high = np.percentile(both, [0.5, 99.5])

@@ -1,7 +1,7 @@
-"""The report as values, and their writing: one JSON and one HTML file that needs nothing beside itself.
+"""The report: its values, and how they are written as one JSON file and one HTML file without external resources.
 
-Every word about the measured data goes through `Report.target`: "real" for photographs, "stand-in" for a simulated
-data set that takes their place. A figure of a stand-in never bears the name of reality.
+All words about the measured data use `GapReport.target`: "real" for photos, "stand-in" for a simulated data set in
+their place. So no figure of a stand-in is ever called real.
 """
 
 from __future__ import annotations
@@ -13,47 +13,85 @@ from pathlib import Path
 
 import jinja2
 
+from hybrid.data.clips import ClipSource
+from hybrid.metrics.detection import Metrics
+from pipelines.common.record import DataKind
 from pipelines.gap.appearance import Difference
+from pipelines.gap.measure import FinishedRun, Measurement
 from pipelines.gap.pictures import bars
+from simgen.dataset.store.locations import Location
 
-Scores = Mapping[str, float | None]  # by the name of a category or a size; None where there is nothing to find
+ByName = Mapping[str, float | None]  # by category or by size; None: the set has no such box
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """One run on one data set. COCO's averages: 0..1, None where the set has no such box."""
+class RunScores:
+    """One run on one data set: COCO's averages, 0 to 1, or None where the set has no such box."""
 
     ap: float | None
     ap50: float | None
     ar: float | None
-    ap_by_category: Scores
-    ap50_by_category: Scores
-    ap_by_size: Scores
+    ap_by_category: ByName
+    ap50_by_category: ByName
+    ap_by_size: ByName
+
+    @staticmethod
+    def of(metrics: Metrics) -> RunScores:
+        return RunScores(
+            ap=metrics.overall.ap,
+            ap50=metrics.overall.ap50,
+            ar=metrics.overall.ar,
+            ap_by_category={name: scores.ap for name, scores in metrics.by_category.items()},
+            ap50_by_category={name: scores.ap50 for name, scores in metrics.by_category.items()},
+            ap_by_size={name: scores.ap for name, scores in metrics.by_size.items()},
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRow:
+    """A run's row in the tables."""
+
     name: str
     trained_on: str  # in words: what, how much, from which start
     branches: str
     steps: int
     seconds: float
-    sim: Measured
-    target: Measured
+    sim: RunScores
+    target: RunScores
+
+    @staticmethod
+    def of(run: FinishedRun, on_sim: Measurement, on_target: Measurement) -> RunRow:
+        return RunRow(
+            name=run.folder.name,
+            trained_on=run.training_data(),
+            branches=run.model.branches,
+            steps=run.steps,
+            seconds=run.seconds,
+            sim=RunScores.of(on_sim.metrics),
+            target=RunScores.of(on_target.metrics),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataRow:
+    """A data set's row in the table of data."""
+
     path: str
     images: int
     boxes: int
     note: str
 
+    @staticmethod
+    def of(path: Location, source: ClipSource, note: str) -> DataRow:
+        return DataRow(path=str(path), images=len(source.frames), boxes=sum(source.counts().values()), note=note)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class GapReport:
+    """All that the JSON file holds."""
+
     made: str  # ISO date and time
-    target: str  # "real" | "stand-in"
+    target: DataKind
     categories: Sequence[str]
     sim: DataRow
     real: DataRow
@@ -63,53 +101,47 @@ class Report:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Panel:
-    """What the HTML alone holds: pictures as data URIs, by caption."""
+class ReportImages:
+    """What only the HTML holds: images as data URIs, charts as SVG."""
 
-    scenes: Sequence[tuple[str, str]] = ()
-    crops: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    histograms: Mapping[str, str] = field(default_factory=dict)  # SVG, by the difference's name
+    scenes: Sequence[tuple[str, str]] = ()  # caption, data URI
+    crops: Mapping[str, Sequence[str]] = field(default_factory=dict)  # data URIs by caption
+    histograms: Mapping[str, str] = field(default_factory=dict)  # SVG by the difference's name
 
 
-def best(report: Report) -> RunRow:
+def best(report: GapReport) -> RunRow:
+    """The run with the highest AP50 on the target."""
     return max(report.runs, key=lambda run: run.target.ap50 or 0.0)
 
 
-def verdict(report: Report) -> list[str]:
-    """What the figures say, in sentences; nothing that they do not say."""
+def conclusions(report: GapReport) -> list[str]:
+    """What the figures show, in sentences."""
     top, word = best(report), report.target
     lines = [
-        f"Best on {word} data: “{top.name}”, AP50 {_2(top.target.ap50)} and AP {_2(top.target.ap)} "
-        f"on {report.real.images} {word} pictures with {report.real.boxes} boxes."
+        f"Best on {word} data: “{top.name}”, AP50 {_two_digits(top.target.ap50)} and AP {_two_digits(top.target.ap)} "
+        f"on {report.real.images} {word} images with {report.real.boxes} boxes."
     ]
     if top.sim.ap50 is not None and top.target.ap50 is not None:
         gap = top.sim.ap50 - top.target.ap50
-        lines.append(f"On simulated validation the same run has AP50 {_2(top.sim.ap50)}: a gap of {gap:+.2f}.")
-    apart = [d.title for d in report.differences if d.distance > d.floor]
+        lines.append(f"On simulated validation data it has AP50 {_two_digits(top.sim.ap50)}: a gap of {gap:+.2f}.")
+    apart = [difference.title for difference in report.differences if difference.distance > difference.floor]
     if apart:
-        lines.append(f"The pictures differ most in {', '.join(apart[:3])}: where to look first, not a proven cause.")
+        lines.append(f"The images differ most in {', '.join(apart[:3])}: where to look first, not a proven cause.")
     return lines
 
 
-def _2(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{value:.2f}"
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
-
-
-def charts(report: Report) -> dict[str, str]:
+def charts(report: GapReport) -> dict[str, str]:
+    """Bar charts as SVG, by the name of the figure."""
     names = [run.name for run in report.runs]
-    sets = {"simulated": [r.sim for r in report.runs], report.target: [r.target for r in report.runs]}
+    sets = {"simulated": [run.sim for run in report.runs], report.target: [run.target for run in report.runs]}
     return {
-        "AP50": bars(names, {word: [m.ap50 for m in rows] for word, rows in sets.items()}, "AP50"),
-        "AP": bars(names, {word: [m.ap for m in rows] for word, rows in sets.items()}, "AP"),
+        "AP50": bars(names, {word: [scores.ap50 for scores in rows] for word, rows in sets.items()}, "AP50"),
+        "AP": bars(names, {word: [scores.ap for scores in rows] for word, rows in sets.items()}, "AP"),
     }
 
 
-def write(report: Report, panel: Panel, path: Path) -> Path:
-    """`path` (HTML) and the JSON of the same name beside it."""
+def write(report: GapReport, images: ReportImages, path: Path) -> Path:
+    """Write `path` (HTML), and beside it the JSON file of the same name. Returns `path`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -117,11 +149,20 @@ def write(report: Report, panel: Panel, path: Path) -> Path:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"two": _2, "time": _time}
+    environment.filters |= {"two": _two_digits, "time": _time}
     html = environment.get_template("report.html").render(
-        report=report, panel=panel, charts=charts(report), verdict=verdict(report), best=best(report)
+        report=report, images=images, charts=charts(report), conclusions=conclusions(report), best=best(report)
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(html, encoding="utf-8")
-    path.with_suffix(".json").write_text(json.dumps(asdict(report) | {"verdict": verdict(report)}, indent=2) + "\n")
+    plain = asdict(report) | {"verdict": conclusions(report)}
+    path.with_suffix(".json").write_text(json.dumps(plain, indent=2) + "\n")
     return path
+
+
+def _two_digits(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:.2f}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"

@@ -1,104 +1,148 @@
-"""The data sets of a report, and the table's rows."""
+"""The data sets of a report: what the runs are measured on, never what one of them was trained on."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from simgen.dataset.store.locations import Location
+import numpy as np
 
-if TYPE_CHECKING:
-    from hybrid.core.config import BoxesOf
-    from hybrid.data.clips import ClipSource
-    from pipelines.gap.measure import Result, Run
-    from pipelines.gap.report import DataRow, RunRow
+from hybrid.core.config import BoxesOf
+from hybrid.core.errors import DataError
+from hybrid.data.clips import ClipSource
+from pipelines.common.data import STAND_IN, data_hash, read, split_to_measure, target_kind
+from pipelines.common.record import DataKind, Experiment
+from pipelines.gap.measure import FinishedRun, open_run
+from simgen.dataset.store.locations import Location, location
 
 
 @dataclass(frozen=True)
-class Sets:
-    """What is measured on, by the same categories in the same order."""
+class ReportInputs:
+    """The data that a report is asked for, as the command line gives them."""
+
+    sim: Location
+    target: Location  # --real: photos, or a stand-in for them
+    look: Location | None = None  # photos to compare the simulated images with; None: those of `target`
+    sim_clips: int = 40  # simulated clips to measure on; 0: all
+    stand_in: bool = False  # call the target a stand-in, whatever it is
+
+
+@dataclass(frozen=True)
+class ReportSets:
+    """The data sets of a report, read. All have the same categories in the same order."""
 
     sim: ClipSource
     target: ClipSource
-    pictures: tuple[ClipSource, ClipSource]  # compared with each other: simulated, and what is to look like it
-    word: str  # what the target is called
-    note: str  # which simulated clips
+    sim_images: ClipSource  # whose images are compared with those of `target_images`
+    target_images: ClipSource
+    word: DataKind  # what the target is called: real or stand-in
+    note: str  # which simulated clips `sim` holds
 
 
-def read_sets(asked: argparse.Namespace, runs: Sequence[Run]) -> Sets:
-    from pipelines.common.runs import STAND_IN, read, split_to_measure, target_kind
-    from pipelines.gap.measure import held_out, never_seen
+def read_sets(inputs: ReportInputs, runs: Sequence[FinishedRun]) -> ReportSets:
+    """Read the data sets, without the simulated clips that one of the runs was trained on.
 
-    split = split_to_measure(asked.real)
-    boxes = _boxes(runs)
-    target = read(asked.real, split=split, boxes=boxes)
-    never_seen(target, asked.real, runs, split)
-    every = read(asked.sim, target.categories, boxes=boxes)
-    sim, note = held_out(every, asked.sim, runs)
-    if 0 < asked.sim_clips < len(sim):
-        sim, note = sim.take(asked.sim_clips), f"{note}; {asked.sim_clips} of them measured"
-    # pictures are compared where parts show
-    shown = every if boxes == "visible" else read(asked.sim, target.categories)
-    if asked.look is not None:
-        look = read(asked.look, target.categories)
-    else:
-        look = target if boxes == "visible" else read(asked.real, target.categories, split)
-    return Sets(sim, target, (shown, look), STAND_IN if asked.stand_in else target_kind(asked.real), note)
-
-
-def _boxes(runs: Sequence[Run]) -> BoxesOf:
-    """What the runs' boxes go round.
+    Images are compared inside boxes, so their boxes are of the visible parts, also where the runs predict whole ones.
 
     Raises:
-        DataError: they differ, so that no truth would be fair to all of them.
+        DataError: a set cannot be read, a run was trained on the target or on all simulated clips, or the runs' boxes
+            differ in meaning.
     """
-    from hybrid.core.errors import DataError
+    split, boxes = split_to_measure(inputs.target), _boxes(runs)
+    target = read(inputs.target, split=split, boxes=boxes)
+    refuse_trained_on(target, inputs.target, runs, split)
+    all_sim = read(inputs.sim, target.categories, boxes=boxes)
+    sim, note = without_trained_on(all_sim, inputs.sim, runs)
+    if 0 < inputs.sim_clips < len(sim):
+        sim, note = sim.take(inputs.sim_clips), f"{note}; {inputs.sim_clips} of them measured"
+    visible = boxes == "visible"
+    sim_images = all_sim if visible else read(inputs.sim, target.categories)
+    if inputs.look is not None:
+        target_images = read(inputs.look, target.categories)
+    else:
+        target_images = target if visible else read(inputs.target, target.categories, split)
+    word = STAND_IN if inputs.stand_in else target_kind(inputs.target)
+    return ReportSets(sim, target, sim_images, target_images, word, note)
 
-    known = {run.model.boxes for run in runs}
-    if len(known) > 1:
-        told = ", ".join(f"{run.folder.name}: {run.model.boxes}" for run in runs)
-        raise DataError(f"boxes of these runs go round different things ({told}): measure them apart")
-    return known.pop() if known else "visible"
+
+def _boxes(runs: Sequence[FinishedRun]) -> BoxesOf:
+    """Whether the runs predict boxes of the visible part or of the whole object.
+
+    Raises:
+        DataError: they differ, so that no ground truth would be fair to all of them.
+    """
+    meanings = {run.model.boxes for run in runs}
+    if len(meanings) > 1:
+        listed = ", ".join(f"{run.folder.name}: {run.model.boxes}" for run in runs)
+        raise DataError(f"boxes of these runs go round different things ({listed}): make a report for each kind")
+    return meanings.pop() if meanings else "visible"
 
 
-def as_known(source: ClipSource, run: Run) -> ClipSource:
-    """The source with its labels counted as the run's detector counts them.
+def with_labels_of(source: ClipSource, run: FinishedRun) -> ClipSource:
+    """`source` with its labels numbered as the run's detector numbers them.
 
     Raises:
         DataError: the detector does not know one of the categories.
     """
-    import numpy as np
-
-    from hybrid.core.errors import DataError
-
     missing = [name for name in source.categories if name not in run.categories]
     if missing:
         raise DataError(f"{run.folder}: its detector knows {list(run.categories)}, not {missing} of {source.name}")
-    place = np.array([run.categories.index(name) for name in source.categories], np.int64)
-    clips = [
-        replace(clip, frames=tuple(replace(f, labels=place[f.labels]) for f in clip.frames)) for clip in source.clips
-    ]
-    return replace(source, categories=run.categories, clips=tuple(clips))
-
-
-def set_row(path: Location, source: ClipSource, note: str) -> DataRow:
-    from pipelines.gap.report import DataRow
-
-    return DataRow(path=str(path), images=len(source.frames), boxes=sum(source.counts().values()), note=note)
-
-
-def run_row(run: Run, on_sim: Result, on_target: Result) -> RunRow:
-    from pipelines.gap.measure import in_report
-    from pipelines.gap.report import RunRow
-
-    return RunRow(
-        name=run.folder.name,
-        trained_on=run.described(),
-        branches=run.model.branches,
-        steps=run.plain["steps"],
-        seconds=float(run.plain.get("seconds", 0.0)),
-        sim=in_report(on_sim.metrics),
-        target=in_report(on_target.metrics),
+    label_of = np.array([run.categories.index(name) for name in source.categories], np.int64)
+    clips = tuple(
+        replace(clip, frames=tuple(replace(frame, labels=label_of[frame.labels]) for frame in clip.frames))
+        for clip in source.clips
     )
+    return replace(source, categories=run.categories, clips=clips)
+
+
+def refuse_trained_on(source: ClipSource, data: Location, runs: Sequence[FinishedRun], split: str = "train") -> None:
+    """Check that no run was trained on a clip of `source`, which was read from `data`.
+
+    Raises:
+        DataError: one was.
+    """
+    for run in runs:
+        clips = trained_on(run, source, data, split)
+        if clips:
+            raise DataError(f"{data}: {run.folder} trained on {len(clips)} of its clips: it cannot be measured there")
+
+
+def without_trained_on(source: ClipSource, data: Location, runs: Sequence[FinishedRun]) -> tuple[ClipSource, str]:
+    """The clips of a simulated set that no run was trained on, and a note that says which they are.
+
+    Raises:
+        DataError: none is left.
+    """
+    trained = set().union(*(trained_on(run, source, data) for run in runs))
+    free = [clip.name for clip in source.clips if clip.name not in trained]
+    if not free:
+        raise DataError(f"{data}: every clip of it was trained on; give --sim another data set of the same preset")
+    note = f"{len(free)} of {len(source)} scenes: those no run trained on" if trained else "no run trained on it"
+    return source.only(free), note
+
+
+def trained_on(run: FinishedRun, source: ClipSource, data: Location, split: str = "train") -> set[str]:
+    """The names of the clips at `data` that the run, or a run that it started from, was trained on."""
+    clips: set[str] = set()
+    for experiment in _experiments(run):
+        if _is_at(experiment.data, experiment.data_sha256, data, split):
+            clips |= set(experiment.trained_on)
+        if _is_at(experiment.mixed_in, experiment.mixed_in_sha256, data, split):
+            clips |= {clip.name for clip in source.clips}  # which of them were drawn is not recorded
+    return clips
+
+
+def _experiments(run: FinishedRun) -> list[Experiment]:
+    """The records of the run, of the run that it started from, and so on."""
+    if run.experiment is None:
+        return []
+    init = run.experiment.init
+    return [run.experiment, *(_experiments(open_run(Path(init.run))) if init else ())]
+
+
+def _is_at(recorded: str | None, recorded_sha256: str | None, data: Location, split: str) -> bool:
+    """Whether a record's data set is the one at `data`: by its hash, or in old records by its path."""
+    if recorded_sha256:
+        return recorded_sha256 == data_hash(data, split)
+    return bool(recorded) and location(str(recorded)).resolve() == data.resolve()

@@ -26,32 +26,32 @@ SMALL = ["--steps", "3", "--batch", "2", "--tile", "64", "--clip-length", "2", "
 
 
 @dataclass(frozen=True)
-class Result:
+class Finished:
     returncode: int
     stdout: str
     stderr: str
 
 
-def script(name: str, *arguments: object) -> Result:
+def script(name: str, *arguments: object) -> Finished:
     """Run a script in this process: loading torch anew for each would take longer than all else."""
     module = importlib.import_module(f"pipelines.{name}")
     out, err = io.StringIO(), io.StringIO()
     line = [str(argument) for argument in arguments]
     with redirect_stdout(out), redirect_stderr(err):
         try:
-            module.app(line) if hasattr(module, "app") else module.main(line)
+            module.app(line)
             code = 0
         except SystemExit as end:
             code = int(end.code or 0)
-    return Result(code, out.getvalue(), err.getvalue())
+    return Finished(code, out.getvalue(), err.getvalue())
 
 
-def done(result: Result) -> str:
+def done(result: Finished) -> str:
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 
 
-def refused(result: Result) -> str:
+def refused(result: Finished) -> str:
     """The one line that a mistake is answered with."""
     assert result.returncode == 2, result.stderr[-3000:]
     lines = [line for line in result.stderr.splitlines() if not line.startswith("note: ")]

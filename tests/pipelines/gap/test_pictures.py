@@ -15,21 +15,21 @@ LABELS = np.array([0, 1])
 
 
 def test_truth_itself_is_all_hits() -> None:
-    verdict = judge(TRUTH, LABELS, TRUTH, LABELS)
-    assert (len(verdict.hits), len(verdict.false_alarms), len(verdict.misses)) == (2, 0, 0)
+    outcome = judge(TRUTH, LABELS, TRUTH, LABELS)
+    assert (len(outcome.hits), len(outcome.false_alarms), len(outcome.misses)) == (2, 0, 0)
 
 
 def test_the_right_box_of_the_wrong_category_is_a_false_alarm_and_a_miss() -> None:
-    verdict = judge(TRUTH[:1], np.array([1]), TRUTH, LABELS)
-    assert verdict.false_alarms.tolist() == [0]
-    assert verdict.misses.tolist() == [0, 1]
+    outcome = judge(TRUTH[:1], np.array([1]), TRUTH, LABELS)
+    assert outcome.false_alarms.tolist() == [0]
+    assert outcome.misses.tolist() == [0, 1]
 
 
 def test_a_second_detection_of_one_part_is_a_false_alarm() -> None:
-    verdict = judge(TRUTH[[0, 0]], LABELS[[0, 0]], TRUTH, LABELS)
-    assert verdict.hits.tolist() == [0]
-    assert verdict.false_alarms.tolist() == [1]
-    assert verdict.misses.tolist() == [1]
+    outcome = judge(TRUTH[[0, 0]], LABELS[[0, 0]], TRUTH, LABELS)
+    assert outcome.hits.tolist() == [0]
+    assert outcome.false_alarms.tolist() == [1]
+    assert outcome.misses.tolist() == [1]
 
 
 def test_no_truth_and_no_detections_are_no_trouble() -> None:
@@ -42,9 +42,9 @@ def test_no_truth_and_no_detections_are_no_trouble() -> None:
 def test_every_detection_and_every_truth_is_counted_once(corners: list[tuple[float, ...]], seed: int) -> None:
     boxes = np.array([[x, y, x + w, y + h] for x, y, w, h in corners]).reshape(-1, 4)
     labels = np.random.default_rng(seed).integers(0, 2, len(boxes))
-    verdict = judge(boxes, labels, TRUTH, LABELS)
-    assert sorted([*verdict.hits, *verdict.false_alarms]) == list(range(len(boxes)))
-    assert len(verdict.hits) + len(verdict.misses) == len(TRUTH)
+    outcome = judge(boxes, labels, TRUTH, LABELS)
+    assert sorted([*outcome.hits, *outcome.false_alarms]) == list(range(len(boxes)))
+    assert len(outcome.hits) + len(outcome.misses) == len(TRUTH)
 
 
 def test_overlap_of_halves_is_a_third() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +10,18 @@ import pytest
 
 from pipelines.gap.appearance import Difference
 from pipelines.gap.pictures import to_uri
-from pipelines.gap.report import DataRow, Measured, Panel, Report, RunRow, best, verdict, write
+from pipelines.gap.report import DataRow, GapReport, ReportImages, RunRow, RunScores, best, conclusions, write
 
 
-def measured(ap50: float | None) -> Measured:
+def measured(ap50: float | None) -> RunScores:
     ap = None if ap50 is None else ap50 / 2
-    return Measured(
+    return RunScores(
         ap=ap, ap50=ap50, ar=ap50, ap_by_category={"bolt": ap, "washer": None},
         ap50_by_category={"bolt": ap50, "washer": None}, ap_by_size={"small": ap, "large": None},
     )  # fmt: skip
 
 
-def report(target: str = "stand-in") -> Report:
+def report(target: str = "stand-in") -> GapReport:
     rows = [("scratch", 0.31, 0.22), ("sim", 0.93, 0.48), ("sim → 10", 0.91, 0.77)]
     runs = [
         RunRow(
@@ -29,7 +30,7 @@ def report(target: str = "stand-in") -> Report:
         for name, a, b in rows
     ]
     difference = Difference("noise", "noise", "grey level", 1.0, 4.0, 1.7, 0.1, "sensor.read_noise_e", "more <noise>")
-    return Report(
+    return GapReport(
         made="2026-01-01 00:00", target=target, categories=["bolt", "washer"],
         sim=DataRow(path="a", images=40, boxes=99, note=""), real=DataRow(path="b", images=24, boxes=77, note=""),
         runs=runs, differences=[difference], command="python -m pipelines.gap_report",
@@ -38,14 +39,14 @@ def report(target: str = "stand-in") -> Report:
 
 def written(folder: Path, target: str = "stand-in") -> str:
     uri = to_uri(np.zeros((9, 9, 3), np.uint8))
-    panel = Panel(scenes=[("a scene", uri)], crops={"missed": [uri]}, histograms={"noise": "<svg></svg>"})
-    return write(report(target), panel, folder / "report.html").read_text()
+    images = ReportImages(scenes=[("a scene", uri)], crops={"missed": [uri]}, histograms={"noise": "<svg></svg>"})
+    return write(report(target), images, folder / "report.html").read_text()
 
 
 def test_the_best_run_is_the_best_on_the_target_not_on_simulation() -> None:
     assert best(report()).name == "sim → 10"
-    assert "AP50 0.77" in verdict(report())[0]
-    assert "+0.14" in verdict(report())[1]
+    assert "AP50 0.77" in conclusions(report())[0]
+    assert "+0.14" in conclusions(report())[1]
 
 
 def test_figures_stand_in_both_files_and_markup_is_escaped(tmp_path: Path) -> None:
@@ -71,3 +72,86 @@ def test_a_stand_in_is_never_called_real(tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", ["real"])
 def test_photographs_carry_no_stand_in_banner(tmp_path: Path, target: str) -> None:
     assert "stand-in" not in written(tmp_path, target).lower()
+
+
+@pytest.fixture
+def without_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charts take most of the time of writing a page."""
+    monkeypatch.setattr("pipelines.gap.report.charts", lambda report: {})
+
+
+def changed(**change: object) -> GapReport:
+    return replace(report(), **change)  # type: ignore[arg-type]
+
+
+def test_the_first_of_equal_runs_is_the_best_and_an_unmeasured_one_is_never() -> None:
+    rows = [replace(row, target=measured(value)) for row, value in zip(report().runs, (None, 0.4, 0.4), strict=True)]
+    assert best(changed(runs=rows)).name == "sim"
+
+
+def test_without_a_figure_a_dash_stands_and_no_gap_is_claimed(tmp_path: Path, without_charts: None) -> None:
+    rows = [replace(row, sim=measured(None), target=measured(None)) for row in report().runs]
+    lines = conclusions(changed(runs=rows))
+    assert "AP50 \N{EN DASH} and AP \N{EN DASH}" in lines[0]
+    assert not any("gap of" in line for line in lines)
+    html = write(changed(runs=rows), ReportImages(), tmp_path / "report.html").read_text()
+    assert '<td class="n">\N{EN DASH}</td>' in html
+    assert "None" not in html
+
+
+def test_only_differences_beyond_chance_are_named_and_at_most_three() -> None:
+    (one,) = report().differences
+    four = [replace(one, name=name, title=f"{name} of images") for name in ("a", "b", "c", "d")]
+    by_chance = replace(one, title="chance", distance=0.1)
+    line = conclusions(changed(differences=[by_chance, *four]))[-1]
+    assert "differ most in a of images, b of images, c of images:" in line
+    assert "differ most" not in " ".join(conclusions(changed(differences=[by_chance])))
+
+
+def test_a_difference_by_chance_is_marked_in_the_page(tmp_path: Path, without_charts: None) -> None:
+    (one,) = report().differences
+    path = tmp_path / "report.html"
+    assert "why chance" not in write(report(), ReportImages(), path).read_text()
+    assert "why chance" in write(changed(differences=[replace(one, distance=0.1)]), ReportImages(), path).read_text()
+
+
+def test_the_page_holds_all_images_and_escapes_their_captions(tmp_path: Path, without_charts: None) -> None:
+    images = ReportImages(
+        scenes=[("real: <1>.png", "data:a"), ("real: 2.png", "data:b")],
+        crops={"real: missed": ["data:c", "data:d"], "real: false alarms": []},
+        histograms={"noise": "<svg id='noise'></svg>"},
+    )
+    html = write(report(), images, tmp_path / "deep/folder/report.html").read_text()
+    assert [html.count(f'src="data:{name}"') for name in "abcd"] == [1, 1, 1, 1]
+    assert "real: &lt;1&gt;.png" in html
+    assert '<span class="note">none</span>' in html  # no false alarm
+    assert "<svg id='noise'></svg>" in html
+
+
+def test_a_page_without_images_has_no_heading_for_them(tmp_path: Path, without_charts: None) -> None:
+    html = write(report(), ReportImages(), tmp_path / "report.html").read_text()
+    assert "Failures, close up" not in html
+    assert "Detections of" not in html
+
+
+def test_the_json_file_keeps_the_names_that_scripts_read(tmp_path: Path, without_charts: None) -> None:
+    write(report(), ReportImages(), tmp_path / "report.html")
+    stored = json.loads((tmp_path / "report.json").read_text())
+    assert set(stored) == {
+        "made", "target", "categories", "sim", "real", "runs", "differences", "command", "verdict",
+    }  # fmt: skip
+    assert set(stored["runs"][0]) == {
+        "name", "trained_on", "branches", "steps", "seconds", "sim", "target",
+    }  # fmt: skip
+    assert set(stored["runs"][0]["target"]) == {
+        "ap", "ap50", "ar", "ap_by_category", "ap50_by_category", "ap_by_size",
+    }  # fmt: skip
+    assert stored["runs"][0]["target"]["ap_by_category"] == {"bolt": 0.11, "washer": None}
+    assert stored["verdict"] == conclusions(report())
+
+
+def test_times_are_seconds_below_a_minute_and_minutes_above(tmp_path: Path, without_charts: None) -> None:
+    rows = [replace(row, seconds=value) for row, value in zip(report().runs, (59.4, 60.0, 3600.0), strict=True)]
+    html = write(changed(runs=rows), ReportImages(), tmp_path / "report.html").read_text()
+    for text in ("59 s", "1.0 min", "60.0 min"):
+        assert f'<td class="n">{text}</td>' in html

@@ -1,0 +1,1 @@
+"""The detector against other detectors; see `__main__`."""

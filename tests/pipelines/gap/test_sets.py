@@ -1,0 +1,168 @@
+"""Laws of a report's data: no clip is both trained and measured on, and labels mean the same for every run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hybrid.core.errors import DataError, RunError
+from hybrid.data.clips import Clip, ClipSource, FrameRecord
+from pipelines.common.data import data_hash
+from pipelines.common.record import Experiment, StartingRun, write_experiment
+from pipelines.gap.measure import FinishedRun, open_run
+from pipelines.gap.sets import refuse_trained_on, trained_on, with_labels_of, without_trained_on
+
+NAMES = ("0", "1", "2", "3")
+
+
+def clips(names: tuple[str, ...] = NAMES, labels: tuple[int, ...] = (0, 1)) -> ClipSource:
+    frame = FrameRecord(
+        name="f", path=Path("f.png"), width_px=64, height_px=64,
+        boxes_xyxy_px=np.zeros((len(labels), 4), np.float32), labels=np.array(labels, np.int64),
+    )  # fmt: skip
+    return ClipSource("set", ("bolt", "nut"), tuple(Clip(name, (frame,)) for name in names))
+
+
+def photos(path: Path, content: str = "photos") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+def experiment(data: Path, trained: tuple[str, ...], **more: object) -> Experiment:
+    plain = {"script": "finetune_real", "data": str(data), "data_sha256": data_hash(data), "kind": "real"}
+    return Experiment(**{**plain, "trained_on": trained, **more})  # type: ignore[arg-type]
+
+
+def finished(folder: Path, record: Experiment | None = None, categories: tuple[str, ...] = ("bolt", "nut")) -> Path:
+    """A finished run's folder, but for its weights."""
+    folder.mkdir(parents=True)
+    summary = {"categories": categories, "steps": 3, "seconds": 61.5, "train": {"tile_px": 64}}
+    (folder / "run.json").write_text(json.dumps(summary))
+    if record is not None:
+        write_experiment(folder, record)
+    return folder
+
+
+def test_a_run_is_opened_with_its_record(tmp_path: Path) -> None:
+    record = experiment(photos(tmp_path / "a.json"), ("1",))
+    run = open_run(finished(tmp_path / "run", record))
+    assert run == FinishedRun(tmp_path / "run", ("bolt", "nut"), 3, 61.5, 64, record)
+    assert run.view.tile_px == 64
+
+
+def test_a_run_without_the_duration_of_earlier_versions_opens(tmp_path: Path) -> None:
+    folder = finished(tmp_path / "run")
+    (folder / "run.json").write_text(json.dumps({"categories": [], "steps": 3, "train": {"tile_px": 64}}))
+    assert open_run(folder).seconds == 0.0
+
+
+def test_a_run_that_is_not_finished_is_told_from_a_folder_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is no run"):
+        open_run(tmp_path)
+    write_experiment(tmp_path, experiment(photos(tmp_path / "a.json"), ("1",)))
+    with pytest.raises(DataError, match="has not finished"):
+        open_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "summary", ["", "[]", "{}", '{"categories": [], "steps": "many", "train": {"tile_px": 64}}', '{"categories": 3}']
+)
+def test_a_damaged_summary_is_named(tmp_path: Path, summary: str) -> None:
+    (tmp_path / "run.json").write_text(summary)
+    with pytest.raises(RunError, match=str(tmp_path / "run.json")):
+        open_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "2 photos, from scratch"),
+        ({"kind": "stand-in"}, "2 stand-in clips, from scratch"),
+        ({"kind": "simulated"}, "2 simulated scenes, from scratch"),
+        ({"mixed_in": "data/sim"}, "2 photos, with sim mixed in, from scratch"),
+        ({"init": StartingRun(run="out/first", sha256="")}, "2 photos, from first"),
+    ],
+)
+def test_the_words_for_training_data_say_what_how_much_and_from_where(
+    tmp_path: Path, change: dict[str, object], words: str
+) -> None:
+    record = experiment(photos(tmp_path / "a.json"), ("0", "1"), **change)
+    assert open_run(finished(tmp_path / "run", record)).training_data() == words
+
+
+def test_a_run_without_a_record_has_unknown_training_data(tmp_path: Path) -> None:
+    assert open_run(finished(tmp_path / "run")).training_data() == "unknown"
+
+
+def test_photos_are_known_again_in_another_folder_but_not_after_a_change(tmp_path: Path) -> None:
+    data, copy = photos(tmp_path / "a.json"), photos(tmp_path / "elsewhere/b.json")
+    run = open_run(finished(tmp_path / "run", experiment(data, ("1", "3"))))
+    assert trained_on(run, clips(), copy) == {"1", "3"}
+    assert trained_on(run, clips(), photos(tmp_path / "a.json", "other photos")) == set()
+
+
+def test_a_record_without_a_hash_knows_its_data_by_the_path(tmp_path: Path) -> None:
+    data, copy = photos(tmp_path / "a.json"), photos(tmp_path / "b.json")
+    run = open_run(finished(tmp_path / "run", experiment(data, ("1",), data_sha256=None)))
+    assert trained_on(run, clips(), tmp_path / "x" / ".." / "a.json") == {"1"}
+    assert trained_on(run, clips(), copy) == set()
+
+
+def test_what_the_runs_before_trained_on_counts_too(tmp_path: Path) -> None:
+    a, b = photos(tmp_path / "a.json", "a"), photos(tmp_path / "b.json", "b")
+    first = finished(tmp_path / "first", experiment(a, ("0",)))
+    second = finished(tmp_path / "second", experiment(b, ("1",), init=StartingRun(run=str(first), sha256="")))
+    third = finished(tmp_path / "third", experiment(a, ("2",), init=StartingRun(run=str(second), sha256="")))
+    assert trained_on(open_run(third), clips(), a) == {"0", "2"}
+    assert trained_on(open_run(third), clips(), b) == {"1"}
+
+
+def test_a_set_that_was_mixed_in_counts_as_a_whole(tmp_path: Path) -> None:
+    a, sim = photos(tmp_path / "a.json", "a"), photos(tmp_path / "sim.json", "sim")
+    run = open_run(finished(tmp_path / "run", experiment(a, ("1",), mixed_in=str(sim), mixed_in_sha256=data_hash(sim))))
+    assert trained_on(run, clips(), sim) == set(NAMES)
+
+
+def test_test_data_of_which_a_run_trained_on_one_clip_are_refused(tmp_path: Path) -> None:
+    a, b = photos(tmp_path / "a.json", "a"), photos(tmp_path / "b.json", "b")
+    clean = open_run(finished(tmp_path / "clean", experiment(b, ("0",))))
+    leaky = open_run(finished(tmp_path / "leaky", experiment(a, ("0",))))
+    refuse_trained_on(clips(), a, [clean])
+    with pytest.raises(DataError, match="leaky trained on 1 of its clips"):
+        refuse_trained_on(clips(), a, [clean, leaky])
+
+
+def test_simulated_clips_that_any_run_trained_on_are_left_out(tmp_path: Path) -> None:
+    a, b = photos(tmp_path / "a.json", "a"), photos(tmp_path / "b.json", "b")
+    one = open_run(finished(tmp_path / "one", experiment(a, ("0",))))
+    other = open_run(finished(tmp_path / "other", experiment(a, ("0", "2"))))
+    free, note = without_trained_on(clips(), a, [one, other])
+    assert [clip.name for clip in free.clips] == ["1", "3"]
+    assert "2 of 4" in note
+    everything, note = without_trained_on(clips(), b, [one, other])
+    assert len(everything) == 4
+    assert note == "no run trained on it"
+    last = open_run(finished(tmp_path / "last", experiment(a, NAMES)))
+    with pytest.raises(DataError, match="every clip of it was trained on"):
+        without_trained_on(clips(), a, [one, last])
+
+
+def test_labels_follow_the_names_of_categories_into_a_runs_numbering(tmp_path: Path) -> None:
+    run = open_run(finished(tmp_path / "run", categories=("washer", "nut", "bolt")))
+    source = clips(labels=(0, 1, 1, 0))
+    renumbered = with_labels_of(source, run)
+    assert renumbered.categories == run.categories
+    assert [renumbered.categories[i] for i in renumbered.frames[0].labels] == ["bolt", "nut", "nut", "bolt"]
+    assert {**renumbered.counts(), "washer": 0} == {**source.counts(), "washer": 0}
+    assert source.frames[0].labels.tolist() == [0, 1, 1, 0]  # left as it was
+
+
+def test_a_category_that_a_run_does_not_know_is_named(tmp_path: Path) -> None:
+    run = open_run(finished(tmp_path / "run", categories=("bolt",)))
+    with pytest.raises(DataError, match=r"not \['nut'\]"):
+        with_labels_of(replace(clips(), name="photos"), run)
