@@ -19,7 +19,7 @@ from simgen.dataset.store.locations import Location, location
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """The data that a report is asked for, as the command line gives them."""
+    """Where the data of a report are, as the command line gives them."""
 
     sim: Location
     target: Location  # --real: photos, or a stand-in for them

@@ -2,101 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import io
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from hybrid.data.shards import read_shards
 from pipelines.gap.appearance import STATISTICS
-
-ROOT = Path(__file__).parents[2]
-SMALL = ["--steps", "3", "--batch", "2", "--tile", "64", "--clip-length", "2", "--workers", "0", "--threads", "1"]
-
-
-@dataclass(frozen=True)
-class Finished:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def script(name: str, *arguments: object) -> Finished:
-    """Run a script in this process: loading torch anew for each would take longer than all else."""
-    module = importlib.import_module(f"pipelines.{name}")
-    out, err = io.StringIO(), io.StringIO()
-    line = [str(argument) for argument in arguments]
-    with redirect_stdout(out), redirect_stderr(err):
-        try:
-            module.app(line)
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-    return Finished(code, out.getvalue(), err.getvalue())
-
-
-def done(result: Finished) -> str:
-    assert result.returncode == 0, result.stderr[-3000:]
-    return result.stdout
-
-
-def refused(result: Finished) -> str:
-    """The one line that a mistake is answered with."""
-    assert result.returncode == 2, result.stderr[-3000:]
-    lines = [line for line in result.stderr.splitlines() if not line.startswith("note: ")]
-    assert len(lines) == 1, result.stderr[-3000:]
-    assert lines[0].startswith("error: ")
-    return lines[0]
-
-
-def photographs(
-    folder: Path, categories: tuple[str, ...] = ("bolt", "nut", "washer"), count: int = 6, seed: int = 0
-) -> Path:
-    """A COCO set of grey rectangles on noise: what matters is its form."""
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(seed)
-    images, annotations = [], []
-    for i in range(count):
-        pixels = rng.normal(110, 12, (96, 128, 3)).clip(0, 255).astype(np.uint8)
-        for label in range(len(categories)):
-            x, y, side = int(rng.integers(100)), int(rng.integers(70)), 12 + 6 * label
-            pixels[y : y + side, x : x + side] = 200 - 60 * label
-            box = [x, y, min(side, 128 - x), min(side, 96 - y)]
-            annotations.append({"id": len(annotations) + 1, "image_id": i, "category_id": label + 1, "bbox": box})
-        cv2.imwrite(str(folder / f"{i}.png"), pixels)
-        images.append({"id": i, "file_name": f"{i}.png", "width": 128, "height": 96})
-    names = [{"id": k + 1, "name": name} for k, name in enumerate(categories)]
-    path = folder / "photos.json"
-    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": names}))
-    return path
-
-
-@pytest.fixture(scope="module")
-def line(tiny_data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The three runs that a report compares, three steps each."""
-    out = tmp_path_factory.mktemp("line")
-    photos = photographs(out / "photos")
-    photographs(out / "test-photos", seed=1)
-    done(script("train_sim", "--data", tiny_data_set, "--out", out / "sim", "--holdout", 0.4, *SMALL))
-    tune = ["--data", photos, "--shots", 3, *SMALL]
-    done(script("finetune_real", "--checkpoint", out / "sim", *tune, "--out", out / "tuned"))
-    done(script("finetune_real", "--checkpoint", "none", *tune, "--out", out / "scratch"))
-    return out
-
-
-def record(run: Path) -> dict[str, object]:
-    return dict(json.loads((run / "run.json").read_text())["experiment"])
+from tests.pipelines.scripts import SMALL, done, photographs, record, refused, script, yolo
 
 
 def test_a_run_says_what_it_was_trained_on(line: Path) -> None:
@@ -130,8 +45,8 @@ def test_the_report_measures_every_run_on_both_and_a_second_call_measures_nothin
 ) -> None:
     out = tmp_path / "report.html"
     runs = [line / name for name in ("scratch", "sim", "tuned")]
-    ask = ["--sim", tiny_data_set, "--real", line / "test-photos/photos.json", "--runs", *runs, "--out", out]
-    assert str(out) in done(script("gap_report", *ask))
+    words = ["--sim", tiny_data_set, "--real", line / "test-photos/photos.json", "--runs", *runs, "--out", out]
+    assert str(out) in done(script("gap_report", *words))
     stored = json.loads(out.with_suffix(".json").read_text())
     assert stored["target"] == "real"
     assert [run["name"] for run in stored["runs"]] == ["scratch", "sim", "tuned"]
@@ -149,7 +64,7 @@ def test_the_report_measures_every_run_on_both_and_a_second_call_measures_nothin
     cached = {path: path.stat().st_mtime_ns for path in out.with_name("report-cache").iterdir()}
     assert len(cached) == 6
     assert "real: " in html
-    again = script("gap_report", *ask, "--without-photos")
+    again = script("gap_report", *words, "--without-photos")
     done(again)
     assert 'alt="real: ' in html
     assert 'alt="simulated: ' in out.read_text()
@@ -176,30 +91,6 @@ def test_a_simulated_set_in_the_place_of_photos_is_a_stand_in_everywhere(
     assert not re.search(r"\breal(ity)?\b", words)
 
 
-def yolo(folder: Path, test: str) -> Path:
-    """The photographs of two folders as one YOLO folder's `train` and `test`."""
-    for split, seed in (("train", 0), ("test", 1)):
-        coco = json.loads(photographs(folder / f"{split}-coco", seed=seed).read_text())
-        (folder / split / "labels").mkdir(parents=True)
-        shutil.copytree(folder / f"{split}-coco", folder / split / "images", ignore=lambda *_: ["photos.json"])
-        names = [category["name"] for category in coco["categories"]]
-        place = {category["id"]: i for i, category in enumerate(coco["categories"])}
-        for image in coco["images"]:
-            wide, high = image["width"], image["height"]
-            lines = [
-                f"{place[a['category_id']]} {(x + w / 2) / wide} {(y + h / 2) / high} {w / wide} {h / high}"
-                for a in coco["annotations"]
-                if a["image_id"] == image["id"]
-                for x, y, w, h in [a["bbox"]]
-            ]
-            label = folder / split / "labels" / Path(image["file_name"]).with_suffix(".txt")
-            label.parent.mkdir(parents=True, exist_ok=True)
-            label.write_text("\n".join(lines))
-    listing = folder / "data.yaml"
-    listing.write_text(json.dumps({"names": names, "train": "train/images", "test": f"{test}/images"}))
-    return listing
-
-
 def test_a_yolo_folder_trains_on_its_train_and_is_measured_on_its_test(
     line: Path, tiny_data_set: Path, tmp_path: Path
 ) -> None:
@@ -224,20 +115,20 @@ def test_whole_boxes_go_with_a_run_from_simulation_to_the_report(
     line: Path, tiny_data_set: Path, occluded_data_set: Path, tmp_path: Path
 ) -> None:
     whole, photos = tmp_path / "whole", photographs(tmp_path / "photos")
-    asked = ["--data", tiny_data_set, "--model", "boxes=whole", "--occluders", 0.5, *SMALL]
-    done(script("train_sim", *asked, "--out", whole))
+    line_words = ["--data", tiny_data_set, "--model", "boxes=whole", "--occluders", 0.5, *SMALL]
+    done(script("train_sim", *line_words, "--out", whole))
     done(script("finetune_real", "--checkpoint", whole, "--data", photos, *SMALL, "--out", tmp_path / "tuned"))
     config = json.loads((tmp_path / "tuned" / "config.json").read_text())["model"]
     assert config["boxes"] == "whole"
     page = tmp_path / "report.html"
     report = ["--sim", occluded_data_set, "--real", occluded_data_set, "--sim-clips", 0, "--out", page]
     done(script("gap_report", *report, "--runs", whole))
-    hidden, seen = read_shards(occluded_data_set, boxes="whole"), read_shards(occluded_data_set)
+    whole_boxes, visible_boxes = read_shards(occluded_data_set, boxes="whole"), read_shards(occluded_data_set)
     report_json = json.loads(page.with_suffix(".json").read_text())
     assert {one["distance"] for one in report_json["differences"]} == {0.0}  # a set and itself: both where parts show
-    told = report_json["real"]["boxes"]
-    assert told == sum(hidden.counts().values())
-    assert told > sum(seen.counts().values())
+    boxes = report_json["real"]["boxes"]
+    assert boxes == sum(whole_boxes.counts().values())
+    assert boxes > sum(visible_boxes.counts().values())
     assert "go round different things" in refused(script("gap_report", *report, "--runs", whole, line / "sim"))
     wrong = ["--data", tiny_data_set, "--occluders", 0.5, *SMALL, "--out", tmp_path / "wrong"]
     assert "needs --model boxes=whole" in refused(script("train_sim", *wrong))
@@ -281,76 +172,6 @@ def test_photos_that_a_run_trained_on_are_not_measured_on_wherever_they_lie(
 ) -> None:
     shutil.copytree(line / "photos", tmp_path / "copied")
     for photos in (line / "photos", tmp_path / "copied"):
-        told = refused(script("gap_report", "--sim", tiny_data_set, "--real", photos / "photos.json", "--runs",
+        error = refused(script("gap_report", "--sim", tiny_data_set, "--real", photos / "photos.json", "--runs",
                               line / "sim", line / "tuned", "--out", tmp_path / "report.html"))  # fmt: skip
-        assert "tuned trained on 3 of its clips" in told
-
-
-@pytest.mark.parametrize("name", ["train_sim", "finetune_real", "gap_report", "demo"])
-@pytest.mark.parametrize("how", ["module", "file"])
-def test_help_comes_without_torch_both_ways(name: str, how: str) -> None:
-    call = {
-        "module": f"runpy.run_module('pipelines.{name}', run_name='__main__')",
-        "file": f"runpy.run_path('pipelines/{name}.py', run_name='__main__')",
-    }[how]
-    code = f"import runpy, sys; sys.modules['torch'] = None; sys.argv = ['{name}', '--help']; {call}"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
-    )
-    assert result.returncode == 0, result.stderr
-    assert "--out" in result.stdout
-
-
-def test_missing_data_are_named(tmp_path: Path) -> None:
-    gone = tmp_path / "gone"
-    assert "gone" in refused(script("train_sim", "--data", gone, "--out", tmp_path / "run"))
-    (tmp_path / "empty").mkdir()
-    told = refused(script("train_sim", "--data", tmp_path / "empty", "--out", tmp_path / "run"))
-    assert "manifest.json" in told
-    told = refused(script("finetune_real", "--checkpoint", "none", "--data", f"{gone}.json", "--out", tmp_path / "run"))
-    assert "gone.json: there is no such file" in told
-    assert not (tmp_path / "run").exists()
-
-
-def test_photos_of_other_categories_are_refused_with_both_lists(line: Path, tmp_path: Path) -> None:
-    photos = photographs(tmp_path / "photos", ("cat", "dog"))
-    told = refused(script("finetune_real", "--checkpoint", line / "sim", "--data", photos, "--out", tmp_path / "run"))
-    assert "cat" in told
-    assert "bolt" in told
-
-
-def test_a_report_of_a_category_that_a_run_does_not_know_is_refused(
-    line: Path, tiny_data_set: Path, tmp_path: Path
-) -> None:
-    photos = photographs(tmp_path / "photos", ("bolt", "dog"))
-    told = refused(script("gap_report", "--sim", tiny_data_set, "--real", photos, "--runs", line / "sim",
-                          "--out", tmp_path / "report.html"))  # fmt: skip
-    assert "dog" in told
-
-
-@pytest.mark.parametrize(
-    ("options", "word"),
-    [
-        (["--shots", "99"], "--shots 99"),
-        (["--shots", "-1"], "--shots"),
-        (["--steps", "0"], "steps"),
-        (["--tile", "50"], "tile_px"),
-        (["--branches", "rnn"], "--branches"),
-        (["--holdout", "1.0"], "holdout"),
-    ],
-)
-def test_senseless_options_are_named(tmp_path: Path, options: list[str], word: str) -> None:
-    photos = photographs(tmp_path / "photos")
-    told = refused(
-        script("finetune_real", "--checkpoint", "none", "--data", photos, "--out", tmp_path / "run", *options)
-    )
-    assert word in told
-
-
-def test_a_missing_run_is_named(tmp_path: Path) -> None:
-    photos = photographs(tmp_path / "photos")
-    told = refused(
-        script("finetune_real", "--checkpoint", tmp_path / "no", "--data", photos, "--out", tmp_path / "run")
-    )
-    assert str(tmp_path / "no") in told
+        assert "tuned trained on 3 of its clips" in error

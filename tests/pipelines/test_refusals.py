@@ -1,0 +1,93 @@
+"""Mistakes of a user: each is answered with one line that names it, before anything is written. And help, fast."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.pipelines.scripts import photographs, refused, script
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("how", ["module", "file"])
+def test_help_comes_without_torch_both_ways(how: str) -> None:
+    run = "runpy.run_module(f'pipelines.{name}'" if how == "module" else "runpy.run_path(f'pipelines/{name}.py'"
+    code = f"""
+import runpy, sys
+sys.modules["torch"] = None
+for name in ("train_sim", "finetune_real", "gap_report", "demo"):
+    sys.argv = [name, "--help"]
+    try:
+        {run}, run_name="__main__")
+    except SystemExit as end:
+        assert not end.code, name
+    sys.modules.pop(f"pipelines.{{name}}", None)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("Usage: ") == 4
+    assert result.stdout.count("--out") >= 4
+
+
+def test_missing_data_are_named(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    assert "gone" in refused(script("train_sim", "--data", gone, "--out", tmp_path / "run"))
+    (tmp_path / "empty").mkdir()
+    error = refused(script("train_sim", "--data", tmp_path / "empty", "--out", tmp_path / "run"))
+    assert "manifest.json" in error
+    error = refused(
+        script("finetune_real", "--checkpoint", "none", "--data", f"{gone}.json", "--out", tmp_path / "run")
+    )
+    assert "gone.json: there is no such file" in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_photos_of_other_categories_are_refused_with_both_lists(line: Path, tmp_path: Path) -> None:
+    photos = photographs(tmp_path / "photos", ("cat", "dog"))
+    error = refused(script("finetune_real", "--checkpoint", line / "sim", "--data", photos, "--out", tmp_path / "run"))
+    assert "cat" in error
+    assert "bolt" in error
+
+
+def test_a_report_of_a_category_that_a_run_does_not_know_is_refused(
+    line: Path, tiny_data_set: Path, tmp_path: Path
+) -> None:
+    photos = photographs(tmp_path / "photos", ("bolt", "dog"))
+    error = refused(script("gap_report", "--sim", tiny_data_set, "--real", photos, "--runs", line / "sim",
+                          "--out", tmp_path / "report.html"))  # fmt: skip
+    assert "dog" in error
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--shots", "99"], "--shots 99"),
+        (["--shots", "-1"], "--shots"),
+        (["--steps", "0"], "steps"),
+        (["--tile", "50"], "tile_px"),
+        (["--branches", "rnn"], "--branches"),
+        (["--holdout", "1.0"], "holdout"),
+    ],
+)
+def test_senseless_options_are_named(tmp_path: Path, options: list[str], word: str) -> None:
+    photos = photographs(tmp_path / "photos")
+    error = refused(
+        script("finetune_real", "--checkpoint", "none", "--data", photos, "--out", tmp_path / "run", *options)
+    )
+    assert word in error
+
+
+def test_a_missing_run_is_named(tmp_path: Path) -> None:
+    photos = photographs(tmp_path / "photos")
+    error = refused(
+        script("finetune_real", "--checkpoint", tmp_path / "no", "--data", photos, "--out", tmp_path / "run")
+    )
+    assert str(tmp_path / "no") in error
