@@ -54,7 +54,8 @@ def test_shards_are_read_with_numpy_and_the_standard_library() -> None:
         if name.startswith(("simgen.dataset.format", "simgen.dataset.store", "simgen.spec"))
     ]
     assert "simgen.dataset.format.reader" in names
-    done = run(f"import {', '.join(names)}", allowed=("simgen", "numpy", "jaxtyping"))  # jaxtyping: annotations alone
+    for_annotations = ("jaxtyping", "typeguard")  # the second is what the first looks for
+    done = run(f"import {', '.join(names)}", allowed=("simgen", "numpy", *for_annotations))
     assert done.returncode == 0, done.stderr
 
 

@@ -209,4 +209,4 @@ def test_a_cnn_that_was_trained_alone_is_the_start_of_a_detector_with_more_parts
     assert (begun.config.branches, begun.config.tracks) == ("cnn+rnn+transformer", 5)
     own = begun.state_dict()
     assert all(torch.equal(own[name], tensor) for name, tensor in cnn.state_dict().items())
-    assert "tensors, which start anew: context." in capsys.readouterr().err
+    assert "tensors, which start at random: context." in capsys.readouterr().err
