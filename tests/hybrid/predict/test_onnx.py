@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from hybrid.core.errors import RunError
 from hybrid.model.network import Network
 from hybrid.model.objects.queries import ANCHOR_PX
 from hybrid.weights.checkpoint import save_detector
@@ -90,7 +91,7 @@ def test_the_exported_step_agrees_over_a_clip(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"depth of shape \(48, 32\) came; this file takes \(32, 48\)"):
         runner.step(frames[0], None, np.ones((48, 32), np.float32))
     (tmp_path / "no.onnx").write_bytes(b"no")
-    with pytest.raises(ValueError, match="holds no detector's step"):
+    with pytest.raises(RunError, match="holds no detector's step"):
         OnnxDetector(tmp_path / "no.onnx")
 
 
