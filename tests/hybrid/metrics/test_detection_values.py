@@ -119,6 +119,8 @@ def test_the_operating_score_is_where_f1_is_best_by_hand():
     assert operating_score([found(*rows)], frames) == pytest.approx(0.7)
     assert operating_score([found(*rows[:2])], frames) == pytest.approx(0.9)
     assert operating_score([found(rows[1])], frames) is None
+    late = [(0, 0, 20, 20, 0, 0.9), *[(*wrong, 0.8)] * 3, (100, 0, 120, 20, 0, 0.7)]
+    assert operating_score([found(*late)], frames) == pytest.approx(0.9)  # 2/4 and 4/8: of two equals the higher score
     most = [(*wrong, 0.9)] * MAX_DETECTIONS + [(0, 0, 20, 20, 0, 0.4)]
     assert operating_score([found(*most)], frames) == pytest.approx(0.4)  # all of them count, not the best hundred
 
