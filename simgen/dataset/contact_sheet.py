@@ -1,4 +1,4 @@
-"""A contact sheet of a data set: what its labels say, drawn on its pictures. One row a clip."""
+"""A contact sheet of a data set: its labels drawn on its images. One row for each clip."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from simgen.dataset.store.files import write_atomically
 from simgen.spec.frames import FrameLabels, Image, PartLabel
 from simgen.spec.types import CLUTTER
 
-TILE_PX = 640  # width that a frame is shown at, by a whole factor where it is smaller
+TILE_PX = 640  # width of a shown frame; smaller frames are enlarged by a whole factor
 STRIP_PX = 26  # height of a line of text
-WORDY_PARTS = 14  # up to so many visible parts a label has its category's name; the colour tells it always
-CROWDED_PARTS = 50  # beyond so many there is no text at all: it would hide the parts
-SAME_PX = 1.5  # a whole part's box that differs by less from what is seen is not drawn
+NAMED_PARTS = 14  # with more visible parts, labels have no category name; the colour shows the category
+CROWDED_PARTS = 50  # with more visible parts there is no text, which would hide the parts
+SAME_PX = 1.5  # the box of the whole part is not drawn if it differs less from the visible one
 INK = (235, 235, 235)
 CLUTTER_TINT = (90, 90, 90)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -29,7 +29,11 @@ COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 1
 
 
 def contact_sheet(data: DataSet, clips: int = 4, frames: int = 4) -> Image:
-    """RGB of `clips` rows of `frames` pictures each, spread evenly, under a legend."""
+    """An RGB picture with a legend and `clips` rows of `frames` frames each, spread evenly over the data set.
+
+    Raises:
+        ShardError: the data set is damaged.
+    """
     colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(data.categories)}
     rows = [_row(data[int(i)], colours, frames) for i in _spread(len(data), clips)]
     width = max(row.shape[1] for row in rows)
@@ -37,6 +41,7 @@ def contact_sheet(data: DataSet, clips: int = 4, frames: int = 4) -> Image:
 
 
 def write_png(path: Path, image: Image) -> None:
+    """Write an RGB picture as PNG, atomically."""
     ok, data = cv2.imencode(".png", image[..., ::-1])
     assert ok
     write_atomically(path, data.tobytes())
@@ -58,7 +63,7 @@ def _row(clip: StoredClip, colours: dict[str, tuple[int, int, int]], frames: int
 
 
 def frame_picture(clip: StoredClip, t: int, frame: FrameLabels, colours: dict[str, tuple[int, int, int]]) -> Image:
-    """One frame with masks, boxes and labels."""
+    """A frame with masks, boxes and text."""
     ids = clip.ids(t)
     try:
         image = decode(clip.jpeg(t))
@@ -68,17 +73,17 @@ def frame_picture(clip: StoredClip, t: int, frame: FrameLabels, colours: dict[st
     scale = float(TILE_PX // image.shape[1]) if image.shape[1] <= TILE_PX else TILE_PX / image.shape[1]
     size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
     picture = cv2.resize(tinted, size, interpolation=cv2.INTER_NEAREST if scale >= 1 else cv2.INTER_AREA)
-    seen = sum(part.visible_px > 0 for part in frame.parts)
+    visible = sum(part.visible_px > 0 for part in frame.parts)
     for part in frame.parts:
         _draw_boxes(picture, part, colours[part.category], scale)
-    for part in frame.parts if seen <= CROWDED_PARTS else ():
-        _draw_label(picture, part, colours[part.category], scale, seen <= WORDY_PARTS)
+    for part in frame.parts if visible <= CROWDED_PARTS else ():
+        _draw_label(picture, part, colours[part.category], scale, visible <= NAMED_PARTS)
     return np.asarray(picture, np.uint8)
 
 
 def _tinted(image: Image, ids: Int32[np.ndarray, "h w"], tints: list[tuple[int, int, int]]) -> Image:
-    """Masks as a tint, with their outlines: ids of neighbours differ there."""
-    table = np.array([*tints, CLUTTER_TINT, (0, 0, 0)], np.float32)  # the last two are reached by -2 and -1
+    """The image with tinted masks, and their outlines, where ids of neighbours differ."""
+    table = np.array([*tints, CLUTTER_TINT, (0, 0, 0)], np.float32)  # ids -2 and -1 index the last two
     over = (ids >= 0) | (ids == CLUTTER)
     edge = np.zeros(ids.shape, bool)
     edge[:, 1:] |= ids[:, 1:] != ids[:, :-1]
@@ -102,7 +107,7 @@ def _alike(one: Box, other: Box | None) -> bool:
 def _dashed(picture: Image, box: list[int], colour: tuple[int, int, int], dash: int = 4) -> None:
     height, width = picture.shape[:2]
     x0, y0, x1, y1 = box
-    x0, x1 = (min(max(x, 0), width - 1) for x in (x0, x1 - 1))  # a sliver at the rim may round to beyond it
+    x0, x1 = (min(max(x, 0), width - 1) for x in (x0, x1 - 1))  # rounding may put a thin box outside
     y0, y1 = (min(max(y, 0), height - 1) for y in (y0, y1 - 1))
     for x in range(x0, x1 + 1, 2 * dash):
         picture[[y0, y1], x : min(x + dash, x1 + 1)] = colour
@@ -110,10 +115,10 @@ def _dashed(picture: Image, box: list[int], colour: tuple[int, int, int], dash: 
         picture[y : min(y + dash, y1 + 1), [x0, x1]] = colour
 
 
-def _draw_label(picture: Image, part: PartLabel, colour: tuple[int, int, int], scale: float, wordy: bool) -> None:
+def _draw_label(picture: Image, part: PartLabel, colour: tuple[int, int, int], scale: float, named: bool) -> None:
     if part.box_xyxy_px is None:
         return
-    word = f" {part.category}" if wordy else ""
+    word = f" {part.category}" if named else ""
     text = f"{part.track_id}{word} {part.visible_share:.0%}"
     at = (round(part.box_xyxy_px[0] * scale), max(9, round(part.box_xyxy_px[1] * scale) - 3))
     (width, height), below = cv2.getTextSize(text, FONT, 0.35, 1)
@@ -126,7 +131,7 @@ def _legend(data: DataSet, colours: dict[str, tuple[int, int, int]], width: int)
     request = data.manifest.request
     strip = _strip(f"{request.preset}  seed {request.seed}  {len(data)} clips", width)
     x = 20 + cv2.getTextSize(f"{request.preset}  seed {request.seed}  {len(data)} clips", FONT, 0.45, 1)[0][0]
-    key = [*((name, colour) for name, colour in colours.items()), ("solid: seen, dashed: whole part", INK)]
+    key = [*((name, colour) for name, colour in colours.items()), ("solid: visible, dashed: whole part", INK)]
     for text, colour in key:
         cv2.putText(strip, text, (x + 10, STRIP_PX - 9), FONT, 0.45, colour, 1, cv2.LINE_AA)
         x += 25 + cv2.getTextSize(text, FONT, 0.45, 1)[0][0]

@@ -1,7 +1,7 @@
-"""Is a data set what it says it is? Checksums, schema, pictures, and labels that agree with the pixels under them.
+"""Check a data set: checksums, schema, images, and labels against the pixels under them.
 
 `check` takes a simgen data set or a COCO JSON, simulated or real, and returns a `Report`. Nothing in the data set is
-trusted: what is hostile is a problem that is reported, not followed.
+trusted: hostile content is reported as a problem.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check(path: Location | str, step: Callable[[], None] = lambda: None) -> Repo
 
 
 def check_data_set(data: DataSet, step: Callable[[], None] = lambda: None) -> Report:
-    """What is wrong with a simgen data set. `step` is called after each clip."""
+    """Check a simgen data set. `step` is called after each clip."""
     report = Report(data.folder, "simgen")
     check_shards(data, report, step)
     return report

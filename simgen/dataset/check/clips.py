@@ -1,4 +1,4 @@
-"""A simgen data set: shards that are those of the manifest, and labels that agree with the pixels under them."""
+"""Check a simgen data set: its shards against the manifest, and its labels against the pixels under them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from simgen.spec.frames import FrameLabels, Image, Labels, PartLabel
 from simgen.spec.geometry import compose
 from simgen.spec.types import CLUTTER
 
-TOLERANCE_PX = 1e-6  # of a modal box against the ids it was found in: it is exact
-AMODAL_TOLERANCE_PX = 1.5  # what is seen may stand out of the whole part's box by a pixel's sampling
+TOLERANCE_PX = 1e-6  # of a box against the id map: it is exact
+AMODAL_TOLERANCE_PX = 1.5  # sampling may move visible pixels out of the box of the whole part by a pixel
 MAX_SPEED_M_S = 20.0  # of a part in the world: a fall of 20 m
-WHOLLY_SEEN = 0.99
+COMPLETELY_VISIBLE = 0.99
 
 
 def check_shards(data: DataSet, report: Report, step: Callable[[], None]) -> None:
@@ -52,7 +52,7 @@ def _shard(
 ) -> Iterator[Problem]:
     path = data.folder / entry.name
     try:
-        table = data.table(number)  # refuses what is no plain file before it is read
+        table = data.table(number)  # refuses what is no regular file, before it is read
         if path.stat().st_size != entry.bytes or file_sha256(path) != entry.sha256:
             yield _other_file(path.name)
     except OSError as error:
@@ -91,7 +91,7 @@ def _clip(
     spec, labels = clip.spec(), clip.labels()
     report.clips += 1
     meta = clip.meta()
-    stored = json.dumps(meta["spec"], sort_keys=True)  # as it was made: a spec of today may have more fields
+    stored = json.dumps(meta["spec"], sort_keys=True)  # not converted: later versions may have more fields
     if hashlib.sha256(stored.encode()).hexdigest()[:16] != meta["id"] or spec.index != clip.index:
         yield Problem("schema", where, "its spec does not give the id that it says")
     if not len(labels.frames) == spec.frames == clip.frames:
@@ -123,12 +123,12 @@ def _clip(
         for part in frame.parts:
             _count(part, labels, report, statistics, f"{at}: part {part.track_id}", picture)
     yield from _motion(clip, labels, where)
-    if clip.has_flow and not spec.shutter.row_time_s:  # whose rows are not of the labels' time
+    if clip.has_flow and not spec.shutter.row_time_s:  # rows of a rolling shutter have other times
         yield from wrong_flow(clip, labels, where)
 
 
 def _is_plain(image: Image, ids: Int32[np.ndarray, "h w"], depth_m: Float32[np.ndarray, "h w"]) -> bool:
-    """Whether a blank picture is as the scene is: one surface fills it, and slivers of other things stand out.
+    """Whether a blank picture is correct: one surface fills the picture, apart from slivers of other things.
 
     An empty belt is a fair picture. Without depth there is no surface: then nothing was drawn.
     """
@@ -155,7 +155,7 @@ def _count(
     report.labels[part.category] += 1
     x0, y0, x1, y1 = part.box_xyxy_px
     cut = x0 <= 0 or y0 <= 0 or x1 >= labels.width_px or y1 >= labels.height_px
-    if part.visible_share >= WHOLLY_SEEN and not cut:
+    if part.visible_share >= COMPLETELY_VISIBLE and not cut:
         statistics.add(part.category, part.box_xyxy_px, where, picture)
 
 
@@ -168,14 +168,14 @@ def _motion(clip: StoredClip, labels: Labels, where: str) -> Iterator[Problem]:
             yield Problem("track", at, text)
             continue
         for one, other in zip(before.parts, after.parts, strict=False):
-            metres = float(np.linalg.norm(np.subtract(_place(other, after), _place(one, before))))
+            metres = float(np.linalg.norm(np.subtract(_position(other, after), _position(one, before))))
             if metres > MAX_SPEED_M_S * seconds:
                 boxes = tuple(box for box in (one.unclipped_box_xyxy_px, other.unclipped_box_xyxy_px) if box)
                 text = f"part {other.track_id} jumps by {metres:.2f} m in {seconds:.3f} s"
                 yield Problem("track", at, text, picture_of(clip, t), boxes)
 
 
-def _place(part: PartLabel, frame: FrameLabels) -> tuple[float, float, float]:
+def _position(part: PartLabel, frame: FrameLabels) -> tuple[float, float, float]:
     return compose(frame.world_from_camera, part.camera_from_part).position_m
 
 
@@ -190,19 +190,18 @@ def _frame(clip: StoredClip, t: int, labels: Labels, frame: FrameLabels, at: str
         yield Problem("ids", at, f"ids go from {ids.min()} to {ids.max()}, with {len(frame.parts)} parts", picture)
     if not np.isfinite(depth_m[ids >= 0]).all():
         yield Problem("depth", at, "a part's pixel has no depth", picture)
-    counts, bounds = _seen(ids)
+    counts, bounds = _extent_of_ids(ids)
     for part in frame.parts:
         for kind, text in _part(part, counts.get(part.track_id, 0), bounds.get(part.track_id), shape):
             boxes = tuple(box for box in (part.box_xyxy_px, part.amodal_box_xyxy_px) if box)
             yield Problem(kind, f"{at}: part {part.track_id}", text, picture, boxes)
 
 
-def _seen(ids: Int32[np.ndarray, "h w"]) -> tuple[dict[int, int], dict[int, Box]]:
-    """How many pixels each id has, and their bounds."""
+def _extent_of_ids(ids: Int32[np.ndarray, "h w"]) -> tuple[dict[int, int], dict[int, Box]]:
+    """The number of pixels of each id, and their bounds."""
     parts = np.maximum(ids + 1, 0)
     counts = {i - 1: int(count) for i, count in enumerate(np.bincount(parts.ravel())) if i and count}
-    places = find_objects(parts)
-    bounds = {i: _span(*place) for i, place in enumerate(places) if place is not None}
+    bounds = {i: _span(*slices) for i, slices in enumerate(find_objects(parts)) if slices is not None}
     return counts, bounds
 
 
@@ -210,15 +209,15 @@ def _span(rows: slice, columns: slice) -> Box:
     return float(columns.start), float(rows.start), float(columns.stop), float(rows.stop)
 
 
-def _part(part: PartLabel, seen: int, bounds: Box | None, shape: tuple[int, int]) -> Iterator[tuple[str, str]]:
-    """The kind and the text of what is wrong with a label, of which `seen` pixels within `bounds` are in the ids."""
-    if seen != part.visible_px:
-        yield "ids", f"{part.visible_px} visible pixels in the labels, {seen} in the ids"
-    if not 0 <= part.visible_share <= 1 or (part.visible_share > 0) != (seen > 0):
-        yield "visibility", f"visible share {part.visible_share} with {seen} visible pixels"
+def _part(part: PartLabel, visible_px: int, bounds: Box | None, shape: tuple[int, int]) -> Iterator[tuple[str, str]]:
+    """The problems of a label, as (kind, text). The id map has `visible_px` pixels of it, within `bounds`."""
+    if visible_px != part.visible_px:
+        yield "ids", f"{part.visible_px} visible pixels in the labels, {visible_px} in the ids"
+    if not 0 <= part.visible_share <= 1 or (part.visible_share > 0) != (visible_px > 0):
+        yield "visibility", f"visible share {part.visible_share} with {visible_px} visible pixels"
     box, whole = part.box_xyxy_px, part.amodal_box_xyxy_px
     if (box is None) != (bounds is None):
-        yield "box", f"box {box} with {seen} visible pixels"
+        yield "box", f"box {box} with {visible_px} visible pixels"
     elif box is not None and bounds is not None:
         if not _near(box, bounds, TOLERANCE_PX):
             yield "box", f"box {box} in the labels, {bounds} in the ids"

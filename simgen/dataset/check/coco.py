@@ -1,4 +1,4 @@
-"""A COCO JSON with its pictures, real or simulated: keys, ids, boxes, masks, tracks, and the pictures themselves."""
+"""Check a COCO JSON with its images, real or simulated: keys, ids, boxes, masks, tracks, and the images."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from simgen.dataset.format.coco_json import read_coco_json
 from simgen.spec.errors import CocoError
 
 MAX_PICTURE_BYTES = 512 * 2**20
-OUTSIDE_PX = 1.0  # a box may reach out by so much: tools round differently
-MASK_PX = 2.0  # and differ from its mask's bounds by so much on any side
-AREA_SHARE = 0.1  # or from its mask's area by this share
+OUTSIDE_PX = 1.0  # by which a box may leave the image, because tools round differently
+MASK_PX = 2.0  # by which a box may differ from the bounds of its mask, on each side
+AREA_SHARE = 0.1  # by which the area may differ from that of the mask
 LISTS: dict[str, dict[str, type]] = {
     "images": {"id": int, "file_name": str, "width": int, "height": int},
     "annotations": {"id": int, "image_id": int, "category_id": int, "bbox": list},
@@ -34,7 +34,7 @@ OPTIONAL: dict[str, dict[str, Any]] = {
 
 
 def check_coco(path: Path, report: Report, step: Callable[[], None] = lambda: None) -> None:
-    """Check a COCO JSON and the pictures that it names. `step` is called after each picture."""
+    """Check a COCO JSON and its images. `step` is called after each image."""
     try:
         document = read_coco_json(path, dict.fromkeys(LISTS, ()))
     except CocoError as error:
@@ -74,7 +74,7 @@ class _Context:
 
 
 def _rows(rows: list[Any], name: str) -> tuple[list[Mapping[str, Any]], list[Problem]]:
-    """The rows that have the keys that they need, each id once; and what is wrong with the others."""
+    """The rows with all needed keys, each id once; and the problems of the others."""
     good: dict[int, Mapping[str, Any]] = {}
     problems = []
     for place, row in enumerate(rows):
@@ -104,7 +104,7 @@ def _twice(counts: Counter[str], kind: str, where: str, text: str) -> Iterator[P
 
 
 def _videos(images: list[Mapping[str, Any]], of_image: Mapping[int, list[Mapping[str, Any]]]) -> Iterator[Problem]:
-    """Frames of a video follow each other, in one size; a track keeps its category and is once in a frame."""
+    """Check videos: consecutive frames of one size, one category for a track, and each track once in a frame."""
     videos: defaultdict[Any, list[Mapping[str, Any]]] = defaultdict(list)
     for image in images:
         if image.get("video_id") is not None:
@@ -143,13 +143,13 @@ def _image(context: _Context, image: Mapping[str, Any], annotations: list[Mappin
     where = f"{image['file_name']!s:.200}"
     size = int(image["width"]), int(image["height"])
     context.report.frames += 1
-    found = _file(context.root, image["file_name"])
-    picture = None if isinstance(found, str) else Picture(found)
+    file = _file(context.root, image["file_name"])
+    picture = None if isinstance(file, str) else Picture(file)
     if picture is None:
-        yield Problem("file", where, str(found))
+        yield Problem("file", where, str(file))
     else:
         yield from _picture(context, image, where, size, picture)
-    seen: Counter[tuple[object, ...]] = Counter()
+    used: Counter[tuple[object, ...]] = Counter()
     for annotation in annotations:
         at = f"{where}: annotation {annotation['id']}"
         name = context.names.get(annotation["category_id"])
@@ -159,8 +159,8 @@ def _image(context: _Context, image: Mapping[str, Any], annotations: list[Mappin
             yield Problem("category", at, f"category {annotation['category_id']} is not listed", picture, boxes)
         for kind, text in _annotation(annotation, box, size):
             yield Problem(kind, at, text, picture, boxes)
-        seen[annotation["category_id"], box] += 1
-        if box is not None and seen[annotation["category_id"], box] == 2:
+        used[annotation["category_id"], box] += 1
+        if box is not None and used[annotation["category_id"], box] == 2:
             yield Problem("annotation", at, "another one has the same category and box", picture, boxes)
         if box is not None and name is not None:
             context.report.labels[name] += 1
@@ -169,7 +169,7 @@ def _image(context: _Context, image: Mapping[str, Any], annotations: list[Mappin
 
 
 def _file(root: Path, name: str) -> Path | str:
-    """The picture's file, or why it is refused."""
+    """The file of an image, or the reason why it is refused."""
     pure = PurePosixPath(name.replace("\\", "/"))
     if pure.is_absolute() or ".." in pure.parts or "\0" in name or name[1:2] == ":":
         return "refused: the file name leads out of the folder"
@@ -197,7 +197,7 @@ def _picture(
         yield Problem("picture", where, str(error))
         return
     stored = pixels.shape[1], pixels.shape[0]
-    if size not in (stored, stored[::-1]):  # turned by its EXIF tag, or not
+    if size not in (stored, stored[::-1]):  # with or without the rotation of its EXIF tag
         text = f"{stored[0]} x {stored[1]} pixels, the JSON says {size[0]} x {size[1]}"
         yield Problem("picture", where, text, picture)
     video = image.get("video_id")
@@ -213,7 +213,7 @@ def _box(box: list[Any]) -> Box | None:
 
 
 def _annotation(annotation: Mapping[str, Any], box: Box | None, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
-    """The kind and the text of what is wrong with an annotation."""
+    """The problems of an annotation, as (kind, text)."""
     if box is None:
         yield "schema", f"needs a bbox of four numbers, got {annotation['bbox']!r:.60}"
         return
@@ -240,7 +240,7 @@ def _annotation(annotation: Mapping[str, Any], box: Box | None, size: tuple[int,
 
 
 def _extent(segmentation: Any, size: tuple[int, int]) -> tuple[Box | None, int | None]:
-    """The bounds of a mask, and its area where it is given by pixels."""
+    """The bounds of a mask; and its area, if it is given as pixels (RLE)."""
     width, height = size
     if isinstance(segmentation, dict):
         if list(segmentation["size"]) != [height, width]:

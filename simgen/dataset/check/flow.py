@@ -1,4 +1,4 @@
-"""Flow that was written with a clip, against the poses in its labels."""
+"""Check the optical flow of a clip against the poses in its labels."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from simgen.spec.geometry import compose, invert, transform
 from simgen.spec.types import Pose
 
 TOLERANCE_PX = 0.5  # depth is stored in steps of 0.1 mm, flow in steps of 1/64 px
-MOST_PIXELS = 2000  # of a part that are looked at
+MOST_PIXELS = 2000  # of a part that are checked
 
 
 def wrong_flow(clip: StoredClip, labels: Labels, where: str) -> Iterator[Problem]:
-    """Frames whose flow is not of their size, or does not lead the parts to where the next frame has them."""
+    """The frames whose flow has another size, or does not lead from the parts to their positions in the next frame."""
     for t in range(len(labels.frames)):
         at, flow = f"{where}: frame {t}", clip.flow_px(t)
         if flow.shape[:2] != (labels.height_px, labels.width_px):
@@ -42,7 +42,7 @@ def _parts(clip: StoredClip, t: int, labels: Labels, flow: np.ndarray, at: str) 
         pixels = np.stack([columns, rows], axis=1) + 0.5
         try:
             due = _due(labels, before.camera_from_part, after.camera_from_part, pixels, depth_m[rows, columns])
-        except ValueError as error:  # a lens or a pose that cannot be
+        except ValueError as error:  # an impossible lens or pose
             yield Problem("flow", f"{at}: part {before.track_id}", str(error))
             continue
         apart = float(np.nanmedian(np.linalg.norm(flow[rows, columns] - due, axis=1)))
@@ -53,7 +53,7 @@ def _parts(clip: StoredClip, t: int, labels: Labels, flow: np.ndarray, at: str) 
 def _due(
     labels: Labels, before: Pose, after: Pose, pixels: Float64[np.ndarray, "n 2"], depth_m: np.ndarray
 ) -> Float64[np.ndarray, "n 2"]:
-    """The flow that a part's pixels have by its poses in two frames."""
+    """The flow of the pixels of a part, computed from its poses in two frames."""
     ideal = brown_conrady.undistort((pixels - np.asarray(labels.centre_px)) / labels.focal_px, labels.distortion)
     points = np.concatenate([ideal, np.ones((len(pixels), 1))], axis=1) * np.asarray(depth_m, np.float64)[:, None]
     there = transform(compose(after, invert(before)), points)

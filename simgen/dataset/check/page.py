@@ -1,4 +1,4 @@
-"""The report as one HTML page without scripts: what was counted, and the offenders drawn."""
+"""The report as one HTML page without scripts: the counts, and pictures of the problems."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ figcaption { font-size: 13px; overflow-wrap: anywhere } .warning { color: #8a5a0
 
 
 def page(report: Report) -> str:
-    """The whole page."""
+    """The HTML of a report."""
     verdict = f"{report.errors} errors, {report.warnings} warnings" if report.counts else "nothing wrong"
     counted = f"{report.clips} clips, {report.frames} pictures, {sum(report.labels.values())} labels"
     sections = "".join(_section(kind, report) for kind in (*ERRORS, *WARNINGS) if report.counts[kind])

@@ -1,4 +1,4 @@
-"""Does a picture decode, does it show anything, and was it there before?
+"""Check images: whether they decode, show anything, and are no duplicates.
 
 Two pictures look the same if their perceptual hashes (the signs of the lowest 63 frequencies against their median, of a
 32 x 32 thumbnail: Zauner 2010) differ in at most `NEAR_BITS` and their thumbnails by less than `NEAR_GREY` on average.
@@ -20,21 +20,21 @@ from jaxtyping import Float32
 from simgen.dataset.check.report import Picture, Problem
 from simgen.spec.frames import Image
 
-MAX_PICTURE_PX = 100_000_000  # a header that promises more is refused before anything is decoded
+MAX_PICTURE_PX = 100_000_000  # an image whose header states more is refused before it is decoded
 BLANK_SPREAD = 1.5  # standard deviation, of brightness and of both chroma channels, below which a picture is blank
 SATURATED_SHARE = 0.9  # of pixels at either end of the scale
 NEAR_BITS = 3
-NEAR_GREY = 2.0  # of 255, mean difference of the thumbnails after taking out their brightness
-MAX_IN_BUCKET = 64  # pictures that share a quarter of the hash and are compared with a new one
+NEAR_GREY = 2.0  # of 255: mean difference of two thumbnails of equal brightness
+MAX_IN_BUCKET = 64  # images with an equal quarter of the hash that are compared with a new one
 THUMB_PX = 32
 
 
 class PictureError(ValueError):
-    """A picture that cannot be used; says why."""
+    """An image that cannot be used. Says why."""
 
 
 def decoded(data: bytes) -> Image:
-    """RGB, as stored.
+    """Decode an image to RGB, without its EXIF rotation.
 
     Raises:
         PictureError: it is no picture, or its header promises too many pixels.
@@ -43,7 +43,7 @@ def decoded(data: bytes) -> Image:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the size is judged here
+            warnings.simplefilter("ignore")  # the size is checked here
             with Pillow.open(io.BytesIO(data)) as header:
                 width, height = header.size
     except Pillow.DecompressionBombError:
@@ -59,16 +59,16 @@ def decoded(data: bytes) -> Image:
 
 
 class Pictures:
-    """Looks at pictures one after the other; keeps some 40 bytes of each."""
+    """Compares images as they come. Stores about 40 bytes for each."""
 
     def __init__(self) -> None:
         self._digests: dict[bytes, int] = {}
         self._buckets: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         self._hashes: list[int] = []
-        self._seen: list[tuple[str, str, Picture]] = []  # clip, where, picture
+        self._earlier: list[tuple[str, str, Picture]] = []  # clip, where, picture
 
     def look(self, clip: str, where: str, picture: Picture, data: bytes, image: Image) -> Iterator[Problem]:
-        """What is wrong with a picture, by itself and beside those before it. Pictures of one clip may look alike."""
+        """The problems of an image, alone and compared with earlier ones. Frames of one clip may look alike."""
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         spread = float(cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb).std((0, 1)).max())
         if spread < BLANK_SPREAD:
@@ -78,23 +78,23 @@ class Pictures:
         if clipped >= SATURATED_SHARE:
             yield Problem("saturated", where, f"{clipped:.0%} of its pixels are black or white", picture)
             return
-        number = len(self._seen)
+        number = len(self._earlier)
         first = self._digests.setdefault(hashlib.blake2b(data, digest_size=16).digest(), number)
         if first == number:
             thumb = _thumbnail(grey)
             yield from self._alike(clip, where, picture, thumb)
             self._keep(clip, where, picture, perceptual_hash(thumb))
         else:
-            same_clip = self._seen[first][0] == clip
+            same_clip = self._earlier[first][0] == clip
             yield Problem(
-                "frozen" if same_clip else "duplicate", where, f"the same picture as {self._seen[first][1]}", picture
+                "frozen" if same_clip else "duplicate", where, f"the same picture as {self._earlier[first][1]}", picture
             )
 
     def _alike(self, clip: str, where: str, picture: Picture, thumb: Float32[np.ndarray, "n n"]) -> Iterator[Problem]:
         code = perceptual_hash(thumb)
         candidates = {i for bucket in _quarters(code) for i in self._buckets.get(bucket, ())}
         for i in sorted(candidates):
-            other_clip, other_where, other = self._seen[i]
+            other_clip, other_where, other = self._earlier[i]
             if other_clip == clip or (self._hashes[i] ^ code).bit_count() > NEAR_BITS:
                 continue
             before = _thumbnail(cv2.cvtColor(decoded(other.read()), cv2.COLOR_RGB2GRAY))
@@ -106,9 +106,9 @@ class Pictures:
     def _keep(self, clip: str, where: str, picture: Picture, code: int) -> None:
         for bucket in _quarters(code):
             if len(self._buckets[bucket]) < MAX_IN_BUCKET:
-                self._buckets[bucket].append(len(self._seen))
+                self._buckets[bucket].append(len(self._earlier))
         self._hashes.append(code)
-        self._seen.append((clip, where, picture))
+        self._earlier.append((clip, where, picture))
 
 
 def _thumbnail(grey: np.ndarray) -> Float32[np.ndarray, "n n"]:

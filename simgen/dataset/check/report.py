@@ -1,4 +1,4 @@
-"""What a check finds, and where: counted in full, kept up to a number of each kind."""
+"""The problems that a check finds. All are counted, and a limited number of each kind is stored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from simgen.dataset.store.locations import Location
 
 Box = tuple[float, float, float, float]
-MAX_OF_A_KIND = 100  # problems that are kept; the rest are counted
+MAX_OF_A_KIND = 100  # stored problems of each kind; the others are only counted
 FORMAT = "simgen-check/1"
 
 ERRORS = {
@@ -43,11 +43,11 @@ WARNINGS = {
 
 @dataclass(frozen=True)
 class Picture:
-    """Where a picture's encoded bytes lie."""
+    """The location of an encoded image."""
 
     path: Location
     offset: int = 0
-    size: int | None = None  # to the end of the file
+    size: int | None = None  # None: to the end of the file
 
     def read(self) -> bytes:
         with self.path.open("rb") as file:
@@ -73,7 +73,7 @@ class Problem:
 
 @dataclass
 class Report:
-    """Of a whole data set. `add` as problems are found."""
+    """The result of the check of a data set."""
 
     path: Location
     form: str  # "simgen" | "coco"
@@ -92,7 +92,7 @@ class Report:
 
     @property
     def problems(self) -> list[Problem]:
-        """Those that were kept: errors first, each kind in the order in which it was found."""
+        """The stored problems: errors first, each kind in the order in which it was found."""
         return [problem for kind in (*ERRORS, *WARNINGS) for problem in self._kept.get(kind, ())]
 
     @property

@@ -1,4 +1,4 @@
-"""Which labels are unlike the rest of their category: far outside the middle half of all sizes and shapes.
+"""Find labels that are unlike the rest of their category: far outside the middle half of all sizes and shapes.
 
 Tukey's outer fences (Exploratory Data Analysis, 1977) on logarithms: three times the interquartile range beyond the
 quartiles. The quartiles come from a sample of fixed size, the candidates are the most extreme few, so that memory does
@@ -17,20 +17,20 @@ import numpy as np
 from simgen.dataset.check.report import Box, Picture, Problem
 
 SAMPLE = 20_000  # of each category and measure
-EXTREMES = 20  # kept on each side
+EXTREMES = 20  # stored on each side
 FENCE = 3.0  # interquartile ranges
-LEAST_SPREAD = 0.4  # of logarithms: categories of nearly equal labels are given so much
-LEAST_LABELS = 50  # below which a category has no family
+LEAST_SPREAD = 0.4  # of logarithms: the least spread that is assumed, for categories of nearly equal labels
+LEAST_LABELS = 50  # a category with fewer labels is not judged
 
 
 class Statistics:
-    """Collects labels; `outliers` says in the end which stand out."""
+    """Collects labels, and in the end reports the outliers."""
 
     def __init__(self) -> None:
         self._measures: dict[tuple[str, str], _Measure] = defaultdict(_Measure)
 
     def add(self, category: str, box_xyxy_px: Box, where: str, picture: Picture) -> None:
-        """A label whose whole extent can be seen: what is hidden or cut is of any size."""
+        """Add a label of a completely visible part. Occluded and cut parts have any size."""
         x0, y0, x1, y1 = box_xyxy_px
         if x1 > x0 and y1 > y0:
             label = (where, picture, box_xyxy_px)
@@ -50,8 +50,8 @@ class _Measure:
     def __init__(self) -> None:
         self.count = 0
         self._sample: list[float] = []
-        self._ends: tuple[list[tuple[float, int, object]], ...] = ([], [])  # largest of -value, of value
-        self._rng = np.random.default_rng(0)  # which labels stand for all
+        self._ends: tuple[list[tuple[float, int, object]], ...] = ([], [])  # the largest of -value, and of value
+        self._rng = np.random.default_rng(0)  # chooses the sample
 
     def add(self, value: float, label: tuple[str, Picture, Box]) -> None:
         self.count += 1

@@ -1,4 +1,4 @@
-"""Foreign formats. A new one is a new file, with its writer and its reader, and a row here."""
+"""Export to other formats. A new format is a new file with a writer and a reader, and a row in `EXPORTERS`."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Step = Callable[[], None]  # called after each clip
 
 @dataclass(frozen=True, kw_only=True)
 class Exporter:
-    """A row: how a format is written into an empty folder and read again, and what it can hold."""
+    """A format: how to write it into an empty folder and read it again, and what it can store."""
 
     write: Callable[[Selection, Path], dict[str, int]]
     read: Callable[[Path], Iterator[FrameRecord]]
-    main: str  # the file or folder in it to point a tool at
-    tool: str  # who reads it
+    main: str  # the file or folder in it that a tool opens
+    tool: str  # what reads the format
     tracks: bool
     masks: bool
-    beside: tuple[str, ...] = ()  # what lies beside the main file, where that alone may be named as --out
+    beside: tuple[str, ...] = ()  # folders beside the main file, where --out may name that file
 
 
 EXPORTERS: dict[str, Exporter] = {
@@ -55,9 +55,9 @@ EXPORTERS: dict[str, Exporter] = {
 
 @dataclass(frozen=True)
 class Exported:
-    """Where an export is, and how much of what it holds and left out."""
+    """The result of an export."""
 
-    path: Path  # the main file, or the folder where there is one for each split
+    path: Path  # the main file; the folder, if each split has its own
     counts: dict[str, int]
     dropped: dict[str, int]  # labels, by reason
     clips: dict[str, int]  # by split

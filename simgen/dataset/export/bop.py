@@ -1,18 +1,18 @@
-"""BOP's scene-wise format for 6D pose, as docs/bop_datasets_format.md of bop_toolkit has it. Millimetres.
+"""BOP's scene-wise format for 6D pose, as docs/bop_datasets_format.md of bop_toolkit defines it. Millimetres.
 
     camera.json                            the first clip's camera; each picture's own is in scene_camera.json
-    models/obj_000001.ply, models_info.json    where the part's mesh is at hand
-    objects.json                           what each obj_id is: kind, designation, category (not BOP's own)
+    models/obj_000001.ply, models_info.json    where the mesh of the part is known
+    objects.json                           the kind, designation and category of each obj_id (not part of BOP)
     train/000041/rgb/000003.jpg            scene 41, frame 3; beside it:
-    depth/000003.png                       times depth_scale = millimetres; 0 where there is none
-    mask/000003_000000.png                 the whole silhouette of the first part listed, clipped to the picture
-    mask_visib/000003_000000.png           what is seen of it
+    depth/000003.png                       times depth_scale = millimetres; 0 where it is unknown
+    mask/000003_000000.png                 the whole silhouette of the first listed part, clipped to the image
+    mask_visib/000003_000000.png           its visible pixels
     scene_camera.json scene_gt.json scene_gt_info.json
 
-An object is one size of one kind of part. Pixel (0, 0) has its centre at (0, 0) there and at (0.5, 0.5) here, so the
-principal point in cam_K is half a pixel less than ours. Boxes are x, y of the first pixel and the distance to the
-last, as bop_toolkit computes them. scene_gt has our `track_id` beside BOP's keys. Parts of which nothing is seen are
-not listed. Without a mesh there is no mask (mask_visib there is) and no model.
+An object is one size of one kind of part. In BOP the centre of the first pixel is at (0, 0), in simgen at (0.5, 0.5),
+so the principal point in cam_K is half a pixel less. Boxes are x, y of the first pixel and the distance to the
+last, as bop_toolkit computes them. scene_gt has our `track_id` beside BOP's keys. Invisible parts are not
+listed. Without a mesh there is no mask (but mask_visib) and no model.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from jaxtyping import Float32, Float64, Int32
 from simgen.assets.parts import PartModel, part_model
 from simgen.camera.lens.brown_conrady import NONE
 from simgen.dataset.export.common.records import Box, FrameRecord, LabelRecord, Mask, read_json, splits_in
-from simgen.dataset.export.common.selection import PickedClip, SeenPart, Selection
+from simgen.dataset.export.common.selection import PickedClip, Selection, VisiblePart
 from simgen.dataset.export.common.symmetries import symmetries
 from simgen.dataset.format.png16 import DEPTH_UNIT_M
 from simgen.labels.boxes import NEAR_M, silhouette_px
@@ -63,7 +63,7 @@ end_header
 
 
 class _Objects:
-    """The ids of parts by source and category, from 1 in the order in which they come."""
+    """The ids of parts by source and category, from 1 in the order of first use."""
 
     def __init__(self) -> None:
         self.ids: dict[tuple[PartSource, str], int] = {}
@@ -73,7 +73,7 @@ class _Objects:
         key = (source, category)
         if key not in self.ids:
             self.ids[key] = len(self.ids) + 1
-            with suppress(KeyError):  # not a part of simgen's: its mesh is not at hand
+            with suppress(KeyError):  # not a part of simgen: its mesh is unknown
                 self.models[self.ids[key]] = part_model(source)
         return self.ids[key]
 
@@ -82,10 +82,10 @@ class _Objects:
 
 
 def write(selection: Selection, folder: Path) -> dict[str, int]:
-    """Fill `folder`, one clip at a time in memory. Returns how many of what were written.
+    """Write into `folder`, with one clip at a time in memory. Returns the number of each thing written.
 
     Raises:
-        ExportError: a picture's lens distorts, for which BOP has no place: its poses would not lie on the pixels.
+        ExportError: a lens distorts. BOP has no distortion, so the poses would not fit the pixels.
     """
     counts: Counter[str] = Counter()
     objects = _Objects()
@@ -107,7 +107,7 @@ def write(selection: Selection, folder: Path) -> dict[str, int]:
 def _check_pinhole(clip: PickedClip) -> None:
     if clip.labels.distortion != NONE:
         raise ExportError(
-            f"bop: scene {clip.scene} has lens distortion {clip.labels.distortion}, which BOP does not know, so "
+            f"bop: scene {clip.scene} has lens distortion {clip.labels.distortion}, which BOP does not support, so "
             "that its poses would miss their pixels: render with lens.k1 to lens.p2 at 0, or export parquet"
         )
 
@@ -147,7 +147,7 @@ def _write_clip(clip: PickedClip, folder: Path, objects: _Objects) -> int:
             whole = _silhouette(part, objects.models.get(obj_id), clip.labels)
             _mask(folder / "mask_visib" / name, visible)
             if whole is not None:
-                whole |= visible  # a pixel's sampling apart
+                whole |= visible  # they may differ by a pixel at the edge
                 _mask(folder / "mask" / name, whole)
             infos[str(t)].append(_info(part, visible if whole is None else whole, visible, depth_m))
     for file, value in (("scene_camera", cameras), ("scene_gt", truths), ("scene_gt_info", infos)):
@@ -163,12 +163,12 @@ def _frame_camera(clip: PickedClip, t: int) -> dict[str, Any]:
 
 
 def _rigid(pose: Pose) -> tuple[list[float], list[float]]:
-    """A pose as nine numbers of its matrix, row by row, and millimetres."""
+    """A pose as the nine numbers of its rotation matrix, row by row, and its position in millimetres."""
     return rotation_matrix(pose.rotation_xyzw).ravel().tolist(), [MM * v for v in pose.position_m]
 
 
-def _silhouette(part: SeenPart, model: PartModel | None, labels: Labels) -> Mask | None:
-    """Where the part would be seen with nothing in front; None without a mesh, or with one that reaches the camera."""
+def _silhouette(part: VisiblePart, model: PartModel | None, labels: Labels) -> Mask | None:
+    """The pixels of the whole part, as if nothing occluded it; None without a mesh, or if it reaches the camera."""
     if model is None:
         return None
     points = transform(part.label.camera_from_part, model.vertices_m)
@@ -183,7 +183,7 @@ def _silhouette(part: SeenPart, model: PartModel | None, labels: Labels) -> Mask
     return whole
 
 
-def _info(part: SeenPart, whole: Mask, visible: Mask, depth_m: Float32[np.ndarray, "h w"]) -> dict[str, Any]:
+def _info(part: VisiblePart, whole: Mask, visible: Mask, depth_m: Float32[np.ndarray, "h w"]) -> dict[str, Any]:
     label = part.label
     return {
         "bbox_obj": _span(label.unclipped_box_xyxy_px or part.box_xyxy_px),
@@ -196,7 +196,7 @@ def _info(part: SeenPart, whole: Mask, visible: Mask, depth_m: Float32[np.ndarra
 
 
 def _span(box: Box) -> list[int]:
-    """x, y of the first pixel, and how far it is to the last, of a continuous box."""
+    """The box as x, y of the first pixel and the distance to the last one."""
     x0, y0 = int(np.floor(box[0])), int(np.floor(box[1]))
     return [x0, y0, int(np.ceil(box[2])) - 1 - x0, int(np.ceil(box[3])) - 1 - y0]
 
@@ -235,10 +235,10 @@ def _model_info(vertices_mm: Float64[np.ndarray, "v 3"]) -> dict[str, Any]:
 
 
 def read(folder: Path) -> Iterator[FrameRecord]:
-    """What `write` wrote. Boxes are those of what is seen.
+    """Read an export. Boxes are those of the visible pixels.
 
     Raises:
-        ExportError: it is damaged, or of another kind.
+        ExportError: it is damaged, or of another format.
     """
     try:
         names = {int(key): str(value["category"]) for key, value in read_json(folder / MAIN).items()}

@@ -1,11 +1,11 @@
-"""COCO JSON, with `videos` for its sequences. Boxes are xywh in pixels there, category ids begin at 1.
+"""COCO JSON, with `videos` for sequences. Its boxes are xywh in pixels, its category ids begin at 1.
 
     annotations.json         or train.json, val.json, test.json when split
     images/000041_003.jpg    scene 41, frame 3
 
-Beyond COCO's own keys an image has `video_id` and `frame_index`, an annotation has `track_id` (the same part in all
+In addition to COCO's keys an image has `video_id` and `frame_index`, an annotation has `track_id` (the same part in all
 frames of a video), `amodal_bbox` (the whole part, clipped to the frame) and `visible_share`. Masks are compressed RLE,
-as pycocotools writes it.
+as in pycocotools.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jaxtyping import Int32
 from simgen.dataset.export.common.lists import GrowingJson
 from simgen.dataset.export.common.masks import from_rle, rle
 from simgen.dataset.export.common.records import FrameRecord, LabelRecord, Mask, inside, xywh, xyxy
-from simgen.dataset.export.common.selection import SPLITS, PickedClip, SeenPart, Selection
+from simgen.dataset.export.common.selection import SPLITS, PickedClip, Selection, VisiblePart
 from simgen.dataset.format.coco_json import read_coco_json
 from simgen.spec.errors import CocoError, ExportError
 
@@ -32,7 +32,7 @@ TOOL = "pycocotools"
 
 
 def write(selection: Selection, folder: Path) -> dict[str, int]:
-    """Fill `folder`, one clip at a time in memory. Returns how many of what were written."""
+    """Write into `folder`, with one clip at a time in memory. Returns the number of each thing written."""
     (folder / IMAGES).mkdir()
     head = {"info": info(selection), "categories": categories(selection)}
     with ExitStack() as stack:
@@ -72,7 +72,7 @@ def _write_clip(clip: PickedClip, document: GrowingJson, images: Path) -> None:
             document.add("annotations", {"image_id": image_id, **_annotation(part, ids)})
 
 
-def _annotation(part: SeenPart, ids: Int32[np.ndarray, "h w"]) -> dict[str, Any]:
+def _annotation(part: VisiblePart, ids: Int32[np.ndarray, "h w"]) -> dict[str, Any]:
     return {
         "category_id": part.category_id + 1,
         "bbox": xywh(part.box_xyxy_px),
@@ -86,10 +86,10 @@ def _annotation(part: SeenPart, ids: Int32[np.ndarray, "h w"]) -> dict[str, Any]
 
 
 def read(place: Path) -> Iterator[FrameRecord]:
-    """What `write` wrote, from the folder or from one JSON, whose text is whole in memory.
+    """Read an export from its folder, or from one JSON, which is loaded completely.
 
     Raises:
-        ExportError: it is damaged, or of another kind.
+        ExportError: it is damaged, or of another format.
     """
     for split, path in documents_at(place):
         document = read_document(path, "categories", "videos", "images", "annotations")
@@ -100,7 +100,7 @@ def read(place: Path) -> Iterator[FrameRecord]:
 
 
 def documents_at(place: Path) -> list[tuple[str, Path]]:
-    """The splits and JSON files of an export: the file itself, or what a folder holds.
+    """The splits of an export and their JSON files: the file itself, or the files in a folder.
 
     Raises:
         ExportError: there is none.
@@ -157,7 +157,11 @@ def _frames(document: Mapping[str, Any], path: Path, split: str) -> Iterator[Fra
 
 
 def mask_of(segmentation: Mapping[str, Any], size: tuple[int, int]) -> Mask:
-    """The mask of an RLE object, which must be of the picture's (height, width)."""
+    """The mask of an RLE object, whose size must be that of the image (height, width).
+
+    Raises:
+        ValueError: it is not, or the run lengths are damaged.
+    """
     if tuple(segmentation["size"]) != size:
         raise ValueError(f"a mask of {segmentation['size']} in a picture of {size}")
     return from_rle(segmentation["counts"], *size)

@@ -1,9 +1,9 @@
-"""Video instance segmentation as YouTube-VIS has it: an annotation is a track, with a mask and a box for each frame.
+"""Video instance segmentation in the format of YouTube-VIS: an annotation is a track, with a mask and box per frame.
 
     annotations.json                     or train.json, val.json, test.json when split
     train/JPEGImages/000041/00003.jpg    scene 41, frame 3; `file_names` are relative to JPEGImages
 
-`segmentations`, `bboxes` (xywh in pixels) and `areas` have null where the part is not seen or not exported.
+`segmentations`, `bboxes` (xywh in pixels) and `areas` are null in frames where the part is invisible or not exported.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ IMAGES = "JPEGImages"
 
 
 def write(selection: Selection, folder: Path) -> dict[str, int]:
-    """Fill `folder`, one clip at a time in memory. Returns how many of what were written."""
+    """Write into `folder`, with one clip at a time in memory. Returns the number of each thing written."""
     head = {"info": coco.info(selection), "licenses": [], "categories": coco.categories(selection)}
     counts: Counter[str] = Counter()
     with ExitStack() as stack:
@@ -72,10 +72,10 @@ def _tracks(clip: PickedClip) -> Iterator[dict[str, Any]]:
 
 
 def read(place: Path) -> Iterator[FrameRecord]:
-    """What `write` wrote, from the folder or from one JSON, whose text is whole in memory.
+    """Read an export from its folder, or from one JSON, which is loaded completely.
 
     Raises:
-        ExportError: it is damaged, or of another kind.
+        ExportError: it is damaged, or of another format.
     """
     for split, path in coco.documents_at(place):
         document = coco.read_document(path, "categories", "videos", "annotations")

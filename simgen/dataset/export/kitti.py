@@ -1,13 +1,13 @@
-"""KITTI's object labels, the 2D half: what its 3D fields would hold is written as KITTI writes the unknown.
+"""The 2D part of KITTI's object labels. The 3D fields have the values that KITTI uses for unknown.
 
-    training/image_2/000007.png    pictures are PNG there, numbered through
+    training/image_2/000007.png    images are PNG, with consecutive numbers
     training/label_2/000007.txt    type truncated occluded alpha left top right bottom 3 x dimensions 3 x location yaw
-    ImageSets/train.txt            the pictures of each split
-    mapping.txt                    the number, scene and frame of each picture
+    ImageSets/train.txt            the images of each split
+    mapping.txt                    the number, scene and frame of each image
 
-Truncated is the share of the whole part's box that lies outside the picture. Occluded is 0 (what is inside is seen),
-1 (partly hidden) or 2 (more than half hidden): KITTI's own levels are by eye. Boxes are left, top, right, bottom in
-pixels counted from 0, with the right and bottom edge as a continuous coordinate.
+Truncated is the share of the whole part's box outside the image. Occluded is 0 (the part inside the image is visible),
+1 (partly occluded) or 2 (more than half occluded); in KITTI these levels were judged by eye. Boxes are left, top,
+right, bottom in pixels counted from 0, with the right and bottom edge as a continuous coordinate.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ import cv2
 
 from simgen.camera.sensor import decode
 from simgen.dataset.export.common.records import Box, FrameRecord, LabelRecord, read_text, splits_in
-from simgen.dataset.export.common.selection import PickedClip, SeenPart, Selection
+from simgen.dataset.export.common.selection import PickedClip, Selection, VisiblePart
 from simgen.spec.errors import ExportError
 
 MAIN = "ImageSets"
 TOOL = "torchvision, mmdetection3d"
 UNKNOWN = "-1 -1 -1 -1000 -1000 -1000 -10"  # dimensions, location, rotation_y, as for KITTI's DontCare
-LEAST_SEEN = 0.95  # of what is inside the picture, to count as wholly seen: boxes only bound the whole part
+FULLY_VISIBLE = 0.95  # visible share, inside the image, from which a part counts as not occluded: boxes are not exact
 PNG_LEVEL = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
 def write(selection: Selection, folder: Path) -> dict[str, int]:
-    """Fill `folder`, one clip at a time in memory. Returns how many of what were written.
+    """Write into `folder`, with one clip at a time in memory. Returns the number of each thing written.
 
     Raises:
         ExportError: a category's name has a space, which parts the fields there.
@@ -69,15 +69,15 @@ def _write_png(clip: PickedClip, t: int, path: Path) -> None:
     path.write_bytes(png.tobytes())
 
 
-def _line(part: SeenPart, categories: tuple[str, ...]) -> str:
+def _line(part: VisiblePart, categories: tuple[str, ...]) -> str:
     truncated = _truncated(part)
     inside = part.label.visible_share / max(1e-9, 1 - truncated)
-    occluded = 0 if inside >= LEAST_SEEN else 1 if inside >= 0.5 else 2
+    occluded = 0 if inside >= FULLY_VISIBLE else 1 if inside >= 0.5 else 2
     box = " ".join(f"{v:.2f}" for v in part.box_xyxy_px)
     return f"{categories[part.category_id]} {truncated:.2f} {occluded} -10 {box} {UNKNOWN}"
 
 
-def _truncated(part: SeenPart) -> float:
+def _truncated(part: VisiblePart) -> float:
     whole, within = part.label.unclipped_box_xyxy_px, part.label.amodal_box_xyxy_px
     if whole is None or within is None or _area(whole) <= 0:
         return 0.0
@@ -89,10 +89,10 @@ def _area(box: Box) -> float:
 
 
 def read(folder: Path) -> Iterator[FrameRecord]:
-    """What `write` wrote.
+    """Read an export.
 
     Raises:
-        ExportError: it is damaged, or of another kind.
+        ExportError: it is damaged, or of another format.
     """
     rows = [line.split() for line in read_text(folder / "mapping.txt").splitlines()]
     try:

@@ -1,12 +1,12 @@
-"""MOTChallenge sequences, in the folders that TrackEval looks for (BENCHMARK simgen, SPLIT_TO_EVAL train).
+"""MOTChallenge sequences, in the folder layout of TrackEval (BENCHMARK simgen, SPLIT_TO_EVAL train).
 
-    simgen-train/000041/img1/000004.jpg   scene 41, frame 3: their frames begin at 1
+    simgen-train/000041/img1/000004.jpg   scene 41, frame 3: frame numbers begin at 1
     simgen-train/000041/gt/gt.txt         frame, id, left, top, width, height, 1, class, visible share
-    simgen-train/000041/gt/labels.txt     the classes' names, a line each; class 1 is the first
+    simgen-train/000041/gt/labels.txt     the names of the classes, one per line, from class 1
     simgen-train/000041/seqinfo.ini
-    seqmaps/simgen-train.txt              the sequences' names
+    seqmaps/simgen-train.txt              the names of the sequences
 
-Pixels are counted from 1 there, so that left and top are one more than ours. An id is the track's, from 1.
+Pixel coordinates begin at 1, so left and top are one more than in simgen. The id is that of the track, from 1.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TOOL = "TrackEval, motmetrics"
 
 
 def write(selection: Selection, folder: Path) -> dict[str, int]:
-    """Fill `folder`, one clip at a time in memory. Returns how many of what were written."""
+    """Write into `folder`, with one clip at a time in memory. Returns the number of each thing written."""
     (folder / MAIN).mkdir()
     counts: Counter[str] = Counter()
     with ExitStack() as stack:
@@ -62,17 +62,17 @@ def _write_clip(clip: PickedClip, folder: Path, selection: Selection) -> int:
 
 
 def _rate(clip: PickedClip) -> int:
-    """Frames a second: a whole number there."""
+    """Frames per second, as a whole number."""
     times = [frame.time_s for frame in clip.labels.frames]
     seconds = (times[-1] - times[0]) / max(1, len(times) - 1)
     return max(1, round(1 / seconds)) if seconds > 0 else 1
 
 
 def read(folder: Path) -> Iterator[FrameRecord]:
-    """What `write` wrote.
+    """Read an export.
 
     Raises:
-        ExportError: it is damaged, or of another kind.
+        ExportError: it is damaged, or of another format.
     """
     for split, listing in splits_in(folder, MAIN + "/simgen-{}.txt"):
         for name in read_text(listing).split()[1:]:

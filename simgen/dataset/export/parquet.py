@@ -1,10 +1,10 @@
-"""Two Parquet tables, one row a label and one row a frame, for pandas, DuckDB, Polars, Spark. Needs pyarrow.
+"""Two Parquet tables, of labels and of frames, for pandas, DuckDB, Polars, Spark. Needs pyarrow.
 
     labels.parquet   split, scene, frame, track_id, category, x0 y0 x1 y1 (pixels, max exclusive), the whole part's box,
                      visible_share, visible_px, mask (COCO's compressed run lengths), pose in the camera's frame
-    frames.parquet   split, scene, frame, time, size, and where its JPEG lies: shard, offset, bytes
+    frames.parquet   split, scene, frame, time, size, and the location of its JPEG: shard, offset, bytes
 
-Pictures stay in the shards. `DataSet folder / shard` read from `image_offset` on gives a frame's JPEG.
+Images stay in the shards: read `image_bytes` bytes of a shard from `image_offset` on for the JPEG of a frame.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from jaxtyping import Int32
 
 from simgen.dataset.export.common.masks import from_rle, rle
 from simgen.dataset.export.common.records import FrameRecord, LabelRecord
-from simgen.dataset.export.common.selection import PickedClip, SeenPart, Selection
+from simgen.dataset.export.common.selection import PickedClip, Selection, VisiblePart
 from simgen.spec.errors import ExportError
 from simgen.spec.frames import FrameLabels
 
 MAIN = "labels.parquet"
 FRAMES = "frames.parquet"
 TOOL = "pyarrow, pandas"
-GROUP_ROWS = 10_000  # rows in memory at once, about, and in a row group
+GROUP_ROWS = 10_000  # of a row group, and about as many in memory
 SIDES = ("x0", "y0", "x1", "y1")
 
 
 def write(selection: Selection, folder: Path) -> dict[str, int]:
-    """Fill `folder`, some row groups at a time in memory. Returns how many of what were written.
+    """Write into `folder`, with a few row groups at a time in memory. Returns the number of rows.
 
     Raises:
         ExportError: pyarrow is not installed.
@@ -63,7 +63,7 @@ def _pyarrow() -> Any:
 
 
 class _Table:
-    """A Parquet file that is written a row group at a time."""
+    """A Parquet file, written one row group at a time."""
 
     def __init__(self, path: Path, schema: Any) -> None:
         self._pa, self._schema = _pyarrow(), schema
@@ -121,7 +121,7 @@ def _frames_schema(pa: Any) -> Any:
     return pa.schema([*_key(pa), *size, ("shard", pa.dictionary(pa.int32(), pa.string())), *place])
 
 
-def _label_row(part: SeenPart, ids: Int32[np.ndarray, "h w"]) -> dict[str, Any]:
+def _label_row(part: VisiblePart, ids: Int32[np.ndarray, "h w"]) -> dict[str, Any]:
     label = part.label
     whole = label.amodal_box_xyxy_px or (None,) * 4
     return {
@@ -152,7 +152,7 @@ def _frame_row(clip: PickedClip, t: int, frame: FrameLabels) -> dict[str, Any]:
 
 
 def read(folder: Path) -> Iterator[FrameRecord]:
-    """What `write` wrote: both tables go by scene and frame, and are read side by side in batches.
+    """Read an export. Both tables are sorted by scene and frame, and read in parallel, in batches.
 
     Raises:
         ExportError: it is damaged, of another kind, or pyarrow is not installed.

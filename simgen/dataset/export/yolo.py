@@ -1,13 +1,13 @@
-"""YOLO text files, for detection and for segmentation, with the `data.yaml` that its trainers read.
+"""YOLO text files for detection and segmentation, with the `data.yaml` that trainers read.
 
     data.yaml                          train, val, test: folders of pictures, relative to it; names: by class id from 0
     images/train/000041_003.jpg        scene 41, frame 3
-    labels/train/000041_003.txt        a line a part; empty where there is none
+    labels/train/000041_003.txt        one line for each part; empty without parts
 
-A line for detection is `class x_centre y_centre width height`, for segmentation `class x1 y1 x2 y2 ...`, in shares of
-the picture's sides. An outline runs along the pixels' edges, and holes and pieces hang together by bridges of no width:
-filled by the even-odd rule it is the mask again, and its bounds are the box. Trainers demand a `val`: without --split
-it names the training pictures, and a comment says so.
+A line for detection is `class x_centre y_centre width height`, for segmentation `class x1 y1 x2 y2 ...`, relative to
+the size of the image. An outline follows the edges of pixels. Its holes and pieces are connected by bridges of width 0:
+filled by the even-odd rule it gives the mask again, and its bounds are the box. Trainers need a `val`: without --split
+it names the training images, and a comment says so.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from jaxtyping import Float64, Int32
 from simgen.camera.sensor import decode
 from simgen.dataset.export.common.masks import filled, joined, outlines
 from simgen.dataset.export.common.records import Box, FrameRecord, LabelRecord, inside, read_text
-from simgen.dataset.export.common.selection import SPLITS, PickedClip, SeenPart, Selection
+from simgen.dataset.export.common.selection import SPLITS, PickedClip, Selection, VisiblePart
 from simgen.spec.errors import ExportError
 
 MAIN = "data.yaml"
 TOOL = "Ultralytics"
-Line = Callable[[SeenPart, Int32[np.ndarray, "h w"]], list[float]]
+Line = Callable[[VisiblePart, Int32[np.ndarray, "h w"]], list[float]]
 ONE_SPLIT = "# val is a copy of train: the export was not split (--split 0.8,0.1,0.1), so measure elsewhere\n"
 
 
 def write_boxes(selection: Selection, folder: Path) -> dict[str, int]:
-    """Fill `folder` with boxes, one clip at a time in memory. Returns how many of what were written."""
+    """Write boxes into `folder`, with one clip at a time in memory. Returns the number of each thing written."""
     return _write(selection, folder, _box_shares)
 
 
 def write_outlines(selection: Selection, folder: Path) -> dict[str, int]:
-    """As `write_boxes`, with an outline for each part."""
+    """As `write_boxes`, with outlines in place of boxes."""
     return _write(selection, folder, _outline_shares)
 
 
@@ -75,13 +75,13 @@ def _write_clip(clip: PickedClip, folder: Path, line: Line) -> int:
     return count
 
 
-def _box_shares(part: SeenPart, ids: Int32[np.ndarray, "h w"]) -> list[float]:
+def _box_shares(part: VisiblePart, ids: Int32[np.ndarray, "h w"]) -> list[float]:
     height, width = ids.shape
     x0, y0, x1, y1 = part.box_xyxy_px
     return [(x0 + x1) / 2 / width, (y0 + y1) / 2 / height, (x1 - x0) / width, (y1 - y0) / height]
 
 
-def _outline_shares(part: SeenPart, ids: Int32[np.ndarray, "h w"]) -> list[float]:
+def _outline_shares(part: VisiblePart, ids: Int32[np.ndarray, "h w"]) -> list[float]:
     height, width = ids.shape
     x0, y0, x1, y1 = (int(v) for v in part.box_xyxy_px)
     window = ids[y0:y1, x0:x1] == part.track_id
@@ -93,16 +93,16 @@ def _outline_shares(part: SeenPart, ids: Int32[np.ndarray, "h w"]) -> list[float
 
 
 def _read(folder: Path, outlined: bool) -> Iterator[FrameRecord]:
-    """What `write` wrote.
+    """Read an export.
 
     Raises:
-        ExportError: it is damaged, or of another kind.
+        ExportError: it is damaged, or of another format.
     """
     listing, names = _parsed(folder / MAIN)
     places = {split: inside(folder, str(listing[split])) for split in SPLITS if split in listing}
     for split, images in places.items():
         if images in [places[other] for other in SPLITS[: SPLITS.index(split)] if other in places]:
-            continue  # val that names train
+            continue  # this val names the folder of train
         for image in sorted(images.glob("*.jpg")):
             yield _frame(image, split, names, outlined)
 

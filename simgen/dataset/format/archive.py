@@ -1,4 +1,4 @@
-"""One shard: a plain tar archive of clips, written and scanned. Nothing in it is trusted on reading."""
+"""One shard: a plain tar archive of clips. On reading, nothing in it is trusted."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from simgen.spec.errors import ShardError
 from simgen.spec.frames import Labels, RenderedClip
 from simgen.spec.scene import SceneSpec, stored_fields
 
-ANEW = "remove it, or make it anew with `simgen index`"
+REBUILD = "remove it, or write it again with `simgen index`"
 CLIP_FORMAT = "simgen-clip/1"
 _MEMBER_NAME = re.compile(r"(\d{6,12})\.([a-z0-9]+(?:\.[a-z0-9]+)*)")
 _PLAIN_NAME = re.compile(rb"[0-9a-z.]+")
-_EMPTY_HEADER = tarfile.TarInfo("").tobuf(tarfile.USTAR_FORMAT)  # differs from any of ours in name, size and sum
+_EMPTY_HEADER = tarfile.TarInfo("").tobuf(tarfile.USTAR_FORMAT)  # our headers differ from it in name, size and checksum
 _EMPTY_SUM = int(_EMPTY_HEADER[148:154], 8) - sum(_EMPTY_HEADER[124:135])
 
 
 def clip_members(clip: RenderedClip) -> list[tuple[str, bytes]]:
-    """The names and bytes that a clip is stored as, in the order of storage."""
+    """The files of a clip in a shard, as (name, bytes), in their order."""
     spec = clip.spec
     meta = {
         "format": CLIP_FORMAT,
@@ -66,7 +66,11 @@ def clip_members(clip: RenderedClip) -> list[tuple[str, bytes]]:
 
 
 def write_shard(path: Location, members: Iterable[tuple[str, bytes]]) -> tuple[str, int]:
-    """Write an archive that appears under its name only when it is whole and on the disk. Returns (sha256, bytes)."""
+    """Write a shard atomically. Returns (sha256, bytes).
+
+    Raises:
+        OSError: it cannot be written.
+    """
     with shard_sink(path) as sink:
         for name, data in members:
             add_member(sink, name, data)
@@ -75,13 +79,14 @@ def write_shard(path: Location, members: Iterable[tuple[str, bytes]]) -> tuple[s
 
 @contextmanager
 def shard_sink(path: Location) -> Iterator[Sink]:
-    """An archive to add members to; it appears under its name when the block has ended, whole and on the disk."""
+    """An open shard, for `add_member`. It appears at `path`, complete and synced, when the block has ended."""
     with atomically(path) as sink:
         yield sink
         sink.write(bytes(2 * tarfile.BLOCKSIZE))
 
 
 def add_member(sink: Sink, name: str, data: bytes) -> None:
+    """Append a file to an open shard."""
     header = tarfile.TarInfo(name)
     header.size = len(data)
     sink.write(header.tobuf(tarfile.USTAR_FORMAT))
@@ -91,7 +96,7 @@ def add_member(sink: Sink, name: str, data: bytes) -> None:
 
 @dataclass(frozen=True)
 class Member:
-    """Where in its archive a member's bytes lie."""
+    """The position of a member's bytes in its archive."""
 
     offset: int
     size: int
@@ -99,21 +104,22 @@ class Member:
 
 @dataclass(frozen=True)
 class StoredClip:
-    """A clip in a shard. Reads what it is asked for, keeps nothing."""
+    """A clip in a shard. Each call reads from the file; nothing is cached."""
 
     path: Location  # of the shard
     index: int  # of the scene
-    members: Mapping[str, Member]  # by what follows the key: "json", "f000.jpg", ...
+    members: Mapping[str, Member]  # by the name after the scene's number: "json", "f000.jpg", ...
 
     @property
     def frames(self) -> int:
+        """The number of frames."""
         return sum(name.endswith(".jpg") for name in self.members)
 
     def read(self, name: str) -> bytes:
         """The bytes of a member such as "f000.jpg".
 
         Raises:
-            ShardError: the clip has no such member, or the file has become shorter.
+            ShardError: the clip has no such member, or the file has become shorter since it was scanned.
         """
         if name not in self.members:
             raise ShardError(f"{self.path}: clip {self.index} has no {name!r}; it has {sorted(self.members)}")
@@ -126,7 +132,11 @@ class StoredClip:
         return data
 
     def meta(self) -> dict[str, Any]:
-        """The clip's JSON, as it stands."""
+        """The clip's JSON, not converted.
+
+        Raises:
+            ShardError: it is damaged, too large, or of another clip.
+        """
         try:
             if (member := self.members.get("json")) and member.size > MAX_JSON_BYTES:
                 raise ValueError(f"{member.size} bytes, more than the {MAX_JSON_BYTES} that are read")
@@ -138,16 +148,19 @@ class StoredClip:
         return meta  # type: ignore[no-any-return]
 
     def labels(self) -> Labels:
+        """The labels of every frame."""
         return self._typed(Labels, "labels")
 
     def spec(self) -> SceneSpec:
+        """The spec that the clip was rendered from."""
         return self._typed(SceneSpec, "spec")
 
     def jpeg(self, frame: int) -> bytes:
+        """The encoded image of a frame."""
         return self.read(f"f{frame:03d}.jpg")
 
     def ids(self, frame: int) -> Int32[np.ndarray, "h w"]:
-        """Which part is seen at each pixel: a track_id, BACKGROUND or CLUTTER."""
+        """The id map of a frame: a track_id, BACKGROUND or CLUTTER for each pixel."""
         name = f"f{frame:03d}.ids.png"
         try:
             return decode_ids(self.read(name))
@@ -155,7 +168,7 @@ class StoredClip:
             raise self.damaged(name, error) from error
 
     def depth_m(self, frame: int) -> Float32[np.ndarray, "h w"]:
-        """Metres along the optical axis, inf where there is nothing near."""
+        """Depth in metres along the optical axis; inf beyond 6.55 m."""
         name = f"f{frame:03d}.depth.png"
         try:
             return decode_depth(self.read(name))
@@ -164,11 +177,11 @@ class StoredClip:
 
     @property
     def has_flow(self) -> bool:
-        """Whether flow was written with it (`labels.flow`)."""
+        """Whether the clip was written with optical flow (`labels.flow`)."""
         return "f000.flow.png" in self.members
 
     def flow_px(self, frame: int) -> Float32[np.ndarray, "h w 2"]:
-        """Displacement (right, down) to the next frame; NaN where there is none, as in the last frame.
+        """Optical flow in pixels (right, down) to the next frame; NaN where it is unknown, as in the last frame.
 
         Raises:
             ShardError: the clip was written without flow, or is damaged.
@@ -186,15 +199,15 @@ class StoredClip:
             raise self.damaged("json", error) from error
 
     def damaged(self, name: str, error: Exception) -> ShardError:
-        """The error to raise for a member that cannot be understood."""
+        """The error to raise for a damaged member."""
         return ShardError(f"{self.path}: {name!r} of clip {self.index} is damaged: {error}")
 
 
 def scan_shard(path: Location) -> dict[int, StoredClip]:
-    """The clips of an archive by their scene's index, found by reading its headers alone.
+    """The clips of a shard by their scene's index. Only the headers are read.
 
     Raises:
-        ShardError: the file is missing, cut short, or holds what no shard may hold.
+        ShardError: the file is missing or cut short, or has a member that no shard may have.
     """
     found: dict[int, dict[str, Member]] = {}
     try:
@@ -212,7 +225,7 @@ def scan_shard(path: Location) -> dict[int, StoredClip]:
 
 
 def _scan(path: Location, at: int = 0) -> Iterator[tuple[str, Member]]:
-    """The members from a header's offset on."""
+    """The members from the header at offset `at` on."""
     end = check_plain(path)
     with path.open("rb") as file:
         file.seek(at)
@@ -233,12 +246,15 @@ def _scan(path: Location, at: int = 0) -> Iterator[tuple[str, Member]]:
 
 
 def after(member: Member) -> int:
-    """Where the next header is."""
+    """The offset of the next header."""
     return member.offset + member.size + -member.size % tarfile.BLOCKSIZE
 
 
 def _plain_header(block: bytes) -> tuple[str, int] | None:
-    """Name and size if the header is as `add_member` writes it: six times as fast as `tarfile`, which judges others."""
+    """Name and size, if the header is exactly as `add_member` writes it; else None, and `tarfile` must parse it.
+
+    Six times as fast as `tarfile`.
+    """
     same = all(block[a:b] == _EMPTY_HEADER[a:b] for a, b in ((100, 124), (135, 148), (154, 512)))
     name, size, told = block[:100].rstrip(b"\0"), block[124:135], block[148:154]
     if not (same and _PLAIN_NAME.fullmatch(name) and size.isdigit() and told.isdigit()):
@@ -251,7 +267,7 @@ def _plain_header(block: bytes) -> tuple[str, int] | None:
 
 
 def _header(path: Location, block: bytes, at: int) -> tuple[str, int]:
-    """A member's name and size."""
+    """The name and size of a member, from its header."""
     if (plain := _plain_header(block)) is not None:
         return plain
     try:
@@ -267,10 +283,10 @@ def _header(path: Location, block: bytes, at: int) -> tuple[str, int]:
 
 
 def clip_between(path: Location, start: int, end: int) -> StoredClip:
-    """The clip whose headers and bytes fill a shard between two offsets.
+    """The clip whose headers and bytes are exactly those between two offsets of a shard.
 
     Raises:
-        ValueError: no clip does.
+        ValueError: there is no such clip.
     """
     members: dict[str, Member] = {}
     scene, last = -1, start
@@ -284,7 +300,7 @@ def clip_between(path: Location, start: int, end: int) -> StoredClip:
             if last >= end:
                 break
     except ShardError as error:
-        raise ValueError(f"leads to offset {start}, where no clip begins ({error}): {ANEW}") from error
+        raise ValueError(f"leads to offset {start}, where no clip begins ({error}): {REBUILD}") from error
     if last != end or not members:
-        raise ValueError(f"leads to bytes {start} to {end} of {path}, which are no clip: {ANEW}")
+        raise ValueError(f"leads to bytes {start} to {end} of {path}, which are no clip: {REBUILD}")
     return StoredClip(path, scene, members)

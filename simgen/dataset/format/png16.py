@@ -1,4 +1,4 @@
-"""16 bit grey PNG without loss, and what is stored in it: ids, depth, flow."""
+"""Lossless 16 bit grey PNG, and the codes of ids, depth and flow in it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from jaxtyping import Float32, Int32, UInt16
 from simgen.spec.types import BACKGROUND, CLUTTER
 
 DEPTH_UNIT_M = 0.0001
-MAX_MEMBER_BYTES = 256 * 2**20  # a frame of 8192 x 8192 pixels with 16 bits stays under it
+MAX_MEMBER_BYTES = 256 * 2**20  # a frame of 8192 x 8192 pixels with 16 bits is smaller
 FLOW_UNIT_PX = 1 / 64
-_STILL_CODE = 32768  # of a flow of 0
+_STILL_CODE = 32768  # the code of a flow of 0
 _CLUTTER_CODE = 65535
 
 
 def encode_png(grey: UInt16[np.ndarray, "h w"], level: int = 1) -> bytes:
-    """A PNG whose rows are all stored as differences to the row above, which numpy does and undoes at once."""
+    """A PNG with the filter "up" in all rows, which numpy can encode and decode without a loop."""
     height, width = grey.shape
     pixels = grey.astype(">u2").view(np.uint8).reshape(height, 2 * width)
     rows = np.empty((height, 1 + 2 * width), np.uint8)
@@ -34,10 +34,10 @@ def encode_png(grey: UInt16[np.ndarray, "h w"], level: int = 1) -> bytes:
 
 
 def decode_png(png: bytes) -> UInt16[np.ndarray, "h w"]:
-    """What `encode_png` was given.
+    """The pixels of a PNG by `encode_png`.
 
     Raises:
-        ValueError: the file is damaged, or was not written by `encode_png`.
+        ValueError: the file is damaged, or another program wrote it.
     """
     chunks = dict(_png_chunks(png))
     if not {b"IHDR", b"IDAT", b"IEND"} <= chunks.keys():
@@ -54,7 +54,7 @@ def decode_png(png: bytes) -> UInt16[np.ndarray, "h w"]:
         raise ValueError(f"{len(raw)} bytes of pixels where {size} belong")
     rows = np.frombuffer(raw, np.uint8).reshape(height, 1 + 2 * width)
     if not (rows[:, 0] == 2).all():
-        raise ValueError("rows are filtered in another way than simgen does")
+        raise ValueError("not written by simgen: a row has another filter")
     pixels = np.cumsum(rows[:, 1:], axis=0, dtype=np.uint8)
     return pixels.view(">u2").astype(np.uint16)
 
@@ -95,7 +95,7 @@ def decode_depth(png: bytes) -> Float32[np.ndarray, "h w"]:
 
 
 def encode_flow(flow_px: Float32[np.ndarray, "h w 2"]) -> bytes:
-    """As KITTI's flow (Menze and Geiger 2015), in one channel: 32768 + 64 px, 0 where there is none."""
+    """Codes as in KITTI's flow (Menze and Geiger 2015), in one channel: 32768 + 64 px, 0 where it is unknown."""
     with np.errstate(invalid="ignore"):
         units = np.rint(flow_px / FLOW_UNIT_PX) + _STILL_CODE
         known = ((units > 0) & (units <= 65535)).all(axis=-1, keepdims=True)

@@ -1,21 +1,21 @@
-"""The data set's format: a folder of tar shards and a manifest. numpy and the standard library only.
+"""The format of a data set: a folder of tar shards and a manifest. Needs numpy and the standard library alone.
 
-    manifest.json            what was asked for, the categories, each shard's sha256 and size, the scenes left out
-    shard-00000.tar ...      shard k holds scenes [k*S, (k+1)*S) in order; `webdataset` reads it as it is
-    index.bin                where each clip begins (`format.clip_index`), if `simgen index` was run
+    manifest.json            the request, the categories, the sha256 and size of each shard, the scenes left out
+    shard-00000.tar ...      shard k holds scenes [k*S, (k+1)*S) in order; `webdataset` can read it
+    index.bin                optional: the offset of each clip (`format.clip_index`), written by `simgen index`
 
-A shard is a plain ustar archive without times or owners. A scene's members stand together and share its key, which is
-the scene's index in six digits:
+A shard is a plain ustar archive without times or owners. The members of a scene are consecutive. Their names begin with
+the index of the scene, in six digits:
 
     000041.json              {"format", "index", "id", "depth_unit_m", "spec", "labels"}: a SceneSpec and its Labels
-    000041.f000.jpg          frame 0 as the camera gives it
+    000041.f000.jpg          frame 0, as the camera delivers it
     000041.f000.ids.png      16 bit grey: 0 background, 65535 clutter, else track_id + 1
-    000041.f000.depth.png    16 bit grey: depth along the optical axis in 0.1 mm; 0 where nothing is nearer than 6.55 m
-    000041.f000.flow.png     where labels.flow asked for it: 16 bit grey, twice as high: flow to the next frame, above
-                             to the right and below downwards, in 1/64 px over 32768; 0 where there is none, or > 511 px
+    000041.f000.depth.png    16 bit grey: depth along the optical axis in 0.1 mm; 0 beyond 6.55 m
+    000041.f000.flow.png     with labels.flow: 16 bit grey, twice as high: flow to the next frame, rightward in the
+                             upper half, downward in the lower: 32768 + 64 px; 0 where unknown or over 511 px
 
-Nothing here is trusted on reading: a member that is a link, leaves the folder, is too large or runs past the archive's
-end is a `ShardError` that names the shard and the offset.
+On reading, nothing is trusted: a member that is a link, leaves the folder, is too large or runs past the end of the
+archive raises a `ShardError` that names the shard and the offset.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from simgen.dataset.format import clip_index as by_index
-from simgen.dataset.format.archive import ANEW, StoredClip, after, clip_between, scan_shard
+from simgen.dataset.format.archive import REBUILD, StoredClip, after, clip_between, scan_shard
 from simgen.dataset.format.manifest import MANIFEST, Manifest, Request, ShardTable, read_manifest, shard_name
 from simgen.dataset.store.files import check_plain, file_sha256, write_atomically
 from simgen.dataset.store.locations import Location, location
@@ -63,7 +63,7 @@ class DataSet:
         clips = np.frombuffer(table.clips, np.int64)
         self._starts: Int64[np.ndarray, " n"] = np.concatenate([[0], np.cumsum(clips)])  # clips before each shard
         self._numbers: Int64[np.ndarray, " m"] = np.array(table.numbers, np.int64)  # of the shards
-        self._tables: dict[int, dict[int, StoredClip]] = {}  # the table that was used last stands last
+        self._tables: dict[int, dict[int, StoredClip]] = {}  # the last one was used last
         self._cached_members = 0  # in the tables
         self._indexed: bool = self._find_index()
 
@@ -88,14 +88,14 @@ class DataSet:
             yield from self.table(shard).values()
 
     def clip(self, index: int) -> StoredClip:
-        """The clip of the scene numbered `index`.
+        """The clip of scene `index`.
 
         Raises:
             ShardError: there is no such scene, or it was quarantined.
         """
         request = self.manifest.request
         if not 0 <= index < request.scenes:
-            raise ShardError(f"{self.folder}: no scene {index}; there are 0 to {request.scenes - 1}")
+            raise ShardError(f"{self.folder}: no scene {index}; scenes are 0 to {request.scenes - 1}")
         number = index // request.shard_scenes
         shard = int(np.searchsorted(self._numbers, number))
         if shard == len(self._numbers) or self._numbers[shard] != number:
@@ -106,7 +106,11 @@ class DataSet:
         return self._clip(shard, _scenes(request, number, lost).index(index))
 
     def table(self, shard: int) -> dict[int, StoredClip]:
-        """The clips of a shard by their scene's index, in order."""
+        """The clips of the shard at position `shard` of the manifest, by their scene's index, in order.
+
+        Raises:
+            ShardError: the shard is damaged, or does not have as many clips as the manifest says.
+        """
         if shard in self._tables:
             self._tables[shard] = self._tables.pop(shard)
             return self._tables[shard]
@@ -132,16 +136,16 @@ class DataSet:
             with by.open("rb") as file:
                 start, end = by_index.span(file, int(self._starts[shard]) + shard + place)
             size = path.stat().st_size
-            found = clip_between(path, start, end) if size == entry.bytes else None
+            clip = clip_between(path, start, end) if size == entry.bytes else None
         except ValueError as error:
             raise ShardError(f"{by}: {error}") from error
         except OSError as error:
             raise ShardError(f"{error.filename or path}: cannot be read: {error.strerror}") from error
-        if found is None:
+        if clip is None:
             raise ShardError(f"{path}: has {size} bytes, the manifest says {entry.bytes}: it was changed since")
-        if found.index != scene:
-            raise ShardError(f"{by}: leads to clip {found.index} of {path} where clip {scene} belongs: {ANEW}")
-        return found
+        if clip.index != scene:
+            raise ShardError(f"{by}: leads to clip {clip.index} of {path}, expected clip {scene}: {REBUILD}")
+        return clip
 
     # -------------------------------------------------------------------------------------------- the index
 
@@ -149,53 +153,53 @@ class DataSet:
         """Whether there is an index.
 
         Raises:
-            ShardError: there is one, but not of this manifest.
+            ShardError: it belongs to another manifest, or is damaged.
         """
         path = self.folder / by_index.INDEX
         try:
             check_plain(path)
             with path.open("rb") as file:
-                by_index.check(file, bytes.fromhex(file_sha256(self.folder / MANIFEST)), self._places)
+                by_index.check(file, bytes.fromhex(file_sha256(self.folder / MANIFEST)), self._index_length)
         except FileNotFoundError:
             return False
         except (ValueError, OSError) as error:
-            raise ShardError(f"{path}: {error}: {ANEW}") from error
+            raise ShardError(f"{path}: {error}: {REBUILD}") from error
         return True
 
     @property
-    def _places(self) -> int:
-        """In an index: each clip's beginning, and each shard's end."""
+    def _index_length(self) -> int:
+        """The number of offsets in an index: one for each clip, and one for the end of each shard."""
         return len(self) + len(self._numbers)
 
     def write_index(self, step: Callable[[], None] = lambda: None) -> Location:
-        """Scan every shard's headers and leave an index beside the manifest. `step` is called after each shard.
+        """Scan the headers of every shard, and write an index beside the manifest. `step` is called after each shard.
 
         Raises:
-            ShardError: a shard is damaged, its clips do not stand one behind the other, or the disk refuses.
+            ShardError: a shard is damaged, the members of a clip are not consecutive, or the index cannot be written.
         """
 
-        def places() -> Iterator[list[int]]:
+        def offsets() -> Iterator[list[int]]:
             for shard, entry in enumerate(self.manifest.shards):
-                yield _spans(self.folder / entry.name, scan_shard(self.folder / entry.name), self._due(shard))
+                yield _offsets(self.folder / entry.name, scan_shard(self.folder / entry.name), self._scenes_in(shard))
                 step()
 
         of_manifest = bytes.fromhex(file_sha256(self.folder / MANIFEST))
         path = self.folder / by_index.INDEX
         try:
-            write_atomically(path, by_index.chunks(of_manifest, self._places, places()))
+            write_atomically(path, by_index.chunks(of_manifest, self._index_length, offsets()))
         except OSError as error:
             raise ShardError(f"{path}: cannot be written: {error.strerror}") from error
         self._indexed = True
         return path
 
-    def _due(self, shard: int) -> list[int]:
-        """The scenes that a shard holds."""
+    def _scenes_in(self, shard: int) -> list[int]:
+        """The scenes that a shard must hold."""
         lost = {scene.index for scene in self.manifest.shards[shard].quarantined}
         return _scenes(self.manifest.request, int(self._numbers[shard]), lost)
 
 
 def forget_index(folder: Location) -> None:
-    """Remove a data set's index, of whatever data set it is.
+    """Remove the index of a data set, also where it belongs to another manifest.
 
     Raises:
         ShardError: it cannot be removed.
@@ -214,17 +218,17 @@ def _members(clips: Mapping[int, StoredClip]) -> int:
     return sum(len(clip.members) for clip in clips.values())
 
 
-def _spans(path: Location, clips: Mapping[int, StoredClip], due: list[int]) -> list[int]:
-    """Where each clip of a shard begins, and where the last one ends."""
-    places = [0]
+def _offsets(path: Location, clips: Mapping[int, StoredClip], expected: list[int]) -> list[int]:
+    """The offset of each clip of a shard, and of the end of the last one."""
+    offsets = [0]
     for clip in clips.values():
         members = list(clip.members.values())
         there = [members[0].offset - tarfile.BLOCKSIZE, *map(after, members)]
         if any(one.offset - tarfile.BLOCKSIZE != at for one, at in zip(members, there, strict=False)) or (
-            there[0] != places[-1]
+            there[0] != offsets[-1]
         ):
-            raise ShardError(f"{path}: the members of clip {clip.index} do not stand together, so it has no place")
-        places.append(there[-1])
-    if list(clips) != due:
-        raise ShardError(f"{path}: its {len(clips)} clips are not the {len(due)} of the manifest, in their order")
-    return places
+            raise ShardError(f"{path}: the members of clip {clip.index} are not consecutive, so it cannot be indexed")
+        offsets.append(there[-1])
+    if list(clips) != expected:
+        raise ShardError(f"{path}: its {len(clips)} clips are not the {len(expected)} of the manifest, in their order")
+    return offsets

@@ -172,7 +172,7 @@ def test_replay_is_identical_and_tells_what_was_tampered_with(tiny, copied):
     stdout, stderr = simgen("replay", copied, 1, status=1)
     assert re.fullmatch(r"000001.json: spec.sensor.gamma is [\d.]+ stored, [\d.]+ now\n", stdout)
     assert stderr == f"simgen: scene 1: 1 of {members} members differ\n"
-    assert "no scene 3; there are 0 to 2" in simgen("replay", copied, 3, status=2)[1]
+    assert "no scene 3; scenes are 0 to 2" in simgen("replay", copied, 3, status=2)[1]
 
 
 def test_check_finds_what_is_damaged(copied):
@@ -235,7 +235,7 @@ def test_export_says_where_it_went_and_refuses_to_write_over(tiny, tmp_path):
     assert stdout.startswith(f"{tmp_path / 'coco' / 'annotations.json'}: 6 images, ")
     whole = json.loads((tmp_path / "coco" / "annotations.json").read_text())
     assert len(whole["images"]) == len(list((tmp_path / "coco" / "images").iterdir())) == 6
-    assert "is there already" in simgen("export", tiny, "--out", tmp_path / "coco", status=2)[1]
+    assert "exists already" in simgen("export", tiny, "--out", tmp_path / "coco", status=2)[1]
     assert (
         "no format 'yolo'; there are bop, coco, "
         in simgen("export", tiny, "--format", "yolo", "--out", "x", status=2)[1]

@@ -1,1 +1,1 @@
-"""What the exporters share: which labels are chosen, masks, lists, building a folder."""
+"""Shared by the exporters: selection of labels, masks, long lists, atomic folders."""

@@ -1,4 +1,4 @@
-"""Where an export is built: in a hidden folder beside its place, which takes the final name when all of it is there."""
+"""Build an export in a hidden folder beside `out`, and rename it when it is complete."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from simgen.spec.errors import ExportError
 
 @contextmanager
 def building(out: Path, beside: tuple[str, ...] = ()) -> Iterator[Path]:
-    """A folder to fill, whose content is `out` once the block ends without an error, and gone if it ends with one.
+    """An empty folder to write into. It becomes `out` when the block ends, and is removed if the block raises.
 
-    What an export that was killed left behind is removed first. If `out` is a file, its folder gets the content:
-    the names `beside` it first and `out` last.
+    The rest of a killed export is removed first. If `out` is a file, the content is moved into its folder: the names
+    `beside` first, `out` last.
 
     Raises:
         ExportError: something is at `out` already, or another export to it is running.
@@ -34,7 +34,7 @@ def building(out: Path, beside: tuple[str, ...] = ()) -> Iterator[Path]:
         try:
             yield part
             if hasattr(os, "sync"):
-                os.sync()  # thousands of pictures reach the disk at once, before the name says that they are there
+                os.sync()  # sync thousands of files at once, before the rename
             _refuse_used(out, beside)
             if one_file:
                 for name in (*beside, out.name):
@@ -48,8 +48,8 @@ def building(out: Path, beside: tuple[str, ...] = ()) -> Iterator[Path]:
 
 
 def _refuse_used(out: Path, beside: tuple[str, ...]) -> None:
-    places = [out, *(out.with_name(name) for name in beside)]
-    for place in places:
-        empty = not beside and place.is_dir() and not place.is_symlink() and not any(place.iterdir())
-        if os.path.lexists(place) and not empty:
-            raise ExportError(f"{place}: is there already; choose another --out")
+    paths = [out, *(out.with_name(name) for name in beside)]
+    for path in paths:
+        empty = not beside and path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+        if os.path.lexists(path) and not empty:
+            raise ExportError(f"{path}: exists already; choose another --out")

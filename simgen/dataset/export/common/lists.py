@@ -1,4 +1,4 @@
-"""A JSON object with long lists, written as they grow."""
+"""A JSON object with long lists, written element by element."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class GrowingJson:
-    """Each list grows in a file of its own; leaving the block without an error joins them to one document at `path`."""
+    """Each list is written to its own file. At the end of the block without an error they are joined to `path`."""
 
     def __init__(self, path: Path, head: dict[str, Any], lists: tuple[str, ...]) -> None:
         self.path, self.head = path, head
@@ -21,7 +21,7 @@ class GrowingJson:
         self._files = {name: self._stack.enter_context(part.open("w")) for name, part in self._parts.items()}
 
     def add(self, name: str, entry: dict[str, Any]) -> int:
-        """Append an entry, which gets the next id, from 1. Returns the id."""
+        """Append an entry with the next id, from 1. Returns the id."""
         identity = self.counts[name] + 1
         self._files[name].write(
             (",\n" if identity > 1 else "") + json.dumps({"id": identity, **entry}, allow_nan=False)

@@ -1,10 +1,9 @@
-"""Masks as other formats store them: COCO's run lengths, and outlines for polygons. Exact both ways.
+"""Masks in other formats: COCO's run lengths (RLE), and outlines as polygons. Exact in both directions.
 
-Run lengths are coded by faster-coco-eval. It refuses damaged ones, where pycocotools answers what memory happened to
-hold.
+faster-coco-eval codes the run lengths. It refuses damaged ones, where pycocotools returns uninitialized memory.
 
-An outline runs along the pixels' edges, so its corners are whole numbers, its bounds are the box of the mask, and the
-pixels whose centre lies inside it (even-odd rule) are the mask again.
+An outline follows the edges of pixels, so its corners are whole numbers, its bounds are the box of the mask, and the
+pixels whose centre is inside (even-odd rule) are the mask again.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 LETTERS = "".join(map(chr, range(48, 48 + 64)))  # of compressed run lengths, 6 bits each
-MAX_MASK_PX = 100_000_000  # a larger claim is refused before anything is allocated
+MAX_MASK_PX = 100_000_000  # a larger size is refused before memory is allocated
 Loop = Int64[np.ndarray, "_ 2"]
 
 
@@ -74,7 +73,7 @@ def outlines(mask: Bool[np.ndarray, "h w"]) -> list[Loop]:
 
 
 def joined(loops: list[Loop]) -> Loop:
-    """One outline of several, by bridges of no width between their nearest corners: the inside stays the same."""
+    """One outline from several, connected by bridges of width 0 between nearest corners. The inside is the same."""
     whole, *others = loops
     for loop in others:
         far = np.abs(whole[:, None] - loop[None]).sum(axis=2)
@@ -84,10 +83,10 @@ def joined(loops: list[Loop]) -> Loop:
 
 
 def filled(outline: Float[np.ndarray, "n 2"], height_px: int, width_px: int) -> Bool[np.ndarray, "h w"]:
-    """The pixels whose centre lies inside a closed outline by the even-odd rule.
+    """The pixels whose centre is inside a closed outline, by the even-odd rule.
 
     Raises:
-        ValueError: the size is none that a picture has.
+        ValueError: the size is not that of an image.
     """
     _check_size(height_px, width_px)
     starts, ends = outline, np.roll(outline, -1, axis=0)

@@ -1,4 +1,4 @@
-"""What the readers of all formats return, and what several of them share. Boxes are xyxy in pixels, max exclusive."""
+"""The result of every format's reader, and shared functions of readers. Boxes are xyxy in pixels, max exclusive."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from jaxtyping import Bool
 
 from simgen.spec.errors import ExportError
 
-MAX_TEXT_BYTES = 2**31  # of a JSON or a text file: a larger one is refused unread
+MAX_TEXT_BYTES = 2**31  # a larger JSON or text file is refused before it is read
 Box = tuple[float, float, float, float]
 Mask = Bool[np.ndarray, "h w"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRecord:
-    """One part in one picture. What a format does not hold is None."""
+    """A part in an image. None where the format does not store a field."""
 
     category: str
     box_xyxy_px: Box
@@ -30,7 +30,7 @@ class LabelRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameRecord:
-    """One picture with its labels. Its scene and frame are those of the data set that was exported."""
+    """An image with its labels. The scene and frame are those of the exported data set."""
 
     split: str
     scene: int
@@ -72,10 +72,10 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def read_text(path: Path) -> str:
-    """A text file of a sensible size.
+    """The text of a file of limited size.
 
     Raises:
-        ExportError: it is missing, no text, or too large.
+        ExportError: it is missing, not text, or too large.
     """
     try:
         if path.stat().st_size > MAX_TEXT_BYTES:
@@ -86,7 +86,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file, whole in memory.
+    """The value of a JSON file.
 
     Raises:
         ExportError: as `read_text`, or it is no JSON.
@@ -98,14 +98,14 @@ def read_json(path: Path) -> Any:
 
 
 def splits_in(folder: Path, pattern: str) -> list[tuple[str, Path]]:
-    """The splits whose file or folder, `pattern` with the split's name, is there.
+    """The splits of an export, with the file or folder of each: `pattern` with the name of the split.
 
     Raises:
         ExportError: none is.
     """
     from simgen.dataset.export.common.selection import SPLITS
 
-    found = [(split, folder / pattern.format(split)) for split in SPLITS if (folder / pattern.format(split)).exists()]
-    if not found:
+    splits = [(split, folder / pattern.format(split)) for split in SPLITS if (folder / pattern.format(split)).exists()]
+    if not splits:
         raise ExportError(f"{folder}: no {pattern.format('train')}, so not of this format")
-    return found
+    return splits

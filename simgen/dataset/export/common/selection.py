@@ -1,8 +1,8 @@
-"""What of a data set is exported: the clips with the labels that pass the filters, each clip in a split.
+"""The clips and labels to export: filters, and splits.
 
-Splits go by scene: all frames of a clip are in one. Scene k lies at the fractional part of (k + 1) times the golden
-ratio, so where it goes depends on k and the shares alone, more scenes move none of the others, and any run of
-successive scenes is shared out nearly as asked (a Weyl sequence of low discrepancy: Knuth, TAOCP vol. 3, 6.4).
+All frames of a scene are in the same split. The position of scene k is the fractional part of (k + 1) times the golden
+ratio. So its split depends on k and the shares alone, more scenes move none of the others, and any run of consecutive
+scenes is divided nearly by the shares (a Weyl sequence of low discrepancy: Knuth, TAOCP vol. 3, 6.4).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """What to leave out, and how scenes are shared out. A part of which nothing can be seen is never exported."""
+    """Which labels to leave out, and how to split the scenes. Invisible parts are never exported."""
 
     categories: tuple[str, ...] | None = None  # these alone; class ids follow this order
     min_visible: float = 0.0  # least visible share
@@ -45,8 +45,8 @@ class Filters:
 
 
 @dataclass(frozen=True)
-class SeenPart:
-    """A label that is exported: its box is there."""
+class VisiblePart:
+    """A label to export. It has a box."""
 
     label: PartLabel
     box_xyxy_px: Box
@@ -59,12 +59,12 @@ class SeenPart:
 
 @dataclass(frozen=True)
 class PickedClip:
-    """A clip to export. `frames` has the parts that pass, frame by frame."""
+    """A clip to export. `frames` has the labels that pass the filters, frame by frame."""
 
     split: str
     stored: StoredClip
     labels: Labels
-    frames: tuple[tuple[SeenPart, ...], ...]
+    frames: tuple[tuple[VisiblePart, ...], ...]
 
     @property
     def scene(self) -> int:
@@ -72,7 +72,7 @@ class PickedClip:
 
 
 class Selection:
-    """Iterates over the clips once, one in memory; counts what it drops in `dropped`, by reason.
+    """Iterate over the clips once, with one in memory. `dropped` counts the labels left out, by reason.
 
     Raises:
         ExportError: an unknown category, or too few scenes for a split.
@@ -95,17 +95,18 @@ class Selection:
         return self.filters.shares is not None
 
     def split_of(self, scene: int) -> str:
+        """The split of a scene."""
         if self.filters.shares is None:
             return SPLITS[0]
-        place = ((scene + 1) * _GOLDEN % 2**64) / 2**64
+        position = ((scene + 1) * _GOLDEN % 2**64) / 2**64
         end = 0.0
         chosen = SPLITS[0]
         for name, share in zip(SPLITS, self.filters.shares, strict=False):
             chosen = name if share > 0 else chosen
             end += share
-            if place < end:
+            if position < end:
                 return chosen
-        return chosen  # the shares added up to a little less than 1
+        return chosen  # rounding: the shares add up to slightly less than 1
 
     def _splits(self) -> tuple[str, ...]:
         if self.filters.shares is None:
@@ -129,22 +130,22 @@ class Selection:
             yield PickedClip(split, stored, labels, tuple(self._frame(frame) for frame in labels.frames))
             self._step()
 
-    def _frame(self, frame: FrameLabels) -> tuple[SeenPart, ...]:
-        seen = []
+    def _frame(self, frame: FrameLabels) -> tuple[VisiblePart, ...]:
+        visible = []
         for part in frame.parts:
             reason = self._reason(part)
             if reason is not None:
                 self.dropped[reason] += 1
             elif part.box_xyxy_px is not None:
-                seen.append(SeenPart(part, part.box_xyxy_px, self._ids[part.category]))
-        return tuple(seen)
+                visible.append(VisiblePart(part, part.box_xyxy_px, self._ids[part.category]))
+        return tuple(visible)
 
     def _reason(self, part: PartLabel) -> str | None:
-        """Why a label is left out; the first reason counts."""
+        """The first reason to leave a label out; None to export it."""
         if part.category not in self._ids:
             return "of other categories"
         if part.box_xyxy_px is None:
-            return "not seen"
+            return "not visible"
         if part.visible_share < self.filters.min_visible:
             return f"less than {self.filters.min_visible:g} visible"
         x0, y0, x1, y1 = part.box_xyxy_px

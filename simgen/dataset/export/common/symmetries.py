@@ -1,8 +1,7 @@
-"""Which rotations leave a part's mesh as it is, in the form of BOP's models_info.json.
+"""The rotations under which the mesh of a part is unchanged, as in BOP's models_info.json.
 
-A part's frame has its axis as z (simgen.assets.parts.model), so the rotations to try are those about z and the half
-turns about axes across it. A mesh that repeats every 15 degrees or less is a body of revolution that was cut into
-facets.
+The axis of a part is z in its frame (simgen.assets.parts.model), so rotations about z and half turns about axes across
+it are tried. A mesh that repeats every 15 degrees or less is a body of revolution with facets.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-TOLERANCE = 1e-5  # of the part's radius, between a turned corner and the nearest that is there
+TOLERANCE = 1e-5  # of the part's radius, between a rotated corner and the nearest corner
 ROUND_FOLDS = (144, 120, 96, 72, 64, 60, 48, 36, 32, 30, 24)
 FOLDS = (12, 10, 8, 6, 5, 4, 3, 2)
 

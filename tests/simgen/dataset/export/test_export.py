@@ -80,7 +80,7 @@ def test_what_is_exported_comes_back(data, tmp_path, format):
     frames = read(format, tmp_path / "out")
     assert_same(format, frames, truth)
     assert {frame.split for frame in frames} == {"train"}
-    assert done.dropped == {"not seen": 20}
+    assert done.dropped == {"not visible": 20}
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
@@ -113,7 +113,7 @@ def test_filters_hold_and_what_they_drop_is_counted(data, tmp_path, format):
     assert_same(format, read(format, tmp_path / "out"), truth)
     kept = sum(map(len, truth.values()))
     assert kept > 0
-    assert done.dropped.keys() == {"of other categories", "not seen", "less than 0.6 visible"}
+    assert done.dropped.keys() == {"of other categories", "not visible", "less than 0.6 visible"}
     assert kept + sum(done.dropped.values()) == 3 * clips.FRAMES * len(data)
 
 
@@ -124,7 +124,7 @@ def _shorter_side(part):
 
 def test_small_boxes_are_dropped_by_their_shorter_side(data, tmp_path):
     done = export(data, "coco", tmp_path / "out", filters=Filters(min_size_px=5.5))
-    assert done.dropped == {"not seen": 20, "smaller than 5.5 px": 20}
+    assert done.dropped == {"not visible": 20, "smaller than 5.5 px": 20}
     assert {label.box_xyxy_px for f in read("coco", tmp_path / "out") for label in f.labels} == {
         box for parts in expected(data, lambda p: p.track_id == 0).values() for _, box, _ in parts.values()
     }
@@ -204,7 +204,7 @@ def test_what_stands_there_is_left_alone(data, tmp_path, format):
             (out / "mine").write_text("mine")
         else:
             out.symlink_to(tmp_path / "nowhere")
-        with pytest.raises(ExportError, match="is there already"):
+        with pytest.raises(ExportError, match="exists already"):
             export(data, format, out)
     assert (tmp_path / "file").read_text() == (tmp_path / "folder" / "mine").read_text() == "mine"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder", "link"]
@@ -255,7 +255,7 @@ def test_one_json_goes_beside_its_pictures_and_only_for_coco(data, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["images", "labels.json", "notes.txt"]
     assert_same("coco", read("coco", tmp_path / "labels.json"), expected(data))
     for name in ("labels.json", "others.json"):  # images/ is taken
-        with pytest.raises(ExportError, match="is there already"):
+        with pytest.raises(ExportError, match="exists already"):
             export(data, "coco", tmp_path / name)
     with pytest.raises(ExportError, match="mot needs a folder"):
         export(data, "mot", tmp_path / "x.json")
@@ -317,7 +317,7 @@ def test_distortion_goes_where_the_format_knows_it_and_is_refused_where_poses_wo
     parquet = pytest.importorskip("pyarrow.parquet")
     path = export(data, "parquet", tmp_path / "tables").path
     assert parquet.read_table(path.with_name("frames.parquet"))["distortion"].to_pylist() == [list(BENT)] * 4
-    with pytest.raises(ExportError, match=r"bop: scene 0 has lens distortion \(-0.2, 0.05, .* does not know"):
+    with pytest.raises(ExportError, match=r"bop: scene 0 has lens distortion \(-0.2, 0.05, .* does not support"):
         export(data, "bop", tmp_path / "bop")
     assert not (tmp_path / "bop").exists()
     assert export(data, "coco", tmp_path / "coco").counts  # boxes and masks are of the distorted pixels themselves

@@ -226,7 +226,7 @@ def test_a_data_set_counts_what_is_there_and_finds_scenes_by_index(tmp_path):
         data[3]
     with pytest.raises(ShardError, match="scene 4 could not be made: why"):
         data.clip(4)
-    with pytest.raises(ShardError, match="no scene 7; there are 0 to 6"):
+    with pytest.raises(ShardError, match="no scene 7; scenes are 0 to 6"):
         data.clip(7)
 
 
