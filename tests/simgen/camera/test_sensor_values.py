@@ -41,6 +41,11 @@ def test_effects_stand_in_the_order_in_which_light_meets_them():
     ]  # fmt: skip
 
 
+def test_a_longer_exposure_gathers_more_light_without_a_limit():
+    assert apply("exposure", even(0.6), exposure=2.5) == pytest.approx(even(1.5))
+    assert apply("exposure", even(0.6), exposure=0.5) == pytest.approx(even(0.3))
+
+
 # --- optics -----------------------------------------------------------------------------------------------------------
 
 

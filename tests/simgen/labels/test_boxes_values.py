@@ -167,6 +167,28 @@ def test_a_part_with_nothing_but_background_in_its_box_is_seen_whole_and_with_an
 
 
 @pytest.mark.parametrize("edge", ["left", "top", "right", "bottom"])
+def test_a_part_just_within_the_picture_is_seen_whole(edge):
+    """Half a pixel from the edge, with a rim that was not drawn."""
+    spec = from_above((0.0, 0.0, 0.002))
+    x0, y0, x1, y1 = first(spec, still(spec), nothing_drawn(spec)).unclipped_box_xyxy_px
+    to = {"left": (0.5 - x0, 0), "top": (0, 0.5 - y0), "right": (159.5 - x1, 0), "bottom": (0, 119.5 - y1)}[edge]
+    near = replace(spec, camera=replace(spec.camera, centre_px=(80.0 + to[0], 60.0 + to[1])))
+    ids = nothing_drawn(near)
+    ids[0][disc(near, smaller_px=2.0)] = 0
+    assert first(near, still(near), ids).visible_share == 1
+
+
+def test_a_part_as_small_as_a_pixel_is_seen_whole_where_its_pixel_is():
+    spec = scene([part("hex_screw", "M20x60", (0.0, 0.0, 0.0))], frames=1)
+    away = look_at((0.0, 0.0, 6.0), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))
+    spec = replace(spec, camera=replace(spec.camera, world_from_camera=(away,), centre_px=(80.4, 60.4)))
+    assert silhouette_area(spec) == 1
+    ids = nothing_drawn(spec)
+    ids[0, 60, 80], ids[0, 60, 79:82:2], ids[0, 59:62:2, 80] = 0, CLUTTER, CLUTTER
+    assert first(spec, still(spec), ids).visible_share == 1
+
+
+@pytest.mark.parametrize("edge", ["left", "top", "right", "bottom"])
 def test_a_part_that_the_picture_cuts_is_never_seen_whole(edge):
     spec = from_above((0.0, 0.0, 0.002))
     x0, y0, x1, y1 = first(spec, still(spec), nothing_drawn(spec)).unclipped_box_xyxy_px

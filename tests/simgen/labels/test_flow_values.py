@@ -169,6 +169,28 @@ def test_under_a_rolling_shutter_each_end_is_read_in_its_own_row(speed_m_s):
     np.testing.assert_allclose(found[inside, 1], down * taken_s, atol=0.15)
 
 
+@pytest.mark.parametrize("speed_m_s", [0.05, -0.05])
+def test_every_row_has_its_own_moment_the_first_and_the_last_too(speed_m_s):
+    """Nine rows and nine sub-frames: row r of a frame is read at (r - 4) row times. 2 px a frame up or down."""
+    row_time_s, rate_px_s = 2e-3, -speed_m_s * PX_PER_M
+    spec = from_above([part("washer", "M20", (0.0, 0.0, 0.0))], size=(3, 9))
+    spec = replace(spec, shutter=ShutterSpec(exposure_s=0.0, row_time_s=row_time_s, subframes=9))
+    times = shutter.moments_s(spec)
+    down = np.zeros((18, 1, 3), np.float32)
+    down[:, 0, 1] = speed_m_s * times
+    turns = np.tile(np.array([0, 0, 0, 1], np.float32), (18, 1, 1))
+    found = flow_px(spec, Trajectory(down, turns, np.zeros((18, 0, 3), np.float32), times), 0, *seen(spec, id_=0))
+    for row in range(9):
+        fits = []  # of the rows in which it may be read then, the one that it is in at that time
+        for then in range(9):
+            moved = rate_px_s * (INTERVAL_S + (then - row) * row_time_s)
+            at_row = row + 0.5 + moved
+            if int(np.clip(np.floor(at_row), 0, 8)) == then:
+                fits.append(moved)
+        assert len(fits) == 1
+        assert found[row, 1] == pytest.approx([0, fits[0]], abs=1e-3)
+
+
 def test_a_camera_that_moves_while_rows_are_read_moves_what_stands():
     """By the time between the two readings of a row, which for a row that stays is the frame's interval."""
     spec = from_above(size=(5, 60))
