@@ -155,6 +155,24 @@ def test_a_lens_that_shows_near_twice_the_picture_is_drawn_and_one_that_shows_mo
         pinhole(replace(wide, focal_px=124.0))
 
 
+@pytest.mark.parametrize("side", ["width_px", "height_px"])
+def test_neither_side_may_grow_to_more_than_twice_itself(side):
+    """A margin of 8 px at both ends makes 32 of 16, which is drawn, and 31 of 15, which is not."""
+    mild = replace(camera("barrel"), **{side: 16}, centre_px=(8.0, 60.0) if side == "width_px" else (80.0, 8.0))
+    drawn, _ = pinhole(mild)
+    assert getattr(drawn, side) == 32
+    with pytest.raises(ValueError, match="shows what only a picture of"):
+        pinhole(replace(mild, **{side: 15}))
+
+
+def test_without_distortion_nothing_is_done():
+    plain = scene([], frames=1).camera
+    drawn, behind = pinhole(plain)
+    frame = planes(plain)
+    assert drawn is plain
+    assert behind(frame) is frame
+
+
 # --- defocus ----------------------------------------------------------------------------------------------------------
 
 LENS = replace(
@@ -216,6 +234,25 @@ def test_each_depth_is_spread_by_its_own_disc():
         assert total == pytest.approx(1, rel=1e-3)
         assert variance == pytest.approx(disc**2 / 8, rel=0.2)  # of a disc, in both axes together
     assert spread[:, 25:36].max() < 1e-6
+
+
+def test_two_depths_behind_the_focus_have_two_discs():
+    depths, point = np.full((41, 61), depth_of(3.0)), np.zeros((41, 61, 3))
+    depths[:, 30:] = depth_of(9.0)
+    point[20, 12] = point[20, 48] = 1.0
+    spread = defocus(at(depths, point), LENS).linear[..., 0]
+    assert (spread[20, 12], spread[20, 48]) == pytest.approx((4 / np.pi / 9, 4 / np.pi / 81), rel=0.2)
+
+
+def test_what_lies_beyond_a_discs_reach_does_not_shine_through_its_edge():
+    """The ground four pixels from a soft part's edge stands for what the part hides; ground further away does not."""
+    depths, light = np.full((41, 61), 0.5), np.full((41, 61, 3), 0.8)
+    depths[:, 25:36], light[:, 25:36] = depth_of(-6.0), 0.2
+    alone = defocus(at(depths, light), LENS).linear[20, :, 0]
+    light[:, :21] = 0.0
+    beside = defocus(at(depths, light), LENS).linear[20, :, 0]
+    assert beside[:20] == pytest.approx(np.zeros(20), abs=1e-4)
+    np.testing.assert_allclose(beside[25:], alone[25:], atol=1e-4)
 
 
 def test_what_is_hidden_behind_a_soft_edge_is_taken_for_what_is_seen_round_it():
