@@ -60,7 +60,7 @@ def test_every_size_stands_upright_at_its_height(kind):
     spec = grid(kind, (0.0, 0.0, 0.0, 1.0), drop_m=0.0005)
     trajectory = simulate(spec)
     assert len(spec.parts) == len(PARTS[kind].sizes)
-    expected = [part_model(FamilySize(kind, made.designation)).rest_height_m for made in spec.parts]
+    expected = [part_model(made.source).rest_height_m for made in spec.parts]
     np.testing.assert_allclose(trajectory.positions_m[0, :, 2], expected, atol=0.0002)
     np.testing.assert_allclose(axes(trajectory)[:, 2], 1, atol=1e-4)
     np.testing.assert_array_equal(trajectory.positions_m[0], trajectory.positions_m[1])
@@ -73,7 +73,7 @@ def test_every_bolt_that_is_laid_down_lies_on_the_table(kind):
     trajectory = simulate(spec)
     low = heights_m(spec, trajectory)
     assert (low > -0.0002).all()
-    crest = [model.thread.depth_m for model in (part_model(FamilySize(kind, made.designation)) for made in spec.parts)]
+    crest = [model.thread.depth_m for model in (part_model(made.source) for made in spec.parts)]
     assert (low < 0.0002 + np.array(crest)).all()
     assert (np.abs(axes(trajectory)[:, 2]) < 0.95).all()
 
