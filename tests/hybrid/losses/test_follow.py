@@ -97,6 +97,15 @@ def test_each_cost_alone_decides_where_the_others_are_equal():
     assert pairs(match(-logits, both, target, Costs(box=0.0, giou=0.0))) == [(0, 0)]
 
 
+@pytest.mark.parametrize(("off_px", "cheaper"), [(9.6, 0), (10.2, 1)])
+def test_the_scores_cost_is_the_focal_one_to_a_fiftieth(off_px, cheaper):
+    """Scores of 0.5 and 0.119 cost -0.0866 and 0.4112, with squares: 0.498 apart, and 20 px of a box's shift cost 1."""
+    target = Target(row(100), torch.tensor([0]))
+    logits = torch.tensor([[0.0], [-2.0]])
+    costs = Costs(score=1.0, box=1.0, giou=0.0)
+    assert pairs(match(logits, row(100 + off_px, 100), target, costs)) == [(cheaper, 0)]
+
+
 def test_a_box_far_off_costs_no_more_than_ten_of_its_sides():
     """Then the score decides between two that are both hopeless."""
     target = Target(row(0), torch.tensor([0]))

@@ -106,6 +106,16 @@ def test_blur_is_a_gaussian_of_its_sigma_and_nothing_comes_in_over_the_edge():
         assert apply(name, even(0.4), **settings) == pytest.approx(even(0.4), abs=1e-6), name
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"), [("blur", {"blur_sigma_px": 2.0}), ("motion_blur", {"motion_blur_px": 7.0})]
+)
+def test_beyond_the_edge_the_outermost_pixels_go_on(name, settings):
+    """A bright first column counts for all that would lie left of it: more than half of its own light."""
+    image = np.zeros((9, 30, 3), np.float32)
+    image[:, 0] = 1
+    assert 0.5 < apply(name, image, **settings)[4, 0, 0] < 0.65
+
+
 def test_glare_is_a_share_of_the_light_spread_over_a_quarter_of_the_diagonal():
     """Of a slit in a long picture: the veil at a distance is that of a Gaussian of 0.25 diagonals."""
     slit = np.zeros((24, 480, 3), np.float32)
@@ -128,7 +138,7 @@ def test_lateral_colour_leaves_green_and_an_even_field_alone_and_no_light_is_bel
     assert np.abs(drawn[..., 2] - image[..., 2]).max() < 1e-6
     assert np.abs(drawn[..., 0] - image[..., 0]).max() > 0.2
     assert drawn.min() >= 0
-    assert apply("chromatic_aberration", even(0.7), lateral_ca=(0.05, -0.05)) == pytest.approx(even(0.7), abs=1e-6)
+    assert apply("chromatic_aberration", even() * COLOUR, lateral_ca=(0.05, -0.05)) == pytest.approx(even() * COLOUR)
     for flip in (np.s_[::-1], np.s_[:, ::-1]):  # the middle is the picture's own
         mirrored = apply("chromatic_aberration", image[flip], lateral_ca=(0.4, -0.3))
         np.testing.assert_allclose(
@@ -189,6 +199,20 @@ def test_patterns_have_their_own_spread_and_their_own_stream():
     assert response == pytest.approx(0.02 * gaussian.standard_normal(grey.shape, stream), abs=1e-6)
 
 
+def test_the_cameras_own_patterns_are_drawn_from_streams_by_their_names():
+    """So that a data set can be made again to the byte, and one pattern does not move another."""
+    dark = even(0.25, 40, 50, 1)
+    stream = np.random.default_rng([NEUTRAL.seed, 0, zlib.crc32(b"dsnu")])
+    offset = apply("offsets", dark, dsnu_e=30.0, full_well_e=1000.0)
+    assert offset == pytest.approx(dark + 0.03 * gaussian.standard_normal(dark.shape, stream), abs=1e-6)
+    stream = np.random.default_rng([NEUTRAL.seed, 0, zlib.crc32(b"hot")])
+    struck = stream.integers(dark.size, size=stream.binomial(dark.size, 0.01))
+    wanted = dark.copy()
+    wanted.reshape(-1)[struck] += stream.exponential(HOT_SHARE, struck.size).astype(np.float32)
+    assert apply("dark_current", dark, hot_pixels=0.01) == pytest.approx(wanted)  # on top of the light
+    assert (wanted > dark).sum() > 5
+
+
 def test_row_noise_is_one_number_a_row_and_new_in_every_frame():
     rows = apply("offsets", even(0.0, 400, 6), row_noise_e=20.0, full_well_e=1000.0)
     assert np.ptp(rows, axis=(1, 2)).max() == 0
@@ -206,7 +230,9 @@ def test_noise_adds_read_noise_and_shot_noise_in_quadrature(bits):
     assert dark.std() == pytest.approx(0.015 if bits else 0.015 * np.sqrt(0.5 - 0.5 / np.pi), rel=0.03)
     assert (dark.min() < 0) == bool(bits)
     assert (white.max() > 1) == bool(bits)
-    if bits:
+    if not bits:  # what is over full is clipped before the noise and after it
+        assert white.mean() == pytest.approx(1 - np.hypot(np.sqrt(1000), 15) / 1000 / np.sqrt(2 * np.pi), abs=1e-3)
+    else:
         assert white.mean() == pytest.approx(1, abs=2e-4)
         assert white.std() == pytest.approx(0.015, rel=0.02)  # a well that overflows has no shot noise
 
