@@ -115,7 +115,9 @@ def export(
         try:
             path = onnx.export(load(checkpoint), out, height, width, operating_point(checkpoint)[0])
         except ImportError as error:
-            _stop(f'{error.name} is not installed: pip install "simgen[onnx]"')
+            from simgen.spec.install import install_hint
+
+            _stop(f"{error.name} is not installed: {install_hint('onnx')}")
     typer.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 

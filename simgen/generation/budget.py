@@ -14,7 +14,7 @@ from pathlib import Path
 
 from simgen.dataset.format.archive import clip_members
 from simgen.dataset.store.locations import Location
-from simgen.generation.engines import Plan
+from simgen.generation.engines.contract import Plan
 
 TRIAL_SCENES = 5  # scenes of an estimate, after one that is not counted because it imports modules
 START_S = 3.0  # from the command to the first scene

@@ -11,8 +11,8 @@ from typing import Any, get_args, get_type_hints
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from simgen.presets.yaml_tree import KeyPath, Tree, dotted_key
 from simgen.scene.config import SceneConfig
+from simgen.spec.yaml_text import KeyPath, Tree, dotted_key
 
 _NEEDS = {
     "float_type": "a number",

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from simgen.presets.yaml_tree import OVERRIDE, KeyPath, Tree, compose, dotted_key, read_tree, values_of
 from simgen.spec.errors import ConfigError
+from simgen.spec.yaml_text import OVERRIDE, KeyPath, Tree, compose, dotted_key, read_tree, values_of
 
 PRESETS = Path(__file__).parent
 

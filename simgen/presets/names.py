@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from simgen.presets.layers import suggest
-from simgen.presets.yaml_tree import KeyPath, Tree, dotted_key
 from simgen.scene.quiet import quiet_stderr
+from simgen.spec.yaml_text import KeyPath, Tree, dotted_key
 
 
 def unknown_names(tree: Tree) -> Iterator[str]:

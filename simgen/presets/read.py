@@ -23,9 +23,9 @@ from pydantic import ValidationError
 from simgen.presets.explain import explain
 from simgen.presets.layers import find, override, read_preset
 from simgen.presets.names import unknown_names
-from simgen.presets.yaml_tree import Tree
 from simgen.scene.config import SceneConfig
 from simgen.spec.errors import ConfigError
+from simgen.spec.yaml_text import Tree
 
 
 def load_config(preset: str, overrides: Sequence[str] = ()) -> SceneConfig:

@@ -66,6 +66,10 @@ class ShardError(SimgenError):
     """A data set that is damaged, unfinished or not of this format. Says which file, where in it, and what is wrong."""
 
 
+class TextFileError(SimgenError, ValueError):
+    """A JSON, YAML or other text file that cannot be read. Says what is wrong, and where."""
+
+
 class CocoError(SimgenError, ValueError):
     """A file that is not a COCO JSON. `readable` is true where it could be read, but its content is something else."""
 

@@ -15,6 +15,7 @@ from jaxtyping import Float32
 
 from simgen.assets.surroundings.model import HEIGHT, WIDTH, Picture
 from simgen.spec.errors import BadEnvironment
+from simgen.spec.install import install_hint
 
 ENDINGS = (".hdr", ".exr")
 MAX_BYTES, MAX_SIDE_PX = 512 * 2**20, 16384
@@ -103,7 +104,7 @@ def _exr(path: Path, data: bytes) -> Float32[np.ndarray, "h w 3"]:
     try:
         import OpenEXR
     except ImportError:
-        raise BadEnvironment(f"{path}: .exr needs OpenEXR: pip install 'simgen[exr]'") from None
+        raise BadEnvironment(f"{path}: .exr needs OpenEXR: {install_hint('exr')}") from None
     if not data.startswith(b"\x76\x2f\x31\x01"):
         raise BadEnvironment(f"{path}: is not an OpenEXR picture")
     try:

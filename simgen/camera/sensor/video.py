@@ -15,10 +15,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 from simgen.spec.frames import Image
+from simgen.spec.install import install_hint
 
 RATE_HZ = 30  # nominal: at a constant rate factor it only limits the length of a group of pictures
 GROUP = 250  # frames between keyframes, x264's default
-HELP = "pip install 'simgen[video]' (PyAV), or set sensor.video_crf to 0"
+HELP = f"{install_hint('video')} (PyAV), or set sensor.video_crf to 0"
 
 
 def through_h264(images: Sequence[Image], crf: int) -> list[Image]:

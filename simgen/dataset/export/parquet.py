@@ -22,6 +22,7 @@ from simgen.dataset.export.common.records import FrameRecord, LabelRecord
 from simgen.dataset.export.common.selection import PickedClip, Selection, VisiblePart
 from simgen.spec.errors import ExportError
 from simgen.spec.frames import FrameLabels
+from simgen.spec.install import install_hint
 
 MAIN = "labels.parquet"
 FRAMES = "frames.parquet"
@@ -58,7 +59,7 @@ def _pyarrow() -> Any:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise ExportError('parquet needs pyarrow: pip install "simgen[parquet]"') from None
+        raise ExportError(f"parquet needs pyarrow: {install_hint('parquet')}") from None
     return pyarrow
 
 

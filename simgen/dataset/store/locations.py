@@ -29,13 +29,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
+from simgen.spec.install import install_hint
+
 BLOCK_BYTES = 4 * 2**20  # of one read
 BLOCKS = 16  # that a process caches
 SPOOL_BYTES = 64 * 2**20  # a larger file waits for its upload in a temporary file
 ATTEMPTS = 3  # to upload a file
 PAUSE_S = 1.0  # before the second attempt; doubled before each further one
 WHOLE_AT_ONCE = frozenset({"s3", "s3a", "gs", "gcs"})  # no folders; objects appear with the last request
-EXTRAS = {"s3": "simgen[s3]", "s3a": "simgen[s3]", "gs": "simgen[gs]", "gcs": "simgen[gs]"}
+EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)(::[a-z][a-z0-9+.:-]*)?://.+")
 
 
@@ -213,7 +215,7 @@ def location(text: str | Location) -> Location:
     try:
         _store(found.url)
     except ImportError as error:
-        asked = f'pip install "{EXTRAS[match[1]]}"' if match[1] in EXTRAS else str(error)
+        asked = install_hint(EXTRAS[match[1]]) if match[1] in EXTRAS else str(error)
         raise OSError(errno.ENOSYS, f"needs a package that is not installed: {asked}", text) from None
     except ValueError as error:
         raise OSError(errno.EINVAL, str(error), text) from None

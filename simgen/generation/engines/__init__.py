@@ -26,6 +26,7 @@ from simgen.generation.engines.local import processes
 from simgen.generation.engines.ray import on_ray
 from simgen.generation.engines.shard import make_shard
 from simgen.spec.errors import EngineError
+from simgen.spec.install import install_hint
 
 __all__ = [
     "ENGINES",
@@ -53,7 +54,7 @@ def _local(address: str | None) -> Engine:
 
 def _ray(address: str | None) -> Engine:
     if find_spec("ray") is None:
-        raise EngineError('the engine ray needs Ray, which is not installed: pip install "simgen[ray]"')
+        raise EngineError(f"the engine ray needs Ray, which is not installed: {install_hint('ray')}")
     return partial(on_ray, address=address)
 
 

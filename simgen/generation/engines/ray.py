@@ -34,6 +34,7 @@ from simgen.generation.engines.local import RECYCLE_SCENES
 from simgen.generation.engines.shard import one_thread, report_shard
 from simgen.scene.quiet import quiet_stderr
 from simgen.spec.errors import EngineError
+from simgen.spec.install import install_hint
 
 COUNT_EVERY_S = 5.0  # between two counts of the cluster's CPUs
 GRACE_S = 5.0  # for a cancelled task to remove its files
@@ -219,7 +220,7 @@ def _connected(address: str | None, workers: int | None) -> Iterator[Any]:
     try:
         ray = import_module("ray")
     except ImportError:
-        raise EngineError('the engine ray needs Ray: pip install "simgen[ray]"') from None
+        raise EngineError(f"the engine ray needs Ray: {install_hint('ray')}") from None
     if ray.is_initialized():
         yield ray
         return

@@ -1,4 +1,4 @@
-"""The reference renderer: the same scene by path tracing with Mitsuba 3, an optional extra (`simgen[pathtraced]`).
+"""The reference renderer: the same scene by path tracing with Mitsuba 3, an optional extra (`pathtraced`).
 
 What `pbr` approximates is computed here: interreflection between parts and stage, shadows of area lights, and a lens
 with an aperture, whose defocus is path traced (`simgen.camera.lens.defocus` is not used). Threads are cut into the

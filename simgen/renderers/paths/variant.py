@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from simgen.spec.errors import RendererUnavailable
+from simgen.spec.install import install_hint
 
-HELP = 'the renderer pathtraced needs Mitsuba 3: pip install "simgen[pathtraced]"'
+HELP = f"the renderer pathtraced needs Mitsuba 3: {install_hint('pathtraced')}"
 LLVM = "DRJIT_LIBLLVM_PATH"  # the LLVM library for Dr.Jit, Mitsuba's compiler
 FOLDERS = ("/usr/lib/*", "/usr/lib64", "/usr/lib/llvm-*/lib", "/usr/local/lib", "/opt/homebrew/opt/llvm/lib")
 PROBE_S = 120.0

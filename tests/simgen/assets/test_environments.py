@@ -181,7 +181,7 @@ def test_a_file_that_is_not_there_or_has_changed_is_refused(folder, monkeypatch)
 
 
 def test_exr_is_read_as_hdr_is(tmp_path):
-    openexr = pytest.importorskip("OpenEXR", reason="pip install 'simgen[exr]'")
+    openexr = pytest.importorskip("OpenEXR", reason="OpenEXR is not installed")
     head = {"compression": openexr.ZIP_COMPRESSION, "type": openexr.scanlineimage}
     openexr.File(head, {"RGB": sphere()}).write(str(tmp_path / "x.exr"))
     cv2.imwrite(str(tmp_path / "x.hdr"), sphere()[..., ::-1])

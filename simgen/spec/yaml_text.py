@@ -1,4 +1,8 @@
-"""The values of a YAML file, each with its line. Aliases and tags are refused."""
+"""The one reader of YAML that comes from outside: the values of a file, each with its line.
+
+Aliases and tags are refused, the size and the depth are limited. Scalars follow the core schema of YAML 1.2 (section
+10.3), so OK, NO and on are text.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from simgen.spec.errors import ConfigError
+from simgen.spec.errors import ConfigError, TextFileError
+from simgen.spec.json_text import read_text
 
 OVERRIDE = "--set"  # the mark of an override, in place of file and line
 MAX_YAML_BYTES = 2**20
@@ -105,7 +110,10 @@ def values_of(node: yaml.Node, path: KeyPath, file: str, marks: dict[KeyPath, st
     if isinstance(node, yaml.SequenceNode) and kind == "seq":
         return [values_of(item, (*path, i), file, marks) for i, item in enumerate(node.value)]
     if isinstance(node, yaml.ScalarNode) and re.fullmatch(_SCALARS.get(kind, ("(?!)",))[0], node.value, re.DOTALL):
-        return _SCALARS[kind][2](node.value)
+        try:
+            return _SCALARS[kind][2](node.value)
+        except ValueError:  # more digits than Python converts
+            raise ConfigError(f"{here}: {dotted_key(path)}: a number of {len(node.value)} characters") from None
     raise ConfigError(f"{here}: {dotted_key(path)}: the tag {node.tag!r} is not supported; write a plain value")
 
 
@@ -124,21 +132,15 @@ def _mapping(node: yaml.MappingNode, path: KeyPath, file: str, marks: dict[KeyPa
 
 
 def read_tree(path: Path) -> Tree:
-    """The tree of a YAML file, without its base.
+    """The tree of a YAML file: a preset (without its base), or the `data.yaml` of a YOLO data set.
 
     Raises:
         ConfigError: it cannot be read, is too large, not UTF-8, not YAML, or no mapping.
     """
     try:
-        raw = path.read_bytes() if path.stat().st_size <= MAX_YAML_BYTES else None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    if raw is None:
-        raise ConfigError(f"{path}: larger than a config can be ({MAX_YAML_BYTES} bytes)")
-    try:
-        node = compose(raw.decode(), str(path))
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text: byte {error.start} is {raw[error.start]:#04x}") from None
+        node = compose(read_text(path, MAX_YAML_BYTES), str(path))
+    except TextFileError as error:
+        raise ConfigError(str(error)) from None
     marks: dict[KeyPath, str] = {}
     values = {} if node is None else values_of(node, (), str(path), marks)
     if not isinstance(values, dict):
