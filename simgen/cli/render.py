@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from simgen.generation.engines import Plan
 
 
+SCENES_MISSING = 4  # exit status
+
+
 @app.command(
     epilog="simgen render --preset conveyor --scenes 100 --out out/belt --workers 4\n\n"
     "simgen render --preset bolts_on_table --scenes 20 --seed 7 --out out/dim --set light.key_intensity.high=1.5\n\n"
@@ -44,7 +47,13 @@ def render(
         str | None,
         typer.Option(help="auto (pbr where it can run, else tiny), tiny, pbr or pathtraced; default: the preset's."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an earlier run in --out.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Continue an earlier run in --out, make scenes again that it lost, or grow it to more --scenes.",
+        ),
+    ] = False,
     shard_scenes: Annotated[
         int | None, typer.Option(help="Scenes in a shard; the default depends on --scenes and is at most 16.")
     ] = None,
@@ -53,7 +62,7 @@ def render(
         typer.Option(help="Start no shard that would exceed this (90m, 2h, 50GB); exit status 3 if unfinished."),
     ] = None,
     scene_limit: Annotated[
-        float, typer.Option(min=1.0, help="Seconds after which a scene is stopped and left out.")
+        float, typer.Option(min=1.0, help="Seconds after which a scene is stopped; the second time it is left out.")
     ] = 600.0,
     shards: Annotated[
         str | None,
@@ -73,6 +82,9 @@ def render(
     """Render a data set of labelled clips.
 
     The same preset, settings and seed give the same bytes, for any number of workers and after any interruption.
+
+    A scene that fails is left out and named, and the exit status is 4. If the machine failed (a worker was killed, for
+    lack of memory for example, or took longer than --scene-limit), --resume makes the scene again.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM ends a run as Ctrl-C does
     with clear_errors():
@@ -144,8 +156,12 @@ def _sum_up(out: Location, manifest: Manifest) -> None:
     if len(manifest.shards) < manifest.request.shards:
         slice_of = f"a slice: {len(manifest.shards)} of {manifest.request.shards} shards"
         typer.echo(f"  {slice_of}; simgen join --out DIR {out} ... joins slices")
-        return
-    typer.echo(f"  look at it: simgen preview {out}")
+    else:
+        typer.echo(f"  look at it: simgen preview {out}")
+    if lost := manifest.quarantined:
+        again = sum(scene.may_succeed for scene in lost)
+        hint = f"; the same command with --resume makes {again} of them again" if again else ""
+        fail(f"{out}: {len(lost)} of {manifest.clips + len(lost)} scenes are missing{hint}", SCENES_MISSING)
 
 
 @app.command(

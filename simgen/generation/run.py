@@ -33,6 +33,7 @@ from simgen.dataset.store.locations import Location, sizes
 from simgen.dataset.store.lock import held
 from simgen.generation.budget import Budget
 from simgen.generation.engines import Engine, Event, Plan, SceneLost, SceneMade, ShardMade, processes
+from simgen.generation.grow import earlier, forget_earlier, grown, reopen
 from simgen.spec.differences import differences
 from simgen.spec.errors import BudgetSpent, EngineError, GenerateError, Interrupted, ShardError
 
@@ -79,7 +80,8 @@ def run_plan(
     Args:
         categories: of all parts that the scenes may contain. The class index is the position in sorted order.
         workers: how many shards are made at a time; None leaves it to the engine. The bytes do not depend on it.
-        resume: continue a run of the same request in `out`.
+        resume: continue a run of the same request in `out`. A finished data set of fewer scenes grows. Scenes that an
+            earlier run lost because its machine failed (`Quarantined.may_succeed`) are made again.
         tell: called for each scene and shard.
         only: a slice: make these shards alone. There is no manifest then; `simgen.generation.join` joins slices.
         budget: no shard begins once it is spent. Shards in progress are finished.
@@ -99,9 +101,17 @@ def run_plan(
         _make_folder(out)
         with locked(out):
             before = _inspect(out, request, resume)
-            if before is not None and (out / MANIFEST).exists():
-                (out / PARTIAL).unlink(missing_ok=True)  # of a run that was killed between the two
-                return before
+            if before is not None and before.request.scenes < request.scenes:
+                if only is not None:
+                    raise GenerateError(f"{out}: a slice cannot grow; render the new scenes into another folder")
+                before = grown(out, before, request, tuple(_whole(out, before)), PARTIAL)
+            elif before is not None and (out / MANIFEST).exists():
+                if not any(scene.may_succeed for scene in before.quarantined):
+                    (out / PARTIAL).unlink(missing_ok=True)  # of a run that was killed between the two
+                    forget_earlier(out)
+                    return before
+                reopen(out, before, PARTIAL)
+            plan = replace(plan, earlier=earlier(out, request))
             empty = Manifest(format=DATA_SET_FORMAT, request=request, categories=tuple(sorted(categories)), shards=())
             return _fill(plan, out, before or empty, workers, tell, engine, budget or Budget(), only)
     except KeyboardInterrupt:
@@ -154,6 +164,7 @@ def _fill(
     _sweep(out)
     write_manifest(out / MANIFEST, manifest)
     (out / PARTIAL).unlink()
+    forget_earlier(out)
     return manifest
 
 
@@ -215,10 +226,10 @@ class _Journal:
 
 
 def _whole(out: Location, manifest: Manifest) -> Iterator[ShardEntry]:
-    """The shards of a journal whose files have the bytes that it states."""
-    there = sizes(out)
+    """The shards of a journal that are not made again: whole files, and no scene that may succeed now."""
+    size = sizes(out)
     for entry in manifest.shards:
-        same = there.get(entry.name) == entry.bytes
+        same = size.get(entry.name) == entry.bytes and not any(scene.may_succeed for scene in entry.quarantined)
         if same and (not isinstance(out, Path) or file_sha256(out / entry.name) == entry.sha256):
             yield entry
 
@@ -241,10 +252,10 @@ def locked(out: Location) -> AbstractContextManager[None]:
 
 
 def _inspect(out: Location, request: Request, resume: bool) -> Manifest | None:
-    """The manifest or journal that a run of the same request left here; None in an empty folder.
+    """The manifest or journal that a run of the same request, or of fewer scenes, left here; None in an empty folder.
 
     Raises:
-        GenerateError: the folder holds something else, or `resume` is False and it holds this data set.
+        GenerateError: the folder holds something else or more scenes, or `resume` is False and it holds this data set.
     """
     names = sorted(sizes(out))
     stored = next((name for name in (MANIFEST, PARTIAL) if name in names), None)
@@ -252,6 +263,8 @@ def _inspect(out: Location, request: Request, resume: bool) -> Manifest | None:
         before = _of_same_request(out / stored, request)
         if not resume:
             state = "finished; --resume accepts it" if stored == MANIFEST else "unfinished; add --resume to go on"
+            if before.request.scenes < request.scenes:
+                state = f"of {before.request.scenes} scenes; --resume grows it to {request.scenes}"
             raise GenerateError(f"{out}: holds this data set already, {state}")
     elif other := [name for name in names if not _TEMPORARY.fullmatch(name)]:
         shown = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
@@ -273,7 +286,15 @@ def _of_same_request(path: Location, request: Request) -> Manifest:
     except ShardError as error:
         raise GenerateError(f"{error}; choose another folder") from None
     asked = request if before.request.renderer else replace(request, renderer="")
-    if differing := list(islice(differences(asdict(before.request), asdict(asked)), 4)):
+    differing = list(islice(differences(asdict(before.request), asdict(asked)), 4))
+    if {d.path for d in differing} in ({"scenes"}, {"scenes", "shard_scenes"}):
+        if before.request.scenes < asked.scenes:
+            return before
+        raise GenerateError(
+            f"{path.parent}: holds {before.request.scenes} scenes of this data set and cannot shrink to "
+            f"{asked.scenes}; choose another folder, or --scenes {before.request.scenes} or more"
+        )
+    if differing:
         shown = [f"{d.path} is {d.before!r:.60} there, {d.after!r:.60} was requested" for d in differing[:3]]
         more = "; ..." if len(differing) > 3 else ""
         raise GenerateError(f"{path.parent}: holds another data set: {'; '.join(shown)}{more}")

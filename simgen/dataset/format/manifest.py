@@ -21,6 +21,7 @@ from simgen.spec.errors import ShardError
 DATA_SET_FORMAT = "simgen-data-set/1"
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 2 * 2**30
+MACHINE_FAILED = ("its worker ", "its machine ")  # how such a reason begins; others begin with the name of an exception
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,11 @@ class Quarantined:
 
     index: int
     reason: str
+
+    @property
+    def may_succeed(self) -> bool:
+        """Whether the machine failed, not the scene: memory, time or a disk. `--resume` makes such a scene again."""
+        return self.reason.startswith(MACHINE_FAILED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,8 @@ class Plan:
     """All that an engine needs to make any shard of a data set. Its functions must be picklable.
 
     `make(config, seed, index)` makes a scene. `machinery(config)` describes the renderer of the machine on which it is
-    called, as `Request.renderer` does. A worker with another description would make other bytes.
+    called, as `Request.renderer` does. A worker with another description would make other bytes. Clips that are in the
+    data set `earlier` are copied from there (`simgen.generation.grow`).
     """
 
     request: Request
@@ -28,6 +29,7 @@ class Plan:
     make: Maker
     scene_limit_s: float = SCENE_LIMIT_S
     machinery: Callable[[Any], str] | None = None
+    earlier: Location | None = None
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Which worker makes which shard, and what follows when a worker dies. The same for every engine.
 
 A worker reports each scene as it begins and ends, so the scene that killed it is known. The shard is then made again.
-A scene that kills its worker twice is left out. So is a scene that takes longer than `Plan.scene_limit_s`. Where a
-whole machine was lost, no scene is blamed.
+A scene that kills its worker twice is left out. So is a scene that twice takes longer than `Plan.scene_limit_s`. A
+later run makes both again, since the machine may be to blame: see `Quarantined.may_succeed`. Where a whole machine was
+lost, no scene is blamed.
 """
 
 from __future__ import annotations

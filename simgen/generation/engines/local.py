@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from simgen.generation.engines.dispatch import Dispatcher, Watch, seconds_to_tim
 from simgen.generation.engines.shard import ONE_THREAD, one_thread, report_shard
 from simgen.scene.quiet import quiet_stderr
 
+GRACE_S = 3.0  # for a terminated worker to end before it is killed; a stopped one (SIGSTOP) never does
 RECYCLE_SCENES = 256  # a worker is replaced after so many, so that its memory stays bounded
 
 
@@ -108,7 +110,8 @@ class _Pool:
         self.workers.remove(worker)
         _send(worker.connection, None)
         worker.connection.close()
-        worker.process.join()
+        worker.process.join(GRACE_S)
+        worker.process.kill()
 
     def _remove_dead(self, worker: _Worker) -> Iterator[Event]:
         self.workers.remove(worker)
@@ -118,15 +121,22 @@ class _Pool:
             yield self.dispatcher.worker_died(worker.watch, _cause(worker.process.exitcode), started)
 
     def close(self) -> None:
-        """End every worker at once, and remove their unfinished shards."""
-        for worker in self.workers:
-            worker.process.terminate()
-        for worker in self.workers:
-            self._end(worker)
+        """End every worker, and remove their unfinished shards. A second Ctrl-C kills what still runs."""
+        try:
+            for worker in self.workers:
+                worker.process.terminate()
+            deadline = time.monotonic() + GRACE_S
+            for worker in self.workers:
+                worker.process.join(max(0.0, deadline - time.monotonic()))
+        finally:
+            for worker in self.workers:
+                worker.process.kill()
+            for worker in self.workers:
+                self._end(worker)
 
     def _end(self, worker: _Worker) -> None:
         worker.connection.close()
-        worker.process.join()
+        worker.process.join(GRACE_S)  # a process that waits for a broken disk does not even end when it is killed
         if isinstance(self.out, Path):
             for part in self.out.glob(f".shard-*.{worker.process.pid}.tmp"):
                 part.unlink(missing_ok=True)

@@ -6,11 +6,14 @@ import errno
 import os
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 
 from simgen.dataset.format.archive import add_member, clip_members, shard_sink
 from simgen.dataset.format.manifest import Quarantined, ShardEntry, shard_name
+from simgen.dataset.format.reader import DataSet
 from simgen.dataset.store.locations import Location
 from simgen.generation.engines.contract import Plan, Report, SceneBegun, SceneLost, SceneMade, ShardFailed, ShardMade
+from simgen.spec.errors import RendererLost, ShardError
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "LP_NUM_THREADS")
 
@@ -36,10 +39,11 @@ def _write(plan: Plan, out: Location, number: int, skip: Mapping[int, str]) -> G
     lost: list[Quarantined] = []
     frames: list[int] = []
     name = shard_name(number)
+    earlier = None if plan.earlier is None else DataSet(plan.earlier)
     with shard_sink(out / name) as sink:
         for index in plan.request.scenes_of(number):
             yield SceneBegun(index)
-            stored, count, reason = (None, 0, skip[index]) if index in skip else _make(plan, index)
+            stored, count, reason = (None, 0, skip[index]) if index in skip else _made(plan, index, earlier)
             if stored is None:
                 lost.append(Quarantined(index=index, reason=reason))
                 yield SceneLost(index, reason)
@@ -79,15 +83,26 @@ def make_shard(
             return end.value  # type: ignore[no-any-return]
 
 
+def _made(plan: Plan, index: int, earlier: DataSet | None) -> tuple[list[tuple[str, bytes]] | None, int, str]:
+    """As `_make`, but a clip that an earlier run made is copied."""
+    if earlier is not None:
+        with suppress(ShardError):  # it has no such scene
+            clip = earlier.clip(index)
+            return [(f"{index:06d}.{name}", clip.read(name)) for name in clip.members], clip.frames, ""
+    return _make(plan, index)
+
+
 def _make(plan: Plan, index: int) -> tuple[list[tuple[str, bytes]] | None, int, str]:
     """The members of a scene and its number of frames; or None, 0 and the reason for the failure."""
     try:
         clip = plan.make(plan.config, plan.request.seed, index)
         return clip_members(clip), len(clip.jpegs), ""
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         text = " ".join(f"{type(error).__name__}: {error}".split())
+        if isinstance(error, MemoryError | OSError | RendererLost):
+            text = f"its machine failed: {text}"  # `Quarantined.may_succeed`
         return None, 0, re.sub(r"0x[0-9a-f]+", "0x", text)[:500]  # addresses differ from run to run
 
 

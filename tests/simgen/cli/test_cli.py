@@ -5,14 +5,17 @@ import re
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
+from simgen.cli import render
 from simgen.cli.common import app
 from simgen.dataset.contact_sheet import _draw_boxes
-from simgen.dataset.format.manifest import MANIFEST
+from simgen.dataset.format.manifest import DATA_SET_FORMAT, MANIFEST, Manifest, Quarantined, Request, ShardEntry
 from simgen.dataset.format.reader import DataSet
 from simgen.presets.layers import presets as known
 from simgen.spec.frames import PartLabel
@@ -255,3 +258,25 @@ def test_export_tells_what_it_left_out_and_how_it_split(tiny, tmp_path):
     assert "needs shares such as" in simgen("export", tiny, "--out", tmp_path / "b", "--split", "most", status=2)[1]
     assert "add up to 1" in simgen("export", tiny, "--out", tmp_path / "b", "--split", "0.5,0.1", status=2)[1]
     assert not (tmp_path / "b").exists()
+
+
+def test_the_exit_status_says_that_scenes_are_missing_and_which_of_them_resume_makes(capsys):
+    reasons = (
+        "its worker was killed by SIGKILL, 2 times",
+        "ValueError: no such part",
+        "its machine failed: MemoryError",
+    )
+    lost = tuple(Quarantined(index=k, reason=reason) for k, reason in enumerate(reasons))
+    request = Request(simgen="0", preset="p", config={}, seed=0, scenes=5, shard_scenes=5)
+    entry = ShardEntry(
+        name="shard-00000.tar", sha256="0" * 64, bytes=9999, first_scene=0, clips=2, frames=4, quarantined=lost
+    )
+    manifest = Manifest(format=DATA_SET_FORMAT, request=request, categories=("bolt",), shards=(entry,))
+    with pytest.raises(typer.Exit) as caught:
+        render._sum_up("out", manifest)
+    assert caught.value.exit_code == 4
+    text = capsys.readouterr().err
+    assert "left out: scene 1: ValueError: no such part" in text
+    assert "3 of 5 scenes are missing; the same command with --resume makes 2 of them again" in text
+    render._sum_up("out", replace(manifest, shards=(replace(entry, clips=5, quarantined=()),)))
+    assert "exit status is 4" in " ".join(simgen("render", "--help")[0].split())

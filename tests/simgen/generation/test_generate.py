@@ -140,7 +140,8 @@ def test_resume_of_a_finished_data_set_returns_at_once(tmp_path, whole):
     ("asked", "expected"),
     [
         ({"seed": 6}, "seed is 5 there, 6 was requested"),
-        ({"scenes": 9}, "scenes is 7 there, 9 was requested"),
+        ({"scenes": 9, "seed": 6}, "scenes is 7 there, 9 was requested"),
+        ({"shard_scenes": 3}, "shard_scenes is 2 there, 3 was requested"),
         ({"config": {"light": {"low": 2.0}}}, "config.light.low is 1.0 there, 2.0 was requested"),
         ({"config": {"lamp": 1}}, "config.light is {'low': 1.0} there, None was requested"),
     ],
@@ -151,6 +152,14 @@ def test_another_data_set_is_never_written_over(whole, asked, expected, resume):
     with pytest.raises(GenerateError, match="holds another data set") as caught:
         run(whole, resume=resume, **asked)
     assert expected in str(caught.value)
+    assert contents(whole) == before
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_data_set_does_not_shrink(whole, resume):
+    before = contents(whole)
+    with pytest.raises(GenerateError, match="holds 7 scenes of this data set and cannot shrink to 5; choose another"):
+        run(whole, resume=resume, scenes=5)
     assert contents(whole) == before
 
 
@@ -210,6 +219,11 @@ def test_a_scene_that_kills_its_worker_twice_is_left_out(tmp_path, whole):
     assert told == manifest.clips == 6
     same = [name for name, data in contents(whole).items() if contents(tmp_path)[name] == data]
     assert sorted(same) == ["shard-00000.tar", "shard-00002.tar", "shard-00003.tar"]
+    made = []
+    DataSet(tmp_path).write_index()
+    run(tmp_path, resume=True, tell=made.append, engine=in_this_process)
+    assert sorted(e.index for e in made if isinstance(e, SceneMade)) == [2, 3]
+    assert contents(tmp_path) == contents(whole)
 
 
 def test_a_worker_that_dies_once_costs_nothing_but_time(tmp_path, whole, monkeypatch):
