@@ -33,7 +33,7 @@ class FrameRecord:
     length: int | None = None  # of the image, in bytes; None: up to the end of the file
     width_px: int
     height_px: int
-    upright: bool = False  # True: rotate the image as its EXIF tag says
+    upright: bool = False  # True: turn the image of a file as its EXIF tag says
     boxes_xyxy_px: Float32[np.ndarray, "n 4"]
     labels: Int64[np.ndarray, " n"]  # index into ClipSource.categories
     track_ids: Int64[np.ndarray, " n"] | None = None  # each box's object within its clip; None: unknown

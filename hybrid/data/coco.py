@@ -119,6 +119,8 @@ def _frame_record(root: Path, image: Mapping[str, Any], boxes: Sequence[StatedBo
     if stated_size not in (info.stored_size, info.upright_size):
         skips.add("image of another size than stated", name)
         return None
+    for note in info.notes:
+        skips.add(note, name)
     usable = usable_boxes(boxes, *stated_size, skips)
     boxes_xyxy_px, labels = box_arrays(usable, *stated_size)
     tracks = np.array([box.track_id for box in usable], np.int64)
@@ -127,7 +129,7 @@ def _frame_record(root: Path, image: Mapping[str, Any], boxes: Sequence[StatedBo
         path=path,
         width_px=stated_size[0],
         height_px=stated_size[1],
-        upright=info.quarter_turn and stated_size == info.upright_size,
+        upright=stated_size == info.upright_size,
         boxes_xyxy_px=boxes_xyxy_px,
         labels=labels,
         track_ids=tracks if (tracks >= 0).any() else None,

@@ -1,9 +1,8 @@
-"""Pixels of frames. A file's header is checked first; pixels are decoded on demand."""
+"""Pixels of frames. A file's header is checked first; pixels are decoded on demand. See `picture` for what is read."""
 
 from __future__ import annotations
 
 import re
-import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,10 +12,8 @@ from jaxtyping import Float32
 
 from hybrid.core.errors import DataError
 from hybrid.data.clips import FrameRecord, Image
+from hybrid.data.picture import DAMAGED, LARGEST_IMAGE_PX, Picture, decoded, read_bytes, stored, stored_size
 from simgen.dataset.store.locations import Location
-
-LARGEST_IMAGE_PX = 100_000_000  # an image whose header states more is refused before anything is decoded
-_EXIF_ORIENTATION = 0x0112  # the tag; values of 5 and more include a rotation by 90 degrees
 
 
 def decode(record: FrameRecord) -> Image:
@@ -25,21 +22,41 @@ def decode(record: FrameRecord) -> Image:
     Raises:
         DataError: the image cannot be decoded, or has another size than its record states.
     """
-    import cv2
-
     with record.path.open("rb") as file:
         file.seek(record.offset)
-        encoded = np.frombuffer(file.read(-1 if record.length is None else record.length), np.uint8)
-    flags = cv2.IMREAD_COLOR if record.upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(encoded, flags) if len(encoded) else None
+        encoded = file.read(-1 if record.length is None else record.length)
+    if record.length is not None:
+        return _decode_member(record, encoded)
+    picture = decoded(encoded)
+    if isinstance(picture, str):
+        raise DataError(f"{record.path}: {record.name}: {picture}")
+    pixels = picture.pixels if record.upright else stored(picture)
+    _check_size(record, (pixels.shape[1], pixels.shape[0]))
+    return pixels
+
+
+def _decode_member(record: FrameRecord, encoded: bytes) -> Image:
+    """The pixels of a picture in a shard, which simgen wrote: 8-bit RGB. Its header is read before it is decoded."""
+    import cv2
+
+    size = stored_size(encoded)
+    if size is not None:
+        _check_size(record, size)
+    image = (
+        None
+        if size is None
+        else cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    )
     if image is None:
         raise DataError(f"{record.path}: {record.name} cannot be decoded")
-    if image.shape[:2] != (record.height_px, record.width_px):
-        raise DataError(
-            f"{record.path}: {record.name} is {image.shape[1]}x{image.shape[0]}, "
-            f"not {record.width_px}x{record.height_px}"
-        )
+    _check_size(record, (image.shape[1], image.shape[0]))
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+
+def _check_size(record: FrameRecord, size: tuple[int, int], what: str = "") -> None:
+    if size != (record.width_px, record.height_px) or size[0] * size[1] > LARGEST_IMAGE_PX:
+        stated = f"{record.width_px}x{record.height_px}"
+        raise DataError(f"{record.path}: {what}{record.name} is {size[0]}x{size[1]}, not {stated}")
 
 
 def decode_depth_m(record: FrameRecord) -> Float32[np.ndarray, "h w"]:
@@ -56,6 +73,9 @@ def decode_depth_m(record: FrameRecord) -> Float32[np.ndarray, "h w"]:
     with record.path.open("rb") as file:
         file.seek(offset)
         encoded = file.read(length)
+    size = stored_size(encoded)
+    if size is not None:
+        _check_size(record, size, "the depth of ")
     try:
         depth_m = decode_depth(encoded)
     except ValueError as error:
@@ -66,22 +86,19 @@ def decode_depth_m(record: FrameRecord) -> Float32[np.ndarray, "h w"]:
 
 
 def read_image(path: Path) -> Image | str:
-    """The pixels of an image file, RGB; or the reason why it cannot be used.
-
-    The image is rotated by 90 degrees where its EXIF tag says so (values 5 to 8). Other values are ignored.
+    """The pixels of an image file, RGB, as `PIL.ImageOps.exif_transpose` shows it; or why it cannot be used.
 
     >>> read_image(Path("nosuch.png"))
     'image file missing'
     """
-    info = inspect_image(path)
-    if isinstance(info, str):
-        return info
-    width_px, height_px = info.upright_size
-    record = FrameRecord(
-        name=path.name, path=path, width_px=width_px, height_px=height_px, upright=info.quarter_turn,
-        boxes_xyxy_px=np.zeros((0, 4), np.float32), labels=np.zeros(0, np.int64),
-    )  # fmt: skip
-    return decode(record)
+    picture = read_picture(path)
+    return picture if isinstance(picture, str) else picture.pixels
+
+
+def read_picture(path: Path) -> Picture | str:
+    """As `read_image`, with notes on how the file was read."""
+    encoded = read_bytes(path)
+    return encoded if isinstance(encoded, str) else decoded(encoded)
 
 
 def read_depth(path: Path, unit_m: float) -> Float32[np.ndarray, "h w"] | str:
@@ -91,10 +108,13 @@ def read_depth(path: Path, unit_m: float) -> Float32[np.ndarray, "h w"] | str:
     """
     import cv2
 
-    info = inspect_image(path)
-    if isinstance(info, str):
-        return info.replace("image", "depth", 1)
-    stored = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    encoded = read_bytes(path)
+    if isinstance(encoded, str):
+        return encoded.replace("image", "depth", 1)
+    size = stored_size(encoded)
+    if size is None or size[0] * size[1] > LARGEST_IMAGE_PX:
+        return DAMAGED.replace("image", "depth") if size is None else f"depth refused: over {LARGEST_IMAGE_PX} pixels"
+    stored = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if stored is None or stored.dtype != np.uint16 or stored.ndim != 2:
         return "depth file is not of one channel of 16 bits"
     return (stored * np.float32(unit_m)).astype(np.float32)
@@ -127,7 +147,12 @@ class ImageInfo:
     """The size of an image file. Sizes are (width, height) in pixels."""
 
     stored_size: tuple[int, int]
-    quarter_turn: bool  # its EXIF tag says to rotate it by 90 degrees for display
+    orientation: int = 1  # of its EXIF tag; 5 and more include a rotation by 90 degrees
+    notes: tuple[str, ...] = ()  # on how it is read, as that it uses 12 of its 16 bits
+
+    @property
+    def quarter_turn(self) -> bool:
+        return self.orientation >= 5
 
     @property
     def upright_size(self) -> tuple[int, int]:
@@ -136,26 +161,12 @@ class ImageInfo:
 
 
 def inspect_image(path: Path) -> ImageInfo | str:
-    """The size of an image file that can be decoded, or the reason why it cannot be used."""
-    from PIL import Image as Pillow
-
-    if not path.is_file():
-        return "image file missing"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            with Pillow.open(path) as image:
-                if image.width * image.height > LARGEST_IMAGE_PX:
-                    return f"image refused: more than {LARGEST_IMAGE_PX} pixels"
-                quarter_turn = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5
-                width, height = image.size
-                image.draft("L", (width // 8, height // 8))  # JPEG: reads all bytes, decodes an eighth of the pixels
-                image.load()
-    except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning):
-        return f"image refused: more than {LARGEST_IMAGE_PX} pixels"
-    except Exception:  # Pillow raises many classes for a damaged file: OSError, SyntaxError, struct.error, ...
-        return "image file cannot be decoded"
-    return ImageInfo((width, height), quarter_turn)
+    """The size of an image file that can be decoded, or the reason why it cannot be used. `decode` decides likewise."""
+    encoded = read_bytes(path)
+    picture = encoded if isinstance(encoded, str) else decoded(encoded, thumbnail=True)
+    if isinstance(picture, str):
+        return picture
+    return ImageInfo(picture.stored_size, picture.orientation, picture.notes)
 
 
 def path_below(root: Path, file_name: str) -> Path | None:

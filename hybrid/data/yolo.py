@@ -102,6 +102,8 @@ def _frame_record(
     if not isinstance(info, ImageInfo):
         skips.add(info, name)
         return None
+    for note in info.notes:
+        skips.add(note, name)
     width_px, height_px = info.upright_size
     boxes = []
     for number, line in enumerate(_label_lines(file), 1):
@@ -122,7 +124,7 @@ def _frame_record(
         path=file,
         width_px=width_px,
         height_px=height_px,
-        upright=info.quarter_turn,
+        upright=True,
         boxes_xyxy_px=boxes_xyxy_px,
         labels=labels,
     )

@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 from hybrid.core.errors import DataError
 from hybrid.data import LARGEST_IMAGE_PX, read_image
 from hybrid.data.clips import FrameRecord
-from hybrid.data.pixels import DecodedImages, ImageInfo, decode, decode_depth_m, inspect_image, path_below, read_depth
+from hybrid.data.pixels import DecodedImages, decode, decode_depth_m, path_below, read_depth
 
 
 def record(path: Path, width: int = 6, height: int = 4, **changes: object) -> FrameRecord:
@@ -26,23 +26,6 @@ def write(path: Path, seed: int = 0, shape: tuple[int, ...] = (4, 6, 3)) -> np.n
     pixels = np.random.default_rng(seed).integers(0, 255, shape).astype(np.uint8)
     Pillow.fromarray(pixels).save(path)
     return pixels
-
-
-@pytest.mark.parametrize("orientation", [1, 5, 6, 7, 8])
-def test_an_image_is_turned_as_its_exif_tag_says(orientation: int, tmp_path: Path) -> None:
-    from PIL import ImageOps
-
-    pixels = np.zeros((32, 48, 3), np.uint8)
-    pixels[:8, :8] = 255
-    exif = Pillow.Exif()
-    exif[0x0112] = orientation
-    Pillow.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif, quality=95)
-    wanted = np.asarray(ImageOps.exif_transpose(Pillow.open(tmp_path / "a.jpg")))
-    made = read_image(tmp_path / "a.jpg")
-    assert isinstance(made, np.ndarray)
-    assert made.shape == wanted.shape
-    assert np.abs(made.astype(int) - wanted.astype(int)).max() < 10
-    assert inspect_image(tmp_path / "a.jpg") == ImageInfo((48, 32), orientation >= 5)
 
 
 def test_grey_and_transparent_images_are_read_as_rgb(tmp_path: Path) -> None:
@@ -57,9 +40,9 @@ def test_grey_and_transparent_images_are_read_as_rgb(tmp_path: Path) -> None:
 def test_the_largest_image_is_a_limit_of_pixels_not_of_a_side(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert LARGEST_IMAGE_PX == 100_000_000
     write(tmp_path / "a.png")
-    monkeypatch.setattr("hybrid.data.pixels.LARGEST_IMAGE_PX", 24)
+    monkeypatch.setattr("hybrid.data.picture.LARGEST_IMAGE_PX", 24)
     assert isinstance(read_image(tmp_path / "a.png"), np.ndarray)
-    monkeypatch.setattr("hybrid.data.pixels.LARGEST_IMAGE_PX", 23)
+    monkeypatch.setattr("hybrid.data.picture.LARGEST_IMAGE_PX", 23)
     assert read_image(tmp_path / "a.png") == "image refused: more than 23 pixels"
 
 
@@ -80,6 +63,22 @@ def test_a_frame_is_read_from_its_own_bytes_of_a_larger_file(tmp_path: Path) -> 
         decode(record(tmp_path / "shard", offset=2, length=9))
     with pytest.raises(DataError, match="f is 6x4, not 5x4"):
         decode(record(tmp_path / "0.png", width=5))
+
+
+def test_a_member_of_a_shard_is_decoded_only_where_its_header_has_the_stated_size(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for suffix in ("png", "jpg"):
+        write(tmp_path / f"a.{suffix}")
+        monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("was decoded"))
+        length = (tmp_path / f"a.{suffix}").stat().st_size
+        with pytest.raises(DataError, match="f is 6x4, not 6x5"):
+            decode(record(tmp_path / f"a.{suffix}", height=5, length=length))
+        monkeypatch.undo()
+    cv2.imwrite(str(tmp_path / "d.png"), np.zeros((4, 6), np.uint16))
+    monkeypatch.setattr("simgen.dataset.format.png16.decode_depth", lambda _: pytest.fail("was decoded"))
+    with pytest.raises(DataError, match="the depth of f is 6x4, not 6x5"):
+        decode_depth_m(record(tmp_path / "d.png", height=5, depth_at=(0, (tmp_path / "d.png").stat().st_size)))
 
 
 def test_depth_is_metres_of_the_unit_and_zero_without_a_file(tmp_path: Path) -> None:
