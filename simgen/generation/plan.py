@@ -76,7 +76,7 @@ def generate(
     >>> len(data), data.categories
     (2, ('bolt', 'nut', 'washer'))
     """
-    folder = location(str(out))
+    folder = location(out)
     plan = make_plan(config, scenes=scenes, seed=seed, name=name)
     from simgen.generation.clip import categories
 

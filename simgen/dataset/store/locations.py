@@ -24,12 +24,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 from simgen.spec.install import install_hint
+from simgen.spec.text import redacted
 
 BLOCK_BYTES = 4 * 2**20  # of one read
 BLOCKS = 16  # that a process caches
@@ -56,12 +57,13 @@ class RemotePath:
     """A file or a folder at a URL. It holds no connection, so it may be pickled and sent to another machine.
 
     Every method raises OSError, with the URL as `filename`, where the storage refuses or cannot be reached.
+    Its text hides users, keys and tokens in the URL, for messages and records.
     """
 
-    url: str  # without a slash at its end
+    url: str = field(repr=False)  # without a slash at its end
 
     def __str__(self) -> str:
-        return self.url
+        return redacted(self.url)
 
     def __truediv__(self, name: str) -> RemotePath:
         return RemotePath(f"{self.url}/{name}")
@@ -119,7 +121,7 @@ class RemotePath:
     def open(self, mode: str = "rb") -> io.BufferedReader:
         """Open for reading. This process reads the content that was there at the last call of `stat`."""
         if mode != "rb":
-            raise ValueError(f"{self.url}: can be opened in mode 'rb' alone, got {mode!r}; `uploading` writes it")
+            raise ValueError(f"{self}: can be opened in mode 'rb' alone, got {mode!r}; `uploading` writes it")
         return io.BufferedReader(_Blocks(self.url, _KNOWN.get(self.url) or self.stat()))
 
     def read_bytes(self) -> bytes:
@@ -167,7 +169,7 @@ class RemotePath:
             OSError: the upload failed. What was at the URL before is unchanged.
         """
         if "::" in self.url:
-            raise OSError(errno.EINVAL, "a chain of file systems is read-only", self.url)
+            raise OSError(errno.EINVAL, "a chain of file systems is read-only", str(self))
         with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
             yield spool
             _attempt(lambda: self._send(spool))
@@ -193,7 +195,7 @@ class RemotePath:
                     raise
             arrived = store.info(path)["size"]
         if arrived != size:
-            raise OSError(errno.EIO, f"{size} bytes were sent and {arrived} are there", self.url)
+            raise OSError(errno.EIO, f"{size} bytes were sent and {arrived} are there", str(self))
 
 
 Location = Path | RemotePath
@@ -216,9 +218,9 @@ def location(text: str | Location) -> Location:
         _store(found.url)
     except ImportError as error:
         asked = install_hint(EXTRAS[match[1]]) if match[1] in EXTRAS else str(error)
-        raise OSError(errno.ENOSYS, f"needs a package that is not installed: {asked}", text) from None
+        raise OSError(errno.ENOSYS, f"needs a package that is not installed: {asked}", redacted(text)) from None
     except ValueError as error:
-        raise OSError(errno.EINVAL, str(error), text) from None
+        raise OSError(errno.EINVAL, redacted(str(error)), redacted(text)) from None
     return found
 
 
@@ -252,9 +254,10 @@ def _os_errors(url: str) -> Iterator[None]:
         yield
     except OSError as error:
         text = str(error.strerror or error) or type(error).__name__
-        raise OSError(error.errno or _errno(error), " ".join(text.split()), url) from error
+        raise OSError(error.errno or _errno(error), redacted(" ".join(text.split())), redacted(url)) from error
     except Exception as error:
-        raise OSError(errno.EIO, " ".join(f"{type(error).__name__}: {error}".split()), url) from error
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise OSError(errno.EIO, redacted(text), redacted(url)) from error
 
 
 def _errno(error: OSError) -> int:
@@ -310,7 +313,9 @@ def _block(url: str, known: Stat, number: int) -> bytes:
         store, path = _store(url)
         data = bytes(store.cat_file(path, start=start, end=end))
     if len(data) != end - start:  # a server without range requests sends the whole file
-        raise OSError(errno.EIO, f"received {len(data)} bytes, requested {end - start} from offset {start}", url)
+        raise OSError(
+            errno.EIO, f"received {len(data)} bytes, requested {end - start} from offset {start}", redacted(url)
+        )
     return data
 
 

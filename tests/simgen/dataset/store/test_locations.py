@@ -300,3 +300,18 @@ def test_engines_and_urls_that_are_not_there_are_told_in_a_line(options, told, t
     _, error = simgen("render", "--preset", "tiny", "--scenes", 1, "--out", tmp_path / "x", *options, status=2)
     assert error.splitlines() == [f"simgen: {told}"]
     assert not (tmp_path / "x").exists()
+
+
+def test_the_password_of_a_url_stands_in_no_text_of_it_and_in_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = locations.RemotePath("s3://AKIA7:secret/+=@bucket/data")
+    assert str(url / "x") == f"{url}/x" == "s3://***@bucket/data/x"
+    assert "secret" not in repr(url)
+    assert url.name == "data"
+
+    def refuses(asked: str) -> None:
+        raise ConnectionError(f"no answer from {asked}")
+
+    monkeypatch.setattr(locations, "_store", refuses)
+    with pytest.raises(OSError, match=r"no answer from s3://\*\*\*@bucket/data") as caught:
+        url.stat()
+    assert "secret" not in f"{caught.value} {caught.value.filename}"
