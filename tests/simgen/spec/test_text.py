@@ -1,49 +1,78 @@
-"""What comes from outside neither moves a terminal nor tells a password."""
+"""JSON and YAML from outside: whatever comes, the answer is a value or one line that names the file."""
 
 from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simgen.spec.text import printable, redacted
+from simgen.spec.errors import ConfigError, TextFileError
+from simgen.spec.json_text import parse_json, read_json, read_text
+from simgen.spec.yaml_text import read_tree
 
 
-@given(st.text())
-def test_printable_text_is_one_line_without_control_codes(text: str) -> None:
-    shown = printable(text)
-    assert len(shown.splitlines()) <= 1
-    assert all(one.isprintable() or one.isspace() for one in shown)
-    assert shown.encode().decode() == shown, "can be written"
-    assert printable(shown) == shown
-
-
-def test_printable_text_keeps_what_a_name_may_hold() -> None:
-    assert printable("Schräube 螺丝 é.png") == "Schräube 螺丝 é.png"
-    assert printable("a\nb\tc") == "a b c"
-    assert printable("\x1b]0;title\x07\u202egpj\ud800") == r"\x1b]0;title\x07\u202egpj\ud800"
+@pytest.mark.parametrize("text", ['{"a": [1, 2.5, null, "é"]}', "[]", '"x"'])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_json_is_read_with_or_without_a_byte_order_mark(tmp_path: Path, text: str, mark: bytes) -> None:
+    (tmp_path / "a.json").write_bytes(mark + text.encode())
+    assert read_json(tmp_path / "a.json") == json.loads(text)
 
 
 @pytest.mark.parametrize(
-    ("address", "shown"),
+    ("raw", "why"),
     [
-        ("rtsp://10.0.0.7:554/live", "rtsp://10.0.0.7:554/live"),
-        ("http://127.0.0.1:8975/a@b.mp4", "http://127.0.0.1:8975/a@b.mp4"),
-        ("http://user:secret@127.0.0.1:8975/belt.mp4", "http://***@127.0.0.1:8975/belt.mp4"),
-        ("https://secret@host/x", "https://***@host/x"),
-        ("rtsp://admin:se/c#r?e@t@host/x", "rtsp://***@host/x"),
-        ("s3://AKIA7:secret+/a=@bucket/data", "s3://***@bucket/data"),
-        ("http://h/v?token=secret&ch=1", "http://h/v?token=***&ch=***"),
-        ("http://h/v?secret", "http://h/v?***"),
-        ("rtsp://h:554/user=admin&password=secret&channel=1", "rtsp://h:554/user=admin&password=***&channel=1"),
-        ("simplecache::s3://k:secret@b/x", "simplecache::s3://***@b/x"),
-        ("http://h/v?X-Amz-Signature=secret: cannot be opened", "http://h/v?X-Amz-Signature=***: cannot be opened"),
-        ("cannot open 'ftp://u:secret@h/x' now", "cannot open 'ftp://***@h/x' now"),
-        ("http://user:my secret@h/x", "http://***@h/x"),
-        ("C:\\a.png and key=value and me@home", "C:\\a.png and key=value and me@home"),
+        (b'{"a": }', "line 1, column 7"),
+        (b"[" * 100_000, "nested too deep"),
+        (b"1" * 5000, "digits"),
+        (b'"\xe4"', "not UTF-8 text: byte 1 is 0xe4"),
+        ("{}".encode("utf-16"), "save it as UTF-8"),
+        (b" " * 2000 + b"{}", "more than the 1000 bytes"),
+        (b"", "line 1, column 1"),
     ],
 )
-def test_an_address_is_shown_without_its_secrets(address: str, shown: str) -> None:
-    assert redacted(address) == shown
-    assert redacted(shown) == shown
-    assert "secret" not in shown
+def test_what_is_no_json_is_refused_in_one_line_that_names_the_file(tmp_path: Path, raw: bytes, why: str) -> None:
+    file = tmp_path / "a.json"
+    file.write_bytes(raw)
+    with pytest.raises(TextFileError) as refused:
+        read_json(file, 1000 if raw[:1] == b" " else 2**20)
+    assert str(file) in str(refused.value)
+    assert why in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_a_pipe_and_a_missing_file_are_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, why in (("", "no regular file"), ("pipe", "no regular file"), ("x.json", "no such file"), ("\0", "null")):
+        with pytest.raises(TextFileError, match=why):
+            read_text(tmp_path / name)
+
+
+def test_half_a_surrogate_pair_can_be_printed_and_a_whole_one_stays() -> None:
+    (name, emoji), key = parse_json(r'[["a\ud800", "\ud83d\ude00"], {"\udc00": 1}]')
+    assert name == "a\ufffd"
+    assert emoji == "😀"
+    assert list(key) == ["\ufffd"]
+    name.encode()
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_value_or_a_text_file_error(raw: bytes) -> None:
+    with contextlib.suppress(TextFileError):
+        json.dumps(parse_json(raw), ensure_ascii=False).encode()
+
+
+def test_yaml_words_stay_words_and_a_bomb_of_aliases_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "data.yaml"
+    file.write_bytes(b"\xef\xbb\xbfnames: [OK, NO, on, y]\nnc: 4\n")
+    assert read_tree(file).values == {"names": ["OK", "NO", "on", "y"], "nc": 4}
+    file.write_text("a: &a [x, x]\nb: &b [*a, *a]\n")
+    with pytest.raises(ConfigError, match=r"data.yaml:2: aliases"):
+        read_tree(file)
+    file.write_text("a: " + "9" * 5000)
+    with pytest.raises(ConfigError, match=r"data.yaml:1: a: a number of 5000 characters"):
+        read_tree(file)
