@@ -1,4 +1,4 @@
-# make demo | test | check | mutants | real-run | clean.  PYTHON=/path/to/python3.11 chooses the interpreter; OUT=dir the demo's folder.
+# make demo | test | check | docs | mutants | real-run | clean.  PYTHON=/path/to/python3.11 chooses the interpreter; OUT=dir the demo's folder.
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -7,14 +7,15 @@ JOBS ?= 2
 # PyBullet has wheels for CPython 3.11 and older.
 PYTHON ?= $(shell for p in python3.11 python3.10; do "$$p" -c 'import venv, ensurepip' >/dev/null 2>&1 && command -v "$$p" && break; done)
 
-.PHONY: help demo test check mutants real-run clean
+.PHONY: help demo test check docs mutants real-run clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
 help:
 	@echo "make demo      render, pretrain, fine-tune, measure, report: sized for 15 minutes on two free cores, into $(OUT)"
 	@echo "make test      the whole test suite, on $(JOBS) processes"
-	@echo "make check     ruff, mypy --strict and the import rules"
+	@echo "make check     ruff, mypy --strict, the import rules, and the documentation without a warning"
+	@echo "make docs      the documentation as a site, in out/docs"
 	@echo "make mutants   change the code in one place at a time and print what no test notices (MODULE=hybrid.losses.matcher)"
 	@echo "make real-run  the experiment on real photographs (DATA=folder of bolts_washers, SIM=data set)"
 	@echo "make clean     remove $(VENV) and caches (out/ stays)"
@@ -46,6 +47,13 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(SPHINX)
+
+# -W: a warning is an error
+SPHINX = $(BIN)/sphinx-build -q -W --keep-going -c docs -d out/docs-cache . out/docs
+docs: $(STAMP)
+	$(SPHINX)
+	@echo "out/docs/index.html"
 
 # Hours for all of it, minutes for a module. A run that was stopped goes on. docs/mutants.md tells what survives and why.
 MODULE ?= *
