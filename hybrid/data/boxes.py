@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from hybrid.core.errors import DataError
-from hybrid.data.clips import Clip, ClipSource, Skips
+from hybrid.data.clips import Clip, ClipSource, FrameRecord, Skips
+from simgen.dataset.format.stated_boxes import (
+    CLIPPED,
+    LEAST_SIDE_PX,
+    NO_AREA,
+    OUTSIDE,
+    TOO_SMALL,
+    box_fault,
+    clipped_box,
+)
 
-LEAST_SIDE_PX = 3.0  # smaller boxes are too small to learn from
+__all__ = ["LEAST_SIDE_PX", "StatedBox", "box_arrays", "labelled_record", "make_source", "sorted_boxes", "usable_boxes"]
 
 
 @dataclass(frozen=True)
@@ -20,41 +29,62 @@ class StatedBox:
     """A box as a data set states it, before any check."""
 
     name: str  # for the list of skipped items
-    label: int
+    label: int  # -1, of an ignored box: every category
     xyxy_px: Sequence[float]
     track_id: int = -1
     visible_share: float = math.nan
     hidden: bool = False
+    ignored: bool = False  # a region that is neither object nor background, such as a crowd
 
 
 def usable_boxes(boxes: Iterable[StatedBox], width_px: int, height_px: int, skips: Skips) -> list[StatedBox]:
     """The boxes that have an area of useful size within the image. The others are added to `skips`."""
+    return sorted_boxes(boxes, width_px, height_px, skips)[0]
+
+
+def sorted_boxes(
+    boxes: Iterable[StatedBox], width_px: int, height_px: int, skips: Skips
+) -> tuple[list[StatedBox], list[StatedBox]]:
+    """The usable boxes, as `usable_boxes`; and those that must be ignored: regions, and boxes that are too small."""
     usable: list[StatedBox] = []
-    limit = np.array([width_px, height_px, width_px, height_px], np.float32)
+    ignored: list[StatedBox] = []
     for box in boxes:
-        stated = np.asarray(box.xyxy_px, np.float32)
-        clipped = np.clip(stated, 0, limit)
-        sides = clipped[2:] - clipped[:2]
-        if not np.isfinite(stated).all() or (stated[2:] <= stated[:2]).any():
-            skips.add("box without an area", box.name)
-        elif sides.min() <= 0:
-            skips.add("box outside its image", box.name)
-        elif sides.min() < LEAST_SIDE_PX:
-            skips.add(f"box with a side under {LEAST_SIDE_PX:g} px", box.name)
-        else:
-            if np.abs(stated - clipped).max() > 1:
-                skips.add("box reached outside its image: clipped", box.name)
+        fault = box_fault(box.xyxy_px, width_px, height_px)
+        if box.ignored and fault not in (NO_AREA, OUTSIDE):
+            ignored.append(box)
+            continue
+        if fault is not None:
+            skips.add(fault, box.name)
+        if fault == TOO_SMALL:
+            ignored.append(box)
+        elif fault in (None, CLIPPED):
             usable.append(box)
-    return usable
+    return usable, ignored
 
 
 def box_arrays(
     boxes: Sequence[StatedBox], width_px: int, height_px: int
 ) -> tuple[Float32[np.ndarray, "n 4"], Int64[np.ndarray, " n"]]:
     """The boxes, clipped to the image, and their labels."""
-    limit = np.array([width_px, height_px, width_px, height_px], np.float32)
-    stated = np.array([box.xyxy_px for box in boxes], np.float32).reshape(-1, 4)
-    return np.clip(stated, 0, limit), np.array([box.label for box in boxes], np.int64)
+    clipped = [clipped_box(box.xyxy_px, width_px, height_px) for box in boxes]
+    return np.array(clipped, np.float32).reshape(-1, 4), np.array([box.label for box in boxes], np.int64)
+
+
+def labelled_record(record: FrameRecord, boxes: Iterable[StatedBox], skips: Skips) -> FrameRecord:
+    """The record with these boxes: those that are usable as objects, the others, where they have a place, ignored."""
+    size = record.width_px, record.height_px
+    usable, ignored = sorted_boxes(boxes, *size, skips)
+    boxes_xyxy_px, labels = box_arrays(usable, *size)
+    ignore_boxes_xyxy_px, ignore_labels = box_arrays(ignored, *size)
+    tracks = np.array([box.track_id for box in usable], np.int64)
+    return replace(
+        record,
+        boxes_xyxy_px=boxes_xyxy_px,
+        labels=labels,
+        track_ids=tracks if (tracks >= 0).any() else None,
+        ignore_boxes_xyxy_px=ignore_boxes_xyxy_px,
+        ignore_labels=ignore_labels,
+    )
 
 
 def make_source(name: str, categories: Sequence[str], clips: Iterable[Clip], skips: Skips) -> ClipSource:

@@ -23,6 +23,14 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 Image = UInt8[np.ndarray, "h w 3"]
 
 
+def _no_boxes() -> Float32[np.ndarray, "m 4"]:
+    return np.zeros((0, 4), np.float32)
+
+
+def _no_labels() -> Int64[np.ndarray, " m"]:
+    return np.zeros(0, np.int64)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FrameRecord:
     """One labelled frame: the location of its encoded image, its size and its boxes."""
@@ -40,6 +48,8 @@ class FrameRecord:
     visible_share: Float32[np.ndarray, " n"] | None = None  # of each object's pixels; None: unknown
     hidden: Bool[np.ndarray, " n"] | None = None  # occluded now, but visible earlier in the clip; None: none is
     depth_at: tuple[int, int] | None = None  # offset and length of the depth image in the same file; None: no depth
+    ignore_boxes_xyxy_px: Float32[np.ndarray, "m 4"] = field(default_factory=_no_boxes)  # neither object nor background
+    ignore_labels: Int64[np.ndarray, " m"] = field(default_factory=_no_labels)  # of these regions; -1: every category
 
 
 @dataclass(frozen=True)

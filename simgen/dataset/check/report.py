@@ -34,10 +34,14 @@ ERRORS = {
     "visibility": "a visible share that does not fit the pixels",
 }
 WARNINGS = {
+    "crowd": "a region of a crowd: neither part nor background in training",
     "frozen": "the same picture twice in one clip",
     "near-duplicate": "pictures of different clips that look the same",
+    "place": "a picture in another folder, or spelled otherwise, than stated",
     "plain": "a picture of nearly one colour, as its ids say that it should be",
+    "small": "a box that is too small to learn from: ignored in training",
     "statistics": "labels unlike the others of their category",
+    "unused": "a category that no annotation bears: a new detector does not learn it",
 }
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from simgen.spec.errors import CocoError
+from simgen.spec.errors import CocoError, TextFileError
+from simgen.spec.json_text import parse_json
 
 MAX_COCO_BYTES = 2 * 2**30  # a larger file is refused before it is read
 
@@ -46,17 +46,32 @@ def read_coco_json(
 def _parsed(path: Path, most_bytes: int) -> Any:
     try:
         info = path.stat()
+        if stat.S_ISDIR(info.st_mode):
+            raise CocoError(f"is a folder; give one of its JSON files{_named(jsons_in(path))}")
         if not stat.S_ISREG(info.st_mode):
             raise CocoError("is no plain file")
         if info.st_size > most_bytes:
             raise CocoError(f"{info.st_size} bytes, more than the {most_bytes} that are read")
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_bytes())
     except FileNotFoundError:
         raise CocoError("there is no such file") from None
     except CocoError:
         raise
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, TextFileError) as error:
         raise CocoError(f"cannot be read as JSON: {error}"[:300]) from None
+
+
+def jsons_in(folder: Path) -> list[str]:
+    """The JSON files in a folder and in the folders in it, by their names relative to it; ten at most."""
+    try:
+        below = [file for pattern in ("*.json", "*/*.json") for file in sorted(folder.glob(pattern))]
+    except OSError:
+        return []
+    return [file.relative_to(folder).as_posix() for file in below if file.is_file()][:10]
+
+
+def _named(files: Sequence[str]) -> str:
+    return f": {', '.join(files)}" if files else "; it holds none"
 
 
 def _check_rows(table: str, rows: list[Any], keys: Sequence[str]) -> None:

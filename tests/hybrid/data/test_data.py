@@ -48,19 +48,21 @@ SPOILED = {  # name: (what to change, in which table), the reason it is left out
     "across the edge": ({"bbox": [110.0, 10.0, 20.0, 20.0]}, "annotations", CLIPPED, 12),
     "no area": ({"bbox": [10.0, 10.0, 0.0, 20.0]}, "annotations", "box without an area", 11),
     "negative": ({"bbox": [10.0, 10.0, -5.0, 20.0]}, "annotations", "box without an area", 11),
-    "not finite": ({"bbox": [10.0, float("nan"), 20.0, 20.0]}, "annotations", "box without an area", 11),
+    "not finite": ({"bbox": [10.0, float("nan"), 20.0, 20.0]}, "annotations", "box that is not four numbers", 11),
+    "huge": ({"bbox": [10.0, 10**400, 20.0, 20.0]}, "annotations", "box that is not four numbers", 11),
     "too small": ({"bbox": [10.0, 10.0, 2.0, 20.0]}, "annotations", "box with a side under 3 px", 11),
     "no numbers": ({"bbox": ["a", 1, 2, 3]}, "annotations", "box that is not four numbers", 11),
     "crowd": ({"iscrowd": 1}, "annotations", "crowd region", 11),
-    "same id": ({"id": 2}, "annotations", "annotation id used before", 11),
-    "unknown category": ({"category_id": 99}, "annotations", "category None not known to the model", 11),
+    "same id": ({"id": 2}, "annotations", "annotation id used before: it is read all the same", 12),
+    "unknown category": (
+        {"category_id": 99}, "annotations", "category 99 is not listed: neither part nor background", 11),
     "no such image": ({"image_id": 99}, "annotations", "annotation without a usable image", 11),
     "missing file": ({"file_name": "images/none.png"}, "images", "image file missing", 9),
     "climbing name": ({"file_name": "../secret.png"}, "images", CLIMBS, 9),
     "absolute name": ({"file_name": "/etc/secret.png"}, "images", CLIMBS, 9),
     "drive": ({"file_name": "C:\\x.png"}, "images", CLIMBS, 9),
     "other size": ({"width": 60}, "images", "image of another size than stated", 9),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SPOILED)
@@ -127,7 +129,10 @@ def test_a_set_of_which_nothing_remains_is_an_error_that_says_why(tmp_path: Path
         ("{", "cannot be read as JSON"),
         ("[]", "needs a list under 'images'"),
         ('{"images": [], "annotations": {}, "categories": []}', "needs a list under 'annotations'"),
-        ('{"images": [{"id": 1}], "annotations": [], "categories": []}', r"images\[0\] has no 'file_name'"),
+        (
+            '{"images": [{"id": 1}], "annotations": [], "categories": []}',
+            r"image without a file name: 1 \(such as images\[0\]",
+        ),
     ],
 )
 def test_a_file_that_is_no_coco_json_is_an_error(text: str, says: str, tmp_path: Path) -> None:

@@ -93,5 +93,17 @@ def test_the_size_is_checked_before_the_file_is_read(path: Path, monkeypatch: py
 def test_a_pipe_is_refused_and_not_waited_for(path: Path) -> None:
     os.mkfifo(path)
     assert str(refusal(path)) == "is no plain file"
-    assert str(refusal(path.parent)) == "is no plain file"
     assert str(refusal(path.parent / "gone.json")) == "there is no such file"
+
+
+def test_a_folder_in_the_place_of_a_json_names_those_in_it(path: Path) -> None:
+    assert "give one of its JSON files; it holds none" in str(refusal(path.parent))
+    (path.parent / "annotations").mkdir()
+    for file in ("b.json", "annotations/a.json", "a.txt"):
+        (path.parent / file).write_text("{}")
+    assert str(refusal(path.parent)) == "is a folder; give one of its JSON files: b.json, annotations/a.json"
+
+
+def test_a_byte_order_mark_is_no_part_of_the_json(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode())
+    assert read_coco_json(path, NEEDED) == GOOD
