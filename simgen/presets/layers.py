@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,11 @@ def find(preset: str, folder: Path, where: str) -> Path:
 
 def read_preset(path: Path, above: tuple[Path, ...]) -> Tree:
     """The tree of a file, merged into that of its base. `above` are the files that inherit from it."""
-    own = read_tree(path)
-    if "base" not in own.values:
-        return own
-    base, where = own.values.pop("base"), own.where(("base",))
+    whole = _shipped_tree(path) if path.parent == PRESETS else read_tree(path)
+    if "base" not in whole.values:
+        return whole
+    base, where = whole.values["base"], whole.where(("base",))
+    own = Tree({key: value for key, value in whole.values.items() if key != "base"}, whole.marks)
     if not isinstance(base, str):
         raise ConfigError(f"{where}: base: needs a preset's name or a path, got {base!r}")
     file = find(base, path.parent, f"{where}: base: ")
@@ -58,6 +60,11 @@ def read_preset(path: Path, above: tuple[Path, ...]) -> Tree:
         raise ConfigError(f"{where}: base: inherits from itself: {' -> '.join(p.stem for p in (*chain, file))}")
     inherited = read_preset(file, chain)
     return Tree(_merged(inherited.values, own.values), {**inherited.marks, **own.marks})
+
+
+@cache
+def _shipped_tree(path: Path) -> Tree:
+    return read_tree(path)
 
 
 def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

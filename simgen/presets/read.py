@@ -42,7 +42,15 @@ def load_config(preset: str, overrides: Sequence[str] = ()) -> SceneConfig:
     >>> config.light.elevation_deg.low
     60.0
     """
-    tree = reduce(override, overrides, read_preset(find(preset, Path(), ""), ()))
+    return config_of(reduce(override, overrides, read_preset(find(preset, Path(), ""), ())))
+
+
+def config_of(tree: Tree) -> SceneConfig:
+    """The config of a preset's merged tree.
+
+    Raises:
+        ConfigError: with every problem, one line each.
+    """
     try:
         config = SceneConfig.model_validate_json(json.dumps(tree.values), strict=True)
     except ValidationError as error:

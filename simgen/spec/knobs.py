@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+MOST_WEIGHT = 1e9
 _STRICT = {"extra": "forbid"}  # pydantic: an unknown key in YAML is an error
 
 
@@ -65,8 +66,10 @@ class Choice:
     __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
 
     def __post_init__(self) -> None:
-        if not self.weights or min(self.weights.values()) < 0 or sum(self.weights.values()) <= 0:
-            raise ValueError(f"needs at least one name with a weight above 0 and none below, got {dict(self.weights)}")
+        weights = self.weights.values()
+        if not all(0 <= weight <= MOST_WEIGHT for weight in weights) or not any(weight > 0 for weight in weights):
+            came = f"{dict(self.weights)!r:.200}"
+            raise ValueError(f"needs at least one name with a weight above 0, none below or over 1e9, got {came}")
 
     def draw(self, rng: np.random.Generator) -> str:
         names = sorted(self.weights)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from simgen.scene.config import StageKnobs
+from simgen.scene.config.parts import StageKnobs
 from simgen.scene.kinds.belt import BELT
 from simgen.scene.kinds.bin import BIN
 from simgen.scene.kinds.model import SceneKind, SolidBox

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from simgen.scene.config import StageKnobs
+from simgen.scene.config.parts import StageKnobs
 from simgen.scene.kinds.drop import Poured
 from simgen.scene.kinds.model import SceneKind, SolidBox, enclosure, stands_still
 from simgen.spec.geometry import pose

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.scene.config import StageKnobs
+from simgen.scene.config.parts import StageKnobs
 from simgen.scene.kinds.drop import Drop, DropArea
 from simgen.spec.scene import BodySpec, StageSpec
 from simgen.spec.types import Vec3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simgen.scene.config import StageKnobs
+from simgen.scene.config.parts import StageKnobs
 from simgen.scene.kinds.drop import Scattered
 from simgen.scene.kinds.model import SceneKind, SolidBox, enclosure, no_walls, stands_still
 from simgen.spec.scene import StageSpec

@@ -202,9 +202,9 @@ def test_exr_is_read_as_hdr_is(tmp_path):
         ("light.environment.kinds.weights.file=1", "light.environment.folder: '': no such folder"),
         ("light.environment.intensty.low=1", "did you mean 'intensity'?"),
         ("light.lamps.kinds.weights.sun=1", "no lamp 'sun'; there are directional, spot, softbox"),
-        ("light.lamps.count.high=9", "at most 3"),
+        ("light.lamps.count.high=9", "needs 0 to 3, got low=0, high=9: the renderers take no more lamps"),
         ("light.flicker.mains_hz.weights.16=1", "no mains '16'; there are 50, 60"),
-        ("light.flicker.depth.high=2", "needs 0.0 <= low <= high <= 1.0"),
+        ("light.flicker.depth.high=2", "needs 0 to 1 share"),
     ],
 )
 def test_a_mistake_in_the_light_of_a_preset_is_named(override, message):

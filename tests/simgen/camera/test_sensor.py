@@ -209,9 +209,9 @@ def test_a_demosaicing_that_there_is_not_is_named():
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("sensor.prnu.low=-1", "needs 0.0 <= low <= high <= 0.5, got low=-1.0, high=0.0"),
-        ("sensor.gain.low=0.01", "needs 0.1 <= low <= high <= 100.0, got low=0.01"),
-        ("sensor.crosstalk.high=0.6", "needs 0.0 <= low <= high <= 0.4"),
+        ("sensor.prnu.low=-1", "needs 0 to 0.5 share, got low=-1.0, high=0.0: a share"),
+        ("sensor.gain.low=0.01", "needs 0.1 to 100, got low=0.01, high=1.0: a gain"),
+        ("sensor.crosstalk.high=0.6", "needs 0 to 0.4 share"),
         ("sensor.adc_bits={low: 4, high: 8}", "a range in 8..16, got low=4, high=8"),
         ("sensor.adc_bits={low: 0, high: 8}", "a range in 8..16, got low=0, high=8"),
     ],

@@ -165,7 +165,7 @@ def test_a_camera_that_moves_has_a_pose_at_every_moment():
     [
         ("shutter.subframes=4", "needs an odd number"),
         ("shutter.exposure_s.high=0.01", "subframes must be 3 or more"),
-        ("shutter.exposure_s.low=-1", "needs 0.0 <= low"),
+        ("shutter.exposure_s.low=-1", "needs 0 to 10 s, got low=-1"),
     ],
 )
 def test_a_shutter_that_cannot_be_is_refused(override, says):
