@@ -40,12 +40,12 @@ def replay(folder: Folder, scene: Annotated[int, typer.Argument(help="Index of t
     with clear_errors():
         from simgen.scene.quiet import quiet_stderr
 
+        data = data_set(folder)  # first: the other imports take seconds
         with quiet_stderr():
             from simgen.generation.clip import machinery, make_clip
         from simgen.generation.replay import replay_scene
         from simgen.presets.read import stored_config
 
-        data = data_set(folder)
         config = stored_config(data.manifest.request.config)
         result = replay_scene(data, scene, config, make_clip, machinery(config))
     if not result.differences:
@@ -161,14 +161,10 @@ def index(folder: Folder) -> None:
     """
     with clear_errors():
         from simgen.cli.progress import track
-        from simgen.dataset.format.manifest import MANIFEST
-        from simgen.dataset.format.reader import DataSet, forget_index
+        from simgen.dataset.format.reader import DataSet
         from simgen.dataset.store.locations import location
 
-        there = location(folder)
-        if (there / MANIFEST).is_file():
-            forget_index(there)
-        data = DataSet(there)
+        data = DataSet(location(folder), use_index=False)
         with track("index", len(data.manifest.shards)) as step:
             path = data.write_index(step)
     typer.echo(f"{path}: {len(data)} clips in {len(data.manifest.shards)} shards")

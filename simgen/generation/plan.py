@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from simgen import __version__
 from simgen.dataset.format.manifest import Request
 from simgen.dataset.format.reader import DataSet
-from simgen.dataset.store.locations import location
+from simgen.dataset.store.locations import Location, location
 from simgen.generation.engines import SCENE_LIMIT_S, Plan
 from simgen.generation.run import default_shard_scenes, run_plan
 from simgen.scene.config import SceneConfig
@@ -48,7 +46,7 @@ def make_plan(
 
 def generate(
     config: SceneConfig,
-    out: Path | str,
+    out: Location | str,
     *,
     scenes: int,
     seed: int = 0,

@@ -80,7 +80,7 @@ def write_shard(path: Location, members: Iterable[tuple[str, bytes]]) -> tuple[s
 @contextmanager
 def shard_sink(path: Location) -> Iterator[Sink]:
     """An open shard, for `add_member`. It appears at `path`, complete and synced, when the block has ended."""
-    with atomically(path) as sink:
+    with atomically(path, sweep=False) as sink:  # a run removes what is left of all its shards at once
         yield sink
         sink.write(bytes(2 * tarfile.BLOCKSIZE))
 

@@ -223,7 +223,9 @@ def read_manifest(path: Location) -> Manifest:
             return _parsed(text)
     except FileNotFoundError:
         raise ShardError(f"{path.parent}: no {path.name}, so no finished simgen data set") from None
-    except (ValueError, AttributeError, OSError, RecursionError) as error:
+    except OSError as error:
+        raise ShardError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, AttributeError, RecursionError) as error:
         raise ShardError(f"{path}: not a manifest: {error}") from error
 
 

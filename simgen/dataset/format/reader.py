@@ -55,7 +55,7 @@ class DataSet:
     (2, (96, 128), 'nut')
     """
 
-    def __init__(self, folder: Location | str) -> None:
+    def __init__(self, folder: Location | str, use_index: bool = True) -> None:
         self.folder: Location = location(folder)
         self.manifest: Manifest = read_manifest(self.folder / MANIFEST)
         shards = self.manifest.shards
@@ -65,7 +65,7 @@ class DataSet:
         self._numbers: Int64[np.ndarray, " m"] = np.array(table.numbers, np.int64)  # of the shards
         self._tables: dict[int, dict[int, StoredClip]] = {}  # the last one was used last
         self._cached_members = 0  # in the tables
-        self._indexed: bool = self._find_index()
+        self._indexed: bool = use_index and self._find_index()
 
     def __repr__(self) -> str:
         return f"DataSet({str(self.folder)!r})"
@@ -196,18 +196,6 @@ class DataSet:
         """The scenes that a shard must hold."""
         lost = {scene.index for scene in self.manifest.shards[shard].quarantined}
         return _scenes(self.manifest.request, int(self._numbers[shard]), lost)
-
-
-def forget_index(folder: Location) -> None:
-    """Remove the index of a data set, also where it belongs to another manifest.
-
-    Raises:
-        ShardError: it cannot be removed.
-    """
-    try:
-        (folder / by_index.INDEX).unlink(missing_ok=True)
-    except OSError as error:
-        raise ShardError(f"{folder / by_index.INDEX}: cannot be removed: {error.strerror}") from error
 
 
 def _scenes(request: Request, number: int, lost: Container[int]) -> list[int]:

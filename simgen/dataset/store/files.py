@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -27,9 +28,10 @@ def write_atomically(path: Location, content: bytes | Iterable[bytes]) -> tuple[
 
 @dataclass
 class Sink:
-    """An open file for writing, with the size and the sha256 of what was written."""
+    """An open file for writing, with the size and the sha256 of what was written. Errors name the file."""
 
     file: IO[bytes]
+    name: str
     size: int = 0
     _digest: Any = field(default_factory=hashlib.sha256)
 
@@ -38,34 +40,56 @@ class Sink:
         return str(self._digest.hexdigest())
 
     def write(self, chunk: bytes) -> None:
-        self.file.write(chunk)
+        with _naming(self.name):
+            self.file.write(chunk)
         self._digest.update(chunk)
         self.size += len(chunk)
 
 
 @contextmanager
-def atomically(path: Location) -> Iterator[Sink]:
+def atomically(path: Location, sweep: bool = True) -> Iterator[Sink]:
     """A file to write to. It replaces `path` when the block has ended without an error, complete and synced.
 
-    If anything fails, `path` stays as it was, and the temporary file is removed.
+    If anything fails, `path` stays as it was, and the temporary file is removed. What a killed process left of earlier
+    writes to `path` is removed first. A link is followed. To a pipe or a device the bytes are written as they come.
+
+    Args:
+        sweep: whether to look for such files. That lists the folder, which is slow where it holds very many.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be written. Names it.
     """
-    with path.uploading() if isinstance(path, RemotePath) else _renamed(path) as file:
-        yield Sink(file)
+    if isinstance(path, RemotePath):
+        with path.uploading() as file:
+            yield Sink(file, str(path))
+        return
+    path = path.resolve() if path.is_symlink() else path
+    with path.open("wb") if _is_stream(path) else _renamed(path, sweep) as file:
+        yield Sink(file, str(path))
+
+
+def _is_stream(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 @contextmanager
-def _renamed(path: Path) -> Iterator[IO[bytes]]:
+def _renamed(path: Path, sweep: bool) -> Iterator[IO[bytes]]:
     """A temporary file beside `path`, synced and then renamed."""
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if sweep:
+        _remove_left(path)
     try:
-        with part.open("wb") as file:
+        with _naming(str(path), str(part)), part.open("wb") as file:
+            _lock(file)
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+            with _naming(str(path)):
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -75,6 +99,38 @@ def _renamed(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+@contextmanager
+def _naming(name: str, temporary: str | None = None) -> Iterator[None]:
+    """Let an OSError name the file that the user knows."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename == temporary:  # None where the call got a descriptor
+            error.filename, error.filename2 = name, None
+        raise
+
+
+def _remove_left(path: Path) -> None:
+    """Remove the temporary files of killed processes: those of `path` that nobody has locked."""
+    left = re.compile(rf"\.{re.escape(path.name)}\.\d+\.tmp")
+    with suppress(OSError), os.scandir(path.parent) as entries:
+        for name in [entry.name for entry in entries if left.fullmatch(entry.name)]:
+            with suppress(OSError), (path.parent / name).open("rb") as file:
+                if _lock(file):
+                    (path.parent / name).unlink()
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Lock an open file until it is closed. False where another process holds it, or there are no locks."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def file_sha256(path: Location) -> str:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import re
 import secrets
 import stat
 import tempfile
@@ -29,6 +28,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
+from simgen.dataset.store.url import OWN_DISK, WHOLE_AT_ONCE, scheme_of
 from simgen.spec.install import install_hint
 from simgen.spec.text import redacted
 
@@ -37,9 +37,7 @@ BLOCKS = 16  # that a process caches
 SPOOL_BYTES = 64 * 2**20  # a larger file waits for its upload in a temporary file
 ATTEMPTS = 3  # to upload a file
 PAUSE_S = 1.0  # before the second attempt; doubled before each further one
-WHOLE_AT_ONCE = frozenset({"s3", "s3a", "gs", "gcs"})  # no folders; objects appear with the last request
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
-_URL = re.compile(r"([a-z][a-z0-9+.-]*)(::[a-z][a-z0-9+.:-]*)?://.+")
 
 
 @dataclass(frozen=True)
@@ -205,22 +203,22 @@ def location(text: str | Location) -> Location:
     """The folder or URL that a text names.
 
     Raises:
-        OSError: the kind of URL is unknown, or needs a package that is not installed. Says which.
+        OSError: it is neither, the kind of URL is unknown, or needs a package that is not installed. Says which.
     """
     if isinstance(text, Path | RemotePath):
         return text
-    if text.startswith(("file://", "local://")):
-        return Path(text.partition("://")[2])
-    if not (match := _URL.fullmatch(text)):
-        return Path(text)
+    scheme = scheme_of(text)
+    if scheme in ("", *OWN_DISK):
+        return Path(text.partition("://")[2] if scheme else text)
     found = RemotePath(text.rstrip("/"))
     try:
         _store(found.url)
     except ImportError as error:
-        asked = install_hint(EXTRAS[match[1]]) if match[1] in EXTRAS else str(error)
+        asked = install_hint(EXTRAS[scheme]) if scheme in EXTRAS else str(error)
         raise OSError(errno.ENOSYS, f"needs a package that is not installed: {asked}", redacted(text)) from None
-    except ValueError as error:
-        raise OSError(errno.EINVAL, redacted(str(error)), redacted(text)) from None
+    except Exception as error:  # fsspec and its file systems raise anything: ValueError, TypeError, errors of requests
+        said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise OSError(errno.EINVAL, redacted(" ".join(said.split())), redacted(text)) from None
     return found
 
 

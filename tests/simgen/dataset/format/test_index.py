@@ -64,14 +64,18 @@ def test_an_index_that_cannot_be_written_or_removed_is_an_error_of_a_line(folder
     def full(path, chunks):
         raise OSError(28, "No space left on device")
 
+    (folder / index.INDEX).write_bytes(b"of another manifest")
     monkeypatch.setattr(reader, "write_atomically", full)
     result = CliRunner().invoke(app, ["index", str(folder)])
     assert (result.exit_code, len(result.output.strip().splitlines())) == (2, 1)
     assert "index.bin: cannot be written: No space left on device" in result.output
+    assert (folder / index.INDEX).read_bytes() == b"of another manifest"  # the disk was full: what was there stays
+    monkeypatch.undo()
+    (folder / index.INDEX).unlink()
     (folder / index.INDEX).mkdir()
     result = CliRunner().invoke(app, ["index", str(folder)])
     assert result.exit_code == 2
-    assert "index.bin: cannot be removed: Is a directory" in result.output
+    assert "index.bin: cannot be written: Is a directory" in result.output
 
 
 def foreign(folder):

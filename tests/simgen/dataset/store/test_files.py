@@ -1,7 +1,9 @@
 """Files that are written whole or not at all, checks before a file is read, and the lock of a folder."""
 
+import errno
 import hashlib
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,6 +84,64 @@ def test_the_content_is_on_the_disk_before_the_name_and_the_name_before_the_retu
 def _kind(descriptor: int) -> str:
     info = os.fstat(descriptor)
     return "folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else f"file of {info.st_size} bytes"
+
+
+def test_the_next_write_removes_what_a_killed_one_left_and_nothing_else(tmp_path: Path) -> None:
+    killed = [tmp_path / f".a.json.{number}.tmp" for number in (7, 1234567)]
+    other = [tmp_path / name for name in (".b.json.7.tmp", ".a.json.7.tmp.x", ".a.json.x.tmp", ".aXjson.7.tmp")]
+    for path in (*killed, *other):
+        path.write_bytes(b"half")
+    write_atomically(tmp_path / "a.json", b"new")
+    assert not any(path.exists() for path in killed)
+    assert all(path.exists() for path in other)
+    killed[0].write_bytes(b"half")
+    with atomically(tmp_path / "a.json", sweep=False):
+        pass
+    assert killed[0].exists()
+
+
+def test_what_another_process_writes_at_the_moment_stays(tmp_path: Path) -> None:
+    import fcntl
+
+    busy = tmp_path / ".a.7.tmp"
+    with busy.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        write_atomically(tmp_path / "a", b"new")
+        assert busy.exists()
+    with atomically(tmp_path / "a"):  # and so does one's own
+        part = next(path for path in tmp_path.iterdir() if path.name != "a" and path != busy)
+        files._remove_left(tmp_path / "a")
+        assert part.exists()
+        assert not busy.exists()
+
+
+def test_a_link_is_followed_and_a_pipe_gets_the_bytes(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "5.json").write_bytes(b"old")
+    (tmp_path / "latest.json").symlink_to(tmp_path / "runs" / "5.json")
+    write_atomically(tmp_path / "latest.json", b"new")
+    assert (tmp_path / "latest.json").is_symlink()
+    assert (tmp_path / "runs" / "5.json").read_bytes() == b"new"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(tmp_path / "pipe", b"new")
+    assert os.read(reader, 10) == b"new"
+    os.close(reader)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)  # as root, /dev/null would have become a file
+
+
+@pytest.mark.parametrize("where", ["os.fsync", "os.replace"])
+def test_a_full_disk_names_the_file_that_the_user_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def full(*asked: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", *map(str, asked if where == "os.replace" else ()))
+
+    monkeypatch.setattr(where, full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_atomically(tmp_path / "a", b"new")
+    assert caught.value.filename == str(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_folder_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 import pickle
 import sys
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from simgen.cli.common import app
 from simgen.dataset.check import check
 from simgen.dataset.format.archive import scan_shard
 from simgen.dataset.format.manifest import MANIFEST
@@ -59,6 +62,40 @@ def test_a_url_of_no_known_kind_is_told(text, told):
     with pytest.raises(OSError, match=told) as caught:
         location(text)
     assert caught.value.filename == text
+
+
+STRANGE = {
+    "s3://": "names no folder",
+    "memory:///": "names no folder",
+    "file://": "names no folder",
+    "a\0b": "names no folder",
+    "://x": "is no URL such as s3://bucket/folder",
+    "S3://b/x": "is no URL such as s3://bucket/folder",
+    "http:/x": "is no URL such as s3://bucket/folder; for a folder of that name add ./",
+    "s3:///key": "needs the name of a bucket after s3://",
+    "gs://[": "needs the name of a bucket after gs://",
+    "reference://x": "TypeError: ReferenceFileSystem",
+    "file:///nowhere/at/all": "/nowhere/at/all: no ",
+    "http://[": "no manifest.json",
+}
+
+
+@pytest.mark.parametrize("text", STRANGE)
+@pytest.mark.parametrize("command", ["check", "preview", "replay", "index", "export"])
+def test_a_strange_url_is_a_line_and_makes_no_folder(tmp_path, monkeypatch, command, text):
+    monkeypatch.chdir(tmp_path)
+    rest = {"replay": ["0"], "export": ["--out", "x"]}.get(command, [])
+    result = CliRunner().invoke(app, [command, text, *rest])
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1), result.output
+    assert isinstance(result.exception, SystemExit)
+    assert STRANGE[text] in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_may_have_such_a_name_where_it_is_meant(tmp_path):
+    assert location("./http:/x") == Path("./http:/x")
+    assert location("file:///tmp/x") == Path("/tmp/x")
+    assert location("a:b/c") == Path("a:b/c")
 
 
 @pytest.mark.parametrize(
