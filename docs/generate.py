@@ -140,10 +140,41 @@ def option_row(option: Any) -> str:
     return f"| `{names}` | {cell(value)} | {cell(str(default))} | {cell(getattr(option, 'help', '') or '')} |"
 
 
+def knob_page() -> str:
+    """Every knob of a preset with unit, bounds and meaning, and its value in each preset that comes with simgen."""
+    from itertools import groupby
+
+    from simgen.presets.knobs import knobs
+    from simgen.presets.layers import PRESETS
+    from simgen.presets.read import load_config
+
+    configs = {path.stem: load_config(path.stem) for path in sorted(PRESETS.glob("*.yaml"))}
+    lines = [
+        "# Knobs of a preset\n",
+        "A knob is a key of a preset's YAML file, and of `--set KEY=VALUE`. A range is written `{low: 1, high: 2}`; "
+        "a plain number is a range of this one value. `*` in a key stands for a name of your choice, such as a kind of "
+        "part. Each group has a table of meanings and a table of the values in the presets.\n",
+    ]
+    for group, rows in groupby(knobs(), key=lambda row: row.path.split(".")[0]):
+        table = list(rows)
+        lines += [f"## {group}\n", "| knob | type | unit | bounds | default | meaning |\n|---|---|---|---|---|---|"]
+        lines += [
+            f"| `{row.path}` | {row.type} | {row.unit} | {row.bounds} | {cell(row.default)} | {cell(row.meaning)} |"
+            for row in table
+        ]
+        lines += ["", f"| knob | {' | '.join(configs)} |", "|---" * (len(configs) + 1) + "|"]
+        lines += [
+            f"| `{row.path}` | {' | '.join(cell(row.value_in(config)) for config in configs.values())} |"
+            for row in table
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
 def write_all(folder: Path) -> None:
     """Write every generated page. A page that would not change is left, so that Sphinx builds it only once."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in {"format.md": format_page(), "commands.md": command_page()}.items():
+    for name, text in {"format.md": format_page(), "commands.md": command_page(), "knobs.md": knob_page()}.items():
         page = folder / name
         if not page.is_file() or page.read_text("utf-8") != text:
             page.write_text(text, "utf-8")

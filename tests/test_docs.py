@@ -44,6 +44,17 @@ def test_every_command_is_on_the_page_with_its_options_and_examples(generate: Mo
     assert "[bold]" not in page
 
 
+def test_every_knob_is_on_the_page_with_its_unit_and_the_value_of_each_preset(generate: ModuleType) -> None:
+    from simgen.presets.knobs import knobs
+
+    page = generate.knob_page()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert len(rows) == 2 * len(list(knobs())) > 300
+    (meaning, values) = [line for line in rows if line.startswith("| `sensor.jpeg_quality` |")]
+    assert "1 to 100" in meaning
+    assert len(values.strip("|").split("|")) == 1 + len(list((DOCS.parent / "simgen" / "presets").glob("*.yaml")))
+
+
 def test_a_cell_cannot_break_its_table(generate: ModuleType) -> None:
     assert generate.cell("a | b\nc <d>") == "a \\| b c &lt;d>"
 
