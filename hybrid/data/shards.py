@@ -47,7 +47,7 @@ def read_shards(
         clips = [_read_clip(clip, known, least_visible, boxes, skips) for clip in data_set]
     except ShardError as error:
         raise DataError(str(error)) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise DataError(f"{folder}: a clip's labels are not as simgen writes them: {error!r}") from error
     return make_source(str(folder), known, clips, skips)
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
-from simgen.dataset.format.manifest import MANIFEST, Manifest, ShardEntry, read_manifest, shard_name, write_manifest
+from simgen.dataset.format.manifest import MANIFEST, Manifest, ShardEntry, read_manifest, write_manifest
 from simgen.dataset.store.files import file_sha256, write_atomically
 from simgen.dataset.store.locations import Location, sizes
 from simgen.generation.run import PARTIAL, locked
@@ -35,10 +35,10 @@ def join(out: Location, parts: Sequence[Location], tell: Callable[[], None] = la
     journals = {part: read_manifest(_journal(part)) for part in parts}
     first = _one_request(journals)
     shards = _shards(journals)
-    missing = [k for k in range(first.request.shards) if shard_name(k) not in shards]
-    if missing:
-        slices = ", ".join(f"{run.start}:{run.stop}" for run in islice(_runs(missing), 8))
-        raise GenerateError(f"{len(missing)} of {first.request.shards} shards are in none of the folders: {slices}")
+    if missing := first.request.shards - len(shards):
+        numbers = (entry.first_scene // first.request.shard_scenes for _, entry in shards.values())
+        slices = ", ".join(f"{gap.start}:{gap.stop}" for gap in islice(_gaps(numbers, first.request.shards), 8))
+        raise GenerateError(f"{missing} of {first.request.shards} shards are in none of the folders: {slices}")
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
         _check_folder(out, shards)
@@ -83,13 +83,13 @@ def _in_order(found: dict[str, tuple[Location, ShardEntry]]) -> list[ShardEntry]
     return sorted((entry for _, entry in found.values()), key=lambda entry: entry.first_scene)
 
 
-def _runs(numbers: Sequence[int]) -> Iterator[range]:
-    """Consecutive numbers as ranges."""
-    start = 0
-    for i in range(1, len(numbers) + 1):
-        if i == len(numbers) or numbers[i] != numbers[i - 1] + 1:
-            yield range(numbers[start], numbers[i - 1] + 1)
-            start = i
+def _gaps(numbers: Iterable[int], end: int) -> Iterator[range]:
+    """The ranges of numbers below `end` that are not among `numbers`."""
+    begin = 0
+    for number in sorted([*numbers, end]):
+        if number > begin:
+            yield range(begin, number)
+        begin = number + 1
 
 
 def _check_folder(out: Location, shards: dict[str, tuple[Location, ShardEntry]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from simgen import __version__
-from simgen.camera.sensor import decode
+from simgen.dataset.check.pictures import decoded
 from simgen.dataset.format.archive import clip_members
 from simgen.dataset.format.png16 import decode_png
 from simgen.dataset.format.reader import DataSet
@@ -58,7 +58,7 @@ def _difference(name: str, before: bytes | None, after: bytes | None) -> str:
     try:
         if name.endswith(".json"):
             return _keys(json.loads(before), json.loads(after))
-        read = decode if name.endswith(".jpg") else decode_png
+        read = decoded if name.endswith(".jpg") else decode_png
         return _pixels(read(before), read(after))
     except ValueError as error:
         return f"cannot be compared: {error}"

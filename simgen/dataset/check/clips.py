@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +15,8 @@ from simgen.dataset.check.flow import wrong_flow
 from simgen.dataset.check.pictures import BLANK_SPREAD, PictureError, Pictures, decoded
 from simgen.dataset.check.report import Box, Picture, Problem, Report
 from simgen.dataset.check.statistics import Statistics
-from simgen.dataset.format.archive import StoredClip
+from simgen.dataset.format.archive import REBUILD, StoredClip, scan_shard
+from simgen.dataset.format.clip_index import INDEX
 from simgen.dataset.format.manifest import ShardEntry
 from simgen.dataset.format.reader import DataSet
 from simgen.dataset.store.files import file_sha256
@@ -52,7 +53,9 @@ def _shard(
 ) -> Iterator[Problem]:
     path = data.folder / entry.name
     try:
-        table = data.table(number)  # refuses what is no regular file, before it is read
+        table = scan_shard(path)  # refuses what is no regular file, before it is read
+        if problem := data.unfit(number, table):
+            yield Problem("manifest", path.name, problem)
         if path.stat().st_size != entry.bytes or file_sha256(path) != entry.sha256:
             yield _other_file(path.name)
     except OSError as error:
@@ -63,16 +66,22 @@ def _shard(
             yield _other_file(path.name)
         yield _damage(error, data)
         return
-    due = [*table, *(scene.index for scene in entry.quarantined)]
-    if sorted(due) != list(data.manifest.request.scenes_of(number)):
-        text = f"holds or leaves out {len(due)} scenes, but not those that are its own"
-        yield Problem("manifest", path.name, text)
+    yield from _index(data, number, table, path.name)
     for clip in table.values():
         try:
             yield from _clip(clip, data.categories, report, pictures, statistics)
         except ShardError as error:
             yield _damage(error, data)
         step()
+
+
+def _index(data: DataSet, number: int, table: Mapping[int, StoredClip], name: str) -> Iterator[Problem]:
+    try:
+        problem = data.wrong_index(number, table)
+    except (ShardError, ValueError, OSError) as error:
+        problem = f"cannot be compared: {error}"
+    if problem:
+        yield Problem("index", INDEX, f"{name}: {problem}: {REBUILD}")
 
 
 def _other_file(name: str) -> Problem:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from simgen.dataset.store.locations import Location
+from simgen.spec.text import printable
 
 Box = tuple[float, float, float, float]
+SHOWN = 4  # places in the line of a group of equal problems
+_NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 MAX_OF_A_KIND = 100  # stored problems of each kind; the others are only counted
 FORMAT = "simgen-check/1"
 
@@ -25,6 +29,7 @@ ERRORS = {
     "file": "a file that is missing, cut short, hostile or unreadable",
     "flow": "flow that does not lead to where the poses do",
     "ids": "an id map that does not fit the labels",
+    "index": "an index that leads to other bytes than those of the clips",
     "manifest": "a table of contents that is not of its shards",
     "mask": "a mask that is damaged or does not fit",
     "picture": "a picture that cannot be decoded or has another size",
@@ -76,6 +81,22 @@ class Problem:
 
 
 @dataclass
+class Group:
+    """Problems of one kind whose texts differ in numbers alone."""
+
+    first: Problem
+    count: int = 0
+    places: list[str] = field(default_factory=list)  # the first ones
+
+    def __str__(self) -> str:
+        if self.count == 1:
+            return str(self.first)
+        others, more = self.places[1:], self.count - len(self.places)
+        listed = "; ".join(others) + (f"; and {more} more" if more else "")
+        return f"{self.first} ({self.count} times; also at {listed})"
+
+
+@dataclass
 class Report:
     """The result of the check of a data set."""
 
@@ -86,6 +107,7 @@ class Report:
     labels: Counter[str] = field(default_factory=Counter)  # by category
     counts: Counter[str] = field(default_factory=Counter)  # of problems, by kind
     _kept: defaultdict[str, list[Problem]] = field(default_factory=lambda: defaultdict(list))
+    _groups: dict[tuple[str, str], Group] = field(default_factory=dict)
 
     def add(self, problems: Iterable[Problem]) -> None:
         for problem in problems:
@@ -93,6 +115,16 @@ class Report:
             self.counts[problem.kind] += 1
             if len(self._kept[problem.kind]) < MAX_OF_A_KIND:
                 self._kept[problem.kind].append(problem)
+            self._group(problem)
+
+    def _group(self, problem: Problem) -> None:
+        key = problem.kind, _NUMBER.sub("0", problem.text)
+        if key not in self._groups and sum(kind == problem.kind for kind, _ in self._groups) >= MAX_OF_A_KIND:
+            key = problem.kind, ""  # counted with the others for which there is no room
+        group = self._groups.setdefault(key, Group(problem))
+        group.count += 1
+        if group.count <= SHOWN:
+            group.places.append(problem.where)
 
     @property
     def problems(self) -> list[Problem]:
@@ -109,12 +141,13 @@ class Report:
 
     @property
     def lines(self) -> list[str]:
-        more = [
-            f"and {count - MAX_OF_A_KIND} more of the kind {kind!r}"
-            for kind, count in sorted(self.counts.items())
-            if count > MAX_OF_A_KIND
+        """A line for each group of problems that differ in their numbers alone: errors first."""
+        order = [*ERRORS, *WARNINGS]
+        groups = sorted(self._groups.items(), key=lambda item: (order.index(item[0][0]), not item[0][1]))
+        return [
+            printable(str(group) if text else f"and {group.count} other problems of the kind {kind!r}")
+            for (kind, text), group in groups
         ]
-        return [*map(str, self.problems), *more]
 
     def to_json(self) -> str:
         plain: dict[str, Any] = {

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import cv2
 
-from simgen.camera.sensor import decode
+from simgen.dataset.check.pictures import decoded
 from simgen.dataset.export.common.records import Box, FrameRecord, LabelRecord, read_text, splits_in
 from simgen.dataset.export.common.selection import PickedClip, Selection, VisiblePart
 from simgen.spec.errors import ExportError
@@ -60,7 +60,7 @@ def write(selection: Selection, folder: Path) -> dict[str, int]:
 
 def _write_png(clip: PickedClip, t: int, path: Path) -> None:
     try:
-        image = decode(clip.stored.jpeg(t))
+        image = decoded(clip.stored.jpeg(t))
     except ValueError as error:
         raise clip.stored.damaged(f"f{t:03d}.jpg", error) from error
     ok, png = cv2.imencode(".png", image[..., ::-1], PNG_LEVEL)
@@ -109,7 +109,7 @@ def read(folder: Path) -> Iterator[FrameRecord]:
 def _frame(folder: Path, name: str, split: str, place: tuple[int, int]) -> FrameRecord:
     image, text = folder / "image_2" / f"{name}.png", folder / "label_2" / f"{name}.txt"
     try:
-        height, width = decode(image.read_bytes()).shape[:2]
+        height, width = decoded(image.read_bytes()).shape[:2]
         labels = []
         for line in read_text(text).splitlines():
             kind, _, _, _, *numbers = line.split()

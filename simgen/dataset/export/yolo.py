@@ -22,7 +22,7 @@ import numpy as np
 import yaml
 from jaxtyping import Float64, Int32
 
-from simgen.camera.sensor import decode
+from simgen.dataset.check.pictures import decoded
 from simgen.dataset.export.common.masks import filled, joined, outlines
 from simgen.dataset.export.common.records import Box, FrameRecord, LabelRecord, inside, read_text
 from simgen.dataset.export.common.selection import SPLITS, PickedClip, Selection, VisiblePart
@@ -122,7 +122,7 @@ def _parsed(path: Path) -> tuple[dict[str, Any], list[str]]:
 def _frame(image: Path, split: str, names: list[str], outlined: bool) -> FrameRecord:
     text = image.parents[2] / "labels" / image.parent.name / f"{image.stem}.txt"
     try:
-        height, width = decode(image.read_bytes()).shape[:2]
+        height, width = decoded(image.read_bytes()).shape[:2]
         scene, frame = (int(word) for word in image.stem.split("_"))
         rows = [[float(word) for word in line.split()] for line in read_text(text).splitlines()]
         labels = tuple(_label(row, names, height, width, outlined) for row in rows)

@@ -28,6 +28,7 @@ from simgen.dataset.store.files import MAX_JSON_BYTES, Sink, atomically, check_p
 from simgen.dataset.store.locations import Location
 from simgen.spec.errors import ShardError
 from simgen.spec.frames import Labels, RenderedClip
+from simgen.spec.json_text import parse_json
 from simgen.spec.scene import SceneSpec, stored_fields
 
 REBUILD = "remove it, or write it again with `simgen index`"
@@ -140,10 +141,10 @@ class StoredClip:
         try:
             if (member := self.members.get("json")) and member.size > MAX_JSON_BYTES:
                 raise ValueError(f"{member.size} bytes, more than the {MAX_JSON_BYTES} that are read")
-            meta = json.loads(self.read("json"))
+            meta = parse_json(self.read("json"))
             if meta["format"] != CLIP_FORMAT or meta["index"] != self.index:
                 raise ValueError(f"it says {meta['format']!r}, index {meta['index']}")
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise self.damaged("json", error) from error
         return meta  # type: ignore[no-any-return]
 
@@ -291,16 +292,14 @@ def clip_between(path: Location, start: int, end: int) -> StoredClip:
     members: dict[str, Member] = {}
     scene, last = -1, start
     try:
-        for name, member in _scan(path, start):
+        for name, member in _scan(path, start):  # to the first member after the clip, which must be of another one
             match = _MEMBER_NAME.fullmatch(name)
-            if match is None or (members and int(match[1]) != scene) or match[2] in members:
+            if match is None or (members and int(match[1]) != scene) or match[2] in members or last > end:
                 break
             scene, last = int(match[1]), after(member)
             members[match[2]] = member
-            if last >= end:
-                break
     except ShardError as error:
         raise ValueError(f"leads to offset {start}, where no clip begins ({error}): {REBUILD}") from error
-    if last != end or not members:
+    if last != end or next(iter(members), "") != "json":
         raise ValueError(f"leads to bytes {start} to {end} of {path}, which are no clip: {REBUILD}")
     return StoredClip(path, scene, members)

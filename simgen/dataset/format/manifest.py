@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from simgen.spec.errors import ShardError
 DATA_SET_FORMAT = "simgen-data-set/1"
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 2 * 2**30
+MAX_SCENES = 10**12
 MACHINE_FAILED = ("its worker ", "its machine ")  # how such a reason begins; others begin with the name of an exception
 
 
@@ -108,6 +110,7 @@ class ShardTable(Sequence[ShardEntry]):
         """
         self._add(entry.name, entry.sha256, entry.bytes, entry.first_scene, entry.clips, entry.frames)
         if entry.quarantined:
+            "".join(scene.reason for scene in entry.quarantined).encode()  # a ValueError where it cannot be printed
             self._lost[len(self) - 1] = entry.quarantined
 
     def append_plain(self, plain: Any) -> None:
@@ -255,6 +258,9 @@ def _parsed(file: io.TextIOWrapper) -> Manifest:
     if plain.pop("shards", None) != []:
         raise ValueError("Manifest.shards: needs a list")
     head = convert(_Head, plain, "Manifest")
+    if list(head.categories) != sorted(set(head.categories)):
+        raise ValueError(f"Manifest.categories: needs each name once, sorted, got {list(head.categories)!r:.200}")
+    json.dumps(plain, ensure_ascii=False).encode()  # raises where a text holds half of a surrogate pair
     _check_table(head.request, table)
     return Manifest(format=head.format, request=head.request, categories=head.categories, shards=table)
 
@@ -266,19 +272,23 @@ def _check_table(request: Request, table: ShardTable) -> None:
         ValueError: one does not fit. Names the first.
     """
     size, scenes = request.shard_scenes, request.scenes
-    if size < 1 or scenes < 1:
-        raise ValueError(f"Manifest.request: {scenes} scenes, {size} a shard")
-    number, first, clips, frames = (
-        np.frombuffer(column, np.int64) for column in (table.numbers, table.first_scenes, table.clips, table.frames)
+    if not (1 <= size <= MAX_SCENES and 1 <= scenes <= MAX_SCENES):
+        raise ValueError(f"Manifest.request: {scenes!s:.40} scenes, {size!s:.40} a shard")
+    number, first, clips, frames, stored = (
+        np.frombuffer(column, np.int64)
+        for column in (table.numbers, table.first_scenes, table.clips, table.frames, table.sizes)
     )
+    number = np.minimum(number, request.shards)  # so that products stay in range; these are refused below
     expected = np.minimum(scenes, (number + 1) * size) - number * size
     for at, lost in table.all_lost():
         expected[at] -= len({scene.index for scene in lost if scene.index in request.scenes_of(int(number[at]))})
     wrong = (first != number * size) | (clips != expected) | (frames < clips) | (number >= request.shards)
     wrong[1:] |= number[1:] <= number[:-1]
+    wrong |= frames > stored // tarfile.BLOCKSIZE  # so no count is larger than what is there
     if wrong.any():
         entry = table[int(np.flatnonzero(wrong)[0])]
         raise ValueError(
             f"Manifest.shards: {entry.name} with {entry.clips} clips and {len(entry.quarantined)} scenes left out, "
-            f"from scene {entry.first_scene} on, does not fit {scenes} scenes, {size} a shard, or its position here"
+            f"from scene {entry.first_scene} on, {entry.frames} frames, {entry.bytes} bytes, does not fit {scenes} "
+            f"scenes, {size} a shard, or its position here"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types as builtin_types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -38,8 +39,9 @@ def convert(kind: Any, plain: Any, where: str) -> Any:
         kinds = [args[0]] * len(plain) if args[1:] == (...,) else args
         if len(kinds) == len(plain):
             return tuple(convert(k, p, f"{where}[{i}]") for i, (k, p) in enumerate(zip(kinds, plain, strict=True)))
-    elif kind is float and type(plain) in (int, float):
-        return float(plain)
+    elif kind is float:
+        if type(plain) in (int, float) and abs(plain) <= sys.float_info.max:  # neither NaN nor infinite
+            return float(plain)
     elif type(plain) is (dict if origin is Mapping else kind):
         return plain
     raise ValueError(f"{where}: needs {kind}, got {plain!r:.60}")

@@ -42,9 +42,11 @@ def decode_png(png: bytes) -> UInt16[np.ndarray, "h w"]:
     chunks = dict(_png_chunks(png))
     if not {b"IHDR", b"IDAT", b"IEND"} <= chunks.keys():
         raise ValueError("a PNG without header, pixels or end")
+    if len(chunks[b"IHDR"]) != 13:
+        raise ValueError(f"a PNG header of {len(chunks[b'IHDR'])} bytes, 13 belong")
     width, height, *kind = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
     size = height * (1 + 2 * width)
-    if kind != [16, 0, 0, 0, 0] or not 0 < size <= MAX_MEMBER_BYTES:
+    if kind != [16, 0, 0, 0, 0] or not (width and height and size <= MAX_MEMBER_BYTES):
         raise ValueError(f"not a 16 bit grey PNG of a sensible size: {width} x {height}, {kind}")
     try:
         raw = zlib.decompressobj().decompress(chunks[b"IDAT"], size + 1)

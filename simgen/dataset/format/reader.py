@@ -21,15 +21,15 @@ archive raises a `ShardError` that names the shard and the offset.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Callable, Container, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice, pairwise
 
 import numpy as np
 from jaxtyping import Int64
 
 from simgen.dataset.format import clip_index as by_index
 from simgen.dataset.format.archive import REBUILD, StoredClip, after, clip_between, scan_shard
-from simgen.dataset.format.manifest import MANIFEST, Manifest, Request, ShardTable, read_manifest, shard_name
+from simgen.dataset.format.manifest import MANIFEST, Manifest, ShardTable, read_manifest, shard_name
 from simgen.dataset.store.files import check_plain, file_sha256, write_atomically
 from simgen.dataset.store.locations import Location, location
 from simgen.spec.errors import ShardError
@@ -103,13 +103,14 @@ class DataSet:
         lost = {scene.index: scene.reason for scene in self.manifest.shards[shard].quarantined}
         if index in lost:
             raise ShardError(f"{self.folder}: scene {index} could not be made: {lost[index]}")
-        return self._clip(shard, _scenes(request, number, lost).index(index))
+        place = index - request.scenes_of(number).start - sum(scene < index for scene in lost)
+        return self._clip(shard, place)
 
     def table(self, shard: int) -> dict[int, StoredClip]:
         """The clips of the shard at position `shard` of the manifest, by their scene's index, in order.
 
         Raises:
-            ShardError: the shard is damaged, or does not have as many clips as the manifest says.
+            ShardError: the shard is damaged, or its clips and frames are not those of the manifest.
         """
         if shard in self._tables:
             self._tables[shard] = self._tables.pop(shard)
@@ -117,8 +118,8 @@ class DataSet:
         entry = self.manifest.shards[shard]
         path = self.folder / entry.name
         clips = scan_shard(path)
-        if len(clips) != entry.clips:
-            raise ShardError(f"{path}: holds {len(clips)} clips, the manifest says {entry.clips}")
+        if problem := self.unfit(shard, clips):
+            raise ShardError(f"{path}: {problem}")
         self._cached_members += _members(clips)
         while self._tables and self._cached_members > MAX_CACHED_MEMBERS:
             self._cached_members -= _members(self._tables.pop(next(iter(self._tables))))
@@ -130,8 +131,6 @@ class DataSet:
             return next(islice(self.table(shard).values(), place, None))
         entry = self.manifest.shards[shard]
         path, by = self.folder / entry.name, self.folder / by_index.INDEX
-        number = int(self._numbers[shard])
-        scene = _scenes(self.manifest.request, number, {lost.index for lost in entry.quarantined})[place]
         try:
             with by.open("rb") as file:
                 start, end = by_index.span(file, int(self._starts[shard]) + shard + place)
@@ -143,9 +142,26 @@ class DataSet:
             raise ShardError(f"{error.filename or path}: cannot be read: {error.strerror}") from error
         if clip is None:
             raise ShardError(f"{path}: has {size} bytes, the manifest says {entry.bytes}: it was changed since")
+        scene = next(islice(self._scenes_in(shard), place, None))
         if clip.index != scene:
             raise ShardError(f"{by}: leads to clip {clip.index} of {path}, expected clip {scene}: {REBUILD}")
         return clip
+
+    def unfit(self, shard: int, clips: Mapping[int, StoredClip]) -> str:
+        """Why these clips of a file are not those that the manifest lists for a shard; empty where they are."""
+        entry = self.manifest.shards[shard]
+        if len(clips) != entry.clips:
+            return f"holds {len(clips)} clips, the manifest says {entry.clips}"
+        for stored, scene in zip(clips, self._scenes_in(shard), strict=False):
+            if stored != scene:
+                return f"holds clip {stored} where clip {scene} belongs: it is another shard, or was changed"
+        frames = sum(clip.frames for clip in clips.values())
+        return f"holds {frames} frames, the manifest says {entry.frames}" if frames != entry.frames else ""
+
+    def _scenes_in(self, shard: int) -> Iterator[int]:
+        """The scenes that a shard must hold, in their order. One by one: their number comes from the file."""
+        lost = {scene.index for scene in self.manifest.shards[shard].quarantined}
+        return (scene for scene in self.manifest.request.scenes_of(int(self._numbers[shard])) if scene not in lost)
 
     # -------------------------------------------------------------------------------------------- the index
 
@@ -180,7 +196,7 @@ class DataSet:
 
         def offsets() -> Iterator[list[int]]:
             for shard, entry in enumerate(self.manifest.shards):
-                yield _offsets(self.folder / entry.name, scan_shard(self.folder / entry.name), self._scenes_in(shard))
+                yield _offsets(self.folder / entry.name, self.table(shard))
                 step()
 
         of_manifest = bytes.fromhex(file_sha256(self.folder / MANIFEST))
@@ -192,21 +208,24 @@ class DataSet:
         self._indexed = True
         return path
 
-    def _scenes_in(self, shard: int) -> list[int]:
-        """The scenes that a shard must hold."""
-        lost = {scene.index for scene in self.manifest.shards[shard].quarantined}
-        return _scenes(self.manifest.request, int(self._numbers[shard]), lost)
-
-
-def _scenes(request: Request, number: int, lost: Container[int]) -> list[int]:
-    return [scene for scene in request.scenes_of(number) if scene not in lost]
+    def wrong_index(self, shard: int, clips: Mapping[int, StoredClip]) -> str:
+        """Why the index does not lead to these clips of a shard; empty where it does, or there is no index."""
+        if not self._indexed:
+            return ""
+        expected = _offsets(self.folder / self.manifest.shards[shard].name, clips)
+        first = int(self._starts[shard]) + shard
+        with (self.folder / by_index.INDEX).open("rb") as file:
+            for place, (start, end) in enumerate(pairwise(expected)):
+                if (got := by_index.span(file, first + place)) != (start, end):
+                    return f"bytes {got[0]} to {got[1]} for clip {place} of the shard, which has {start} to {end}"
+        return ""
 
 
 def _members(clips: Mapping[int, StoredClip]) -> int:
     return sum(len(clip.members) for clip in clips.values())
 
 
-def _offsets(path: Location, clips: Mapping[int, StoredClip], expected: list[int]) -> list[int]:
+def _offsets(path: Location, clips: Mapping[int, StoredClip]) -> list[int]:
     """The offset of each clip of a shard, and of the end of the last one."""
     offsets = [0]
     for clip in clips.values():
@@ -217,6 +236,4 @@ def _offsets(path: Location, clips: Mapping[int, StoredClip], expected: list[int
         ):
             raise ShardError(f"{path}: the members of clip {clip.index} are not consecutive, so it cannot be indexed")
         offsets.append(there[-1])
-    if list(clips) != expected:
-        raise ShardError(f"{path}: its {len(clips)} clips are not the {len(expected)} of the manifest, in their order")
     return offsets

@@ -113,13 +113,14 @@ class Selection:
             return SPLITS[:1]
         asked = tuple(name for name, share in zip(SPLITS, self.filters.shares, strict=False) if share > 0)
         manifest = self.data.manifest
-        lost = {scene.index for scene in manifest.quarantined}
         left = set(asked)
-        for scene in range(manifest.request.scenes):
-            if scene not in lost:
-                left.discard(self.split_of(scene))
-            if not left:
-                return asked
+        for shard in manifest.shards:
+            lost = {scene.index for scene in shard.quarantined}
+            for scene in range(shard.first_scene, shard.first_scene + shard.clips + len(lost)):
+                if scene not in lost:
+                    left.discard(self.split_of(scene))
+                if not left:
+                    return asked
         raise ExportError(f"--split: too few scenes: none of {manifest.clips} falls to {', '.join(sorted(left))}")
 
     def __iter__(self) -> Iterator[PickedClip]:

@@ -1,12 +1,14 @@
 """A sound data set passes; each kind of damage is named. A replay that differs says where and by how much."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from simgen.dataset.check import check_data_set
+from simgen.dataset.check import Problem, Report, check_data_set
 from simgen.dataset.format.reader import DataSet
 from simgen.generation.replay import replay_scene
 from simgen.spec.errors import ShardError
@@ -60,7 +62,7 @@ DAMAGE = {
     "picture": (lambda c: replace(c, jpegs=(c.jpegs[0][:100], c.jpegs[1])), "clip 0"),
     "size": (lambda c: replace(c, ids=c.ids[:, :30], depth_m=c.depth_m[:, :30]), "are not all of the size"),
     "frames": (lambda c: replace(c, jpegs=c.jpegs[:1]), "2 frames have labels, 1 have pictures, the spec says 2"),
-    "index": (lambda c: replace(c, spec=replace(c.spec, index=c.spec.index + 5)), "but not those that are its own"),
+    "index": (lambda c: replace(c, spec=replace(c.spec, index=c.spec.index + 5)), "holds clip 5 where clip 0 belongs"),
 }  # fmt: skip
 
 
@@ -112,8 +114,22 @@ def test_a_flood_of_problems_is_cut_and_counted(tmp_path, monkeypatch):
     assert report.counts == {"ids": 8, "box": 8, "visibility": 4, "depth": 4}
     assert report.errors == 24
     assert len(report.problems) == 12
-    more = (("box", 5), ("depth", 1), ("ids", 5), ("visibility", 1))
-    assert report.lines[12:] == [f"and {count} more of the kind {kind!r}" for kind, count in more]
+    assert len(report.lines) == 5  # two kinds of boxes
+    assert sum(int(re.search(r"\((\d+) times; also at ", line)[1]) for line in report.lines) == 24
+
+
+def test_equal_problems_are_one_line_with_their_number_and_the_first_places(monkeypatch):
+    monkeypatch.setattr("simgen.dataset.check.report.MAX_OF_A_KIND", 2)
+    report = Report(Path("x"), "simgen")
+    report.add(Problem("frozen", f"f{k}", f"as f{k - 1}") for k in range(6))
+    report.add(Problem("box", f"f{k}", f"box {k / 3} in the labels, -{k}e-05 in the ids") for k in range(2))
+    report.add(Problem("box", "g", f"box {word}") for word in ("a\x1b[31m", "b", "c", "b"))
+    assert report.lines == [
+        "f0: box 0.0 in the labels, -0e-05 in the ids (2 times; also at f1)",
+        "g: box a\\x1b[31m",
+        "and 3 other problems of the kind 'box'",
+        "warning: f0: as f-1 (6 times; also at f1; f2; f3; and 2 more)",
+    ]
 
 
 def test_a_file_that_is_not_the_manifests_is_named(tmp_path):

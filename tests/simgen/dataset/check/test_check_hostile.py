@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import struct
+import tracemalloc
 import zlib
 from dataclasses import replace
 
@@ -11,10 +12,13 @@ import cv2
 import numpy as np
 import pytest
 
+from hybrid.core.errors import DataError
+from hybrid.data.shards import read_shards
 from simgen.dataset.check import check, check_data_set, page
 from simgen.dataset.check.pictures import PictureError, decoded
 from simgen.dataset.format import archive, manifest
 from simgen.dataset.format.archive import clip_members, write_shard
+from simgen.dataset.format.clip_index import INDEX
 from simgen.dataset.format.manifest import MANIFEST, read_manifest, write_manifest
 from simgen.dataset.format.reader import DataSet
 from simgen.spec.errors import ShardError
@@ -67,11 +71,7 @@ def swapped(name, data):
 
 def bomb(width, height):
     """A PNG of a few bytes whose header promises a giant."""
-    header = struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(d)) + tag + d + struct.pack(">I", zlib.crc32(tag + d)) for tag, d in chunks
-    )
+    return png(struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0))
 
 
 def moved(clip):
@@ -93,6 +93,30 @@ def flip(path, at):
     path.write_bytes(data)
 
 
+def misled(folder, place, offset):
+    """An index whose offset number `place` is wrong."""
+    DataSet(folder).write_index()
+    raw = bytearray((folder / INDEX).read_bytes())
+    raw[64 + 8 * place : 72 + 8 * place] = offset.to_bytes(8, "little")
+    (folder / INDEX).write_bytes(raw)
+
+
+def png(header):
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(d)) + tag + d + struct.pack(">I", zlib.crc32(tag + d)) for tag, d in chunks
+    )
+
+
+def with_number(text):
+    return members()[0][1].replace(b'"settle_s":0.2', b'"settle_s":' + text)
+
+
+def edit_shard(folder, **changes):
+    shards = json.loads((folder / MANIFEST).read_text())["shards"]
+    edit_manifest(folder, shards=[{**one, **changes} if one["name"] == SHARD else one for one in shards])
+
+
 def edit_manifest(folder, **changes):
     plain = json.loads((folder / MANIFEST).read_text())
     (folder / MANIFEST).write_text(json.dumps({**plain, **changes}))
@@ -111,11 +135,25 @@ CORRUPTIONS = {  # how, the kind that is reported, and what of its line
     "a shard is cut": (lambda f: os.truncate(f / SHARD, 5000), "file", f"{SHARD}: cut short at offset"),
     "a shard is gone": (lambda f: (f / SHARD).unlink(), "file", f"{SHARD}: cannot be read: No such file"),
     "a shard is another's": (
-        lambda f: shutil.copy(f / "shard-00000.tar", f / SHARD), "manifest", "not those that are its own"),
+        lambda f: shutil.copy(f / "shard-00000.tar", f / SHARD), "manifest", "holds clip 0 where clip 1 belongs"),
     "a shard is a pipe": (lambda f: ((f / SHARD).unlink(), os.mkfifo(f / SHARD)), "file", "is no plain file"),
     "a shard is not listed": (
         lambda f: edit_manifest(f, shards=json.loads((f / MANIFEST).read_text())["shards"][:2]),
         "manifest", "lists 2 shards where 3 belong"),
+    "a frame count is wrong": (
+        lambda f: edit_shard(f, frames=3), "manifest", "holds 2 frames, the manifest says 3"),
+    "a shard is another's and the manifest agrees": (
+        lambda f: sealed(f, clip_members(clips.make(None, 5, 0))), "manifest", "holds clip 0 where clip 1 belongs"),
+    "the index leads elsewhere": (
+        lambda f: misled(f, 2, 512), "index", "shard-00001.tar: bytes 512 to"),
+    "a header of the ids is short": (
+        lambda f: sealed(f, swapped("f000.ids.png", png(b"\0" * 12))), "file", "header of 12 bytes, 13 belong"),
+    "a box is beyond all numbers": (
+        lambda f: sealed(f, swapped("json", with_number(b"1" + b"0" * 400))), "file", "'json' of clip 1 is damaged"),
+    "a number is not one": (
+        lambda f: sealed(f, swapped("json", with_number(b"NaN"))), "file", "'json' of clip 1 is damaged"),
+    "half of a surrogate pair": (
+        lambda f: sealed(f, swapped("json", members()[0][1].replace(b'"M8"', b'"\\ud800"'))), "schema", "the id that"),
     "a category is not listed": (lambda f: edit_manifest(f, categories=["bolt"]), "category", "not in the manifest"),
     "a clip lacks a picture": (
         lambda f: sealed(f, [m for m in members() if "f001.jpg" not in m[0]]), "schema", "1 have pictures"),
@@ -162,7 +200,7 @@ def _without_labels():
 
 
 def test_there_are_more_than_fifteen_ways():
-    assert len(CORRUPTIONS) == 28
+    assert len(CORRUPTIONS) == 35
 
 
 @pytest.mark.parametrize("way", CORRUPTIONS)
@@ -180,6 +218,70 @@ def test_a_clip_json_that_is_too_large_is_refused_unread(copied, monkeypatch):
     monkeypatch.setattr(archive, "MAX_JSON_BYTES", 1000)
     (line, *_) = check_data_set(DataSet(copied)).lines
     assert "more than the 1000 that are read" in line
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda f: shutil.copy(f / "shard-00000.tar", f / SHARD),
+        lambda f: sealed(f, clip_members(clips.make(None, 5, 0))),
+        lambda f: edit_shard(f, frames=3),
+    ],
+)
+@pytest.mark.parametrize("indexed", [False, True])
+def test_the_reader_takes_no_clip_twice_and_none_that_the_manifest_does_not_list(copied, spoil, indexed):
+    """A clip in two places would be trained on and tested with."""
+    spoil(copied)
+    if indexed:
+        (copied / INDEX).unlink(missing_ok=True)
+        with pytest.raises(ShardError, match=f"{SHARD}: holds"):
+            DataSet(copied).write_index()
+        return
+    with pytest.raises(ShardError, match=f"{SHARD}: holds"):
+        list(DataSet(copied))
+    with pytest.raises(DataError, match=f"{SHARD}: holds"):
+        read_shards(copied)
+
+
+def test_an_offset_between_two_members_of_a_clip_is_refused(sound, tmp_path):
+    """The clip before it would lose its last pictures, the clip after it would begin with them."""
+    run(tmp_path, engine=in_this_process, scenes=3, shard_scenes=3)
+    clip = DataSet(tmp_path)[0]
+    misled(tmp_path, 1, clip.members["f001.ids.png"].offset - 512)
+    data = DataSet(tmp_path)
+    for number in (0, 1):
+        with pytest.raises(ShardError, match="are no clip"):
+            data[number]
+    assert data[2].index == 2
+    assert check_data_set(data).counts == {"index": 1}
+
+
+def test_a_manifest_that_claims_a_billion_scenes_is_refused_for_the_bytes_it_lists(copied):
+    plain = json.loads((copied / MANIFEST).read_text())
+    plain["request"].update(scenes=10**9, shard_scenes=10**9)
+    first = {**plain["shards"][0], "clips": 10**9, "frames": 10**9}
+    for claims in ({}, {"bytes": 2**60}):
+        (copied / MANIFEST).write_text(json.dumps({**plain, "shards": [{**first, **claims}]}))
+        tracemalloc.start()
+        with pytest.raises(ShardError, match="does not fit" if not claims else "holds 1 clips, the manifest says"):
+            DataSet(copied).clip(10**9 - 1)
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"categories": ["nut", "bolt", "washer"]},
+        {"categories": ["bolt", "bolt"]},
+        {"categories": ["bolt\ud800"]},
+    ],
+)
+def test_categories_are_sorted_and_can_be_printed(copied, changes):
+    """The position is the class index: exchanged, every bolt would be a nut."""
+    edit_manifest(copied, **changes)
+    with pytest.raises(ShardError, match="not a manifest"):
+        DataSet(copied)
 
 
 @pytest.mark.parametrize("content", [b"[" * 500_000, b'{"format": ' + b'{"a":' * 300_000, b"\xff\xfe"])
@@ -226,7 +328,7 @@ def test_labels_unlike_the_rest_are_told(tmp_path):
 
 def test_the_page_draws_the_offender_and_runs_nothing(copied):
     sealed(copied, members(moved))
-    edit_manifest(copied, categories=["bolt", "<script>alert(1)</script>"])
+    edit_manifest(copied, categories=["<script>alert(1)</script>", "bolt"])
     text = page(check_data_set(DataSet(copied)))
     assert text.count("data:image/jpeg;base64,") >= 2
     assert "<script" not in text

@@ -41,11 +41,16 @@ def test_members_come_back_and_tarfile_agrees(tmp_path_factory: Any, clips: dict
 def test_a_clip_is_found_between_its_offsets_and_nowhere_else(
     tmp_path_factory: Any, clips: dict[int, dict[str, bytes]]
 ) -> None:
+    clips = {i: {"json": b"{}", **{name: clip[name] for name in clip if name != "json"}} for i, clip in clips.items()}
     path = written(tmp_path_factory.mktemp("shard") / "a.tar", clips)
     stored = scan_shard(path)
     start = 0
     for i, clip in stored.items():
         end = after(list(clip.members.values())[-1])
+        for cut in [after(member) for member in clip.members.values()][:-1]:  # a clip that ends or begins too early
+            for wrong in ((start, cut), (cut, end)):
+                with pytest.raises(ValueError, match="no clip"):
+                    clip_between(path, *wrong)
         assert clip_between(path, start, end) == clip
         for wrong in ((start, end - 1), (start, end + 512), (start + 1, end)):
             with pytest.raises(ValueError, match="no clip"):
