@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from simgen.cli import render, dataset, fit  # noqa: F401  # isort: skip (help lists commands in this order)
+from simgen.cli import render, presets, dataset, fit  # noqa: F401  # isort: skip (help lists commands in this order)
 from simgen.cli.common import app
 
 
 def main() -> None:
     """The console script."""
-    app()
+    app(prog_name="simgen")

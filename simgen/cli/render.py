@@ -1,4 +1,4 @@
-"""simgen render, join and presets."""
+"""simgen render and join."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simgen.cli.common import app, chosen_renderer, clear_errors, fail, plan_of
+from simgen.cli.common import app, chosen_renderer, clear_errors, fail, plan_of, preset_names
 
 if TYPE_CHECKING:
     from simgen.dataset.format.manifest import Manifest
@@ -33,7 +33,9 @@ def render(
         ),
     ],
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives another data set.")] = 0,
-    preset: Annotated[str, typer.Option(help="A preset's name (simgen presets), or a YAML file.")] = "conveyor",
+    preset: Annotated[
+        str, typer.Option(help="A preset's name (simgen presets), or a YAML file.", autocompletion=preset_names)
+    ] = "conveyor",
     workers: Annotated[
         int | None,
         typer.Option(
@@ -183,15 +185,3 @@ def join(
         with track("join", len(names)) as advance:
             manifest = join_slices(target, folders, advance)
     _sum_up(target, manifest)
-
-
-@app.command(epilog="simgen presets")
-def presets() -> None:
-    """List the presets that come with simgen."""
-    with clear_errors():
-        from simgen.presets.layers import presets as known
-
-        descriptions = known()
-        width = max(map(len, descriptions))
-        for name, description in descriptions.items():
-            typer.echo(f"{name:<{width}}  {description}")

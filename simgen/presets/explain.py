@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
+from functools import reduce
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from simgen.scene.config import SceneConfig
+from simgen.spec.knobs import Choice, IntRange, LogUniform, Uniform
 from simgen.spec.yaml_text import KeyPath, Tree, dotted_key
 
 _NEEDS = {
@@ -20,22 +22,41 @@ _NEEDS = {
     "int_from_float": "a whole number",
     "string_type": "text",
     "bool_type": "true or false",
+    "tuple_type": "a list of names, such as [hex_bolt, washer]",
     "finite_number": "a finite number",
+}
+_SHORT: dict[Any, str] = {
+    Uniform: "a number, or a group",
+    LogUniform: "a number, or a group",
+    IntRange: "a whole number, or a group",
+    Choice: "a name, or a group",
 }
 _LIMITS = {"greater_than_equal": ("ge", ">="), "greater_than": ("gt", ">"), "less_than_equal": ("le", "<="), "less_than": ("lt", "<")}  # fmt: skip  # noqa: E501
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 
-def explain(tree: Tree, errors: Sequence[ErrorDetails]) -> Iterator[str]:
-    """One line for each error. A key that is only missing because it is misspelt is not reported as missing."""
+def explain(tree: Tree, errors: Sequence[ErrorDetails], *, may_inherit: bool = False) -> Iterator[str]:
+    """One line for each error. A key that is only missing because it is misspelt is not reported as missing.
+
+    With `may_inherit`, all that is missing is one error, where the tree has no base that could supply it.
+    """
     unknown = {error["loc"]: _unknown(error["loc"]) for error in errors if error["type"] in _UNKNOWN}
     excused = {(*loc[:-1], meant) for loc, (meant, _) in unknown.items()}
+    errors = [error for error in errors if error["type"] != "missing" or error["loc"] not in excused]
+    lacking = [error["loc"] for error in errors if error["type"] == "missing"]
+    if lacking and may_inherit and ("base",) not in tree.marks:
+        yield _without_base(tree, lacking)
+        errors = [error for error in errors if error["type"] != "missing"]
     for error in errors:
         path = error["loc"]
-        if error["type"] == "missing" and path in excused:
-            continue
         text = unknown[path][1] if path in unknown else _problem(error)
         yield f"{tree.where(path)}: {dotted_key(path)}: {text}"
+
+
+def _without_base(tree: Tree, lacking: Sequence[KeyPath]) -> str:
+    named = ", ".join(map(dotted_key, lacking[:6])) + (f" and {len(lacking) - 6} more" if len(lacking) > 6 else "")
+    what = "give a whole config, or start with the line 'base: demo' (or another of `simgen presets`)"
+    return f"{tree.where(())}: missing {named}: {what}, and what this file does not say is that preset's"
 
 
 def _problem(error: ErrorDetails) -> str:
@@ -50,7 +71,8 @@ def _problem(error: ErrorDetails) -> str:
     if kind in _NEEDS:
         return f"needs {_NEEDS[kind]}, {came}"
     if kind in ("dataclass_type", "model_type", "dict_type", "model_attributes_type"):
-        return f"needs a group{_keys(error['loc'], ' with the keys ')}, {came}"
+        short = _SHORT.get(_type_at(error["loc"]), "a group")
+        return f"needs {short}{_keys(error['loc'], ' with the keys ')}, {came}"
     return f"{error['msg'][:1].lower()}{error['msg'][1:]}, {came}"
 
 
@@ -74,10 +96,24 @@ def _keys(path: KeyPath, intro: str) -> str:
     return f"{intro}{', '.join(names)}" if names else ""
 
 
+def knob_type(kind: Any) -> Any:
+    """A type without `Annotated` and without `| None`."""
+    if get_origin(kind) is Annotated:
+        return knob_type(get_args(kind)[0])
+    if len(some := [k for k in get_args(kind) if k is not NoneType]) < len(get_args(kind)):
+        return knob_type(some[0])
+    return kind
+
+
+def inner_type(kind: Any, key: str) -> Any:
+    """The type of a key in a group, a knob or a dict; None where there is no such key."""
+    kind = knob_type(kind)
+    return get_args(kind)[1] if get_origin(kind) is dict else _fields(kind).get(key)
+
+
 def _fields(kind: Any) -> dict[str, Any]:
     """The fields of a group or a knob, with their types; empty for anything else."""
-    if len(some := [k for k in get_args(kind) if k is not NoneType]) < len(get_args(kind)):
-        (kind,) = some  # of an optional group
+    kind = knob_type(kind)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return {name: field.annotation for name, field in kind.model_fields.items()}
     if is_dataclass(kind) and isinstance(kind, type):
@@ -86,17 +122,19 @@ def _fields(kind: Any) -> dict[str, Any]:
     return {}
 
 
+def _type_at(path: KeyPath) -> Any:
+    """The type of the group or knob of a config at `path`."""
+    return knob_type(reduce(lambda kind, key: inner_type(kind, str(key)), path, SceneConfig))
+
+
 def _names_at(path: KeyPath) -> list[str]:
     """The names in the group of a config at `path`."""
-    kind: Any = SceneConfig
-    for key in path:
-        known = _fields(kind)
-        kind = known.get(str(key)) if known else (get_args(kind) or (None,))[-1]  # the values of a dict[str, ...]
-    return list(_fields(kind))
+    return list(_fields(_type_at(path)))
 
 
 def _all_dotted(kind: Any, above: str) -> Iterator[str]:
     for name, inner in _fields(kind).items():
         yield above + name
+        inner = knob_type(inner)
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from _all_dotted(inner, f"{above}{name}.")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
+from simgen.presets.shorthand import with_same_view, written_out
 from simgen.spec.errors import ConfigError
-from simgen.spec.yaml_text import OVERRIDE, KeyPath, Tree, compose, dotted_key, read_tree, values_of
+from simgen.spec.yaml_text import MAX_YAML_DEPTH, OVERRIDE, KeyPath, Tree, compose, dotted_key, read_tree, values_of
 
+MOST_BASES = 30  # of a preset, one on top of the other
 PRESETS = Path(__file__).parent
 
 
@@ -49,17 +51,28 @@ def read_preset(path: Path, above: tuple[Path, ...]) -> Tree:
     """The tree of a file, merged into that of its base. `above` are the files that inherit from it."""
     whole = _shipped_tree(path) if path.parent == PRESETS else read_tree(path)
     if "base" not in whole.values:
-        return whole
+        return Tree(written_out(whole.values), whole.marks)
     base, where = whole.values["base"], whole.where(("base",))
-    own = Tree({key: value for key, value in whole.values.items() if key != "base"}, whole.marks)
+    own = written_out({key: value for key, value in whole.values.items() if key != "base"})
     if not isinstance(base, str):
         raise ConfigError(f"{where}: base: needs a preset's name or a path, got {base!r}")
     file = find(base, path.parent, f"{where}: base: ")
     chain = (*above, path)
+    if len(chain) > MOST_BASES:
+        raise ConfigError(f"{where}: base: the {MOST_BASES}th file on top of another; put some of them together")
     if file.resolve() in [each.resolve() for each in chain]:
         raise ConfigError(f"{where}: base: inherits from itself: {' -> '.join(p.stem for p in (*chain, file))}")
     inherited = read_preset(file, chain)
-    return Tree(_merged(inherited.values, own.values), {**inherited.marks, **own.marks})
+    return Tree(_merged(with_same_view(inherited.values, own), own), {**inherited.marks, **whole.marks})
+
+
+def with_overrides(tree: Tree, texts: Sequence[str]) -> Tree:
+    """The tree with all overrides, in their order; but first the camera's width, on which its focal length depends.
+
+    Raises:
+        ConfigError: as `override`.
+    """
+    return reduce(override, sorted(texts, key=lambda text: not text.strip().startswith("camera.width_px")), tree)
 
 
 @cache
@@ -87,12 +100,15 @@ def override(tree: Tree, text: str) -> Tree:
     """
     key, equals, value = text.partition("=")
     path: tuple[str, ...] = tuple(key.strip().split("."))
-    if not equals or not all(path):
-        raise ConfigError(f"{OVERRIDE}: {text!r}: needs key=value, such as light.elevation_deg.low=80")
+    if not equals or not all(path) or len(path) > MAX_YAML_DEPTH:
+        raise ConfigError(f"{OVERRIDE}: {text!r:.80}: needs key=value, such as light.elevation_deg.low=80")
     node = compose(value, f"{OVERRIDE} {key.strip()}")
     marks: dict[KeyPath, str] = {path[:n]: OVERRIDE for n in range(1, len(path) + 1)}
     plain = None if node is None else values_of(node, path, OVERRIDE, marks)
-    values = _assigned(tree.values, path, plain, ())
+    layer = written_out(reduce(lambda inner, name: {name: inner}, reversed(path), plain))
+    values = _assigned(
+        with_same_view(tree.values, layer), path, reduce(lambda inner, name: inner[name], path, layer), ()
+    )
     return Tree(values, {**tree.marks, **marks})
 
 

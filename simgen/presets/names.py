@@ -7,12 +7,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from simgen.presets.layers import suggest
+from simgen.scene.config import SceneConfig
 from simgen.scene.quiet import quiet_stderr
 from simgen.spec.yaml_text import KeyPath, Tree, dotted_key
 
 
-def unknown_names(tree: Tree) -> Iterator[str]:
-    """One message for each unknown part, texture, material, renderer, ...: now, and not when a scene is rendered."""
+def unknown_names(tree: Tree) -> Iterator[tuple[KeyPath, str]]:
+    """The path and a message for each unknown part, texture, material, renderer, ... of a tree, valid or not.
+
+    So they are found when the preset is read, and not when a scene is rendered.
+    """
     with quiet_stderr():
         from simgen.assets.materials import MATERIALS, WEAR
         from simgen.assets.parts import PARTS
@@ -24,7 +28,7 @@ def unknown_names(tree: Tree) -> Iterator[str]:
 
     tables: tuple[tuple[str, str, Sequence[str]], ...] = (
         ("part", r"parts\.kinds\.([^.]+)", sorted(PARTS)),
-        ("finish", r"parts\.kinds\.[^.]+\.finishes\.weights\.([^.]+)", sorted(tree.values["texture"]["finishes"])),
+        ("finish", r"parts\.kinds\.[^.]+\.finishes\.weights\.([^.]+)", sorted(_group(tree, "texture", "finishes"))),
         ("texture", r".*\.texture\.weights\.([^.]+)", sorted(TEXTURES)),
         ("arrangement of sheets", r"stage\.sheets\.weights\.([^.]+)", ("none", "scattered", "covering")),
         ("material", r"matter\.[^.]+\.materials\.weights\.([^.]+)", sorted(MATERIALS)),
@@ -36,26 +40,47 @@ def unknown_names(tree: Tree) -> Iterator[str]:
     )
     yield from _bad_folder(tree)
     for path, value in _leaves_and_groups(tree.values, ()):
-        if path == ("render", "renderer") and value not in RENDERERS:
-            yield f"{tree.where(path)}: render.renderer: {_no('renderer', value, sorted(RENDERERS))}"
+        if path == ("render", "renderer") and isinstance(value, str) and value not in RENDERERS:
+            yield path, f"{tree.where(path)}: render.renderer: {_no('renderer', value, sorted(RENDERERS))}"
         for what, pattern, known in tables:
             match = re.fullmatch(pattern, dotted_key(path))
             if match and match[1] not in known:
-                yield f"{tree.where(path)}: {dotted_key(path)}: {_no(what, match[1], known)}"
+                yield path, f"{tree.where(path)}: {dotted_key(path)}: {_no(what, match[1], known)}"
 
 
-def _bad_folder(tree: Tree) -> Iterator[str]:
+def missing_sizes(config: SceneConfig, tree: Tree) -> Iterator[str]:
+    """A message for each kind of part that is drawn and whose ranges hold none of its standard's sizes."""
+    from simgen.scene.sampling.parts import sizes
+
+    for kind, knobs in config.parts.kinds.items():
+        try:
+            if knobs.weight > 0:
+                sizes(kind, knobs)
+        except ValueError as error:
+            yield f"{tree.where(('parts', 'kinds', kind))}: {error}"
+
+
+def _group(tree: Tree, *path: str) -> dict[str, Any]:
+    """The group at a path; empty where there is none."""
+    value: Any = tree.values
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _bad_folder(tree: Tree) -> Iterator[tuple[KeyPath, str]]:
     """A message where a preset uses a folder of surroundings and the folder has none."""
     from simgen.assets.surroundings import FILE, folder_files
     from simgen.spec.errors import BadEnvironment
 
-    asked = tree.values["light"].get("environment") or {}
-    if asked.get("kinds", {}).get("weights", {}).get(FILE, 0) > 0:
+    where = ("light", "environment", "folder")
+    share = _group(tree, "light", "environment", "kinds", "weights").get(FILE, 0)
+    folder = _group(tree, "light", "environment").get("folder", "")
+    if isinstance(share, int | float) and share > 0 and isinstance(folder, str):
         try:
-            folder_files(asked.get("folder", ""))
+            folder_files(folder)
         except BadEnvironment as error:
-            where = ("light", "environment", "folder")
-            yield f"{tree.where(where)}: {dotted_key(where)}: {error}"
+            yield where, f"{tree.where(where)}: {dotted_key(where)}: {error}"
 
 
 def _no(what: str, name: str, known: Sequence[str]) -> str:

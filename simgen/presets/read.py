@@ -7,6 +7,9 @@ Every error names the file and line, the dotted key, the value, and what is allo
 
     scene.yaml:14: light.ambiant_intensity: no such knob; did you mean 'ambient_intensity'?
 
+A number where a range is due is a fixed value, a name where weights are due the only choice. A layer that changes the
+camera's width keeps its field of view, unless it sets another.
+
 YAML is read by the core schema of YAML 1.2: `1e-3` is a number, `no` and `none` are text. Tags and aliases are refused.
 """
 
@@ -14,18 +17,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from simgen.presets.explain import explain
-from simgen.presets.layers import find, override, read_preset
-from simgen.presets.names import unknown_names
+from simgen.presets.layers import find, read_preset, with_overrides
+from simgen.presets.names import missing_sizes, unknown_names
 from simgen.scene.config import SceneConfig
 from simgen.spec.errors import ConfigError
-from simgen.spec.yaml_text import Tree
+from simgen.spec.yaml_text import KeyPath, Tree
 
 
 def load_config(preset: str, overrides: Sequence[str] = ()) -> SceneConfig:
@@ -42,7 +44,7 @@ def load_config(preset: str, overrides: Sequence[str] = ()) -> SceneConfig:
     >>> config.light.elevation_deg.low
     60.0
     """
-    return config_of(reduce(override, overrides, read_preset(find(preset, Path(), ""), ())))
+    return config_of(with_overrides(read_preset(find(preset, Path(), ""), ()), overrides))
 
 
 def config_of(tree: Tree) -> SceneConfig:
@@ -51,13 +53,20 @@ def config_of(tree: Tree) -> SceneConfig:
     Raises:
         ConfigError: with every problem, one line each.
     """
+    unknown = dict(unknown_names(tree))
     try:
         config = SceneConfig.model_validate_json(json.dumps(tree.values), strict=True)
     except ValidationError as error:
-        raise ConfigError(*explain(tree, error.errors(include_url=False))) from None
-    if problems := list(unknown_names(tree)):
+        errors = [one for one in error.errors(include_url=False) if not _is_below(one["loc"], unknown)]
+        raise ConfigError(*unknown.values(), *explain(tree, errors, may_inherit=True)) from None
+    if problems := list(unknown.values()) or list(missing_sizes(config, tree)):
         raise ConfigError(*problems)
     return config
+
+
+def _is_below(path: KeyPath, unknown: Mapping[KeyPath, str]) -> bool:
+    """Whether a path leads into something that bears an unknown name, so that its faults are nobody's concern."""
+    return any(path[:n] in unknown for n in range(1, len(path) + 1))
 
 
 def stored_config(plain: Mapping[str, Any]) -> SceneConfig:

@@ -31,7 +31,10 @@ def folder_files(folder: str) -> list[Path]:
     root = Path(folder)
     if not folder or not root.is_dir():
         raise BadEnvironment(f"{folder!r}: no such folder")
-    files = sorted(path for path in root.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
+    try:
+        files = sorted(path for path in root.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
+    except OSError as error:
+        raise BadEnvironment(f"{folder}: cannot be read: {error.strerror}") from None
     if not files:
         raise BadEnvironment(f"{folder}: no {' or '.join(ENDINGS)} file in it")
     return files

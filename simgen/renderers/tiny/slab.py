@@ -47,7 +47,8 @@ class Face:
             offset = rays[axis] + (float(view.eye[axis]) - self.centre_m[axis]) * inverse  # from the centre, over depth
             shown &= _grid(self.half_m[axis] * inverse + offset, view) >= 0
             shown &= _grid(self.half_m[axis] * inverse - offset, view) >= 0
-        shown &= inverse_grid * depth > 1
+        nearness = np.zeros_like(inverse_grid)  # relative to what is drawn there; 0 along the horizon, and 0 inf is nan
+        shown &= np.multiply(inverse_grid, depth, out=nearness, where=shown) > 1
         np.divide(1, inverse_grid, out=depth, where=shown)
         geometry.surface[shown] = self.code
         geometry.lit[shown] = round(255 * max(0.0, self.side * sun[self.axis]))

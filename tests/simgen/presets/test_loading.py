@@ -1,6 +1,8 @@
 """Every mistake in a YAML file is answered with its file, line and key, what came, and what would do."""
 # ruff: noqa: E501 (tables of messages)
 
+import json
+
 import pytest
 
 from simgen.presets.explain import _all_dotted
@@ -50,9 +52,26 @@ CASES = {
     "text for a number": ("light:\n  azimuth_deg: {low: north}", "scene.yaml:3: light.azimuth_deg.low: needs a number, got 'north'"),
     "quoted number": ("light:\n  azimuth_deg: {low: '1'}", "scene.yaml:3: light.azimuth_deg.low: needs a number, got '1'"),
     "truth for a number": ("light:\n  azimuth_deg: {low: true}", "scene.yaml:3: light.azimuth_deg.low: needs a number, got True"),
-    "number for a knob": ("light:\n  azimuth_deg: 3", "scene.yaml:3: light.azimuth_deg: needs a group with the keys low, high, got 3"),
+    "text for a knob": ("light:\n  azimuth_deg: north",
+                        "scene.yaml:3: light.azimuth_deg: needs a number, or a group with the keys low, high, got 'north'"),
+    "fraction for a count": ("parts:\n  count: 2.5",
+                             "scene.yaml:3: parts.count: needs a whole number, or a group with the keys low, high, got 2.5"),
+    "number for a choice": ("sensor:\n  demosaic: 3",
+                            "scene.yaml:3: sensor.demosaic: needs a name, or a group with the keys weights, got 3"),
+    "fixed beyond the bounds": ("camera:\n  focal_px: -400",
+                                "scene.yaml:3: camera.focal_px: needs 1 to 1e+06 px, got -400.0: a length in the picture"),
+    "part by half": ("parts:\n  kinds:\n    gear: {weight: 1}",
+                     "scene.yaml:4: parts.kinds.gear: no part 'gear'; there are hex_bolt, hex_nut, hex_screw, washer"),
+    "no size": ("parts:\n  kinds:\n    hex_nut: {diameter_mm: 5.5}",
+                "scene.yaml:4: parts.kinds.hex_nut: ISO 4032 has no size in"),
+    "only an unknown part": ("parts:\n  only: [gear]",
+                             "scene.yaml:3: parts.only: no kind 'gear' in parts.kinds; there are hex_bolt, hex_nut,"),
+    "only a number": ("parts:\n  only: 3", "scene.yaml:3: parts.only: needs a list of names, such as [hex_bolt, washer], got 3"),
+    "two views": ("camera:\n  hfov_deg: 40\n  focal_px: 400", "scene.yaml:2: camera: hfov_deg and focal_px are the same"),
+    "no view": ("camera:\n  focal_px: null", "scene.yaml:2: camera: missing focal_px or hfov_deg"),
+    "a view of no camera": ("camera:\n  hfov_deg: 180", "scene.yaml:3: camera.hfov_deg: needs 0.05 to 175 deg, got 180.0"),
     "list for a knob": ("light:\n  azimuth_deg: [1, 2]",
-                        "scene.yaml:3: light.azimuth_deg: needs a group with the keys low, high, got [1, 2]"),
+                        "scene.yaml:3: light.azimuth_deg: needs a number, or a group with the keys low, high, got [1, 2]"),
     "fraction of a pixel": ("camera:\n  width_px: 320.5", "scene.yaml:3: camera.width_px: needs a whole number, got 320.5"),
     "out of range": ("camera:\n\n  width_px: 3", "scene.yaml:4: camera.width_px: needs 16 to 8192 px, got 3: images"),
     "not a number": ("light:\n  azimuth_deg: {low: .nan}",
@@ -91,10 +110,21 @@ def test_all_mistakes_come_at_once(scene):
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n"])
-def test_an_empty_file_lacks_every_group(scene, text):
-    found = problems(scene(text))
-    assert len(found) == sum(field.is_required() for field in SceneConfig.model_fields.values()) > 8
-    assert found[0].startswith("scene.yaml: parts: missing; it needs count, kinds")
+def test_an_empty_file_is_asked_for_a_base(scene, text):
+    (line,) = problems(scene(text))
+    groups = sum(field.is_required() for field in SceneConfig.model_fields.values())
+    assert groups > 8
+    assert line.startswith(f"scene.yaml: missing parts, stage, texture, clutter, light, camera and {groups - 6} more: ")
+    assert "start with the line 'base: demo'" in line
+
+
+def test_a_file_without_a_base_that_lacks_a_knob_is_asked_for_one_beside_its_other_faults(scene):
+    whole = json.loads(load_config("tiny").model_dump_json())
+    del whole["lens"], whole["sensor"]["gain"]
+    whole["timing"]["frames"] = 0
+    first, second = problems(scene(json.dumps(whole)))
+    assert first.startswith("scene.yaml: missing lens, sensor.gain: ")
+    assert second.startswith("scene.yaml:1: timing.frames: needs 1 to 1000, got 0")
 
 
 def test_a_misspelt_key_is_not_told_as_missing_too(scene):

@@ -101,3 +101,18 @@ def test_what_stands_below_the_table_does_not_shade_it():
     under = replace(bare_stage, clutter=(LEG,))
     bare, with_leg = (next(iter(render(spec, still(spec)))).linear for spec in (bare_stage, under))
     assert (bare[40:80, 50:110] == with_leg[40:80, 50:110]).all()
+
+
+def test_a_ray_along_a_face_meets_nothing_and_warns_of_nothing():
+    """A level camera's middle row looks along the floor: an inverse depth of 0, before an endless background."""
+    spec = scene([], frames=1, size_m=(0.3, 0.3))
+    camera = replace(spec.camera, width_px=41, height_px=31, focal_px=30.0, centre_px=(20.5, 15.5))
+    spec = replace(spec, camera=camera, render=RenderSpec(renderer="tiny", supersample=1))
+    view = CameraView.of(spec, look_at((0.0, -1.0, 0.2), (0.0, 0.0, 0.2)))
+    shape = view.height, view.width
+    drawn = Geometry(np.full(shape, np.inf, np.float32), np.full(shape, NOTHING, np.int32), np.zeros(shape, np.uint8))
+    for face in (*stage_faces(spec.stage), floor_face(spec.stage)):
+        face.draw(drawn, view, SUN, NEAR_M, FAR_M)
+    assert (drawn.surface[:16] == NOTHING).all()
+    assert (drawn.surface[16:] != NOTHING).any()
+    assert np.isinf(drawn.depth_m[15]).all()
