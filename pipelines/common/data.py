@@ -19,7 +19,7 @@ from hybrid.core.errors import DataError
 from hybrid.data.clips import ClipSource
 from hybrid.data.coco import read_coco
 from hybrid.data.shards import read_shards
-from hybrid.data.yolo import measuring_split, read_yolo, yolo_layout
+from hybrid.data.yolo import is_yolo_folder, measuring_split, read_yolo, yolo_layout
 from pipelines.common.record import DataKind
 from simgen.dataset.store.locations import Location
 
@@ -28,8 +28,8 @@ STAND_IN: DataKind = "stand-in"
 
 
 def is_yolo(path: Location) -> TypeGuard[Path]:
-    """Whether `path` is a YAML file, or a folder with a `data.yaml`."""
-    return isinstance(path, Path) and (path.suffix in (".yaml", ".yml") or (path / "data.yaml").is_file())
+    """Whether `path` is a YAML file, or a folder with one, or with the names of classes beside `images`."""
+    return isinstance(path, Path) and (path.suffix in (".yaml", ".yml") or is_yolo_folder(path))
 
 
 def is_data_set(path: Location) -> bool:
@@ -106,10 +106,9 @@ def data_hash(path: Location, split: str = "train") -> str:
     the images in `split`.
     """
     if is_yolo(path):
-        images, _ = yolo_layout(path, split, None)
         digest = hashlib.sha256()
-        for file in sorted(images.rglob("*")):
-            digest.update(f"{file.relative_to(images).as_posix()} {file.stat().st_size}\n".encode())
+        for name, file in sorted(yolo_layout(path, split).pictures.items()):
+            digest.update(f"{name} {file.stat().st_size}\n".encode())
         return digest.hexdigest()
     listing = path if isinstance(path, Path) and path.is_file() else path / "manifest.json"
     return hashlib.sha256(listing.read_bytes()).hexdigest()

@@ -186,7 +186,7 @@ def _image(row: Any, item: str, found: list[Finding]) -> tuple[CocoImage | None,
         found.append(Finding("schema", "image without a usable id", f"{name}: {shown(row.get('id'))}"))
         return None, None
     width, height = (whole_number(row.get(side)) or 0 for side in ("width", "height"))
-    size = (width, height) if width > 0 and height > 0 else None
+    size = (width, height) if 0 < width < LARGEST and 0 < height < LARGEST else None
     stated = [row[side] for side in ("width", "height") if row.get(side) is not None]
     if size is None and stated:
         text = f"{name}: {', '.join(map(shown, stated))}"

@@ -26,7 +26,7 @@ from simgen.spec.text import printable
 MOST_FILES = 100_000  # that are looked through for a file name
 MISSING = "image file missing"
 CLIMBS = "file name refused: it leaves the data set's folder"
-LINKED = "file name refused: a link that leads out of the data set's folder"
+LINKED = "image refused: a link to a file outside of the data set's folder (copy the file, or link its folder)"
 ELSEWHERE = "image found in another folder, or spelled otherwise, than stated"
 _SPLIT = re.compile(r"(?i)(train|val|test|dev)(id|idation|ing)?[0-9]*")
 
@@ -43,17 +43,22 @@ class FoundPicture:
 class PictureFiles:
     """Finds the pictures that a file of labels names."""
 
-    def __init__(self, listing: Path, names: Iterable[str]) -> None:
+    def __init__(
+        self, listing: Path, names: Iterable[str], root: Path | None = None, folders: Sequence[Path] = ()
+    ) -> None:
         """
         Args:
             listing: the file of labels. Its data set is its folder, or the one around a folder `annotations`.
             names: of all its pictures. One that is in no sensible folder is looked for by its base name, if that is
                 its own.
+            root: the folder of the data set, where it is known.
+            folders: to which names may be relative too.
         """
         self._beside = Path(os.path.abspath(listing)).parent  # without following links
-        self.root = next((up.parent for up in (self._beside, self._beside.parent) if _is_annotations(up)), self._beside)
+        around = (up.parent for up in (self._beside, self._beside.parent) if _is_annotations(up))
+        self.root = next(around, self._beside) if root is None else Path(os.path.abspath(root))
         self._splits = _splits(listing.stem)
-        self._folders = _sensible_folders(self._beside, self.root, listing.stem)
+        self._folders = _sensible_folders(self._beside, self.root, listing.stem, folders)
         self._stated = Counter(_same_name(_plain(name).split("/")[-1]) for name in names)
 
     @property
@@ -86,27 +91,30 @@ class PictureFiles:
         try:
             if not stat.S_ISREG(path.stat().st_mode):
                 return MISSING
-            inside = not path.is_symlink() or self._is_inside(path)
+            inside = not leads_out(path, self.root)
         except (OSError, ValueError, RuntimeError):  # too long, a loop of links, not in the system's encoding
             return MISSING
         return "" if inside else LINKED
 
-    def _is_inside(self, link: Path) -> bool:
-        target = link.resolve()
-        return any(target.is_relative_to(folder.resolve()) for folder in (self.root, link.parent))
-
     def _by_base_name(self, spellings: Sequence[str]) -> Path | None:
-        """The one file of the data set with that base name, unless it is of another split (train, val, test)."""
+        """The one file of the data set whose path ends most as the name does, and that is of no other split.
+
+        Where the base name alone is the same, it must be that of one file and of one stated name.
+        """
         for spelling in spellings:
             parts = spelling.split("/")
-            files = self._by_name.get(_same_name(parts[-1]), ())
             splits = self._splits | set().union(*map(_splits, parts[:-1]))
-            if len(files) == 1 and self._stated[_same_name(parts[-1])] < 2:
-                below = files[0].relative_to(self.root).parts[:-1]
-                own = set().union(*map(_splits, below))
-                if (not own or not splits or own & splits) and not self._fault(files[0], parts[-1]):
-                    return files[0]
+            files = [file for file in self._by_name.get(_same_name(parts[-1]), ()) if self._may_be(file, splits)]
+            alike = [_common_end(file.parts, parts) for file in files]
+            best = [file for file, count in zip(files, alike, strict=True) if count == max(alike)]
+            certain = len(best) == 1 and (max(alike) > 1 or self._stated[_same_name(parts[-1])] < 2)
+            if certain and not self._fault(best[0], parts[-1]):
+                return best[0]
         return None
+
+    def _may_be(self, file: Path, splits: set[str]) -> bool:
+        own = set().union(*map(_splits, file.relative_to(self.root).parts[:-1]))
+        return not own or not splits or bool(own & splits)
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
@@ -119,15 +127,27 @@ class PictureFiles:
         return dict(files)
 
 
+def leads_out(path: Path, root: Path) -> bool:
+    """Whether a file is a link to one that is neither below the root nor below its own, maybe linked, folder.
+
+    Raises:
+        OSError, RuntimeError: the link cannot be followed.
+    """
+    if not path.is_symlink():
+        return False
+    target = path.resolve()
+    return not any(target.is_relative_to(folder.resolve()) for folder in (root, path.parent))
+
+
 def _is_annotations(folder: Path) -> bool:
     return folder.name.lower() in ("annotations", "annotation")
 
 
-def _sensible_folders(beside: Path, root: Path, stem: str) -> list[Path]:
+def _sensible_folders(beside: Path, root: Path, stem: str, more: Sequence[Path]) -> list[Path]:
     """The folders that may hold the pictures of `stem`.json, such as instances_train.json: the likely ones first."""
     words = stem.split("_")
     subsets = [s for k in range(len(words)) if (s := "_".join(words[k:]))]
-    folders = [beside]
+    folders = [beside, *more]
     for base in dict.fromkeys((beside, root)):
         for inner in ("images", "", "data"):
             folders += [base / inner / subset for subset in subsets]
@@ -146,10 +166,10 @@ def _spellings(name: str) -> list[str]:
     """The forms of a name under which its file may stand."""
     plain = _plain(name)
     decoded = [plain, unquote(plain)] if "%" in plain else [plain]
-    return list(dict.fromkeys(unicodedata.normalize(form, one) if form else one for one in decoded for form in _FORMS))
-
-
-_FORMS = ("", "NFC", "NFD")
+    forms = [
+        form for one in decoded for form in (one, unicodedata.normalize("NFC", one), unicodedata.normalize("NFD", one))
+    ]
+    return list(dict.fromkeys(forms))
 
 
 def _plain(name: str) -> str:
@@ -164,6 +184,12 @@ def _splits(text: str) -> set[str]:
     """The splits that a name is of: {"train"} for instances_train2017."""
     matches = (_SPLIT.fullmatch(word) for word in re.split(r"[^A-Za-z0-9]", text))
     return {match[1].lower() for match in matches if match}
+
+
+def _common_end(path: Sequence[str], name: Sequence[str]) -> int:
+    """How many parts at the end are the same."""
+    pairs = zip(reversed(path), reversed(name), strict=False)
+    return next((k for k, (one, other) in enumerate(pairs) if _same_name(one) != _same_name(other)), len(name))
 
 
 def _walk(folders: Sequence[Path]) -> Iterator[Path]:

@@ -218,7 +218,8 @@ def test_yolo_shares_become_pixels(place: str, tmp_path: Path) -> None:
     assert a.labels.tolist() == [1, 0]
     assert len(b.labels) == 0
     assert source.skipped == {
-        "category 'class 5' not known to the model": ("a.png line 4",),
+        "class 5 is not listed: neither part nor background": ("a.png line 4",),
+        "photo without a label file: taken as background": ("b.png",),
         "box without an area": ("a.png line 6",),
         "label line that is no box": ("a.png line 3", "a.png line 5"),
     }

@@ -116,3 +116,11 @@ def test_what_is_no_file_is_missing(tmp_path: Path) -> None:
     files = PictureFiles(tmp_path / "labels.json", [])
     for name in ("a.jpg", "b.jpg", "x" * 5000, "\ud800.jpg", "a.jpg/b.jpg"):
         assert files.find(name).note == MISSING
+
+
+def test_of_several_the_one_whose_folders_end_as_stated_is_taken(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        _touch(tmp_path / "images" / split / "a.jpg")
+    names = [f"data/images/{split}/a.jpg" for split in ("train", "val")]
+    files = PictureFiles(tmp_path / "labels.json", names)
+    assert [files.find(name).path for name in names] == [tmp_path / name.removeprefix("data/") for name in names]
