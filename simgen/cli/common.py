@@ -14,7 +14,6 @@ from simgen.spec.text import printable
 
 if TYPE_CHECKING:
     from simgen.dataset.format.reader import DataSet
-    from simgen.generation.engines import Plan
     from simgen.scene.config import SceneConfig
 
 
@@ -85,22 +84,6 @@ def chosen_renderer(renderer: str) -> str:
     chosen, why = choose()
     typer.echo(f"simgen: renderer {chosen}: {why}", err=True)
     return chosen
-
-
-def plan_of(
-    config: SceneConfig, name: str, seed: int, scenes: int, shard_scenes: int, scene_limit_s: float
-) -> tuple[Plan, tuple[str, ...]]:
-    """The plan of a data set, and the categories that its scenes may hold."""
-    from simgen.scene.quiet import quiet_stderr
-
-    with quiet_stderr():
-        from simgen.generation.clip import categories
-        from simgen.generation.plan import make_plan
-    plan = make_plan(
-        config, scenes=scenes, seed=seed, name=name, shard_scenes=shard_scenes, scene_limit_s=scene_limit_s
-    )
-    say_notes(config)
-    return plan, categories(config)
 
 
 def say_notes(config: SceneConfig) -> None:

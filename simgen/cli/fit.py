@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from simgen.cli.common import app, chosen_renderer, clear_errors, data_set, fail, plan_of
+from simgen.cli.common import app, chosen_renderer, clear_errors, data_set, fail, say_notes
 
 camera = typer.Typer(help="Fit a preset to your camera, from its photographs.", no_args_is_help=True)
 app.add_typer(camera, name="camera")
@@ -106,7 +106,8 @@ def fit_finish(
     with clear_errors():
         from simgen.cli.progress import Progress, track
         from simgen.dataset.store.locations import location
-        from simgen.generation.run import default_shard_scenes, run_plan
+        from simgen.generation.plan import make_plan
+        from simgen.generation.run import run_plan
         from simgen.presets.fit_finish.fit import fit_finishes, probe, to_yaml
         from simgen.presets.fit_finish.read import photographed, simulated
         from simgen.presets.read import load_config
@@ -114,8 +115,9 @@ def fit_finish(
         config = load_config(base, [f"render.renderer={chosen_renderer(renderer)}", "timing.frames=1"])
         probed = probe(config)
         real = photographed(photos)
-        plan, known = plan_of(probed, Path(base).stem, seed, scenes, default_shard_scenes(scenes), 600.0)
-        with Progress(scenes) as progress:
+        say_notes(probed)
+        plan, known = make_plan(probed, scenes=scenes, seed=seed, name=Path(base).stem)
+        with Progress(scenes, workers or 1) as progress:
             run_plan(plan, known, location(work), workers=workers, resume=True, tell=progress.tell)
         data = data_set(work)
         with track("simulated parts", len(data)) as advance:

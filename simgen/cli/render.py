@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simgen.cli.common import app, chosen_renderer, clear_errors, fail, plan_of, preset_names
+from simgen.cli.common import app, chosen_renderer, clear_errors, fail, preset_names, say_notes
+from simgen.spec.errors import BudgetSpent
 
 if TYPE_CHECKING:
     from simgen.dataset.format.manifest import Manifest
@@ -78,7 +79,11 @@ def render(
         typer.Option(metavar="auto|ADDR", help="The Ray cluster; default: one on this machine, for this run."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Make a few scenes, write nothing, and estimate time, disk and memory.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Make a few scenes, write nothing, and estimate time, disk and memory, and how far --budget goes.",
+        ),
     ] = False,
 ) -> None:
     """Render a data set of labelled clips.
@@ -92,7 +97,7 @@ def render(
     with clear_errors():
         from simgen.cli.progress import Progress, track
         from simgen.dataset.store.locations import location
-        from simgen.generation.budget import TRIAL_SCENES, estimate, parse_budget
+        from simgen.generation.budget import TRIAL_SCENES, Budget, estimate, parse_budget
         from simgen.generation.engines import choose_engine
         from simgen.generation.run import default_shard_scenes, run_plan
 
@@ -108,14 +113,12 @@ def render(
         only = _slice(shards) if shards else None
         if dry_run:
             with track("trial scenes", 1 + min(TRIAL_SCENES, scenes)) as advance:
-                estimated = estimate(plan, target, workers or 1, advance)
-            typer.echo(
-                "\n".join(
-                    [f"{scenes} scenes of {preset}, nothing written:", *(f"  {line}" for line in estimated.lines())]
-                )
-            )
-            return
-        with Progress(sum(len(plan.request.scenes_of(k)) for k in only) if only else scenes) as progress:
+                estimated = estimate(plan, target, workers or 1, advance, allowed or Budget())
+            lines = [f"{scenes} scenes of {preset}, nothing written:", *(f"  {line}" for line in estimated.lines())]
+            typer.echo("\n".join(lines))
+            raise typer.Exit(0 if estimated.affordable == scenes else BudgetSpent.status)
+        asked = sum(len(plan.request.scenes_of(k)) for k in only) if only else scenes
+        with Progress(asked, workers or 1) as progress:
             manifest = run_plan(
                 plan, categories, target, workers=workers, resume=resume, tell=progress.tell, engine=chosen,
                 budget=allowed, only=only,
@@ -139,10 +142,19 @@ def _plan(
     scene_limit_s: float,
     renderer: str | None,
 ) -> tuple[Plan, tuple[str, ...]]:
+    from simgen.generation.plan import make_plan
     from simgen.presets.read import load_config
 
     config = load_config(preset, [*overrides, *([f"render.renderer={chosen_renderer(renderer)}"] if renderer else [])])
-    return plan_of(config, Path(preset).stem, seed, scenes, shard_scenes, scene_limit_s)
+    say_notes(config)
+    return make_plan(
+        config,
+        scenes=scenes,
+        seed=seed,
+        name=Path(preset).stem,
+        shard_scenes=shard_scenes,
+        scene_limit_s=scene_limit_s,
+    )
 
 
 def _sum_up(out: Location, manifest: Manifest) -> None:

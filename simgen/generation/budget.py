@@ -67,6 +67,7 @@ class Estimate:
     scene_bytes: tuple[int, ...]
     worker_bytes: int  # resident memory
     free_bytes: int | float  # on the disk of the output folder; infinite at a URL
+    budget: Budget = Budget()
 
     @property
     def seconds(self) -> float:
@@ -76,8 +77,16 @@ class Estimate:
     def disk_bytes(self) -> float:
         return self.scenes * statistics.fmean(self.scene_bytes)
 
+    @property
+    def affordable(self) -> int:
+        """How many of the scenes the budget allows."""
+        seconds = math.inf if self.budget.seconds is None else max(0.0, self.budget.seconds - START_S)
+        by_time = seconds * self.workers / statistics.fmean(self.scene_s)
+        by_size = math.inf if self.budget.bytes is None else self.budget.bytes / statistics.fmean(self.scene_bytes)
+        return int(min(self.scenes, by_time, by_size))
+
     def lines(self) -> list[str]:
-        """The estimate as text, one line each for time, disk and memory."""
+        """The estimate as text, one line each for time, disk and memory, and for a budget."""
         low, high = min(self.scene_s), max(self.scene_s)
         free = f" ({size(self.free_bytes)} free)" if math.isfinite(self.free_bytes) else ""
         lines = [
@@ -86,13 +95,20 @@ class Estimate:
             f"disk    about {size(self.disk_bytes)}{free}",
             f"memory  about {size(self.worker_bytes * self.workers)}: {size(self.worker_bytes)} for each worker",
         ]
+        if self.budget != Budget():
+            rest = "" if self.affordable == self.scenes else "; the rest needs another run, with --resume"
+            lines.append(f"budget  enough for about {self.affordable} of {self.scenes} scenes{rest}")
         if self.disk_bytes > self.free_bytes:
             lines.append(f"the disk is too small by {size(self.disk_bytes - self.free_bytes)}")
         return lines
 
 
-def estimate(plan: Plan, out: Location, workers: int, tell: Callable[[], None] = lambda: None) -> Estimate:
+def estimate(
+    plan: Plan, out: Location, workers: int, tell: Callable[[], None] = lambda: None, budget: Budget = Budget()
+) -> Estimate:
     """Make a few scenes, spread over the data set, and write nothing. `tell` is called after each.
+
+    No further scene is tried once the time of the budget is spent.
 
     Raises:
         Exception: what a scene raises.
@@ -100,7 +116,7 @@ def estimate(plan: Plan, out: Location, workers: int, tell: Callable[[], None] =
     request = plan.request
     count = min(TRIAL_SCENES, request.scenes)
     indices = [round(i * (request.scenes - 1) / max(1, count - 1)) for i in range(count)]
-    seconds, sizes = [], []
+    seconds, sizes, start = [], [], time.perf_counter()
     for place, index in enumerate([indices[0], *indices]):
         began = time.perf_counter()
         members = clip_members(plan.make(plan.config, request.seed, index))
@@ -108,7 +124,9 @@ def estimate(plan: Plan, out: Location, workers: int, tell: Callable[[], None] =
             seconds.append(time.perf_counter() - began)
             sizes.append(sum(512 + -(-len(data) // 512) * 512 for _, data in members))  # as tar pads them
         tell()
-    return Estimate(request.scenes, workers, tuple(seconds), tuple(sizes), _resident(), _free(out))
+        if seconds and time.perf_counter() - start > (budget.seconds or math.inf):
+            break
+    return Estimate(request.scenes, workers, tuple(seconds), tuple(sizes), _resident(), _free(out), budget)
 
 
 def _free(out: Location) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simgen import __version__
+from simgen.camera.sensor.video import require_h264
 from simgen.dataset.format.manifest import Request
 from simgen.dataset.format.reader import DataSet
 from simgen.dataset.store.locations import Location, location
@@ -20,8 +21,10 @@ def make_plan(
     name: str = "",
     shard_scenes: int | None = None,
     scene_limit_s: float = SCENE_LIMIT_S,
-) -> Plan:
-    """The plan of a data set: its request, as the manifest stores it, and the functions that make its scenes.
+) -> tuple[Plan, tuple[str, ...]]:
+    """The plan of a data set, and the categories that its scenes may hold.
+
+    The plan has the request, as the manifest stores it, and the functions that make the scenes.
 
     Args:
         name: of the preset. The manifest stores it; the scenes do not depend on it.
@@ -29,9 +32,12 @@ def make_plan(
 
     Raises:
         RendererUnavailable: the config's renderer cannot run on this machine.
+        VideoUnavailable: the config needs PyAV, which is not installed.
     """
     with quiet_stderr():  # PyBullet prints its build time when it is imported
-        from simgen.generation.clip import machinery, make_clip
+        from simgen.generation.clip import categories, machinery, make_clip
+    if config.sensor.video_crf.high > 0:
+        require_h264()
     request = Request(
         simgen=__version__,
         preset=name,
@@ -41,7 +47,7 @@ def make_plan(
         shard_scenes=default_shard_scenes(scenes) if shard_scenes is None else shard_scenes,
         renderer=machinery(config),
     )
-    return Plan(request, config, make_clip, scene_limit_s, machinery)
+    return Plan(request, config, make_clip, scene_limit_s, machinery), categories(config)
 
 
 def generate(
@@ -63,7 +69,7 @@ def generate(
         seed: another seed gives other scenes. Scene k depends on (config, seed, k) alone.
         name: of the preset, for the manifest.
         workers: processes that render at the same time. The bytes do not depend on it.
-        resume: continue an interrupted run, or accept a finished one, of the same config and seed.
+        resume: continue an interrupted run, or accept a finished one, of the same config and seed. Fewer scenes grow.
 
     Raises:
         GenerateError: `out` holds something else, the disk is full, or no scene can be made.
@@ -75,8 +81,6 @@ def generate(
     (2, ('bolt', 'nut', 'washer'))
     """
     folder = location(out)
-    plan = make_plan(config, scenes=scenes, seed=seed, name=name)
-    from simgen.generation.clip import categories
-
-    run_plan(plan, categories(config), folder, workers=workers, resume=resume)
+    plan, categories = make_plan(config, scenes=scenes, seed=seed, name=name)
+    run_plan(plan, categories, folder, workers=workers, resume=resume)
     return DataSet(folder)

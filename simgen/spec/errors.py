@@ -38,6 +38,10 @@ class RendererLost(SimgenError, RuntimeError):
     """A renderer failed in the middle of a scene. Nothing of the scene may be used."""
 
 
+class VideoUnavailable(SimgenError, RuntimeError):
+    """This machine cannot compress a clip as a video. Says why, and what would help."""
+
+
 class BadEnvironment(SimgenError):
     """A picture of surroundings (.hdr, .exr) that cannot light a scene."""
 

@@ -86,7 +86,7 @@ def expose_clip(frames: Iterable[Float32[np.ndarray, "h w 3"]], sensor: SensorSp
     """The JPEG files of a clip's frames; with `video_crf` they are frames of the compressed video.
 
     Raises:
-        RuntimeError: the spec has a `video_crf`, and PyAV is not installed.
+        VideoUnavailable: the spec has a `video_crf`, and PyAV is not installed.
     """
     images = [develop(linear, sensor, t) for t, linear in enumerate(frames)]
     if sensor.video_crf:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from simgen.spec.errors import VideoUnavailable
 from simgen.spec.frames import Image
 from simgen.spec.install import install_hint
 
@@ -26,7 +27,7 @@ def through_h264(images: Sequence[Image], crf: int) -> list[Image]:
     """The frames of a clip after compression at the constant rate factor `crf`, from 1 (fine) to 51 (coarse).
 
     Raises:
-        RuntimeError: PyAV, or its x264, is not installed.
+        VideoUnavailable: PyAV, or its x264, is not installed.
         ValueError: the rate factor is out of range, or the frames differ in size.
     """
     if not 1 <= crf <= 51:
@@ -46,8 +47,25 @@ def _av() -> Any:
     try:
         import av
     except ImportError as error:
-        raise RuntimeError(f"video compression needs PyAV, which cannot be imported ({error}): {HELP}") from None
+        raise VideoUnavailable(f"video compression needs PyAV, which cannot be imported ({error}): {HELP}") from None
     return av
+
+
+def require_h264() -> None:
+    """Check that this machine has what `through_h264` needs.
+
+    Raises:
+        VideoUnavailable: PyAV, or its x264, is not installed.
+    """
+    _codec()
+
+
+def _codec() -> Any:
+    av = _av()
+    try:
+        return av.CodecContext.create("libx264", "w")
+    except (ValueError, av.FFmpegError) as error:
+        raise VideoUnavailable(f"this PyAV has no x264 ({error}): {HELP}") from None
 
 
 def _even(image: Image) -> UInt8[np.ndarray, "_ _ 3"]:
@@ -56,11 +74,7 @@ def _even(image: Image) -> UInt8[np.ndarray, "_ _ 3"]:
 
 
 def _encoded(images: Sequence[Image], crf: int) -> list[Any]:
-    av = _av()
-    try:
-        codec = av.CodecContext.create("libx264", "w")
-    except (ValueError, av.FFmpegError) as error:
-        raise RuntimeError(f"this PyAV has no x264 ({error}): {HELP}") from None
+    av, codec = _av(), _codec()
     codec.height, codec.width = images[0].shape[:2]
     codec.pix_fmt, codec.framerate, codec.time_base = "yuv420p", Fraction(RATE_HZ), Fraction(1, RATE_HZ)
     codec.thread_count = 1

@@ -8,8 +8,9 @@ import pytest
 
 from simgen.camera.sensor import decode, expose, expose_clip
 from simgen.camera.sensor.video import through_h264
+from simgen.generation.plan import make_plan
 from simgen.presets.read import load_config
-from simgen.spec.errors import ConfigError
+from simgen.spec.errors import ConfigError, SimgenError, VideoUnavailable
 from tests.simgen.scenes import scene
 
 SENSOR = replace(scene([]).sensor, jpeg_quality=95)
@@ -78,8 +79,12 @@ def test_bad_requests_are_named(monkeypatch):
         through_h264(clip(), 60)
     with pytest.raises(ValueError, match="one size"):
         through_h264([clip()[0], clip(32)[0]], 20)
-    with pytest.raises(ConfigError, match=r"needs 0 \(no video\), or a range in 1..51"):
+    with pytest.raises(ConfigError, match=r"sensor.video_crf: needs 0.*51"):
         load_config("tiny", ["sensor.video_crf={low: 20, high: 60}"])
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(RuntimeError, match=r"needs PyAV.*pip install 'simgen\[video\]'"):
+    with pytest.raises(VideoUnavailable, match=r"needs PyAV.*pip install .*\[video\]") as caught:
         through_h264(clip(), 20)
+    assert isinstance(caught.value, SimgenError)
+    with pytest.raises(VideoUnavailable):
+        make_plan(load_config("tiny", ["sensor.video_crf={low: 20, high: 30}"]), scenes=8)
+    assert make_plan(load_config("tiny"), scenes=8)[1] == ("bolt", "nut", "washer")

@@ -353,6 +353,19 @@ def test_an_estimate_is_of_the_scenes_that_the_run_makes(tmp_path):
     assert "the disk is too small" not in " ".join(found.lines())
 
 
+def test_a_trial_ends_with_its_budget_and_says_how_far_it_goes(tmp_path):
+    asked, steps = plan(make=clips.make_slowly, scenes=400), []
+    found = estimate(asked, tmp_path, 2, lambda: steps.append(1), Budget(seconds=0.01))
+    assert len(steps) == 2
+    assert found.affordable == 0
+    limited = replace(found, scene_s=(2.0, 4.0), scene_bytes=(1000, 3000), budget=Budget(seconds=33.0))
+    assert limited.affordable == 20
+    assert "budget  enough for about 20 of 400 scenes; the rest needs another run, with --resume" in limited.lines()
+    assert replace(limited, budget=Budget(bytes=50_000.0)).affordable == 25
+    assert replace(limited, budget=Budget(bytes=1e9)).lines()[-1] == "budget  enough for about 400 of 400 scenes"
+    assert not any("budget" in line for line in replace(limited, budget=Budget()).lines())
+
+
 @pytest.mark.parametrize("recycle", [10**6, 1])
 def test_workers_that_die_with_nothing_to_do_are_not_missed(tmp_path, whole, monkeypatch, recycle):
     monkeypatch.setattr(engine.local, "RECYCLE_SCENES", recycle)
