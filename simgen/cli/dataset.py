@@ -12,26 +12,52 @@ from simgen.cli.common import Folder, app, clear_errors, data_set, fail
 FORMATS = "coco, coco-vid, yolo-detect, yolo-segment, bop, mot, kitti or parquet."  # --help must not import them
 
 
-@app.command(epilog="simgen preview out/belt\n\nsimgen preview out/belt --clips 8 --frames 3 --out belt.png")
+SHEETS, ANIMATIONS = (".png", ".jpg", ".jpeg"), (".gif", ".webp")
+
+
+@app.command(
+    epilog="simgen preview out/belt\n\nsimgen preview out/belt --clips 8 --frames 3 --out belt.png\n\n"
+    "simgen preview out/belt --scene 3 --out belt.webp"
+)
 def preview(
     folder: Folder,
     out: Annotated[
         Path | None,
-        typer.Option(help="The PNG to write. By default DIR.png beside the folder; for a URL, in the current folder."),
+        typer.Option(
+            help="The .png or .jpg to write; or a .gif or .webp, for one clip as an animation. "
+            "By default DIR.png beside the folder; for a URL, in the current folder."
+        ),
     ] = None,
     clips: Annotated[int, typer.Option(min=1, max=64, help="Number of clips, spread over the data set.")] = 4,
     frames: Annotated[int, typer.Option(min=1, max=16, help="Frames of each clip, spread over the clip.")] = 4,
+    raw: Annotated[bool, typer.Option("--raw", help="Show the frames as they are, with nothing drawn.")] = False,
+    scene: Annotated[int | None, typer.Option(min=0, help="The scene of an animation; by default the first.")] = None,
 ) -> None:
-    """Draw a contact sheet: masks, boxes (solid: visible, dashed: whole part), ids, categories, visible shares."""
+    """Draw a contact sheet: outlines, boxes (solid: visible, dashed: whole part), ids, categories, visible shares.
+
+    An animation shows all frames of one clip as they are.
+    """
     with clear_errors():
-        from simgen.dataset.contact_sheet import contact_sheet, write_png
+        suffix = out.suffix.lower() if out else ".png"
+        if suffix not in (*SHEETS, *ANIMATIONS):
+            fail(f"--out: needs the suffix {', '.join(SHEETS)}, {' or '.join(ANIMATIONS)}, got {out}")
+        from simgen.dataset.contact_sheet import animation, contact_sheet, encoded
+        from simgen.dataset.store.files import write_atomically
 
         data = data_set(folder)
-        there = data.folder.resolve()
-        path = out or (there.parent if isinstance(there, Path) else Path()) / f"{there.name}.png"
-        picture = contact_sheet(data, clips, frames)
-        write_png(path, picture)
-    typer.echo(f"{path} ({picture.shape[1]} x {picture.shape[0]})")
+        place = data.folder.resolve()
+        path = out or (place.parent if isinstance(place, Path) else Path()) / f"{place.name}.png"
+        if suffix in ANIMATIONS:
+            clip = next(iter(data), None) if scene is None else data.clip(scene)
+            if clip is None:
+                fail(f"{folder}: holds no clip, so there is nothing to show")
+            _, size = write_atomically(path, animation(clip, suffix))
+            text = f"scene {clip.index}, {clip.frames} frames, {size / 1e6:.1f} MB"
+        else:
+            picture = contact_sheet(data, clips, frames, raw)
+            write_atomically(path, encoded(picture, suffix))
+            text = f"{picture.shape[1]} x {picture.shape[0]}"
+    typer.echo(f"{path} ({text})")
 
 
 @app.command(epilog="simgen replay out/belt 41")

@@ -1,5 +1,6 @@
 """The command as a user meets it: clear lines, right exit statuses, nothing on stdout but what was asked for."""
 
+import io
 import json
 import re
 import resource
@@ -231,6 +232,44 @@ def test_preview_draws_every_clip_and_frame(tiny, tmp_path):
     assert len(np.unique(sheet.reshape(-1, 3), axis=0)) > 1000
     simgen("preview", tiny)
     assert tiny.with_name("tiny.png").exists()
+
+
+def test_the_parts_look_as_they_do_inside_their_outlines_and_raw_frames_are_untouched(tiny, tmp_path):
+    import cv2
+
+    clip = DataSet(tiny)[0]
+    sheet = ["preview", tiny, "--clips", 1, "--frames", 1, "--out"]
+    simgen(*sheet, tmp_path / "raw.png", "--raw")
+    simgen(*sheet, tmp_path / "drawn.png")
+    raw, drawn = (cv2.imread(str(tmp_path / name)) for name in ("raw.png", "drawn.png"))
+    assert np.array_equal(raw[::6, ::6], cv2.imdecode(np.frombuffer(clip.jpeg(0), np.uint8), 1))
+    drawn = drawn[-raw.shape[0] :]
+    ids = np.kron(clip.ids(0), np.ones((6, 6), np.int32))
+    same = (raw == drawn).all(axis=2)
+    assert same[ids >= 0].mean() > 0.6  # a box or a word may cross a part
+    for part in clip.labels().frames[0].parts:
+        inside = (ids == part.track_id).astype(np.uint8)
+        around = (cv2.dilate(inside, np.ones((3, 3), np.uint8)) > inside) & ~same
+        assert around.any() == (part.visible_px > 0)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp"])
+def test_an_animation_has_the_frames_of_one_clip_at_its_speed(tiny, tmp_path, suffix):
+    from PIL import Image
+
+    stdout, _ = simgen("preview", tiny, "--scene", 2, "--out", tmp_path / f"a.{suffix}")
+    assert stdout.startswith(f"{tmp_path}/a.{suffix} (scene 2, 2 frames, ")
+    clip = DataSet(tiny).clip(2)
+    with Image.open(tmp_path / f"a.{suffix}") as shown:
+        assert (shown.n_frames, shown.size) == (2, (6 * 96, 6 * 72))
+        shown.seek(1)
+        shown.load()
+        assert shown.info["duration"] == pytest.approx(1000 * clip.spec().frame_interval_s, abs=10)
+        rgb = np.asarray(shown.convert("RGB"))[::6, ::6].astype(int)
+    stored = np.asarray(Image.open(io.BytesIO(clip.jpeg(1))).convert("RGB"))
+    assert np.abs(rgb - stored).mean() < 8
+    assert "no scene 9" in simgen("preview", tiny, "--scene", 9, "--out", tmp_path / "b.gif", status=2)[1]
+    assert "--out: needs the suffix .png" in simgen("preview", tiny, "--out", tmp_path / "b.tiff", status=2)[1]
 
 
 def test_export_says_where_it_went_and_refuses_to_write_over(tiny, tmp_path):
