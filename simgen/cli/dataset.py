@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from simgen.cli.common import Folder, app, clear_errors, data_set, fail
+from simgen.cli.common import Folder, app, clear_errors, data_set, fail, say_notes
+from simgen.spec.errors import ConfigError
 
 FORMATS = "coco, coco-vid, yolo-detect, yolo-segment, bop, mot, kitti or parquet."  # --help must not import them
 
@@ -43,8 +45,11 @@ def preview(
             fail(f"--out: needs the suffix {', '.join(SHEETS)}, {' or '.join(ANIMATIONS)}, got {out}")
         from simgen.dataset.contact_sheet import animation, contact_sheet, encoded
         from simgen.dataset.store.files import write_atomically
+        from simgen.presets.read import stored_config
 
         data = data_set(folder)
+        with suppress(ConfigError):  # of another version: its pictures can be looked at all the same
+            say_notes(stored_config(data.manifest.request.config))
         place = data.folder.resolve()
         path = out or (place.parent if isinstance(place, Path) else Path()) / f"{place.name}.png"
         if suffix in ANIMATIONS:

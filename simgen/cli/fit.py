@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from simgen.cli.common import app, chosen_renderer, clear_errors, data_set, fail, say_notes
+from simgen.spec.text import printable
 
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")]
 camera = typer.Typer(help="Fit a preset to your camera, from its photographs.", no_args_is_help=True)
 app.add_typer(camera, name="camera")
 
@@ -38,8 +43,11 @@ def fit(
         str, typer.Option(help="The preset, or YAML file, that supplies all other knobs.")
     ] = "bolts_on_table",
     photos: Annotated[int, typer.Option(help="Read at most this many photos, spread over the folder.")] = 24,
+    overwrite: Overwrite = False,
 ) -> None:
     """Estimate noise, sharpness, white balance, exposure and compression, and write them as a preset.
+
+    A photo that cannot be read, or has another size than most, is left out and named.
 
     Some knobs cannot be estimated without a test chart. They keep the value of --base, and the preset says why.
     """
@@ -54,11 +62,18 @@ def fit(
         load_config(base)
         if beside and not page:
             fail("--beside: needs --page FILE, which shows it")
-        pictures = read_pictures(folder, photos)
-        fields = read_pictures(flat_fields, photos, fewest=1) if flat_fields else []
-        shown = {str(path): [measure(p) for p in read_pictures(path, photos)] for path in beside or []}
+        _check_new("--out", out, base, overwrite)
+        _check_new("--page", page, base, overwrite)
+        left_out: list[str] = []
+        pictures = read_pictures(folder, photos, leave_out=left_out.append)
+        fields = read_pictures(flat_fields, photos, fewest=1, leave_out=left_out.append) if flat_fields else []
+        shown = {
+            str(path): [measure(p) for p in read_pictures(path, photos, leave_out=left_out.append)]
+            for path in beside or []
+        }
+        _say_left_out(left_out)
         result = fit_camera(pictures, fields)
-        _write_preset(out, result.to_yaml(_named_from(base, out)))
+        _write_preset(out, base, result.to_yaml)
         if page:
             write_atomically(page, page_of(result, shown).encode())
     for name, knob in result.ranges.items():
@@ -89,21 +104,27 @@ def fit_finish(
         str,
         typer.Option(help="The preset, or YAML file, that supplies all other knobs; preferably of a fitted camera."),
     ] = "bolts_on_table",
-    work: Annotated[str, typer.Option(help="Folder for the rendered scenes; a second run uses them again.")] = (
-        "finish-probe"
-    ),
+    work: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder that keeps the rendered scenes, which a second run uses again; default: none are kept.",
+        ),
+    ] = None,
     scenes: Annotated[
         int, typer.Option(min=10, help="Number of scenes to render, with parts of any metal finish.")
     ] = 150,
     seed: Annotated[int, typer.Option(min=0, help="Seed of these scenes.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Shards made at a time.")] = None,
     renderer: Annotated[str, typer.Option(help="auto, tiny, pbr or pathtraced.")] = "auto",
+    overwrite: Overwrite = False,
 ) -> None:
     """Find the finishes with which simulated parts look like the photographed ones, and write them as a preset.
 
     Colour, tint, highlights and shadows inside the outlines are compared, for each category of parts.
+    A photo or an outline that cannot be read is left out and named.
     """
-    with clear_errors():
+    with clear_errors(), _folder_for_scenes(work) as scenes_folder:
         from simgen.cli.progress import Progress, track
         from simgen.dataset.store.locations import location
         from simgen.generation.plan import make_plan
@@ -112,17 +133,19 @@ def fit_finish(
         from simgen.presets.fit_finish.read import photographed, simulated
         from simgen.presets.read import load_config
 
+        _check_new("--out", out, base, overwrite)
         config = load_config(base, [f"render.renderer={chosen_renderer(renderer)}", "timing.frames=1"])
-        probed = probe(config)
-        real = photographed(photos)
+        probed, left_out = probe(config), list[str]()
+        real = photographed(photos, left_out.append)
+        _say_left_out(left_out)
         say_notes(probed)
         plan, known = make_plan(probed, scenes=scenes, seed=seed, name=Path(base).stem)
         with Progress(scenes, workers or 1) as progress:
-            run_plan(plan, known, location(work), workers=workers, resume=True, tell=progress.tell)
-        data = data_set(work)
+            run_plan(plan, known, location(scenes_folder), workers=workers, resume=True, tell=progress.tell)
+        data = data_set(scenes_folder)
         with track("simulated parts", len(data)) as advance:
             fits = fit_finishes(real, simulated(data, advance))
-        _write_preset(out, to_yaml(fits, _named_from(base, out), config))
+        _write_preset(out, base, lambda named: to_yaml(fits, named, config))
     for one in fits:
         typer.echo(f"{one.category}: {one.photographed} photographed, {one.simulated} simulated parts, "
                    f"effectively {one.effective_parts:.0f} after weighting")  # fmt: skip
@@ -132,17 +155,57 @@ def fit_finish(
     typer.echo(f"{out}")
 
 
+@contextmanager
+def _folder_for_scenes(asked: str | None) -> Iterator[str]:
+    """The folder or URL that the user named, or one among the temporary files that is removed in the end."""
+    if asked is not None:
+        yield asked
+        return
+    with TemporaryDirectory(prefix="simgen-finish-") as folder:
+        yield folder
+
+
+def _check_new(option: str, path: Path | None, base: str, overwrite: bool) -> None:
+    """Refuse to write over a file, before any work is done."""
+    if path is None or not (path.exists() or path.is_symlink()):
+        return
+    if path.is_dir():
+        fail(f"{option}: {path} is a folder; give the name of a file")
+    if Path(base).exists() and path.exists() and path.samefile(base):
+        fail(f"{option}: {path} is the --base; give another name")
+    if not overwrite:
+        fail(f"{option}: {path} is there already; give another name, or --overwrite")
+
+
+def _say_left_out(reasons: list[str]) -> None:
+    """Say on stderr what was left out: how many, and the first of them with the reason."""
+    for reason in reasons[:5]:
+        typer.echo(f"simgen: note: left out: {printable(reason)}", err=True)
+    if len(reasons) > 5:
+        typer.echo(f"simgen: note: left out: {len(reasons) - 5} more, {len(reasons)} in all", err=True)
+
+
 def _named_from(base: str, out: Path) -> str:
     """How the preset at `out` must name its base: by name, or by a path relative to `out`."""
     import os
 
-    return os.path.relpath(base, out.parent) if "/" in base or base.endswith((".yaml", ".yml")) else base
+    if "/" not in base and not base.endswith((".yaml", ".yml")):
+        return base
+    relative = os.path.relpath(base, out.resolve().parent)
+    return relative if "/" in relative else f"./{relative}"
 
 
-def _write_preset(out: Path, text: str) -> None:
-    """Write a preset, and check that it can be read."""
+def _write_preset(out: Path, base: str, text_on: Callable[[str], str]) -> None:
+    """Write a preset on top of `base`, after a check that it can be read.
+
+    Args:
+        text_on: the preset's text, from how it names its base.
+    """
     from simgen.dataset.store.files import write_atomically
     from simgen.presets.read import load_config
 
-    write_atomically(out, text.encode())
-    load_config(str(out) if "/" in str(out) else f"./{out}")
+    with TemporaryDirectory(prefix="simgen-fit-") as folder:
+        trial = Path(folder) / "fitted.yaml"
+        trial.write_text(text_on(_named_from(base, trial)), "utf-8")
+        load_config(str(trial))
+    write_atomically(out, text_on(_named_from(base, out)).encode())

@@ -11,6 +11,8 @@ from jaxtyping import Float64
 from simgen.presets.fit_camera import edges, noise
 from simgen.presets.fit_camera.measures import Measures, measure, values
 from simgen.presets.fit_camera.photos import Photo
+from simgen.scene.config.bounds import Knob
+from simgen.scene.config.sensor import SensorKnobs
 from simgen.spec.errors import CameraError
 
 WHITE_CARD = 0.8  # assumed reflectance of the brightest twentieth of a picture
@@ -80,13 +82,15 @@ def fit_camera(photos: Sequence[Photo], flat_fields: Sequence[Photo] = ()) -> Ca
 
 def _add(name: str, result: Range | str, ranges: dict[str, Range], not_estimated: dict[str, str]) -> None:
     if isinstance(result, Range):
-        ranges[name] = Range(_round(result.low), _round(result.high), result.how)
+        ranges[name] = Range(_rounded(name, result.low), _rounded(name, result.high), result.how)
     else:
         not_estimated[name] = result
 
 
-def _round(value: float) -> float:
-    return float(f"{value:.3g}")
+def _rounded(knob: str, value: float) -> float:
+    """Three digits of a value, within the knob's bounds: a black picture has no exposure that a camera could have."""
+    (bounds,) = (note for note in SensorKnobs.model_fields[knob].metadata if isinstance(note, Knob))
+    return float(f"{min(max(value, bounds.least or 0.0), bounds.most or 0.0):.3g}")
 
 
 def _over(numbers: Float64[np.ndarray, " n"], how: str) -> Range:

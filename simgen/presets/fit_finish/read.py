@@ -17,9 +17,10 @@ from simgen.dataset.export.common.masks import from_rle
 from simgen.dataset.format.archive import StoredClip
 from simgen.dataset.format.coco_json import read_coco_json
 from simgen.dataset.format.reader import DataSet
-from simgen.presets.fit_camera.photos import read_picture
+from simgen.presets.fit_camera.photos import LeaveOut, read_picture
 from simgen.presets.fit_finish.looks import Look, look
-from simgen.spec.errors import CocoError, FinishError
+from simgen.spec.errors import CameraError, CocoError, FinishError
+from simgen.spec.frames import Image
 from simgen.spec.scene import MaterialSpec
 
 NEEDED_KEYS = {
@@ -39,12 +40,18 @@ class Simulated:
     material: MaterialSpec
 
 
-def photographed(path: Path) -> list[Look]:
+def _refuse(why: str) -> None:
+    raise FinishError(why)
+
+
+def photographed(path: Path, leave_out: LeaveOut = _refuse) -> list[Look]:
     """The appearance of the parts with an outline (polygons or RLE) in up to `MOST` pictures of a COCO JSON.
 
+    A picture that is missing, outside of the folder or cannot be read is left out, and so is an invalid outline:
+    `leave_out` is called with the reason. Without it the first one is an error.
+
     Raises:
-        FinishError: it is no COCO JSON, a picture is missing or outside the folder, or an outline is invalid.
-        CameraError: a picture cannot be read.
+        FinishError: it is no COCO JSON, or no part in it has an outline.
     """
     try:
         document = read_coco_json(path, NEEDED_KEYS)
@@ -62,19 +69,34 @@ def photographed(path: Path) -> list[Look]:
     looks: list[Look] = []
     for place in np.unique(np.linspace(0, len(labelled) - 1, min(len(labelled), MOST)).round().astype(int)):
         row = labelled[place]
-        picture = (root / str(row["file_name"])).resolve()
-        if not picture.is_relative_to(root):
-            raise FinishError(f"{path}: {row['file_name']!r} lies outside of its folder")
-        if not picture.is_file():
-            raise FinishError(f"{path}: there is no {row['file_name']!r} beside it")
-        image = read_picture(picture).image
-        insides = [_inside(path, one, image.shape[:2]) for one in of_image[row["id"]]]
-        parts = np.logical_or.reduce(insides)
-        for one, inside in zip(of_image[row["id"]], insides, strict=True):
-            appearance = look(image, inside, parts, names[one["category_id"]])
-            if appearance is not None:
-                looks.append(appearance)
+        try:
+            image = _picture(path, root, str(row["file_name"]))
+        except (FinishError, CameraError) as error:
+            leave_out(str(error))
+            continue
+        insides: list[tuple[str, Bool[np.ndarray, "h w"]]] = []
+        for one in of_image[row["id"]]:
+            try:
+                insides.append((names[one["category_id"]], _inside(path, one, image.shape[:2])))
+            except FinishError as error:
+                leave_out(str(error))
+        parts = np.logical_or.reduce([inside for _, inside in insides]) if insides else np.zeros(image.shape[:2], bool)
+        seen = (look(image, inside, parts, name) for name, inside in insides)
+        looks += [one for one in seen if one is not None]
     return looks
+
+
+def _picture(path: Path, root: Path, name: str) -> Image:
+    """A picture of the COCO JSON at `path`, in whose folder `root` it must lie."""
+    try:
+        picture = (root / name).resolve()
+        if not picture.is_relative_to(root):
+            raise FinishError(f"{path}: {name!r} lies outside of its folder")
+        if not picture.is_file():
+            raise FinishError(f"{path}: there is no {name!r} beside it")
+    except (OSError, ValueError, RuntimeError):  # a null character, a name too long, a circle of links
+        raise FinishError(f"{path}: {name!r:.200} is no file's name") from None
+    return read_picture(picture).image
 
 
 def _inside(path: Path, row: dict[str, Any], shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:

@@ -221,17 +221,20 @@ def test_a_data_set_can_stand_in_a_folders_place(tiny_data_set):
 
 
 def test_bad_folders_are_told_in_one_line(shot, tmp_path):
-    empty, few, mixed, inner = (tmp_path / name for name in ("empty", "few", "mixed", "inner"))
+    empty, few, mixed, inner, bad = (tmp_path / name for name in ("empty", "few", "mixed", "inner", "bad"))
     empty.mkdir()
-    for folder in (few, mixed, inner / "images"):
+    for folder in (few, mixed, bad, inner / "images"):
         shutil.copytree(shot, folder)
     (few / "000.jpg").unlink()
-    cv2.imwrite(str(mixed / "zzz.png"), np.zeros((70, 90, 3), np.uint8))
+    for i in range(3):
+        cv2.imwrite(str(mixed / f"zz{i}.png"), np.zeros((70, 90, 3), np.uint8))
+    (bad / "001.jpg").write_bytes(b"hello")
     cases = {
         tmp_path / "none": "no such folder",
         empty: "needs at least 3 .jpg or .png files, there are 0",
         few: "needs at least 3 .jpg or .png files, there are 2",
-        mixed: f"pictures of different sizes ({mixed / '002.jpg'} is {WIDTH} x {HEIGHT}, {mixed / 'zzz.png'} is 90 x",
+        mixed: f"pictures of different sizes ({mixed / '002.jpg'} is {WIDTH} x {HEIGHT}, {mixed / 'zz2.png'} is 90 x",
+        bad: f"needs at least 3 pictures, there are 2; left out: {bad / '001.jpg'}: cannot be read as a picture",
         inner: f"there are 0; there are some in {inner / 'images'}",
     }
     for folder, says in cases.items():
@@ -275,6 +278,7 @@ def test_a_file_that_is_no_picture_is_named(shot, tmp_path, name, data, says):
         (["--base", "tinny"], "no preset 'tinny'; did you mean 'tiny'?"),
         (["--beside", "x"], "--beside: needs --page FILE, which shows it"),
         (["--flat-fields", "nowhere"], "nowhere: no such folder"),
+        (["--out", "."], "--out: . is a folder; give the name of a file"),
     ],
 )
 def test_a_mistake_in_the_command_is_one_line(shot, tmp_path, arguments, says):
@@ -282,6 +286,52 @@ def test_a_mistake_in_the_command_is_one_line(shot, tmp_path, arguments, says):
     assert says in stderr
     assert len(stderr.splitlines()) == 1
     assert not (tmp_path / "x.yaml").exists()
+
+
+def test_bad_photos_are_left_out_counted_and_named(shot, tmp_path):
+    photos, out = tmp_path / "photos", tmp_path / "x.yaml"
+    shutil.copytree(shot, photos)
+    whole = camera_fit(shot, "--out", out)[0]
+    (photos / "b\x1b[2J.jpg").write_bytes(b"hello")
+    cv2.imwrite(str(photos / "turned.png"), np.zeros((WIDTH, HEIGHT, 3), np.uint8))
+    stdout, stderr = camera_fit(photos, "--out", tmp_path / "y.yaml")
+    assert (tmp_path / "y.yaml").read_text() == out.read_text()
+    assert stdout.splitlines()[:-1] == whole.splitlines()[:-1]
+    first, second = stderr.splitlines()
+    assert first.startswith(f"simgen: note: left out: {photos}/b\\x1b[2J.jpg: cannot be read as a picture: 5 bytes")
+    assert second.startswith(
+        f"simgen: note: left out: {photos}/turned.png: {HEIGHT} x {WIDTH} pixels, most have {WIDTH}"
+    )
+    for i in range(8):
+        (photos / f"z{i}.jpg").write_bytes(b"")
+    last = camera_fit(photos, "--out", tmp_path / "y.yaml", "--overwrite")[1].splitlines()[-1]
+    assert last == "simgen: note: left out: 5 more, 10 in all"
+
+
+def test_nothing_is_written_over_without_being_told_and_nothing_else_is_left(shot, tmp_path, monkeypatch):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    base, page = Path("base.yaml"), Path("fit.html")
+    base.write_text("base: tiny\n")
+    camera_fit(shot, "--out", "x.yaml", "--page", page, "--base", base)
+    written = {path: path.read_bytes() for path in (Path("x.yaml"), page)}
+    assert sorted(path.name for path in Path().iterdir()) == ["base.yaml", "fit.html", "x.yaml"]
+    for arguments, says in (
+        (["--out", "x.yaml"], "--out: x.yaml is there already; give another name, or --overwrite"),
+        (["--out", "y.yaml", "--page", page], "--page: fit.html is there already"),
+        (["--out", base, "--base", base, "--overwrite"], "--out: base.yaml is the --base; give another name"),
+    ):
+        assert says in camera_fit(shot, *arguments, status=2)[1]
+    assert {path: path.read_bytes() for path in written} == written
+    assert not Path("y.yaml").exists()
+    camera_fit(shot, "--out", "x.yaml", "--overwrite", "--base", base)
+    assert load_config("x.yaml").camera == load_config("tiny").camera
+
+
+def test_a_fit_stays_within_the_bounds_of_its_knobs():
+    """Black pictures show no exposure at all."""
+    black = [Photo(f"{i}", np.zeros((96, 128, 3), np.uint8), None) for i in range(3)]
+    assert fit_camera(black).ranges["exposure"].low == 0.001
 
 
 def test_real_photographs_give_a_preset(real_data, tmp_path):

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from simgen.cli.common import app
+from simgen.cli.fit import _folder_for_scenes
 from simgen.presets.fit_finish.fit import FEWEST, LEAST_PARTS, LEAST_SHARE, _misfit, fit_finishes, fitted_weights, probe
 from simgen.presets.fit_finish.looks import FEATURES, GAMMA, look
 from simgen.presets.fit_finish.read import photographed
@@ -221,6 +223,29 @@ def test_a_file_that_is_no_coco_is_told_of(tmp_path, text, message):
         photographed(tmp_path / "pipe.json")
 
 
+def test_what_is_bad_among_good_is_left_out_and_named(tmp_path):
+    path = coco(tmp_path / "photos", [SQUARE, [[1, 2]], SQUARE])
+    document = json.loads(path.read_text())
+    document["images"] += [{"id": 2, "file_name": "gone.png"}, {"id": 3, "file_name": "bad.png"}]
+    document["images"] += [{"id": 4, "file_name": "a\0.png"}, {"id": 5, "file_name": "x" * 5000}]
+    document["annotations"] += [
+        {"id": 9, "image_id": i, "category_id": 7, "bbox": [0, 0, 9, 9], "segmentation": SQUARE} for i in (2, 3, 4, 5)
+    ]
+    path.write_text(json.dumps(document))
+    (tmp_path / "photos" / "bad.png").write_bytes(b"hello")
+    reasons: list[str] = []
+    assert len(photographed(path, reasons.append)) == 2
+    texts = (
+        "annotation 1: its outline",
+        "no 'gone.png'",
+        "bad.png: cannot be read",
+        "is no file's name",
+        "is no file's",
+    )
+    assert len(reasons) == len(texts)
+    assert all(text in reason for text, reason in zip(texts, reasons, strict=True))
+
+
 def test_run_lengths_and_polygons_say_the_same(tmp_path):
     mask = np.zeros((80, 90), np.uint8)
     cv2.fillPoly(mask, [np.array(SQUARE[0]).reshape(-1, 2)], 1)
@@ -306,7 +331,8 @@ def test_a_second_run_uses_the_scenes_of_the_first(copper):
     folder, ask, _ = copper
     written = (folder / "parts.yaml").read_bytes()
     kept = {path: path.stat().st_mtime_ns for path in (folder / "probe").glob("*.tar")}
-    run(*ask)
+    assert "parts.yaml is there already; give another name, or --overwrite" in run(*ask, status=2)
+    run(*ask, "--overwrite")
     assert (folder / "parts.yaml").read_bytes() == written
     assert {path: path.stat().st_mtime_ns for path in (folder / "probe").glob("*.tar")} == kept
 
@@ -318,7 +344,7 @@ def test_errors_come_in_a_line_and_leave_what_was_written(copper, tmp_path):
     broken = tmp_path / "photos" / "a.json"
     shutil.copytree(folder / "photos", broken.parent, dirs_exist_ok=True)
     broken.write_text("{")
-    told = run(*["finish", "fit", broken, *ask[3:-1], out], status=2)
+    told = run(*["finish", "fit", broken, *ask[3:-1], out, "--overwrite"], status=2)
     assert told.startswith("simgen: ")
     assert "cannot be read as JSON" in told
     assert out.read_text() == "mine"
@@ -327,3 +353,14 @@ def test_errors_come_in_a_line_and_leave_what_was_written(copper, tmp_path):
 def test_procedural_materials_are_refused():
     with pytest.raises(FinishError, match=r"matter\.parts: .* procedural materials"):
         probe(load_config("workshop"))
+
+
+def test_scenes_are_kept_in_a_folder_that_was_named_and_nowhere_else(tmp_path):
+    with _folder_for_scenes(None) as folder:
+        assert Path(folder).is_dir()
+        assert Path().resolve() not in Path(folder).resolve().parents
+        (Path(folder) / "shard").write_text("x")
+    assert not Path(folder).exists()
+    with _folder_for_scenes(str(tmp_path)) as folder:
+        assert folder == str(tmp_path)
+    assert tmp_path.is_dir()
