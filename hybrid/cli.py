@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from hybrid import __version__
+from simgen.spec.text import printable, redacted
+
 if TYPE_CHECKING:
     from hybrid.predict.detector import Detector
     from hybrid.predict.io.sinks import Sinks
-    from hybrid.predict.io.sources import Source
 
 EPILOG = """examples:\n\n
 hybrid predict --checkpoint out/sim10 --source photos/ --out detections/\n\n
@@ -23,11 +25,25 @@ hybrid predict --checkpoint out/sim10 --source belt.mp4 --out belt-boxes.mp4\n\n
 hybrid predict --checkpoint out/sim10 --source 0 --show\n\n
 hybrid predict --checkpoint out/rgbd --source rgb/ --depth depth/ --out detections/
 """
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+EXPORT_EPILOG = """example:\n\n
+hybrid export --checkpoint out/sim10 --out parts.onnx --height 480 --width 640
+"""
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _version(asked: bool) -> bool:
+    if asked:
+        typer.echo(f"hybrid {__version__}")
+        raise typer.Exit
+    return asked
 
 
 @app.callback()
-def main() -> None:
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Run a detector of manufactured parts. pipelines.train_sim and pipelines.finetune_real train it."""
 
 
@@ -37,8 +53,9 @@ def predict(
     source: Annotated[str, typer.Option(help="Image, folder of images, video file, camera number or stream URL.")],
     out: Annotated[
         Path | None,
-        typer.Option(help="Video file (.mp4, .avi) or folder of images to write; JSON lines are written too."),
+        typer.Option(help="Folder, video (.mp4, .avi) or one picture (.jpg) to write; JSON lines are written too."),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over what exists at --out.")] = False,
     score: Annotated[
         float | None,
         typer.Option(min=0.0, max=1.0, help="Lowest score of a detection.", show_default="the run's best F1"),
@@ -57,19 +74,20 @@ def predict(
     """Detect parts: draw boxes, write JSON lines, report the speed."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with _one_line_errors():
+        open_sinks = _checked(
+            checkpoint, source, out, show, overwrite=overwrite, sequence=sequence, depth=depth, depth_unit=depth_unit,
+            device=device,
+        )  # fmt: skip
         from hybrid.predict.detector import Detector, operating_point
-        from hybrid.predict.io.sinks import Sinks
-        from hybrid.predict.io.sources import DepthFolder, open_source
         from hybrid.predict.tiles import View
 
         view = View(tile_px=None, scales=(1.0,)) if whole else None
         least_score, origin = operating_point(checkpoint) if score is None else (score, "as given")
         detector = Detector.load(checkpoint, device=device, score=least_score, view=view)
-        opened = open_source(source, sequence, None if depth is None else DepthFolder(depth, depth_unit))
-        with Sinks(opened, out, show) as sinks:
-            frames, detections, busy_s = _detect(detector, opened, sinks)
-    for reason, items in opened.skips.done().items():
-        sys.stderr.write(f"note: {reason}: {len(items)}, such as {items[0]}\n")
+        with open_sinks() as sinks:
+            frames, detections, busy_s = _detect(detector, sinks)
+    for reason, items in sinks.source.skips.done().items():
+        _note(f"{reason}: {len(items)}, such as {items[0]}")
     if not frames:
         _stop(f"{source}: not one frame could be used")
     rate = frames / max(busy_s, 1e-9)
@@ -77,15 +95,46 @@ def predict(
         f"{detections} detections in {frames} frames, {rate:.2f} frames/s, score >= {least_score:.2f} ({origin})"
     )
     for path in sinks.written:
-        typer.echo(f"  {path}")
+        typer.echo(printable(f"  {path}"))
 
 
-def _detect(detector: Detector, source: Source, sinks: Sinks) -> tuple[int, int, float]:
+def _checked(
+    checkpoint: Path, source: str, out: Path | None, show: bool, *, overwrite: bool, sequence: bool, depth: Path | None,
+    depth_unit: float, device: str,
+) -> Callable[[], Sinks]:  # fmt: skip
+    """Check all that needs no torch, whose import takes seconds. Returns what opens the source and the outputs.
+
+    Raises:
+        HybridError: a path or a name is wrong, or the output would be written over something.
+    """
+    from hybrid.core.device import check_device_name
+    from hybrid.predict.io.outputs import check_out
+    from hybrid.predict.io.sinks import Sinks
+    from hybrid.predict.io.sources import DepthFolder, open_source, path_of
+    from hybrid.weights.record import weights_file
+
+    check_device_name(device)
+    weights = weights_file(checkpoint)
+    path = path_of(source)
+    if out is not None:
+        check_out(out, [one for one in (path, depth, checkpoint, weights) if one is not None], overwrite)
+
+    def opens() -> Sinks:
+        depths = None if depth is None else DepthFolder(depth, depth_unit)
+        return Sinks(open_source(source, sequence, depths), out, show, overwrite)
+
+    if path is None:  # a camera or a stream: its frames would be old when the detector is ready
+        return opens
+    opened = opens()
+    return lambda: opened
+
+
+def _detect(detector: Detector, sinks: Sinks) -> tuple[int, int, float]:
     """The numbers of frames and of detections, and the seconds spent in the detector."""
     frames, detections, busy_s = 0, 0, 0.0
     began = time.perf_counter()
     try:
-        for image, result in detector.watch(source):
+        for image, result in detector.watch(sinks.source):
             busy_s += time.perf_counter() - began
             frames, detections = frames + 1, detections + len(result)
             if not sinks.put(image, result):
@@ -96,18 +145,23 @@ def _detect(detector: Detector, source: Source, sinks: Sinks) -> tuple[int, int,
     return frames, detections, busy_s
 
 
-@app.command()
+@app.command(epilog=EXPORT_EPILOG)
 def export(
     checkpoint: Annotated[Path, typer.Option(help="Folder of a finished run, or a .safetensors file of one.")],
     out: Annotated[Path, typer.Option(help="The .onnx file to write.")],
     height: Annotated[int, typer.Option(min=1, help="Height of the frames in pixels; fixed in the file.")],
     width: Annotated[int, typer.Option(min=1, help="Width of the frames in pixels; fixed in the file.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over the file at --out.")] = False,
 ) -> None:
     """Write one step of the detector, (frame, state) -> (detections, state), as ONNX.
 
     hybrid.predict.onnx.OnnxDetector runs it, without torch.
     """
     with _one_line_errors():
+        from hybrid.predict.io.outputs import check_file
+        from hybrid.weights.record import weights_file
+
+        check_file(out, ".onnx", [weights_file(checkpoint)], overwrite)
         from hybrid.predict import onnx
         from hybrid.predict.detector import operating_point
         from hybrid.weights.checkpoint import load
@@ -125,13 +179,18 @@ def export(
 def _one_line_errors() -> Iterator[None]:
     """A user's mistake is one line and exit status 2."""
     from hybrid.core.errors import HybridError
+    from simgen.spec.errors import SimgenError
 
     try:
         yield
-    except (HybridError, OSError) as error:
+    except (HybridError, SimgenError, OSError) as error:
         _stop(" ".join(str(error).split()))
 
 
+def _note(message: str) -> None:
+    sys.stderr.write(f"note: {printable(redacted(message))}\n")
+
+
 def _stop(message: str) -> NoReturn:
-    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.write(f"error: {printable(redacted(message))}\n")
     raise SystemExit(2)

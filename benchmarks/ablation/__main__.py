@@ -36,7 +36,8 @@ from hybrid.training.config import TrainConfig
 from hybrid.training.loop import train
 from hybrid.training.run.folder import METRICS
 from hybrid.training.samples.sampler import WeightedSource
-from hybrid.weights.checkpoint import RUN, load
+from hybrid.weights.checkpoint import load
+from hybrid.weights.record import RUN
 
 REAL_SCALE = 1 / 3
 

@@ -6,7 +6,8 @@ Importing this loads neither torch nor OpenCV.
 from hybrid.core.errors import DataError
 from hybrid.data.clips import Clip, ClipSource, FrameRecord
 from hybrid.data.coco import read_coco
-from hybrid.data.pixels import LARGEST_IMAGE_PX, read_image
+from hybrid.data.picture import LARGEST_IMAGE_PX
+from hybrid.data.pixels import read_image
 from hybrid.data.shards import read_shards
 from hybrid.data.yolo import read_yolo
 

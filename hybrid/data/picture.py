@@ -86,6 +86,15 @@ def decoded(encoded: bytes, thumbnail: bool = False) -> Picture | str:
     return Picture(pixels, loaded.size, loaded.orientation, tuple(notes))
 
 
+def shown(image: Pillow.Image) -> UInt8[np.ndarray, "h w 3"] | str:
+    """An image of Pillow as 8-bit RGB, turned as its EXIF tag says; or the reason why it cannot be used."""
+    orientation = _orientation(image)
+    try:
+        return turned(_rgb(image, []), 1 if image.format == "TIFF" else orientation)
+    except (_Refused, OSError, ValueError) as error:
+        return str(error)
+
+
 def stored_size(encoded: bytes) -> tuple[int, int] | None:
     """(width, height) in the header of a picture; None where it is damaged. Decodes nothing."""
     found = _jpeg_size(encoded)
@@ -172,7 +181,7 @@ def _open(encoded: bytes, thumbnail: bool) -> _Loaded:
     image = _opened(encoded)
     if image.width * image.height > LARGEST_IMAGE_PX:
         raise _Refused(TOO_LARGE.format(LARGEST_IMAGE_PX))
-    wide_colour = ";16" in str(image.tile) and len(image.getbands()) > 1
+    wide_colour = ";16" in str(getattr(image, "tile", "")) and len(image.getbands()) > 1
     orientation = _orientation(image)  # of a TIFF, which forgets it in `load`
     width, height = image.size
     if thumbnail:

@@ -1,14 +1,13 @@
 """A trained detector for use: images in, `Result`s out.
 
 detector = Detector.load("out/sim10")
-detector.predict(image)                          # one RGB image [h, w, 3], or a clip [t, h, w, 3]
+detector.predict(image)                          # one image: an RGB array, a path, ...; or a clip [t, h, w, 3]
 for result in detector.stream("belt.mp4"): ...   # a video, a folder, a camera's number, an iterator of images
 for results in detector.streams([0, 1]): ...     # several independent sources at once, in one batch
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,21 +17,28 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from hybrid.core.config import LABEL_IOU, SCORE
+from hybrid.core.device import device_named
 from hybrid.core.errors import InputError
 from hybrid.core.types import Detections
 from hybrid.model.network import Network
-from hybrid.predict.io.sources import Source, SourceFrame, open_source
+from hybrid.predict.images import given_images
+from hybrid.predict.io.sources import open_source
+from hybrid.predict.io.video import Source, SourceFrame
 from hybrid.predict.linking import link
 from hybrid.predict.result import Image, Result, StreamState
 from hybrid.predict.stream import TileStates, step
 from hybrid.predict.suppression import one_label
 from hybrid.predict.tiles import View, view_of
-from hybrid.weights.checkpoint import RUN, load
+from hybrid.weights.checkpoint import load
+from hybrid.weights.record import stated_point, trained_tile_px
 
 Frames = str | int | Path | Source | Iterable[UInt8[np.ndarray, "_ _ 3"] | SourceFrame]
 MOST_TIMES, LEAST_TIMES = 16, 4  # frames whose median interval is the stream's usual one: at most, at least
 JITTER = 0.3  # of the usual interval: smaller deviations are no lost frame
 SHORTEST, LONGEST = 0.25, 16.0  # limits of the elapsed time, in usual intervals
+
+
+Depths = Float32[np.ndarray, "..."] | Sequence[Float32[np.ndarray, "_ _"]] | None
 
 
 class Detector:
@@ -76,37 +82,41 @@ class Detector:
 
         Raises:
             RunError: the file does not exist, or holds no detector.
+            ConfigError: this machine has no such device.
         """
-        import torch
-
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         if score is None:
             score, _ = operating_point(Path(run))
-        return cls(load(Path(run), device=device), view or trained_view(Path(run)), score, label_iou)
+        return cls(load(Path(run), device=str(device_named(device))), view or trained_view(Path(run)), score, label_iou)
 
-    def predict(
-        self, images: Image | UInt8[np.ndarray, "t h w 3"], depth_m: Float32[np.ndarray, "..."] | None = None
-    ) -> Result | list[Result]:
-        """Detections of one image, or of every frame of a clip.
+    def predict(self, images: object, depth_m: Depths = None) -> Result | list[Result]:
+        """Detections of one image, of every image of a list, or of every frame of a clip.
 
         Args:
-            images: RGB, [h, w, 3] or [t, h, w, 3].
+            images: one image, a list of images that know nothing of each other, or a clip. An image is an RGB array
+                [h, w, 3] or a grey one [h, w] (uint8, or floats from 0 to 1), a tensor of the same or [3, h, w], an
+                image of PIL, or the path of a picture file. A clip is an array [t, h, w, 3], or a tensor of the same
+                or [t, 3, h, w]. OpenCV's images are BGR, which cannot be detected: convert them, or give the path.
             depth_m: depth along the optical axis in metres, [h, w] or [t, h, w], aligned with the images; 0 or infinite
                 where unknown. Only for a detector whose inputs have depth; it also works without.
 
+        Returns:
+            A result, or one for each image of a list or frame of a clip. Only those of a clip have track ids.
+
         Raises:
-            InputError: the detector takes no depth, or the depth has another size than the images.
+            InputError: an image is of another kind (the message says what would do), the detector takes no depth, or
+                the depth has another size than the images.
         """
-        single = images.ndim == 3
-        frames = images[None] if single else images
-        depths = [None] * len(frames) if depth_m is None else list(depth_m[None] if single else depth_m)
-        if len(depths) != len(frames):
-            raise InputError(f"depth of {len(depths)} frames came with {len(frames)} images")
-        rows = zip(frames, depths, strict=True)
-        clip = (SourceFrame(f"frame {i}", image, None, depth) for i, (image, depth) in enumerate(rows))
-        results = list(self.stream(clip))
-        return results[0] if single else results
+        given = given_images(images)
+        depths: list[Any] = [None] * len(given.images)
+        if depth_m is not None:
+            depths = [depth_m] if given.single else list(depth_m)
+        if len(depths) != len(given.images):
+            raise InputError(f"depth of {len(depths)} frames came with {len(given.images)} images")
+        rows = zip(given.names, given.images, depths, strict=True)
+        frames = [SourceFrame(name, image, None, depth, still=not given.clip) for name, image, depth in rows]
+        clips = [frames] if given.clip else [[frame] for frame in frames]
+        results = [replace(result, image=image) for image, result in self.watch(Source("images", clips))]
+        return results[0] if given.single else results
 
     def stream(self, source: Frames, state: StreamState | None = None) -> Iterator[Result]:
         """Detections of each frame as it comes. The state is carried from frame to frame within a clip.
@@ -181,7 +191,7 @@ class Detector:
             detections.scores.numpy(),
             detections.labels.numpy(),
             self.categories,
-            _unique_ids(detections.track_ids.numpy()),
+            np.full(len(detections.scores), -1) if frame.still else _unique_ids(detections.track_ids.numpy()),
             StreamState(tiles, linked, times_s),
             None if detections.unseen is None else detections.unseen.numpy(),
         )
@@ -211,21 +221,12 @@ def _frames_of(source: Source) -> Iterator[tuple[SourceFrame, bool]]:
             yield frame, position == 0
 
 
-def _run_record(run: Path) -> dict[str, Any]:
-    """The content of a run's `run.json`; empty where `run` is a file of weights."""
-    file = run / RUN
-    return json.loads(file.read_text()) if file.is_file() else {}
-
-
 def trained_view(run: Path) -> View:
     """Tiles of the size that a run was trained on; the default view where `run` is a file of weights."""
-    record = _run_record(run)
-    return view_of(int(record["train"]["tile_px"])) if record else View()
+    tile_px = trained_tile_px(run)
+    return View() if tile_px is None else view_of(tile_px)
 
 
 def operating_point(run: Path) -> tuple[float, str]:
     """The score from which a run's detections have the best F1 at an IoU of 0.5, and where this score is from."""
-    point = _run_record(run).get("operating_point")
-    if point is None or point["score"] is None:
-        return SCORE, "by default"
-    return float(point["score"]), f"best F1 on {point['frames']} frames {point['on']}"
+    return stated_point(run) or (SCORE, "by default")

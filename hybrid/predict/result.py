@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
+from hybrid.core.errors import DataError, InputError
 from hybrid.predict.linking import Linked
 from hybrid.predict.stream import TileStates
 
@@ -31,9 +34,9 @@ class StreamState:
 class Result:
     """The detections of one frame, best first. Boxes are (x_min, y_min, x_max, y_max) in pixels, max exclusive.
 
-    `track_ids` identify objects within a clip; -1: no track. `unseen` marks objects that are not visible in this frame
-    and whose boxes are predicted from earlier frames, as behind an occluder or in a blank frame; None: the network
-    does not track objects. `state` is the stream's state after this frame.
+    `track_ids` identify objects within a clip; -1: no track, as in still images. `unseen` marks objects that are not
+    visible in this frame and whose boxes are predicted from earlier frames, as behind an occluder or in a blank frame;
+    None: the network does not track objects. `state` is the stream's state after this frame.
 
     Raises:
         ValueError: the columns do not fit each other, or a value is impossible.
@@ -56,6 +59,7 @@ class Result:
     track_ids: Int64[np.ndarray, " _"]
     state: StreamState | None = field(default=None, repr=False, compare=False)
     unseen: Bool[np.ndarray, " _"] | None = None
+    image: Image | None = field(default=None, repr=False, compare=False)  # of `Detector.predict`; a stream keeps none
 
     def __post_init__(self) -> None:
         self._check_shapes()
@@ -89,6 +93,39 @@ class Result:
     def hidden(self) -> list[bool]:
         """Whether each detection is predicted while its object is hidden; all False without tracking."""
         return [False] * len(self) if self.unseen is None else self.unseen.tolist()
+
+    def plot(self, image: Image | None = None) -> Image:
+        """The image with the boxes, categories and scores drawn on it: uint8 RGB [h, w, 3], a copy.
+
+        Args:
+            image: by default the image that `Detector.predict` got. A result of a stream needs it.
+
+        Raises:
+            InputError: there is no image.
+        """
+        from hybrid.predict.io.drawing import draw_result
+
+        image = self.image if image is None else image
+        if image is None:
+            raise InputError(f"{self.name}: a stream's result keeps no image; give it: result.plot(image)")
+        return draw_result(image, self)
+
+    def save(self, path: str | Path, image: Image | None = None, overwrite: bool = False) -> Path:
+        """Write what `plot` draws as a picture, in the format of the path's suffix.
+
+        Raises:
+            DataError: the file exists and `overwrite` is False, or its suffix is none of a picture.
+            InputError: there is no image.
+        """
+        from hybrid.predict.io.outputs import encoded, replace_file
+
+        path = Path(path)
+        if not overwrite and os.path.lexists(path):
+            raise DataError(f"{path}: exists; give another name, or overwrite=True")
+        content = encoded(self.plot(image), path.suffix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, content)
+        return path
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON values: coordinates to a hundredth of a pixel, scores to four digits.

@@ -118,8 +118,10 @@ def step(
 
 
 def _check_frame(frame: np.ndarray, before: TileStates | None, depth_m: np.ndarray | None) -> None:
-    if frame.ndim != 3 or frame.shape[2] != 3:
+    if frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
         raise InputError(f"a frame of shape {frame.shape} came; RGB images are needed, (height, width, 3)")
+    if frame.dtype != np.uint8:
+        raise InputError(f"a frame of {frame.dtype} came; uint8 is needed, 0 to 255")
     if before is not None and frame.shape[:2] != before.size_hw:
         height, width = before.size_hw
         raise InputError(f"a frame of {frame.shape[1]}x{frame.shape[0]} in a clip of {width}x{height}")

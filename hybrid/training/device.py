@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from hybrid.core.device import device_named
+
 
 @dataclass(frozen=True)
 class TrainingDevice:
@@ -27,13 +29,14 @@ def training_device(name: str) -> TrainingDevice:
 
     Args:
         name: auto (cuda if available), cpu, cuda (this process's own GPU), cuda:1, ...
+
+    Raises:
+        ConfigError: this machine has no such device.
     """
     rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda":
-        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-    device = torch.device(name)
+    device = device_named(name)
+    if device == torch.device("cuda"):
+        device = device_named(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
     if world_size > 1 and not torch.distributed.is_initialized():
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return TrainingDevice(device, rank, world_size)

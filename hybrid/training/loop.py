@@ -40,7 +40,8 @@ from hybrid.training.samples.batch import Batches, TrainBatch, loader
 from hybrid.training.samples.sampler import WeightedSource
 from hybrid.training.schedule import keep_frozen
 from hybrid.training.step import Training
-from hybrid.weights.checkpoint import RUN, save_detector
+from hybrid.weights.checkpoint import save_detector
+from hybrid.weights.record import RUN
 from simgen.dataset.store.files import write_atomically
 
 

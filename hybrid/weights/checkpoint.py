@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from hybrid.core.config import EARLIER_KEYS, ModelConfig
 from hybrid.core.errors import RunError
 from hybrid.model.network import Network
+from hybrid.weights.record import weights_file
 from simgen.dataset.store.files import write_atomically
+from simgen.spec.json_text import parse_json
 
-RUN = "run.json"  # the record of a finished run
-WEIGHTS = ("ema", "raw")
 RETIRED = frozenset({"decoder.propose.dense_score.weight", "decoder.propose.dense_score.bias"})  # of an unused head
 
 
@@ -48,7 +48,7 @@ def load(path: Path, weights: str = "ema", device: str = "cpu") -> Network:
         The network in evaluation mode. It takes clips [b, t, 3, h, w] of RGB in 0..1; `hybrid.Detector` takes images.
 
     Raises:
-        RunError: there is no such file, it is damaged, or its tensors do not fit its config.
+        RunError: there is no such file, it is damaged, its tensors do not fit its config, or a weight is not finite.
 
     Example:
         >>> import tempfile
@@ -65,13 +65,14 @@ def load(path: Path, weights: str = "ema", device: str = "cpu") -> Network:
         >>> output.logits.shape, output.boxes_xyxy_px.shape
         (torch.Size([1, 2, 5, 2]), torch.Size([1, 2, 5, 4]))
     """
-    file = _file(path, weights)
+    file = weights_file(path, weights)
     stored, header = read_tensors(file)
     tensors = {name: tensor for name, tensor in stored.items() if name not in RETIRED}
     config = _config_in(header, file)
     with _building(file), torch.device("meta"):  # checks the sizes in the header before any memory is allocated
         shapes = {name: tensor.shape for name, tensor in Network(config, pretrained=False).state_dict().items()}
     check_fit({name: tensor.shape for name, tensor in tensors.items()}, shapes, file)
+    check_finite(tensors, file)
     detector = Network(config, pretrained=False)
     detector.load_state_dict(tensors)
     return detector.to(device).to(memory_format=torch.channels_last).eval()
@@ -83,21 +84,15 @@ def load_config(path: Path) -> ModelConfig:
     Raises:
         RunError: there is no such file, it is damaged, or it holds no network.
     """
-    file = _file(path, "ema")
+    file = weights_file(path)
     return _config_in(read_header(file), file)
-
-
-def _file(path: Path, weights: str) -> Path:
-    if weights not in WEIGHTS:
-        raise RunError(f"weights: there are {list(WEIGHTS)}, not {weights!r}")
-    return path / f"{weights}.safetensors" if path.is_dir() else path
 
 
 def _config_in(header: Mapping[str, str], file: Path) -> ModelConfig:
     if "model" not in header:
         raise RunError(f"{file}: holds no detector: its header has no model")
     with _building(file):
-        return config_of(json.loads(header["model"]))
+        return config_of(parse_json(header["model"]))
 
 
 @contextmanager
@@ -146,6 +141,16 @@ def check_fit(given: Mapping[str, torch.Size], needed: Mapping[str, torch.Size],
     wrong += [f"{name} is not part of its config" for name in sorted(given.keys() - needed.keys())]
     if wrong:
         raise RunError(f"{file}: its tensors do not fit its config, {len(wrong)} are wrong: {wrong[0]}")
+
+
+def check_finite(tensors: Mapping[str, Tensor], file: Path) -> None:
+    """Raise RunError where a weight is NaN or infinite: such a network finds nothing, without a word."""
+    wrong = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+    if wrong:
+        raise RunError(
+            f"{file}: {len(wrong)} of {len(tensors)} tensors are not finite, such as {wrong[0]}: "
+            "the training diverged; train again with a lower learning rate"
+        )
 
 
 def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -24,7 +24,8 @@ from hybrid.predict.tiles import view_of
 from hybrid.training.config import TrainConfig
 from hybrid.training.loop import train
 from hybrid.training.samples.sampler import WeightedSource
-from hybrid.weights.checkpoint import RUN, load, load_config
+from hybrid.weights.checkpoint import load, load_config
+from hybrid.weights.record import RUN
 from pipelines.common.record import (
     Experiment,
     StartingRun,

@@ -22,7 +22,8 @@ from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource
 from hybrid.metrics.detection import Metrics, evaluate, score
 from hybrid.predict.tiles import View, view_of
-from hybrid.weights.checkpoint import RUN, load, load_config
+from hybrid.weights.checkpoint import load, load_config
+from hybrid.weights.record import RUN
 from pipelines.common.record import EXPERIMENT, Experiment, read_experiment, weights_hash
 from simgen.dataset.store.files import write_atomically
 

@@ -18,7 +18,8 @@ import hybrid
 import simgen
 from hybrid.core.config import tiny
 from hybrid.model.network import Network
-from hybrid.weights.checkpoint import RUN, save_detector
+from hybrid.weights.checkpoint import save_detector
+from hybrid.weights.record import RUN
 from tests.hybrid.photos import CATEGORIES, coco_document, write_coco
 
 ROOT = Path(__file__).parents[2]

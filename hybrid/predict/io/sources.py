@@ -7,44 +7,28 @@ the images are declared to be consecutive frames.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from hybrid.core.errors import DataError
+from hybrid.core.errors import DataError, InputError
 from hybrid.data.clips import IMAGE_SUFFIXES, Skips
-from hybrid.data.pixels import read_depth, read_image
+from hybrid.data.pixels import read_depth, read_picture
+from hybrid.predict.io.video import (
+    VIDEO_SUFFIXES,
+    Source,
+    SourceFrame,
+    clips_by_size,
+    name_of_address,
+    open_camera,
+    open_video,
+)
+from simgen.spec.text import redacted
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".ts", ".wmv")
-STREAM = re.compile(r"(rtsp|rtmp|http|https|udp|tcp)://")
-
-
-@dataclass(frozen=True)
-class SourceFrame:
-    """One RGB image of a source. `time_s` counts from the clip's first frame; None: a still image.
-
-    `depth_m` is the depth along the optical axis in metres, aligned with the image; 0 or infinite where unknown.
-    """
-
-    name: str
-    image: UInt8[np.ndarray, "h w 3"]
-    time_s: float | None = None
-    depth_m: Float32[np.ndarray, "_ _"] | None = None
-
-
-@dataclass(frozen=True)
-class Source:
-    """Clips of frames, which can be iterated once. `skips` collects unusable files on the way."""
-
-    name: str
-    clips: Iterable[Iterable[SourceFrame]]
-    total: int | None = None  # number of frames, if known
-    frames_per_s: float | None = None  # None: still images
-    skips: Skips = field(default_factory=Skips)
+STREAM = re.compile(r"(?i)(rtsps?|rtmps?|https?|udp|tcp|srt)://")
 
 
 @dataclass(frozen=True)
@@ -80,31 +64,47 @@ def open_source(
     Raises:
         DataError: there is no such source, it cannot be opened, or it cannot have depth.
     """
-    path = _path_of(what)
+    path = path_of(what)
     if path is not None and path.is_dir():
         return _folder(path, sequence, depth)
     if path is not None and not path.is_file():
-        raise DataError(f"{what}: is no file, no folder, no camera's number (0, 1, ...) and no stream's address")
+        raise DataError(
+            f"{redacted(str(what))}: is no file, no folder, no camera's number (0, 1, ...) and no stream's address"
+        )
     if path is not None and path.suffix.lower() not in VIDEO_SUFFIXES:
         return _stills(path.name, [path], sequence, depth)
     if depth is not None:
         raise DataError(f"{depth.path}: depth pictures go with pictures; the source is a video, a camera or frames")
     if path is not None:
-        return _video(str(path), path.name)
+        return open_video(str(path), path.stem)
     if isinstance(what, str) and STREAM.match(what):
-        return _video(what, what)
+        return open_video(what, name_of_address(what), live=True)
     if isinstance(what, int | str):
-        return _camera(int(what))
-    assert not isinstance(what, Path)
-    frames = (one if isinstance(one, SourceFrame) else SourceFrame(f"frame {i}", one) for i, one in enumerate(what))
-    return Source("frames", [frames])
+        return open_camera(int(what))
+    if isinstance(what, Path) or not isinstance(what, Iterable):
+        raise DataError(f"{type(what).__name__} is no source: give a path, a camera's number, an address or images")
+    return Source("frames", [_given_frames(what)])
 
 
-def _path_of(what: object) -> Path | None:
-    """The path of a file or a folder; None for a camera's number, a stream's URL and an iterable of frames."""
-    if isinstance(what, Path) or (isinstance(what, str) and not what.isdecimal() and not STREAM.match(what)):
-        return Path(what)
-    return None
+def _given_frames(given: Iterable[object]) -> Iterator[SourceFrame]:
+    for place, one in enumerate(given):
+        if isinstance(one, SourceFrame):
+            yield one
+        elif isinstance(one, np.ndarray) and one.dtype == np.uint8 and one.ndim == 3 and one.shape[2] == 3:
+            yield SourceFrame(f"frame {place}", one)
+        else:
+            came = f"{one.dtype} {one.shape}" if isinstance(one, np.ndarray) else type(one).__name__
+            raise InputError(f"frame {place}: {came} came; needed is RGB, uint8 [h, w, 3]; Detector.predict takes more")
+
+
+def path_of(what: object) -> Path | None:
+    """The path of a file or a folder; None for a camera's number, a stream's URL and an iterable of frames.
+
+    A number of which a file or a folder has the name is meant as this.
+    """
+    if isinstance(what, str) and (STREAM.match(what) or (what.isdecimal() and not Path(what).exists())):
+        return None
+    return Path(what) if isinstance(what, str | Path) else None
 
 
 def _folder(folder: Path, sequence: bool, depth: DepthFolder | None) -> Source:
@@ -131,53 +131,13 @@ def _stills(name: str, files: list[Path], sequence: bool, depth: DepthFolder | N
 
     def frames() -> Iterator[SourceFrame]:
         for file in files:
-            image = read_image(file)
-            if isinstance(image, str):
-                skips.add(image, file.name)
-            else:
-                yield SourceFrame(file.name, image, None, depth_of(file))
+            picture = read_picture(file)
+            if isinstance(picture, str):
+                skips.add(picture, file.name)
+                continue
+            for note in picture.notes:
+                skips.add(note, file.name)
+            yield SourceFrame(file.name, picture.pixels, None, depth_of(file), still=not sequence)
 
-    clips = [frames()] if sequence else ([frame] for frame in frames())
+    clips = clips_by_size(frames(), skips) if sequence else ([frame] for frame in frames())
     return Source(name, clips, len(files), frames_per_s=10.0 if sequence else None, skips=skips)
-
-
-def _video(address: str, name: str) -> Source:
-    import cv2
-
-    capture = cv2.VideoCapture(address)
-    if not capture.isOpened():
-        capture.release()
-        raise DataError(f"{address}: cannot be opened as a video: broken, or of a kind that OpenCV does not read")
-    total, rate = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), float(capture.get(cv2.CAP_PROP_FPS))
-    rate = rate if 0 < rate < 1000 else 25.0
-    return Source(name, [_captured(capture, name, rate)], total if total > 0 else None, rate)
-
-
-def _camera(number: int) -> Source:
-    import cv2
-
-    capture = cv2.VideoCapture(number)
-    if not capture.isOpened():
-        capture.release()
-        raise DataError(f"camera {number}: cannot be opened; is it plugged in, free, and this user allowed to use it?")
-    return Source(f"camera {number}", [_captured(capture, f"camera {number}", None)], None, 25.0)
-
-
-def _captured(capture: object, name: str, rate: float | None) -> Iterator[SourceFrame]:
-    """The frames of a capture until it ends. `rate` times the frames of a file; None: the clock times a camera's."""
-    import cv2
-
-    assert isinstance(capture, cv2.VideoCapture)
-    began, count = time.monotonic(), 0
-    try:
-        while True:
-            read, image = capture.read()
-            if not read:
-                break
-            time_s = count / rate if rate else time.monotonic() - began
-            yield SourceFrame(f"{name} {count}", np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), time_s)
-            count += 1
-    finally:
-        capture.release()
-    if not count:
-        raise DataError(f"{name}: not one frame could be read")

@@ -17,7 +17,8 @@ from hybrid.model.network import Network
 from hybrid.training.config import TrainConfig
 from hybrid.training.samples.sampler import WeightedSource
 from hybrid.training.schedule import rate
-from hybrid.weights.checkpoint import RUN, config_of, load, portable
+from hybrid.weights.checkpoint import config_of, load, portable
+from hybrid.weights.record import RUN
 from simgen.dataset.store.files import write_atomically
 from simgen.spec.differences import differences
 

@@ -21,7 +21,8 @@ from hybrid.predict.tiles import View
 from hybrid.training.config import TrainConfig
 from hybrid.training.device import TrainingDevice
 from hybrid.training.samples.sampler import WeightedSource
-from hybrid.weights.checkpoint import WEIGHTS, load
+from hybrid.weights.checkpoint import load
+from hybrid.weights.record import WEIGHTS
 
 OPERATING_FRAMES = 12  # training frames to find the operating point on, where no data are held out
 NO_LOSSES = {"step", "learning_rate", "grad_norm", "seconds_per_step", "data_wait_share"}  # keys of metrics.jsonl

@@ -18,10 +18,12 @@ from hybrid.core.errors import DataError
 from hybrid.data.pixels import decode, decode_depth_m
 from hybrid.data.shards import read_shards
 from hybrid.model.network import Network
-from hybrid.predict.io.sources import DepthFolder, SourceFrame, open_source
+from hybrid.predict.io.sources import DepthFolder, open_source
+from hybrid.predict.io.video import SourceFrame
 from hybrid.predict.stream import predict_source, stream
 from hybrid.predict.tiles import View, cut, cut_depth, layout
-from hybrid.weights.checkpoint import RUN, save_detector
+from hybrid.weights.checkpoint import save_detector
+from hybrid.weights.record import RUN
 from tests.hybrid.photos import CATEGORIES
 from tests.hybrid.variants import full
 

@@ -17,9 +17,9 @@ from hybrid import Detector
 from hybrid.core.errors import DataError
 from hybrid.model.network import Network
 from hybrid.predict.detector import elapsed
+from hybrid.predict.io.drawing import TRAIL_FRAMES, Trails, draw_result, extend_trails
 from hybrid.predict.io.formats import read_coco_results, read_mot, write_coco_results, write_mot
-from hybrid.predict.io.sinks import TRAIL_FRAMES, Trails, draw_result, extend_trails
-from hybrid.predict.io.sources import SourceFrame
+from hybrid.predict.io.video import SourceFrame
 from hybrid.predict.postprocess import postprocess
 from hybrid.predict.result import Result, StreamState
 from hybrid.predict.stream import TileStates

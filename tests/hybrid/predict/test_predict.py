@@ -21,11 +21,12 @@ from hybrid.core.config import SCORE
 from hybrid.core.errors import DataError
 from hybrid.model.network import Network
 from hybrid.predict.detector import operating_point, trained_view
-from hybrid.predict.io.sinks import draw_result
+from hybrid.predict.io.drawing import draw_result
 from hybrid.predict.io.sources import open_source
 from hybrid.predict.stream import stream
 from hybrid.predict.tiles import View
-from hybrid.weights.checkpoint import RUN, save_detector
+from hybrid.weights.checkpoint import save_detector
+from hybrid.weights.record import RUN
 from tests.hybrid.photos import CATEGORIES
 from tests.hybrid.variants import full
 
@@ -207,10 +208,13 @@ def test_boxes_are_drawn_where_they_are_and_nothing_else_changes(run: Path) -> N
         (["--source", "noise.mp4"], "cannot be opened as a video"),
         (["--source", "987"], "camera 987: cannot be opened"),
         (["--source", "photos", "--out", "x.mp4"], "holds stills; give a folder, or say --sequence"),
-        (["--source", "photos", "--out", "photos"], "is not empty"),
-        (["--source", "photos", "--out", "x.wmv"], "must be a folder, or a video ending in"),
+        (["--source", "photos", "--out", "photos"], "photos is what is read; give another name"),
+        (["--source", "photos", "--out", "x.wmv"], "must be a folder, a picture, or a video ending in"),
+        (["--source", "sizes", "--out", "x.jpg"], "x.jpg is one picture, but sizes is not; give a folder"),
+        (["--source", "photos", "--out", "noise.mp4"], "noise.mp4 exists; give another name, or say --overwrite"),
+        (["--source", "photos", "--device", "nosuch"], "device 'nosuch': there are auto, cpu, cuda"),
+        (["--source", "photos", "--device", "cuda:77"], "CUDA devices; use cpu or auto"),
         (["--source", "broken", "--out", "x"], "not one frame could be used"),
-        (["--source", "sizes", "--sequence"], "a frame of 32x32 in a clip of 64x48"),
         (["--source", "photos", "--checkpoint", "nowhere"], "there is no such file"),
     ],
 )

@@ -11,7 +11,8 @@ import pytest
 
 from hybrid.core.errors import DataError
 from hybrid.predict.io.sinks import Sinks
-from hybrid.predict.io.sources import DepthFolder, Source, SourceFrame, open_source
+from hybrid.predict.io.sources import DepthFolder, open_source
+from hybrid.predict.io.video import Source, SourceFrame
 from hybrid.predict.result import Result
 
 
@@ -135,8 +136,8 @@ def test_a_video_sink_keeps_the_frame_rate_and_the_number_of_frames(tmp_path: Pa
 def test_outputs_that_cannot_be_are_refused_before_anything_is_detected(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for out, rate, message in (
-        ("file", 25.0, "must be a folder, or a video ending in"),
-        ("a.webm", 25.0, "must be a folder, or a video ending in"),
+        ("file", 25.0, "must be a folder, a picture, or a video ending in"),
+        ("a.webm", 25.0, "must be a folder, a picture, or a video ending in"),
         ("a.mp4", None, "holds stills; give a folder, or say --sequence"),
     ):
         with pytest.raises(DataError, match=message):

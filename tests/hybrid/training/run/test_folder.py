@@ -15,7 +15,7 @@ from hybrid.model.network import Network
 from hybrid.training.config import AugmentConfig, TrainConfig
 from hybrid.training.run.folder import CONFIG, MetricsLog, claim_folder, run_identity
 from hybrid.training.samples.sampler import WeightedSource
-from hybrid.weights.checkpoint import RUN
+from hybrid.weights.record import RUN
 
 MODEL = ModelConfig(categories=("bolt",), branches="cnn", width=16, queries=5)
 SOURCES = [WeightedSource(ClipSource("photos", ("bolt",), (Clip("a", ()),)), 0.5)]
