@@ -21,7 +21,7 @@ STEPS = 4  # amounts are rounded to steps of 1 / STEPS, so that scenes share til
 
 
 @dataclass(frozen=True)
-class Layer:
+class WearLayer:
     """One sort of wear on a tile. `rougher` goes from -1 (polished) to 1 (matt)."""
 
     cover: Field = field(default_factory=flat)
@@ -49,7 +49,7 @@ def _positions(rng: np.random.Generator, count: int) -> list[tuple[int, int]]:
     return [(int(x), int(y)) for x, y in rng.integers(0, TILE_PX, (count, 2))]
 
 
-def scratches(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
+def scratches(rng: np.random.Generator, amount: float, texel_m: float) -> WearLayer:
     """Hairlines, most of them near one direction of handling."""
     depth = flat()
     main = rng.uniform(0, np.pi)
@@ -60,10 +60,10 @@ def scratches(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
         _line(depth, start, end, float(rng.uniform(0.15, 1.0) ** 2), 1)
     depth = softened(depth, 0.6)
     du, dv = (np.roll(depth, -1, axis=a) - np.roll(depth, 1, axis=a) for a in (1, 0))
-    return Layer(rougher=0.35 * depth, slope_u=np.float32(0.5) * du, slope_v=np.float32(0.5) * dv)
+    return WearLayer(rougher=0.35 * depth, slope_u=np.float32(0.5) * du, slope_v=np.float32(0.5) * dv)
 
 
-def fingerprints(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
+def fingerprints(rng: np.random.Generator, amount: float, texel_m: float) -> WearLayer:
     """Whorls of skin grease, ridges half a millimetre apart."""
     film = flat()
     size = max(int(0.009 / texel_m), 3)  # half a print
@@ -78,24 +78,24 @@ def fingerprints(rng: np.random.Generator, amount: float, texel_m: float) -> Lay
         patch = flat()
         _paste(patch, (oval * patchy * (0.35 + 0.65 * ridges)).astype(np.float32), px, py)
         film = np.maximum(film, patch)
-    return Layer(cover=0.06 * film, rgb=(0.25, 0.22, 0.18), rougher=0.5 * film)
+    return WearLayer(cover=0.06 * film, rgb=(0.25, 0.22, 0.18), rougher=0.5 * film)
 
 
-def oil_film(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
+def oil_film(rng: np.random.Generator, amount: float, texel_m: float) -> WearLayer:
     """A film of oil in pools and smears: darker, and smoother than what it lies on."""
     film = above(cloud(rng, min(0.02 / (texel_m * TILE_PX), 0.3), 4), 0.15 + 0.7 * amount, 0.8)
-    return Layer(cover=0.22 * film, rgb=(0.06, 0.045, 0.02), rougher=-0.65 * film)
+    return WearLayer(cover=0.22 * film, rgb=(0.06, 0.045, 0.02), rougher=-0.65 * film)
 
 
-def dirt(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
+def dirt(rng: np.random.Generator, amount: float, texel_m: float) -> WearLayer:
     """Grime that is dragged along u: stains, smears, crumbs."""
     smears = above(smooth(rng, 0.12, 0.012) + 0.6 * cloud(rng, 0.1), 0.5 * amount, 1.5)
     crumbs = above(smooth(rng, 0.003, 0.003), 0.006 * amount, 0.3)
     cover = np.clip(0.55 * smears + 0.9 * crumbs, 0, 1).astype(np.float32)
-    return Layer(cover=cover, rgb=(0.045, 0.038, 0.03), rougher=0.5 * cover)
+    return WearLayer(cover=cover, rgb=(0.045, 0.038, 0.03), rougher=0.5 * cover)
 
 
-def seam(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
+def seam(rng: np.random.Generator, amount: float, texel_m: float) -> WearLayer:
     """A belt's splice: fingers across the run, welded and a little darker."""
     u, v = grid()
     position, teeth = float(rng.uniform(0.2, 0.8)), int(rng.integers(6, 14))
@@ -105,13 +105,13 @@ def seam(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
     zone = np.clip((0.05 - np.abs((u - position + 0.5) % 1 - 0.5)) * 60, 0, 1).astype(np.float32)
     cover = (amount * np.maximum(0.8 * line, 0.18 * zone)).astype(np.float32)
     du, dv = (np.roll(line, -1, axis=a) - np.roll(line, 1, axis=a) for a in (1, 0))
-    return Layer(
+    return WearLayer(
         cover=cover, rgb=(0.02, 0.02, 0.02), rougher=(-0.2 * amount * zone).astype(np.float32),
         slope_u=(0.4 * amount * du).astype(np.float32), slope_v=(0.4 * amount * dv).astype(np.float32),
     )  # fmt: skip
 
 
-def printed_code(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
+def printed_code(rng: np.random.Generator, amount: float, texel_m: float) -> WearLayer:
     """A QR code and a line of digits, marked by laser: dark and matt."""
     ink = flat()
     encoder = cv2.QRCodeEncoder.create()
@@ -126,10 +126,10 @@ def printed_code(rng: np.random.Generator, amount: float, texel_m: float) -> Lay
         label = np.concatenate([marked, figures.astype(np.float32) / 255])
         _paste(ink, label if rng.uniform() < 0.5 else np.ascontiguousarray(label.T), px, py)
     ink = softened(ink, 0.4)
-    return Layer(cover=0.85 * ink, rgb=(0.03, 0.028, 0.026), rougher=0.4 * ink)
+    return WearLayer(cover=0.85 * ink, rgb=(0.03, 0.028, 0.026), rougher=0.4 * ink)
 
 
-def stickers(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
+def stickers(rng: np.random.Generator, amount: float, texel_m: float) -> WearLayer:
     """Labels with lines of print and a bar code, white or of a signal colour."""
     cover, rgb = flat(), np.zeros((TILE_PX, TILE_PX, 3), np.float32)
     colours = ((0.8, 0.8, 0.78), (0.8, 0.8, 0.78), (0.75, 0.55, 0.03), (0.7, 0.06, 0.04), (0.05, 0.35, 0.1))
@@ -148,13 +148,13 @@ def stickers(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
         _paste(cover, np.ones((high, wide), np.float32), px, py)
     edge = cover - softened(cover, 1.0)
     du, dv = (np.roll(edge, -1, axis=a) - np.roll(edge, 1, axis=a) for a in (1, 0))
-    return Layer(
+    return WearLayer(
         cover=cover, rgb=rgb, rougher=0.2 * cover,
         slope_u=(0.5 * du).astype(np.float32), slope_v=(0.5 * dv).astype(np.float32),
     )  # fmt: skip
 
 
-def swarf(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
+def swarf(rng: np.random.Generator, amount: float, texel_m: float) -> WearLayer:
     """Chips of steel: short bright curls and needles lying about."""
     cover = flat()
     for _ in range(round(8 + 70 * amount)):
@@ -166,13 +166,13 @@ def swarf(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
             start, turn = end, turn + bend
     solid = np.clip(softened(cover, 0.5) * 1.3, 0, 1).astype(np.float32)
     du, dv = (np.roll(solid, -1, axis=a) - np.roll(solid, 1, axis=a) for a in (1, 0))
-    return Layer(
+    return WearLayer(
         cover=solid, rgb=(0.5, 0.49, 0.47), metallic=1.0, rougher=-0.2 * solid,
         slope_u=(0.6 * du).astype(np.float32), slope_v=(0.6 * dv).astype(np.float32),
     )  # fmt: skip
 
 
-def dust(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
+def dust(rng: np.random.Generator, amount: float, texel_m: float) -> WearLayer:
     """A grey bloom, with specks and lint."""
     specks = above(smooth(rng, 0.002, 0.002), 0.012 * amount, 0.3)
     lint = flat()
@@ -184,10 +184,10 @@ def dust(rng: np.random.Generator, amount: float, texel_m: float) -> Layer:
             start, turn = end, turn + rng.normal(0, 0.4)
     bloom = 0.3 * amount * np.clip(0.6 + 0.4 * cloud(rng, 0.2), 0, 1)
     cover = np.clip(bloom + 0.8 * specks + lint, 0, 1).astype(np.float32)
-    return Layer(cover=cover, rgb=(0.33, 0.31, 0.28), rougher=(0.9 * np.minimum(2 * cover, 1)).astype(np.float32))
+    return WearLayer(cover=cover, rgb=(0.33, 0.31, 0.28), rougher=(0.9 * np.minimum(2 * cover, 1)).astype(np.float32))
 
 
-WEAR: dict[str, Callable[[np.random.Generator, float, float], Layer]] = {
+WEAR: dict[str, Callable[[np.random.Generator, float, float], WearLayer]] = {
     "scratches": scratches,
     "printed_code": printed_code,
     "stickers": stickers,
@@ -201,7 +201,7 @@ WEAR: dict[str, Callable[[np.random.Generator, float, float], Layer]] = {
 
 
 @lru_cache(maxsize=32)
-def _layer(name: str, steps: int, seed: int, texel_m: float) -> Layer:
+def _layer(name: str, steps: int, seed: int, texel_m: float) -> WearLayer:
     """A row's layer. It is cached, since scenes share layers. Each row has its own random stream."""
     return WEAR[name](np.random.default_rng([seed, list(WEAR).index(name)]), steps / STEPS, texel_m)
 

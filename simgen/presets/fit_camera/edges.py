@@ -50,14 +50,14 @@ def sharpness(luma: Luma) -> Sharpness | None:
     dark, bright = profiles[:, :FLAT].mean(axis=1), profiles[:, -FLAT:].mean(axis=1)
     steps = _steps(profiles)
     middle, width = _middle(steps), _crossing(steps, 0.8) - _crossing(steps, 0.2)
-    keep = (np.abs(middle) < 1.5) & (width > 0)
-    if np.count_nonzero(keep) < FEWEST:
+    is_kept = (np.abs(middle) < 1.5) & (width > 0)
+    if np.count_nonzero(is_kept) < FEWEST:
         return None
-    keep &= width <= np.quantile(width[keep], SHARPEST)
-    spread = _superposed(steps[keep], middle[keep])
-    sigmas, sharpens, models = _models(*(round(float(np.median(level[keep])), 1) for level in (dark, bright)))
+    is_kept &= width <= np.quantile(width[is_kept], SHARPEST)
+    spread = _superposed(steps[is_kept], middle[is_kept])
+    sigmas, sharpens, models = _models(*(round(float(np.median(level[is_kept])), 1) for level in (dark, bright)))
     best = int(np.nanmean((models - spread) ** 2, axis=1).argmin())
-    return Sharpness(float(sigmas[best]), float(sharpens[best]), _rise(spread), int(np.count_nonzero(keep)))
+    return Sharpness(float(sigmas[best]), float(sharpens[best]), _rise(spread), int(np.count_nonzero(is_kept)))
 
 
 def _profiles(luma: Luma) -> Profiles:
@@ -65,19 +65,19 @@ def _profiles(luma: Luma) -> Profiles:
     across = cv2.Sobel(luma, cv2.CV_32F, 1, 0)
     along = cv2.Sobel(luma, cv2.CV_32F, 0, 1)
     steep = np.abs(across)
-    found = (steep > STEP) & (np.abs(along) < 0.17 * steep)
-    found[:, 1:-1] &= (steep[:, 1:-1] >= steep[:, :-2]) & (steep[:, 1:-1] > steep[:, 2:])
-    found[:, :REACH] = found[:, -REACH:] = False
-    rows, columns = _thinned(np.argwhere(found)).T
+    is_edge = (steep > STEP) & (np.abs(along) < 0.17 * steep)
+    is_edge[:, 1:-1] &= (steep[:, 1:-1] >= steep[:, :-2]) & (steep[:, 1:-1] > steep[:, 2:])
+    is_edge[:, :REACH] = is_edge[:, -REACH:] = False
+    rows, columns = _thinned(np.argwhere(is_edge)).T
     profiles = np.asarray(luma[rows[:, None], columns[:, None] + np.arange(-REACH, REACH + 1)], float)
     falls = across[rows, columns] < 0
     profiles[falls] = profiles[falls, ::-1]
     return profiles
 
 
-def _thinned(places: Int64[np.ndarray, "n 2"]) -> Int64[np.ndarray, "m 2"]:
+def _thinned(pixels: Int64[np.ndarray, "n 2"]) -> Int64[np.ndarray, "m 2"]:
     """A subset, spread over the picture, so that a large picture costs no more than a small one."""
-    return places[:: max(1, -(-len(places) // (10 * MOST)))]
+    return pixels[:: max(1, -(-len(pixels) // (10 * MOST)))]
 
 
 def _clean(profiles: Profiles) -> Bool[np.ndarray, " n"]:
@@ -162,7 +162,7 @@ def _means(steps: Profiles, kinds: int) -> Float64[np.ndarray, "k b"]:
     bins = _bins(_middle(steps))
     inside = (bins >= 0) & (bins < len(CENTRES_PX))
     kind = np.repeat(np.arange(kinds), len(steps) // kinds)[:, None]
-    places, size = (bins + kind * len(CENTRES_PX))[inside], kinds * len(CENTRES_PX)
-    count = np.bincount(places, minlength=size)
-    means = np.bincount(places, steps[inside], size) / np.where(count > 0, count, np.nan)
+    indices, size = (bins + kind * len(CENTRES_PX))[inside], kinds * len(CENTRES_PX)
+    count = np.bincount(indices, minlength=size)
+    means = np.bincount(indices, steps[inside], size) / np.where(count > 0, count, np.nan)
     return np.asarray(means.reshape(kinds, -1))

@@ -81,16 +81,16 @@ def blocks(picture: Luma) -> Blocks:
         how(values[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK), axis=(1, 3)).ravel()
         for how, values in ((np.mean, picture), (np.mean, squared), (np.min, picture), (np.max, picture))
     )
-    kept = (low > 1.5 / 255) & (high < 253.5 / 255)
-    return Blocks(means[kept].astype(float), np.sqrt(squares[kept]).astype(float))
+    is_unclipped = (low > 1.5 / 255) & (high < 253.5 / 255)
+    return Blocks(means[is_unclipped].astype(float), np.sqrt(squares[is_unclipped]).astype(float))
 
 
-def banded(found: Blocks, quantile: float = QUIETEST) -> Float64[np.ndarray, " 11"]:
+def banded(measured: Blocks, quantile: float = QUIETEST) -> Float64[np.ndarray, " 11"]:
     """The residual of the quiet blocks of each brightness band; NaN in a band with too few blocks."""
-    band = np.digitize(found.luma, BANDS) - 1
+    band = np.digitize(measured.luma, BANDS) - 1
     return np.array(
         [
-            np.quantile(inside, quantile) if len(inside := found.residual[band == k]) >= FEWEST_BLOCKS else np.nan
+            np.quantile(inside, quantile) if len(inside := measured.residual[band == k]) >= FEWEST_BLOCKS else np.nan
             for k in range(len(BANDS) - 1)
         ]
     )

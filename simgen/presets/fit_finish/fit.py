@@ -103,14 +103,16 @@ def fit_finishes(photos: Sequence[Look], parts: Sequence[Simulated]) -> list[Fin
 
 
 def _fit(category: str, real: Sequence[Look], drawn: Sequence[Simulated]) -> FinishFit:
-    aim, have = comparable(real), comparable([s.look for s in drawn])
-    middle, wide = aim.mean(axis=0), np.maximum(aim.std(axis=0), 1e-3)
+    targets, features = comparable(real), comparable([s.look for s in drawn])
+    middle, spread = targets.mean(axis=0), np.maximum(targets.std(axis=0), 1e-3)
     numbers = _numbers([s.material for s in drawn])
     weights = fitted_weights(
-        _with_squares(numbers), _with_squares((have - middle) / wide), _with_squares((aim - middle) / wide).mean(axis=0)
+        _with_squares(numbers),
+        _with_squares((features - middle) / spread),
+        _with_squares((targets - middle) / spread).mean(axis=0),
     )
     size = 1.0 / float((weights**2).sum())
-    pairs = zip(FEATURES, aim.T, have.T, strict=True)
+    pairs = zip(FEATURES, targets.T, features.T, strict=True)
     looks = {name: (float(np.median(a)), float(np.median(h)), _quantile(h, weights, 0.5)) for name, a, h in pairs}
     names = [s.material.texture for s in drawn]
     textures = {n: float(sum(w for w, m in zip(weights, names, strict=True) if m == n)) for n in sorted(set(names))}
@@ -141,44 +143,46 @@ def comparable(looks: Sequence[Look]) -> Float64[np.ndarray, "n f"]:
 
 
 def _with_squares(z: Float64[np.ndarray, "n f"]) -> Float64[np.ndarray, "n m"]:
-    cut = z.clip(-OUTLYING, OUTLYING)
-    return np.concatenate([cut, cut**2], axis=1)
+    clipped = z.clip(-OUTLYING, OUTLYING)
+    return np.concatenate([clipped, clipped**2], axis=1)
 
 
 def fitted_weights(
-    finish: Float64[np.ndarray, "n k"], looks: Float64[np.ndarray, "n m"], aim: Float64[np.ndarray, " m"]
+    finish: Float64[np.ndarray, "n k"], looks: Float64[np.ndarray, "n m"], target: Float64[np.ndarray, " m"]
 ) -> Float64[np.ndarray, " n"]:
-    """Weights of sum 1, exponential in `finish`, that bring the mean of `looks` close to `aim`.
+    """Weights of sum 1, exponential in `finish`, that bring the mean of `looks` close to `target`.
 
     The entropy penalty is lowered step by step, while the effective number of rows is at least `LEAST_SHARE` of all and
     at least `LEAST_PARTS`.
     """
-    tilt, weights, price = np.zeros(finish.shape[1]), np.full(len(finish), 1 / len(finish)), 128.0
-    while price > 1e-3:
-        tilt = minimize(_misfit, tilt, (finish, looks, aim, price), "L-BFGS-B", jac=True).x
-        closer = _tilted(finish, tilt)
-        if (closer**2).sum() * max(LEAST_SHARE * len(finish), LEAST_PARTS) > 1:
+    coefficients, weights, penalty = np.zeros(finish.shape[1]), np.full(len(finish), 1 / len(finish)), 128.0
+    while penalty > 1e-3:
+        coefficients = minimize(_misfit, coefficients, (finish, looks, target, penalty), "L-BFGS-B", jac=True).x
+        candidate = _tilted(finish, coefficients)
+        if (candidate**2).sum() * max(LEAST_SHARE * len(finish), LEAST_PARTS) > 1:
             break
-        weights, price = closer, price / 1.5
+        weights, penalty = candidate, penalty / 1.5
     return weights
 
 
-def _tilted(finish: Float64[np.ndarray, "n k"], tilt: Float64[np.ndarray, " k"]) -> Float64[np.ndarray, " n"]:
-    exponent = finish @ tilt
+def _tilted(finish: Float64[np.ndarray, "n k"], coefficients: Float64[np.ndarray, " k"]) -> Float64[np.ndarray, " n"]:
+    exponent = finish @ coefficients
     weights = np.exp(exponent - exponent.max())
     return np.asarray(weights / weights.sum())
 
 
 def _misfit(
-    tilt: np.ndarray, finish: np.ndarray, looks: np.ndarray, aim: np.ndarray, price: float
+    coefficients: np.ndarray, finish: np.ndarray, looks: np.ndarray, target: np.ndarray, penalty: float
 ) -> tuple[float, np.ndarray]:
-    """The squared distance of the mean looks to the aim, plus the entropy penalty; and the gradient."""
-    weights, exponent = _tilted(finish, tilt), finish @ tilt
-    apart = weights @ looks - aim
+    """The squared distance of the mean looks to the target, plus the entropy penalty; and the gradient."""
+    weights, exponent = _tilted(finish, coefficients), finish @ coefficients
+    difference = weights @ looks - target
     entropy = float(weights @ np.log(np.maximum(weights, 1e-300) * len(weights)))
-    slope = 2 * (looks @ apart) + price * (exponent - weights @ exponent)
-    gradient = (weights[:, None] * (finish - weights @ finish)).T @ slope
-    return float(apart @ apart) + price * entropy + 1e-6 * float(tilt @ tilt), gradient + 2e-6 * tilt
+    by_weight = 2 * (looks @ difference) + penalty * (exponent - weights @ exponent)
+    gradient = (weights[:, None] * (finish - weights @ finish)).T @ by_weight
+    return float(difference @ difference) + penalty * entropy + 1e-6 * float(
+        coefficients @ coefficients
+    ), gradient + 2e-6 * coefficients
 
 
 def _quantile(values: Float64[np.ndarray, " n"], weights: Float64[np.ndarray, " n"], share: float) -> float:
@@ -192,25 +196,29 @@ def _ranges(drawn: Sequence[Simulated], weights: Float64[np.ndarray, " n"], size
     chroma = saturation * np.exp(1j * np.radians(hue))
     mean = complex((weights * chroma).sum())
     has_hue = abs(mean) > GREY
-    turned = np.degrees(np.angle(chroma * np.conj(mean))) if has_hue else np.zeros(len(hue))
-    along = np.real(chroma * np.conj(mean)) / abs(mean) if has_hue else saturation
-    coloured = weights * (saturation > GREY) * (np.abs(turned) < 90)
+    hue_offset_deg = np.degrees(np.angle(chroma * np.conj(mean))) if has_hue else np.zeros(len(hue))
+    saturation_along_mean = np.real(chroma * np.conj(mean)) / abs(mean) if has_hue else saturation
+    coloured_weights = weights * (saturation > GREY) * (np.abs(hue_offset_deg) < 90)
     centre = float(np.degrees(np.angle(mean))) % 360
-    hues = [_quantile(turned, coloured / coloured.sum(), q) for q in SHARE] if has_hue and coloured.any() else None
-    found = {
+    hues = (
+        [_quantile(hue_offset_deg, coloured_weights / coloured_weights.sum(), q) for q in SHARE]
+        if has_hue and coloured_weights.any()
+        else None
+    )
+    ranges = {
         "colour.hue_deg": Range(centre + hues[0], centre + hues[1], True) if hues else Range(0.0, 360.0, False),
-        "colour.saturation": _range(along, weights, size),
+        "colour.saturation": _range(saturation_along_mean, weights, size),
         "colour.value": _range(value, weights, size),
     }
     for name in ("metallic", "roughness", "texture_scale_m", "contrast"):
-        found[name] = _range(np.array([getattr(s.material, name) for s in drawn]), weights, size)
-    return {name: Range(float(f"{r.low:.3g}"), float(f"{r.high:.3g}"), r.is_known) for name, r in found.items()}
+        ranges[name] = _range(np.array([getattr(s.material, name) for s in drawn]), weights, size)
+    return {name: Range(float(f"{r.low:.3g}"), float(f"{r.high:.3g}"), r.is_known) for name, r in ranges.items()}
 
 
 def _range(values: Float64[np.ndarray, " n"], weights: Float64[np.ndarray, " n"], size: float) -> Range:
     low, high = (_quantile(values, weights, q) for q in SHARE)
-    moved = abs(float(weights @ values) - float(values.mean())) / max(float(values.std()), 1e-9)
-    return Range(low, high, bool(moved * np.sqrt(size) > SIGNIFICANT))
+    shift = abs(float(weights @ values) - float(values.mean())) / max(float(values.std()), 1e-9)
+    return Range(low, high, bool(shift * np.sqrt(size) > SIGNIFICANT))
 
 
 def to_yaml(fits: Sequence[FinishFit], base: str, config: SceneConfig) -> str:
@@ -246,6 +254,6 @@ def to_yaml(fits: Sequence[FinishFit], base: str, config: SceneConfig) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _line(name: str, found: Range) -> str:
-    why = "" if found.is_known else "  # the photographs say nothing about it"
-    return f"      {name}: {{low: {found.low:g}, high: {found.high:g}}}{why}"
+def _line(name: str, knob: Range) -> str:
+    why = "" if knob.is_known else "  # the photographs say nothing about it"
+    return f"      {name}: {{low: {knob.low:g}, high: {knob.high:g}}}{why}"

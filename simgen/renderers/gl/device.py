@@ -46,7 +46,7 @@ class Store(Generic[K, V]):
 
 
 @dataclass(frozen=True)
-class Target:
+class RenderTarget:
     """Framebuffers and their textures, for one image size and sampling."""
 
     truth: Any  # ground truth: depth, ids and normals at the pixels' centres
@@ -97,7 +97,7 @@ class Device:
         )
         self._lamp_target: Any = None
         self.skies: Store[LightSpec, tuple[Any, Any]] = Store(MAX_SKIES, lambda light: environment.upload(self, light))
-        self.targets: Store[tuple[int, int, int], Target] = Store(MAX_TARGETS, lambda key: self._target(*key))
+        self.targets: Store[tuple[int, int, int], RenderTarget] = Store(MAX_TARGETS, lambda key: self._target(*key))
         self.shadows = (self._shadow_target(), self._shadow_target())
         self.response = self.texture(environment.response())
         self.frame = self.context.buffer(reserve=layout.FRAME.itemsize, dynamic=True)
@@ -152,7 +152,7 @@ class Device:
         texture.repeat_x = texture.repeat_y = False
         return texture
 
-    def _target(self, width: int, height: int, supersample: int) -> Target:
+    def _target(self, width: int, height: int, supersample: int) -> RenderTarget:
         gl, size, half = self.context, (width, height), ((width + 1) // 2, (height + 1) // 2)
         factor = 1 if supersample <= 2 else 2
         large = (width * factor, height * factor)
@@ -166,7 +166,7 @@ class Device:
         if supersample > 1:
             many = gl.renderbuffer(large, 4, samples=SAMPLES, dtype="f2")
             colour = gl.framebuffer([many], gl.depth_renderbuffer(large, samples=SAMPLES))
-        return Target(
+        return RenderTarget(
             truth=gl.framebuffer([depth, ids, normals], buffer),
             depth=depth,
             normals=normals,

@@ -20,7 +20,7 @@ from simgen.assets.light import checked_lamps
 from simgen.renderers.camera_view import CameraView, visible_on_plane
 from simgen.renderers.gl import environment
 from simgen.renderers.gl.blocks import frame_block, scene_block, sheets_block
-from simgen.renderers.gl.device import Device, Target, device, forget_device
+from simgen.renderers.gl.device import Device, RenderTarget, device, forget_device
 from simgen.renderers.gl.lamps import lamp_block
 from simgen.renderers.gl.programs import (
     ENVIRONMENT,
@@ -226,7 +226,7 @@ class _Scene:
         return Frame(linear=linear, depth_m=depth, ids=ids, normals=normals)
 
 
-def _radiance(target: Target, shape: tuple[int, int]) -> Float32[np.ndarray, "h w 3"]:
+def _radiance(target: RenderTarget, shape: tuple[int, int]) -> Float32[np.ndarray, "h w 3"]:
     if target.factor > 1:
         target.radiance.build_mipmaps(0, 1)
     data = target.radiance.read(level=1 if target.factor > 1 else 0)

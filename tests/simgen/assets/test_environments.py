@@ -61,13 +61,13 @@ def test_there_are_those_that_were_asked_for():
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_a_card_under_it_is_as_bright_as_the_spec_says(name):
-    found = picture(replace(SPEC, name=name))
-    assert found.shape == (HEIGHT, WIDTH, 3)
-    assert np.isfinite(found).all()
-    assert found.min() >= 0
-    assert found[HEIGHT // 2 :].max() == 0
+    panorama = picture(replace(SPEC, name=name))
+    assert panorama.shape == (HEIGHT, WIDTH, 3)
+    assert np.isfinite(panorama).all()
+    assert panorama.min() >= 0
+    assert panorama[HEIGHT // 2 :].max() == 0
     assert LUMINANCE @ np.array(ambient(replace(SPEC, name=name))) == pytest.approx(0.7, rel=1e-4)
-    assert found[: HEIGHT // 2].max() > 1.5 * found[: HEIGHT // 2].mean()  # something shines, something does not
+    assert panorama[: HEIGHT // 2].max() > 1.5 * panorama[: HEIGHT // 2].mean()  # something shines, something does not
 
 
 @pytest.mark.parametrize("name", sorted(ONE_COLOUR))
@@ -80,8 +80,8 @@ def test_its_light_has_the_colour_of_its_temperature(name, kelvin):
 
 def test_mixed_light_lies_between_its_lamps_and_its_windows():
     spec = replace(SPEC, name="mixed", temperature_k=2800.0, daylight_k=8000.0)
-    warm, found, cool = planckian_uv(2800.0)[0], chromaticity(ambient(spec))[0], planckian_uv(8000.0)[0]
-    assert cool + 0.01 < found < warm - 0.01
+    warm, mixed, cool = planckian_uv(2800.0)[0], chromaticity(ambient(spec))[0], planckian_uv(8000.0)[0]
+    assert cool + 0.01 < mixed < warm - 0.01
     assert ambient(replace(SPEC, name="daylight_hall")) == ambient(
         replace(SPEC, name="daylight_hall", temperature_k=2000.0)
     )
@@ -122,12 +122,12 @@ def test_a_users_hdr_lights_the_scene(folder):
     assert [p.name for p in folder_files(str(folder))] == ["a.hdr", "b.hdr"]
     path = folder / "b.hdr"
     spec = replace(SPEC, name="file", file=str(path), sha256=digest(path))
-    found = picture(spec)
+    panorama = picture(spec)
     wanted = sphere()
     wanted[32:] = 0
     wanted *= 0.7 / (LUMINANCE @ level_irradiance(wanted))
-    assert level_irradiance(found) == pytest.approx(level_irradiance(wanted), rel=0.02)
-    assert found[60, 128] == pytest.approx(wanted[30, 64], rel=0.05, abs=0.01)  # red to the east
+    assert level_irradiance(panorama) == pytest.approx(level_irradiance(wanted), rel=0.02)
+    assert panorama[60, 128] == pytest.approx(wanted[30, 64], rel=0.05, abs=0.01)  # red to the east
 
 
 def test_a_preset_takes_a_folder(folder):

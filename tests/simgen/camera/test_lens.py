@@ -36,8 +36,8 @@ def opencv_px(spec, points_world, frame=0):
     turn, _ = cv2.Rodrigues(rotation_matrix(pose.rotation_xyzw))
     (cx, cy), f = camera.centre_px, camera.focal_px
     matrix = np.array([[f, 0, cx], [0, f, cy], [0, 0, 1]])
-    found, _ = cv2.projectPoints(points_world, turn, np.array(pose.position_m), matrix, np.array(camera.distortion))
-    return found[:, 0]
+    pixels, _ = cv2.projectPoints(points_world, turn, np.array(pose.position_m), matrix, np.array(camera.distortion))
+    return pixels[:, 0]
 
 
 def through(spec, lens):

@@ -55,10 +55,10 @@ def test_the_radius_at_which_a_lens_turns(coefficients, radius):
 def test_beyond_the_turning_radius_points_go_on_straight_outwards():
     bent = (-1 / 3, 0.0, 0.0, 0.0, 0.0)  # turns at 1, where a point is drawn at 2/3
     x = np.array([[0.5, 0.0], [1.0, 0.0], [1.5, 0.0], [0.0, -3.0], [3.0, 4.0]])
-    there = brown_conrady.distort(x, bent)
+    distorted = brown_conrady.distort(x, bent)
     out = 5 - 1 + 2 / 3
     wanted = [(0.5 - 0.125 / 3, 0), (2 / 3, 0), (2 / 3 + 0.5, 0), (0, -2 / 3 - 2), (0.6 * out, 0.8 * out)]
-    np.testing.assert_allclose(there, wanted, atol=1e-9)
+    np.testing.assert_allclose(distorted, wanted, atol=1e-9)
     assert brown_conrady.distort(np.zeros((1, 2)), bent).tolist() == [[0, 0]]
 
 
@@ -67,10 +67,10 @@ def test_undistortion_takes_few_rounds(lens, monkeypatch):
     """By Newton's method each squares what is left: with a wrong derivative it is slower, or does not arrive."""
     monkeypatch.setattr(brown_conrady, "_MAX_STEPS", 5)
     points = np.random.default_rng(1).uniform(-0.5, 0.5, (300, 2))
-    there = brown_conrady.distort(points, LENSES[lens])
-    kept = there.copy()
-    np.testing.assert_allclose(brown_conrady.undistort(there, LENSES[lens]), points, atol=1e-9)
-    assert np.array_equal(there, kept)
+    distorted = brown_conrady.distort(points, LENSES[lens])
+    kept = distorted.copy()
+    np.testing.assert_allclose(brown_conrady.undistort(distorted, LENSES[lens]), points, atol=1e-9)
+    assert np.array_equal(distorted, kept)
 
 
 def test_undistortion_of_nothing_and_through_nothing():

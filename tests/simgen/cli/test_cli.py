@@ -158,18 +158,18 @@ def test_a_mistake_is_one_line_on_stderr(tmp_path, arguments, expected):
 
 
 @pytest.mark.parametrize("command", [["preview"], ["check"], ["replay", "0"], ["export", "--out", "x"]])
-def test_a_folder_that_is_no_data_set_is_told(tmp_path, command):
+def test_a_folder_that_is_no_data_set_is_refused(tmp_path, command):
     stderr = simgen(command[0], tmp_path, *command[1:], status=2)[1]
     assert stderr == f"simgen: {tmp_path}: no manifest.json, so no finished simgen data set\n"
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_an_unwritable_folder_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     stderr = simgen("render", "--preset", "tiny", "--scenes", 1, "--out", tmp_path / "file" / "x", status=2)[1]
     assert "--out needs a folder" in stderr
 
 
-def test_replay_is_identical_and_tells_what_was_tampered_with(tiny, copied):
+def test_replay_is_identical_and_names_what_was_tampered_with(tiny, copied):
     members = 1 + 2 * 3
     assert simgen("replay", tiny, 1)[0] == f"scene 1: identical, {members} members\n"
     edit(copied, 1, "json", lambda raw: re.sub(rb'"gamma":\d', b'"gamma":9', raw))
@@ -285,7 +285,7 @@ def test_export_says_where_it_went_and_refuses_to_write_over(tiny, tmp_path):
     assert (tiny / MANIFEST).exists()
 
 
-def test_export_tells_what_it_left_out_and_how_it_split(tiny, tmp_path):
+def test_export_reports_what_it_left_out_and_how_it_split(tiny, tmp_path):
     options = ["--format", "yolo-detect", "--split", "0.5,0.5", "--categories", "washer, bolt", "--min-visible", "0.9"]
     stdout, _ = simgen("export", tiny, "--out", tmp_path / "a", *options, "--min-size", 4)
     first, second, third = stdout.splitlines()

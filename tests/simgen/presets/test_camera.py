@@ -60,7 +60,7 @@ def test_a_table_that_is_not_libjpegs_gets_the_nearest_quality():
 
 
 @pytest.mark.parametrize("cut", [0, 1, 3, 20, 60, 150])
-def test_a_jpeg_that_is_cut_short_is_told(cut):
+def test_a_truncated_jpeg_is_refused(cut):
     data = cv2.imencode(".jpg", np.zeros((64, 64, 3), np.uint8))[1].tobytes()
     with pytest.raises(ValueError, match="JPEG"):
         jpeg.read_header(data[:cut])
@@ -71,22 +71,22 @@ def test_a_jpeg_that_is_cut_short_is_told(cut):
 
 def test_blur_is_found_within_a_fifth_and_rises_with_the_truth():
     truths = [0.6, 0.9, 1.4, 2.2]
-    found = []
+    estimates = []
     for sigma in truths:
         sensor = replace(PLAIN, blur_sigma_px=sigma, full_well_e=20000.0)
         each = [edges.sharpness(noise.luma(decode(expose(scene, sensor, 0)))) for scene in SCENES]
-        found.append(float(np.median([sharp.blur_sigma_px for sharp in each])))
+        estimates.append(float(np.median([sharp.blur_sigma_px for sharp in each])))
         assert np.median([sharp.sharpen for sharp in each]) <= (0.3 if sigma < 1.5 else 0.5)  # 1.5 px is the mask's own
-    assert found == pytest.approx(truths, rel=0.2)
-    assert found == sorted(found)
+    assert estimates == pytest.approx(truths, rel=0.2)
+    assert estimates == sorted(estimates)
 
 
 @pytest.mark.parametrize("truth", [0.5, 1.2])
-def test_sharpening_is_told_from_blur(truth):
+def test_sharpening_and_blur_are_estimated_separately(truth):
     shown = develop(SCENES[0], replace(PLAIN, blur_sigma_px=0.9, sharpen=truth), 0)
-    found = edges.sharpness(noise.luma(shown))
-    assert found.sharpen == pytest.approx(truth, abs=0.2)
-    assert found.blur_sigma_px == pytest.approx(0.9, rel=0.2)
+    estimate = edges.sharpness(noise.luma(shown))
+    assert estimate.sharpen == pytest.approx(truth, abs=0.2)
+    assert estimate.blur_sigma_px == pytest.approx(0.9, rel=0.2)
 
 
 def test_a_picture_without_edges_has_no_sharpness():
@@ -114,7 +114,7 @@ def test_noise_is_found_through_development_and_jpeg(tmp_path, full_well_e, read
 
 
 @pytest.mark.parametrize("read_noise_e", [3.0, 40.0])
-def test_flat_fields_tell_read_noise_from_shot_noise(tmp_path, shot, read_noise_e):
+def test_flat_fields_separate_read_noise_from_shot_noise(tmp_path, shot, read_noise_e):
     quiet = replace(PLAIN, full_well_e=3000.0, blur_sigma_px=0.0, read_noise_e=read_noise_e)
     flats = photograph(tmp_path, [field(level) for level in (0.05, 0.1, 0.2, 0.4, 0.6)], quiet, ".png")
     model = fit_camera(read_pictures(shot, 9), read_pictures(flats, 9)).model
@@ -132,7 +132,7 @@ def test_noise_that_jpeg_hides_is_a_bound_and_says_so(tmp_path):
 # --- flat fields ------------------------------------------------------------------------------------------------------
 
 
-def test_flat_fields_tell_vignetting_and_the_fixed_pattern(tmp_path):
+def test_flat_fields_give_vignetting_and_the_fixed_pattern(tmp_path):
     sensor = replace(PLAIN, vignetting=0.3, prnu=0.02, full_well_e=20000.0, blur_sigma_px=0.0)
     photos = photograph(tmp_path / "photos", SCENES, sensor, ".png")
     flats = photograph(tmp_path / "flats", [field(0.5)] * 4, sensor, ".png")
@@ -220,7 +220,7 @@ def test_a_data_set_can_stand_in_a_folders_place(tiny_data_set):
 # --- what cannot be read ----------------------------------------------------------------------------------------------
 
 
-def test_bad_folders_are_told_in_one_line(shot, tmp_path):
+def test_bad_folders_are_refused_in_one_line(shot, tmp_path):
     empty, few, mixed, inner, bad = (tmp_path / name for name in ("empty", "few", "mixed", "inner", "bad"))
     empty.mkdir()
     for folder in (few, mixed, bad, inner / "images"):

@@ -54,7 +54,7 @@ def test_a_flat_part_looks_as_its_colours_say_at_any_exposure(exposure):
     assert ground == pytest.approx([0, 0], abs=0.02)
 
 
-def test_a_highlight_and_a_shadow_are_told_apart():
+def test_highlights_and_shadows_are_separate_features():
     image = picture((0.3, 0.3, 0.3), (0.8, 0.8, 0.8))
     image[20:23, 24:36] = 255
     numbers, _ = looked_at(image)
@@ -72,16 +72,16 @@ def test_other_parts_are_no_ground():
     assert look(image, DISC, np.ones_like(DISC), "washer") is None
 
 
-def test_a_part_too_small_to_tell_is_left_out():
+def test_a_part_of_too_few_pixels_is_left_out():
     speck = np.hypot(*np.mgrid[-30:30, -30:30]) < 4
     assert look(picture((0.3, 0.3, 0.3), (0.8, 0.8, 0.8)), speck, speck, "washer") is None
 
 
 @given(st.floats(0, 359.9), st.floats(0.05, 1.0), st.floats(0.05, 1.0))
 def test_hue_saturation_and_value_come_back(hue, saturation, value):
-    found = hsv_from_linear(linear_from_hsv(hue, saturation, value))
-    assert (found[0] - hue + 180) % 360 - 180 == pytest.approx(0, abs=0.01)
-    assert found[1:] == pytest.approx((saturation, value), abs=1e-5)
+    hsv = hsv_from_linear(linear_from_hsv(hue, saturation, value))
+    assert (hsv[0] - hue + 180) % 360 - 180 == pytest.approx(0, abs=0.01)
+    assert hsv[1:] == pytest.approx((saturation, value), abs=1e-5)
 
 
 # --- weights ----------------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def test_kinds_without_finishes_of_their_own_are_drawn_as_before():
     assert sample(load_config("bolts_on_table", all_of_them), 0, 1).parts == sample(other, 0, 1).parts
 
 
-def test_a_finish_that_there_is_not_is_told_of():
+def test_an_unknown_finish_is_refused_with_a_suggestion():
     with pytest.raises(ConfigError, match=r"no finish 'zink'; did you mean 'zinc'\?"):
         load_config("bolts_on_table", ["parts.kinds.washer.finishes.weights.zink=1"])
 
@@ -198,7 +198,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_outlines_that_are_none_are_told_of(tmp_path, name):
+def test_invalid_outlines_are_refused(tmp_path, name):
     outlines, more, message = BAD[name]
     with pytest.raises(FinishError, match=message):
         photographed(coco(tmp_path / "photos", outlines, **more))
@@ -212,7 +212,7 @@ def test_outlines_that_are_none_are_told_of(tmp_path, name):
         ('{"images": [{}], "annotations": [], "categories": []}', r"images\[0\] has no 'id'"),
     ],
 )
-def test_a_file_that_is_no_coco_is_told_of(tmp_path, text, message):
+def test_a_file_that_is_no_coco_json_is_refused(tmp_path, text, message):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(FinishError, match=message):
         photographed(tmp_path / "a.json")

@@ -127,7 +127,7 @@ def test_a_file_without_a_base_that_lacks_a_knob_is_asked_for_one_beside_its_oth
     assert second.startswith("scene.yaml:1: timing.frames: needs 1 to 1000, got 0")
 
 
-def test_a_misspelt_key_is_not_told_as_missing_too(scene):
+def test_a_misspelt_key_is_not_reported_as_missing_too(scene):
     whole = load_config("tiny").model_dump_json().replace('"gamma"', '"gama"')
     assert problems(scene(whole)) == ["scene.yaml:1: sensor.gama: no such knob; did you mean 'gamma'?"]
 

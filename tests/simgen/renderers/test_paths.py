@@ -100,7 +100,7 @@ def test_nothing_of_mitsuba_is_loaded_before_it_is_used():
     assert done.stdout.split()[-2:] == ["False", "False"]
 
 
-def test_the_newest_library_is_tried_first_and_a_told_one_alone(monkeypatch, tmp_path):
+def test_the_newest_library_is_tried_first_and_a_configured_one_alone(monkeypatch, tmp_path):
     names = ["libLLVM-15.so.1", "libLLVM.so.19.1", "libLLVM-14.0.6.so.1", "libLLVM-9.so", "libLLVM.so.20.1"]
     for name in names:
         (tmp_path / name).touch()
@@ -112,7 +112,7 @@ def test_the_newest_library_is_tried_first_and_a_told_one_alone(monkeypatch, tmp
     assert variant.llvm_libraries() == ["/x/libLLVM.so.18"]
 
 
-def test_why_is_told(monkeypatch):
+def test_the_reason_is_reported(monkeypatch):
     variant.variant.cache_clear()
     monkeypatch.setattr(variant, "_works", lambda name, llvm="": "it broke")
     try:

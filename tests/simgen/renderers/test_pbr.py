@@ -349,7 +349,7 @@ def test_a_lost_context_is_an_error_and_the_next_scene_starts_anew(monkeypatch):
     assert device() is not broken
 
 
-def test_an_opengl_error_is_told():
+def test_an_opengl_error_is_raised_by_name():
     device().check("before")
     full = SimpleNamespace(context=SimpleNamespace(error="GL_OUT_OF_MEMORY"), description="a driver")
     with pytest.raises(RendererLost, match=r"OpenGL says GL_OUT_OF_MEMORY in frame 3 \(a driver\)"):

@@ -154,7 +154,7 @@ def test_what_is_too_fine_to_be_seen_is_rough():
 # --------------------------------------------------------------------------------------------------------- every row
 
 
-def test_every_material_can_be_drawn_and_told_from_all_others(ball):
+def test_every_material_renders_and_differs_from_all_others(ball):
     """On a sphere under a lamp, each with the figures of its own row."""
     pictures = {}
     for name in MATERIALS:

@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from simgen.presets.read import load_config
 from simgen.scene.sampling.parts import sizes
 from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import LUMINANCE, black_body, linear_from_hsv, linear_from_srgb
-from simgen.spec.geometry import transform
+from simgen.spec.geometry import rotation_matrix, transform
 from simgen.spec.knobs import Uniform
 
 PRESETS = [
@@ -246,3 +247,16 @@ def drawn(preset):
         spec.parts[-1].material.roughness,
     )
     return len(spec.parts), spec.parts[1].source.designation, len(spec.clutter), tuple(round(n, 6) for n in numbers)
+
+
+@pytest.mark.parametrize("elevation_deg", [0.0, 30.0, 60.0, 80.0])
+def test_a_picture_turns_more_than_the_roll_where_the_camera_is_raised(elevation_deg):
+    """The angle of the vertical in the picture is atan(tan(roll) / cos(elevation)), as the knob's meaning says."""
+    fixed = [f"camera.elevation_deg={elevation_deg}", "camera.roll_deg=4", "camera.aim=0"]
+    camera = sample(load_config("tiny", fixed), 3, 0).camera
+    camera_from_world = rotation_matrix(camera.world_from_camera[0].rotation_xyzw).T
+    right, down, _ = camera_from_world @ np.array([0.0, 0.0, 1.0])
+    turned = math.degrees(math.atan2(abs(right), abs(down)))
+    assert turned == pytest.approx(
+        math.degrees(math.atan(math.tan(math.radians(4)) / math.cos(math.radians(elevation_deg))))
+    )
