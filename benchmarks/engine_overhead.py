@@ -25,7 +25,7 @@ def scene_ms(engine: str, scenes: int) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         job = plan(scenes=scenes, shard_scenes=16)
-        run_plan(job, clips.CATEGORIES, Path(folder), workers=1, tell=note, engine=choose_engine(engine))
+        run_plan(job, clips.CATEGORIES, Path(folder), workers=1, on_event=note, engine=choose_engine(engine))
     return 1000 * (times[-1] - times[0]) / (len(times) - 1)
 
 

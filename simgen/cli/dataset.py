@@ -165,12 +165,12 @@ def check(
         from simgen.dataset.store.files import write_atomically
         from simgen.dataset.store.locations import location
 
-        there = location(path)
-        if isinstance(there, Path) and not there.is_dir() and not there.is_file():
+        place = location(path)
+        if isinstance(place, Path) and not place.is_dir() and not place.is_file():
             fail(f"{path}: no such folder or file")
-        photos = isinstance(there, Path) and there.is_file()
+        photos = isinstance(place, Path) and place.is_file()
         with track("check", None if photos else len(data_set(path))) as step:
-            report = check_it(there, step)
+            report = check_it(place, step)
         if json is not None:
             write_atomically(json, report.to_json().encode())
         if page is not None:

@@ -141,7 +141,7 @@ def fit_finish(
         say_notes(probed)
         plan, known = make_plan(probed, scenes=scenes, seed=seed, name=Path(base).stem)
         with Progress(scenes, workers or 1) as progress:
-            run_plan(plan, known, location(scenes_folder), workers=workers, resume=True, tell=progress.tell)
+            run_plan(plan, known, location(scenes_folder), workers=workers, resume=True, on_event=progress.on_event)
         data = data_set(scenes_folder)
         with track("simulated parts", len(data)) as advance:
             fits = fit_finishes(real, simulated(data, advance))

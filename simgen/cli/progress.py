@@ -60,7 +60,7 @@ class Rate:
 
 
 class Progress:
-    """A bar with scenes and frames per second, remaining time and failures. Pass `tell` to `run_plan`.
+    """A bar with scenes and frames per second, remaining time and failures. Pass `on_event` to `run_plan`.
 
     Args:
         scenes: of the run, with those that are there already.
@@ -100,7 +100,7 @@ class Progress:
     def done(self) -> int:
         return self.kept + self.made + self.lost
 
-    def tell(self, event: Event | Kept) -> None:
+    def on_event(self, event: Event | Kept) -> None:
         """Count an event, and update the display."""
         if isinstance(event, Kept):
             self.kept += event.entry.clips + len(event.entry.quarantined)

@@ -120,7 +120,7 @@ def render(
         asked = sum(len(plan.request.scenes_of(k)) for k in only) if only else scenes
         with Progress(asked, workers or 1) as progress:
             manifest = run_plan(
-                plan, categories, target, workers=workers, resume=resume, tell=progress.tell, engine=chosen,
+                plan, categories, target, workers=workers, resume=resume, on_event=progress.on_event, engine=chosen,
                 budget=allowed, only=only,
             )  # fmt: skip
     _sum_up(target, manifest)

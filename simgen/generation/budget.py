@@ -48,8 +48,8 @@ def parse_budget(text: str) -> Budget:
     Raises:
         ValueError: the text is neither, or the amount is 0.
     """
-    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([a-zA-Z]+)\s*", text)
-    amount, unit = (float(found[1]), found[2].lower()) if found else (0.0, "")
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([a-zA-Z]+)\s*", text)
+    amount, unit = (float(match[1]), match[2].lower()) if match else (0.0, "")
     if amount > 0 and unit in _UNITS:
         return Budget(seconds=amount * _UNITS[unit])
     if amount > 0 and unit in _BYTES:
@@ -104,9 +104,9 @@ class Estimate:
 
 
 def estimate(
-    plan: Plan, out: Location, workers: int, tell: Callable[[], None] = lambda: None, budget: Budget = Budget()
+    plan: Plan, out: Location, workers: int, step: Callable[[], None] = lambda: None, budget: Budget = Budget()
 ) -> Estimate:
-    """Make a few scenes, spread over the data set, and write nothing. `tell` is called after each.
+    """Make a few scenes, spread over the data set, and write nothing. `step` is called after each.
 
     No further scene is tried once the time of the budget is spent.
 
@@ -123,7 +123,7 @@ def estimate(
         if place:
             seconds.append(time.perf_counter() - began)
             sizes.append(sum(512 + -(-len(data) // 512) * 512 for _, data in members))  # as tar pads them
-        tell()
+        step()
         if seconds and time.perf_counter() - start > (budget.seconds or math.inf):
             break
     return Estimate(request.scenes, workers, tuple(seconds), tuple(sizes), _resident(), _free(out), budget)

@@ -22,12 +22,12 @@ from simgen.spec.errors import GenerateError
 CHUNK_BYTES = 2**20
 
 
-def join(out: Location, parts: Sequence[Location], tell: Callable[[], None] = lambda: None) -> Manifest:
+def join(out: Location, parts: Sequence[Location], step: Callable[[], None] = lambda: None) -> Manifest:
     """Collect the shards of `parts` in `out`, by hard links where the disk allows, and write the manifest.
 
     Args:
         out: a new or empty folder, or the folder of an interrupted `join` of the same parts.
-        tell: called after each shard.
+        step: called after each shard.
 
     Raises:
         GenerateError: the parts are of different data sets, a shard is missing, damaged, or differs between two parts.
@@ -44,17 +44,17 @@ def join(out: Location, parts: Sequence[Location], tell: Callable[[], None] = la
         _check_folder(out, shards)
         for name, (part, entry) in sorted(shards.items()):
             _link_or_copy(part / name, out / name, entry)
-            tell()
+            step()
         manifest = replace(first, shards=tuple(_in_order(shards)))
         write_manifest(out / MANIFEST, manifest)
     return manifest
 
 
 def _journal(part: Location) -> Location:
-    found = next((part / name for name in (MANIFEST, PARTIAL) if (part / name).is_file()), None)
-    if found is None:
+    journal = next((part / name for name in (MANIFEST, PARTIAL) if (part / name).is_file()), None)
+    if journal is None:
         raise GenerateError(f"{part}: holds neither a data set nor a slice of one")
-    return found
+    return journal
 
 
 def _one_request(journals: dict[Location, Manifest]) -> Manifest:
@@ -67,20 +67,20 @@ def _one_request(journals: dict[Location, Manifest]) -> Manifest:
 
 
 def _shards(journals: dict[Location, Manifest]) -> dict[str, tuple[Location, ShardEntry]]:
-    found: dict[str, tuple[Location, ShardEntry]] = {}
+    shards: dict[str, tuple[Location, ShardEntry]] = {}
     for part, journal in journals.items():
         for entry in journal.shards:
-            there = found.setdefault(entry.name, (part, entry))
-            if there[1] != entry:
+            listed = shards.setdefault(entry.name, (part, entry))
+            if listed[1] != entry:
                 raise GenerateError(
-                    f"{entry.name} is not the same in {there[0]} and {part}: made on different kinds of machines?"
+                    f"{entry.name} is not the same in {listed[0]} and {part}: made on different kinds of machines?"
                 )
-    return found
+    return shards
 
 
-def _in_order(found: dict[str, tuple[Location, ShardEntry]]) -> list[ShardEntry]:
+def _in_order(shards: dict[str, tuple[Location, ShardEntry]]) -> list[ShardEntry]:
     """By their scenes: names of more than five digits sort otherwise."""
-    return sorted((entry for _, entry in found.values()), key=lambda entry: entry.first_scene)
+    return sorted((entry for _, entry in shards.values()), key=lambda entry: entry.first_scene)
 
 
 def _gaps(numbers: Iterable[int], end: int) -> Iterator[range]:

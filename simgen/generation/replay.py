@@ -75,8 +75,8 @@ def _pixels(before: np.ndarray, after: np.ndarray) -> str:
 
 
 def _keys(before: Any, after: Any) -> str:
-    found = list(differences(before, after))
-    if not found:
+    changes = list(differences(before, after))
+    if not changes:
         return "the same values in other bytes"
-    more = f" and {len(found) - SHOWN_KEYS} more" if len(found) > SHOWN_KEYS else ""
-    return "; ".join(f"{d.path} is {d.before!r:.40} stored, {d.after!r:.40} now" for d in found[:SHOWN_KEYS]) + more
+    more = f" and {len(changes) - SHOWN_KEYS} more" if len(changes) > SHOWN_KEYS else ""
+    return "; ".join(f"{d.path} is {d.before!r:.40} stored, {d.after!r:.40} now" for d in changes[:SHOWN_KEYS]) + more

@@ -51,7 +51,7 @@ class Kept:
     entry: ShardEntry
 
 
-Tell = Callable[[Event | Kept], None]
+Listener = Callable[[Event | Kept], None]
 
 
 def default_shard_scenes(scenes: int) -> int:
@@ -70,7 +70,7 @@ def run_plan(
     *,
     workers: int | None = None,
     resume: bool = False,
-    tell: Tell = lambda event: None,
+    on_event: Listener = lambda event: None,
     engine: Engine = processes,
     budget: Budget | None = None,
     only: range | None = None,
@@ -82,7 +82,7 @@ def run_plan(
         workers: how many shards are made at a time; None leaves it to the engine. The bytes do not depend on it.
         resume: continue a run of the same request in `out`. A finished data set of fewer scenes grows. Scenes that an
             earlier run lost because its machine failed (`Quarantined.may_succeed`) are made again.
-        tell: called for each scene and shard.
+        on_event: called for each scene and shard.
         only: a slice: make these shards alone. There is no manifest then; `simgen.generation.join` joins slices.
         budget: no shard begins once it is spent. Shards in progress are finished.
 
@@ -113,7 +113,7 @@ def run_plan(
                 reopen(out, before, PARTIAL)
             plan = replace(plan, earlier=earlier(out, request))
             empty = Manifest(format=DATA_SET_FORMAT, request=request, categories=tuple(sorted(categories)), shards=())
-            return _fill(plan, out, before or empty, workers, tell, engine, budget or Budget(), only)
+            return _fill(plan, out, before or empty, workers, on_event, engine, budget or Budget(), only)
     except KeyboardInterrupt:
         raise Interrupted(f"{out}: stopped; the same command with --resume goes on") from None
     except (OSError, EngineError) as error:
@@ -126,14 +126,14 @@ def _fill(
     out: Location,
     manifest: Manifest,
     workers: int | None,
-    tell: Tell,
+    on_event: Listener,
     engine: Engine,
     budget: Budget,
     only: range | None,
 ) -> Manifest:
     done = {entry.name: entry for entry in _whole(out, manifest)}
     for entry in done.values():
-        tell(Kept(entry))
+        on_event(Kept(entry))
     wanted = only or range(plan.request.shards)
     missing = [k for k in wanted if shard_name(k) not in done]
     made, lost = sum(entry.clips for entry in done.values()), 0
@@ -150,15 +150,15 @@ def _fill(
                 done[event.entry.name] = event.entry
                 spending.finish(event.entry)
                 journal.note(done)
-            tell(event)
+            on_event(event)
     finally:
         close = getattr(events, "close", None)
         if close:
             close()
         manifest = journal.settle(done)
     if any(shard_name(k) not in done for k in missing):
-        there = f"{len(done)} of {len(wanted)} shards are there"
-        raise BudgetSpent(f"{out}: the budget is spent: {there}; the same command with --resume goes on")
+        finished = f"{len(done)} of {len(wanted)} shards are there"
+        raise BudgetSpent(f"{out}: the budget is spent: {finished}; the same command with --resume goes on")
     if len(done) < plan.request.shards:
         return manifest  # a slice
     _sweep(out)

@@ -57,7 +57,7 @@ def stopped(
 
     began = time.monotonic()
     try:
-        manifest = run_plan(asked, clips.CATEGORIES, out, tell=note, engine=watched, **more)
+        manifest = run_plan(asked, clips.CATEGORIES, out, on_event=note, engine=watched, **more)
         end, lost = "made", [(scene.index, scene.reason) for scene in manifest.quarantined]
     except GenerateError as error:
         end, lost = f"{type(error).__name__}: {error}", []

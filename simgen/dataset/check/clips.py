@@ -37,8 +37,8 @@ def check_shards(data: DataSet, report: Report, step: Callable[[], None]) -> Non
     for number, entry in enumerate(data.manifest.shards):
         report.add(_shard(data, number, entry, report, pictures, statistics, step))
     if len(data.manifest.shards) != data.manifest.request.shards:
-        said, due = len(data.manifest.shards), data.manifest.request.shards
-        report.add([Problem("manifest", "manifest.json", f"lists {said} shards where {due} belong")])
+        listed, expected = len(data.manifest.shards), data.manifest.request.shards
+        report.add([Problem("manifest", "manifest.json", f"lists {listed} shards where {expected} belong")])
     report.add(statistics.outliers())
 
 
@@ -108,29 +108,29 @@ def _clip(
         yield Problem("schema", where, said)
         return
     for t, frame in enumerate(labels.frames):
-        at = f"{where}: frame {t}"
+        place = f"{where}: frame {t}"
         picture = picture_of(clip, t)
         report.frames += 1
         if wrong := {part.category for part in frame.parts} - set(categories):
-            yield Problem("category", at, f"categories {sorted(wrong)} are not in the manifest", picture)
+            yield Problem("category", place, f"categories {sorted(wrong)} are not in the manifest", picture)
         if [(part.track_id, part.category) for part in frame.parts] != [
             (k, part.category) for k, part in enumerate(spec.parts)
         ]:
-            yield Problem("track", at, "its labels are not those of the spec's parts, in their order", picture)
+            yield Problem("track", place, "its labels are not those of the spec's parts, in their order", picture)
         try:
             data = clip.jpeg(t)
             image = decoded(data)
         except PictureError as error:
-            yield Problem("picture", at, str(error))
+            yield Problem("picture", place, str(error))
             continue
-        for problem in pictures.look(where, at, picture, data, image):
+        for problem in pictures.look(where, place, picture, data, image):
             if problem.kind == "blank" and _is_plain(image, clip.ids(t), clip.depth_m(t)):
-                yield Problem("plain", at, f"{problem.text}; by its ids nearly all of it is one surface", picture)
+                yield Problem("plain", place, f"{problem.text}; by its ids nearly all of it is one surface", picture)
             else:
                 yield problem
-        yield from _frame(clip, t, labels, frame, at, image)
+        yield from _frame(clip, t, labels, frame, place, image)
         for part in frame.parts:
-            _count(part, labels, report, statistics, f"{at}: part {part.track_id}", picture)
+            _count(part, labels, report, statistics, f"{place}: part {part.track_id}", picture)
     yield from _motion(clip, labels, where)
     if clip.has_flow and not spec.shutter.row_time_s:  # rows of a rolling shutter have other times
         yield from wrong_flow(clip, labels, where)
@@ -170,40 +170,40 @@ def _count(
 
 def _motion(clip: StoredClip, labels: Labels, where: str) -> Iterator[Problem]:
     for t, (before, after) in enumerate(pairwise(labels.frames), start=1):
-        at = f"{where}: frame {t}"
+        place = f"{where}: frame {t}"
         seconds = after.time_s - before.time_s
         if after.frame != before.frame + 1 or not seconds > 0:
             text = f"is frame {after.frame} at {after.time_s:g} s, after frame {before.frame} at {before.time_s:g} s"
-            yield Problem("track", at, text)
+            yield Problem("track", place, text)
             continue
         for one, other in zip(before.parts, after.parts, strict=False):
             metres = float(np.linalg.norm(np.subtract(_position(other, after), _position(one, before))))
             if metres > MAX_SPEED_M_S * seconds:
                 boxes = tuple(box for box in (one.unclipped_box_xyxy_px, other.unclipped_box_xyxy_px) if box)
                 text = f"part {other.track_id} jumps by {metres:.2f} m in {seconds:.3f} s"
-                yield Problem("track", at, text, picture_of(clip, t), boxes)
+                yield Problem("track", place, text, picture_of(clip, t), boxes)
 
 
 def _position(part: PartLabel, frame: FrameLabels) -> tuple[float, float, float]:
     return compose(frame.world_from_camera, part.camera_from_part).position_m
 
 
-def _frame(clip: StoredClip, t: int, labels: Labels, frame: FrameLabels, at: str, image: Image) -> Iterator[Problem]:
+def _frame(clip: StoredClip, t: int, labels: Labels, frame: FrameLabels, place: str, image: Image) -> Iterator[Problem]:
     shape = (labels.height_px, labels.width_px)
     ids, depth_m = clip.ids(t), clip.depth_m(t)
     picture = picture_of(clip, t)
     if not (image.shape[:2] == ids.shape == depth_m.shape == shape):
-        yield Problem("picture", at, "picture, ids and depth are not all of the size that the labels say", picture)
+        yield Problem("picture", place, "picture, ids and depth are not all of the size that the labels say", picture)
         return
     if ids.min() < CLUTTER or ids.max() >= len(frame.parts):
-        yield Problem("ids", at, f"ids go from {ids.min()} to {ids.max()}, with {len(frame.parts)} parts", picture)
+        yield Problem("ids", place, f"ids go from {ids.min()} to {ids.max()}, with {len(frame.parts)} parts", picture)
     if not np.isfinite(depth_m[ids >= 0]).all():
-        yield Problem("depth", at, "a part's pixel has no depth", picture)
+        yield Problem("depth", place, "a part's pixel has no depth", picture)
     counts, bounds = _extent_of_ids(ids)
     for part in frame.parts:
         for kind, text in _part(part, counts.get(part.track_id, 0), bounds.get(part.track_id), shape):
             boxes = tuple(box for box in (part.box_xyxy_px, part.amodal_box_xyxy_px) if box)
-            yield Problem(kind, f"{at}: part {part.track_id}", text, picture, boxes)
+            yield Problem(kind, f"{place}: part {part.track_id}", text, picture, boxes)
 
 
 def _extent_of_ids(ids: Int32[np.ndarray, "h w"]) -> tuple[dict[int, int], dict[int, Box]]:

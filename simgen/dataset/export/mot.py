@@ -99,7 +99,9 @@ def _sequence(folder: Path, split: str) -> Iterator[FrameRecord]:
                 )
             )
         scene = int(section["name"])
-    except (configparser.Error, KeyError, ValueError, IndexError) as error:
+        if length > (pictures := sum(1 for _ in images.iterdir())):
+            raise ValueError(f"seqLength is {length}, with {pictures} pictures in {images.name}")
+    except (configparser.Error, KeyError, OSError, OverflowError, ValueError, IndexError) as error:
         raise ExportError(f"{folder}: not as MOTChallenge has it: {error!r}") from error
     for t in range(1, length + 1):
         yield FrameRecord(

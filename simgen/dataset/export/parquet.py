@@ -164,9 +164,9 @@ def read(folder: Path) -> Iterator[FrameRecord]:
         waiting = next(labels, None)
         for frame in _rows(pa, folder / FRAMES):
             place = frame["scene"], frame["frame"]
-            found = []
+            records = []
             while waiting is not None and (waiting["scene"], waiting["frame"]) == place:
-                found.append(_label(waiting, frame))
+                records.append(_label(waiting, frame))
                 waiting = next(labels, None)
             yield FrameRecord(
                 split=frame["split"],
@@ -175,7 +175,7 @@ def read(folder: Path) -> Iterator[FrameRecord]:
                 width_px=frame["width_px"],
                 height_px=frame["height_px"],
                 image=None,
-                labels=tuple(found),
+                labels=tuple(records),
             )
         if waiting is not None:
             place = waiting["scene"], waiting["frame"]

@@ -26,7 +26,8 @@ from simgen.dataset.check.pictures import decoded
 from simgen.dataset.export.common.masks import filled, joined, outlines
 from simgen.dataset.export.common.records import Box, FrameRecord, LabelRecord, inside, read_text
 from simgen.dataset.export.common.selection import SPLITS, PickedClip, Selection, VisiblePart
-from simgen.spec.errors import ExportError
+from simgen.spec.errors import ConfigError, ExportError
+from simgen.spec.yaml_text import read_tree
 
 MAIN = "data.yaml"
 TOOL = "Ultralytics"
@@ -113,9 +114,11 @@ read_outlines = partial(_read, outlined=True)
 
 def _parsed(path: Path) -> tuple[dict[str, Any], list[str]]:
     try:
-        listing = yaml.safe_load(read_text(path))
-        return listing, [str(listing["names"][i]) for i in range(len(listing["names"]))]
-    except (yaml.YAMLError, TypeError, KeyError) as error:
+        listing = read_tree(path).values
+        return listing, [str(listing["names"][str(i)]) for i in range(len(listing["names"]))]
+    except ConfigError as error:
+        raise ExportError(str(error)) from None
+    except (TypeError, KeyError) as error:
         raise ExportError(f"{path}: needs splits and `names` by 0, 1, 2, ...: {error!r}") from None
 
 

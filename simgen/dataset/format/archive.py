@@ -210,40 +210,40 @@ def scan_shard(path: Location) -> dict[int, StoredClip]:
     Raises:
         ShardError: the file is missing or cut short, or has a member that no shard may have.
     """
-    found: dict[int, dict[str, Member]] = {}
+    clips: dict[int, dict[str, Member]] = {}
     try:
         for name, member in _scan(path):
             match = _MEMBER_NAME.fullmatch(name)
             if not match:
                 raise ShardError(f"{path}: {name!r} before offset {member.offset} is no name for a member of a shard")
-            clip = found.setdefault(int(match[1]), {})
+            clip = clips.setdefault(int(match[1]), {})
             if match[2] in clip:
                 raise ShardError(f"{path}: {name!r} stands twice, again at offset {member.offset}")
             clip[match[2]] = member
     except OSError as error:
         raise ShardError(f"{path}: cannot be read: {error.strerror}") from error
-    return {index: StoredClip(path, index, members) for index, members in found.items()}
+    return {index: StoredClip(path, index, members) for index, members in clips.items()}
 
 
-def _scan(path: Location, at: int = 0) -> Iterator[tuple[str, Member]]:
-    """The members from the header at offset `at` on."""
+def _scan(path: Location, offset: int = 0) -> Iterator[tuple[str, Member]]:
+    """The members from the header at `offset` on."""
     end = check_plain(path)
     with path.open("rb") as file:
-        file.seek(at)
+        file.seek(offset)
         while True:
             block = file.read(tarfile.BLOCKSIZE)
             if len(block) < tarfile.BLOCKSIZE:
-                raise ShardError(f"{path}: cut short at offset {at + len(block)}: the archive has no end mark")
+                raise ShardError(f"{path}: cut short at offset {offset + len(block)}: the archive has no end mark")
             if not any(block):
                 return
-            name, size = _header(path, block, at)
-            member = Member(at + tarfile.BLOCKSIZE, size)
+            name, size = _header(path, block, offset)
+            member = Member(offset + tarfile.BLOCKSIZE, size)
             if member.offset + size > end:
                 missing = member.offset + size - end
                 raise ShardError(f"{path}: cut short at offset {end}: {missing} bytes of {name!r} are missing")
             yield name, member
-            at = after(member)
-            file.seek(at)
+            offset = after(member)
+            file.seek(offset)
 
 
 def after(member: Member) -> int:
@@ -257,29 +257,29 @@ def _plain_header(block: bytes) -> tuple[str, int] | None:
     Six times as fast as `tarfile`.
     """
     same = all(block[a:b] == _EMPTY_HEADER[a:b] for a, b in ((100, 124), (135, 148), (154, 512)))
-    name, size, told = block[:100].rstrip(b"\0"), block[124:135], block[148:154]
-    if not (same and _PLAIN_NAME.fullmatch(name) and size.isdigit() and told.isdigit()):
+    name, size, checksum = block[:100].rstrip(b"\0"), block[124:135], block[148:154]
+    if not (same and _PLAIN_NAME.fullmatch(name) and size.isdigit() and checksum.isdigit()):
         return None
     try:
-        found, right = int(size, 8), int(told, 8) == _EMPTY_SUM + sum(name) + sum(size)
+        size_bytes, sound = int(size, 8), int(checksum, 8) == _EMPTY_SUM + sum(name) + sum(size)
     except ValueError:
         return None
-    return (name.decode("ascii"), found) if right and found <= MAX_MEMBER_BYTES else None
+    return (name.decode("ascii"), size_bytes) if sound and size_bytes <= MAX_MEMBER_BYTES else None
 
 
-def _header(path: Location, block: bytes, at: int) -> tuple[str, int]:
+def _header(path: Location, block: bytes, offset: int) -> tuple[str, int]:
     """The name and size of a member, from its header."""
     if (plain := _plain_header(block)) is not None:
         return plain
     try:
         header = tarfile.TarInfo.frombuf(block, "ascii", "strict")
     except (tarfile.HeaderError, ValueError) as error:
-        raise ShardError(f"{path}: damaged header at offset {at}: {error}") from error
+        raise ShardError(f"{path}: damaged header at offset {offset}: {error}") from error
     if header.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
-        raise ShardError(f"{path}: {header.name!r} at offset {at} is no plain file (tar type {header.type!r})")
+        raise ShardError(f"{path}: {header.name!r} at offset {offset} is no plain file (tar type {header.type!r})")
     if not 0 <= header.size <= MAX_MEMBER_BYTES:
         limit = f"more than the {MAX_MEMBER_BYTES} that a member may have"
-        raise ShardError(f"{path}: {header.name!r} at offset {at} claims {header.size} bytes, {limit}")
+        raise ShardError(f"{path}: {header.name!r} at offset {offset} claims {header.size} bytes, {limit}")
     return header.name, header.size
 
 

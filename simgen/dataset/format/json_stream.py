@@ -73,9 +73,9 @@ class _Text:
 
     def accept(self, sign: str) -> bool:
         """Skip spaces. If the next character is `sign`, consume it and return True."""
-        found = self._next() == sign
-        self._at += found
-        return found
+        is_next = self._next() == sign
+        self._at += is_next
+        return is_next
 
     def expect(self, sign: str) -> None:
         """Consume `sign`, which must be next."""

@@ -280,8 +280,8 @@ def _check_table(request: Request, table: ShardTable) -> None:
     )
     number = np.minimum(number, request.shards)  # so that products stay in range; these are refused below
     expected = np.minimum(scenes, (number + 1) * size) - number * size
-    for at, lost in table.all_lost():
-        expected[at] -= len({scene.index for scene in lost if scene.index in request.scenes_of(int(number[at]))})
+    for row, lost in table.all_lost():
+        expected[row] -= len({scene.index for scene in lost if scene.index in request.scenes_of(int(number[row]))})
     wrong = (first != number * size) | (clips != expected) | (frames < clips) | (number >= request.shards)
     wrong[1:] |= number[1:] <= number[:-1]
     wrong |= frames > stored // tarfile.BLOCKSIZE  # so no count is larger than what is there

@@ -64,16 +64,17 @@ def decode_png(png: bytes) -> UInt16[np.ndarray, "h w"]:
 def _png_chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
     if png[:8] != b"\x89PNG\r\n\x1a\n":
         raise ValueError("not a PNG")
-    at = 8
-    while at < len(png):
-        if at + 12 > len(png):
-            raise ValueError(f"the PNG ends inside a chunk at byte {at}")
-        (size,) = struct.unpack_from(">I", png, at)
-        tag, data, crc = png[at + 4 : at + 8], png[at + 8 : at + 8 + size], png[at + 8 + size : at + 12 + size]
+    offset = 8
+    while offset < len(png):
+        if offset + 12 > len(png):
+            raise ValueError(f"the PNG ends inside a chunk at byte {offset}")
+        (size,) = struct.unpack_from(">I", png, offset)
+        start, end = offset + 8, offset + 8 + size
+        tag, data, crc = png[start - 4 : start], png[start:end], png[end : end + 4]
         if crc != struct.pack(">I", zlib.crc32(tag + data)):
-            raise ValueError(f"damaged PNG chunk {tag!r} at byte {at}")
+            raise ValueError(f"damaged PNG chunk {tag!r} at byte {offset}")
         yield tag, data
-        at += 12 + size
+        offset += 12 + size
 
 
 def encode_ids(ids: Int32[np.ndarray, "h w"]) -> bytes:

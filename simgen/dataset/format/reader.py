@@ -230,10 +230,10 @@ def _offsets(path: Location, clips: Mapping[int, StoredClip]) -> list[int]:
     offsets = [0]
     for clip in clips.values():
         members = list(clip.members.values())
-        there = [members[0].offset - tarfile.BLOCKSIZE, *map(after, members)]
-        if any(one.offset - tarfile.BLOCKSIZE != at for one, at in zip(members, there, strict=False)) or (
-            there[0] != offsets[-1]
+        starts = [members[0].offset - tarfile.BLOCKSIZE, *map(after, members)]
+        if any(one.offset - tarfile.BLOCKSIZE != start for one, start in zip(members, starts, strict=False)) or (
+            starts[0] != offsets[-1]
         ):
             raise ShardError(f"{path}: the members of clip {clip.index} are not consecutive, so it cannot be indexed")
-        offsets.append(there[-1])
+        offsets.append(starts[-1])
     return offsets

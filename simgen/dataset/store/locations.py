@@ -92,7 +92,7 @@ class RemotePath:
         folder = info["type"] == "directory"
         changed = next((info[key] for key in ("LastModified", "mtime", "updated", "created") if key in info), None)
         mark = info.get("ETag") or info.get("etag") or info.get("md5Hash") or changed
-        found = Stat(
+        known = Stat(
             st_size=int(info.get("size") or 0),
             st_mode=stat.S_IFDIR if folder else stat.S_IFREG,
             st_mtime_ns=_nanoseconds(changed),
@@ -100,8 +100,8 @@ class RemotePath:
         )
         if len(_KNOWN) > 10_000:
             _KNOWN.clear()
-        _KNOWN[self.url] = found
-        return found
+        _KNOWN[self.url] = known
+        return known
 
     def exists(self) -> bool:
         try:
@@ -210,16 +210,16 @@ def location(text: str | Location) -> Location:
     scheme = scheme_of(text)
     if scheme in ("", *OWN_DISK):
         return Path(text.partition("://")[2] if scheme else text)
-    found = RemotePath(text.rstrip("/"))
+    remote = RemotePath(text.rstrip("/"))
     try:
-        _store(found.url)
+        _store(remote.url)
     except ImportError as error:
         asked = install_hint(EXTRAS[scheme]) if scheme in EXTRAS else str(error)
         raise OSError(errno.ENOSYS, f"needs a package that is not installed: {asked}", redacted(text)) from None
     except Exception as error:  # fsspec and its file systems raise anything: ValueError, TypeError, errors of requests
         said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         raise OSError(errno.EINVAL, redacted(" ".join(said.split())), redacted(text)) from None
-    return found
+    return remote
 
 
 def sizes(folder: Location) -> dict[str, int]:
@@ -321,7 +321,7 @@ class _Blocks(io.RawIOBase):
     """A file at a URL, read in blocks."""
 
     def __init__(self, url: str, known: Stat) -> None:
-        self.url, self.known, self.at = url, known, 0
+        self.url, self.known, self.position = url, known, 0
 
     def readable(self) -> bool:
         return True
@@ -330,17 +330,17 @@ class _Blocks(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self.at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.at, os.SEEK_END: self.known.st_size}[whence]
-        return self.at
+        self.position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.known.st_size}[whence]
+        return self.position
 
     def tell(self) -> int:
-        return self.at
+        return self.position
 
     def readinto(self, buffer: Any) -> int:
-        if self.at >= self.known.st_size:
+        if self.position >= self.known.st_size:
             return 0
-        number, start = divmod(self.at, BLOCK_BYTES)
+        number, start = divmod(self.position, BLOCK_BYTES)
         data = _block(self.url, self.known, number)[start : start + len(buffer)]
         buffer[: len(data)] = data
-        self.at += len(data)
+        self.position += len(data)
         return len(data)

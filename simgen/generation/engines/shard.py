@@ -68,9 +68,9 @@ def make_shard(
     out: Location,
     number: int,
     skip: Mapping[int, str],
-    tell: Callable[[Report], None] = lambda report: None,
+    on_report: Callable[[Report], None] = lambda report: None,
 ) -> ShardEntry:
-    """Write one shard in this process. `tell` gets SceneBegun, SceneMade and SceneLost.
+    """Write one shard in this process. `on_report` gets SceneBegun, SceneMade and SceneLost.
 
     Raises:
         OSError: the shard cannot be written. No part of it stays.
@@ -78,7 +78,7 @@ def make_shard(
     reports = _write(plan, out, number, skip)
     while True:
         try:
-            tell(next(reports))
+            on_report(next(reports))
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 

@@ -72,7 +72,7 @@ def test_without_a_terminal_lines_come_also_while_nothing_ends(monkeypatch, caps
     monkeypatch.setattr(progress, "LINE_EVERY_S", 0.02)
     if what == "render":
         with Progress(8) as shown:
-            shown.tell(SceneMade(0, 6))
+            shown.on_event(SceneMade(0, 6))
             time.sleep(0.1)
         expected = r"1 of 8 scenes, [0-9.]+ scenes/s, [0-9.]+ frames/s"
     else:

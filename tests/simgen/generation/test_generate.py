@@ -31,9 +31,9 @@ def plan(make=clips.make, scenes=7, seed=5, config=None, shard_scenes=2):
     return Plan(request, config, make)
 
 
-def run(out, *, workers=2, resume=False, tell=lambda event: None, engine=engine.processes, **asked):
+def run(out, *, workers=2, resume=False, on_event=lambda event: None, engine=engine.processes, **asked):
     return generate.run_plan(
-        plan(**asked), clips.CATEGORIES, out, workers=workers, resume=resume, tell=tell, engine=engine
+        plan(**asked), clips.CATEGORIES, out, workers=workers, resume=resume, on_event=on_event, engine=engine
     )
 
 
@@ -61,7 +61,7 @@ def whole(tmp_path_factory):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_bytes_do_not_depend_on_the_workers(tmp_path, whole, workers):
     events = []
-    manifest = run(tmp_path, workers=workers, tell=events.append)
+    manifest = run(tmp_path, workers=workers, on_event=events.append)
     assert contents(tmp_path) == contents(whole)
     assert sorted(e.index for e in events if isinstance(e, SceneMade)) == list(range(7))
     assert [shard.clips for shard in manifest.shards] == [2, 2, 2, 1]
@@ -106,7 +106,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path):
     (out / ".shard-00029.tar.1.tmp").write_bytes(b"of a killed worker")
     run(tmp_path / "other", scenes=60, engine=in_this_process)
     events = []
-    run(out, scenes=60, resume=True, tell=events.append)
+    run(out, scenes=60, resume=True, on_event=events.append)
     assert contents(out) == contents(tmp_path / "other")
     assert sum(isinstance(e, Kept) for e in events) >= 2  # the last one of each worker may not have reached the journal
 
@@ -122,7 +122,7 @@ def test_resume_makes_again_what_is_damaged_or_gone(tmp_path, whole):
     (tmp_path / "shard-00000.tar").write_bytes(data[:700] + b"?" + data[701:])
     (tmp_path / "shard-00001.tar").unlink()
     events = []
-    run(tmp_path, resume=True, tell=events.append, engine=in_this_process)
+    run(tmp_path, resume=True, on_event=events.append, engine=in_this_process)
     assert [e.entry.name for e in events if isinstance(e, Kept)] == ["shard-00002.tar"]
     assert contents(tmp_path) == contents(whole)
 
@@ -194,7 +194,7 @@ def test_nothing_is_no_data_set(tmp_path, asked):
 
 def test_a_scene_that_raises_is_left_out_and_told(tmp_path):
     events = []
-    manifest = run(tmp_path, make=clips.make_or_raise, tell=events.append)
+    manifest = run(tmp_path, make=clips.make_or_raise, on_event=events.append)
     assert [(q.index, q.reason) for q in manifest.quarantined] == [
         (1, "RuntimeError: scene 1 will not do"),
         (6, "RuntimeError: scene 6 will not do"),
@@ -212,7 +212,7 @@ def test_a_run_whose_every_scene_raises_ends(tmp_path, scenes):
 
 def test_a_scene_that_kills_its_worker_twice_is_left_out(tmp_path, whole):
     events = []
-    manifest = run(tmp_path, make=clips.make_or_die, tell=events.append)
+    manifest = run(tmp_path, make=clips.make_or_die, on_event=events.append)
     assert [(q.index, q.reason) for q in manifest.quarantined] == [(3, "its worker was killed by SIGKILL, 2 times")]
     assert [e.reason for e in events if isinstance(e, ShardAgain)] == ["a worker was killed by SIGKILL at scene 3"] * 2
     told = sum(isinstance(e, SceneMade) for e in events) - sum(e.made for e in events if isinstance(e, ShardAgain))
@@ -221,7 +221,7 @@ def test_a_scene_that_kills_its_worker_twice_is_left_out(tmp_path, whole):
     assert sorted(same) == ["shard-00000.tar", "shard-00002.tar", "shard-00003.tar"]
     made = []
     DataSet(tmp_path).write_index()
-    run(tmp_path, resume=True, tell=made.append, engine=in_this_process)
+    run(tmp_path, resume=True, on_event=made.append, engine=in_this_process)
     assert sorted(e.index for e in made if isinstance(e, SceneMade)) == [2, 3]
     assert contents(tmp_path) == contents(whole)
 
@@ -272,7 +272,7 @@ def test_ctrl_c_ends_workers_and_leaves_finished_shards_alone(tmp_path):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     try:
         with pytest.raises(Interrupted):
-            run(tmp_path, make=clips.make_slowly, scenes=40, tell=press)
+            run(tmp_path, make=clips.make_slowly, scenes=40, on_event=press)
     finally:
         signal.signal(signal.SIGINT, before)
     assert not any(child.is_alive() for child in multiprocessing.active_children())
@@ -284,7 +284,7 @@ def test_ctrl_c_ends_workers_and_leaves_finished_shards_alone(tmp_path):
 def test_a_scene_that_hangs_is_left_out(tmp_path, whole):
     events = []
     asked = replace(plan(make=clips.make_or_hang), scene_limit_s=1.0)
-    manifest = generate.run_plan(asked, clips.CATEGORIES, tmp_path, workers=2, tell=events.append)
+    manifest = generate.run_plan(asked, clips.CATEGORIES, tmp_path, workers=2, on_event=events.append)
     assert [(q.index, q.reason) for q in manifest.quarantined] == [(4, "its worker took longer than 1 s, 2 times")]
     assert [e.name for e in events if isinstance(e, ShardAgain)] == ["shard-00002.tar"] * 2
     others = [name for name in contents(whole) if name not in (MANIFEST, "shard-00002.tar")]
@@ -313,7 +313,7 @@ def test_no_shard_begins_that_would_end_too_late(tmp_path):
     with pytest.raises(BudgetSpent):
         generate.run_plan(
             plan(make=clips.make_slowly, scenes=400, shard_scenes=4), clips.CATEGORIES, tmp_path,
-            engine=in_this_process, budget=Budget(seconds=1.5), tell=told.append,
+            engine=in_this_process, budget=Budget(seconds=1.5), on_event=told.append,
         )  # fmt: skip
     assert time.monotonic() - began < 4
     assert sum(isinstance(event, ShardMade) for event in told) == len(list(tmp_path.glob("*.tar"))) >= 1
@@ -378,7 +378,7 @@ def test_workers_that_die_with_nothing_to_do_are_not_missed(tmp_path, whole, mon
                 child.kill()
                 child.join()
 
-    run(tmp_path, workers=2, tell=kill_all_after_the_last)
+    run(tmp_path, workers=2, on_event=kill_all_after_the_last)
     assert contents(tmp_path) == contents(whole)
 
 

@@ -21,8 +21,10 @@ def make_but_never_again(config, seed, index):
     return clips.make(config, seed, index)
 
 
-def grow(out, scenes=12, shard_scenes=3, make=make_but_never_again, tell=lambda event: None, engine=in_this_process):
-    return run(out, scenes=scenes, shard_scenes=shard_scenes, make=make, resume=True, tell=tell, engine=engine)
+def grow(
+    out, scenes=12, shard_scenes=3, make=make_but_never_again, on_event=lambda event: None, engine=in_this_process
+):
+    return run(out, scenes=scenes, shard_scenes=shard_scenes, make=make, resume=True, on_event=on_event, engine=engine)
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def large(tmp_path_factory):
 @pytest.mark.parametrize("shard_scenes", [1, 2, 3, 5])
 def test_a_grown_data_set_has_the_bytes_of_one_made_at_once_and_copies_its_clips(small, large, shard_scenes):
     events = []
-    manifest = grow(small, shard_scenes=shard_scenes, tell=events.append)
+    manifest = grow(small, shard_scenes=shard_scenes, on_event=events.append)
     assert manifest.clips == 12
     assert contents(small) == contents(large / str(shard_scenes))
     kept = sum(event.entry.clips for event in events if isinstance(event, Kept))

@@ -62,12 +62,12 @@ def outlines(mask: Bool[np.ndarray, "h w"]) -> list[Loop]:
     for start in range(len(x)):
         if not left[start]:
             continue
-        walk, at = [], start
-        while left[at]:
-            other = int(along_row[at])
-            walk += [at, other]
-            left[at] = left[other] = False
-            at = int(along_column[other])
+        walk, corner = [], start
+        while left[corner]:
+            other = int(along_row[corner])
+            walk += [corner, other]
+            left[corner] = left[other] = False
+            corner = int(along_column[other])
         loops.append(np.stack([x[walk], y[walk]], axis=1).astype(np.int64))
     return loops
 

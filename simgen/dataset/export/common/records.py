@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,7 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from simgen.spec.errors import ExportError
+from simgen.spec import json_text
+from simgen.spec.errors import ExportError, TextFileError
 
 MAX_TEXT_BYTES = 2**31  # a larger JSON or text file is refused before it is read
 Box = tuple[float, float, float, float]
@@ -78,11 +78,9 @@ def read_text(path: Path) -> str:
         ExportError: it is missing, not text, or too large.
     """
     try:
-        if path.stat().st_size > MAX_TEXT_BYTES:
-            raise ExportError(f"{path}: {path.stat().st_size} bytes, more than the {MAX_TEXT_BYTES} that are read")
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ExportError(f"{path}: cannot be read: {error}") from None
+        return json_text.read_text(path, MAX_TEXT_BYTES)
+    except TextFileError as error:
+        raise ExportError(str(error)) from None
 
 
 def read_json(path: Path) -> Any:
@@ -92,9 +90,9 @@ def read_json(path: Path) -> Any:
         ExportError: as `read_text`, or it is no JSON.
     """
     try:
-        return json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise ExportError(f"{path}: no JSON: {error}") from None
+        return json_text.read_json(path, MAX_TEXT_BYTES)
+    except TextFileError as error:
+        raise ExportError(str(error)) from None
 
 
 def splits_in(folder: Path, pattern: str) -> list[tuple[str, Path]]:

@@ -30,8 +30,8 @@ def symmetries(vertices: Float64[np.ndarray, "v 3"]) -> dict[str, list[Any]]:
         return bool(tree.query(corners @ rotation.T)[0].max() <= limit)
 
     if any(same(_about_z(2 * np.pi / n)) for n in ROUND_FOLDS):
-        found = {"symmetries_continuous": [{"axis": [0, 0, 1], "offset": [0, 0, 0]}]}
-        return {**found, "symmetries_discrete": [_rigid(turn) for turn in _flips(1) if same(turn)]}
+        about_axis = {"symmetries_continuous": [{"axis": [0, 0, 1], "offset": [0, 0, 0]}]}
+        return {**about_axis, "symmetries_discrete": [_rigid(turn) for turn in _flips(1) if same(turn)]}
     fold = next((n for n in FOLDS if same(_about_z(2 * np.pi / n))), 1)
     turns = [_about_z(2 * np.pi * k / fold) for k in range(1, fold)]
     turns += [turn for turn in _flips(fold) if same(turn)]

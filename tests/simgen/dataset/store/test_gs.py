@@ -44,7 +44,7 @@ def test_a_data_set_is_the_same_there_as_in_a_folder_and_is_gone_on_from(tmp_pat
         run(url, engine=stop)
     assert MANIFEST not in sizes(url)
     events = []
-    run(url, resume=True, tell=events.append, engine=in_this_process)
+    run(url, resume=True, on_event=events.append, engine=in_this_process)
     assert {name: (url / name).read_bytes() for name in sizes(url)} == contents(tmp_path)
     assert sorted(event.index for event in events if hasattr(event, "index")) == [4, 5, 6]
     assert [clip.labels() for clip in DataSet(url)] == [clip.labels() for clip in DataSet(tmp_path)]

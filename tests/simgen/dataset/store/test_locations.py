@@ -196,7 +196,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(url, whole):
     (url / "shard-00002.tar").unlink()
     write_atomically(url / ".shard-00003.tar.17.tmp", [b"of a killed worker"])
     events = []
-    run(url, resume=True, tell=events.append, engine=in_this_process)
+    run(url, resume=True, on_event=events.append, engine=in_this_process)
     assert [e.entry.name for e in events if isinstance(e, Kept)] == ["shard-00000.tar"]
     assert remote_contents(url) == contents(whole)
 

@@ -64,12 +64,12 @@ def test_a_killed_run_goes_on_to_the_same_bytes_and_shows_whole_shards_alone(tmp
     assert MANIFEST not in there
     assert {name: digest for name, digest in there.items() if name != PARTIAL}.items() <= expected.items()
     events = []
-    run(url, scenes=scenes, resume=True, tell=events.append, workers=1)
+    run(url, scenes=scenes, resume=True, on_event=events.append, workers=1)
     assert sums(url) == expected
     assert sums(tmp_path / "calm") == expected
     assert len(DataSet(url)) == scenes
     again = []
-    run(url, scenes=scenes, resume=True, tell=again.append, workers=1)
+    run(url, scenes=scenes, resume=True, on_event=again.append, workers=1)
     assert again == [], "a finished data set is accepted as it is"
 
 
@@ -81,7 +81,7 @@ def test_an_interrupted_run_is_journalled_and_gone_on_from(url):
     with pytest.raises(GenerateError, match="the same command with --resume goes on"):
         run(url, engine=stop)
     events = []
-    run(url, resume=True, tell=events.append, engine=in_this_process)
+    run(url, resume=True, on_event=events.append, engine=in_this_process)
     assert sum(isinstance(event, Kept) for event in events) == 3
 
 
