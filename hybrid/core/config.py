@@ -32,7 +32,7 @@ RANGES = {  # (least, most); the upper limits stop a hostile checkpoint header f
 }
 EARLIER_KEYS = {"parts": "branches"}  # keys of ModelConfig in files of earlier versions, and their names today
 INPUTS = (("rgb",), ("rgb", "depth"))
-WEIGHTS = ("none", "default")  # or a path
+WEIGHTS = ("none", "default", "bundled")  # or a path
 SCORE = 0.3  # the score threshold of a run that states no operating point of its own
 NMS_IOU = 0.6  # within a category: of 1,529 photographed and 5,898 simulated parts on tables, 3 each overlap by more
 LABEL_IOU = 0.7  # across categories: of 16,173 parts none overlaps by more, except two with two labels each
@@ -63,8 +63,8 @@ class ModelConfig:
 
     categories: tuple[str, ...]  # names of the columns of the logits
     branches: str = "cnn+rnn+transformer"  # one of BRANCHES: recurrence over maps and attention over frames, on or off
-    backbone: str = "tiny"  # one of hybrid.model.frame.backbone.BACKBONES
-    weights: str = "none"  # of the backbone: none, default (torchvision's download), or the path of a state dict
+    backbone: str = "tiny"  # one of hybrid.model.frame.backbone.BACKBONES, or timm:NAME
+    weights: str = "none"  # of the backbone: none, default (its library's download), bundled (by pip), or a file
     width: int = 64  # channels of the pyramid, the tokens and the queries
     heads: int = 4  # attention heads
     queries: int = 100  # per frame

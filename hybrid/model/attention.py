@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hybrid.model.frame.backbone import STRIDES, Maps
+from hybrid.model.frame.stages import STRIDES, Maps
 
 
 def sine(values: Float32[Tensor, "*n"], width: int, longest: float) -> Float32[Tensor, "*n width"]:

@@ -15,8 +15,9 @@ from hybrid.core.errors import ConfigError, InputError
 from hybrid.core.types import Denoising, LayerOutput, Output, State, Targets, Tracks
 from hybrid.model import transfer
 from hybrid.model.attention import StageAttention
-from hybrid.model.frame.backbone import BACKBONES, STRIDES, Maps, Pyramid
+from hybrid.model.frame.backbone import Pyramid, make_backbone
 from hybrid.model.frame.depth import DepthBranch
+from hybrid.model.frame.stages import STRIDES, Backbone, Maps
 from hybrid.model.objects.decoder import Decoded, Decoder
 from hybrid.model.objects.heads import ClipHead
 from hybrid.model.objects.queries import DenoisingQueries
@@ -44,13 +45,14 @@ class Network(nn.Module):
             ConfigError: the config names a backbone, fusion or recurrence that does not exist.
         """
         super().__init__()
-        for name, table in (("backbone", BACKBONES), ("fusion", FUSIONS), ("temporal", TEMPORALS)):
+        for name, table in (("fusion", FUSIONS), ("temporal", TEMPORALS)):
             if getattr(config, name) not in table:
                 raise ConfigError(f"{name}: there is no {getattr(config, name)!r}; choose from {sorted(table)}")
         self.config = config
-        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
-        self.register_buffer("spread", torch.tensor(SPREAD)[:, None, None], persistent=False)
-        self.backbone = BACKBONES[config.backbone](config.weights, config.norm, pretrained)
+        self.backbone = make_backbone(config.backbone, config.weights, config.norm, pretrained)
+        mean, spread = standardisation(self.backbone)
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("spread", spread, persistent=False)
         self.pyramid = Pyramid(self.backbone.channels, config.width)
         self.context = Context(config)
         self.decoder = Decoder(config)
@@ -177,12 +179,14 @@ def _stage_attention(config: ModelConfig, channels: int, stage: int) -> StageAtt
     return block
 
 
-def frames_in_batch(
-    images: Float[Tensor, "b t 3 h w"], mean: Tensor | None = None, spread: Tensor | None = None
-) -> Float[Tensor, "n 3 ph pw"]:
+def standardisation(backbone: Backbone) -> tuple[Float32[Tensor, "3 1 1"], Float32[Tensor, "3 1 1"]]:
+    """The mean and the spread that a backbone expects images to be standardised with: its own, or ImageNet's."""
+    mean, spread = getattr(backbone, "mean", MEAN), getattr(backbone, "spread", SPREAD)
+    return torch.tensor(mean)[:, None, None], torch.tensor(spread)[:, None, None]
+
+
+def frames_in_batch(images: Float[Tensor, "b t 3 h w"], mean: Tensor, spread: Tensor) -> Float[Tensor, "n 3 ph pw"]:
     """Fold frames into the batch axis, standardise, and pad right and below to multiples of the coarsest stride."""
-    mean = images.new_tensor(MEAN)[:, None, None] if mean is None else mean
-    spread = images.new_tensor(SPREAD)[:, None, None] if spread is None else spread
     flat = (images.flatten(0, 1) - mean) / spread
     down, right = (-side % STRIDES[-1] for side in images.shape[-2:])
     return F.pad(flat, (0, right, 0, down)).contiguous(memory_format=torch.channels_last)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hybrid.core.config import ModelConfig
 from hybrid.core.types import State
 from hybrid.model.attention import tokens_per_frame
-from hybrid.model.frame.backbone import Maps
+from hybrid.model.frame.stages import Maps
 from hybrid.model.time.context import RECURRENT_LEVELS
 from hybrid.model.time.temporal import state_shape
 

@@ -3,27 +3,23 @@
 Frames are folded into the batch axis; nothing here depends on time. A backbone has three stages, one per stride; the
 stem belongs to the first. Backbones of torchvision can start from its ImageNet weights, or from a file of that layout.
 Then their batch norms keep the statistics of the weights by default (`norm: frozen`). From scratch they use group norm.
+`timm:NAME` is any model of timm (`timm_net`).
 """
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hybrid.core.errors import ConfigError
-
-STRIDES = (4, 8, 16)
-Maps = tuple[Float[Tensor, "n _ _ _"], ...]  # one map per level, finest first
-Stages = Sequence[nn.Module]  # one per stride, finest first
-StageBlocks = Mapping[int, nn.Module] | None  # by index of a stage: a module that is applied to its map
+from hybrid.model.frame.stages import Backbone, Maps, StageBlocks, Stages, read_weights, run
+from hybrid.model.frame.timm_net import PREFIX, timm_net
 
 
 def normalised(channels: int) -> nn.GroupNorm:
@@ -118,51 +114,7 @@ class MobileNetV3(nn.Module):
         return name
 
 
-def run(stages: Stages, images: Float[Tensor, "n _ h w"], between: StageBlocks) -> Maps:
-    """The map after each stage."""
-    maps: list[Tensor] = []
-    for index, stage in enumerate(stages):
-        x = stage(maps[-1] if maps else images)
-        maps.append(between[index](x) if between and index in between else x)
-    return tuple(maps)
-
-
-class Backbone(Protocol):
-    """The interface of a backbone; all are `nn.Module`s too."""
-
-    channels: tuple[int, int, int]
-
-    def stages(self) -> Stages: ...
-
-    def __call__(self, images: Tensor, between: StageBlocks = None) -> Maps: ...
-
-
 # --- weights --------------------------------------------------------------------------------------------------------
-
-
-def read_weights(path: Path) -> Mapping[str, Tensor]:
-    """Read a state dict from safetensors, or from a torch file without running pickled code.
-
-    Raises:
-        ConfigError: the file is damaged, holds more than tensors, or a tensor that is not finite.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ConfigError(f"weights: {path} holds code, not only tensors, and is not loaded: {error}"[:300]) from None
-    except Exception as error:  # a damaged file makes torch and safetensors raise many kinds of errors
-        raise ConfigError(f"weights: {path} cannot be read as safetensors or a state dict: {error}"[:300]) from None
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ConfigError(f"weights: {path} holds a {type(state).__name__}, not a state dict: names and tensors")
-    spoiled = [name for name, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
-    if spoiled:
-        raise ConfigError(f"weights: {path} holds {len(spoiled)} tensors that are not finite, such as {spoiled[0]!r}")
-    return state
 
 
 def _start_from(net: ResNet | MobileNetV3, name: str, weights: str) -> None:
@@ -257,6 +209,26 @@ BACKBONES: dict[str, Callable[[str, str, bool], Backbone]] = {
     "resnet50": partial(_resnet, "resnet50", (256, 512, 1024)),
     "mobilenet_v3": _mobilenet,
 }
+
+
+def make_backbone(name: str, weights: str, norm: str, pretrained: bool) -> Backbone:
+    """A row of BACKBONES, or a model of timm for a name such as "timm:tf_efficientnet_lite0".
+
+    Args:
+        weights: none, default (the library's download), bundled (from a pip package), or a file.
+        norm: one of hybrid.core.config.NORMS.
+        pretrained: whether to read the weights.
+
+    Raises:
+        ConfigError: there is no such backbone, or the weights cannot be had or do not fit.
+    """
+    if name.startswith(PREFIX):
+        return timm_net(name.removeprefix(PREFIX), weights, norm, pretrained)
+    if name not in BACKBONES:
+        raise ConfigError(f"backbone: there is no {name!r}; choose from {sorted(BACKBONES)} or {PREFIX}NAME")
+    if weights == "bundled":
+        raise ConfigError(f"weights: 'bundled' goes with backbones of timm, not with {name!r}")
+    return BACKBONES[name](weights, norm, pretrained)
 
 
 class Pyramid(nn.Module):

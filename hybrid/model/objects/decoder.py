@@ -15,7 +15,7 @@ from hybrid.core.boxes import refine, to_centre, to_corners
 from hybrid.core.config import ModelConfig
 from hybrid.core.types import LayerOutput, Proposals, Targets, TrackedQueries, Tracks
 from hybrid.model.attention import DecoderLayer, Values, as_values, encode_boxes
-from hybrid.model.frame.backbone import Maps
+from hybrid.model.frame.stages import Maps
 from hybrid.model.objects.belt import BeltOrder
 from hybrid.model.objects.heads import EmbeddingHead
 from hybrid.model.objects.queries import (

@@ -7,7 +7,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hybrid.model.frame.backbone import STRIDES, Maps
+from hybrid.model.frame.stages import STRIDES, Maps
 
 
 class EmbeddingHead(nn.Module):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from hybrid.core.config import ModelConfig
 from hybrid.core.types import State
 from hybrid.model.attention import Encoder
-from hybrid.model.frame.backbone import STRIDES, Maps
+from hybrid.model.frame.stages import STRIDES, Maps
 from hybrid.model.time.fusion import FUSIONS
 from hybrid.model.time.temporal import TEMPORALS, Elapsed
 

@@ -18,8 +18,8 @@ from hybrid.core.errors import RunError
 from hybrid.core.progress import Progress, silent
 from hybrid.core.types import State
 from hybrid.losses.heads import clip_loss
-from hybrid.model.frame.backbone import BACKBONES, Pyramid
-from hybrid.model.network import frames_in_batch
+from hybrid.model.frame.backbone import Pyramid, make_backbone
+from hybrid.model.network import frames_in_batch, standardisation
 from hybrid.model.objects.heads import ClipHead
 from hybrid.model.time.context import Context
 from hybrid.weights.checkpoint import config_of, read_tensors
@@ -34,7 +34,8 @@ class ClipNet(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = BACKBONES[config.backbone](config.weights, config.norm, True)
+        self.backbone = make_backbone(config.backbone, config.weights, config.norm, True)
+        self.mean, self.spread = standardisation(self.backbone)
         self.pyramid = Pyramid(self.backbone.channels, config.width)
         self.context = Context(config)
         self.clip_head = ClipHead(config.width, len(config.clip_classes))
@@ -42,7 +43,7 @@ class ClipNet(nn.Module):
     def forward(self, images: Tensor, state: State | None = None) -> tuple[Float32[Tensor, "b t k"], State]:
         """(logits, state after the clips) for RGB images in 0..1, [b, t, 3, h, w]."""
         clips, state = images.shape[0], state or State()
-        maps = self.pyramid.lateral(self.backbone(frames_in_batch(images), None))
+        maps = self.pyramid.lateral(self.backbone(frames_in_batch(images, self.mean, self.spread), None))
         maps, after = self.context(maps, clips, state, None)
         logits, clip_state = self.clip_head(self.pyramid(maps), clips, state.clip)
         return logits, replace(after, clip=clip_state)

@@ -8,7 +8,8 @@ import torch
 from hybrid.core.config import BRANCHES, PRESETS, ModelConfig, tiny
 from hybrid.core.types import Output, Proposals, State, Target
 from hybrid.losses.criterion import Criterion
-from hybrid.model.frame.backbone import BACKBONES, STRIDES
+from hybrid.model.frame.backbone import BACKBONES
+from hybrid.model.frame.stages import STRIDES
 from hybrid.model.network import Network
 from hybrid.model.time.fusion import FUSIONS
 from hybrid.predict.postprocess import postprocess
