@@ -23,14 +23,15 @@ class Target:
     boxes_xyxy_px: Float32[Tensor, "n 4"]
     labels: Int64[Tensor, " n"]  # index into ModelConfig.categories
     track_ids: Int64[Tensor, " n"] | None = None  # an object's id within its clip; None: unknown
+    ignore_boxes_xyxy_px: Float32[Tensor, "m 4"] | None = None  # regions that are neither object nor background
+    ignore_labels: Int64[Tensor, " m"] | None = None  # of these regions; -1: every category
 
     @staticmethod
     def empty(device: torch.device | str = "cpu") -> Target:
         return Target(torch.zeros(0, 4, device=device), torch.zeros(0, dtype=torch.int64, device=device))
 
     def to(self, device: torch.device | str) -> Target:
-        ids = None if self.track_ids is None else self.track_ids.to(device)
-        return Target(self.boxes_xyxy_px.to(device), self.labels.to(device), ids)
+        return _mapped(self, lambda tensor: tensor.to(device))  # type: ignore[no-any-return]
 
 
 Targets = Sequence[Sequence[Target]]  # [clip][frame]

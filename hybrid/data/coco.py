@@ -51,7 +51,8 @@ def read_coco(path: Path, categories: Sequence[str] | None = None, boxes: BoxesO
         raise DataError(f"{path}: {error}") from None
     skips = Skips()
     for finding in content.findings:
-        skips.add(finding.reason, finding.item)
+        if categories is None or finding.kind != "unused":
+            skips.add(finding.reason, finding.item)
     known = tuple(categories) if categories is not None else content.categories
     files = PictureFiles(path, (image.file_name for image in content.images))
     stills: list[Clip] = []

@@ -197,7 +197,7 @@ def _stated_boxes(
         item = f"{record.name} line {row.line}"
         box = (np.array(row.box) * size).tolist()
         if row.index >= len(layout.classes):
-            skips.add(f"class {row.index} is not listed: neither part nor background", item)
+            skips.add("class that is not listed: neither part nor background", f"{item}: class {row.index}")
             yield StatedBox(item, -1, box, ignored=True)
         elif (name := layout.classes[row.index]) in known:
             yield StatedBox(item, known.index(name), box)

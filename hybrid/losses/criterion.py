@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,6 +17,7 @@ from hybrid.losses.heads import Match, clip_loss, embedding_loss
 from hybrid.losses.matcher import Costs, SlotMatches, assign, follow, match, match_others, relative_l1
 
 Loss = Float32[Tensor, ""]
+IGNORED_SIDE_PX = 8.0  # the least side of a region to ignore, in pixels of the tile: the stride of the finest level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +144,8 @@ class Criterion:
     ) -> dict[str, Loss]:
         """The losses of all scores, and of the boxes of matched queries, divided by `count`.
 
-        The target score of a match is its IoU, or 1 if `certain`. `real`: False for queries that do not count.
+        The target score of a match is its IoU, or 1 if `certain`. `real`: False for queries that do not count. A query
+        without a match that lies in a region to ignore has no score loss.
         """
         frame = torch.cat([torch.full_like(q, k) for k, (q, _) in enumerate(matches)])
         query = torch.cat([q for q, _ in matches])
@@ -157,11 +159,37 @@ class Criterion:
         score = varifocal(logits.float(), target, frame, query, label)
         if real is not None:
             score = score * real[..., None]
+        ignored = in_ignored_region(boxes.detach(), targets, logits.shape[-1])
+        if ignored is not None:
+            ignored[frame, query, label] = False
+            score = score.masked_fill(ignored, 0.0)
         return {
             "score": score.sum() * weight * self.config.score,
             "box": relative_l1(predicted, truth).sum() * weight * self.config.box,
             "giou": (1 - giou).sum() * weight * self.config.giou,
         }
+
+
+def in_ignored_region(
+    boxes_xyxy_px: Float32[Tensor, "n q 4"], targets: Sequence[Target], categories: int
+) -> Bool[Tensor, "n q c"] | None:
+    """Which boxes have their centre in a region to ignore, by category; None: there is no such region.
+
+    A region is at least IGNORED_SIDE_PX wide and high, about its centre, since the boxes that are too small to learn
+    from are such regions.
+    """
+    if all(target.ignore_boxes_xyxy_px is None for target in targets):
+        return None
+    ignored = torch.zeros(*boxes_xyxy_px.shape[:2], categories, dtype=torch.bool, device=boxes_xyxy_px.device)
+    centres = (boxes_xyxy_px[..., :2] + boxes_xyxy_px[..., 2:]) / 2
+    for k, target in enumerate(targets):
+        if target.ignore_boxes_xyxy_px is None or target.ignore_labels is None:
+            continue
+        for region, label in zip(target.ignore_boxes_xyxy_px, target.ignore_labels.tolist(), strict=True):
+            middle, reach = (region[:2] + region[2:]) / 2, (region[2:] - region[:2]).clamp(min=IGNORED_SIDE_PX) / 2
+            inside = ((centres[k] - middle).abs() <= reach).all(-1)
+            ignored[k, :, slice(None) if label < 0 else label] |= inside[:, None] if label < 0 else inside
+    return ignored
 
 
 def varifocal(

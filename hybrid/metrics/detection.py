@@ -1,7 +1,8 @@
 """Average precision as COCO defines it, overall, by category and by size, with faster-coco-eval.
 
 AP is the mean precision over IoU thresholds 0.50, 0.55, ... 0.95 and 101 recalls (Lin et al., ECCV 2014; the COCO API).
-A value is None if the ground truth has no box to measure it on.
+A value is None if the ground truth has no box to measure it on. Regions to ignore are crowds, as in the COCO API: a
+detection that lies in one by the threshold or more, as a share of its own area, does not count.
 """
 
 from __future__ import annotations
@@ -173,13 +174,23 @@ def operating_score(detections: Sequence[Detections], frames: Sequence[FrameReco
 def coco_documents(
     detections: Sequence[Detections], frames: Sequence[FrameRecord], categories: int
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The ground truth and the detections in the form of COCO's API, with ids from 1."""
+    """The ground truth and the detections in the form of COCO's API, with ids from 1. Regions to ignore are crowds."""
     truth: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     for image, (frame, detected) in enumerate(zip(frames, detections, strict=True), 1):
         for box, label in zip(_xywh(frame.boxes_xyxy_px), frame.labels.tolist(), strict=True):
             row = {"image_id": image, "category_id": label + 1, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
             truth.append({"id": len(truth) + 1, **row})
+        for box, label in zip(_xywh(frame.ignore_boxes_xyxy_px), frame.ignore_labels.tolist(), strict=True):
+            for category in range(categories) if label < 0 else [label]:
+                row = {
+                    "image_id": image,
+                    "category_id": category + 1,
+                    "bbox": box,
+                    "area": box[2] * box[3],
+                    "iscrowd": 1,
+                }
+                truth.append({"id": len(truth) + 1, **row})
         boxes = _xywh(detected.boxes_xyxy_px.cpu().numpy())
         rows = zip(boxes, detected.labels.tolist(), detected.scores.tolist(), strict=True)
         for box, label, confidence in rows:

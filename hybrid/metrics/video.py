@@ -2,7 +2,9 @@
 
 Detections of a frame are matched as in the COCO API: in the order of their scores, each takes the free object of its
 category with the highest IoU, counted objects before ignored ones. A detection that takes an ignored object does not
-count. The matching is done once (`match_detections`), so that a bootstrap over clips only changes weights. No torch.
+count. Nor does one that lies in a region to ignore; such a region takes any number of detections, and the IoU with it
+is the share of the detection's own area. The matching is done once (`match_detections`), so that a bootstrap over clips
+only changes weights. No torch.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from hybrid.core.overlap import iou
 from hybrid.data.clips import FrameRecord
 
 IOU = 0.5
+FREE, IGNORED = -1, -2  # of a detection: it takes no box, it takes a region to ignore
 _RECALLS = np.linspace(0, 1, 101)
 
 
@@ -71,7 +74,7 @@ def match_detections(
         counts = np.ones(len(frame.labels), bool) if counted is None else counted[k]
         taken = _taken(detected, frame, counts, least_iou)
         correct = np.array([t >= 0 and counts[t] for t in taken], bool)
-        stays = np.array([t < 0 or counts[t] for t in taken], bool)
+        stays = np.array([t == FREE or (t >= 0 and counts[t]) for t in taken], bool)
         clip_of = np.full(int(stays.sum()), clip, np.int64)
         rows.append((detected.scores[stays], correct[stays], detected.labels[stays], clip_of))
         truth.append((frame.labels[counts], np.full(int(counts.sum()), clip, np.int64)))
@@ -89,17 +92,30 @@ def _stacked(rows: Sequence[tuple[np.ndarray, ...]], types: Sequence[type[np.gen
 def _taken(
     detected: FrameDetections, frame: FrameRecord, counted: Bool[np.ndarray, " n"], least_iou: float
 ) -> list[int]:
-    """The index of the box that each detection takes; -1: none."""
-    overlap = iou(detected.boxes_xyxy_px, frame.boxes_xyxy_px)
-    taken, free = [-1] * len(detected.scores), np.ones(len(frame.labels), bool)
+    """The index of the box that each detection takes; FREE: none; IGNORED: a region to ignore."""
+    overlap, in_region = iou(detected.boxes_xyxy_px, frame.boxes_xyxy_px), _share_in_region(detected, frame)
+    taken, free = [FREE] * len(detected.scores), np.ones(len(frame.labels), bool)
     for k in np.argsort(-detected.scores, kind="stable"):
         fits = free & (frame.labels == detected.labels[k]) & (overlap[k] >= least_iou)
-        for group in (fits & counted, fits & ~counted):
-            if group.any():
-                taken[k] = int(np.argmax(np.where(group, overlap[k], -1.0)))
-                free[taken[k]] = False
-                break
+        group = fits & counted if (fits & counted).any() else fits
+        best = int(np.argmax(np.where(group, overlap[k], -1.0))) if group.any() else FREE
+        if in_region[k] >= least_iou and (best == FREE or not (counted[best] or overlap[k, best] > in_region[k])):
+            taken[k] = IGNORED
+        elif best != FREE:
+            taken[k], free[best] = best, False
     return taken
+
+
+def _share_in_region(detected: FrameDetections, frame: FrameRecord) -> Float[np.ndarray, " n"]:
+    """The largest share of each detection's area that lies in one region to ignore of its category."""
+    boxes, regions = detected.boxes_xyxy_px[:, None], frame.ignore_boxes_xyxy_px[None]
+    if not regions.size:
+        return np.zeros(len(boxes))
+    sides = np.minimum(boxes[..., 2:], regions[..., 2:]) - np.maximum(boxes[..., :2], regions[..., :2])
+    area = (boxes[..., 2:] - boxes[..., :2]).prod(-1)
+    of_category = (frame.ignore_labels < 0) | (frame.ignore_labels == detected.labels[:, None])
+    share = sides.clip(0).prod(-1) / np.maximum(area, 1e-9)
+    return np.where(of_category, share, 0.0).max(1)  # type: ignore[no-any-return]
 
 
 def average_precision(matched: MatchedDetections, clip_weights: Float[np.ndarray, " c"] | None = None) -> float | None:

@@ -30,6 +30,9 @@ class TrainBatch:
     elapsed: Float32[Tensor, "b t"] | None = None  # frame intervals since the frame before; None: 1 everywhere
     clip_labels: Int64[Tensor, " b"] | None = None  # -1: none; None: no clip of the batch has one
     depth_m: Float32[Tensor, "b t h w"] | None = None
+    ignore_boxes_xyxy_px: Float32[Tensor, "m 4"] | None = None  # regions to ignore, as the boxes; None: there is none
+    ignore_labels: Int64[Tensor, " m"] | None = None
+    ignore_counts: Int64[Tensor, "b t"] | None = None
 
     def to(self, device: torch.device) -> TrainBatch:
         return self._with(lambda tensor: tensor.to(device, non_blocking=True))
@@ -38,8 +41,9 @@ class TrainBatch:
         return self._with(Tensor.pin_memory)
 
     def _with(self, change: Callable[[Tensor], Tensor]) -> TrainBatch:
+        kept = ("counts", "ignore_counts")  # they stay on the CPU
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        changed = {name: change(x) for name, x in values.items() if x is not None and name != "counts"}
+        changed = {name: change(x) for name, x in values.items() if x is not None and name not in kept}
         return replace(self, **changed)
 
     def targets(self) -> list[list[Target]]:
@@ -47,6 +51,13 @@ class TrainBatch:
         sizes = self.counts.flatten().tolist()
         columns = (torch.split(x, sizes) for x in (self.boxes_xyxy_px, self.labels, self.track_ids))
         flat = [Target(*row) for row in zip(*columns, strict=True)]
+        if self.ignore_boxes_xyxy_px is not None and self.ignore_labels is not None and self.ignore_counts is not None:
+            sizes = self.ignore_counts.flatten().tolist()
+            regions = zip(self.ignore_boxes_xyxy_px.split(sizes), self.ignore_labels.split(sizes), strict=True)
+            flat = [
+                replace(target, ignore_boxes_xyxy_px=boxes, ignore_labels=labels) if len(labels) else target
+                for target, (boxes, labels) in zip(flat, regions, strict=True)
+            ]
         frames = self.counts.shape[1]
         return [flat[i : i + frames] for i in range(0, len(flat), frames)]
 
@@ -95,6 +106,21 @@ def stack(samples: Sequence[Sample]) -> TrainBatch:
         _elapsed(samples),
         None if all(one.clip_label < 0 for one in samples) else torch.tensor([one.clip_label for one in samples]),
         torch.from_numpy(np.stack(depths)) if depths else None,
+        *_ignored(samples),
+    )
+
+
+def _ignored(samples: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor] | tuple[()]:
+    """The regions to ignore of all frames: their boxes, labels and counts; nothing where there is none."""
+    if all(sample.ignored is None for sample in samples):
+        return ()
+    none = (np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+    frames = [sample.ignored or (none,) * len(sample.truth) for sample in samples]
+    regions = [region for frame in frames for region in frame]
+    return (
+        torch.from_numpy(np.concatenate([boxes for boxes, _ in regions])),
+        torch.from_numpy(np.concatenate([labels for _, labels in regions])),
+        torch.tensor([[len(labels) for _, labels in frame] for frame in frames]),
     )
 
 

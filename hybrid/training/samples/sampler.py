@@ -46,6 +46,7 @@ class Sample:
     step: int = 1  # the sample takes every `step`-th frame of its clip
     clip_label: int = -1
     depth_m: Float32[np.ndarray, "t h w"] | None = None  # 0: unknown; None: not requested
+    ignored: tuple[tuple[Boxes, Labels], ...] | None = None  # regions of each frame; None: there is none
 
 
 class Sampler:
@@ -89,7 +90,8 @@ class Sampler:
         if blank.any():
             images[blank] = GREY
         depth_m = self._depth_in_tile(frames, windows, covered, blank) if self._depth else None
-        return Sample(images, truth, tracks, step, clip.label, depth_m)
+        ignored = _ignored_in_tile(frames, windows, config.tile_px)
+        return Sample(images, truth, tracks, step, clip.label, depth_m, ignored)
 
     def _draw_clip(self, rng: np.random.Generator) -> Clip:
         source = self._sources[int(rng.choice(len(self._sources), p=self._weights))].source
@@ -152,6 +154,16 @@ def _labels_in_tile(
     truth = tuple((boxes[keep], f.labels[keep]) for f, (boxes, keep) in zip(frames, placed, strict=True))
     tracks = tuple(_track_ids(f)[keep] for f, (_, keep) in zip(frames, placed, strict=True))
     return truth, tracks
+
+
+def _ignored_in_tile(
+    frames: Sequence[FrameRecord], windows: Sequence[Window], tile_px: int
+) -> tuple[tuple[Boxes, Labels], ...] | None:
+    """The regions to ignore of each frame, in tile pixels, with their labels."""
+    if not any(len(frame.ignore_labels) for frame in frames):
+        return None
+    placed = [window.regions(f.ignore_boxes_xyxy_px, tile_px) for f, window in zip(frames, windows, strict=True)]
+    return tuple((boxes[keep], f.ignore_labels[keep]) for f, (boxes, keep) in zip(frames, placed, strict=True))
 
 
 def _drop_never_visible(

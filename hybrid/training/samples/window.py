@@ -62,17 +62,28 @@ class Window:
 
         A box is dropped if less than `least_visible` of its area is inside the tile, or a side is under LEAST_SIDE_PX.
         """
+        moved = self._moved(boxes_xyxy_px, tile_px)
+        clipped = moved.clip(0, tile_px)
+        sides = clipped[:, 2:] - clipped[:, :2]
+        share = sides.prod(1) / (moved[:, 2:] - moved[:, :2]).prod(1)
+        keep = (share >= least_visible) & (sides.min(1, initial=math.inf) >= LEAST_SIDE_PX)
+        return clipped, keep
+
+    def regions(
+        self, boxes_xyxy_px: Float32[np.ndarray, "n 4"], tile_px: int
+    ) -> tuple[Float32[np.ndarray, "n 4"], Bool[np.ndarray, " n"]]:
+        """All regions in tile pixels, clipped to the tile, and a mask of those that reach into it."""
+        clipped = self._moved(boxes_xyxy_px, tile_px).clip(0, tile_px)
+        return clipped, (clipped[:, 2:] > clipped[:, :2]).all(1)
+
+    def _moved(self, boxes_xyxy_px: Float32[np.ndarray, "n 4"], tile_px: int) -> Float32[np.ndarray, "n 4"]:
         scale = tile_px / self.side
         moved = (boxes_xyxy_px - np.array([self.left, self.top] * 2, np.float32)) * np.float32(scale)
         if self.flip_x:
             moved[:, [0, 2]] = tile_px - moved[:, [2, 0]]
         if self.flip_y:
             moved[:, [1, 3]] = tile_px - moved[:, [3, 1]]
-        clipped = moved.clip(0, tile_px)
-        sides = clipped[:, 2:] - clipped[:, :2]
-        share = sides.prod(1) / (moved[:, 2:] - moved[:, :2]).prod(1)
-        keep = (share >= least_visible) & (sides.min(1, initial=math.inf) >= LEAST_SIDE_PX)
-        return clipped, keep
+        return np.asarray(moved, np.float32)
 
 
 def draw_windows(frames: Sequence[FrameRecord], config: TrainConfig, rng: np.random.Generator) -> list[Window]:

@@ -296,8 +296,8 @@ def _annotation(
         return None
     category = _listed(names, row.get("category_id"))
     if category is None:
-        reason = f"category {shown(row.get('category_id'))} is not listed: neither part nor background"
-        found.append(Finding("category", reason, item))
+        reason = "category that is not listed: neither part nor background"
+        found.append(Finding("category", reason, f"{item}: category {shown(row.get('category_id'))}"))
     stated = row.get("iscrowd")
     crowd = stated not in (None, 0, "0", "")  # also where it is odd: then it is no background either
     if crowd:

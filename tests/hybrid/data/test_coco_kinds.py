@@ -42,7 +42,9 @@ def test_a_category_that_nothing_bears_takes_no_output(tmp_path: Path) -> None:
     source = read_coco(path)
     assert source.categories == ("bolt", "washer")
     assert source.skipped == {"category that no annotation bears": ("parts",)}
-    assert read_coco(path, ("parts", "bolt", "washer")).counts() == {"parts": 0, "bolt": 6, "washer": 6}
+    chosen = read_coco(path, ("parts", "bolt", "washer"))
+    assert chosen.counts() == {"parts": 0, "bolt": 6, "washer": 6}
+    assert not chosen.skipped
 
 
 def test_annotations_beside_images_as_cvat_writes_them(tmp_path: Path) -> None:
@@ -123,7 +125,7 @@ def judged_alike(path: Path) -> None:
     json.loads(report.to_json())
     said = Counter[str]()
     for problem in report.problems:
-        said[problem.text.split(": [")[0].split(": looked in")[0]] += 1
+        said[problem.text] += 1
     try:
         left_out = read_coco(path).skipped
     except DataError:

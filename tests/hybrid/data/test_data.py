@@ -55,7 +55,7 @@ SPOILED = {  # name: (what to change, in which table), the reason it is left out
     "crowd": ({"iscrowd": 1}, "annotations", "crowd region", 11),
     "same id": ({"id": 2}, "annotations", "annotation id used before: it is read all the same", 12),
     "unknown category": (
-        {"category_id": 99}, "annotations", "category 99 is not listed: neither part nor background", 11),
+        {"category_id": 99}, "annotations", "category that is not listed: neither part nor background", 11),
     "no such image": ({"image_id": 99}, "annotations", "annotation without a usable image", 11),
     "missing file": ({"file_name": "images/none.png"}, "images", "image file missing", 9),
     "climbing name": ({"file_name": "../secret.png"}, "images", CLIMBS, 9),
@@ -218,7 +218,7 @@ def test_yolo_shares_become_pixels(place: str, tmp_path: Path) -> None:
     assert a.labels.tolist() == [1, 0]
     assert len(b.labels) == 0
     assert source.skipped == {
-        "class 5 is not listed: neither part nor background": ("a.png line 4",),
+        "class that is not listed: neither part nor background": ("a.png line 4: class 5",),
         "photo without a label file: taken as background": ("b.png",),
         "box without an area": ("a.png line 6",),
         "label line that is no box": ("a.png line 3", "a.png line 5"),

@@ -21,7 +21,7 @@ from hybrid.training.samples.batch import Batches, loader
 from hybrid.training.samples.occluders import hidden_boxes
 from hybrid.training.samples.sampler import Sampler, WeightedSource
 from hybrid.training.samples.window import Window
-from tests.hybrid.photos import COLOURS, coco_document, write_coco, write_video
+from tests.hybrid.photos import CATEGORIES, COLOURS, coco_document, write_coco, write_video
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> ClipSource:
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> ClipSource:
-    return read_coco(write_video(tmp_path_factory.mktemp("video"), 6))
+    return read_coco(write_video(tmp_path_factory.mktemp("video"), 6), CATEGORIES)
 
 
 def config(**changes: object) -> TrainConfig:

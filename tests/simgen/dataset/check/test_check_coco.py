@@ -99,7 +99,7 @@ WAYS = {
         annotation(segmentation={"size": [36, 48], "counts": [10**12]}), "mask", "[1000000000000] are no run lengths"),
     "a polygon is none": (annotation(segmentation=[[1, 2, 3, 4]]), "mask", "needs three points"),
     "a category is not listed": (
-        annotation(category_id=77), "category", "category 77 is not listed: neither part nor background"),
+        annotation(category_id=77), "category", "category 77: category that is not listed: neither part nor"),
     "a category's name stands twice": (
         edit(lambda d: d["categories"].append({"id": 9, "name": "bolt"})),
         "category", "bolt: category name used twice: read as one category"),

@@ -44,7 +44,7 @@ def test_hybrid_trains_on_the_coco_export_as_clips(data, tmp_path):
     from hybrid.data.coco import read_coco
 
     export(data, "coco", tmp_path / "out", filters=SPLIT)
-    sources = [read_coco(tmp_path / "out" / f"{split}.json") for split in ("train", "val", "test")]
+    sources = [read_coco(tmp_path / "out" / f"{split}.json", data.categories) for split in ("train", "val", "test")]
     assert sum(map(len, sources)) == len(data)
     for source in sources:
         assert source.categories == data.categories
@@ -147,7 +147,7 @@ def test_hybrid_reads_the_yolo_exports_with_the_boxes_that_the_data_set_has(data
     truth = expected(data)
     seen = 0
     for split in ("train", "val", "test"):
-        source = read_yolo(tmp_path / "out", split)
+        source = read_yolo(tmp_path / "out", split, data.categories)
         assert source.categories == data.categories
         assert source.skipped == {}
         for frame in source.frames:

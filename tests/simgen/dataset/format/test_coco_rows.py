@@ -102,7 +102,7 @@ ODD_ROWS: dict[str, tuple[dict[str, Any], str]] = {
     "image_id null": ({"annotations": [row(image=None)]}, "annotation without a usable image"),
     "image_id a list": ({"annotations": [row(image=[])]}, "annotation without a usable image"),
     "category not listed": (
-        {"annotations": [row(category={})]}, "category {} is not listed: neither part nor background"),
+        {"annotations": [row(category={})]}, "category that is not listed: neither part nor background"),
     "bbox null": ({"annotations": [row(bbox=None)]}, "box that is not four numbers"),
     "bbox of three": ({"annotations": [row(bbox=[1, 2, 3])]}, "box that is not four numbers"),
     "bbox of text": ({"annotations": [row(bbox=["1", 2, 3, 4])]}, "box that is not four numbers"),
