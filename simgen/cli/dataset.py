@@ -179,8 +179,8 @@ def check(
         typer.echo(line)
     wrong = report.errors + (report.warnings if strict else 0)
     if wrong:
-        fail(f"{path}: {wrong} problems", 1)
-    verdict = f"{report.warnings} warnings" if report.warnings else "nothing wrong"
+        fail(f"{path}: {wrong} problem{'s' * (wrong > 1)}", 1)
+    verdict = f"{report.warnings} warning{'s' * (report.warnings > 1)}" if report.warnings else "nothing wrong"
     typer.echo(f"{path}: {report.clips} clips, {verdict}")
 
 
