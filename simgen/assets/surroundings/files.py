@@ -19,6 +19,7 @@ from simgen.spec.install import install_hint
 
 ENDINGS = (".hdr", ".exr")
 MAX_BYTES, MAX_SIDE_PX = 512 * 2**20, 16384
+MAX_CHANNELS = 8  # of an .exr: all are decoded, whatever their names
 _HEADER_BYTES = 2**16
 
 
@@ -113,13 +114,16 @@ def _exr(path: Path, data: bytes) -> Float32[np.ndarray, "h w 3"]:
     try:
         with OpenEXR.File(str(path), header_only=True) as head:
             low, high = head.parts[0].header["dataWindow"]
+            channels, parts = sum(len(part.header["channels"]) for part in head.parts), len(head.parts)
+        if parts != 1 or channels > MAX_CHANNELS:
+            raise BadEnvironment(f"{path}: {channels} channels, {parts} parts; needs one part with R, G and B")
         width, height = (int(b) - int(a) + 1 for a, b in zip(low, high, strict=True))
         _check_size(path, width, height)
         with OpenEXR.File(str(path)) as whole:
-            channels = whole.channels()
-            name = next((n for n in ("RGB", "RGBA") if n in channels), None)
+            planes = whole.channels()
+            name = next((n for n in ("RGB", "RGBA") if n in planes), None)
             if name is None:
-                raise BadEnvironment(f"{path}: needs the channels R, G and B, has {', '.join(sorted(channels))}")
-            return np.ascontiguousarray(channels[name].pixels[..., :3], np.float32)
+                raise BadEnvironment(f"{path}: needs the channels R, G and B, has {', '.join(sorted(planes))}")
+            return np.ascontiguousarray(planes[name].pixels[..., :3], np.float32)
     except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
         raise BadEnvironment(f"{path}: is damaged: {' '.join(str(error).split())}") from None

@@ -1,11 +1,14 @@
 """Surroundings, lamps and flicker as numbers: colour temperature, scale, files from outside, the mains' beat."""
 
+import contextlib
 import math
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from simgen.assets.light import card, flicker_gain, form_factor, on_level_card, softbox_radiance
 from simgen.assets.surroundings import ENVIRONMENTS, ambient, digest, folder_files, picture
@@ -193,6 +196,37 @@ def test_exr_is_read_as_hdr_is(tmp_path):
             (tmp_path / name).write_bytes(content)
         with pytest.raises(BadEnvironment, match=rf"{name}: is (damaged|not an OpenEXR)"):
             picture(replace(SPEC, name="file", file=str(tmp_path / name)))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from([".hdr", ".exr"]), st.data())
+def test_a_damaged_file_is_read_or_refused_in_words(tmp_path, ending, data):
+    """Bytes anywhere, most of them in the header, and an end that comes early."""
+    raw = bytearray(_whole_files(tmp_path)[ending])
+    for _ in range(data.draw(st.integers(1, 6))):
+        place = data.draw(st.integers(0, 420) | st.integers(0, len(raw) - 1))
+        raw[min(place, len(raw) - 1)] = data.draw(st.integers(0, 255))
+    (tmp_path / f"x{ending}").write_bytes(raw[: data.draw(st.none() | st.integers(0, len(raw)))])
+    with contextlib.suppress(BadEnvironment):
+        assert np.isfinite(environment_files.read(str(tmp_path / f"x{ending}"))).all()
+
+
+def _whole_files(folder):
+    """The bytes of a small sound file of each format."""
+    openexr = pytest.importorskip("OpenEXR", reason="OpenEXR is not installed")
+    head = {"compression": openexr.ZIP_COMPRESSION, "type": openexr.scanlineimage}
+    openexr.File(head, {"RGB": sphere(8)}).write(str(folder / "whole.exr"))
+    cv2.imwrite(str(folder / "whole.hdr"), sphere(8)[..., ::-1])
+    return {ending: (folder / f"whole{ending}").read_bytes() for ending in (".hdr", ".exr")}
+
+
+def test_an_exr_of_many_channels_is_not_decoded(tmp_path):
+    openexr = pytest.importorskip("OpenEXR", reason="OpenEXR is not installed")
+    head = {"compression": openexr.ZIP_COMPRESSION, "type": openexr.scanlineimage}
+    channels = {f"c{i}": np.zeros((8, 16), np.float32) for i in range(20)}
+    openexr.File(head, {"RGB": sphere(8), **channels}).write(str(tmp_path / "x.exr"))
+    with pytest.raises(BadEnvironment, match="23 channels, 1 parts; needs one part with R, G and B"):
+        environment_files.read(str(tmp_path / "x.exr"))
 
 
 @pytest.mark.parametrize(
