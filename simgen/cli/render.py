@@ -99,6 +99,7 @@ def render(
         from simgen.dataset.store.locations import location
         from simgen.generation.budget import TRIAL_SCENES, Budget, estimate, parse_budget
         from simgen.generation.engines import choose_engine
+        from simgen.generation.engines.shard import one_thread
         from simgen.generation.run import default_shard_scenes, run_plan
 
         chosen, target = choose_engine(engine, address), location(out)
@@ -112,6 +113,7 @@ def render(
             fail(f"--budget: {error}")
         only = _slice(shards) if shards else None
         if dry_run:
+            one_thread()  # as in a worker
             with track("trial scenes", 1 + min(TRIAL_SCENES, scenes)) as advance:
                 estimated = estimate(plan, target, workers or 1, advance, allowed or Budget())
             lines = [f"{scenes} scenes of {preset}, nothing written:", *(f"  {line}" for line in estimated.lines())]

@@ -15,7 +15,7 @@ from pathlib import Path
 from simgen.dataset.format.manifest import MANIFEST, Manifest, ShardEntry, read_manifest, write_manifest
 from simgen.dataset.store.files import file_sha256, write_atomically
 from simgen.dataset.store.locations import Location, sizes
-from simgen.generation.run import PARTIAL, locked
+from simgen.generation.run import PARTIAL, locked, sweep
 from simgen.spec.differences import differences
 from simgen.spec.errors import GenerateError
 
@@ -41,6 +41,7 @@ def join(out: Location, parts: Sequence[Location], step: Callable[[], None] = la
         raise GenerateError(f"{missing} of {first.request.shards} shards are in none of the folders: {slices}")
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
+        sweep(out)
         _check_folder(out, shards)
         for name, (part, entry) in sorted(shards.items()):
             _link_or_copy(part / name, out / name, entry)

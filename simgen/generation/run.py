@@ -161,7 +161,7 @@ def _fill(
         raise BudgetSpent(f"{out}: the budget is spent: {finished}; the same command with --resume goes on")
     if len(done) < plan.request.shards:
         return manifest  # a slice
-    _sweep(out)
+    sweep(out)
     write_manifest(out / MANIFEST, manifest)
     (out / PARTIAL).unlink()
     forget_earlier(out)
@@ -269,11 +269,11 @@ def _inspect(out: Location, request: Request, resume: bool) -> Manifest | None:
     elif other := [name for name in names if not _TEMPORARY.fullmatch(name)]:
         shown = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
         raise GenerateError(f"{out}: holds other files ({shown}); --out needs an empty or a new folder")
-    _sweep(out)
+    sweep(out)
     return before if stored else None
 
 
-def _sweep(out: Location) -> None:
+def sweep(out: Location) -> None:
     """Remove the temporary files of killed workers, which may write for a moment after their run has ended."""
     for name in sizes(out):
         if _TEMPORARY.fullmatch(name):

@@ -81,6 +81,15 @@ def test_a_join_that_was_stopped_is_finished(tmp_path, slices):
     assert contents(tmp_path / "out") == whole(tmp_path / "whole")
 
 
+def test_what_a_killed_join_left_is_removed(tmp_path, slices):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in (".shard-00001.tar.7.tmp", ".manifest.json.7.tmp"):
+        (out / name).write_bytes(b"half")
+    join(out, slices)
+    assert contents(out) == whole(tmp_path / "whole")
+
+
 def test_missing_shards_are_named_as_slices(tmp_path, slices):
     with pytest.raises(GenerateError, match="3 of 4 shards are in none of the folders: 0:3"):
         join(tmp_path / "out", slices[1:])
