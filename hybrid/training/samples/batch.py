@@ -53,7 +53,9 @@ class TrainBatch:
         flat = [Target(*row) for row in zip(*columns, strict=True)]
         if self.ignore_boxes_xyxy_px is not None and self.ignore_labels is not None and self.ignore_counts is not None:
             sizes = self.ignore_counts.flatten().tolist()
-            regions = zip(self.ignore_boxes_xyxy_px.split(sizes), self.ignore_labels.split(sizes), strict=True)
+            regions = zip(
+                *(torch.split(x, sizes) for x in (self.ignore_boxes_xyxy_px, self.ignore_labels)), strict=True
+            )
             flat = [
                 replace(target, ignore_boxes_xyxy_px=boxes, ignore_labels=labels) if len(labels) else target
                 for target, (boxes, labels) in zip(flat, regions, strict=True)

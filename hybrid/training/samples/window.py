@@ -74,7 +74,7 @@ class Window:
     ) -> tuple[Float32[np.ndarray, "n 4"], Bool[np.ndarray, " n"]]:
         """All regions in tile pixels, clipped to the tile, and a mask of those that reach into it."""
         clipped = self._moved(boxes_xyxy_px, tile_px).clip(0, tile_px)
-        return clipped, (clipped[:, 2:] > clipped[:, :2]).all(1)
+        return clipped, (clipped[:, 2:] - clipped[:, :2]).min(1, initial=math.inf) > 0
 
     def _moved(self, boxes_xyxy_px: Float32[np.ndarray, "n 4"], tile_px: int) -> Float32[np.ndarray, "n 4"]:
         scale = tile_px / self.side

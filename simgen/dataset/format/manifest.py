@@ -9,10 +9,12 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 
+from simgen.dataset.format.coco_json import jsons_in
 from simgen.dataset.format.json_stream import object_items
 from simgen.dataset.format.plain import convert, from_plain
 from simgen.dataset.store.files import MAX_JSON_BYTES, check_plain, write_atomically
@@ -225,7 +227,9 @@ def read_manifest(path: Location) -> Manifest:
         with path.open("rb") as file, io.TextIOWrapper(file, encoding="utf-8") as text:
             return _parsed(text)
     except FileNotFoundError:
-        raise ShardError(f"{path.parent}: no {path.name}, so no finished simgen data set") from None
+        photos = jsons_in(path.parent) if isinstance(path, Path) else []
+        hint = f"; for labelled photos give their JSON file: {', '.join(photos)}" if photos else ""
+        raise ShardError(f"{path.parent}: no {path.name}, so no finished simgen data set{hint}") from None
     except OSError as error:
         raise ShardError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, AttributeError, RecursionError) as error:

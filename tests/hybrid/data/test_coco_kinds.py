@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from hybrid.core.errors import DataError
 from hybrid.data.coco import read_coco
+from hybrid.data.shards import read_shards
 from simgen.dataset.check import check
+from simgen.spec.errors import ShardError
 from tests.hybrid.photos import coco_document, write_coco
 
 
@@ -101,6 +103,9 @@ def test_a_folder_in_the_place_of_the_json_names_it(tmp_path: Path) -> None:
     write_coco(tmp_path, coco_document())
     with pytest.raises(DataError, match=r"is a folder; give one of its JSON files: annotations\.json$"):
         read_coco(tmp_path)
+    for reading, error in ((read_shards, DataError), (check, ShardError)):
+        with pytest.raises(error, match=r"no manifest.*for labelled photos give their JSON file: annotations\.json$"):
+            reading(tmp_path)
 
 
 ODD = st.one_of(
