@@ -172,7 +172,12 @@ def export(
             from simgen.spec.install import install_hint
 
             _stop(f"{error.name} is not installed: {install_hint('onnx')}")
-    typer.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    typer.echo(printable(f"{path}: {path.stat().st_size / 1e6:.1f} MB"))
+    typer.echo(
+        f"  It sees whole frames of {width}x{height} and answers as `hybrid predict --whole` does.\n"
+        "  Without --whole, predict cuts frames into tiles: it finds smaller parts, with other scores.\n"
+        "  Objects get track ids only where the network itself tracks them."
+    )
 
 
 @contextmanager

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Int64, UInt8
 
-from hybrid.core.config import LABEL_IOU, SCORE
+from hybrid.core.config import LABEL_IOU, NESTED_SHARE, SCORE
 from hybrid.core.device import device_named
 from hybrid.core.errors import InputError
+from hybrid.core.overlap import nested
 from hybrid.core.types import Detections
 from hybrid.model.network import Network
 from hybrid.predict.images import given_images
@@ -54,10 +56,16 @@ class Detector:
     """
 
     def __init__(
-        self, network: Network, view: View | None = None, score: float = SCORE, label_iou: float = LABEL_IOU
+        self,
+        network: Network,
+        view: View | None = None,
+        score: float = SCORE,
+        label_iou: float = LABEL_IOU,
+        nested_share: float = NESTED_SHARE,
     ) -> None:
         """Use a network. The arguments are those of `load`."""
-        self.network, self.categories, self.label_iou = network, network.config.categories, label_iou
+        self.network, self.categories = network, network.config.categories
+        self.label_iou, self.nested_share = label_iou, nested_share
         self.view = replace(view or View(), threshold=score)
 
     @classmethod
@@ -69,6 +77,7 @@ class Detector:
         score: float | None = None,
         view: View | None = None,
         label_iou: float = LABEL_IOU,
+        nested_share: float = NESTED_SHARE,
     ) -> Detector:
         """The detector of a finished run.
 
@@ -79,6 +88,8 @@ class Detector:
             view: how images are cut into tiles; by default tiles of the size that the run was trained on.
             label_iou: of two boxes of different categories with a higher IoU, the one with the lower score is left
                 out, so that an object has one label. 1: an object may have several labels.
+            nested_share: a box is left out where a larger share of it is inside a better box of its category, as the
+                head of a bolt is inside the bolt. 1: none is.
 
         Raises:
             RunError: the file does not exist, or holds no detector.
@@ -86,7 +97,8 @@ class Detector:
         """
         if score is None:
             score, _ = operating_point(Path(run))
-        return cls(load(Path(run), device=str(device_named(device))), view or trained_view(Path(run)), score, label_iou)
+        network = load(Path(run), device=str(device_named(device)))
+        return cls(network, view or trained_view(Path(run)), score, label_iou, nested_share)
 
     def predict(self, images: object, depth_m: Depths = None) -> Result | list[Result]:
         """Detections of one image, of every image of a list, or of every frame of a clip.
@@ -175,10 +187,17 @@ class Detector:
             for frame, (detections, after), state in zip(frames, stepped, before, strict=True)
         ]
 
+    def _of_objects(self, detections: Detections) -> Detections:
+        """One detection for each object: one label, and no boxes of its parts."""
+        best = one_label(detections, self.label_iou)
+        inside = torch.from_numpy(nested(best.boxes_xyxy_px.numpy(), best.labels.numpy(), self.nested_share))
+        hidden = torch.zeros_like(inside) if best.unseen is None else best.unseen  # may lie behind another part
+        return best.take(~inside | hidden)
+
     def _result(
         self, frame: SourceFrame, detections: Detections, tiles: TileStates, before: StreamState | None
     ) -> Result:
-        linked, detections = None, one_label(detections, self.label_iou)
+        linked, detections = None, self._of_objects(detections)
         if detections.track_ids is None:
             detections, linked = link(detections, None if before is None else before.linked)
         assert detections.track_ids is not None

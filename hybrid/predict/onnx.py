@@ -13,6 +13,10 @@ output `next_NAME` is the input `NAME` for the next frame.
     embeddings           float32 [queries, numbers], if the config has them
     clip_scores          float32 [classes], likewise
 
+It answers as `Detector` with `View(tile_px=None, scales=(1.0,))`, which is `hybrid predict --whole`: whole frames, no
+tiles. `OnnxDetector.detections` has the same thresholds and suppression; the linking of `Detector`, which gives ids to
+the objects of a network that does not track them, is left to the caller.
+
 `export` needs `pip install ".[onnx]"`; `OnnxDetector` needs numpy and onnxruntime alone.
 """
 
@@ -26,9 +30,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
-from hybrid.core.config import LABEL_IOU, NMS_IOU, SCORE
+from hybrid.core.config import LABEL_IOU, NESTED_SHARE, NMS_IOU, SCORE
 from hybrid.core.errors import ConfigError, InputError, RunError
-from hybrid.core.overlap import iou
+from hybrid.core.overlap import iou, nested
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 OPSET = 18
 FORMAT = "hybrid-step/1"
 DEPTH = "depth_m"  # the input's name
+LIMIT = 300  # detections of a frame, as in `View`
 
 
 def export(detector: Network, path: Path, height_px: int, width_px: int, score: float = SCORE) -> Path:
@@ -235,20 +240,29 @@ class OnnxDetector:
         score: float | None = None,
         nms_iou: float = NMS_IOU,
         label_iou: float = LABEL_IOU,
+        nested_share: float = NESTED_SHARE,
+        limit: int = LIMIT,
     ) -> list[tuple[str, float, Float32[np.ndarray, "4"]]]:
-        """(category, score, box) of each detection, best first.
+        """(category, score, box) of each detection, best first: what `Detector` answers with `View(tile_px=None)`.
 
         Args:
             outputs: of `step`.
             score: lower scores are left out; by default the threshold in the file.
             nms_iou: for non-maximum suppression within each category, as in `Detector`.
             label_iou: for the suppression across categories that follows it, as in `Detector`.
+            nested_share: for the suppression of boxes inside better ones that follows, as in `Detector`.
+            limit: the most detections.
         """
-        queries, labels = np.nonzero(outputs["scores"] >= (self.score if score is None else score))
+        there = np.all(outputs["boxes_xyxy_px"][:, 2:] > outputs["boxes_xyxy_px"][:, :2], axis=1, keepdims=True)
+        sure = outputs["scores"] >= (self.score if score is None else score)
+        queries, labels = np.nonzero(sure & there)
         scores, boxes = outputs["scores"][queries, labels], outputs["boxes_xyxy_px"][queries]
         best = np.argsort(-scores, kind="stable")
-        best = best[_unsuppressed(boxes[best], labels[best], nms_iou)]
+        best = best[_unsuppressed(boxes[best], labels[best], nms_iou)][:limit]
         best = best[_unsuppressed(boxes[best], np.zeros_like(best), label_iou)]
+        inside = nested(boxes[best], labels[best], nested_share)
+        hidden = outputs["unseen"][queries[best]] if "unseen" in outputs else np.zeros_like(inside)
+        best = best[~inside | hidden]
         return [(self.categories[labels[k]], float(scores[k]), boxes[k]) for k in best]
 
 

@@ -7,15 +7,21 @@ tracks are numbered from 1.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from hybrid.core.errors import DataError
 from hybrid.predict.result import Result
 from simgen.dataset.store.files import write_atomically
+from simgen.spec.errors import TextFileError
+from simgen.spec.json_text import read_json, read_text
+
+MAX_BYTES = 2**30  # of a list of results
+MOST = 2**31  # of any number in one
 
 
 def write_coco_results(results: Iterable[Result], path: Path) -> Path:
@@ -50,30 +56,67 @@ def read_coco_results(path: Path, names: Sequence[str], categories: tuple[str, .
         DataError: the file is no such list, or has other frames or categories.
     """
     try:
-        rows = json.loads(path.read_text())
-        table = [
-            (int(r["image_id"]), [float(v) for v in r["bbox"]], float(r["score"]), int(r["category_id"]) - 1,
-             int(r.get("track_id", -1)))
-            for r in rows
-        ]  # fmt: skip
-    except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: no COCO result list: {error!r}") from None
-    for image, box, *_ in table:
-        if not 1 <= image <= len(names) or len(box) != 4:
-            raise DataError(f"{path}: image {image} with a box of {len(box)} numbers; there are {len(names)} images")
+        rows = [_result_row(row) for row in read_json(path, MAX_BYTES)]
+    except TextFileError as error:
+        raise DataError(str(error)) from None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise DataError(f"{path}: no COCO result list: {error!r:.200}") from None
+    of_image: dict[int, list[_Row]] = {}
+    for row in rows:
+        if not 1 <= row.image <= len(names) or len(row.xywh) != 4:
+            raise DataError(
+                f"{path}: image {row.image} with a box of {len(row.xywh)} numbers; there are {len(names)} images"
+            )
+        of_image.setdefault(row.image, []).append(row)
     results = []
     for image, name in enumerate(names, 1):
-        own = [row for row in table if row[0] == image]
-        boxes = np.array([[x, y, x + w, y + h] for _, (x, y, w, h), *_ in own], np.float32).reshape(-1, 4)
-        scores = np.array([row[2] for row in own], np.float32)
-        labels, tracks = (np.array([row[k] for row in own], np.int64) for k in (3, 4))
-        try:
-            results.append(Result(name, None, boxes, scores, labels, categories, tracks))
-        except ValueError as error:
-            raise DataError(f"{path}: {error}") from None
+        own = of_image.get(image, [])
+        table = np.array([[row.xywh[0], row.xywh[1], row.xywh[0] + row.xywh[2], row.xywh[1] + row.xywh[3], row.score]
+                          for row in own], np.float64).reshape(-1, 5)  # fmt: skip
+        labels, tracks = (np.array([getattr(row, key) for row in own], np.int64) for key in ("label", "track"))
+        results.append(_checked(path, name, table, labels, categories, tracks))
     return results
+
+
+class _Row(NamedTuple):
+    """One detection of a COCO result list."""
+
+    image: int
+    xywh: list[float]
+    score: float
+    label: int
+    track: int
+
+
+def _result_row(row: Any) -> _Row:
+    """Raises ValueError, KeyError, TypeError, AttributeError or OverflowError where a value is of another kind."""
+    numbers = [int(row["image_id"]), int(row["category_id"]) - 1, int(row.get("track_id", -1))]
+    if any(abs(number) > MOST for number in numbers):
+        raise ValueError(f"a number of more than {MOST}: {max(numbers, key=abs)}")
+    image, label, track = numbers
+    return _Row(image, [float(value) for value in row["bbox"]], float(row["score"]), label, track)
+
+
+def _checked(
+    path: Path,
+    name: str,
+    table: Float64[np.ndarray, "n 5"],
+    labels: Int64[np.ndarray, " n"],
+    categories: tuple[str, ...],
+    tracks: Int64[np.ndarray, " n"],
+) -> Result:
+    """The result of boxes (xyxy) and scores that were read.
+
+    Raises:
+        DataError: a value is impossible.
+    """
+    if not (np.abs(table) <= MOST).all():  # NaN as well
+        raise DataError(f"{path}: {name}: a number that is not finite, or of more than {MOST}")
+    columns = table.astype(np.float32)
+    try:
+        return Result(name, None, columns[:, :4], columns[:, 4], labels, categories, tracks)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from None
 
 
 def write_mot(results: Iterable[Result], path: Path) -> Path:
@@ -102,24 +145,28 @@ def read_mot(path: Path, frames: int) -> list[Result]:
     """
     rows: list[list[tuple[float, ...]]] = [[] for _ in range(frames)]
     try:
-        lines = path.read_text().splitlines()
-    except (FileNotFoundError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
+        lines = read_text(path, MAX_BYTES).splitlines()
+    except TextFileError as error:
+        raise DataError(str(error)) from None
     for number, line in enumerate(lines, 1):
         try:
             frame, track, left, top, width, height, score = (float(word) for word in line.split(",")[:7])
-            if not all(map(math.isfinite, (left, top, width, height, score))) or not 1 <= frame <= frames or track < 1:
+            numbers = (frame, track, left, top, width, height, score)
+            if not all(abs(one) <= MOST for one in numbers) or not 1 <= frame <= frames or track < 1:
+                raise ValueError
+            if frame != int(frame) or track != int(track):
                 raise ValueError
         except ValueError:
-            raise DataError(f"{path}:{number}: no line of {frames} frames in MOTChallenge's format: {line!r}") from None
+            raise DataError(
+                f"{path}:{number}: no line of {frames} frames in MOTChallenge's format: {line!r:.200}"
+            ) from None
         x, y = left - 1, top - 1
         rows[int(frame) - 1].append((x, y, x + width, y + height, score, track - 1))
     results = []
     for k, own in enumerate(rows):
         table = np.array(own, np.float64).reshape(-1, 6)
-        columns = (table[:, :4].astype(np.float32), table[:, 4].astype(np.float32), np.zeros(len(table), np.int64))
-        try:
-            results.append(Result(f"frame {k + 1}", None, *columns, ("object",), table[:, 5].astype(np.int64)))
-        except ValueError as error:
-            raise DataError(f"{path}: {error}") from None
+        labels = np.zeros(len(table), np.int64)
+        results.append(
+            _checked(path, f"frame {k + 1}", table[:, :5], labels, ("object",), table[:, 5].astype(np.int64))
+        )
     return results

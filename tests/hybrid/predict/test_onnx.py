@@ -14,6 +14,9 @@ import torch
 from hybrid.core.errors import RunError
 from hybrid.model.network import Network
 from hybrid.model.objects.queries import ANCHOR_PX
+from hybrid.predict.detector import Detector
+from hybrid.predict.io.video import SourceFrame
+from hybrid.predict.tiles import View
 from hybrid.weights.checkpoint import save_detector
 from tests.hybrid.variants import full
 
@@ -84,6 +87,17 @@ def test_the_exported_step_agrees_over_a_clip(tmp_path: Path) -> None:
             np.testing.assert_allclose(answers["embeddings"][there], output.embeddings[0, 0].numpy()[there], atol=1e-3)
             np.testing.assert_allclose(answers["clip_scores"], output.clip_logits[0, 0].softmax(0), atol=1e-3)
     assert apart > 0.1  # depth says something
+    whole = Detector(detector, View(tile_px=None, scales=(1.0,)), score=1e-3)
+    rows, carried = zip(frames, depths, strict=True), None
+    given = [SourceFrame(f"f{k}", frame, None, depth_m) for k, (frame, depth_m) in enumerate(rows)]
+    for frame, wanted in zip(given, whole.stream(given), strict=True):
+        answers, carried = runner.step(frame.image, carried, frame.depth_m)
+        found = runner.detections(answers, score=1e-3)  # an empty slot has a score, but no box
+        assert len(wanted) > 0
+        assert [name for name, _, _ in found] == wanted.names
+        np.testing.assert_allclose([score for _, score, _ in found], wanted.scores, atol=1e-3)
+        np.testing.assert_allclose([box for _, _, box in found], wanted.boxes_xyxy_px, atol=1e-2)
+    assert "answers as `hybrid predict --whole` does" in done.stdout
     best = runner.detections(answers, score=0.0)
     assert [row[1] for row in best] == sorted((row[1] for row in best), reverse=True)
     with pytest.raises(ValueError, match=r"\(48, 32, 3\) came; this file takes \(32, 48, 3\)"):

@@ -76,7 +76,7 @@ def test_a_blank_frame_is_told_hidden_and_a_clear_one_is_not(tile_px: int | None
     network = build("whole boxes", tracks=6)
     view = View(tile_px=tile_px, overlap_px=16, scales=(1.0,), limit=12)
     clear = np.random.default_rng(0).integers(0, 255, (60, 100, 3)).astype(np.uint8)
-    detector = Detector(network, view, score=0.05, label_iou=1.0)
+    detector = Detector(network, view, score=0.05, label_iou=1.0, nested_share=1.0)
     first, second, blank = detector.stream([clear, clear, np.full_like(clear, 128)])
     assert len(first) > 0
     assert not any(first.hidden)
@@ -170,7 +170,7 @@ def detectors() -> dict[str, Detector]:
                 p += 0.1 * torch.randn_like(p)
             for head in network.decoder.score:
                 head[-1].bias += 4.0  # sure enough to begin tracks
-        made[name] = Detector(network, WHOLE, score=0.0)
+        made[name] = Detector(network, WHOLE, score=0.0, nested_share=1.0)
     return made
 
 

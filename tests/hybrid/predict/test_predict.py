@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -84,7 +85,7 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 
 def test_results_are_those_of_the_stream_with_names(run: Path) -> None:
-    detector = Detector.load(run, score=0.0, view=WHOLE, label_iou=1.0)
+    detector = Detector.load(run, score=0.0, view=WHOLE, label_iou=1.0, nested_share=1.0)
     clip = images()
     expected = list(stream(detector.network, clip, detector.view))
     results = detector.predict(np.stack(clip))
@@ -292,9 +293,49 @@ def test_an_empty_video_is_an_error(tmp_path: Path) -> None:
         list(next(iter(open_source(belt).clips)))
 
 
-def test_help_loads_no_torch() -> None:
-    code = "import sys; sys.modules['torch'] = None; sys.argv = ['hybrid', 'predict', '--help']\n"
-    code += "import runpy; runpy.run_module('hybrid', run_name='__main__')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3])
+def test_help_and_wrong_paths_load_no_torch(tmp_path: Path) -> None:
+    """Its import takes seconds."""
+    (tmp_path / "a.safetensors").write_bytes(b"x")
+    (tmp_path / "a.png").write_bytes(b"x")
+    lines = [
+        (["predict", "--help"], 0, "belt.mp4"),
+        (["--version"], 0, "hybrid 0."),
+        (["predict", "--checkpoint", "nosuch", "--source", "a.png"], 2, "nosuch: there is no such file"),
+        (["predict", "--checkpoint", "a.safetensors", "--source", "b.png"], 2, "b.png: is no file"),
+        (["predict", "--checkpoint", "a.safetensors", "--source", "a.png", "--out", "a.png"], 2, "is what is read"),
+        (["export", "--checkpoint", "a.safetensors", "--out", "a.png", "--height", "9", "--width", "9"], 2, ".onnx"),
+    ]
+    code = "import sys; sys.modules['torch'] = None\nfrom typer.testing import CliRunner\nfrom hybrid.cli import app\n"
+    code += f"for line, status, told in {lines!r}:\n    done = CliRunner().invoke(app, line)\n"
+    code += "    assert (done.exit_code, told in done.output) == (status, True), (line, done.output, done.exception)\n"
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
     assert done.returncode == 0, done.stderr
-    assert "belt.mp4" in done.stdout
+
+
+def test_control_codes_of_a_file_name_do_not_reach_the_terminal(run: Path, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "photos", images(1))
+    (folder / "\x1b[31mred.png").write_bytes(b"no image")
+    code, told, noted = predict("--checkpoint", run, "--source", folder, "--whole")
+    assert code == 0
+    assert r"such as \x1b[31mred.png" in noted
+    code, _, errors = predict("--checkpoint", run, "--source", tmp_path / "\x1b[2Jnone")
+    assert code == 2
+    assert "\x1b" not in told + noted + errors
+
+
+def test_a_sequence_of_two_sizes_is_answered_in_two_clips_with_a_note(run: Path, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "sizes", [*images(2), images(1, (32, 32))[0]])
+    code, told, noted = predict(
+        "--checkpoint", run, "--source", folder, "--sequence", "--whole", "--out", tmp_path / "boxes.avi"
+    )
+    assert code == 0, noted
+    assert "in 3 frames" in told
+    assert "image size changes: a new clip begins: 1, such as part 2.png with 32x32" in noted
+    assert sorted(path.name for path in tmp_path.glob("boxes*")) == ["boxes.avi", "boxes.jsonl", "boxes_2.avi"]

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.core.boxes import pairwise_iou
-from hybrid.core.config import LABEL_IOU, NMS_IOU
+from hybrid.core.config import LABEL_IOU, NESTED_SHARE, NMS_IOU
+from hybrid.core.overlap import nested
 from hybrid.core.types import Detections
 from hybrid.model.objects.queries import distinct
 from hybrid.predict.detector import Detector
@@ -61,7 +62,7 @@ def test_the_onnx_runner_leaves_the_same() -> None:
     runner = OnnxDetector.__new__(OnnxDetector)
     runner.categories = ("bolt", "nut")
     runner.score = 0.2
-    rows = runner.detections({"scores": scores, "boxes_xyxy_px": found.boxes_xyxy_px.numpy()})
+    rows = runner.detections({"scores": scores, "boxes_xyxy_px": found.boxes_xyxy_px.numpy()}, nested_share=1.0)
     alone = found.take(torch.tensor(slowly(found, NMS_IOU)))
     alone = alone.take(torch.tensor(slowly(alone, LABEL_IOU, across=True)))
     sure = alone.take(alone.scores >= 0.2)
@@ -156,3 +157,13 @@ def test_queries_stand_for_different_objects_as_long_as_there_are_enough() -> No
     few = build("cnn", distinct_iou=0.0, queries=6)
     output, _ = few(images)
     assert output.logits.shape[2] == 6, "where too few differ, others fill up"
+
+
+def test_a_box_inside_a_better_one_of_its_category_is_nested_and_no_other_is() -> None:
+    boxes = np.array([[0, 0, 40, 40], [2, 2, 12, 12], [2, 2, 12, 12], [35, 0, 45, 10], [0, 0, 100, 100]], np.float32)
+    labels = np.array([0, 0, 1, 0, 0])
+    assert nested(boxes, labels, 0.9).tolist() == [False, True, False, False, False]
+    assert nested(boxes, labels, 0.4).tolist() == [False, True, False, True, False]
+    assert not nested(boxes, labels, 1.0).any()
+    assert nested(boxes[:0], labels[:0], 0.9).shape == (0,)
+    assert NESTED_SHARE == 0.9

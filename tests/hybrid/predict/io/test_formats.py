@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ ROW = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5], "score": 0.5}
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("{", "no COCO result list"),
+        ("{", "no JSON: line 1"),
         ([ROW | {"bbox": [0, 0, 5]}], "a box of 3 numbers"),
         ([ROW | {"image_id": 2}], "image 2 .* there are 1 images"),
         ([ROW | {"image_id": 0}], "image 0"),
@@ -84,3 +85,37 @@ def test_a_damaged_coco_list_is_refused(rows: object, message: str, tmp_path: Pa
         read_coco_results(path, ["a"], CATEGORIES)
     path.write_text(json.dumps([ROW]))
     assert read_coco_results(path, ["a"], CATEGORIES)[0].track_ids.tolist() == [-1]
+
+
+VALUES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.lists(st.floats(), max_size=5)
+)
+KEYS = ["image_id", "bbox", "score", "category_id", "track_id"]
+ROWS = st.lists(VALUES | st.dictionaries(st.sampled_from(KEYS), VALUES), max_size=3)
+LIKELY = st.fixed_dictionaries({
+    "image_id": st.integers(0, 3), "category_id": st.integers(0, 3) | VALUES, "track_id": st.integers() | VALUES,
+    "bbox": st.lists(st.floats() | st.integers(), min_size=4, max_size=4), "score": st.floats(0, 1) | VALUES,
+})  # fmt: skip
+
+
+def answer(call: Callable[[], list[Result]]) -> list[Result] | str:
+    try:
+        return call()
+    except DataError as error:
+        return str(error)
+
+
+@given(rows=ROWS | st.lists(LIKELY, max_size=3) | VALUES)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_list_of_results_is_read_or_refused_by_name(rows: object, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(json.dumps(rows))
+    read = answer(lambda: read_coco_results(tmp_path / "r.json", ["a", "b"], ("bolt", "nut")))
+    assert "r.json" in read if isinstance(read, str) else [one.name for one in read] == ["a", "b"]
+
+
+@given(st.lists(st.lists(st.floats().map(str) | st.integers().map(str) | st.text(max_size=3), max_size=8), max_size=3))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_lines_of_tracks_are_read_or_refused_by_name(tmp_path: Path, rows: list[list[str]]) -> None:
+    (tmp_path / "r.txt").write_bytes("\n".join(map(",".join, rows)).encode("utf-8", "surrogatepass"))
+    read = answer(lambda: read_mot(tmp_path / "r.txt", 3))
+    assert "r.txt" in read if isinstance(read, str) else len(read) == 3
