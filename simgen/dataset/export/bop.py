@@ -247,7 +247,7 @@ def read(folder: Path) -> Iterator[FrameRecord]:
                 truths, infos = (read_json(scene / f"{name}.json") for name in ("scene_gt", "scene_gt_info"))
                 for key, truth in truths.items():
                     yield _frame(scene, split, int(key), list(zip(truth, infos[key], strict=True)), names)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ExportError(f"{folder}: not as BOP has it: {error!r}") from error
 
 

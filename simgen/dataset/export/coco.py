@@ -95,7 +95,7 @@ def read(place: Path) -> Iterator[FrameRecord]:
         document = read_document(path, "categories", "videos", "images", "annotations")
         try:
             yield from _frames(document, path, split)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ExportError(f"{path}: not as COCO has it: {error!r}") from error
 
 

@@ -86,7 +86,7 @@ def read(place: Path) -> Iterator[FrameRecord]:
                 tracks[track["video_id"]].append(track)
             for video in document["videos"]:
                 yield from _frames(video, tracks[video["id"]], names, path, split)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ExportError(f"{path}: not as YouTube-VIS has it: {error!r}") from error
 
 

@@ -117,7 +117,7 @@ def _frame(folder: Path, name: str, split: str, place: tuple[int, int]) -> Frame
                 raise ValueError(f"{len(numbers) + 4} fields where 15 belong")
             x0, y0, x1, y1 = (float(word) for word in numbers[:4])
             labels.append(LabelRecord(category=kind, box_xyxy_px=(x0, y0, x1, y1)))
-    except (OSError, ValueError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         raise ExportError(f"{text}: not as KITTI has it: {error}") from error
     return FrameRecord(
         split=split,

@@ -180,7 +180,7 @@ def read(folder: Path) -> Iterator[FrameRecord]:
         if waiting is not None:
             place = waiting["scene"], waiting["frame"]
             raise ExportError(f"{folder}: labels of scene and frame {place}, which has no row in {FRAMES}")
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+    except (KeyError, OSError, OverflowError, TypeError, ValueError, pa.ArrowException) as error:
         raise ExportError(f"{folder}: not the tables that simgen writes: {error!r:.300}") from error
 
 

@@ -129,7 +129,7 @@ def _frame(image: Path, split: str, names: list[str], outlined: bool) -> FrameRe
         scene, frame = (int(word) for word in image.stem.split("_"))
         rows = [[float(word) for word in line.split()] for line in read_text(text).splitlines()]
         labels = tuple(_label(row, names, height, width, outlined) for row in rows)
-    except (ValueError, IndexError) as error:
+    except (IndexError, OSError, OverflowError, ValueError) as error:
         raise ExportError(f"{text}: not as YOLO has it: {error}") from error
     return FrameRecord(
         split=split, scene=scene, frame=frame, width_px=width, height_px=height, image=image, labels=labels

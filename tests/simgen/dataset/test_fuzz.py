@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -212,6 +213,18 @@ def test_any_text_is_a_folder_a_url_or_an_error(text):
     else:
         return
     assert len(lines) == 1
+
+
+def test_a_box_beyond_all_numbers_in_an_export(exports):
+    (path,) = (exports / "coco-vid").rglob("*.json")
+    raw = path.read_text()
+    try:
+        path.write_text(re.sub(r'("bboxes": \[\[)[0-9.]+', r"\g<1>1" + "0" * 400, raw, count=1))
+        assert path.read_text() != raw
+        with pytest.raises(SimgenError, match="needs a box of four numbers"):
+            list(EXPORTERS["coco-vid"].read(exports / "coco-vid"))
+    finally:
+        path.write_text(raw)
 
 
 def test_the_fuzzer_finds_what_is_there():

@@ -54,7 +54,7 @@ def xyxy(box_xywh: Iterable[Any], where: str) -> Box:
     """
     try:
         x, y, width, height = (float(v) for v in box_xywh)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise ExportError(f"{where}: needs a box of four numbers, got {box_xywh!r:.80}") from None
     return x, y, x + width, y + height
 
