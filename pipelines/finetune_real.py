@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.common import options
+
+if TYPE_CHECKING:
+    from hybrid.data.clips import ClipSource
 
 EPILOG = """Examples:
 
@@ -35,7 +38,10 @@ def main(
     out: options.Out,
     shots: Annotated[
         int,
-        typer.Option(help="Photos to train on: the first of a shuffle; 0: all.", rich_help_panel=options.DATA),
+        typer.Option(
+            help="Photos to train on: the first of a shuffle; 0: all. A frame of a video counts as a photo.",
+            rich_help_panel=options.DATA,
+        ),
     ] = 0,
     shuffle_seed: Annotated[int, typer.Option(help="Seed of that shuffle.", rich_help_panel=options.DATA)] = 0,
     sim: Annotated[
@@ -45,6 +51,7 @@ def main(
     sim_share: Annotated[
         float, typer.Option(help="Share of the samples that come from --sim.", rich_help_panel=options.DATA)
     ] = 0.3,
+    categories: options.Categories = None,
     holdout: options.Holdout = 0.0,
     preset: options.Preset = options.PRESET,
     branches: options.Branches = None,
@@ -60,13 +67,21 @@ def main(
 ) -> None:
     """Fine-tune a pretrained detector on photos, or train one on them from scratch."""
     with options.one_line_errors():
+        from hybrid.core.device import check_device_name
         from hybrid.core.errors import DataError
         from hybrid.training.config import TrainConfig
-        from hybrid.training.samples.sampler import WeightedSource
-        from pipelines.common.data import data_hash, hold_out, names, read, target_kind
+        from pipelines.common.data import (
+            data_hash,
+            hold_out,
+            names,
+            photo_digests,
+            read,
+            take_photos,
+            target_kind,
+            without_copies_of,
+        )  # fmt: skip
+        from pipelines.common.paths import check_folder, check_runs, data_at
         from pipelines.common.record import Experiment
-        from pipelines.common.runs import architecture, carry_out, start
-        from simgen.dataset.store.locations import location
 
         if shots < 0 or not 0.0 <= sim_share < 1.0:
             raise DataError(f"needs --shots of 0 or more and 0 <= --sim-share < 1, got {shots} and {sim_share}")
@@ -74,17 +89,26 @@ def main(
             steps=steps, batch_clips=batch, clip_length=clip_length, tile_px=tile, learning_rate=lr, seed=seed,
             warmup_steps=min(100, steps // 10), threads=threads, workers=workers, device=device,
         )  # fmt: skip
-        photos, mixed_in = location(data), location(sim) if sim else None
         init = None if checkpoint == "none" else Path(checkpoint)
+        photos, mixed_in = data_at(data, "--data"), data_at(sim, "--sim") if sim else None
+        check_runs([init] if init else [], "--checkpoint")
+        check_folder(out)
+        check_device_name(device)
+
+        from hybrid.training.samples.sampler import WeightedSource
+        from pipelines.common.runs import architecture, carry_out, start
+
         boxes = architecture(init, ("any",), preset, branches).boxes
-        source = read(photos, boxes=boxes)
+        source = read(photos, categories, boxes=boxes)
         pool, validation = hold_out(source, holdout, shuffle_seed)
-        if shots > len(pool):
-            raise DataError(f"{data}: --shots {shots}, but only {len(pool)} images are left to train on")
-        training = source.take(shots, shuffle_seed) if shots else pool
+        if shots > len(pool.frames):
+            raise DataError(f"{data}: --shots {shots}, but only {len(pool.frames)} photos are left to train on")
+        training = take_photos(pool, shots, shuffle_seed) if shots else pool
+        if validation is not None:
+            validation = without_copies_of(validation, training)
         shares = [WeightedSource(training, 1.0 - sim_share if mixed_in else 1.0)]
         if mixed_in is not None:
-            shares.append(WeightedSource(read(mixed_in, source.categories, boxes=boxes), sim_share))
+            shares.append(WeightedSource(read(mixed_in, source.categories, boxes=boxes, named_by=data), sim_share))
         experiment = Experiment(
             script="finetune_real",
             data=str(photos),
@@ -92,16 +116,23 @@ def main(
             kind=target_kind(photos),
             trained_on=names(training),
             held_out=names(validation),
-            shots=len(training),
+            shots=len(training.frames),
             shuffle_seed=shuffle_seed,
             mixed_in=str(mixed_in) if mixed_in else None,
             mixed_in_sha256=data_hash(mixed_in) if mixed_in else None,
+            photo_digests=photo_digests(training),
         )
         run = carry_out(
             lambda: start(init, source.categories, preset, branches, seed), shares, validation, config, out, experiment
         )
-        used = f"{len(training)} of {len(source)} {experiment.kind} clips"
+        used = f"{_count(training)} of {len(source.frames)} {experiment.kind} photos"
         typer.echo(f"{out}: {run['steps']} steps on {used}, {run['seconds']:.0f} s")
+
+
+def _count(training: ClipSource) -> str:
+    """The number of photos, and of the clips that they are from where these are videos."""
+    photos, clips = len(training.frames), len(training)
+    return f"{photos}" if photos == clips else f"{photos} (frames of {clips} clips)"
 
 
 app = options.single_app(main, EPILOG)

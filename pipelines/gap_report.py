@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.common import options
+from simgen.spec.text import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,22 +57,31 @@ def main(
         bool, typer.Option("--without-photos", help="Show no photo, for a page that goes where photos may not.")
     ] = False,
     stand_in: Annotated[bool, typer.Option("--stand-in", help="Call --real a stand-in, whatever it is.")] = False,
+    categories: options.Categories = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace files at --out that are no report. A report is replaced anyway."),
+    ] = False,
 ) -> None:
     """Measure runs on simulated validation data and on real test data, and write one HTML page."""
     with options.one_line_errors():
-        from hybrid.core.errors import DataError
-        from pipelines.gap.sets import ReportInputs
-        from simgen.dataset.store.locations import location
+        from pipelines.common.paths import check_report, check_runs, data_at
 
-        if out.suffix != ".html":
-            raise DataError(f"--out: {out} must end in .html")
-        inputs = ReportInputs(location(sim), location(real), location(look) if look else None, sim_clips, stand_in)
+        check_report(out, overwrite)
+        check_runs(runs, "--runs")
+        locations = data_at(sim, "--sim"), data_at(real, "--real"), data_at(look, "--look") if look else None
+
+        from pipelines.gap.sets import ReportInputs
+
+        inputs = ReportInputs(*locations, sim_clips, stand_in, tuple(categories or ()))
         _report(inputs, runs, out, photos=not without_photos)
         typer.echo(str(out))
 
 
 def _report(inputs: ReportInputs, folders: Sequence[Path], out: Path, photos: bool) -> None:
-    from pipelines.gap.measure import measure, open_run
+    from pipelines.gap.chance import ap50_differences, ap50_draws, ap50_ranges
+    from pipelines.gap.finished import open_run
+    from pipelines.gap.measure import measure
     from pipelines.gap.panels import compare_images, run_images
     from pipelines.gap.report import DataRow, GapReport, RunRow, best, write
     from pipelines.gap.sets import read_sets, with_labels_of
@@ -87,14 +97,19 @@ def _report(inputs: ReportInputs, folders: Sequence[Path], out: Path, photos: bo
         for run in runs
     ]
     comparison = compare_images(sets)
+    on_target = [both[1].detections for both in measurements]
+    draws = ap50_draws([with_labels_of(sets.target, run) for run in runs], on_target)
+    rows = [RunRow.of(run, *both, ap) for run, both, ap in zip(runs, measurements, ap50_ranges(draws), strict=True)]
     report = GapReport(
         made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         target=sets.word,
         categories=sets.target.categories,
         sim=DataRow.of(inputs.sim, sets.sim, sets.note),
-        real=DataRow.of(inputs.target, sets.target, f"images compared: {inputs.look or inputs.target}"),
-        runs=[RunRow.of(run, *both) for run, both in zip(runs, measurements, strict=True)],
+        real=DataRow.of(inputs.target, sets.target, sets.target_note),
+        compared_with=str(inputs.look or inputs.target),
+        runs=rows,
         differences=comparison.differences,
+        ap50_differences=ap50_differences([row.name for row in rows], [row.target.ap50 for row in rows], draws),
         command=command(inputs, folders, out, photos),
     )
     top = list(report.runs).index(best(report))
@@ -109,7 +124,8 @@ def command(inputs: ReportInputs, folders: Sequence[Path], out: Path, photos: bo
     words += ["--sim-clips", inputs.sim_clips]
     words += [] if photos else ["--without-photos"]
     words += ["--stand-in"] if inputs.stand_in else []
-    return "python -m pipelines.gap_report " + shlex.join(map(str, words))
+    words += ["--categories", *inputs.categories] if inputs.categories else []
+    return "python -m pipelines.gap_report " + shlex.join(redacted(str(word)) for word in words)
 
 
 app = options.single_app(main, EPILOG)

@@ -99,17 +99,23 @@ def main(
 ) -> None:
     """Pretrain a detector on a simulated data set. Held-out scenes are measured on at the end."""
     with options.one_line_errors():
+        from hybrid.core.device import check_device_name
         from hybrid.core.errors import DataError
         from hybrid.training.config import AugmentConfig, TrainConfig
-        from hybrid.training.samples.sampler import WeightedSource
         from pipelines.common.data import data_hash, hold_out, is_data_set, names, read
+        from pipelines.common.paths import check_folder, check_runs, data_at
         from pipelines.common.record import Experiment
-        from pipelines.common.runs import architecture, carry_out, start
-        from simgen.dataset.store.locations import location
 
-        folder = location(data)
+        folder = data_at(data, "--data")
         if not is_data_set(folder):
             raise DataError(f"{data}: is not a simulated data set; for photos use pipelines.finetune_real")
+        check_runs([init] if init else [], "--init")
+        check_folder(out)
+        check_device_name(device)
+
+        from hybrid.training.samples.sampler import WeightedSource
+        from pipelines.common.runs import architecture, carry_out, start
+
         planned = architecture(init, ("any",), preset, branches, model or ())
         whole, defaults = planned.boxes == "whole", VIDEO if planned.tracks else STILLS
         if occluders and not whole:

@@ -1,11 +1,21 @@
-"""Progress of long runs. Training and evaluation call a `Progress`; the caller decides who shows it and how."""
+"""Progress of long runs. Training and evaluation call a `Progress`; the caller decides who shows it and how.
+
+On a terminal it is shown as bars, elsewhere (a log, CI) as a line every `LINE_EVERY_S`. Both go to the error stream.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # (done, total, values to show)
+LINE_EVERY_S = 30.0  # where there is no terminal
 
 
 def silent(done: int, total: int, values: Mapping[str, float]) -> None:
@@ -21,21 +31,66 @@ def bar(title: str) -> Iterator[Progress]:
 
 @contextmanager
 def bars(*titles: str) -> Iterator[tuple[Progress, ...]]:
-    """Several progress bars, one below the other. All but the first appear with their first report."""
+    """Several progress bars, one below the other. All but the first appear with their first report.
+
+    Where there is no terminal, each report function writes a line every `LINE_EVERY_S`.
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with _on_terminal(console, titles) as reports:
+            yield reports
+    else:
+        yield tuple(_lines(title) for title in titles)
+
+
+@contextmanager
+def _on_terminal(console: Console, titles: Sequence[str]) -> Iterator[tuple[Progress, ...]]:
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Rich
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Rich(*columns, TextColumn("{task.fields[values]}")) as display:
-        tasks = [display.add_task(title, total=None, values="", visible=title == titles[0]) for title in titles]
+    with Rich(*columns, TextColumn("{task.fields[values]}"), console=console) as display:
+        tasks = [display.add_task(escape(title), total=None, values="", visible=title == titles[0]) for title in titles]
 
         def reporter(index: int) -> Progress:
             def report(done: int, total: int, values: Mapping[str, float]) -> None:
                 display.update(tasks[index], completed=done, total=total, visible=True)
                 if values:
-                    text = "  ".join(f"{name} {value:.3g}" for name, value in values.items())
-                    display.update(tasks[index], values=text)
+                    display.update(tasks[index], values=_text(values))
 
             return report
 
         yield tuple(reporter(index) for index in range(len(titles)))
+
+
+def _lines(title: str) -> Progress:
+    """A report function that writes a line when `LINE_EVERY_S` have passed since its first call or its last line."""
+    began: list[tuple[float, int]] = []  # when the first report came, and how much was done then: a run may be resumed
+    last_line_s = time.monotonic()
+
+    def report(done: int, total: int, values: Mapping[str, float]) -> None:
+        nonlocal last_line_s
+        now = time.monotonic()
+        if not began:
+            began.append((now, done))
+        if now - last_line_s < LINE_EVERY_S:
+            return
+        (start_s, start_done), last_line_s = began[0], now
+        words = [f"{title}: {done} of {total}"]
+        if done > start_done:
+            words.append(f"about {minutes((now - start_s) * (total - done) / (done - start_done))} left")
+        sys.stderr.write(", ".join([*words, *([_text(values)] if values else [])]) + "\n")
+
+    return report
+
+
+def minutes(seconds: float) -> str:
+    """A duration for people: seconds up to a minute and a half, then minutes."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def _text(values: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.3g}" for name, value in values.items())

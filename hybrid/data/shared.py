@@ -31,6 +31,15 @@ def shared_images(first: ClipSource, second: ClipSource) -> tuple[tuple[str, str
     return tuple((frame.name, found[frame.name]) for frame in first.frames if frame.name in found)
 
 
+def digests(frame: FrameRecord, pixels: bool = True) -> tuple[str, ...]:
+    """Hashes that two frames share if they are the same as `shared_images` means it, to be kept without the photos.
+
+    One of the file's bytes and, if `pixels`, one of the decoded image; fewer where the frame cannot be read.
+    """
+    both = _file_digest(frame), _pixel_digest(frame) if pixels else b""
+    return tuple(digest.hex() for digest in both if digest)
+
+
 def _size(frame: FrameRecord) -> tuple[int, int]:
     """Its sides in pixels, the shorter first, as a turn does not change them."""
     return min(frame.width_px, frame.height_px), max(frame.width_px, frame.height_px)

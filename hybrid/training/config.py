@@ -57,7 +57,7 @@ class TrainConfig(BaseModel):
     stage_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0  # the rate of each stage as a fraction of the next one's
     cnn_steps: Annotated[int, Field(ge=0)] = 0  # steps in which the CNN learns alone, before the other branches join
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.05
-    warmup_steps: Annotated[int, Field(ge=0)] = 100
+    warmup_steps: Annotated[int, Field(ge=0)] = 100  # where `steps` is not more than this: a tenth of `steps`
     schedule: Literal["cosine", "constant"] = "cosine"
     last_rate: Fraction = 0.01  # the learning rate at the end of the cosine, as a fraction of the peak
     ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9995  # upper limit, see hybrid.training.schedule.ema_decay
@@ -77,8 +77,8 @@ class TrainConfig(BaseModel):
 
     @model_validator(mode="after")
     def _stages_fit_into_the_steps(self) -> TrainConfig:
-        if self.warmup_steps >= self.steps and self.warmup_steps > 0:
-            raise ValueError(f"warmup_steps: needs fewer than steps = {self.steps}, got {self.warmup_steps}")
+        if self.warmup_steps >= self.steps:  # a short run: the default would never reach the peak rate
+            object.__setattr__(self, "warmup_steps", self.steps // 10)
         if self.cnn_steps and self.cnn_steps >= self.steps:
             raise ValueError(f"cnn_steps: needs fewer than steps = {self.steps}, got {self.cnn_steps}")
         return self

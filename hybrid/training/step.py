@@ -120,18 +120,23 @@ class Training:
             RunError: the file is no checkpoint of a training, or of a detector with another config.
         """
         tensors, header = read_tensors(file)
-        if "step" not in header:
-            raise RunError(f"{file}: is no checkpoint of a training: its header has no step")
+        step = header.get("step", "")
+        if not (step.isascii() and step.isdigit() and len(step) < 20 and int(step) <= self.config.steps):
+            problem = f"has the step {step!r:.40}, needs 0 to {self.config.steps}" if step else "has no step"
+            raise RunError(f"{file}: is no checkpoint of this training: its header {problem}")
         fill(self.detector, _with_prefix(tensors, "raw/"), file)
         fill(self.average.module, _with_prefix(tensors, "ema/"), file)
         for parameter, name in self.names.items():
             state = _with_prefix(tensors, f"adam/{name}/")
             if state:
+                wrong = [key for key, value in state.items() if key != "step" and value.shape != parameter.shape]
+                if wrong or not state.keys() >= {"step", "exp_avg", "exp_avg_sq"}:
+                    raise RunError(f"{file}: the optimizer's tensors of {name} do not fit it: {wrong or sorted(state)}")
                 self.optimizer.state[parameter] = {
                     key: value if key == "step" else torch.empty_like(parameter).copy_(value)
                     for key, value in state.items()
                 }
-        self.steps_done = int(header["step"])
+        self.steps_done = int(step)
 
 
 def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

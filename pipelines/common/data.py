@@ -11,20 +11,28 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeGuard
 
+import numpy as np
+from jaxtyping import Int64
+
 from hybrid.core.config import BoxesOf
 from hybrid.core.errors import DataError
-from hybrid.data.clips import ClipSource
+from hybrid.data.clips import Clip, ClipSource, FrameRecord
 from hybrid.data.coco import read_coco
 from hybrid.data.shards import read_shards
+from hybrid.data.shared import digests, shared_images
 from hybrid.data.yolo import is_yolo_folder, measuring_split, read_yolo, yolo_layout
 from pipelines.common.record import DataKind
 from simgen.dataset.store.locations import Location
+from simgen.spec.text import printable, redacted
 
 REAL: DataKind = "real"
 STAND_IN: DataKind = "stand-in"
+MOST_DECODED_PX = 10**9  # some ten seconds' work
 
 
 def is_yolo(path: Location) -> TypeGuard[Path]:
@@ -48,12 +56,17 @@ def target_kind(path: Location) -> DataKind:
 
 
 def read(
-    path: Location, categories: tuple[str, ...] | None = None, split: str = "train", boxes: BoxesOf = "visible"
+    path: Location,
+    categories: Sequence[str] | None = None,
+    split: str = "train",
+    boxes: BoxesOf = "visible",
+    named_by: object = "--categories",
 ) -> ClipSource:
     """The clips at `path`. Writes a note to the error stream for each reason why images or boxes were left out.
 
     `split` counts for a YOLO folder only. YOLO labels do not say whether a box is of the visible part or of the whole
-    object; they are taken as they are, whatever `boxes` says.
+    object; they are taken as they are, whatever `boxes` says. `categories` are the ones to keep, in their order; None:
+    those of the data. `named_by` says in the note whose they are.
 
     Raises:
         DataError: there is nothing usable at `path`, or no box of one of `categories`.
@@ -61,18 +74,87 @@ def read(
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder")
     if is_yolo(path):
-        source = read_yolo(path, split, categories)
+        source = read_yolo(path, split)
     elif is_data_set(path):
-        source = read_shards(path.parent if path.name == "manifest.json" else path, categories, boxes=boxes)
+        source = read_shards(path.parent if path.name == "manifest.json" else path, boxes=boxes)
     else:
         assert isinstance(path, Path), "a URL is a data set"
-        source = read_coco(path, categories, boxes)
+        source = read_coco(path, boxes=boxes)
     for reason, names in source.skipped.items():
-        sys.stderr.write(f"note: {path}: {reason}: {len(names)}, such as {names[0]}\n")
-    if not sum(source.counts().values()):
-        unknown = sorted({reason for reason in source.skipped if "not known" in reason})
-        raise DataError(f"{path}: no box of {list(source.categories)}. {'; '.join(unknown)}")
-    return source
+        note(f"{path}: {reason}: {len(names)}, such as {names[0]}")
+    counts = source.counts()
+    kept = source.categories if categories is None else tuple(categories)
+    if not sum(counts.get(name, 0) for name in kept):
+        there = ", ".join(f"{count} of {name!r}" for name, count in counts.items() if count)
+        raise DataError(f"{path}: no box of {list(kept)}; there are {there or 'none of any category'}")
+    left_out = {name: count for name, count in counts.items() if count and name not in kept}
+    if left_out:
+        listed = ", ".join(f"{count} of {name!r}" for name, count in left_out.items())
+        note(f"{path}: boxes left out, since {named_by} has {list(kept)} alone: {listed}")
+    return with_categories(source, kept)
+
+
+def note(text: str) -> None:
+    """Write a note to the error stream, as one line."""
+    sys.stderr.write(f"note: {printable(redacted(text))}\n")
+
+
+def with_categories(source: ClipSource, categories: Sequence[str]) -> ClipSource:
+    """`source` with its labels numbered as in `categories`, without the boxes of other categories."""
+    if source.categories == tuple(categories):
+        return source
+    new_label = np.array([categories.index(c) if c in categories else -1 for c in source.categories], np.int64)
+    clips = [replace(clip, frames=tuple(_relabelled(one, new_label) for one in clip.frames)) for clip in source.clips]
+    return replace(source, categories=tuple(categories), clips=tuple(clips))
+
+
+def _relabelled(frame: FrameRecord, new_label: Int64[np.ndarray, " c"]) -> FrameRecord:
+    """The frame with new labels, without the boxes whose new label is -1."""
+    labels = new_label[frame.labels]
+    keep = labels >= 0
+    per_box = {name: getattr(frame, name) for name in ("boxes_xyxy_px", "track_ids", "visible_share", "hidden")}
+    cut = {name: values[keep] for name, values in per_box.items() if values is not None}
+    return replace(frame, labels=labels[keep], **cut)
+
+
+def take_photos(source: ClipSource, count: int, seed: int) -> ClipSource:
+    """`count` photos: the first clips of one fixed shuffle, the last of them cut to the frames that are still needed.
+
+    A frame of a video counts as a photo. Fewer photos are a part of more.
+
+    Raises:
+        DataError: the source has fewer.
+    """
+    if not 1 <= count <= len(source.frames):
+        raise DataError(f"{source.name}: needs 1 to {len(source.frames)} photos to train on, got {count}")
+    taken: list[Clip] = []
+    left = count
+    for clip in source.take(len(source), seed).clips:
+        if left <= 0:
+            break
+        taken.append(replace(clip, frames=clip.frames[:left]))
+        left -= len(clip.frames)
+    return replace(source, clips=tuple(taken))
+
+
+def without_copies_of(source: ClipSource, training: ClipSource) -> ClipSource | None:
+    """The clips of `source` that show no photo of `training`, under whatever name. A note names the others.
+
+    None: none is left.
+    """
+    pairs = dict(shared_images(source, training))
+    if not pairs:
+        return source
+    name, copy = next(iter(pairs.items()))
+    note(f"{source.name}: {len(pairs)} photos are trained on too, so not measured on, such as {name}, which is {copy}")
+    rest = tuple(clip for clip in source.clips if not any(frame.name in pairs for frame in clip.frames))
+    return replace(source, clips=rest) if rest else None
+
+
+def photo_digests(source: ClipSource) -> tuple[str, ...]:
+    """Hashes by which a report knows the photos again; of their files alone where there are too many to decode all."""
+    pixels = sum(frame.width_px * frame.height_px for frame in source.frames) <= MOST_DECODED_PX
+    return tuple(sorted({digest for frame in source.frames for digest in digests(frame, pixels)}))
 
 
 def hold_out(source: ClipSource, share: float, seed: int) -> tuple[ClipSource, ClipSource | None]:

@@ -35,6 +35,16 @@ Holdout = Annotated[
     float, typer.Option(help="Share of the clips to validate on instead of training on them.", rich_help_panel=DATA)
 ]
 
+Categories = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME ...",
+        help="Use boxes of these categories alone; the others are counted and left out.",
+        show_default="all that the photos label",
+        rich_help_panel=DATA,
+    ),
+]
+
 # detector
 PRESET = "tiny"
 Preset = Annotated[
@@ -80,7 +90,7 @@ Threads = Annotated[int, typer.Option(help="Threads of torch; 0: torch chooses."
 Workers = Annotated[
     int, typer.Option(help="Processes that prepare data: render scenes or cut tiles.", rich_help_panel=MACHINE)
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=MACHINE)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...", rich_help_panel=MACHINE)]
 
 
 class Command(TyperCommand):
@@ -161,5 +171,7 @@ def _user_message(error: Exception) -> str | None:
 
 def stop(message: str) -> NoReturn:
     """Write `message` as one line on the error stream and exit with status 2."""
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    from simgen.spec.text import printable, redacted
+
+    sys.stderr.write(f"error: {' '.join(printable(redacted(message)).split())}\n")
     raise SystemExit(2)

@@ -17,6 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from hybrid.core.errors import RunError
 from simgen.dataset.store.files import write_atomically
+from simgen.spec.errors import TextFileError
+from simgen.spec.json_text import read_json
 
 EXPERIMENT = "experiment.json"
 VERSION = 1
@@ -50,6 +52,7 @@ class Experiment:
     init: StartingRun | None = None  # None: from scratch
     trained_on: tuple[str, ...]  # names of clips; a photo is a clip of one frame
     held_out: tuple[str, ...] = ()
+    photo_digests: tuple[str, ...] | None = None  # of the photos trained on, see hybrid.data.shared; None: not recorded
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     def to_json(self) -> dict[str, Any]:
@@ -68,9 +71,9 @@ def read_experiment(run: Path) -> Experiment | None:
     if not path.is_file():
         return None
     try:
-        plain = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise RunError(f"{path}: is not JSON: {error}") from None
+        plain = read_json(path)
+    except TextFileError as error:
+        raise RunError(str(error)) from None
     return _checked(plain, path)
 
 
@@ -80,8 +83,9 @@ def write_experiment(run: Path, experiment: Experiment) -> None:
 
 
 def changed_fields(before: Experiment, now: Experiment) -> list[str]:
-    """The names of the fields in which two records differ."""
-    return [field.name for field in fields(Experiment) if getattr(before, field.name) != getattr(now, field.name)]
+    """The names of the fields in which two records differ. Records of earlier versions have no `photo_digests`."""
+    names = [field.name for field in fields(Experiment) if getattr(before, field.name) != getattr(now, field.name)]
+    return [name for name in names if name != "photo_digests" or None not in (before.photo_digests, now.photo_digests)]
 
 
 def weights_hash(run: Path) -> str:
@@ -98,7 +102,12 @@ def _checked(plain: Any, path: Path) -> Experiment:
     try:
         return TypeAdapter(Experiment).validate_json(json.dumps(plain))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        shown = "" if first["type"] == "missing" else f", but is {first['input']!r:.60}"
-        raise RunError(f"{path}: {where}: {first['msg']}{shown}") from None
+        raise RunError(f"{path}: {where_and_why(error)}") from None
+
+
+def where_and_why(error: ValidationError) -> str:
+    """The first mistake of a JSON value in words: the key, what it needs, what it is."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    shown = "" if first["type"] == "missing" else f", but is {first['input']!r:.60}"
+    return f"{where}: {first['msg']}{shown}"

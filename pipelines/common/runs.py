@@ -7,7 +7,6 @@ the first step, and repeat it in `run.json` under "experiment" at the end; see `
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -23,10 +22,13 @@ from hybrid.model.network import Network
 from hybrid.predict.tiles import view_of
 from hybrid.training.config import TrainConfig
 from hybrid.training.loop import train
+from hybrid.training.run.folder import METRICS, read_metrics
 from hybrid.training.samples.sampler import WeightedSource
 from hybrid.weights.checkpoint import load, load_config
 from hybrid.weights.record import RUN
+from pipelines.common.data import note
 from pipelines.common.record import (
+    EXPERIMENT,
     Experiment,
     StartingRun,
     changed_fields,
@@ -34,7 +36,9 @@ from pipelines.common.record import (
     weights_hash,
     write_experiment,
 )
-from simgen.dataset.store.files import write_atomically
+from simgen.dataset.store.files import remove_left, write_atomically
+from simgen.spec.errors import TextFileError
+from simgen.spec.json_text import read_json
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def start(
     are initialized at random; a note on the error stream says so.
 
     Raises:
-        DataError: `init` knows none of `categories`, or `model` is not understood.
+        DataError: `model` is not understood.
     """
     import torch
 
@@ -104,35 +108,50 @@ def start(
         return Start(Network(architecture(None, categories, preset, branches, model)), None)
     earlier = load(init)
     known = earlier.config.categories
-    if not set(known) & set(categories):
-        raise DataError(f"{init}: its detector knows {list(known)}, the data have {list(categories)}: none in common")
     new = [name for name in categories if name not in known]
     if new:
-        sys.stderr.write(f"note: {init} does not know {new}: their weights start at random\n")
+        note(
+            f"the data label {new}, which {init} was not trained on (it knows {list(known)}): the weights that tell "
+            "them apart start at random, the others are kept. Names are compared letter by letter"
+        )
     detector = Network(architecture(init, categories, preset, branches, model), pretrained=False)
     missing, _ = detector.load_compatible(earlier.state_dict(), known)
     if missing:
-        sys.stderr.write(
-            f"note: {init} has no weights for {len(missing)} tensors, which start at random: {missing[0]}, ...\n"
-        )
+        note(f"{init} has no weights for {len(missing)} tensors, which start at random: {missing[0]}, ...")
     return Start(detector, StartingRun(run=str(init), sha256=weights_hash(init)))
 
 
 def claim(out: Path, experiment: Experiment) -> None:
     """Write the record before the run begins, or check that the folder's record is the same.
 
+    What a killed process left is removed. So is a record that was cut (by a full disk) before the run began.
+
     Raises:
         RunError: the folder belongs to another experiment, or holds other files.
     """
     out.mkdir(parents=True, exist_ok=True)
-    before = read_experiment(out)
+    remove_left(out)
+    before = None if _is_cut(out) else read_experiment(out)
     if before is not None:
         if differing := changed_fields(before, experiment):
             raise RunError(f"{out}: holds a run that differs in {', '.join(differing)}. Choose another folder")
         return
-    if any(out.iterdir()):
-        raise RunError(f"{out}: is not empty and holds no run of these scripts. Choose another folder")
+    if others := sorted(path.name for path in out.iterdir() if path.name != EXPERIMENT):
+        there = ", ".join(others[:3])
+        raise RunError(f"{out}: is not empty and holds no run of these scripts: {there}. Choose another folder")
     write_experiment(out, experiment)
+
+
+def _is_cut(out: Path) -> bool:
+    """Whether the record is the only file of the folder and no JSON: nothing was trained yet, so nothing is lost."""
+    record = out / EXPERIMENT
+    if not record.is_file() or len(list(out.iterdir())) > 1:
+        return False
+    try:
+        read_json(record)
+    except TextFileError:
+        return True
+    return False
 
 
 def carry_out(
@@ -169,6 +188,7 @@ def carry_out(
 
 def seconds(run: Path) -> float:
     """How long all steps of a run took, over all the processes that it was resumed in."""
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    rows = read_metrics(run / METRICS)
     steps = [0, *(int(row["step"]) for row in rows)]
-    return float(sum((b - a) * row["seconds_per_step"] for a, b, row in zip(steps, steps[1:], rows, strict=False)))
+    times = [row.get("seconds_per_step", 0.0) for row in rows]
+    return float(sum((b - a) * time_s for a, b, time_s in zip(steps, steps[1:], times, strict=False)))

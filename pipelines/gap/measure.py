@@ -9,82 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from hybrid.core.config import ModelConfig
-from hybrid.core.errors import DataError, RunError
 from hybrid.core.progress import bar
 from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource
 from hybrid.metrics.detection import Metrics, evaluate, score
-from hybrid.predict.tiles import View, view_of
-from hybrid.weights.checkpoint import load, load_config
-from hybrid.weights.record import RUN
-from pipelines.common.record import EXPERIMENT, Experiment, read_experiment, weights_hash
+from hybrid.weights.checkpoint import load
+from pipelines.common.record import weights_hash
+from pipelines.gap.finished import FinishedRun
 from simgen.dataset.store.files import write_atomically
-
-_KINDS = {"simulated": "simulated scenes", "real": "photos", "stand-in": "stand-in clips"}
-
-
-@dataclass(frozen=True)
-class FinishedRun:
-    """What the files in a finished run's folder say about it."""
-
-    folder: Path
-    categories: tuple[str, ...]
-    steps: int
-    seconds: float
-    tile_px: int  # side of the training tile
-    experiment: Experiment | None  # None: trained by `hybrid.training` alone, so nothing is known about its data
-
-    @cached_property
-    def model(self) -> ModelConfig:
-        return load_config(self.folder)
-
-    @property
-    def view(self) -> View:
-        """The tiles and scales at which the detector looks at images: as it was trained."""
-        return view_of(self.tile_px)
-
-    def training_data(self) -> str:
-        """What it was trained on, in words that never call a stand-in real."""
-        if self.experiment is None:
-            return "unknown"
-        words = f"{len(self.experiment.trained_on)} {_KINDS[self.experiment.kind]}"
-        if self.experiment.mixed_in:
-            words += f", with {Path(self.experiment.mixed_in).name} mixed in"
-        init = self.experiment.init
-        return words + (f", from {Path(init.run).name}" if init else ", from scratch")
-
-
-def open_run(folder: Path) -> FinishedRun:
-    """The finished run in `folder`.
-
-    Raises:
-        DataError: there is none, or it has not finished.
-        RunError: one of its files is damaged.
-    """
-    if not (folder / RUN).is_file():
-        problem = "has not finished" if (folder / EXPERIMENT).is_file() else "is no run"
-        raise DataError(f"{folder}: {problem}: it has no {RUN}")
-    try:
-        summary = json.loads((folder / RUN).read_bytes())
-        return FinishedRun(
-            folder=folder,
-            categories=tuple(summary["categories"]),
-            steps=int(summary["steps"]),
-            seconds=float(summary.get("seconds", 0.0)),
-            tile_px=int(summary["train"]["tile_px"]),
-            experiment=read_experiment(folder),
-        )
-    except KeyError as error:
-        raise RunError(f"{folder / RUN}: has no {error}") from None
-    except (ValueError, TypeError, AttributeError) as error:
-        raise RunError(f"{folder / RUN}: is damaged: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -102,8 +39,8 @@ def measure(run: FinishedRun, source: ClipSource, cache: Path, title: str) -> Me
     `title` is the name of the progress bar.
     """
     path = cache / f"{_key(run, source)}.json"
-    if path.is_file():
-        detections = [_from_json(frame) for frame in json.loads(path.read_text())["detections"]]
+    detections = _stored(path)
+    if detections is not None and len(detections) == len(source.frames):
         return Measurement(score(detections, source.frames, source.categories), detections)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with bar(title) as progress:
@@ -115,6 +52,14 @@ def measure(run: FinishedRun, source: ClipSource, cache: Path, title: str) -> Me
     }  # fmt: skip
     write_atomically(path, json.dumps(plain).encode())
     return Measurement(evaluation.metrics, evaluation.detections)
+
+
+def _stored(path: Path) -> list[Detections] | None:
+    """The detections in a file of the cache; None where there is none, or it is damaged: then they are made again."""
+    try:
+        return [_from_json(frame) for frame in json.loads(path.read_bytes())["detections"]]
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, RecursionError):
+        return None
 
 
 def _key(run: FinishedRun, source: ClipSource) -> str:

@@ -10,13 +10,14 @@ import numpy as np
 from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource, FrameRecord
 from hybrid.data.pixels import decode
+from hybrid.predict.suppression import one_label
 from pipelines.gap.appearance import Difference, Values, compare, image_statistics, pooled
-from pipelines.gap.measure import FinishedRun, Measurement
+from pipelines.gap.finished import FinishedRun
+from pipelines.gap.measure import Measurement
 from pipelines.gap.pictures import FALSE_ALARM, MISS, Outcome, annotated, crop, histograms, judge, to_uri
 from pipelines.gap.report import ReportImages
 from pipelines.gap.sets import ReportSets, with_labels_of
 
-SHOWN_SCORE = 0.3  # detections with a lower score are not shown
 CROPS = 14  # close-ups of each kind of failure
 SCENES = 2  # whole images of each data set
 COMPARED_IMAGES = 60  # of each data set, for the statistics
@@ -63,19 +64,20 @@ def run_images(
     sets: ReportSets, run: FinishedRun, on_sim: Measurement, on_target: Measurement, photos: bool
 ) -> ReportImages:
     """Scenes and failures of one run. Without `photos`, those of the simulated set alone."""
-    judged = {"simulated": list(_judged(with_labels_of(sets.sim, run), on_sim.detections))}
+    judged = {"simulated": list(_judged(with_labels_of(sets.sim, run), on_sim.detections, run.score))}
     if photos:
-        judged[sets.word] = list(_judged(with_labels_of(sets.target, run), on_target.detections))
+        judged[sets.word] = list(_judged(with_labels_of(sets.target, run), on_target.detections, run.score))
     scenes = [_scenes(word, frames) for word, frames in judged.items()]
     missed = {f"{word}: missed": _missed(frames) for word, frames in judged.items()}
     false = {f"{word}: false alarms, highest score first": _false_alarms(frames) for word, frames in judged.items()}
     side_by_side = [scene for pair in zip(*scenes, strict=False) for scene in pair]
-    return ReportImages(scenes=side_by_side, crops=missed | false)
+    return ReportImages(score=run.score, scenes=side_by_side, crops=missed | false)
 
 
-def _judged(source: ClipSource, detections: Sequence[Detections]) -> Iterator[JudgedFrame]:
-    for frame, all_scores in zip(source.frames, detections, strict=True):
-        shown = all_scores.take(all_scores.scores >= SHOWN_SCORE)
+def _judged(source: ClipSource, detections: Sequence[Detections], score: float) -> Iterator[JudgedFrame]:
+    """The frames with the detections that `hybrid predict` would show: of `score` or more, one label to an object."""
+    for frame, every in zip(source.frames, detections, strict=True):
+        shown = one_label(every.take(every.scores >= score))
         boxes, labels = shown.boxes_xyxy_px.numpy().astype(float), shown.labels.numpy()
         outcome = judge(boxes, labels, frame.boxes_xyxy_px.astype(float), frame.labels)
         yield JudgedFrame(frame, boxes, shown.scores.numpy(), outcome)

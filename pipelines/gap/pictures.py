@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -96,7 +97,9 @@ def to_uri(image: Image, longest_px: int = 900, quality: int = 82) -> str:
 
 def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name in letters that the font lacks
+        figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 
@@ -118,11 +121,18 @@ def bars(groups: Sequence[str], series: dict[str, Sequence[float | None]], label
         heights = [0.0 if v is None else v for v in values]
         rectangles = axes.bar(xs, heights, width * 0.92, label=name, color=PALETTE[k % len(PALETTE)])
         axes.bar_label(rectangles, ["" if v is None else f"{v:.2f}" for v in values], fontsize=8, padding=2)
-    axes.set_xticks(range(len(groups)), list(groups), rotation=20 if len(groups) > 4 else 0, ha="center")
+    turn = 20 if len(groups) > 4 else 0
+    labels = [_printable(name) for name in groups]
+    axes.set_xticks(range(len(groups)), labels, rotation=turn, ha="center", parse_math=False)  # a name may hold $
     axes.set_ylabel(label)
     axes.set_ylim(0, 1.08)
     axes.legend(frameon=False, fontsize=9, ncols=len(series), loc="lower left", bbox_to_anchor=(0, 1))
     return _svg(figure)
+
+
+def _printable(text: str) -> str:
+    """`text` with a mark in the place of each control code, which has no letter."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def histograms(a: np.ndarray, b: np.ndarray, names: tuple[str, str], unit: str) -> str:

@@ -13,13 +13,18 @@ from pathlib import Path
 
 import jinja2
 
+from hybrid.core.config import SCORE
 from hybrid.data.clips import ClipSource
 from hybrid.metrics.detection import Metrics
 from pipelines.common.record import DataKind
 from pipelines.gap.appearance import Difference
-from pipelines.gap.measure import FinishedRun, Measurement
+from pipelines.gap.chance import Difference50, Range
+from pipelines.gap.finished import FinishedRun
+from pipelines.gap.measure import Measurement
 from pipelines.gap.pictures import bars
+from simgen.dataset.store.files import write_atomically
 from simgen.dataset.store.locations import Location
+from simgen.spec.text import redacted
 
 ByName = Mapping[str, float | None]  # by category or by size; None: the set has no such box
 
@@ -55,20 +60,26 @@ class RunRow:
     trained_on: str  # in words: what, how much, from which start
     branches: str
     steps: int
+    steps_on_target: int  # of it and the runs that it started from, on photos or what stands in for them
+    steps_in_all: int
     seconds: float
     sim: RunScores
     target: RunScores
+    ap50_range: Range | None = None  # AP50 on the target: the middle 95 % of a bootstrap, see pipelines.gap.chance
 
     @staticmethod
-    def of(run: FinishedRun, on_sim: Measurement, on_target: Measurement) -> RunRow:
+    def of(run: FinishedRun, on_sim: Measurement, on_target: Measurement, ap50_range: Range | None = None) -> RunRow:
         return RunRow(
             name=run.folder.name,
             trained_on=run.training_data(),
             branches=run.model.branches,
             steps=run.steps,
+            steps_on_target=run.steps_on_target,
+            steps_in_all=run.steps_in_all,
             seconds=run.seconds,
             sim=RunScores.of(on_sim.metrics),
             target=RunScores.of(on_target.metrics),
+            ap50_range=ap50_range,
         )
 
 
@@ -80,10 +91,13 @@ class DataRow:
     images: int
     boxes: int
     note: str
+    left_out: Sequence[str] = ()  # what the reader could not use: why, how many, an example
 
     @staticmethod
     def of(path: Location, source: ClipSource, note: str) -> DataRow:
-        return DataRow(path=str(path), images=len(source.frames), boxes=sum(source.counts().values()), note=note)
+        boxes = sum(source.counts().values())
+        left_out = [f"{reason}: {len(items)}, such as {items[0]}" for reason, items in source.skipped.items() if items]
+        return DataRow(path=redacted(str(path)), images=len(source.frames), boxes=boxes, note=note, left_out=left_out)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +109,10 @@ class GapReport:
     categories: Sequence[str]
     sim: DataRow
     real: DataRow
+    compared_with: str = ""  # the photos that the simulated images are compared with
     runs: Sequence[RunRow]
     differences: Sequence[Difference]
+    ap50_differences: Sequence[Difference50] = ()  # of every two runs
     command: str
 
 
@@ -104,6 +120,7 @@ class GapReport:
 class ReportImages:
     """What only the HTML holds: images as data URIs, charts as SVG."""
 
+    score: float = SCORE  # lowest score of the detections in them
     scenes: Sequence[tuple[str, str]] = ()  # caption, data URI
     crops: Mapping[str, Sequence[str]] = field(default_factory=dict)  # data URIs by caption
     histograms: Mapping[str, str] = field(default_factory=dict)  # SVG by the difference's name
@@ -124,10 +141,26 @@ def conclusions(report: GapReport) -> list[str]:
     if top.sim.ap50 is not None and top.target.ap50 is not None:
         gap = top.sim.ap50 - top.target.ap50
         lines.append(f"On simulated validation data it has AP50 {_two_digits(top.sim.ap50)}: a gap of {gap:+.2f}.")
+    lines += [
+        f"“{other}” is not told apart from it: the difference of their AP50 is {_two_digits(ahead)}, and by chance "
+        f"of these {word} images it may be {low:+.2f} to {high:+.2f}."
+        for other, ahead, low, high in _not_behind(report, top.name)
+    ]
     apart = [difference.title for difference in report.differences if difference.distance > difference.floor]
     if apart:
         lines.append(f"The images differ most in {', '.join(apart[:3])}: where to look first, not a proven cause.")
     return lines
+
+
+def _not_behind(report: GapReport, top: str) -> list[tuple[str, float, float, float]]:
+    """(run, best minus run, the range of that) of each run whose distance to the best one may be chance."""
+    rows = []
+    for pair in report.ap50_differences:
+        if pair.may_be_chance and pair.run == top:
+            rows.append((pair.other, pair.difference, pair.low, pair.high))
+        elif pair.may_be_chance and pair.other == top:
+            rows.append((pair.run, -pair.difference, -pair.high, -pair.low))
+    return rows
 
 
 def charts(report: GapReport) -> dict[str, str]:
@@ -141,7 +174,7 @@ def charts(report: GapReport) -> dict[str, str]:
 
 
 def write(report: GapReport, images: ReportImages, path: Path) -> Path:
-    """Write `path` (HTML), and beside it the JSON file of the same name. Returns `path`."""
+    """Write `path` (HTML), and beside it the JSON file of the same name, each whole or not at all. Returns `path`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -154,9 +187,9 @@ def write(report: GapReport, images: ReportImages, path: Path) -> Path:
         report=report, images=images, charts=charts(report), conclusions=conclusions(report), best=best(report)
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html, encoding="utf-8")
     plain = asdict(report) | {"verdict": conclusions(report)}
-    path.with_suffix(".json").write_text(json.dumps(plain, indent=2) + "\n")
+    write_atomically(path.with_suffix(".json"), (json.dumps(plain, indent=2) + "\n").encode())
+    write_atomically(path, html.encode(errors="replace"))
     return path
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-import numpy as np
 
 from hybrid.core.config import BoxesOf
 from hybrid.core.errors import DataError
 from hybrid.data.clips import ClipSource
-from pipelines.common.data import STAND_IN, data_hash, read, split_to_measure, target_kind
-from pipelines.common.record import DataKind, Experiment
-from pipelines.gap.measure import FinishedRun, open_run
+from hybrid.data.shared import digests
+from pipelines.common.data import STAND_IN, data_hash, note, read, split_to_measure, target_kind, with_categories
+from pipelines.common.record import DataKind
+from pipelines.gap.finished import FinishedRun
 from simgen.dataset.store.locations import Location, location
 
 
@@ -26,6 +25,7 @@ class ReportInputs:
     look: Location | None = None  # photos to compare the simulated images with; None: those of `target`
     sim_clips: int = 40  # simulated clips to measure on; 0: all
     stand_in: bool = False  # call the target a stand-in, whatever it is
+    categories: tuple[str, ...] = ()  # to measure; empty: all that the target labels
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class ReportSets:
     target_images: ClipSource
     word: DataKind  # what the target is called: real or stand-in
     note: str  # which simulated clips `sim` holds
+    target_note: str = ""  # which clips of the target were left out
 
 
 def read_sets(inputs: ReportInputs, runs: Sequence[FinishedRun]) -> ReportSets:
@@ -50,20 +51,27 @@ def read_sets(inputs: ReportInputs, runs: Sequence[FinishedRun]) -> ReportSets:
             differ in meaning.
     """
     split, boxes = split_to_measure(inputs.target), _boxes(runs)
-    target = read(inputs.target, split=split, boxes=boxes)
-    refuse_trained_on(target, inputs.target, runs, split)
-    all_sim = read(inputs.sim, target.categories, boxes=boxes)
-    sim, note = without_trained_on(all_sim, inputs.sim, runs)
+    everything = borne(read(inputs.target, inputs.categories or None, split, boxes))
+    refuse_unknown(everything, runs)
+    refuse_trained_on(everything, inputs.target, runs, split)
+    target, target_note = without_photos_of(everything, inputs.target, runs)
+    all_sim = read(inputs.sim, target.categories, boxes=boxes, named_by=inputs.target)
+    sim, sim_note = without_trained_on(all_sim, inputs.sim, runs)
     if 0 < inputs.sim_clips < len(sim):
-        sim, note = sim.take(inputs.sim_clips), f"{note}; {inputs.sim_clips} of them measured"
+        sim, sim_note = sim.take(inputs.sim_clips), f"{sim_note}; {inputs.sim_clips} of them measured"
     visible = boxes == "visible"
-    sim_images = all_sim if visible else read(inputs.sim, target.categories)
+    sim_images = all_sim if visible else read(inputs.sim, target.categories, named_by=inputs.target)
     if inputs.look is not None:
-        target_images = read(inputs.look, target.categories)
+        target_images = read(inputs.look, target.categories, named_by=inputs.target)
     else:
-        target_images = target if visible else read(inputs.target, target.categories, split)
+        target_images = target if visible else read(inputs.target, target.categories, split, named_by="the report")
     word = STAND_IN if inputs.stand_in else target_kind(inputs.target)
-    return ReportSets(sim, target, sim_images, target_images, word, note)
+    return ReportSets(sim, target, sim_images, target_images, word, sim_note, target_note)
+
+
+def borne(source: ClipSource) -> ClipSource:
+    """`source` without the categories that no box bears: nothing can be measured of them."""
+    return with_categories(source, [name for name, count in source.counts().items() if count])
 
 
 def _boxes(runs: Sequence[FinishedRun]) -> BoxesOf:
@@ -85,15 +93,25 @@ def with_labels_of(source: ClipSource, run: FinishedRun) -> ClipSource:
     Raises:
         DataError: the detector does not know one of the categories.
     """
-    missing = [name for name in source.categories if name not in run.categories]
-    if missing:
-        raise DataError(f"{run.folder}: its detector knows {list(run.categories)}, not {missing} of {source.name}")
-    label_of = np.array([run.categories.index(name) for name in source.categories], np.int64)
-    clips = tuple(
-        replace(clip, frames=tuple(replace(frame, labels=label_of[frame.labels]) for frame in clip.frames))
-        for clip in source.clips
-    )
-    return replace(source, categories=run.categories, clips=clips)
+    refuse_unknown(source, [run])
+    return with_categories(source, run.categories)
+
+
+def refuse_unknown(source: ClipSource, runs: Sequence[FinishedRun]) -> None:
+    """Check that every run was trained on all categories of `source`.
+
+    Raises:
+        DataError: one was not.
+    """
+    for run in runs:
+        missing = [name for name in source.categories if name not in run.categories]
+        known = [name for name in source.categories if name in run.categories]
+        if missing:
+            remedy = f"; to measure the others alone: --categories {shlex.join(known)}" if known else ""
+            raise DataError(
+                f"{source.name}: labels {missing}, which {run.folder} was not trained on (it knows "
+                f"{list(run.categories)}){remedy}"
+            )
 
 
 def refuse_trained_on(source: ClipSource, data: Location, runs: Sequence[FinishedRun], split: str = "train") -> None:
@@ -108,6 +126,30 @@ def refuse_trained_on(source: ClipSource, data: Location, runs: Sequence[Finishe
             raise DataError(f"{data}: {run.folder} trained on {len(clips)} of its clips: it cannot be measured there")
 
 
+def without_photos_of(source: ClipSource, data: Location, runs: Sequence[FinishedRun]) -> tuple[ClipSource, str]:
+    """The clips of `source` that show no photo that a run was trained on, under whatever name; a note on the others.
+
+    Raises:
+        DataError: none is left.
+    """
+    known = {digest for run in runs for one in run.lineage for digest in _recorded(one)}
+    if not known:
+        return source, ""
+    copies = [clip for clip in source.clips if any(known & set(digests(frame)) for frame in clip.frames)]
+    if not copies:
+        return source, ""
+    text = f"{len(copies)} of {len(source)} were trained on under another name and are left out"
+    if len(copies) == len(source):
+        raise DataError(f"{data}: all of its {len(source)} photos were trained on, under other names")
+    note(f"{data}: {text}, such as {copies[0].name}")
+    left_out = {clip.name for clip in copies}
+    return replace(source, clips=tuple(clip for clip in source.clips if clip.name not in left_out)), text
+
+
+def _recorded(run: FinishedRun) -> tuple[str, ...]:
+    return () if run.experiment is None else run.experiment.photo_digests or ()
+
+
 def without_trained_on(source: ClipSource, data: Location, runs: Sequence[FinishedRun]) -> tuple[ClipSource, str]:
     """The clips of a simulated set that no run was trained on, and a note that says which they are.
 
@@ -118,27 +160,19 @@ def without_trained_on(source: ClipSource, data: Location, runs: Sequence[Finish
     free = [clip.name for clip in source.clips if clip.name not in trained]
     if not free:
         raise DataError(f"{data}: every clip of it was trained on; give --sim another data set of the same preset")
-    note = f"{len(free)} of {len(source)} scenes: those no run trained on" if trained else "no run trained on it"
-    return source.only(free), note
+    text = f"{len(free)} of {len(source)} scenes: those no run trained on" if trained else "no run trained on it"
+    return source.only(free), text
 
 
 def trained_on(run: FinishedRun, source: ClipSource, data: Location, split: str = "train") -> set[str]:
     """The names of the clips at `data` that the run, or a run that it started from, was trained on."""
     clips: set[str] = set()
-    for experiment in _experiments(run):
+    for experiment in (one.experiment for one in run.lineage if one.experiment is not None):
         if _is_at(experiment.data, experiment.data_sha256, data, split):
             clips |= set(experiment.trained_on)
         if _is_at(experiment.mixed_in, experiment.mixed_in_sha256, data, split):
             clips |= {clip.name for clip in source.clips}  # which of them were drawn is not recorded
     return clips
-
-
-def _experiments(run: FinishedRun) -> list[Experiment]:
-    """The records of the run, of the run that it started from, and so on."""
-    if run.experiment is None:
-        return []
-    init = run.experiment.init
-    return [run.experiment, *(_experiments(open_run(Path(init.run))) if init else ())]
 
 
 def _is_at(recorded: str | None, recorded_sha256: str | None, data: Location, split: str) -> bool:

@@ -96,7 +96,7 @@ def test_a_yolo_folder_trains_on_its_train_and_is_measured_on_its_test(
 ) -> None:
     photos, out = yolo(tmp_path / "photos", "test"), tmp_path / "report.html"
     tune = ["--checkpoint", line / "sim", "--data", photos, *SMALL, "--out", tmp_path / "tuned"]
-    assert "real clips" in done(script("finetune_real", *tune))
+    assert "real photos" in done(script("finetune_real", *tune))
     coco = record(line / "tuned")
     assert len(record(tmp_path / "tuned")["trained_on"]) >= len(coco["trained_on"])
     report = ["--sim", tiny_data_set, "--runs", line / "sim", tmp_path / "tuned", "--out", out]

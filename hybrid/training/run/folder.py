@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,9 +19,14 @@ from hybrid.training.samples.sampler import WeightedSource
 from hybrid.training.schedule import rate
 from hybrid.weights.checkpoint import config_of, load, portable
 from hybrid.weights.record import RUN
-from simgen.dataset.store.files import write_atomically
+from simgen.dataset.store.files import remove_left, write_atomically
 from simgen.spec.differences import differences
+from simgen.spec.errors import TextFileError
+from simgen.spec.json_text import parse_json, read_json, read_text
 
+MOST_METRICS_BYTES = 2**30  # a line has some 500 bytes
+LARGEST = 1e300  # of a number in metrics.jsonl
+_KEY = re.compile(r"[\w/.-]{1,80}")
 CHECKPOINT, CONFIG, METRICS = "checkpoint.safetensors", "config.json", "metrics.jsonl"
 
 
@@ -57,17 +62,32 @@ def claim_folder(folder: Path, identity: Mapping[str, Any], resume: bool) -> Sum
         RunError: the folder holds another run, or the same one and `resume` is False.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    remove_left(folder)
     stored = folder / CONFIG
     if not stored.is_file():
         write_atomically(stored, json.dumps(identity, indent=1).encode())
         return None
-    before = _with_todays_keys(json.loads(stored.read_text()))
+    before = _with_todays_keys(_json_of(stored))
     changes = sorted(f"{d.path} was {d.before!r:.80} and is {d.after!r:.80}" for d in differences(before, identity))
     if changes:
         raise RunError(f"{folder}: holds a run of another config: {'; '.join(changes[:8])}. Choose another folder")
     if not resume:
         raise RunError(f"{folder}: holds a run of this config already; resume it, or choose another folder")
-    return Summary(folder, json.loads((folder / RUN).read_text())) if (folder / RUN).is_file() else None
+    return Summary(folder, _record_of(folder / RUN)) if (folder / RUN).is_file() else None
+
+
+def _json_of(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except TextFileError as error:
+        raise RunError(str(error)) from None
+
+
+def _record_of(path: Path) -> Mapping[str, Any]:
+    record = _json_of(path)
+    if not isinstance(record, Mapping):
+        raise RunError(f"{path}: must hold a JSON object, but holds {record!r:.60}")
+    return record
 
 
 def _with_todays_keys(stored: Any) -> Any:
@@ -87,9 +107,8 @@ class MetricsLog:
 
     def __init__(self, path: Path, config: TrainConfig, steps_done: int) -> None:
         self._path, self._config, self.last = path, config, dict[str, float]()
-        lines = path.read_text().splitlines() if path.is_file() else []
-        valid = [line for line in lines if _step_of(line) <= steps_done]
-        write_atomically(path, "".join(line + "\n" for line in valid).encode())
+        valid = [row for row in read_metrics(path) if row["step"] <= steps_done] if path.is_file() else []
+        write_atomically(path, "".join(json.dumps(row) + "\n" for row in valid).encode())
         self._sums: dict[str, Tensor] = {}
         self._since, self._count, self._waited_s = time.monotonic(), 0, 0.0
 
@@ -117,8 +136,26 @@ class MetricsLog:
         self._sums, self._since, self._count, self._waited_s = {}, now, 0, 0.0
 
 
-def _step_of(line: str) -> float:
+def read_metrics(path: Path) -> list[dict[str, int | float]]:
+    """The rows of a metrics.jsonl, each with its `step`. Other lines are left out: a killed run cuts its last one.
+
+    Raises:
+        RunError: the file cannot be read.
+    """
     try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf  # an incomplete line of a killed run
+        lines = read_text(path, MOST_METRICS_BYTES).splitlines()
+    except TextFileError as error:
+        raise RunError(str(error)) from None
+    return [row for line in lines if (row := _row(line)) is not None]
+
+
+def _row(line: str) -> dict[str, int | float] | None:
+    try:
+        plain = parse_json(line)
+    except TextFileError:
+        return None
+    if not isinstance(plain, dict) or not all(type(value) in (int, float) for value in plain.values()):
+        return None
+    in_range = {key: value for key, value in plain.items() if _KEY.fullmatch(key) and abs(value) < LARGEST}
+    step = in_range.get("step", -1)
+    return in_range if step == int(step) and step >= 0 else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import io
 import platform
 import subprocess
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ from hybrid.predict.suppression import one_label
 from hybrid.predict.tiles import View
 from hybrid.training.config import TrainConfig
 from hybrid.training.device import TrainingDevice
+from hybrid.training.run.folder import read_metrics
 from hybrid.training.samples.sampler import WeightedSource
 from hybrid.weights.checkpoint import load
 from hybrid.weights.record import WEIGHTS
+from simgen.dataset.store.files import write_atomically
+from simgen.spec.text import printable
 
 OPERATING_FRAMES = 12  # training frames to find the operating point on, where no data are held out
 NO_LOSSES = {"step", "learning_rate", "grad_norm", "seconds_per_step", "data_wait_share"}  # keys of metrics.jsonl
@@ -98,14 +102,26 @@ def measure_run(
     source, record = validation, dict[str, Any]()
     if source is None:
         weights, source = ("ema",), _operating_frames(sources[0].source)
-        if not any(len(frame.labels) for frame in source.frames):
-            return {"operating_point": None}
+    source = _readable(source)
+    if not any(len(frame.labels) for frame in source.frames):
+        return {"operating_point": None}
     results = {name: evaluate(load(folder, name, str(device)), source, view, progress) for name in weights}
     if validation is not None:
         record["validation"] = {name: result.metrics.to_plain() for name, result in results.items()}
     data = "trained on" if validation is None else "held out"
     score = operating_score([one_label(one) for one in results["ema"].detections], source.frames)
     return record | {"operating_point": {"score": score, "frames": len(source.frames), "on": data}}
+
+
+def _readable(source: ClipSource) -> ClipSource:
+    """The clips all of whose files are still there: a training takes hours, and a lost photo must not end it."""
+    there = {path: path.exists() for path in {frame.path for frame in source.frames}}
+    clips = tuple(clip for clip in source.clips if all(there[frame.path] for frame in clip.frames))
+    gone = next((str(path) for path, exists in there.items() if not exists), None)
+    if gone is not None:
+        count = len(source) - len(clips)
+        sys.stderr.write(f"note: not measured on, since a file is gone: {count} clips, such as of {printable(gone)}\n")
+    return replace(source, clips=clips)
 
 
 def _operating_frames(source: ClipSource) -> ClipSource:
@@ -118,15 +134,19 @@ def plot_curves(metrics: Path, picture: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows = [json.loads(line) for line in metrics.read_text().splitlines()]
+    rows = read_metrics(metrics)
     figure = Figure(figsize=(10, 4), layout="constrained")
     losses, rates = figure.subplots(1, 2)
-    for name in sorted({key for row in rows for key in row} - NO_LOSSES):
+    names = sorted({key for row in rows for key in row} - NO_LOSSES)
+    for name in names:
         width = 2.0 if name == "loss" else 0.8
         losses.plot([row["step"] for row in rows], [row.get(name) for row in rows], label=name, linewidth=width)
     losses.set(xlabel="step", ylabel="loss", yscale="log")
-    losses.legend(fontsize=7)
-    rates.plot([row["step"] for row in rows], [row["learning_rate"] for row in rows], label="learning rate")
+    if names:
+        losses.legend(fontsize=7)
+    rates.plot([row["step"] for row in rows], [row.get("learning_rate") for row in rows], label="learning rate")
     rates.set(xlabel="step", ylabel="learning rate")
     FigureCanvasAgg(figure)
-    figure.savefig(picture)
+    encoded = io.BytesIO()
+    figure.savefig(encoded, format="png")
+    write_atomically(picture, encoded.getvalue())

@@ -146,18 +146,24 @@ def _unchanged(batch: Any) -> Any:
 
 
 def loader(batches: Batches, first_step: int, workers: int, pin: bool) -> Iterator[TrainBatch]:
-    """Batches `first_step`, `first_step + 1`, ... in order, made ahead by `workers` processes; 0: made on demand."""
-    return iter(
-        DataLoader(
-            batches,
-            batch_size=None,
-            sampler=range(first_step, len(batches)),
-            num_workers=workers,
-            collate_fn=_unchanged,
-            worker_init_fn=_use_one_thread if workers else None,
-            multiprocessing_context="spawn" if workers else None,
-            persistent_workers=workers > 0,
-            prefetch_factor=4 if workers else None,
-            pin_memory=pin,
-        )
+    """Batches `first_step`, `first_step + 1`, ... in order, made ahead by `workers` processes; 0: made on demand.
+
+    Raises:
+        DataError: as `Sampler.sample`, in whichever process. One line.
+    """
+    stream = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(first_step, len(batches)),
+        num_workers=workers,
+        collate_fn=_unchanged,
+        worker_init_fn=_use_one_thread if workers else None,
+        multiprocessing_context="spawn" if workers else None,
+        persistent_workers=workers > 0,
+        prefetch_factor=4 if workers else None,
+        pin_memory=pin,
     )
+    try:
+        yield from stream
+    except DataError as error:  # of a worker: torch puts its traceback into the message
+        raise DataError(str(error).strip().splitlines()[-1].partition("DataError: ")[2] or str(error)) from None

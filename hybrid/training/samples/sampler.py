@@ -7,9 +7,11 @@ batches do not depend on the number of workers or devices.
 
 from __future__ import annotations
 
+import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
@@ -22,10 +24,20 @@ from hybrid.training.config import TrainConfig
 from hybrid.training.samples.augment import photometric
 from hybrid.training.samples.occluders import draw_occluders, hidden_boxes
 from hybrid.training.samples.window import Window, draw_windows
+from simgen.spec.text import printable
 
 Boxes = Float32[np.ndarray, "_ 4"]
 Labels = Int64[np.ndarray, " _"]
 Mask = Bool[np.ndarray, " _"]
+
+
+MOST_DRAWS = 1000  # of a sample, where images cannot be read
+MOST_NOTES = 3  # in each process
+Pixels = TypeVar("Pixels")
+
+
+class _Unreadable(Exception):
+    """An image cannot be read any more."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +62,10 @@ class Sample:
 
 
 class Sampler:
-    """Makes sample k. Its only state is a cache of decoded images."""
+    """Makes sample k. Its only state is a cache of decoded images, and which images could not be read.
+
+    A sample of an image that cannot be read any more is drawn again: sample k is then a function of that, too.
+    """
 
     def __init__(self, sources: Sequence[WeightedSource], config: TrainConfig, depth: bool = False) -> None:
         """`depth` adds depth to the samples.
@@ -66,21 +81,35 @@ class Sampler:
         self._sources, self._config, self._depth = tuple(sources), config, depth
         self._weights = weights / weights.sum()
         self._images = DecodedImages(config.cache_mb * 2**20)
+        self._unreadable: dict[tuple[str, int], str] = {}  # why, by the image's location
 
     def sample(self, k: int) -> Sample:
-        """Sample k.
+        """Sample k. A note on the error stream names the first images that cannot be read; others are drawn instead.
 
         Raises:
-            DataError: an image cannot be decoded any more.
+            DataError: no image that was drawn, however often, can be read.
         """
+        for attempt in range(MOST_DRAWS):
+            try:
+                return self._drawn(k, attempt)
+            except _Unreadable:
+                pass
+        (_, first), count = next(iter(self._unreadable.items())), len(self._unreadable)
+        raise DataError(f"training stops: none of the images that were drawn can be read, {count} so far: {first}")
+
+    def _drawn(self, k: int, attempt: int) -> Sample:
         config = self._config
-        rng = np.random.default_rng([config.seed, k, zlib.crc32(b"sample")])
+        again = [attempt] if attempt else []
+        rng = np.random.default_rng([config.seed, k, zlib.crc32(b"sample"), *again])
         clip = self._draw_clip(rng)
         step = _draw_step(clip, config, rng)
         frames = _draw_frames(clip, config.clip_length, step, rng)
         windows = draw_windows(frames, config, rng)
         images = np.stack(
-            [window.pixels(self._images.read(f), config.tile_px) for f, window in zip(frames, windows, strict=True)]
+            [
+                window.pixels(self._read(f, self._images.read), config.tile_px)
+                for f, window in zip(frames, windows, strict=True)
+            ]
         )
         images, covered = self._occlude(images, k)
         truth, tracks = _labels_in_tile(frames, windows, covered, config)
@@ -92,6 +121,24 @@ class Sampler:
         depth_m = self._depth_in_tile(frames, windows, covered, blank) if self._depth else None
         ignored = _ignored_in_tile(frames, windows, config.tile_px)
         return Sample(images, truth, tracks, step, clip.label, depth_m, ignored)
+
+    def _read(self, frame: FrameRecord, decoder: Callable[[FrameRecord], Pixels]) -> Pixels:
+        """What `decoder` reads of a frame.
+
+        Raises:
+            _Unreadable: it cannot be read, now or earlier. The first few are named in a note.
+        """
+        key = (str(frame.path), frame.offset)
+        if key in self._unreadable:
+            raise _Unreadable
+        try:
+            return decoder(frame)
+        except (DataError, OSError) as error:
+            self._unreadable[key] = printable(str(error))
+        if len(self._unreadable) <= MOST_NOTES:
+            more = "; others like it are not named" if len(self._unreadable) == MOST_NOTES else ""
+            sys.stderr.write(f"note: left out of the training from here on: {self._unreadable[key]}{more}\n")
+        raise _Unreadable
 
     def _draw_clip(self, rng: np.random.Generator) -> Clip:
         source = self._sources[int(rng.choice(len(self._sources), p=self._weights))].source
@@ -116,7 +163,7 @@ class Sampler:
     ) -> Float32[np.ndarray, "t h w"]:
         """The depth of each frame's tile; unknown (0) in blank frames and under occluders."""
         pairs = zip(frames, windows, strict=True)
-        depth_m = np.stack([window.depth(decode_depth_m(f), self._config.tile_px) for f, window in pairs])
+        depth_m = np.stack([window.depth(self._read(f, decode_depth_m), self._config.tile_px) for f, window in pairs])
         depth_m[blank] = 0
         if covered is not None:
             depth_m[covered] = 0

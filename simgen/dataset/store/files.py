@@ -81,7 +81,7 @@ def _renamed(path: Path, sweep: bool) -> Iterator[IO[bytes]]:
     """A temporary file beside `path`, synced and then renamed."""
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     if sweep:
-        _remove_left(path)
+        remove_left(path.parent, path.name)
     try:
         with _naming(str(path), str(part)), part.open("wb") as file:
             _lock(file)
@@ -112,14 +112,14 @@ def _naming(name: str, temporary: str | None = None) -> Iterator[None]:
         raise
 
 
-def _remove_left(path: Path) -> None:
-    """Remove the temporary files of killed processes: those of `path` that nobody has locked."""
-    left = re.compile(rf"\.{re.escape(path.name)}\.\d+\.tmp")
-    with suppress(OSError), os.scandir(path.parent) as entries:
-        for name in [entry.name for entry in entries if left.fullmatch(entry.name)]:
-            with suppress(OSError), (path.parent / name).open("rb") as file:
+def remove_left(folder: Path, name: str | None = None) -> None:
+    """Remove the temporary files of killed processes: those of the file `name`, or of all, that nobody has locked."""
+    left = re.compile(rf"\.{'.+' if name is None else re.escape(name)}\.\d+\.tmp")
+    with suppress(OSError), os.scandir(folder) as entries:
+        for found in [entry.name for entry in entries if left.fullmatch(entry.name)]:
+            with suppress(OSError), (folder / found).open("rb") as file:
                 if _lock(file):
-                    (path.parent / name).unlink()
+                    (folder / found).unlink()
 
 
 def _lock(file: IO[bytes]) -> bool:

@@ -132,7 +132,7 @@ def test_a_finished_run_returns_at_once_and_another_config_is_refused(source: Cl
 
 
 def test_a_run_says_what_it_was(source: ClipSource, tmp_path: Path) -> None:
-    told = []
+    reports = []
     summary = train(
         detector(),
         [WeightedSource(source)],
@@ -140,9 +140,9 @@ def test_a_run_says_what_it_was(source: ClipSource, tmp_path: Path) -> None:
         tmp_path,
         validation=source,
         view=View(tile_px=64, overlap_px=16, scales=(1.0,)),
-        progress=lambda done, total, values: told.append((done, total)),
+        progress=lambda done, total, values: reports.append((done, total)),
     )
-    assert told == [(k, 5) for k in range(1, 6)]
+    assert reports == [(k, 5) for k in range(1, 6)]
     stated = json.loads((tmp_path / "run.json").read_text())
     assert stated == json.loads(json.dumps(summary.run))
     assert stated["categories"] == list(CATEGORIES)
@@ -164,10 +164,10 @@ def test_where_nothing_is_held_out_the_operating_point_is_found_on_some_of_what_
 ) -> None:
     summary = run(source, tmp_path, config())
     few = source.take(len(source))
-    found = evaluate(summary.load(), few).detections
+    detections = evaluate(summary.load(), few).detections
     assert len(source.frames) <= OPERATING_FRAMES
     assert summary.run["operating_point"] == {
-        "score": operating_score(found, few.frames),
+        "score": operating_score(detections, few.frames),
         "frames": len(source.frames),
         "on": "trained on",
     }
@@ -267,11 +267,11 @@ def test_without_a_gradient_weights_decay_and_biases_and_norms_stay() -> None:
 def test_the_optimizer_never_sees_a_gradient_longer_than_the_clip(source: ClipSource, grad_clip: float) -> None:
     plan = config(grad_clip=grad_clip)
     training = Training(detector(), plan, Criterion(), training_device("cpu"))
-    told = float(training.step(Batches([WeightedSource(source)], plan)[0])["grad_norm"])
-    seen = [parameter.grad for parameter in training.detector.parameters() if parameter.grad is not None]
-    length = float(torch.cat([gradient.flatten() for gradient in seen]).norm())
-    assert 1e-2 < told < 1e5
-    assert length == pytest.approx(min(told, grad_clip), rel=1e-3)
+    stated_norm = float(training.step(Batches([WeightedSource(source)], plan)[0])["grad_norm"])
+    gradients = [parameter.grad for parameter in training.detector.parameters() if parameter.grad is not None]
+    length = float(torch.cat([gradient.flatten() for gradient in gradients]).norm())
+    assert 1e-2 < stated_norm < 1e5
+    assert length == pytest.approx(min(stated_norm, grad_clip), rel=1e-3)
 
 
 def test_a_backbone_at_rate_zero_stays_as_it_is(source: ClipSource, tmp_path: Path) -> None:

@@ -82,11 +82,11 @@ def learned():
 
 @torch.no_grad()
 def detected(detector, images, threshold=0.0):
-    found = postprocess(detector(images)[0], limit=20, threshold=threshold)
-    return [frame for clip in found for frame in clip]
+    detections = postprocess(detector(images)[0], limit=20, threshold=threshold)
+    return [frame for clip in detections for frame in clip]
 
 
-def average_precision(found, targets):
+def average_precision(detections, targets):
     """COCO's, the mean over IoU 0.50 to 0.95."""
     frames = [
         FrameRecord(
@@ -96,7 +96,7 @@ def average_precision(found, targets):
         for clip in targets
         for one in clip
     ]  # fmt: skip
-    reached = score(found, frames, SMALL.categories).overall
+    reached = score(detections, frames, SMALL.categories).overall
     assert reached.boxes == 8 * 2 * 3
     return reached.ap
 
@@ -128,8 +128,8 @@ def test_a_few_frames_are_learned_to_the_pixel(branches):
     detector = Network(replace(SMALL, branches=branches))
     learn(detector, images, targets, steps=60, rate=2e-3, batch=1)
     with torch.no_grad():
-        found = postprocess(detector.eval()(images)[0], limit=2)
-    for clip, truth in zip(found, targets, strict=True):
+        detections = postprocess(detector.eval()(images)[0], limit=2)
+    for clip, truth in zip(detections, targets, strict=True):
         for frame, target in zip(clip, truth, strict=True):
             order = frame.labels.argsort()
             assert frame.labels[order].tolist() == [0, 1]

@@ -92,7 +92,7 @@ def test_targets_are_those_of_their_clip_and_frame(video: ClipSource) -> None:
 @pytest.mark.parametrize("scale", [0.6, 1.0, 1.7])
 def test_boxes_lie_on_the_pixels_of_their_category(source: ClipSource, scale: float) -> None:
     sampler = Sampler(only(source), config(augment=plain(scale=(scale, scale))))
-    seen = 0
+    checked_boxes = 0
     for k in range(40):
         sample = sampler.sample(k)
         for box, label in zip(*sample.truth[0], strict=True):
@@ -102,8 +102,8 @@ def test_boxes_lie_on_the_pixels_of_their_category(source: ClipSource, scale: fl
             centre = inside[len(inside) // 2]
             hidden = np.abs(centre - COLOURS[1 - int(label)]).max() < 30  # by the other part, drawn over it
             assert hidden or np.abs(centre - COLOURS[int(label)]).max() < 30
-            seen += 1
-    assert seen > 30
+            checked_boxes += 1
+    assert checked_boxes > 30
 
 
 def test_flips_mirror_pixels_and_boxes_alike() -> None:
@@ -140,10 +140,10 @@ def test_an_object_as_large_as_the_tile_is_seen_nearly_whole_and_cut_at_any_side
     sampler = Sampler(only(source), config(tile_px=64, augment=plain(object_share=1.0)))
     truth = [sampler.sample(k).truth[0][0] for k in range(40)]
     assert {len(boxes) for boxes in truth} == {1}
-    seen = np.concatenate(truth)
-    assert (seen[:, 2:] - seen[:, :2]).min() >= 0.75 * 64
-    assert (seen[:, :2].max(0) > 4).all(), "never cut at the right or below"
-    assert (seen[:, 2:].min(0) < 60).all(), "never cut at the left or above"
+    boxes = np.concatenate(truth)
+    assert (boxes[:, 2:] - boxes[:, :2]).min() >= 0.75 * 64
+    assert (boxes[:, :2].max(0) > 4).all(), "never cut at the right or below"
+    assert (boxes[:, 2:].min(0) < 60).all(), "never cut at the left or above"
 
 
 def test_most_tiles_hold_an_object(source: ClipSource) -> None:
@@ -209,8 +209,8 @@ def test_sources_are_drawn_by_their_weight(source: ClipSource, video: ClipSource
 
 
 def test_configs_say_what_is_wrong_with_them() -> None:
-    with pytest.raises(ValueError, match="warmup_steps: needs fewer than steps = 5"):
-        TrainConfig(steps=5, warmup_steps=5)
+    with pytest.raises(ValueError, match="cnn_steps: needs fewer than steps = 5"):
+        TrainConfig(steps=5, cnn_steps=5)
     with pytest.raises(ValueError, match="scale: needs"):
         AugmentConfig(scale=(2.0, 1.0))
     with pytest.raises(ValueError, match="Extra inputs"):
@@ -239,8 +239,8 @@ def test_depth_lies_under_the_pixels_whatever_the_window(tiny_data_set):
     assert Batches(only(source), config(clip_length=2))[0].depth_m is None
     labels = [clip.label for clip in source.clips]
     assert labels == [1 if clip.name == "000001" else -1 for clip in source.clips]
-    told = [Batches(only(source), config(seed=k))[0].clip_labels for k in range(8)]
-    assert 1 in torch.cat([one for one in told if one is not None]).tolist()
+    clip_labels = [Batches(only(source), config(seed=k))[0].clip_labels for k in range(8)]
+    assert 1 in torch.cat([one for one in clip_labels if one is not None]).tolist()
     assert (batch.track_ids >= 0).all()
 
 
@@ -253,7 +253,7 @@ def test_what_is_hidden_is_told_of_once_the_sample_has_shown_it(occluded_data_se
         if frame.hidden is not None and frame.track_ids is not None
         for who in frame.track_ids[frame.hidden]
     }
-    told, left_out = 0, 0
+    kept_hidden, left_out = 0, 0
     everything = plain(scale=(0.5, 0.5), object_share=0.0, horizontal_flip=0.0, vertical_flip=0.0)
     for clip in source.clips:
         for length in (1, 3, 5):
@@ -265,9 +265,9 @@ def test_what_is_hidden_is_told_of_once_the_sample_has_shown_it(occluded_data_se
                 mine = {int(who) for who in ids}
                 out_of_sight = {who for name, f, who in hidden if (name, f) == (clip.name, frame.name)}
                 assert mine & out_of_sight <= shown
-                told, left_out = told + len(mine & out_of_sight), left_out + len(out_of_sight - shown)
+                kept_hidden, left_out = kept_hidden + len(mine & out_of_sight), left_out + len(out_of_sight - shown)
                 shown |= mine - out_of_sight
-    assert told > 0
+    assert kept_hidden > 0
     assert left_out > 0
 
 
@@ -287,11 +287,11 @@ def test_occluders_hide_objects_and_leave_the_other_draws_alone(occluded_data_se
             assert len(kept) <= len(boxes)
             assert len(kept) == len(names)
             changed += len(boxes) - len(kept)
-            seen = {tuple(box) for box in kept.tolist()}
+            kept_boxes = {tuple(box) for box in kept.tolist()}
             for box in boxes:
                 x0, y0, x1, y1 = np.round(box).astype(int)
                 if mask[y0:y1, x0:x1].mean() < 0.8:
-                    assert tuple(box.tolist()) in seen
+                    assert tuple(box.tolist()) in kept_boxes
             assert set(names.tolist()) <= set(labels.tolist())
     assert moved > 12
     assert changed > 0
@@ -305,3 +305,32 @@ def test_a_box_is_hidden_from_nine_tenths_on() -> None:
     boxes = np.array([[10, 10, 20, 20], [10, 10, 21, 20], [10, 10, 22, 20], [30, 30, 38, 38]], np.float32)
     assert hidden_boxes(covered, boxes).tolist() == [True, True, False, False]
     assert hidden_boxes(covered, boxes[:0]).tolist() == []
+
+
+def test_a_photo_that_goes_away_during_the_training_is_left_out_with_one_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = read_coco(write_coco(tmp_path, coco_document(3, boxes=2)))
+    whole = Sampler(only(photos), config(cache_mb=0))
+    before = [whole.sample(k) for k in range(12)]
+    gone = photos.frames[1]
+    gone.path.unlink()
+    photos.frames[2].path.write_bytes(b"no picture")
+    after = [whole.sample(k) for k in range(12)]
+    error = capsys.readouterr().err
+    assert error.count("note: left out of the training") == 2
+    assert error.count(str(gone.path)) == 1
+    kept = [np.array_equal(a.images, b.images) for a, b in zip(before, after, strict=True)]
+    assert 0 < sum(kept) < 12  # samples of the photo that is left are what they were
+    again = Sampler(only(photos), config(cache_mb=0))
+    assert all(np.array_equal(again.sample(k).images, after[k].images) for k in reversed(range(12)))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_where_no_photo_can_be_read_the_training_ends_with_one_line(tmp_path: Path, workers: int) -> None:
+    photos = read_coco(write_coco(tmp_path, coco_document(2, boxes=2)))
+    for frame in photos.frames:
+        frame.path.unlink()
+    with pytest.raises(DataError, match="none of the images that were drawn can be read") as refused:
+        next(loader(Batches(only(photos), config()), 0, workers, pin=False))
+    assert "\n" not in str(refused.value)

@@ -82,7 +82,7 @@ def test_frozen_stages_stay_in_eval_mode() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 10, "warmup_steps": 10}, "warmup_steps: needs fewer than steps = 10, got 10"),
+        ({"steps": 10, "cnn_steps": 10}, "cnn_steps: needs fewer than steps = 10, got 10"),
         ({"tile_px": 100}, "multiple of 32"),
         ({"learning_rate": 0.0}, "greater than 0"),
         ({"precision": "fp16"}, "'fp32' or 'bf16'"),
@@ -105,3 +105,11 @@ def test_a_stored_config_gets_todays_names_and_unknown_keys_are_refused() -> Non
     assert TrainConfig.from_stored({"steps": 300}).augment == AugmentConfig()
     with pytest.raises(ValidationError, match="nosuch"):
         TrainConfig.from_stored(stored | {"nosuch": 1})
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(1, 0), (50, 5), (100, 10), (101, 100), (2000, 100)])
+def test_a_short_run_has_a_short_warm_up_and_reaches_the_peak(steps: int, warmup: int) -> None:
+    config = TrainConfig(steps=steps)
+    assert config.warmup_steps == warmup
+    assert config.identity()["warmup_steps"] == warmup
+    assert max(rate(config, step) for step in range(steps)) == 1.0

@@ -132,7 +132,7 @@ def test_blank_frames_are_as_many_as_asked_for_and_never_the_first(source: ClipS
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"width": 32}, r" is \(.*its config needs \("),
         ({"decoder_layers": 3}, r"decoder\..* is missing, its config needs it"),
@@ -144,12 +144,12 @@ def test_blank_frames_are_as_many_as_asked_for_and_never_the_first(source: ClipS
         ({"colour": 1}, "unexpected keyword argument 'colour'"),
     ],
 )
-def test_a_checkpoint_of_another_config_is_told(changes: dict[str, object], told: str, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_config_is_told(changes: dict[str, object], message: str, tmp_path: Path) -> None:
     file = tmp_path / "x.safetensors"
     save_detector(file, detector())
     tensors, _ = read_tensors(file)
     file.write_bytes(save(tensors, {"model": json.dumps(asdict(MODEL) | changes)}))
-    with pytest.raises(RunError, match=told) as caught:
+    with pytest.raises(RunError, match=message) as caught:
         load(file)
     assert str(file) in str(caught.value)
 
@@ -185,16 +185,16 @@ def read_tensors_of(content: bytes, folder: Path) -> dict[str, torch.Tensor]:
 
 
 def test_the_models_options_are_read_by_their_kind() -> None:
-    found = changed(SMALL, ["tracks=12", "gate=0.25", "temporal=conv_lstm"])
-    assert found == replace(SMALL, tracks=12, gate=0.25, temporal="conv_lstm")
-    for wrong, told in (
+    config = changed(SMALL, ["tracks=12", "gate=0.25", "temporal=conv_lstm"])
+    assert config == replace(SMALL, tracks=12, gate=0.25, temporal="conv_lstm")
+    for wrong, message in (
         ("tracks", "needs KEY=VALUE"),
         ("nosuch=1", r"one of the keys \['branches'"),
         ("tracks=many", "tracks: .*integer"),
         ("tracks=-1", "tracks: needs 0 or more, got -1"),
         ("fusion", "needs KEY=VALUE"),
     ):
-        with pytest.raises(DataError, match=told):
+        with pytest.raises(DataError, match=message):
             changed(SMALL, [wrong])
 
 

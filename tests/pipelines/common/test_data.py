@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,21 @@ from hypothesis import strategies as st
 
 from hybrid.core.errors import DataError
 from hybrid.data.clips import Clip, ClipSource, FrameRecord
-from pipelines.common.data import data_hash, hold_out, is_data_set, is_yolo, names, read, split_to_measure, target_kind
+from pipelines.common.data import (
+    data_hash,
+    hold_out,
+    is_data_set,
+    is_yolo,
+    names,
+    photo_digests,
+    read,
+    split_to_measure,
+    take_photos,
+    target_kind,
+    with_categories,
+    without_copies_of,
+)
+from tests.pipelines.scripts import photographs
 
 FRAME = FrameRecord(
     name="f", path=Path("f.png"), width_px=8, height_px=8, boxes_xyxy_px=np.zeros((1, 4), np.float32),
@@ -117,3 +132,82 @@ def test_a_hash_is_the_same_for_a_copy_and_another_for_other_data(tmp_path: Path
     assert data_hash(photos) != data_hash(tmp_path / "yolo2")
     (tmp_path / "sim2/manifest.json").write_text("{ }")
     assert data_hash(sim) != data_hash(tmp_path / "sim2")
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.data(), st.integers(0, 5))
+def test_shots_are_photos_also_in_videos_and_fewer_are_a_part_of_more(
+    lengths: list[int], data: st.DataObject, seed: int
+) -> None:
+    videos = ClipSource("set", ("bolt",), tuple(Clip(str(i), (FRAME,) * n) for i, n in enumerate(lengths)))
+    count = data.draw(st.integers(1, sum(lengths)))
+    taken = take_photos(videos, count, seed)
+    assert len(taken.frames) == count
+    order = names(videos.take(len(videos), seed))
+    assert names(taken) == order[: len(taken)]
+    whole = {clip.name: clip.frames for clip in videos.clips}
+    assert all(clip.frames == whole[clip.name] for clip in taken.clips[:-1])
+    assert taken.clips[-1].frames == whole[taken.clips[-1].name][: len(taken.clips[-1].frames)]
+    if count > 1:
+        assert set(names(take_photos(videos, count - 1, seed))) <= set(names(taken))
+
+
+def test_shots_of_photos_are_the_first_of_the_shuffle() -> None:
+    single = ClipSource("set", ("bolt",), tuple(Clip(str(i), (FRAME,)) for i in range(9)))
+    assert take_photos(single, 4, 7) == single.take(4, 7)
+    with pytest.raises(DataError, match="needs 1 to 9 photos to train on, got 10"):
+        take_photos(single, 10, 0)
+
+
+def test_boxes_of_other_categories_go_with_all_that_belongs_to_them() -> None:
+    frame = replace(
+        FRAME,
+        boxes_xyxy_px=np.arange(12, dtype=np.float32).reshape(3, 4),
+        labels=np.array([0, 2, 1]),
+        track_ids=np.array([7, 8, 9]),
+        hidden=np.array([False, True, False]),
+    )
+    three = ClipSource("set", ("bolt", "nut", "washer"), (Clip("a", (frame,)),))
+    two = with_categories(three, ("washer", "screw", "bolt"))
+    (kept,) = two.frames
+    assert two.categories == ("washer", "screw", "bolt")
+    assert kept.labels.tolist() == [2, 0]
+    assert kept.boxes_xyxy_px.tolist() == frame.boxes_xyxy_px[:2].tolist()
+    assert kept.track_ids is not None
+    assert kept.track_ids.tolist() == [7, 8]
+    assert kept.hidden is not None
+    assert kept.hidden.tolist() == [False, True]
+    assert kept.visible_share is None
+    assert with_categories(three, three.categories) is three
+
+
+def test_boxes_that_are_left_out_are_counted_by_category_and_blamed_on_the_right_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = photographs(tmp_path / "photos")
+    assert read(path, ("nut",), named_by="sim").counts() == {"nut": 6}
+    note = capsys.readouterr().err
+    assert note.startswith(f"note: {path}: boxes left out, since sim has ['nut'] alone: ")
+    assert "6 of 'bolt'" in note
+    assert "6 of 'washer'" in note
+    with pytest.raises(DataError, match=r"no box of \['cat'\]; there are 6 of 'bolt', 6 of 'nut', 6 of 'washer'"):
+        read(path, ("cat",))
+
+
+def test_validation_has_no_copy_of_a_training_photo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    training = read(photographs(tmp_path / "a", count=2))
+    other = read(photographs(tmp_path / "b", count=2, seed=5))
+    shutil.copy(tmp_path / "a/1.png", tmp_path / "b/0.png")
+    rest = without_copies_of(other, training)
+    assert rest is not None
+    assert names(rest) == ("1.png",)
+    assert "1 photos are trained on too, so not measured on, such as 0.png, which is 1.png" in capsys.readouterr().err
+    assert without_copies_of(training, training) is None
+    assert without_copies_of(rest, training) == rest
+
+
+def test_of_too_many_photos_the_files_alone_are_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = read(photographs(tmp_path / "a", count=2))
+    both = photo_digests(photos)
+    monkeypatch.setattr("pipelines.common.data.MOST_DECODED_PX", 100)
+    assert len(both) == 4
+    assert set(photo_digests(photos)) < set(both)

@@ -20,7 +20,9 @@ from typer.testing import CliRunner
 
 from hybrid.core.errors import DataError, RunError
 from pipelines import cli, gap_report
+from pipelines.common import paths
 from pipelines.common.options import Command, one_line_errors, repeat_flags
+from simgen.dataset.store.locations import location
 from simgen.spec.errors import ShardError
 
 WORDS = st.text(alphabet="ab=/.", min_size=1, max_size=5)  # no leading dash
@@ -57,6 +59,8 @@ def test_repeating_flags_keeps_every_value_and_is_idempotent(groups: list[tuple[
 def gap_report_called_with(line: list[str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the command line is understood as."""
     calls: list[dict[str, Any]] = []
+    monkeypatch.setattr(paths, "check_runs", lambda folders, option: None)
+    monkeypatch.setattr(paths, "data_at", lambda text, option: location(text))
     monkeypatch.setattr(
         gap_report,
         "_report",
@@ -77,7 +81,12 @@ def test_a_report_takes_all_runs_after_one_flag_or_a_flag_for_each(monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    "more", [[], ["--look", "my photos.json", "--sim-clips", "0", "--without-photos", "--stand-in"]]
+    "more",
+    [
+        [],
+        ["--look", "my photos.json", "--sim-clips", "0", "--without-photos", "--stand-in"],
+        ["--categories", "hex bolt", "nut"],
+    ],
 )
 def test_the_command_that_a_report_shows_makes_the_same_report(
     more: list[str], monkeypatch: pytest.MonkeyPatch

@@ -152,3 +152,31 @@ def test_the_hash_of_weights_is_of_the_averaged_ones(tmp_path: Path) -> None:
     (tmp_path / "ema.safetensors").write_bytes(b"")
     (tmp_path / "raw.safetensors").write_bytes(b"other")
     assert weights_hash(tmp_path) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_what_a_killed_process_left_is_removed_and_the_run_begins(tmp_path: Path) -> None:
+    for name in (EXPERIMENT, "checkpoint.safetensors"):
+        (tmp_path / f".{name}.12345.tmp").write_bytes(b"{")
+    claim(tmp_path, TUNED)
+    assert [path.name for path in tmp_path.iterdir()] == [EXPERIMENT]
+
+
+@pytest.mark.parametrize("content", ["", '{"script": "finetune', "\0" * 512])
+def test_a_record_that_a_full_disk_cut_is_written_again(tmp_path: Path, content: str) -> None:
+    claim(stored(tmp_path, content), TUNED)
+    assert read_experiment(tmp_path) == TUNED
+
+
+def test_a_cut_record_beside_weights_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.safetensors").touch()
+    with pytest.raises(RunError, match=EXPERIMENT):
+        claim(stored(tmp_path, '{"script'), TUNED)
+    assert (tmp_path / EXPERIMENT).read_text() == '{"script'
+
+
+def test_a_run_from_before_photos_were_hashed_can_be_resumed(tmp_path: Path) -> None:
+    claim(tmp_path, TUNED)
+    claim(tmp_path, replace(TUNED, photo_digests=("ab",)))
+    claim(tmp_path / "new", replace(TUNED, photo_digests=("ab",)))
+    with pytest.raises(RunError, match="differs in photo_digests"):
+        claim(tmp_path / "new", replace(TUNED, photo_digests=("cd",)))

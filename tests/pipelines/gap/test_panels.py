@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,8 +14,9 @@ from hybrid.core.types import Detections
 from hybrid.data.clips import Clip, ClipSource, FrameRecord
 from hybrid.metrics.detection import score
 from pipelines.gap import panels
-from pipelines.gap.measure import FinishedRun, Measurement
-from pipelines.gap.panels import CROPS, SHOWN_SCORE, compare_images, run_images
+from pipelines.gap.finished import FinishedRun
+from pipelines.gap.measure import Measurement
+from pipelines.gap.panels import CROPS, compare_images, run_images
 from pipelines.gap.pictures import FALSE_ALARM, MISS
 from pipelines.gap.sets import ReportSets
 
@@ -59,21 +61,33 @@ def crops(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[int, int, int], l
     return made
 
 
-def images(folder: Path, by_frame: list[Detections], photos: bool = True) -> panels.ReportImages:
+def images(
+    folder: Path, by_frame: list[Detections], photos: bool = True, run: FinishedRun = RUN
+) -> panels.ReportImages:
     sim, target = source(folder, 3), source(folder, len(by_frame), 90)
     sets = ReportSets(sim, target, sim, target, "real", "")
-    return run_images(sets, RUN, measurement(sim, [detections()] * 3), measurement(target, by_frame), photos)
+    return run_images(sets, run, measurement(sim, [detections()] * 3), measurement(target, by_frame), photos)
 
 
-def test_a_detection_below_the_shown_score_is_neither_a_hit_nor_a_false_alarm(
+@pytest.mark.parametrize("score", [0.1, 0.3, 0.6])
+def test_a_detection_below_the_runs_own_score_is_neither_a_hit_nor_a_false_alarm(
+    tmp_path: Path, crops: list[tuple[tuple[int, int, int], list[float]]], score: float
+) -> None:
+    away, run = [30.0, 20.0, 60.0, 40.0], replace(RUN, score=score)
+    shown = images(tmp_path, [detections((TRUTH[0], score - 0.01), (away, score - 0.02))], run=run)
+    assert [colour for colour, _ in crops] == [MISS] * 4  # of three simulated images and of the photo
+    assert shown.score == score
+    crops.clear()
+    images(tmp_path, [detections((TRUTH[0], score + 0.02), (away, score + 0.01))], run=run)
+    assert [colour for colour, _ in crops] == [MISS] * 3 + [FALSE_ALARM]
+
+
+def test_two_labels_of_one_part_are_shown_once(
     tmp_path: Path, crops: list[tuple[tuple[int, int, int], list[float]]]
 ) -> None:
-    away = [30.0, 20.0, 60.0, 40.0]
-    images(tmp_path, [detections((TRUTH[0], SHOWN_SCORE - 0.01), (away, SHOWN_SCORE - 0.02))])
-    assert [colour for colour, _ in crops] == [MISS] * 4  # of three simulated images and of the photo
-    crops.clear()
-    images(tmp_path, [detections((TRUTH[0], SHOWN_SCORE + 0.02), (away, SHOWN_SCORE + 0.01))])
-    assert [colour for colour, _ in crops] == [MISS] * 3 + [FALSE_ALARM]
+    nearly = [8.0, 8.0, 24.0, 23.0]
+    images(tmp_path, [detections((TRUTH[0], 0.9), (nearly, 0.8))])
+    assert FALSE_ALARM not in [colour for colour, _ in crops]
 
 
 def test_false_alarms_come_by_score_over_all_images(

@@ -1,5 +1,6 @@
 """Laws of the report: figures stand as given, stand-ins are never called real, and nothing is fetched."""
 
+import errno
 import json
 import re
 from dataclasses import replace
@@ -8,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hybrid.data.clips import ClipSource
 from pipelines.gap.appearance import Difference
+from pipelines.gap.chance import Difference50
 from pipelines.gap.pictures import to_uri
 from pipelines.gap.report import DataRow, GapReport, ReportImages, RunRow, RunScores, best, conclusions, write
 
@@ -25,7 +28,15 @@ def report(target: str = "stand-in") -> GapReport:
     rows = [("scratch", 0.31, 0.22), ("sim", 0.93, 0.48), ("sim → 10", 0.91, 0.77)]
     runs = [
         RunRow(
-            name=name, trained_on="words", branches="cnn", steps=9, seconds=61.0, sim=measured(a), target=measured(b)
+            name=name,
+            trained_on="words",
+            branches="cnn",
+            steps=9,
+            steps_on_target=9,
+            steps_in_all=20,
+            seconds=61.0,
+            sim=measured(a),
+            target=measured(b),
         )
         for name, a, b in rows
     ]
@@ -138,10 +149,12 @@ def test_the_json_file_keeps_the_names_that_scripts_read(tmp_path: Path, without
     write(report(), ReportImages(), tmp_path / "report.html")
     stored = json.loads((tmp_path / "report.json").read_text())
     assert set(stored) == {
-        "made", "target", "categories", "sim", "real", "runs", "differences", "command", "verdict",
+        "made", "target", "categories", "sim", "real", "compared_with", "runs", "differences", "ap50_differences",
+        "command", "verdict",
     }  # fmt: skip
     assert set(stored["runs"][0]) == {
-        "name", "trained_on", "branches", "steps", "seconds", "sim", "target",
+        "name", "trained_on", "branches", "steps", "steps_on_target", "steps_in_all", "seconds", "sim", "target",
+        "ap50_range",
     }  # fmt: skip
     assert set(stored["runs"][0]["target"]) == {
         "ap", "ap50", "ar", "ap_by_category", "ap50_by_category", "ap_by_size",
@@ -155,3 +168,49 @@ def test_times_are_seconds_below_a_minute_and_minutes_above(tmp_path: Path, with
     html = write(changed(runs=rows), ReportImages(), tmp_path / "report.html").read_text()
     for text in ("59 s", "1.0 min", "60.0 min"):
         assert f'<td class="n">{text}</td>' in html
+
+
+@pytest.mark.parametrize("name", ["a$\\q$", "<script>alert(1)</script>", "日本", "a\x1b[31m", "a\udcff", "--><b>"])
+def test_any_name_of_a_run_can_be_shown_and_none_is_markup(tmp_path: Path, name: str) -> None:
+    rows = [replace(row, name=name) for row in report().runs[:1]]
+    html = write(changed(runs=rows), ReportImages(), tmp_path / "report.html").read_text()
+    assert "<script" not in html
+    assert "<b>" not in html.replace("<b>more", "")
+    assert json.loads((tmp_path / "report.json").read_text())["runs"][0]["name"] == name
+
+
+def test_runs_that_chance_may_have_put_in_their_order_are_named() -> None:
+    pairs = [
+        Difference50(run="scratch", other="sim → 10", difference=-0.55, low=-0.7, high=-0.4),
+        Difference50(run="sim", other="sim → 10", difference=-0.29, low=-0.6, high=0.05),
+    ]
+    lines = [line for line in conclusions(changed(ap50_differences=pairs)) if "not told apart" in line]
+    assert lines == [
+        "“sim” is not told apart from it: the difference of their AP50 is 0.29, and by chance of these stand-in images "
+        "it may be -0.05 to +0.60."
+    ]
+
+
+def test_a_disk_that_is_full_leaves_the_earlier_report(
+    tmp_path: Path, without_charts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(report(), ReportImages(), tmp_path / "report.html")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("simgen.dataset.store.files.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write(changed(made="later"), ReportImages(), path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_what_was_left_out_of_a_data_set_stands_in_the_page_with_its_count_and_an_example(
+    tmp_path: Path, without_charts: None
+) -> None:
+    source = ClipSource("set", ("bolt",), (), {"image file missing": ("a<b>.png", "c.png"), "none": ()})
+    row = DataRow.of(tmp_path / "a.json", source, "all")
+    html = write(changed(real=row), ReportImages(), tmp_path / "report.html").read_text()
+    assert "Left out: image file missing: 2, such as a&lt;b&gt;.png" in html
+    assert html.count("Left out:") == 1

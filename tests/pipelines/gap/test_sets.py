@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hybrid.core.errors import DataError, RunError
 from hybrid.data.clips import Clip, ClipSource, FrameRecord
-from pipelines.common.data import data_hash
+from pipelines.common.data import data_hash, photo_digests
 from pipelines.common.record import Experiment, StartingRun, write_experiment
-from pipelines.gap.measure import FinishedRun, open_run
-from pipelines.gap.sets import refuse_trained_on, trained_on, with_labels_of, without_trained_on
+from pipelines.gap.finished import FinishedRun, open_run
+from pipelines.gap.sets import (
+    borne,
+    refuse_trained_on,
+    trained_on,
+    with_labels_of,
+    without_photos_of,
+    without_trained_on,
+)
 
 NAMES = ("0", "1", "2", "3")
 
@@ -70,12 +79,87 @@ def test_a_run_that_is_not_finished_is_told_from_a_folder_that_is_none(tmp_path:
 
 
 @pytest.mark.parametrize(
-    "summary", ["", "[]", "{}", '{"categories": [], "steps": "many", "train": {"tile_px": 64}}', '{"categories": 3}']
+    ("summary", "key"),
+    [
+        ("", "no JSON"),
+        ("[]", "must hold a JSON object"),
+        ("{}", "categories"),
+        ('{"categories": [], "steps": "many", "train": {"tile_px": 64}}', "steps"),
+        ('{"categories": 3}', "categories"),
+        ('{"categories": [1], "steps": 1, "train": {"tile_px": 64}}', "categories.0"),
+        ('{"categories": [], "steps": 1, "train": 4}', "train"),
+        ('{"categories": [], "steps": 1, "train": {"tile_px": -64}}', "train.tile_px"),
+        ('{"categories": [], "steps": 1, "train": {"tile_px": 64}, "seconds": NaN}', "seconds"),
+        ('{"categories": [], "steps": 1, "train": {"tile_px": 64}, "operating_point": {"score": "x"}}', "score"),
+        ("[" * 100_000, "nested too deep"),
+    ],
 )
-def test_a_damaged_summary_is_named(tmp_path: Path, summary: str) -> None:
+def test_a_damaged_summary_is_named_with_the_key(tmp_path: Path, summary: str, key: str) -> None:
     (tmp_path / "run.json").write_text(summary)
-    with pytest.raises(RunError, match=str(tmp_path / "run.json")):
+    with pytest.raises(RunError) as refused:
         open_run(tmp_path)
+    assert str(tmp_path / "run.json") in str(refused.value)
+    assert key in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("point", "score"), [({"score": 0.44}, 0.44), ({"score": None}, 0.3), (None, 0.3)])
+def test_the_score_of_what_is_shown_is_the_runs_operating_point(
+    tmp_path: Path, point: dict[str, float | None] | None, score: float
+) -> None:
+    folder = finished(tmp_path / "run")
+    plain = json.loads((folder / "run.json").read_text()) | {"operating_point": point}
+    (folder / "run.json").write_text(json.dumps(plain))
+    assert open_run(folder).score == score
+
+
+def test_steps_on_the_target_are_those_that_are_not_on_simulation_alone(tmp_path: Path) -> None:
+    a = photos(tmp_path / "a.json")
+    sim = finished(tmp_path / "sim", experiment(a, ("0",), kind="simulated"))
+    tuned = finished(tmp_path / "tuned", experiment(a, ("1",), init=StartingRun(run=str(sim), sha256="")))
+    assert (open_run(sim).steps_on_target, open_run(sim).steps_in_all) == (0, 3)
+    assert (open_run(tuned).steps_on_target, open_run(tuned).steps_in_all) == (3, 6)
+
+
+def test_a_run_that_started_from_itself_is_refused(tmp_path: Path) -> None:
+    a, folder = photos(tmp_path / "a.json"), tmp_path / "run"
+    run = open_run(finished(folder, experiment(a, ("1",), init=StartingRun(run=str(folder), sha256=""))))
+    with pytest.raises(RunError, match="started from this very run"):
+        trained_on(run, clips(), a)
+
+
+def test_a_category_that_no_box_bears_is_not_measured() -> None:
+    source = replace(clips(labels=(1, 1)), categories=("parts", "nut"))
+    assert borne(source).categories == ("nut",)
+    assert borne(source).frames[0].labels.tolist() == [0, 0]
+
+
+def picture(folder: Path, name: str, seed: int, **how: object) -> Clip:
+    image = Image.fromarray(np.random.default_rng(seed).integers(0, 255, (32, 48, 3)).astype(np.uint8))
+    folder.mkdir(exist_ok=True)
+    image.save(folder / name, **how)
+    record = replace(clips().frames[0], name=name, path=folder / name, width_px=48, height_px=32)
+    return Clip(name, (record,))
+
+
+def test_photos_that_were_trained_on_are_left_out_under_any_name_also_where_they_are_gone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training = replace(
+        clips(), clips=(picture(tmp_path / "train", "1.png", 1), picture(tmp_path / "train", "2.png", 2))
+    )
+    record = experiment(photos(tmp_path / "a.json"), ("1.png", "2.png"), photo_digests=photo_digests(training))
+    tuned = finished(tmp_path / "tuned", record)
+    b = photos(tmp_path / "b.json", "b")
+    later = finished(tmp_path / "later", experiment(b, (), init=StartingRun(run=str(tuned), sha256="")))
+    shutil.rmtree(tmp_path / "train")
+    test = (picture(tmp_path / "test", "new.png", 3), picture(tmp_path / "test", "copy.bmp", 2))
+    rest, note = without_photos_of(replace(clips(), clips=test), b, [open_run(later)])
+    assert [clip.name for clip in rest.clips] == ["new.png"]
+    assert note == "1 of 2 were trained on under another name and are left out"
+    assert "copy.bmp" in capsys.readouterr().err
+    with pytest.raises(DataError, match="all of its 1 photos were trained on"):
+        without_photos_of(replace(clips(), clips=test[1:]), b, [open_run(later)])
 
 
 @pytest.mark.parametrize(
@@ -164,5 +248,5 @@ def test_labels_follow_the_names_of_categories_into_a_runs_numbering(tmp_path: P
 
 def test_a_category_that_a_run_does_not_know_is_named(tmp_path: Path) -> None:
     run = open_run(finished(tmp_path / "run", categories=("bolt",)))
-    with pytest.raises(DataError, match=r"not \['nut'\]"):
+    with pytest.raises(DataError, match=r"labels \['nut'\], which .*run was not trained on .*--categories bolt"):
         with_labels_of(replace(clips(), name="photos"), run)

@@ -110,7 +110,7 @@ def test_what_another_process_writes_at_the_moment_stays(tmp_path: Path) -> None
         assert busy.exists()
     with atomically(tmp_path / "a"):  # and so does one's own
         part = next(path for path in tmp_path.iterdir() if path.name != "a" and path != busy)
-        files._remove_left(tmp_path / "a")
+        files.remove_left(tmp_path, "a")
         assert part.exists()
         assert not busy.exists()
 

@@ -1,0 +1,132 @@
+"""What the files in a finished run's folder say about it: `run.json`, `experiment.json`, the header of its weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from hybrid.core.config import SCORE, ModelConfig
+from hybrid.core.errors import DataError, RunError
+from hybrid.predict.tiles import View, view_of
+from hybrid.weights.checkpoint import load_config
+from hybrid.weights.record import RUN
+from pipelines.common.record import EXPERIMENT, Experiment, read_experiment, where_and_why
+from simgen.spec.errors import TextFileError
+from simgen.spec.json_text import read_json
+
+_KINDS = {"simulated": "simulated scenes", "real": "photos", "stand-in": "stand-in clips"}
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What the files in a finished run's folder say about it."""
+
+    folder: Path
+    categories: tuple[str, ...]
+    steps: int
+    seconds: float
+    tile_px: int  # side of the training tile
+    experiment: Experiment | None  # None: trained by `hybrid.training` alone, so nothing is known about its data
+    score: float = SCORE  # lowest score of a detection that is shown: the run's operating point
+
+    @cached_property
+    def model(self) -> ModelConfig:
+        return load_config(self.folder)
+
+    @property
+    def view(self) -> View:
+        """The tiles and scales at which the detector looks at images: as it was trained."""
+        return view_of(self.tile_px)
+
+    @cached_property
+    def lineage(self) -> tuple[FinishedRun, ...]:
+        """This run, the run that it started from, and so on.
+
+        Raises:
+            DataError, RunError: one of them cannot be opened, or a run started from itself.
+        """
+        runs: list[FinishedRun] = [self]
+        while runs[-1].experiment is not None and runs[-1].experiment.init is not None:
+            folder = Path(runs[-1].experiment.init.run)
+            if any(run.folder.resolve() == folder.resolve() for run in runs):
+                raise RunError(f"{runs[-1].folder / EXPERIMENT}: init.run: {folder} started from this very run")
+            runs.append(open_run(folder))
+        return tuple(runs)
+
+    @property
+    def steps_in_all(self) -> int:
+        """Its steps and those of the runs before it."""
+        return sum(run.steps for run in self.lineage)
+
+    @property
+    def steps_on_target(self) -> int:
+        """As `steps_in_all`, without the steps on simulated data alone."""
+        on_target = [run for run in self.lineage if run.experiment is None or run.experiment.kind != "simulated"]
+        return sum(run.steps for run in on_target)
+
+    def training_data(self) -> str:
+        """What it was trained on, in words that never call a stand-in real."""
+        if self.experiment is None:
+            return "unknown"
+        words = f"{len(self.experiment.trained_on)} {_KINDS[self.experiment.kind]}"
+        if self.experiment.mixed_in:
+            words += f", with {Path(self.experiment.mixed_in).name} mixed in"
+        init = self.experiment.init
+        return words + (f", from {Path(init.run).name}" if init else ", from scratch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TrainPart:
+    tile_px: Annotated[int, Field(ge=32, le=2**15)]
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "ignore", "strict": True}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PointPart:
+    score: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "ignore", "strict": True}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RunFile:
+    """What is read of a run.json."""
+
+    categories: tuple[str, ...]
+    steps: Annotated[int, Field(ge=0)]
+    train: _TrainPart
+    seconds: Annotated[float, Field(ge=0.0)] = 0.0
+    operating_point: _PointPart | None = None
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "ignore", "strict": True}
+
+
+def open_run(folder: Path) -> FinishedRun:
+    """The finished run in `folder`.
+
+    Raises:
+        DataError: there is none, or it has not finished.
+        RunError: one of its files is damaged, or a value in it has the wrong type. Names the file and the key.
+    """
+    path = folder / RUN
+    if not path.is_file():
+        problem = "has not finished" if (folder / EXPERIMENT).is_file() else "is no run"
+        raise DataError(f"{folder}: {problem}: it has no {RUN}")
+    try:
+        plain = read_json(path)
+    except TextFileError as error:
+        raise RunError(str(error)) from None
+    if not isinstance(plain, Mapping):
+        raise RunError(f"{path}: must hold a JSON object, but holds {plain!r:.60}")
+    try:
+        stated = TypeAdapter(_RunFile).validate_json(json.dumps(plain))
+    except ValidationError as error:
+        raise RunError(f"{path}: {where_and_why(error)}") from None
+    point = stated.operating_point
+    score = SCORE if point is None or point.score is None else point.score
+    experiment = read_experiment(folder)
+    return FinishedRun(folder, stated.categories, stated.steps, stated.seconds, stated.train.tile_px, experiment, score)
