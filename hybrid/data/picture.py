@@ -26,6 +26,7 @@ LARGEST_IMAGE_PX = 100_000_000  # an image whose header states more is refused b
 LARGEST_FILE_BYTES = 2 * 2**30
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "DIB", "GIF", "PPM", "JPEG2000", "AVIF")  # no PostScript
 USED_BITS = (8, 10, 12, 14, 16)  # of cameras
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CUT_ROWS = 16  # a JPEG is decoded in blocks of 8 or 16 rows
 TOO_LARGE = "image refused: more than {} pixels"
 DAMAGED = "image file cannot be decoded"
@@ -100,6 +101,8 @@ def stored_size(encoded: bytes) -> tuple[int, int] | None:
     found = _jpeg_size(encoded)
     if found is not None:
         return found
+    if not _chunks_fit(encoded):
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -185,7 +188,7 @@ def _open(encoded: bytes, thumbnail: bool) -> _Loaded:
     orientation = _orientation(image)  # of a TIFF, which forgets it in `load`
     width, height = image.size
     if thumbnail:
-        image.draft("L", (width // 8, height // 8))
+        image.draft("L", (max(1, width // 8), max(1, height // 8)))
     image.load()
     if image.format != "TIFF":
         # a PNG may have its EXIF behind its pixels
@@ -255,6 +258,8 @@ def _wide_colour(encoded: bytes) -> Shaped[np.ndarray, "h w 3"] | None:
     """Colours of 16 bits, which Pillow cuts to the upper 8; None where OpenCV reads the file otherwise."""
     import cv2
 
+    if not _chunks_fit(encoded):
+        return None
     try:
         found = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
@@ -300,6 +305,14 @@ def _jpeg_size(encoded: bytes) -> tuple[int, int] | None:
             return None
         at += 2 + int.from_bytes(encoded[at + 2 : at + 4])
     return None
+
+
+def _chunks_fit(encoded: bytes) -> bool:
+    """Whether the chunks of a PNG are as long as they state: OpenCV allocates what they state. True for other kinds."""
+    at = 8
+    while encoded[:8] == PNG_SIGNATURE and at + 8 <= len(encoded):
+        at += 12 + int.from_bytes(encoded[at : at + 4])
+    return at <= len(encoded) or encoded[:8] != PNG_SIGNATURE
 
 
 def _guess(encoded: bytes) -> str:

@@ -114,7 +114,10 @@ def read_depth(path: Path, unit_m: float) -> Float32[np.ndarray, "h w"] | str:
     size = stored_size(encoded)
     if size is None or size[0] * size[1] > LARGEST_IMAGE_PX:
         return DAMAGED.replace("image", "depth") if size is None else f"depth refused: over {LARGEST_IMAGE_PX} pixels"
-    stored = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        stored = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # as of sides that OpenCV does not take
+        return DAMAGED.replace("image", "depth")
     if stored is None or stored.dtype != np.uint16 or stored.ndim != 2:
         return "depth file is not of one channel of 16 bits"
     return (stored * np.float32(unit_m)).astype(np.float32)

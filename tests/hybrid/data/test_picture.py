@@ -180,8 +180,28 @@ def test_the_size_of_a_jpeg_is_read_from_its_own_header(progressive: bool) -> No
     assert stored_size(b"") is stored_size(b"\xff\xd8\xff") is None
 
 
+@pytest.mark.parametrize("size", [(1, 32), (32, 1), (7, 7), (1, 1)])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_picture_of_few_pixels_is_inspected_as_it_is_read(size: tuple[int, int], kind: str) -> None:
+    encoded = file_of(Pillow.new("RGB", size, (9, 9, 9)), kind)
+    assert read(encoded).shape == (size[1], size[0], 3)
+    thumbnail = decoded(encoded, thumbnail=True)
+    assert not isinstance(thumbnail, str)
+    assert thumbnail.stored_size == size
+
+
+def test_a_png_whose_chunk_states_two_gigabytes_is_not_handed_to_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("would allocate what the chunk states"))
+    whole = WIDE
+    at = whole.index(b"IDAT")
+    huge = whole[: at - 4] + b"\x7f\xff\xff\xf0" + whole[at:]
+    decoded(huge)
+    assert stored_size(huge) is None
+
+
+WIDE = opencv_file(np.dstack([MONO12] * 3), ".png")
 FILES = [
-    file_of(SMOOTH, "JPEG"), file_of(SMOOTH, "PNG"), file_of(SMOOTH, "TIFF", compression="tiff_lzw"),
+    WIDE, file_of(SMOOTH, "JPEG"), file_of(SMOOTH, "PNG"), file_of(SMOOTH, "TIFF", compression="tiff_lzw"),
     file_of(SMOOTH, "WEBP"), file_of(SMOOTH, "BMP"), opencv_file(MONO12, ".png"), file_of(UNIT, "TIFF"),
 ]  # fmt: skip
 
