@@ -19,6 +19,7 @@ from hybrid.core.errors import RunError
 from simgen.dataset.store.files import write_atomically
 from simgen.spec.errors import TextFileError
 from simgen.spec.json_text import read_json
+from simgen.spec.text import printable
 
 EXPERIMENT = "experiment.json"
 VERSION = 1
@@ -110,4 +111,4 @@ def where_and_why(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
     shown = "" if first["type"] == "missing" else f", but is {first['input']!r:.60}"
-    return f"{where}: {first['msg']}{shown}"
+    return printable(f"{where}: {first['msg']}{shown}")

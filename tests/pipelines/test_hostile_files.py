@@ -105,6 +105,7 @@ def test_experiment_json(tmp_path: Path, content: bytes) -> None:
 
 @FEW
 @given(texts({"model": {"categories": ["bolt"]}, "train": {"steps": 3, "augment": {"strength": 1.0}}, "data": []}))
+@example(b'{"a\\nb": false}')
 def test_config_json(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "config.json").write_bytes(content)
     answered(lambda: claim_folder(tmp_path, {"model": {}, "train": {}, "data": []}, resume=True))

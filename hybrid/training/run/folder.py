@@ -23,6 +23,7 @@ from simgen.dataset.store.files import remove_left, write_atomically
 from simgen.spec.differences import differences
 from simgen.spec.errors import TextFileError
 from simgen.spec.json_text import parse_json, read_json, read_text
+from simgen.spec.text import printable
 
 MOST_METRICS_BYTES = 2**30  # a line has some 500 bytes
 LARGEST = 1e300  # of a number in metrics.jsonl
@@ -70,7 +71,8 @@ def claim_folder(folder: Path, identity: Mapping[str, Any], resume: bool) -> Sum
     before = _with_todays_keys(_json_of(stored))
     changes = sorted(f"{d.path} was {d.before!r:.80} and is {d.after!r:.80}" for d in differences(before, identity))
     if changes:
-        raise RunError(f"{folder}: holds a run of another config: {'; '.join(changes[:8])}. Choose another folder")
+        shown = printable("; ".join(changes[:8]))
+        raise RunError(f"{folder}: holds a run of another config: {shown}. Choose another folder")
     if not resume:
         raise RunError(f"{folder}: holds a run of this config already; resume it, or choose another folder")
     return Summary(folder, _record_of(folder / RUN)) if (folder / RUN).is_file() else None
