@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from hybrid import __version__
-from simgen.spec.text import printable, redacted
+from simgen.spec.text.printable import printable, redacted
 
 if TYPE_CHECKING:
     from hybrid.predict.detector import Detector

@@ -95,7 +95,7 @@ def _checked(real: Path | None, real_test: Path | None, out: Path) -> tuple[str,
     """
     from hybrid.core.errors import DataError
     from pipelines.common.paths import check_folder, check_report, data_at
-    from simgen.spec.json_text import read_json
+    from simgen.spec.text.json_text import read_json
 
     listed: list[set[str]] = []
     for option, path in (("--real", real), ("--real-test", real_test)):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.common import options
-from simgen.spec.text import redacted
+from simgen.spec.text.printable import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

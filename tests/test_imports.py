@@ -52,7 +52,7 @@ def test_shards_are_read_with_numpy_and_the_standard_library() -> None:
         name
         for name in modules("simgen")
         if name.startswith(("simgen.dataset.format", "simgen.dataset.store", "simgen.spec"))
-        and name != "simgen.spec.yaml_text"  # the reader of YAML
+        and name != "simgen.spec.text.yaml_text"  # the reader of YAML
     ]
     assert "simgen.dataset.format.reader" in names
     for_annotations = ("jaxtyping", "typeguard")  # the second is what the first looks for

@@ -17,7 +17,7 @@ from hybrid.data.pixels import ImageInfo, inspect_image
 from hybrid.data.yolo_layout import YoloLayout, is_yolo_folder, measuring_split, yolo_layout
 from hybrid.data.yolo_rows import YoloRow, yolo_rows
 from simgen.dataset.format.picture_files import LINKED, leads_out
-from simgen.spec.text import printable
+from simgen.spec.text.printable import printable
 
 __all__ = ["is_yolo_folder", "measuring_split", "read_yolo", "yolo_layout"]
 

@@ -19,9 +19,9 @@ from hybrid.core.errors import DataError
 from hybrid.data.clips import IMAGE_SUFFIXES, Skips
 from simgen.dataset.format.picture_files import PictureFiles
 from simgen.spec.errors import ConfigError, TextFileError
-from simgen.spec.json_text import read_json, read_text
-from simgen.spec.text import printable
-from simgen.spec.yaml_text import MAX_YAML_BYTES, compose, values_of
+from simgen.spec.text.json_text import read_json, read_text
+from simgen.spec.text.printable import printable
+from simgen.spec.text.yaml_text import MAX_YAML_BYTES, compose, values_of
 
 MOST_CLASSES = 10_000
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}  # and how tools call them

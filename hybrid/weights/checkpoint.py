@@ -19,7 +19,7 @@ from hybrid.core.errors import RunError
 from hybrid.model.network import Network
 from hybrid.weights.record import weights_file
 from simgen.dataset.store.files import write_atomically
-from simgen.spec.json_text import parse_json
+from simgen.spec.text.json_text import parse_json
 
 RETIRED = frozenset({"decoder.propose.dense_score.weight", "decoder.propose.dense_score.bias"})  # of an unused head
 

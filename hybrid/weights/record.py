@@ -9,7 +9,7 @@ from typing import Any
 
 from hybrid.core.errors import RunError
 from simgen.spec.errors import TextFileError
-from simgen.spec.json_text import read_json
+from simgen.spec.text.json_text import read_json
 
 RUN = "run.json"  # the record of a finished run
 WEIGHTS = ("ema", "raw")

@@ -28,7 +28,7 @@ from hybrid.data.shared import digests, shared_images
 from hybrid.data.yolo import is_yolo_folder, measuring_split, read_yolo, yolo_layout
 from pipelines.common.record import DataKind
 from simgen.dataset.store.locations import Location
-from simgen.spec.text import printable, redacted
+from simgen.spec.text.printable import printable, redacted
 
 REAL: DataKind = "real"
 STAND_IN: DataKind = "stand-in"

@@ -171,7 +171,7 @@ def _user_message(error: Exception) -> str | None:
 
 def stop(message: str) -> NoReturn:
     """Write `message` as one line on the error stream and exit with status 2."""
-    from simgen.spec.text import printable, redacted
+    from simgen.spec.text.printable import printable, redacted
 
     sys.stderr.write(f"error: {' '.join(printable(redacted(message)).split())}\n")
     raise SystemExit(2)

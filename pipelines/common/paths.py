@@ -12,7 +12,7 @@ from pipelines.common.data import is_yolo
 from pipelines.common.record import EXPERIMENT
 from simgen.dataset.store.locations import Location, location
 from simgen.spec.errors import TextFileError
-from simgen.spec.json_text import read_json
+from simgen.spec.text.json_text import read_json
 
 WEIGHTS, CONFIG = "ema.safetensors", "config.json"  # files of a run, see hybrid.training.loop
 HTML_MARK = '<meta name="generator" content="pipelines.gap_report">'

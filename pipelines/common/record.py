@@ -18,8 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 from hybrid.core.errors import RunError
 from simgen.dataset.store.files import write_atomically
 from simgen.spec.errors import TextFileError
-from simgen.spec.json_text import read_json
-from simgen.spec.text import printable
+from simgen.spec.text.json_text import read_json
+from simgen.spec.text.printable import printable
 
 EXPERIMENT = "experiment.json"
 VERSION = 1

@@ -38,7 +38,7 @@ from pipelines.common.record import (
 )
 from simgen.dataset.store.files import remove_left, write_atomically
 from simgen.spec.errors import TextFileError
-from simgen.spec.json_text import read_json
+from simgen.spec.text.json_text import read_json
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from hybrid.weights.checkpoint import load_config
 from hybrid.weights.record import RUN
 from pipelines.common.record import EXPERIMENT, Experiment, read_experiment, where_and_why
 from simgen.spec.errors import TextFileError
-from simgen.spec.json_text import read_json
+from simgen.spec.text.json_text import read_json
 
 _KINDS = {"simulated": "simulated scenes", "real": "photos", "stand-in": "stand-in clips"}
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from hybrid.core.errors import RunError
 from pipelines.common.record import where_and_why
 from simgen.spec.errors import TextFileError
-from simgen.spec.json_text import read_json
+from simgen.spec.text.json_text import read_json
 
 LEAST_AP50 = 0.05  # a detector below it has not learned enough to be compared
 

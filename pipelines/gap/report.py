@@ -24,7 +24,7 @@ from pipelines.gap.measure import Measurement
 from pipelines.gap.pictures import bars
 from simgen.dataset.store.files import write_atomically
 from simgen.dataset.store.locations import Location
-from simgen.spec.text import redacted
+from simgen.spec.text.printable import redacted
 
 ByName = Mapping[str, float | None]  # by category or by size; None: the set has no such box
 

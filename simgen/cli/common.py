@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from simgen.spec.errors import SimgenError
-from simgen.spec.text import printable
+from simgen.spec.text.printable import printable
 
 if TYPE_CHECKING:
     from simgen.dataset.format.reader import DataSet

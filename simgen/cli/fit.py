@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from simgen.cli.common import app, chosen_renderer, clear_errors, data_set, fail, say_notes
-from simgen.spec.text import printable
+from simgen.spec.text.printable import printable
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")]
 camera = typer.Typer(help="Fit a preset to your camera, from its photographs.", no_args_is_help=True)

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from simgen.scene.config import SceneConfig
 from simgen.spec.knobs import Choice, IntRange, LogUniform, Uniform
-from simgen.spec.yaml_text import KeyPath, Tree, dotted_key
+from simgen.spec.text.yaml_text import KeyPath, Tree, dotted_key
 
 _NEEDS = {
     "float_type": "a number",

@@ -11,7 +11,16 @@ from typing import Any
 
 from simgen.presets.shorthand import with_same_view, written_out
 from simgen.spec.errors import ConfigError
-from simgen.spec.yaml_text import MAX_YAML_DEPTH, OVERRIDE, KeyPath, Tree, compose, dotted_key, read_tree, values_of
+from simgen.spec.text.yaml_text import (
+    MAX_YAML_DEPTH,
+    OVERRIDE,
+    KeyPath,
+    Tree,
+    compose,
+    dotted_key,
+    read_tree,
+    values_of,
+)
 
 MOST_BASES = 30  # of a preset, one on top of the other
 PRESETS = Path(__file__).parent

@@ -9,7 +9,7 @@ from typing import Any
 from simgen.presets.layers import suggest
 from simgen.scene.config import SceneConfig
 from simgen.scene.quiet import quiet_stderr
-from simgen.spec.yaml_text import KeyPath, Tree, dotted_key
+from simgen.spec.text.yaml_text import KeyPath, Tree, dotted_key
 
 
 def unknown_names(tree: Tree) -> Iterator[tuple[KeyPath, str]]:

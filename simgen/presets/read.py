@@ -27,7 +27,7 @@ from simgen.presets.layers import find, read_preset, with_overrides
 from simgen.presets.names import missing_sizes, unknown_names
 from simgen.scene.config import SceneConfig
 from simgen.spec.errors import ConfigError
-from simgen.spec.yaml_text import KeyPath, Tree
+from simgen.spec.text.yaml_text import KeyPath, Tree
 
 
 def load_config(preset: str, overrides: Sequence[str] = ()) -> SceneConfig:

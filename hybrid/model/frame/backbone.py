@@ -18,14 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hybrid.core.errors import ConfigError
-from hybrid.model.frame.stages import Backbone, Maps, StageBlocks, Stages, read_weights, run
+from hybrid.model.frame.stages import Backbone, Maps, StageBlocks, Stages, normalised, read_weights, run
 from hybrid.model.frame.timm_net import PREFIX, timm_net
-
-
-def normalised(channels: int) -> nn.GroupNorm:
-    """Group norm with about 16 channels per group: independent of batch size and mode."""
-    groups = next(count for count in range(max(1, channels // 16), 0, -1) if channels % count == 0)
-    return nn.GroupNorm(groups, channels)
 
 
 class Residual(nn.Module):

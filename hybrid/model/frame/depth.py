@@ -13,8 +13,8 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hybrid.model.frame.backbone import Residual, normalised
-from hybrid.model.frame.stages import STRIDES, Maps
+from hybrid.model.frame.backbone import Residual
+from hybrid.model.frame.stages import STRIDES, Maps, normalised
 
 RELIEF_M = 0.01  # the height that is scaled to 1
 RELIEF_WINDOW_PX = 33  # heights are relative to the mean depth in a square of this side

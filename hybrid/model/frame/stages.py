@@ -19,6 +19,12 @@ Stages = Sequence[nn.Module]  # one per stride, finest first
 StageBlocks = Mapping[int, nn.Module] | None  # by index of a stage: a module that is applied to its map
 
 
+def normalised(channels: int) -> nn.GroupNorm:
+    """Group norm with about 16 channels per group: independent of batch size and mode."""
+    groups = next(count for count in range(max(1, channels // 16), 0, -1) if channels % count == 0)
+    return nn.GroupNorm(groups, channels)
+
+
 def run(stages: Stages, images: Float[Tensor, "n _ h w"], between: StageBlocks) -> Maps:
     """The map after each stage."""
     maps: list[Tensor] = []

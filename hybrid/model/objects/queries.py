@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from hybrid.core.boxes import pairwise_iou, refine, to_corners
 from hybrid.core.types import Proposals, Target
 from hybrid.model.attention import centres
-from hybrid.model.frame.backbone import normalised
-from hybrid.model.frame.stages import STRIDES, Maps
+from hybrid.model.frame.stages import STRIDES, Maps, normalised
 
 ANCHOR_PX = {4: 16.0, 8: 40.0, 16: 96.0}  # by stride: the side of the square anchor of a point
 CANDIDATES = 4  # per query, before NMS

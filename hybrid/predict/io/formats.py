@@ -18,7 +18,7 @@ from hybrid.core.errors import DataError
 from hybrid.predict.result import Result
 from simgen.dataset.store.files import write_atomically
 from simgen.spec.errors import TextFileError
-from simgen.spec.json_text import read_json, read_text
+from simgen.spec.text.json_text import read_json, read_text
 
 MAX_BYTES = 2**30  # of a list of results
 MOST = 2**31  # of any number in one

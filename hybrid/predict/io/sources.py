@@ -26,7 +26,7 @@ from hybrid.predict.io.video import (
     open_camera,
     open_video,
 )
-from simgen.spec.text import redacted
+from simgen.spec.text.printable import redacted
 
 STREAM = re.compile(r"(?i)(rtsps?|rtmps?|https?|udp|tcp|srt)://")
 

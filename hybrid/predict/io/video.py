@@ -19,7 +19,7 @@ from jaxtyping import Float32, UInt8
 
 from hybrid.core.errors import DataError
 from hybrid.data.clips import Skips
-from simgen.spec.text import HIDDEN, redacted
+from simgen.spec.text.printable import HIDDEN, redacted
 
 if TYPE_CHECKING:
     import cv2

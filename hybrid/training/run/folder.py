@@ -22,8 +22,8 @@ from hybrid.weights.record import RUN
 from simgen.dataset.store.files import remove_left, write_atomically
 from simgen.spec.differences import differences
 from simgen.spec.errors import TextFileError
-from simgen.spec.json_text import parse_json, read_json, read_text
-from simgen.spec.text import printable
+from simgen.spec.text.json_text import parse_json, read_json, read_text
+from simgen.spec.text.printable import printable
 
 MOST_METRICS_BYTES = 2**30  # a line has some 500 bytes
 LARGEST = 1e300  # of a number in metrics.jsonl

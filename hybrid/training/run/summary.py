@@ -26,7 +26,7 @@ from hybrid.training.samples.sampler import WeightedSource
 from hybrid.weights.checkpoint import load
 from hybrid.weights.record import WEIGHTS
 from simgen.dataset.store.files import write_atomically
-from simgen.spec.text import printable
+from simgen.spec.text.printable import printable
 
 OPERATING_FRAMES = 12  # training frames to find the operating point on, where no data are held out
 NO_LOSSES = {"step", "learning_rate", "grad_norm", "seconds_per_step", "data_wait_share"}  # keys of metrics.jsonl

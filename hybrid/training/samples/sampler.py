@@ -24,7 +24,7 @@ from hybrid.training.config import TrainConfig
 from hybrid.training.samples.augment import photometric
 from hybrid.training.samples.occluders import draw_occluders, hidden_boxes
 from hybrid.training.samples.window import Window, draw_windows
-from simgen.spec.text import printable
+from simgen.spec.text.printable import printable
 
 Boxes = Float32[np.ndarray, "_ 4"]
 Labels = Int64[np.ndarray, " _"]

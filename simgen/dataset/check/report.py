@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simgen.dataset.store.locations import Location
-from simgen.spec.text import printable
+from simgen.spec.text.printable import printable
 
 Box = tuple[float, float, float, float]
 SHOWN = 4  # places in the line of a group of equal problems

@@ -27,7 +27,7 @@ from simgen.dataset.export.common.masks import filled, joined, outlines
 from simgen.dataset.export.common.records import Box, FrameRecord, LabelRecord, inside, read_text
 from simgen.dataset.export.common.selection import SPLITS, PickedClip, Selection, VisiblePart
 from simgen.spec.errors import ConfigError, ExportError
-from simgen.spec.yaml_text import read_tree
+from simgen.spec.text.yaml_text import read_tree
 
 MAIN = "data.yaml"
 TOOL = "Ultralytics"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simgen.spec.errors import CocoError, TextFileError
-from simgen.spec.json_text import parse_json
+from simgen.spec.text.json_text import parse_json
 
 MAX_COCO_BYTES = 2 * 2**30  # a larger file is refused before it is read
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from simgen.spec.text import printable
+from simgen.spec.text.printable import printable
 
 Id = int | str
 Value = TypeVar("Value")

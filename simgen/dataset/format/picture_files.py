@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
-from simgen.spec.text import printable
+from simgen.spec.text.printable import printable
 
 MOST_FILES = 100_000  # that are looked through for a file name
 MISSING = "image file missing"

@@ -30,7 +30,7 @@ from typing import IO, Any
 
 from simgen.dataset.store.url import OWN_DISK, WHOLE_AT_ONCE, scheme_of
 from simgen.spec.install import install_hint
-from simgen.spec.text import redacted
+from simgen.spec.text.printable import redacted
 
 BLOCK_BYTES = 4 * 2**20  # of one read
 BLOCKS = 16  # that a process caches

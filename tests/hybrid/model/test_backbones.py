@@ -12,8 +12,8 @@ from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from hybrid.core.config import tiny
-from hybrid.model.frame.backbone import BACKBONES, normalised
-from hybrid.model.frame.stages import STRIDES
+from hybrid.model.frame.backbone import BACKBONES
+from hybrid.model.frame.stages import STRIDES, normalised
 from hybrid.model.network import Network
 from hybrid.training.config import TrainConfig
 from hybrid.training.schedule import keep_frozen, parameter_groups

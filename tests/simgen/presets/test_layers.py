@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from simgen.presets.layers import _merged, find, override, presets, read_preset, suggest
 from simgen.spec.errors import ConfigError
-from simgen.spec.yaml_text import Tree
+from simgen.spec.text.yaml_text import Tree
 
 KEYS = st.sampled_from(["a", "b", "weights"])
 TREES = st.recursive(

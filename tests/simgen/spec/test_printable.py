@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simgen.spec.text import printable, redacted
+from simgen.spec.text.printable import printable, redacted
 
 
 @given(st.text())

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simgen.spec.errors import ConfigError, TextFileError
-from simgen.spec.json_text import parse_json, read_json, read_text
-from simgen.spec.yaml_text import read_tree
+from simgen.spec.text.json_text import parse_json, read_json, read_text
+from simgen.spec.text.yaml_text import read_tree
 
 
 @pytest.mark.parametrize("text", ['{"a": [1, 2.5, null, "é"]}', "[]", '"x"'])

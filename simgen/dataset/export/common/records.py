@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from simgen.spec import json_text
 from simgen.spec.errors import ExportError, TextFileError
+from simgen.spec.text import json_text
 
 MAX_TEXT_BYTES = 2**31  # a larger JSON or text file is refused before it is read
 Box = tuple[float, float, float, float]

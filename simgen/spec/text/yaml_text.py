@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from simgen.spec.errors import ConfigError, TextFileError
-from simgen.spec.json_text import read_text
+from simgen.spec.text.json_text import read_text
 
 OVERRIDE = "--set"  # the mark of an override, in place of file and line
 MAX_YAML_BYTES = 2**20
