@@ -19,7 +19,8 @@ from hybrid.metrics.detection import Metrics, matched_frames
 from hybrid.metrics.video import average_precision
 from pipelines.common.data import read
 from pipelines.common.options import one_line_errors
-from pipelines.gap.measure import FinishedRun, measure, open_run
+from pipelines.gap.finished import FinishedRun, open_run
+from pipelines.gap.measure import measure
 from pipelines.gap.sets import refuse_trained_on
 
 

@@ -200,7 +200,7 @@ def test_a_spec_without_them_is_stored_as_before():
         (f"{TURNED}, wear: {{dusk: {{low: 0, high: 1}}}}}}", "no wear 'dusk'; did you mean 'dust'?"),
         ("part: {materials: {weights: {turned: 1}}}", "matter.part: no such knob; did you mean 'parts'?"),
         ("parts: {material: {weights: {turned: 1}}}", "parts.material: no such knob; did you mean 'materials'?"),
-        (f"{TURNED}, wear_size_m: -1}}", "matter.parts.wear_size_m: needs a number > 0.001, got -1"),
+        (f"{TURNED}, wear_size_m: -1}}", "matter.parts.wear_size_m: needs 0.001 to 10 m, got -1"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_line(preset, line, message):

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from simgen.dataset.store.locations import location, sizes
 from simgen.generation.engines import ENGINES, choose_engine, processes
 from simgen.generation.run import PARTIAL
 from simgen.spec.errors import EngineError
+from simgen.spec.install import install_hint
 from tests.simgen import clips, s3
 from tests.simgen.cli.test_cli import simgen
 from tests.simgen.generation.test_generate import contents, in_this_process, run
@@ -161,7 +163,7 @@ def test_engines_are_a_table_with_one_contract():
 
 def test_an_engine_whose_package_is_missing_says_what_to_install(monkeypatch):
     monkeypatch.setattr("simgen.generation.engines.find_spec", lambda name: None)
-    with pytest.raises(EngineError, match=r'pip install "simgen\[ray\]"'):
+    with pytest.raises(EngineError, match=re.escape(install_hint("ray"))):
         choose_engine("ray")
 
 

@@ -10,9 +10,9 @@ from scipy.spatial.transform import Rotation
 
 from simgen.assets.parts import part_model
 from simgen.presets.read import load_config
-from simgen.scene.sampling.parts import sizes
 from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import LUMINANCE, black_body, linear_from_hsv, linear_from_srgb
+from simgen.spec.errors import ConfigError
 from simgen.spec.geometry import rotation_matrix, transform
 from simgen.spec.knobs import Uniform
 
@@ -177,9 +177,9 @@ def test_sampling_needs_no_simulator():
 
 
 def test_a_size_range_without_a_standard_size_is_named():
-    config = load_config("tiny", ["parts.kinds.washer.diameter_mm.low=6.1", "parts.kinds.washer.diameter_mm.high=6.2"])
-    with pytest.raises(ValueError, match=r"parts\.kinds\.washer: ISO 7089 has no size"):
-        sizes("washer", config.parts.kinds["washer"])
+    range_mm = ["parts.kinds.washer.diameter_mm.low=6.1", "parts.kinds.washer.diameter_mm.high=6.2"]
+    with pytest.raises(ConfigError, match=r"--set: parts\.kinds\.washer: ISO 7089 has no size in .*low=6\.1"):
+        load_config("tiny", range_mm)
 
 
 def test_spec_holds_plain_numbers_only():

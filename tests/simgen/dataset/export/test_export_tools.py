@@ -14,6 +14,7 @@ from simgen.assets.parts import part_model
 from simgen.dataset.export import Filters, export
 from simgen.dataset.format.reader import DataSet
 from simgen.spec.geometry import transform
+from simgen.spec.install import install_hint
 from simgen.spec.scene import FamilySize
 from simgen.spec.types import Pose
 from tests.simgen import clips
@@ -329,7 +330,7 @@ def test_without_pyarrow_the_command_says_what_to_install(data, tmp_path, monkey
     from simgen.spec.errors import ExportError
 
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ExportError, match=r'pip install "simgen\[parquet\]"'):
+    with pytest.raises(ExportError, match=re.escape(install_hint("parquet"))):
         export(data, "parquet", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
