@@ -210,7 +210,11 @@ def carry_out(todo: Sequence[DemoStep]) -> None:
 
 
 class Pace:
-    """How long steps take here, from those that have run: steps of the same kind, or of all kinds where none has."""
+    """How long steps take here, from those that have run.
+
+    Where no step of its kind has run, those of other kinds count if they were slow: a machine that is busy is slow at
+    everything, but one that renders fast may not train fast.
+    """
 
     def __init__(self) -> None:
         self._ran: list[tuple[DemoStep, float]] = []
@@ -224,7 +228,8 @@ class Pace:
         known = of_its_kind or self._ran
         if not known:
             return step.expected_s
-        return step.expected_s * sum(seconds for _, seconds in known) / sum(one.expected_s for one, _ in known)
+        ratio = sum(seconds for _, seconds in known) / sum(one.expected_s for one, _ in known)
+        return step.expected_s * (ratio if of_its_kind else max(1.0, ratio))
 
 
 app = options.single_app(main, EPILOG)

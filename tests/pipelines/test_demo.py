@@ -237,3 +237,13 @@ def test_expected_times_follow_the_pace_of_the_steps_so_far(
         "[3/4] c: about 20 s, 30 s to the end",  # b took its own time: so will d
         "[4/4] d: about 10 s, 10 s to the end",
     ]
+
+
+def test_a_fast_renderer_promises_no_fast_training(tmp_path: Path) -> None:
+    pace = demo.Pace()
+    render, train = (demo.DemoStep(kind, 100.0, [], tmp_path, kind) for kind in ("render", "train"))
+    pace.add(render, 40.0)
+    assert pace.seconds(render) == 40.0
+    assert pace.seconds(train) == 100.0
+    pace.add(train, 120.0)
+    assert pace.seconds(train) == 120.0
