@@ -33,6 +33,15 @@ def test_the_match_is_the_cheapest_of_all(seed):
     assert tuple(queries.tolist()) == best
 
 
+def test_of_two_boxes_that_are_far_off_the_score_decides():
+    """The cost of a box is at most 10 sides, so that a far query with the better score is taken."""
+    truth = torch.tensor([[0.0, 0, 40, 40]])
+    boxes = truth + torch.tensor([[408.0], [480.0]])  # 10.2 and 12 sides away
+    logits = torch.tensor([[0.0], [0.5]])
+    queries, _ = match(logits, boxes, Target(truth, torch.zeros(1, dtype=torch.int64)), Costs(score=1.0, box=1.0, giou=0.0))
+    assert queries.tolist() == [1]
+
+
 def test_a_known_optimum_is_found_whatever_the_order():
     truth = torch.tensor([[0.0, 0, 10, 10], [20, 20, 30, 30], [50, 50, 90, 90]])
     boxes = truth[[2, 0, 1]] + 1
