@@ -38,7 +38,9 @@ def test_of_two_boxes_that_are_far_off_the_score_decides():
     truth = torch.tensor([[0.0, 0, 40, 40]])
     boxes = truth + torch.tensor([[408.0], [480.0]])  # 10.2 and 12 sides away
     logits = torch.tensor([[0.0], [0.5]])
-    queries, _ = match(logits, boxes, Target(truth, torch.zeros(1, dtype=torch.int64)), Costs(score=1.0, box=1.0, giou=0.0))
+    queries, _ = match(
+        logits, boxes, Target(truth, torch.zeros(1, dtype=torch.int64)), Costs(score=1.0, box=1.0, giou=0.0)
+    )
     assert queries.tolist() == [1]
 
 

@@ -184,6 +184,12 @@ def test_the_score_at_a_rate_of_false_detections_is_the_lowest_that_keeps_it():
     assert score_at_false(ranked([False], 1), 10, 0.05) == math.inf
 
 
+def test_a_category_of_no_weight_does_not_end_the_others():
+    """Category 0 is in a clip of no weight, category 1 in another: its AP alone is left."""
+    judged = match_detections([told(), told((0, 0.9), labels=[1])], [truth(0), truth(0, labels=[1])], [0, 1])
+    assert average_precision(judged, np.array([0.0, 1.0])) == pytest.approx(1)
+
+
 # --- from frame to frame ----------------------------------------------------------------------------------------------
 
 
@@ -197,6 +203,19 @@ def test_an_object_keeps_its_track_while_it_fits_though_another_fits_better():
     frames = [truth(0, ids=[5])] * 2
     assert counts([told((0, 0.9), ids=[1]), told((0, 0.9), (3, 0.8), ids=[2, 1])], frames) == (1, 0, 0, 2)
     assert counts([told((0, 0.9), ids=[1]), told((0, 0.9), (4, 0.8), ids=[2, 1])], frames) == (1, 0, 1, 2)
+
+
+def test_track_zero_is_a_track_like_any_other():
+    frames = [truth(0, ids=[5])] * 2
+    assert counts([told((0, 0.9), ids=[0]), told((0, 0.9), (3, 0.8), ids=[7, 0])], frames) == (1, 0, 0, 2)
+
+
+def test_a_new_object_takes_the_track_that_overlaps_it_most():
+    """Track 1 lies exactly on it, track 2 off by 3 px. In the next frame track 1 alone is there: no switch."""
+    frames = [truth(0, ids=[5])] * 2
+    for ids in ((1, 2), (2, 1)):
+        first = told((0, 0.9) if ids[0] == 1 else (3, 0.9), (3, 0.9) if ids[0] == 1 else (0, 0.9), ids=ids)
+        assert counts([first, told((0, 0.9), ids=[1])], frames) == (1, 0, 0, 2)
 
 
 def test_the_rest_is_matched_at_the_highest_total():

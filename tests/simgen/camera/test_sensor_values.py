@@ -313,6 +313,14 @@ def test_light_becomes_eight_bits_by_rounding_and_red_comes_first():
     assert back.flags.c_contiguous
 
 
+def test_an_edge_that_sharpening_overshoots_stays_white_and_black():
+    image = np.zeros((9, 20, 3), np.float32)
+    image[:, 10:] = 1
+    sharp = develop(image, replace(NEUTRAL, sharpen=1.6), 0)
+    assert sharp[:, :10].max() == 0
+    assert sharp[:, 10:].min() == 255
+
+
 def test_each_frame_of_a_clip_has_its_own_number_and_another_camera_other_noise():
     noisy = replace(NEUTRAL, full_well_e=200.0)
     light = [even(0.5)] * 3
