@@ -69,6 +69,15 @@ def test_the_radius_grows_up_to_the_turning_radius_and_the_formula_falls_after_i
     assert (np.diff(mapped[(radii > turns) & (radii < 1.1 * turns)]) < 0).all()
 
 
+@pytest.mark.parametrize("k1", [-0.1, -1.0])
+def test_beyond_the_turning_radius_points_go_on_straight_outwards(k1):
+    """x (1 + k1 x^2) turns at sqrt(-1 / 3 k1): 1.83, and 0.58, so that the second point lies within 1 of the middle."""
+    turning = (-1 / (3 * k1)) ** 0.5
+    x = 1.4 * turning
+    wanted = turning * (1 + k1 * turning**2) + (x - turning)
+    assert distort(np.array([[x, 0.0]]), (k1, 0.0, 0.0, 0.0, 0.0))[0] == pytest.approx([wanted, 0.0])
+
+
 def test_a_point_beyond_the_reach_of_the_lens_is_an_error_with_the_reach():
     with pytest.raises(ValueError, match=r"no picture out to 0\.9 focal lengths.*turns back on itself at 1\.05"):
         undistort(np.array([[0.1, 0.0], [0.9, 0.0]]), (-0.3, 0.0, 0.0, 0.0, 0.0))
