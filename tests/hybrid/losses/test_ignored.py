@@ -40,6 +40,22 @@ def test_a_box_is_ignored_where_its_centre_is_in_a_region_of_the_category() -> N
     assert small.tolist() == [[[True, False], [False, False], [False, False]]]
 
 
+def test_a_region_reaches_to_its_own_edges_in_each_direction() -> None:
+    """The region is 60 wide and 20 high about (50, 110). Boxes of 10 px with centres on its edges and 1 px beyond."""
+    centres = [(20, 110), (80, 110), (50, 100), (50, 120), (19, 110), (81, 110), (50, 99), (50, 121), (25, 119)]
+    boxes = torch.tensor([[[x - 3.0, y - 7.0, x + 3.0, y + 7.0] for x, y in centres]])
+    inside = in_ignored_region(boxes, [target((20, 100, 80, 120), labels=(0,))], 1)
+    assert inside is not None
+    assert inside[0, :, 0].tolist() == [True] * 4 + [False] * 4 + [True]
+
+
+def test_a_frame_without_regions_does_not_hide_those_of_the_next_one() -> None:
+    frames = [Target.empty(), target((0, 0, 9, 9), labels=(-1,))]
+    inside = in_ignored_region(BOXES.expand(2, -1, -1), frames, 1)
+    assert inside is not None
+    assert inside[..., 0].tolist() == [[False] * 3, [True, False, False]]
+
+
 @pytest.fixture(scope="module")
 def network() -> Network:
     torch.manual_seed(0)
