@@ -9,7 +9,7 @@ import pytest
 
 from simgen.assets.parts import part_model
 from simgen.camera import shutter
-from simgen.labels.boxes import NEAR_M, SUNK_M, annotate, project, silhouette_px
+from simgen.labels.boxes import NEAR_M, SUNK_M, _alone, annotate, project, silhouette_px
 from simgen.spec.frames import Trajectory
 from simgen.spec.geometry import look_at
 from simgen.spec.scene import FamilySize, ShutterSpec
@@ -293,3 +293,27 @@ def test_only_ids_of_the_scenes_own_parts_are_labelled():
     high[1, 3, 3] = 1
     with pytest.raises(ValueError, match="with ids up to 1 are not of"):
         annotate(spec, still(spec), high)
+
+
+@pytest.mark.parametrize(
+    ("box", "alone"),
+    [
+        ((2.0, 1.0, 5.0, 4.0), True),
+        ((0.0, 0.0, 5.0, 4.0), True),  # up to the frame's first row and column
+        ((2.0, 1.0, 6.0, 4.0), False),  # column 5 shows another part
+        ((2.0, 1.0, 5.1, 4.0), False),  # a tenth of that column too
+        ((2.0, 1.0, 5.0, 5.0), False),  # row 4 shows clutter
+        ((-0.1, 1.0, 5.0, 4.0), False),
+        ((2.0, -0.1, 5.0, 4.0), False),
+        ((6.0, 0.0, 10.0, 3.0), True),  # up to the last column
+        ((6.0, 0.0, 10.1, 3.0), False),
+        ((6.0, 5.0, 9.0, 7.0), True),  # up to the last row
+        ((6.0, 5.0, 9.0, 7.1), False),
+    ],
+)
+def test_a_part_is_alone_where_its_box_is_in_the_frame_and_shows_nothing_else(box, alone):
+    ids = np.full((7, 10), BACKGROUND, np.int32)
+    ids[1:4, 2:5] = 3
+    ids[2, 5] = 4
+    ids[4, 3] = CLUTTER
+    assert _alone(ids, 3, box) is alone
