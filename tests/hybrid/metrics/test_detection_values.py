@@ -141,3 +141,19 @@ def test_what_cannot_be_measured_says_why():
     with pytest.raises(ValueError, match=r"^none of the 2 frames holds a box: nothing can be measured$"):
         score([found()] * 2, [frame(), frame()], NAMES)
     assert score([found()] * 2, [frame(), one], NAMES).overall.ap == 0.0  # one frame with a box is enough
+
+
+def test_a_region_to_ignore_is_a_crowd_of_its_category_or_of_each():
+    regions = replace(
+        frame((0, 0, 10, 20, 1)),
+        ignore_boxes_xyxy_px=np.array([[10, 20, 40, 60], [1, 2, 4, 8]], np.float32),
+        ignore_labels=np.array([-1, 0]),
+    )
+    truth, _ = coco_documents([found(), found()], [frame((0, 0, 1, 1, 0)), regions], 2)
+    crowd = {"image_id": 2, "bbox": [10.0, 20.0, 30.0, 40.0], "area": 1200.0, "iscrowd": 1}
+    assert truth["annotations"][1:] == [
+        {"id": 2, "image_id": 2, "category_id": 2, "bbox": [0.0, 0.0, 10.0, 20.0], "area": 200.0, "iscrowd": 0},
+        {"id": 3, "category_id": 1, **crowd},
+        {"id": 4, "category_id": 2, **crowd},
+        {"id": 5, "image_id": 2, "category_id": 1, "bbox": [1.0, 2.0, 3.0, 6.0], "area": 18.0, "iscrowd": 1},
+    ]

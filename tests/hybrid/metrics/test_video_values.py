@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,44 @@ def test_lists_of_other_lengths_are_refused():
     ):
         with pytest.raises(ValueError, match=f"{len(frames)} frames, but detections of {len(found)} and clips of"):
             match_detections(found, frames, clips, asked)
+
+
+def ignoring(record, *regions, labels):
+    return replace(record, ignore_boxes_xyxy_px=np.array(regions, np.float32), ignore_labels=np.array(labels))
+
+
+@pytest.mark.parametrize(
+    ("region", "label", "ignored"),
+    [
+        ((100, 0, 110, 10), 0, True),
+        ((100, 0, 110, 10), -1, True),  # of every category
+        ((100, 0, 110, 10), 1, False),  # of another one
+        ((105, 0, 140, 10), 0, True),  # exactly half of the detection lies in it
+        ((105.1, 0, 140, 10), 0, False),
+        ((0, 5, 640, 480), 0, True),  # half of it, in height
+        ((0, 5.1, 640, 480), 0, False),
+        ((102, 2, 108, 9), 0, False),  # 6 by 7 of 10 by 10
+        ((102, 1, 108, 10), 0, True),  # 6 by 9
+        ((200, 0, 300, 10), 0, False),
+        ((200, 200, 300, 300), 0, False),  # off in both directions
+    ],
+)
+def test_a_detection_in_a_region_to_ignore_is_neither_right_nor_wrong(region, label, ignored):
+    """Half of its area or more must lie in the region (COCO's crowd). The object at 0 is found as before."""
+    frame = ignoring(truth(0), region, labels=[label])
+    judged = match_detections([told((0, 0.9), (100, 0.8))], [frame], [0])
+    assert judged.correct.tolist() == ([True] if ignored else [True, False])
+    assert len(judged.truth_labels) == 1
+
+
+def test_an_object_in_a_region_to_ignore_is_found_before_the_region_is():
+    whole = ignoring(truth(0), (0, 0, 640, 480), labels=[-1])
+    assert match_detections([told((1, 0.9))], [whole], [0]).correct.tolist() == [True]
+    assert match_detections([told((1, 0.9), (2, 0.8))], [whole], [0]).correct.tolist() == [True]  # the second: ignored
+    uncounted = match_detections([told((1, 0.9))], [whole], [0], counted=[np.array([False])])
+    assert uncounted.correct.tolist() == []
+    two = ignoring(truth(0), (300, 0, 310, 10), (100, 0, 110, 10), labels=[0, 0])
+    assert match_detections([told((100, 0.9))], [two], [0]).correct.tolist() == []  # the second region has it
 
 
 # --- figures of what was matched --------------------------------------------------------------------------------------
