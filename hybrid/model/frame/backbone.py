@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hybrid.core.errors import ConfigError
-from hybrid.model.frame.stages import Backbone, Maps, StageBlocks, Stages, normalised, read_weights, run
+from hybrid.model.frame.stages import Backbone, Maps, StageBlocks, Stages, misfits, normalised, read_weights, run
 from hybrid.model.frame.timm_net import PREFIX, timm_net
 
 
@@ -121,11 +121,7 @@ def _start_from(net: ResNet | MobileNetV3, name: str, weights: str) -> None:
         state = read_weights(Path(weights))
     wanted = net.state_dict()
     theirs = {own: net.torchvision_name(own) for own in wanted}
-    wrong = [
-        f"{their} is {tuple(state[their].shape) if their in state else 'missing'}, not {tuple(wanted[own].shape)}"
-        for own, their in theirs.items()
-        if their not in state or state[their].shape != wanted[own].shape
-    ]
+    wrong = misfits(wanted, theirs, state)
     used = set(theirs.values())
     wrong += [
         f"{their} belongs to another net"  # such as a deeper network of the same family

@@ -25,6 +25,21 @@ def normalised(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(groups, channels)
 
 
+def misfits(wanted: Mapping[str, Tensor], theirs: Mapping[str, str], state: Mapping[str, Tensor]) -> list[str]:
+    """Which tensors of a network a state dict lacks or has in another shape, in words.
+
+    Args:
+        wanted: the network's own state dict.
+        theirs: the name in `state` of each of the network's tensors, by its own name.
+        state: what was read.
+    """
+    return [
+        f"{their} is {tuple(state[their].shape) if their in state else 'missing'}, not {tuple(wanted[own].shape)}"
+        for own, their in theirs.items()
+        if their not in state or state[their].shape != wanted[own].shape
+    ]
+
+
 def run(stages: Stages, images: Float[Tensor, "n _ h w"], between: StageBlocks) -> Maps:
     """The map after each stage."""
     maps: list[Tensor] = []

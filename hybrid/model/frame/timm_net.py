@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hybrid.core.errors import ConfigError
-from hybrid.model.frame.stages import STRIDES, Maps, StageBlocks, Stages, read_weights, run
+from hybrid.model.frame.stages import STRIDES, Maps, StageBlocks, Stages, misfits, read_weights, run
 from simgen.spec.install import DISTRIBUTION
 
 PREFIX = "timm:"
@@ -116,11 +116,7 @@ def _load(net: nn.Module, name: str, weights: str) -> None:
     state = sources[weights](name) if weights in sources else read_weights(Path(weights))
     wanted = net.state_dict()
     theirs = {own: own if own in state else own.replace("_", ".", 1) for own in wanted}
-    wrong = [
-        f"{their} is {tuple(state[their].shape) if their in state else 'missing'}, not {tuple(wanted[own].shape)}"
-        for own, their in theirs.items()
-        if their not in state or state[their].shape != wanted[own].shape
-    ]
+    wrong = misfits(wanted, theirs, state)
     if wrong:
         raise ConfigError(
             f"weights: {weights} holds no {name} of timm: {len(wrong)} of {len(wanted)} tensors differ; {wrong[0]}"
