@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 from scipy.optimize import linear_sum_assignment
 
 from hybrid.core.errors import DataError
-from hybrid.core.overlap import iou
+from hybrid.core.overlap import iou, share_inside
 from hybrid.data.clips import FrameRecord
 
 IOU = 0.5
@@ -108,13 +108,11 @@ def _taken(
 
 def _share_in_region(detected: FrameDetections, frame: FrameRecord) -> Float[np.ndarray, " n"]:
     """The largest share of each detection's area that lies in one region to ignore of its category."""
-    boxes, regions = detected.boxes_xyxy_px[:, None], frame.ignore_boxes_xyxy_px[None]
+    boxes, regions = detected.boxes_xyxy_px, frame.ignore_boxes_xyxy_px
     if not regions.size:
         return np.zeros(len(boxes))
-    sides = np.minimum(boxes[..., 2:], regions[..., 2:]) - np.maximum(boxes[..., :2], regions[..., :2])
-    area = (boxes[..., 2:] - boxes[..., :2]).prod(-1)
+    share = share_inside(boxes, regions)
     of_category = (frame.ignore_labels < 0) | (frame.ignore_labels == detected.labels[:, None])
-    share = sides.clip(0).prod(-1) / np.maximum(area, 1e-9)
     return np.where(of_category, share, 0.0).max(1)  # type: ignore[no-any-return]
 
 
