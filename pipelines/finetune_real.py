@@ -60,6 +60,9 @@ def main(
     clip_length: options.ClipLength = 2,
     tile: options.Tile = options.TILE_PX,
     lr: options.LearningRate = 3e-4,
+    backbone_rate: options.BackboneRate = None,
+    frozen_stages: options.FrozenStages = options.FROZEN_STAGES,
+    stage_decay: options.StageDecay = options.STAGE_DECAY,
     seed: options.Seed = options.SEED,
     threads: options.Threads = options.THREADS,
     workers: options.Workers = options.WORKERS,
@@ -85,10 +88,6 @@ def main(
 
         if shots < 0 or not 0.0 <= sim_share < 1.0:
             raise DataError(f"needs --shots of 0 or more and 0 <= --sim-share < 1, got {shots} and {sim_share}")
-        config = TrainConfig(
-            steps=steps, batch_clips=batch, clip_length=clip_length, tile_px=tile, learning_rate=lr, seed=seed,
-            warmup_steps=min(100, steps // 10), threads=threads, workers=workers, device=device,
-        )  # fmt: skip
         init = None if checkpoint == "none" else Path(checkpoint)
         photos, mixed_in = data_at(data, "--data"), data_at(sim, "--sim") if sim else None
         check_runs([init] if init else [], "--checkpoint")
@@ -96,10 +95,16 @@ def main(
         check_device_name(device)
 
         from hybrid.training.samples.sampler import WeightedSource
-        from pipelines.common.runs import architecture, carry_out, start
+        from pipelines.common import runs
 
-        boxes = architecture(init, ("any",), preset, branches).boxes
-        source = read(photos, categories, boxes=boxes)
+        planned = runs.architecture(init, ("any",), preset, branches)
+        config = TrainConfig(
+            steps=steps, batch_clips=batch, clip_length=clip_length, tile_px=tile, learning_rate=lr, seed=seed,
+            backbone_rate=runs.backbone_rate(planned, backbone_rate, out), frozen_stages=frozen_stages,
+            stage_decay=stage_decay,
+            warmup_steps=min(100, steps // 10), threads=threads, workers=workers, device=device,
+        )  # fmt: skip
+        source = read(photos, categories, boxes=planned.boxes)
         pool, validation = hold_out(source, holdout, shuffle_seed)
         if shots > len(pool.frames):
             raise DataError(f"{data}: --shots {shots}, but only {len(pool.frames)} photos are left to train on")
@@ -108,7 +113,9 @@ def main(
             validation = without_copies_of(validation, training)
         shares = [WeightedSource(training, 1.0 - sim_share if mixed_in else 1.0)]
         if mixed_in is not None:
-            shares.append(WeightedSource(read(mixed_in, source.categories, boxes=boxes, named_by=data), sim_share))
+            shares.append(
+                WeightedSource(read(mixed_in, source.categories, boxes=planned.boxes, named_by=data), sim_share)
+            )
         experiment = Experiment(
             script="finetune_real",
             data=str(photos),
@@ -122,8 +129,13 @@ def main(
             mixed_in_sha256=data_hash(mixed_in) if mixed_in else None,
             photo_digests=photo_digests(training),
         )
-        run = carry_out(
-            lambda: start(init, source.categories, preset, branches, seed), shares, validation, config, out, experiment
+        run = runs.carry_out(
+            lambda: runs.start(init, source.categories, preset, branches, seed),
+            shares,
+            validation,
+            config,
+            out,
+            experiment,
         )
         used = f"{_count(training)} of {len(source.frames)} {experiment.kind} photos"
         typer.echo(f"{out}: {run['steps']} steps on {used}, {run['seconds']:.0f} s")

@@ -66,6 +66,9 @@ def main(
     clip_length: Annotated[int | None, _training_option("clip_length", options.CLIP_LENGTH)] = None,
     tile: options.Tile = options.TILE_PX,
     lr: options.LearningRate = 5e-4,
+    backbone_rate: options.BackboneRate = None,
+    frozen_stages: options.FrozenStages = options.FROZEN_STAGES,
+    stage_decay: options.StageDecay = options.STAGE_DECAY,
     blank: Annotated[
         float | None, _training_option("blank", "Share of a clip's frames that are blanked; never its first.")
     ] = None,
@@ -114,9 +117,9 @@ def main(
         check_device_name(device)
 
         from hybrid.training.samples.sampler import WeightedSource
-        from pipelines.common.runs import architecture, carry_out, start
+        from pipelines.common import runs
 
-        planned = architecture(init, ("any",), preset, branches, model or ())
+        planned = runs.architecture(init, ("any",), preset, branches, model or ())
         whole, defaults = planned.boxes == "whole", VIDEO if planned.tracks else STILLS
         if occluders and not whole:
             raise DataError(f"--occluders {occluders}: occluders hide parts; this needs --model boxes=whole")
@@ -127,6 +130,9 @@ def main(
             clip_length=defaults.clip_length if clip_length is None else clip_length,
             tile_px=tile,
             learning_rate=lr,
+            backbone_rate=runs.backbone_rate(planned, backbone_rate, out),
+            frozen_stages=frozen_stages,
+            stage_decay=stage_decay,
             seed=seed,
             warmup_steps=min(100, steps // 10),
             blank_probability=defaults.blank if blank is None else blank,
@@ -147,8 +153,8 @@ def main(
             trained_on=names(training),
             held_out=names(validation),
         )
-        run = carry_out(
-            lambda: start(init, source.categories, preset, branches, seed, model or ()),
+        run = runs.carry_out(
+            lambda: runs.start(init, source.categories, preset, branches, seed, model or ()),
             [WeightedSource(training)],
             validation,
             config,

@@ -80,6 +80,25 @@ Batch = Annotated[int, typer.Option(help=BATCH, rich_help_panel=TRAINING)]
 ClipLength = Annotated[int, typer.Option(help=CLIP_LENGTH, rich_help_panel=TRAINING)]
 Tile = Annotated[int, typer.Option(help="Side of a training tile, in pixels.", rich_help_panel=TRAINING)]
 LearningRate = Annotated[float, typer.Option("--lr", help="Peak learning rate.", rich_help_panel=TRAINING)]
+BackboneRate = Annotated[
+    float | None,
+    typer.Option(
+        help="Learning rate of the backbone, as a share of --lr; 0 freezes it.",
+        show_default="0.1 where it began with pretrained weights, else 1",
+        rich_help_panel=TRAINING,
+    ),
+]
+FROZEN_STAGES, STAGE_DECAY = 0, 1.0
+FrozenStages = Annotated[
+    int,
+    typer.Option(help="How many of the backbone's three stages never learn, from the first.", rich_help_panel=TRAINING),
+]
+StageDecay = Annotated[
+    float,
+    typer.Option(
+        help="Learning rate of each stage of the backbone, as a share of the next stage's.", rich_help_panel=TRAINING
+    ),
+]
 Seed = Annotated[
     int, typer.Option(help="Seed of the initial weights and of the training samples.", rich_help_panel=TRAINING)
 ]

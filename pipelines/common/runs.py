@@ -22,7 +22,7 @@ from hybrid.model.network import Network
 from hybrid.predict.tiles import view_of
 from hybrid.training.config import TrainConfig
 from hybrid.training.loop import train
-from hybrid.training.run.folder import METRICS, read_metrics
+from hybrid.training.run.folder import CONFIG, METRICS, read_metrics
 from hybrid.training.samples.sampler import WeightedSource
 from hybrid.weights.checkpoint import load, load_config
 from hybrid.weights.record import RUN
@@ -39,6 +39,8 @@ from pipelines.common.record import (
 from simgen.dataset.store.files import remove_left, write_atomically
 from simgen.spec.errors import TextFileError
 from simgen.spec.text.json_text import read_json
+
+PRETRAINED_RATE = 0.1  # of a backbone with pretrained weights, as a share of the learning rate
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,22 @@ def changed(config: ModelConfig, model: Sequence[str]) -> ModelConfig:
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(f"--model {'.'.join(map(str, first['loc']))}: {first['msg']}".replace(" :", ":")) from None
+
+
+def backbone_rate(model: ModelConfig, given: float | None, out: Path) -> float:
+    """The backbone's share of the learning rate: what was `given`, or what suits the weights that it began with.
+
+    Pretrained weights learn slowly, so that a small data set does not wipe out what they know. A run that was begun in
+    `out` keeps its own rate: runs of earlier versions had 1.0 in any case.
+    """
+    if given is not None:
+        return given
+    stored = out / CONFIG
+    try:
+        begun = read_json(stored) if stored.is_file() else {}
+        return float(begun["train"]["backbone_rate"])
+    except (TextFileError, KeyError, TypeError, ValueError):  # none, or damaged: the training will say so
+        return 1.0 if model.weights == "none" else PRETRAINED_RATE
 
 
 def start(

@@ -28,7 +28,10 @@ def test_a_run_says_what_it_was_trained_on(line: Path) -> None:
 
 def test_shots_are_the_first_of_one_shuffle_whatever_the_seed(line: Path, tmp_path: Path) -> None:
     tune = ["--checkpoint", "none", "--data", line / "photos/photos.json", *SMALL]
-    done(script("finetune_real", *tune, "--shots", 2, "--seed", 5, "--out", tmp_path / "two"))
+    rates = ["--backbone-rate", 0.3, "--frozen-stages", 1, "--stage-decay", 0.5]
+    done(script("finetune_real", *tune, *rates, "--shots", 2, "--seed", 5, "--out", tmp_path / "two"))
+    trained = json.loads((tmp_path / "two/run.json").read_text())["train"]
+    assert [trained[key] for key in ("backbone_rate", "frozen_stages", "stage_decay")] == [0.3, 1, 0.5]
     assert record(tmp_path / "two")["trained_on"] == record(line / "tuned")["trained_on"][:2]
 
 

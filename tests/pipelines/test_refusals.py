@@ -87,6 +87,8 @@ def test_a_report_of_a_category_that_a_run_does_not_know_is_refused(
         (["--tile", "50"], "tile_px"),
         (["--branches", "rnn"], "--branches"),
         (["--holdout", "1.0"], "holdout"),
+        (["--backbone-rate", "2"], "backbone_rate"),
+        (["--frozen-stages", "4"], "frozen_stages"),
     ],
 )
 def test_senseless_options_are_named(tmp_path: Path, options: list[str], word: str) -> None:
