@@ -21,10 +21,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from hybrid.core.config import ModelConfig
 from hybrid.core.progress import Progress, silent
@@ -34,6 +35,7 @@ from hybrid.model.network import Network
 from hybrid.predict.tiles import View
 from hybrid.training.config import TrainConfig
 from hybrid.training.device import TrainingDevice, training_device
+from hybrid.training.methods.method import Method
 from hybrid.training.run.folder import CHECKPOINT, METRICS, MetricsLog, Summary, claim_folder, run_identity
 from hybrid.training.run.summary import StepTimes, measure_run, plot_curves, run_record
 from hybrid.training.samples.batch import Batches, TrainBatch, loader
@@ -55,6 +57,7 @@ def train(
     validation: ClipSource | None = None,
     view: View | None = None,
     criterion: Criterion | None = None,
+    methods: Sequence[Method] = (),
     progress: Progress = silent,
     measuring: Progress = silent,
 ) -> Summary:
@@ -69,6 +72,7 @@ def train(
         validation: held-out clips. Both weights are evaluated on them at the end; they are never trained on.
         view: how the validation images are tiled; see `hybrid.predict.tiles.View`.
         criterion: the losses, by default those of `hybrid.losses.criterion`.
+        methods: what takes part in the steps beside the engine; see `hybrid.training.methods`.
         progress: is called after every step.
         measuring: is called after every frame of the evaluation at the end.
 
@@ -87,19 +91,23 @@ def train(
         torch.manual_seed(config.seed)
         detector = Network(detector)
     sources = [WeightedSource(data)] if isinstance(data, ClipSource) else data
-    finished = claim_folder(folder, run_identity(detector, sources, config), resume)
+    identity = run_identity(detector, sources, config, [method.settings() for method in methods])
+    finished = claim_folder(folder, identity, resume)
     if finished is not None:
         return finished
     if config.threads:
         torch.set_num_threads(config.threads)
     device = training_device(config.device)
-    training = _training(detector, config, criterion or Criterion(), device, folder)
+    training = _training(detector, config, criterion or Criterion(), device, folder, methods)
     batches = Batches(sources, config, device.rank, device.world_size, "depth" in detector.config.inputs)
     times = _do_steps(training, batches, folder, progress)
     if not device.is_first:
         return Summary(folder, {})
     save_detector(folder / "raw.safetensors", detector)
-    save_detector(folder / "ema.safetensors", detector, training.average.module.state_dict())
+    weights: Mapping[str, Tensor] = training.averaged.state_dict()
+    for method in methods:
+        weights = method.end(detector, weights)
+    save_detector(folder / "ema.safetensors", detector, weights)
     record = run_record(detector, sources, config, device, times)
     record |= measure_run(folder, validation, sources, view, device.torch_device, measuring)
     plot_curves(folder / METRICS, folder / "curves.png")
@@ -108,10 +116,15 @@ def train(
 
 
 def _training(
-    detector: Network, config: TrainConfig, criterion: Criterion, device: TrainingDevice, folder: Path
+    detector: Network,
+    config: TrainConfig,
+    criterion: Criterion,
+    device: TrainingDevice,
+    folder: Path,
+    methods: Sequence[Method],
 ) -> Training:
     """The training at its checkpoint, or at its start, which is then the first checkpoint."""
-    training = Training(detector, config, criterion, device)
+    training = Training(detector, config, criterion, device, methods)
     if (folder / CHECKPOINT).is_file():
         training.restore(folder / CHECKPOINT)
     elif device.is_first:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors.torch import save
@@ -19,6 +20,7 @@ from hybrid.model.network import Network
 from hybrid.predict.stream import as_input
 from hybrid.training.config import TrainConfig
 from hybrid.training.device import TrainingDevice
+from hybrid.training.methods.method import Method
 from hybrid.training.samples.batch import TrainBatch
 from hybrid.training.schedule import ema_decay, parameter_groups, rate
 from hybrid.weights.checkpoint import fill, read_tensors
@@ -48,8 +50,15 @@ class Learner(nn.Module):
 class Training:
     """Everything that a step changes: weights, their moving average, the optimizer, the number of steps done."""
 
-    def __init__(self, detector: Network, config: TrainConfig, criterion: Criterion, device: TrainingDevice) -> None:
-        self.config, self.device = config, device
+    def __init__(
+        self,
+        detector: Network,
+        config: TrainConfig,
+        criterion: Criterion,
+        device: TrainingDevice,
+        methods: Sequence[Method] = (),
+    ) -> None:
+        self.config, self.device, self.criterion, self.methods = config, device, criterion, tuple(methods)
         self.detector = detector.to(device.torch_device).to(memory_format=torch.channels_last)
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in detector.named_parameters()}
         self.optimizer = torch.optim.AdamW(parameter_groups(detector, config), betas=(0.9, 0.999))
@@ -59,6 +68,13 @@ class Training:
         if device.world_size > 1:
             self.learner = nn.parallel.DistributedDataParallel(self.learner, find_unused_parameters=True)
         self.steps_done = 0
+        for method in self.methods:
+            method.begin(self)
+
+    @property
+    def averaged(self) -> Network:
+        """The network with the moving average of the weights."""
+        return cast(Network, self.average.module)
 
     def step(self, batch: TrainBatch) -> dict[str, Tensor]:
         """Train on one batch and return the losses, as tensors: reading their values would wait for the device.
@@ -69,7 +85,9 @@ class Training:
         step, device = self.steps_done, self.device.torch_device
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * group["share"] * rate(self.config, step, group["joins"])
-        losses = self._losses(batch.to(device), step)
+        for method in self.methods:
+            method.before_step(self)
+        losses = self._all_losses(batch.to(device), step)
         self.optimizer.zero_grad(set_to_none=True)
         losses["total"].backward()  # type: ignore[no-untyped-call]
         learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
@@ -80,10 +98,21 @@ class Training:
                 f"step {step}: the loss or its gradient is not finite (gradient norm {float(norm)}, {values})"
             )
         self.optimizer.step()
+        for method in self.methods:
+            method.after_step(self)
         self.average.multi_avg_fn = get_ema_multi_avg_fn(ema_decay(self.config, step))  # type: ignore[no-untyped-call]
         self.average.update_parameters(self.detector)
         self.steps_done += 1
         return {name: value.detach() for name, value in losses.items()} | {"grad_norm": norm}
+
+    def _all_losses(self, batch: TrainBatch, step: int) -> dict[str, Tensor]:
+        """The losses of a batch, and those that the methods add."""
+        losses = self._losses(batch, step)
+        for method in self.methods:
+            added = method.losses(self, batch)
+            if added:
+                losses |= added | {"total": torch.stack([losses["total"], *added.values()]).sum()}
+        return losses
 
     def _losses(self, batch: TrainBatch, step: int) -> dict[str, Tensor]:
         """The losses of a batch. All random numbers depend on the seed, the step and the rank alone."""

@@ -43,14 +43,25 @@ class Summary:
         return load(self.folder, weights)
 
 
-def run_identity(detector: Network, sources: Sequence[WeightedSource], config: TrainConfig) -> dict[str, Any]:
-    """What decides the weights of a run, as JSON. Two runs of one identity are the same run."""
+def run_identity(
+    detector: Network,
+    sources: Sequence[WeightedSource],
+    config: TrainConfig,
+    methods: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """What decides the weights of a run, as JSON. Two runs of one identity are the same run.
+
+    `methods` are the settings of the training methods that take part.
+    """
     data = [
         {"name": one.source.name, "weight": one.weight, "clips": len(one.source), "boxes": one.source.counts()}
         for one in sources
     ]
     model = portable(detector.config)
-    return json.loads(json.dumps({"model": model, "train": config.identity(), "data": data}))  # type: ignore[no-any-return]
+    identity = {"model": model, "train": config.identity(), "data": data}
+    if methods:
+        identity["methods"] = list(methods)
+    return json.loads(json.dumps(identity))  # type: ignore[no-any-return]
 
 
 def claim_folder(folder: Path, identity: Mapping[str, Any], resume: bool) -> Summary | None:
