@@ -13,6 +13,7 @@ BRANCHES = ("cnn", "cnn+rnn", "cnn+transformer", "cnn+rnn+transformer")
 NORMS = ("auto", "group", "frozen", "batch")
 ATTENTION = ("after", "back_and_forth")
 BELT_ORDER = ("off", "x", "y")
+TOWERS = ("apart", "shared", "light")
 BoxesOf = Literal["visible", "whole"]  # what a box encloses: the visible part of an object, or the whole object
 BOXES: tuple[BoxesOf, ...] = get_args(BoxesOf)
 RANGES = {  # (least, most); the upper limits stop a hostile checkpoint header from taking all memory
@@ -72,6 +73,7 @@ class ModelConfig:
     decoder_layers: int = 2
     points: int = 4  # sampling points of each head on each level
     head_convs: int = 0  # convolutions of the dense score head, and as many of the dense box head
+    towers: str = "apart"  # of scores and boxes: one each, shared, or light (shared and depthwise, cheap)
     distinct_iou: float = 1.0  # NMS threshold of the candidates for queries; 1: no NMS
     encoder_layers: int = 1
     memory_frames: int = 4  # past frames that the encoder attends to
@@ -100,6 +102,7 @@ class ModelConfig:
             "attention": ATTENTION,
             "belt_order": BELT_ORDER,
             "boxes": BOXES,
+            "towers": TOWERS,
         }
         for name, rows in choices.items():
             if getattr(self, name) not in rows:

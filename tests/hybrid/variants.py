@@ -41,6 +41,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "whole boxes": {"branches": "cnn", "tracks": 6, "boxes": "whole"},
     "loud start": {"quiet_start": False},
     "plain head": {"branches": "cnn", "head_convs": 0, "distinct_iou": 1.0},
+    "shared tower": {"branches": "cnn", "towers": "shared"},
+    "light tower": {"branches": "cnn", "towers": "light"},
     "everything": {
         "tracks": 6, "belt_order": "x", "attention": "back_and_forth", "encoder_levels": 2, "memory_tokens": 3,
         "fusion": "cross_attention", "temporal": "conv_lstm",

@@ -97,7 +97,7 @@ class Decoder(nn.Module):
         super().__init__()
         width, classes = config.width, len(config.categories)
         self.heads, self.denoising_queries = config.heads, config.denoising_queries
-        self.propose = Proposer(width, classes, config.queries, config.head_convs, config.distinct_iou)
+        self.propose = Proposer(width, classes, config.queries, config.head_convs, config.distinct_iou, config.towers)
         self.label = LabelEmbedding(classes, width) if config.denoising_queries else None
         self.place = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
         self.values = nn.Conv2d(width, width, 1)

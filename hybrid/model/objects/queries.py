@@ -37,9 +37,20 @@ def grid(maps: Maps) -> tuple[Float32[Tensor, "p 2"], Float32[Tensor, " p"], Flo
     return torch.cat(points), torch.cat(strides), torch.cat(anchors)
 
 
-def _tower(width: int, convs: int) -> nn.Sequential:
-    block = [(nn.Conv2d(width, width, 3, padding=1, bias=False), normalised(width), nn.ReLU()) for _ in range(convs)]
+def _tower(width: int, convs: int, light: bool) -> nn.Sequential:
+    block = [(_convolution(width, light), normalised(width), nn.ReLU()) for _ in range(convs)]
     return nn.Sequential(*(layer for layers in block for layer in layers))
+
+
+def _convolution(width: int, light: bool) -> nn.Module:
+    """A 3x3 convolution; light: each channel alone, then 1x1 (Howard et al., MobileNets, 2017), an eighth of the work.
+
+    Of `tiny`'s 14.1 GFLOP for 480x640 the four full ones take 7.4, of which 5.7 at stride 4.
+    """
+    if not light:
+        return nn.Conv2d(width, width, 3, padding=1, bias=False)
+    alone = nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False)
+    return nn.Sequential(alone, nn.Conv2d(width, width, 1, bias=False))
 
 
 def _points(maps: Maps) -> Float[Tensor, "n p c"]:
@@ -62,14 +73,17 @@ class Proposer(nn.Module):
 
     Several points are trained on each object (Tian et al., FCOS, ICCV 2019; see hybrid.losses.matcher.assign), which is
     learned faster than one point. NMS over the candidates keeps several queries from starting at the same object (Zhang
-    et al., DDQ, CVPR 2023); the decoder learns to predict each object once. The score head and the box head have
-    separate convolutions, shared by all levels (FCOS).
+    et al., DDQ, CVPR 2023); the decoder learns to predict each object once. The convolutions are shared by all levels.
+    The score head and the box head have convolutions of their own (FCOS), or by `towers` the same ones.
     """
 
-    def __init__(self, width: int, categories: int, queries: int, convs: int, distinct_iou: float) -> None:
+    def __init__(
+        self, width: int, categories: int, queries: int, convs: int, distinct_iou: float, towers: str = "apart"
+    ) -> None:
         super().__init__()
         self.queries, self.distinct_iou = queries, distinct_iou
-        self.score_tower, self.box_tower = _tower(width, convs), _tower(width, convs)
+        self.score_tower = _tower(width, convs, towers == "light")
+        self.box_tower = _tower(width, convs, False) if towers == "apart" else None
         self.token = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
         self.score = start_at_prior(nn.Linear(width, categories))
         self.box = nn.Linear(width, 4)
@@ -85,9 +99,9 @@ class Proposer(nn.Module):
     ) -> tuple[Proposals, Float[Tensor, "n q c"], Float[Tensor, "n q k"], Float32[Tensor, "n q 4"]]:
         """The proposals as [n, 1 frame, ...], and content, logits and boxes (cxcywh, no gradient) of the queries."""
         flat, scored = _points(maps), _points(tuple(self.score_tower(x) for x in maps))
+        boxed = scored if self.box_tower is None else _points(tuple(self.box_tower(x) for x in maps))
         points, strides, anchors = grid(maps)
-        logits = self.score(scored)
-        change = self.box(_points(tuple(self.box_tower(x) for x in maps)))
+        logits, change = self.score(scored), self.box(boxed)
         boxes_cxcywh = refine(anchors.expand(flat.shape[0], -1, -1), change)
         boxes = to_corners(boxes_cxcywh)
         best = self._best(logits.detach().amax(-1), boxes.detach())[..., None]

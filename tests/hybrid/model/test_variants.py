@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from hybrid.core.config import ATTENTION, BELT_ORDER, BRANCHES
+from hybrid.core.config import ATTENTION, BELT_ORDER, BRANCHES, TOWERS
 from hybrid.core.types import State, Target
 from hybrid.losses.criterion import Criterion
 from hybrid.model.frame.backbone import BACKBONES
@@ -29,10 +30,22 @@ EARLIER = Path(__file__).parents[1] / "golden" / "earlier.json"
 def test_the_table_has_every_row_of_every_choice():
     tables = {
         "branches": BRANCHES, "backbone": BACKBONES, "fusion": FUSIONS, "temporal": TEMPORALS, "attention": ATTENTION,
-        "belt_order": BELT_ORDER,
+        "belt_order": BELT_ORDER, "towers": TOWERS,
     }  # fmt: skip
     for key, rows in tables.items():
         assert {getattr(replace(SMALL, **changes), key) for changes in VARIANTS.values()} == set(rows), key
+
+
+def test_a_shared_tower_halves_the_work_of_the_towers_and_a_light_one_is_far_below():
+    def work(**changes):
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            Network(replace(SMALL, width=64, branches="cnn", **changes)).eval()(clip(1, 64, 64))
+        return counter.get_total_flops()
+
+    rest = work(head_convs=0)
+    apart, shared, light = (work(towers=towers) - rest for towers in TOWERS)
+    assert shared == apart / 2
+    assert light == shared * (9 + 64) / (9 * 64)
 
 
 @torch.no_grad()
