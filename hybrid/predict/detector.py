@@ -32,7 +32,8 @@ from hybrid.predict.stream import TileStates, step
 from hybrid.predict.suppression import one_label
 from hybrid.predict.tiles import View, view_of
 from hybrid.weights.checkpoint import load
-from hybrid.weights.record import stated_point, trained_tile_px
+from hybrid.weights.record import read_record
+from simgen.spec.text.printable import printable
 
 Frames = str | int | Path | Source | Iterable[UInt8[np.ndarray, "_ _ 3"] | SourceFrame]
 MOST_TIMES, LEAST_TIMES = 16, 4  # frames whose median interval is the stream's usual one: at most, at least
@@ -242,10 +243,14 @@ def _frames_of(source: Source) -> Iterator[tuple[SourceFrame, bool]]:
 
 def trained_view(run: Path) -> View:
     """Tiles of the size that a run was trained on; the default view where `run` is a file of weights."""
-    tile_px = trained_tile_px(run)
-    return View() if tile_px is None else view_of(tile_px)
+    record = read_record(run)
+    return View() if record is None else view_of(record.train.tile_px)
 
 
 def operating_point(run: Path) -> tuple[float, str]:
     """The score from which a run's detections have the best F1 at an IoU of 0.5, and where this score is from."""
-    return stated_point(run) or (SCORE, "by default")
+    record = read_record(run)
+    point = None if record is None else record.operating_point
+    if point is None or point.score is None:
+        return SCORE, "by default"
+    return point.score, printable(f"best F1 on {point.frames} frames {point.on!s:.200}")

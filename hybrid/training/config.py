@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from hybrid.weights.record import LARGEST_TILE_PX, LEAST_TILE_PX
+
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -50,7 +52,7 @@ class TrainConfig(BaseModel):
     steps: Count = 2000
     batch_clips: Count = 8  # over all devices together
     clip_length: Count = 1  # frames
-    tile_px: Annotated[int, Field(ge=32, multiple_of=32)] = 256
+    tile_px: Annotated[int, Field(ge=LEAST_TILE_PX, le=LARGEST_TILE_PX, multiple_of=32)] = 256
     learning_rate: Annotated[float, Field(gt=0.0)] = 5e-4
     backbone_rate: Fraction = 1.0  # the backbone's learning rate as a fraction of it; 0 freezes the backbone
     frozen_stages: Annotated[int, Field(ge=0, le=3)] = 0  # how many of the backbone's first stages are frozen

@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from hybrid.core.errors import RunError
 from simgen.spec.errors import TextFileError
 from simgen.spec.text.json_text import read_json
+from simgen.spec.text.printable import printable
 
 RUN = "run.json"  # the record of a finished run
 WEIGHTS = ("ema", "raw")
-LARGEST_TILE_PX = 16_384
+LEAST_TILE_PX, LARGEST_TILE_PX = 32, 16_384
+_LENIENT: dict[str, Any] = {"extra": "ignore", "strict": True}  # other keys are for the reader of the file
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedOn:
+    """How a run was trained."""
+
+    tile_px: Annotated[int, Field(ge=LEAST_TILE_PX, le=LARGEST_TILE_PX)]  # side of its tiles
+    __pydantic_config__: ClassVar[dict[str, Any]] = _LENIENT
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatingPoint:
+    """The score at which a run's detections have the best F1 at an IoU of 0.5, and where that was measured."""
+
+    score: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    frames: Annotated[int, Field(ge=0)] | None = None
+    on: str | None = None  # such as "held out"
+    __pydantic_config__: ClassVar[dict[str, Any]] = _LENIENT
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What is read of a `run.json`. A detector needs `train`; the report needs the categories and the steps too."""
+
+    categories: tuple[str, ...] | None = None
+    steps: Annotated[int, Field(ge=0)] | None = None
+    train: TrainedOn
+    seconds: Annotated[float, Field(ge=0.0)] = 0.0  # earlier versions did not state it
+    operating_point: OperatingPoint | None = None
+    __pydantic_config__: ClassVar[dict[str, Any]] = _LENIENT
 
 
 def weights_file(run: Path, weights: str = "ema") -> Path:
@@ -30,56 +64,30 @@ def weights_file(run: Path, weights: str = "ema") -> Path:
     return file
 
 
-def run_record(run: Path) -> Mapping[str, Any]:
-    """The content of a run's `run.json`; empty where there is none.
+def read_record(run: Path) -> RunRecord | None:
+    """The record of the run in this folder; None where it has none, or where this is a file of weights.
 
     Raises:
-        RunError: it is no JSON object.
+        RunError: the file is damaged, or a value is missing, has the wrong type or is out of bounds. Names the key.
     """
-    if not (run / RUN).is_file():
-        return {}
+    path = run / RUN
+    if not path.is_file():
+        return None
     try:
-        record = read_json(run / RUN)
+        plain = read_json(path)
     except TextFileError as error:
         raise RunError(str(error)) from None
-    return _object(record, run, "it")
+    if not isinstance(plain, dict):
+        raise RunError(f"{path}: must hold a JSON object, but holds {plain!r:.60}")
+    try:
+        return TypeAdapter(RunRecord).validate_json(json.dumps(plain))
+    except ValidationError as error:
+        raise RunError(f"{path}: {where_and_why(error)}") from None
 
 
-def trained_tile_px(run: Path) -> int | None:
-    """The side of the tiles that a run was trained on, in pixels; None where `run` has no record.
-
-    Raises:
-        RunError: the record states none.
-    """
-    record = run_record(run)
-    if not record:
-        return None
-    tile = _object(record.get("train"), run, "train").get("tile_px")
-    if not isinstance(tile, int) or isinstance(tile, bool) or not 0 < tile <= LARGEST_TILE_PX:
-        raise RunError(f"{run / RUN}: train.tile_px is {tile!r:.60}; needs a whole number above 0")
-    return tile
-
-
-def stated_point(run: Path) -> tuple[float, str] | None:
-    """The score at which a run's detections have the best F1, and where this score is from; None: not stated.
-
-    Raises:
-        RunError: the record states something else there.
-    """
-    stated = run_record(run).get("operating_point")
-    if stated is None:
-        return None
-    point = _object(stated, run, "operating_point")
-    score = point.get("score")
-    if score is None:
-        return None
-    if not isinstance(score, int | float) or isinstance(score, bool) or not (math.isfinite(score) and 0 <= score <= 1):
-        raise RunError(f"{run / RUN}: operating_point.score is {score!r:.60}; needs a number from 0 to 1")
-    frames, where = point.get("frames"), point.get("on")
-    return float(score), f"best F1 on {frames!s:.20} frames {where!s:.200}"
-
-
-def _object(value: Any, run: Path, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise RunError(f"{run / RUN}: {what} is no JSON object")
-    return value
+def where_and_why(error: ValidationError) -> str:
+    """The first mistake of a JSON value in words: the key, what it needs, what it is."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    shown = "" if first["type"] == "missing" else f", but is {first['input']!r:.60}"
+    return printable(f"{where}: {first['msg']}{shown}")

@@ -16,10 +16,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from hybrid.core.errors import RunError
+from hybrid.weights.record import where_and_why
 from simgen.dataset.store.files import write_atomically
 from simgen.spec.errors import TextFileError
 from simgen.spec.text.json_text import read_json
-from simgen.spec.text.printable import printable
 
 EXPERIMENT = "experiment.json"
 VERSION = 1
@@ -104,11 +104,3 @@ def _checked(plain: Any, path: Path) -> Experiment:
         return TypeAdapter(Experiment).validate_json(json.dumps(plain))
     except ValidationError as error:
         raise RunError(f"{path}: {where_and_why(error)}") from None
-
-
-def where_and_why(error: ValidationError) -> str:
-    """The first mistake of a JSON value in words: the key, what it needs, what it is."""
-    first = error.errors()[0]
-    where = ".".join(map(str, first["loc"]))
-    shown = "" if first["type"] == "missing" else f", but is {first['input']!r:.60}"
-    return printable(f"{where}: {first['msg']}{shown}")

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
-
-from pydantic import Field, TypeAdapter, ValidationError
 
 from hybrid.core.config import SCORE, ModelConfig
 from hybrid.core.errors import DataError, RunError
 from hybrid.predict.tiles import View, view_of
 from hybrid.weights.checkpoint import load_config
-from hybrid.weights.record import RUN
-from pipelines.common.record import EXPERIMENT, Experiment, read_experiment, where_and_why
-from simgen.spec.errors import TextFileError
-from simgen.spec.text.json_text import read_json
+from hybrid.weights.record import RUN, read_record
+from pipelines.common.record import EXPERIMENT, Experiment, read_experiment
 
 _KINDS = {"simulated": "simulated scenes", "real": "photos", "stand-in": "stand-in clips"}
 
@@ -81,30 +74,6 @@ class FinishedRun:
         return words + (f", from {Path(init.run).name}" if init else ", from scratch")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _TrainPart:
-    tile_px: Annotated[int, Field(ge=32, le=2**15)]
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "ignore", "strict": True}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _PointPart:
-    score: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "ignore", "strict": True}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _RunFile:
-    """What is read of a run.json."""
-
-    categories: tuple[str, ...]
-    steps: Annotated[int, Field(ge=0)]
-    train: _TrainPart
-    seconds: Annotated[float, Field(ge=0.0)] = 0.0
-    operating_point: _PointPart | None = None
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "ignore", "strict": True}
-
-
 def open_run(folder: Path) -> FinishedRun:
     """The finished run in `folder`.
 
@@ -112,20 +81,12 @@ def open_run(folder: Path) -> FinishedRun:
         DataError: there is none, or it has not finished.
         RunError: one of its files is damaged, or a value in it has the wrong type. Names the file and the key.
     """
-    path = folder / RUN
-    if not path.is_file():
+    stated = read_record(folder)
+    if stated is None:
         problem = "has not finished" if (folder / EXPERIMENT).is_file() else "is no run"
         raise DataError(f"{folder}: {problem}: it has no {RUN}")
-    try:
-        plain = read_json(path)
-    except TextFileError as error:
-        raise RunError(str(error)) from None
-    if not isinstance(plain, Mapping):
-        raise RunError(f"{path}: must hold a JSON object, but holds {plain!r:.60}")
-    try:
-        stated = TypeAdapter(_RunFile).validate_json(json.dumps(plain))
-    except ValidationError as error:
-        raise RunError(f"{path}: {where_and_why(error)}") from None
+    if stated.categories is None or stated.steps is None:
+        raise RunError(f"{folder / RUN}: needs both categories and steps")
     point = stated.operating_point
     score = SCORE if point is None or point.score is None else point.score
     experiment = read_experiment(folder)

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from hybrid.core.errors import RunError
-from pipelines.common.record import where_and_why
+from hybrid.weights.record import where_and_why
 from simgen.spec.errors import TextFileError
 from simgen.spec.text.json_text import read_json
 

@@ -1,6 +1,7 @@
 """Videos, cameras and streams as frames, by OpenCV. Each frame has its own time, also where the rate varies.
 
-A damaged frame is left out, counted and named. A video that ends before its stated number of frames is said to.
+A damaged frame is left out, counted and named. A video that ends before its stated number of frames is said to, and so
+is a file that is cut off.
 """
 
 from __future__ import annotations
@@ -19,13 +20,21 @@ from jaxtyping import Float32, UInt8
 
 from hybrid.core.errors import DataError
 from hybrid.data.clips import Skips
+from hybrid.predict.io.cut_off import cut_off
 from simgen.spec.text.printable import HIDDEN, redacted
 
 if TYPE_CHECKING:
     import cv2
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".ts", ".wmv")
-ESTIMATED = (".mkv", ".webm", ".ts", ".mpg", ".mpeg")  # OpenCV estimates their number of frames from their length
+ESTIMATED = (
+    ".mkv",
+    ".webm",
+    ".ts",
+    ".mpg",
+    ".mpeg",
+    ".wmv",
+)  # OpenCV estimates their number of frames from their length
 MOST_RATE = 1000.0
 USUAL_RATE = 25.0  # frames per second, where none is stated
 MOST_DAMAGED = 1000  # frames in a row; more is the end
@@ -76,7 +85,8 @@ def open_video(address: str, name: str, live: bool = False) -> Source:
     total, rate = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), float(capture.get(cv2.CAP_PROP_FPS))
     counted = not address.lower().partition("?")[0].endswith(ESTIMATED)
     rate = rate if 0 < rate <= MOST_RATE else USUAL_RATE
-    video = _Video(capture, name, total if 0 < total < 10**9 else None, rate, live, counted)
+    file = None if live else Path(address)
+    video = _Video(capture, name, total if 0 < total < 10**9 else None, rate, live, counted, file)
     return _source(redacted(address) if live else Path(address).name, video)
 
 
@@ -140,6 +150,7 @@ class _Video:
     rate: float
     live: bool
     counted: bool = True  # `total` was counted when the file was written; False: estimated from its length
+    file: Path | None = None
 
 
 def _source(name: str, video: _Video) -> Source:
@@ -169,6 +180,8 @@ def _frames(video: _Video, skips: Skips) -> Iterator[SourceFrame]:
         raise DataError(f"{video.name}: not one frame could be read")
     if video.counted and video.total and _ends_early(video.total / video.rate, clock, 1 / video.rate):
         skips.add("video ends before its stated number of frames", f"{position} of {video.total}")
+    elif video.file is not None and (where := cut_off(video.file)):
+        skips.add("video file is cut off: its last frames may be missing", f"{position} frames read; {where}")
 
 
 def _ends_early(stated_s: float, clock: _Clock, interval_s: float) -> bool:

@@ -10,12 +10,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from safetensors.torch import save
 
 from hybrid.core.errors import RunError
 from hybrid.model.network import Network
+from hybrid.predict.detector import operating_point, trained_view
+from hybrid.predict.tiles import View, view_of
+from hybrid.training.config import TrainConfig
 from hybrid.weights.checkpoint import load, read_header, save_detector
-from hybrid.weights.record import RUN, run_record, stated_point, trained_tile_px, weights_file
+from hybrid.weights.record import LARGEST_TILE_PX, LEAST_TILE_PX, RUN, read_record, weights_file
+from pipelines.gap.finished import open_run
 from tests.hybrid.variants import full
 
 JSON = st.recursive(
@@ -32,40 +37,57 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("run")
 
 
+TRAIN = {"tile_px": 64}
+
+
 @pytest.mark.parametrize(
     ("record", "says"),
     [
-        ([1], "run.json: it is no JSON object"),
-        ({"train": 7}, "run.json: train is no JSON object"),
-        ({"train": {"tile_px": "96"}}, "train.tile_px is '96'; needs a whole number above 0"),
-        ({"train": {"tile_px": 0}}, "train.tile_px is 0"),
-        ({"operating_point": 3}, "operating_point is no JSON object"),
-        ({"operating_point": {"score": "high"}}, "operating_point.score is 'high'; needs a number from 0 to 1"),
-        ({"operating_point": {"score": 1.5}}, "operating_point.score is 1.5"),
-        ({"operating_point": {"score": True}}, "operating_point.score is True"),
+        ([1], r"run.json: must hold a JSON object, but holds \[1\]"),
+        ({}, "run.json: train: Field required"),
+        ({"train": 7}, "run.json: train: "),
+        ({"train": {"tile_px": "96"}}, "train.tile_px: .*integer, but is '96'"),
+        ({"train": {"tile_px": True}}, "train.tile_px: .*integer, but is True"),
+        ({"train": {"tile_px": 31}}, "train.tile_px: .*32, but is 31"),
+        ({"train": {"tile_px": 16_385}}, "train.tile_px: .*16384, but is 16385"),
+        ({"train": TRAIN, "operating_point": 3}, "operating_point: .*, but is 3"),
+        ({"train": TRAIN, "operating_point": {"score": "high"}}, "operating_point.score: .*number, but is 'high'"),
+        ({"train": TRAIN, "operating_point": {"score": 1.5}}, "operating_point.score: .*, but is 1.5"),
+        ({"train": TRAIN, "operating_point": {"score": True}}, "operating_point.score: .*, but is True"),
     ],
 )
 def test_a_record_of_other_types_is_one_line_that_names_the_key(folder: Path, record: Any, says: str) -> None:
+    """A detector and the report refuse the same."""
     (folder / RUN).write_text(json.dumps(record))
-    with pytest.raises(RunError, match=says):
-        (trained_tile_px if "train" in says or "it is" in says else stated_point)(folder)
+    for read in (read_record, operating_point, trained_view, open_run):
+        with pytest.raises(RunError, match=says):
+            read(folder)
+
+
+@pytest.mark.parametrize("tile_px", [LEAST_TILE_PX, 96, LARGEST_TILE_PX])
+def test_what_can_be_trained_can_be_read(folder: Path, tile_px: int) -> None:
+    plain = {"categories": ["bolt"], "steps": 3, "train": TrainConfig(tile_px=tile_px).model_dump(mode="json")}
+    (folder / RUN).write_text(json.dumps(plain))
+    assert trained_view(folder) == open_run(folder).view == view_of(tile_px)
+    for wrong in (LEAST_TILE_PX - 32, LARGEST_TILE_PX + 32):
+        with pytest.raises(ValidationError):
+            TrainConfig(tile_px=wrong)
 
 
 @given(record=RECORD)
 def test_any_record_is_read_or_refused(folder: Path, record: Any) -> None:
     (folder / RUN).write_text(json.dumps(record))
-    for read in (stated_point, trained_tile_px, run_record):
-        told = RUN
-        try:
-            read(folder)
-        except RunError as error:
-            told = str(error)
-        assert RUN in told
-        assert len(told) < 1000
+    told = RUN
+    try:
+        read_record(folder)
+    except RunError as error:
+        told = str(error)
+    assert RUN in told
+    assert len(told) < 1000
 
 
 def test_without_a_record_nothing_is_stated_and_missing_weights_are_named(tmp_path: Path) -> None:
-    assert (stated_point(tmp_path), trained_tile_px(tmp_path)) == (None, None)
+    assert (read_record(tmp_path), trained_view(tmp_path)) == (None, View())
     for path in (tmp_path, tmp_path / "no.safetensors"):
         with pytest.raises(RunError, match=r"\.safetensors: there is no such file"):
             weights_file(path)

@@ -83,7 +83,9 @@ def test_a_run_that_is_not_finished_is_told_from_a_folder_that_is_none(tmp_path:
     [
         ("", "no JSON"),
         ("[]", "must hold a JSON object"),
-        ("{}", "categories"),
+        ("{}", "train"),
+        ('{"train": {"tile_px": 64}, "steps": 1}', "categories"),
+        ('{"train": {"tile_px": 64}, "categories": []}', "steps"),
         ('{"categories": [], "steps": "many", "train": {"tile_px": 64}}', "steps"),
         ('{"categories": 3}', "categories"),
         ('{"categories": [1], "steps": 1, "train": {"tile_px": 64}}', "categories.0"),
