@@ -14,7 +14,7 @@ EPILOG = """Examples:
 
   python -m pipelines.train_sim --data data/sim --out out/sim
 
-  python -m pipelines.train_sim --data data/belt --preset tiny-video --out out/belt     (a fixed camera over a belt)
+  python -m pipelines.train_sim --data data/belt --preset lite-video --out out/belt     (a fixed camera over a belt)
 
   python -m pipelines.train_sim --data data/sim --model backbone=resnet34 --steps 500 --out out/resnet34
 """

@@ -44,8 +44,8 @@ NESTED_SHARE = 0.9  # within a category: of 2,832 photographed parts 26 lie by m
 class ModelConfig:
     """The architecture of a network, without its weights. Immutable; checked when it is made.
 
-    A new key is off by default, so that the configs of older checkpoints keep their meaning. `PRESETS` (tiny, base,
-    tiny-video, base-video) are complete configs for a list of categories.
+    A new key is off by default, so that the configs of older checkpoints keep their meaning. `PRESETS` (lite, tiny, base,
+    and each with -video) are complete configs for a list of categories.
 
     Raises:
         ConfigError: a value is not allowed. The message names the key, the given value and the allowed ones.
@@ -152,8 +152,13 @@ def _are_names(names: Sequence[object]) -> bool:
 
 
 def tiny(categories: tuple[str, ...]) -> ModelConfig:
-    """For training on two CPU cores. CNN and attending queries, for still images and moving cameras."""
+    """From random weights, on two CPU cores. CNN and attending queries, for still images and moving cameras."""
     return ModelConfig(categories=categories, branches="cnn", head_convs=2, distinct_iou=0.7, quiet_start=True)
+
+
+def lite(categories: tuple[str, ...]) -> ModelConfig:
+    """The default. As `tiny`, with EfficientNet-Lite0 up to stride 16, which starts from the ImageNet weights of pip."""
+    return replace(tiny(categories), backbone="timm:tf_efficientnet_lite0", weights="bundled")
 
 
 def base(categories: tuple[str, ...]) -> ModelConfig:
@@ -172,7 +177,9 @@ def with_tracks(
 
 PRESETS: dict[str, Callable[[tuple[str, ...]], ModelConfig]] = {
     "tiny": tiny,
+    "lite": lite,
     "base": base,
+    "lite-video": with_tracks(lite, 30),
     "tiny-video": with_tracks(tiny, 30),
     "base-video": with_tracks(base, 50),
 }

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from hybrid.core.config import EARLIER_KEYS, ModelConfig
+from hybrid.core.config import EARLIER_KEYS, WEIGHTS, ModelConfig
 from hybrid.core.errors import RunError
 from hybrid.model.network import Network
 from hybrid.weights.record import weights_file
@@ -33,7 +33,7 @@ def save_detector(path: Path, detector: Network, weights: Mapping[str, Tensor] |
 
 def portable(config: ModelConfig) -> dict[str, Any]:
     """The config as JSON values, without the local path of the backbone's initial weights."""
-    return asdict(config if config.weights == "none" else replace(config, weights="default"))
+    return asdict(config if config.weights in WEIGHTS else replace(config, weights="default"))
 
 
 def load(path: Path, weights: str = "ema", device: str = "cpu") -> Network:

@@ -46,11 +46,12 @@ Categories = Annotated[
 ]
 
 # detector
-PRESET = "tiny"
+PRESET = "lite"
 Preset = Annotated[
     str,
     typer.Option(
-        help="tiny (trains on two cores), base (for a GPU); tiny-video and base-video follow objects.",
+        help="lite (ImageNet weights, trains on two cores), tiny (random weights), base (random weights, for a GPU); "
+        "lite-video, tiny-video and base-video follow objects.",
         rich_help_panel=DETECTOR,
     ),
 ]

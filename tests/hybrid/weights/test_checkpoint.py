@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from hybrid.core.config import EARLIER_KEYS, tiny
+from hybrid.core.config import EARLIER_KEYS, lite, tiny
 from hybrid.core.errors import RunError
 from hybrid.model.network import Network
 from hybrid.weights import checkpoint
@@ -161,6 +161,17 @@ def test_the_path_of_the_first_weights_is_not_passed_on(tmp_path: Path) -> None:
     assert portable(config)["weights"] == "default"
     assert "private" not in json.dumps(portable(config))
     assert portable(CONFIG)["weights"] == "none"
+
+
+@pytest.mark.parametrize("weights", ["none", "default", "bundled"])
+def test_where_the_first_weights_came_from_is_kept_with_the_network(weights: str, tmp_path: Path) -> None:
+    """It decides how images are standardised: those that pip brings expect others than timm's own."""
+    network = Network(replace(lite(("bolt",)), width=16, weights=weights), pretrained=False)
+    save_detector(tmp_path / "x.safetensors", network)
+    again = load(tmp_path / "x.safetensors")
+    assert again.config.weights == weights
+    assert torch.equal(again.mean, network.mean)
+    assert torch.equal(again.spread, network.spread)
 
 
 def test_a_run_holds_two_sets_of_weights(detector: Network, tmp_path: Path) -> None:
