@@ -44,8 +44,8 @@ NESTED_SHARE = 0.9  # within a category: of 2,832 photographed parts 26 lie by m
 class ModelConfig:
     """The architecture of a network, without its weights. Immutable; checked when it is made.
 
-    A new key is off by default, so that the configs of older checkpoints keep their meaning. `PRESETS` (lite, tiny, base,
-    and each with -video) are complete configs for a list of categories.
+    A new key is off by default, so that the configs of older checkpoints keep their meaning. `PRESETS` (lite, tiny,
+    base and each with -video) are complete configs for a list of categories.
 
     Raises:
         ConfigError: a value is not allowed. The message names the key, the given value and the allowed ones.
@@ -157,7 +157,7 @@ def tiny(categories: tuple[str, ...]) -> ModelConfig:
 
 
 def lite(categories: tuple[str, ...]) -> ModelConfig:
-    """The default. As `tiny`, with EfficientNet-Lite0 up to stride 16, which starts from the ImageNet weights of pip."""
+    """The default. As `tiny`, with EfficientNet-Lite0 up to stride 16, from the ImageNet weights that pip brings."""
     return replace(tiny(categories), backbone="timm:tf_efficientnet_lite0", weights="bundled")
 
 

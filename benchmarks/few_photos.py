@@ -1,0 +1,199 @@
+"""What are simulation and photos worth, where every detector starts from ImageNet weights?
+
+    python benchmarks/few_photos.py --data ../shared/real/bolts_washers --sim out/sim --elsewhere data/standin data/belt
+        --shots 1 10 52 --steps 400 --out out/few
+    ... --choose        measure on the pool's held-out sessions; the test photos are not read
+
+The folder `--data` holds pool/annotations.json (to train on) and test/annotations.json (measured when all runs are
+done). `--sim` is a finished run of train_sim. Each run is a folder under --out. A run that was stopped goes on, a
+finished one is left as it is. `--only` trains and measures some of them:
+
+    sim                 simulation alone
+    photos-N-rR         the first N photos of shuffle R, from ImageNet weights, no simulation
+    sim-N-rR            simulation, then the same photos, by the default recipe (half of the samples simulated)
+    METHOD-N-rR         as sim-N-rR, by a method of --methods (such as plain, without simulated samples)
+
+`--elsewhere` names simulated data sets that show what the photos do not show. AP50 there, before and after, says what
+fine-tuning wiped out. Intervals resample sessions (a photo's name without its last number) and, where there are several
+shuffles, their variance is a part of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+METHODS: dict[str, list[str]] = {  # what is added to the command of the default recipe
+    "plain": ["--sim", "none"],
+    "l2-sp": ["--sim", "none", "--method", "l2-sp"],
+    "wise-ft": ["--sim", "none", "--method", "wise-ft", "--holdout", "0.2"],
+    "frozen-first": ["--sim", "none", "--method", "frozen-first"],
+}
+DRAWS = 400
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run: its command, and which others it is compared with."""
+
+    arm: str
+    shots: int
+    shuffle: int
+    command: list[str]
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder with pool/ and test/")
+    add("--sim", type=Path, required=True, help="a finished run of train_sim")
+    add("--elsewhere", type=Path, nargs="*", default=[], help="simulated data sets that no run has seen")
+    add("--out", type=Path, required=True)
+    add("--shots", type=int, nargs="+", default=[1, 10, 52])
+    add("--shuffles", type=int, default=1)
+    add("--steps", type=int, default=400)
+    add("--lr", type=float, default=1e-3)
+    add("--methods", nargs="*", default=[], choices=list(METHODS))
+    add("--method-shots", type=int, nargs="*", default=[10], help="numbers of photos that the methods are run with")
+    add("--choose", action="store_true", help="hold out a fifth of the pool and measure there")
+    add("--only", nargs="*", help="names of the runs (default: all)")
+    add("--train-only", action="store_true", help="measure nothing")
+    add("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
+def plans(options: argparse.Namespace) -> dict[str, Plan]:
+    """All runs but the one on simulation, by name."""
+    photos = ["pipelines.finetune_real", "--data", str(options.data / "pool/annotations.json"), "--clip-length", "1"]
+    photos += ["--steps", str(options.steps), "--lr", str(options.lr), "--threads", str(options.threads)]
+    photos += ["--holdout", "0.2"] if options.choose else []
+    runs = {}
+    for shots in options.shots:
+        for shuffle in range(options.shuffles):
+            few = [*photos, "--shots", str(shots), "--shuffle-seed", str(shuffle), "--seed", str(shuffle)]
+            arms = {"photos": ["--checkpoint", "none"], "sim": ["--checkpoint", str(options.sim)]}
+            if shots in options.method_shots:
+                arms |= {name: [*arms["sim"], *METHODS[name]] for name in options.methods}
+            for arm, more in arms.items():
+                runs[f"{arm}-{shots}-r{shuffle}"] = Plan(arm, shots, shuffle, [*few, *more])
+    return runs
+
+
+def measured(run: Path, data: Path, sessions: bool) -> dict[str, Any]:
+    """A run's AP50, AP and AR on data, and AP50 on each draw of the sessions. Kept beside the run."""
+    from hybrid.metrics.detection import evaluate, matched_frames
+    from hybrid.metrics.video import average_precision
+    from hybrid.weights.checkpoint import load
+    from pipelines.common.data import data_hash, read
+    from pipelines.common.record import weights_hash
+    from pipelines.gap.sessions import session_weights, sessions_of
+
+    key = f"{weights_hash(run)[:16]}-{data_hash(data)[:16]}"
+    kept = run.parent / "measured" / f"{key}.json"
+    if kept.is_file():
+        row: dict[str, Any] = json.loads(kept.read_text())
+        return row
+    detector = load(run)
+    source = read(data, detector.config.categories)
+    result = evaluate(detector, source)
+    score = result.metrics.overall
+    row = {"ap50": score.ap50, "ap": score.ap, "ar": score.ar, "images": len(source.frames), "boxes": score.boxes}
+    row["by_category"] = {name: one.ap50 for name, one in result.metrics.by_category.items()}
+    if sessions:
+        of_photo = sessions_of([frame.name for frame in source.frames])
+        matched = matched_frames(result.detections, source.frames)
+        row["draws"] = [average_precision(matched, weight) for weight in session_weights(of_photo, DRAWS)]
+        row["sessions"] = int(of_photo.max()) + 1
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(row))
+    return row
+
+
+def row_of(name: str, runs: list[Path], options: argparse.Namespace, on_photos: Path) -> dict[str, Any]:
+    """A line of the table: one arm and number of photos, over all shuffles."""
+    from pipelines.gap.sessions import share_interval
+
+    real = [measured(run, on_photos, sessions=True) for run in runs]
+    draws = np.array([one["draws"] for one in real], np.float64)
+    interval = share_interval([one["ap50"] for one in real], draws, real[0]["sessions"])
+    row = {"name": name, "runs": len(runs), "ap50": interval.value, "low": interval.low, "high": interval.high}
+    row["ap"] = float(np.mean([one["ap"] for one in real]))
+    row["by_category"] = {
+        key: float(np.mean([one["by_category"][key] for one in real]))
+        for key, value in real[0]["by_category"].items()
+        if value is not None
+    }
+    elsewhere = {data.name: [measured(run, data, sessions=False)["ap50"] for run in runs] for data in options.elsewhere}
+    row["elsewhere"] = {key: float(np.mean(values)) for key, values in elsewhere.items()}
+    row["draws"], row["by_seed"], row["sessions"] = draws, [one["ap50"] for one in real], real[0]["sessions"]
+    return row
+
+
+def table(rows: list[dict[str, Any]], steps: int) -> str:
+    """The rows in Markdown."""
+    worlds = list(rows[0]["elsewhere"])
+    head = ["trained on", "runs", "AP50 on photos", "95 % interval", "AP", *(f"AP50 on {name}" for name in worlds)]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for row in rows:
+        interval = "none" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
+        cells = [row["name"], str(row["runs"]), f"**{row['ap50']:.3f}**", interval, f"{row['ap']:.3f}"]
+        cells += [f"{row['elsewhere'][name]:.3f}" for name in worlds]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", f"{steps} steps on photos in each run."])
+
+
+def differences(rows: list[dict[str, Any]]) -> list[str]:
+    """Simulation and photos against the same photos alone, paired."""
+    from pipelines.gap.sessions import difference_interval
+
+    by_name = {row["name"]: row for row in rows}
+    lines = []
+    for name, row in by_name.items():
+        other = by_name.get(name.replace("sim-", "photos-"))
+        if not name.startswith("sim-") or other is None:
+            continue
+        gaps = [a - b for a, b in zip(row["by_seed"], other["by_seed"], strict=True)]
+        interval = difference_interval(gaps, row["draws"] - other["draws"], row["sessions"])
+        bounds = "" if interval.low is None else f" ({interval.low:+.3f} to {interval.high:+.3f})"
+        lines.append(f"{name} minus {other['name']}: {interval.value:+.3f}{bounds}")
+    return lines
+
+
+def main() -> None:
+    options = arguments()
+    chosen = {name: plan for name, plan in plans(options).items() if not options.only or name in options.only}
+    began = time.monotonic()
+    for done, (name, plan) in enumerate(chosen.items()):
+        print(f"[{done + 1}/{len(chosen)}] {name}, {(time.monotonic() - began) / 60:.0f} min so far", flush=True)
+        command = [sys.executable, "-m", *plan.command, "--out", str(options.out / name)]
+        print("$", *command, flush=True)
+        subprocess.run(command, check=True)
+    if options.train_only:
+        return
+    if options.choose:
+        for name in chosen:
+            validation = json.loads((options.out / name / "run.json").read_text())["validation"]["ema"]["overall"]
+            print(f"{name}: AP50 {validation['ap50']:.3f}, AP {validation['ap']:.3f} on held-out photos of the pool")
+        return
+    groups: dict[str, list[Path]] = {"sim": [options.sim]}
+    for name, plan in chosen.items():
+        groups.setdefault(f"{plan.arm}-{plan.shots}", []).append(options.out / name)
+    test = options.data / "test/annotations.json"
+    rows = [row_of(name, runs, options, test) for name, runs in groups.items()]
+    text = "\n".join([table(rows, options.steps), "", *differences(rows)])
+    print(text)
+    plain = [{key: value for key, value in row.items() if key != "draws"} for row in rows]
+    (options.out / "table.md").write_text(text + "\n")
+    (options.out / "table.json").write_text(json.dumps(plain, indent=1))
+
+
+if __name__ == "__main__":
+    main()
