@@ -47,7 +47,9 @@ def main(
     data: Annotated[
         str,
         typer.Option(
-            metavar="DIR", help="Folder or URL of a simulated data set (simgen render).", rich_help_panel=options.DATA
+            metavar="DIR",
+            help="Folder or URL of a simulated data set (simgen render), or a folder of several.",
+            rich_help_panel=options.DATA,
         ),
     ],
     out: options.Out,

@@ -158,7 +158,7 @@ def tiny(categories: tuple[str, ...]) -> ModelConfig:
 
 def lite(categories: tuple[str, ...]) -> ModelConfig:
     """The default. As `tiny`, with EfficientNet-Lite0 up to stride 16, from the ImageNet weights that pip brings."""
-    return replace(tiny(categories), backbone="timm:tf_efficientnet_lite0", weights="bundled")
+    return replace(tiny(categories), backbone="timm:tf_efficientnet_lite0", weights="bundled", towers="light")
 
 
 def base(categories: tuple[str, ...]) -> ModelConfig:

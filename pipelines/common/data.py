@@ -32,6 +32,7 @@ from simgen.spec.text.printable import printable, redacted
 
 REAL: DataKind = "real"
 STAND_IN: DataKind = "stand-in"
+MANIFEST = "manifest.json"  # of a simulated data set
 MOST_DECODED_PX = 10**9  # some ten seconds' work
 
 
@@ -42,7 +43,17 @@ def is_yolo(path: Location) -> TypeGuard[Path]:
 
 def is_data_set(path: Location) -> bool:
     """Whether `path` is a simulated data set: its folder, its manifest, or any URL, since photos are local files."""
-    return not isinstance(path, Path) or path.name == "manifest.json" or (path.is_dir() and not is_yolo(path))
+    return not isinstance(path, Path) or path.name == MANIFEST or (path.is_dir() and not is_yolo(path))
+
+
+def data_sets(path: Location) -> list[Location]:
+    """The simulated data sets at `path`: itself, or those in it where it is a folder of data sets."""
+    if isinstance(path, Path) and path.name == MANIFEST:
+        path = path.parent
+    if not isinstance(path, Path) or (path / MANIFEST).is_file():
+        return [path]
+    inside: list[Location] = sorted(listing.parent for listing in path.glob(f"*/{MANIFEST}"))
+    return inside or [path]
 
 
 def split_to_measure(path: Location) -> str:
@@ -76,7 +87,7 @@ def read(
     if is_yolo(path):
         source = read_yolo(path, split)
     elif is_data_set(path):
-        source = read_shards(path.parent if path.name == "manifest.json" else path, boxes=boxes)
+        source = _simulated(path, boxes)
     else:
         assert isinstance(path, Path), "a URL is a data set"
         source = read_coco(path, boxes=boxes)
@@ -92,6 +103,28 @@ def read(
         listed = ", ".join(f"{count} of {name!r}" for name, count in left_out.items())
         note(f"{path}: boxes left out, since {named_by} has {list(kept)} alone: {listed}")
     return with_categories(source, kept)
+
+
+def _simulated(path: Location, boxes: BoxesOf) -> ClipSource:
+    """The clips of a simulated data set, or of all the data sets in a folder, with the categories of all of them.
+
+    The clips of several sets are named after their set: table/000012.
+    """
+    sets = data_sets(path)
+    if len(sets) == 1:
+        return read_shards(sets[0], boxes=boxes)
+    sources = [read_shards(one, boxes=boxes) for one in sets]
+    categories = tuple(dict.fromkeys(name for source in sources for name in source.categories))
+    clips = [
+        replace(clip, name=f"{one.name}/{clip.name}")
+        for one, source in zip(sets, sources, strict=True)
+        for clip in with_categories(source, categories).clips
+    ]
+    skipped: dict[str, tuple[str, ...]] = {}
+    for one, source in zip(sets, sources, strict=True):
+        for reason, items in source.skipped.items():
+            skipped[reason] = (*skipped.get(reason, ()), *(f"{one.name}: {item}" for item in items))
+    return ClipSource(str(path), categories, tuple(clips), skipped)
 
 
 def note(text: str) -> None:
@@ -184,13 +217,15 @@ def names(source: ClipSource | None) -> tuple[str, ...]:
 def data_hash(path: Location, split: str = "train") -> str:
     """A sha256 by which the same data are known again in another folder.
 
-    Of a COCO file: its bytes. Of a simulated data set: its manifest's bytes. Of a YOLO folder: the names and sizes of
-    the images in `split`.
+    Of a COCO file: its bytes. Of a simulated data set: its manifest's bytes; of a folder of them: all their manifests'.
+    Of a YOLO folder: the names and sizes of the images in `split`.
     """
     if is_yolo(path):
         digest = hashlib.sha256()
         for name, file in sorted(yolo_layout(path, split).pictures.items()):
             digest.update(f"{name} {file.stat().st_size}\n".encode())
         return digest.hexdigest()
-    listing = path if isinstance(path, Path) and path.is_file() else path / "manifest.json"
+    if is_data_set(path) and len(sets := data_sets(path)) > 1:
+        return hashlib.sha256(" ".join(f"{one.name} {data_hash(one)}" for one in sets).encode()).hexdigest()
+    listing = path if isinstance(path, Path) and path.is_file() else data_sets(path)[0] / MANIFEST
     return hashlib.sha256(listing.read_bytes()).hexdigest()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hybrid.core.errors import DataError, RunError
 from hybrid.weights.record import RUN
-from pipelines.common.data import is_yolo
+from pipelines.common.data import MANIFEST, data_sets, is_yolo
 from pipelines.common.record import EXPERIMENT
 from simgen.dataset.store.locations import Location, location
 from simgen.spec.errors import TextFileError
@@ -34,7 +34,7 @@ def data_at(text: str, option: str) -> Location:
         beside = _listings(path.parent) if path.suffix in _LISTINGS and path.parent.is_dir() else []
         hint = f"; {path.parent} holds {_some(beside)}" if beside else ""
         raise DataError(f"{option} {path}: there is no such file or folder{hint}")
-    if path.is_dir() and not (path / "manifest.json").exists() and not is_yolo(path):
+    if path.is_dir() and not (data_sets(path)[0] / MANIFEST).exists() and not is_yolo(path):
         inside = _listings(path)
         if inside:
             raise DataError(

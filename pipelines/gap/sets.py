@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from hybrid.core.config import BoxesOf
 from hybrid.core.errors import DataError
@@ -170,9 +171,18 @@ def trained_on(run: FinishedRun, source: ClipSource, data: Location, split: str 
     for experiment in (one.experiment for one in run.lineage if one.experiment is not None):
         if _is_at(experiment.data, experiment.data_sha256, data, split):
             clips |= set(experiment.trained_on)
+        clips |= _of_set_in_folder(experiment.data, experiment.trained_on, data)
         if _is_at(experiment.mixed_in, experiment.mixed_in_sha256, data, split):
             clips |= {clip.name for clip in source.clips}  # which of them were drawn is not recorded
     return clips
+
+
+def _of_set_in_folder(recorded: str, names: Sequence[str], data: Location) -> set[str]:
+    """The clips at `data` that were trained on as a part of a folder of data sets, where their names begin with it."""
+    if not isinstance(data, Path) or (Path(recorded) / data.name).resolve() != data.resolve():
+        return set()
+    prefix = f"{data.name}/"
+    return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
 
 
 def _is_at(recorded: str | None, recorded_sha256: str | None, data: Location, split: str) -> bool:

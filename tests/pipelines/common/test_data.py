@@ -28,6 +28,7 @@ from pipelines.common.data import (
     with_categories,
     without_copies_of,
 )
+from pipelines.common.paths import data_at
 from tests.pipelines.scripts import photographs
 
 FRAME = FrameRecord(
@@ -211,3 +212,22 @@ def test_of_too_many_photos_the_files_alone_are_hashed(tmp_path: Path, monkeypat
     monkeypatch.setattr("pipelines.common.data.MOST_DECODED_PX", 100)
     assert len(both) == 4
     assert set(photo_digests(photos)) < set(both)
+
+
+def test_a_folder_of_data_sets_is_read_as_one_with_clips_named_after_their_set(
+    tiny_data_set: Path, tmp_path: Path
+) -> None:
+    for name in ("b", "a"):
+        (tmp_path / name).symlink_to(tiny_data_set)
+    (tmp_path / "notes").mkdir()
+    one, both = read(tiny_data_set), read(tmp_path)
+    assert names(both) == tuple(f"{name}/{clip}" for name in ("a", "b") for clip in names(one))
+    assert both.categories == one.categories
+    assert both.counts() == {name: 2 * count for name, count in one.counts().items()}
+    assert all(twice.path.exists() for twice in both.frames)
+    assert is_data_set(tmp_path)
+    assert data_at(str(tmp_path), "--data") == tmp_path
+    hashed = data_hash(tmp_path)
+    assert hashed != data_hash(tiny_data_set)
+    (tmp_path / "a").unlink()
+    assert data_hash(tmp_path) not in (hashed, "")

@@ -252,3 +252,15 @@ def test_a_category_that_a_run_does_not_know_is_named(tmp_path: Path) -> None:
     run = open_run(finished(tmp_path / "run", categories=("bolt",)))
     with pytest.raises(DataError, match=r"labels \['nut'\], which .*run was not trained on .*--categories bolt"):
         with_labels_of(replace(clips(), name="photos"), run)
+
+
+def test_clips_of_a_set_that_was_trained_on_in_a_folder_of_sets_are_known(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        photos(tmp_path / "sets" / name / "manifest.json", name)
+    record = experiment(tmp_path / "sets", ("a/1", "b/2", "a/3"), kind="simulated")
+    run = open_run(finished(tmp_path / "run", record))
+    assert trained_on(run, clips(), tmp_path / "sets/a") == {"1", "3"}
+    assert trained_on(run, clips(), tmp_path / "sets/b") == {"2"}
+    assert trained_on(run, clips(), tmp_path / "sets") == {"a/1", "b/2", "a/3"}
+    photos(tmp_path / "elsewhere/a/manifest.json", "other")
+    assert trained_on(run, clips(), tmp_path / "elsewhere/a") == set()
