@@ -28,6 +28,7 @@ hybrid predict --checkpoint out/rgbd --source rgb/ --depth depth/ --out detectio
 EXPORT_EPILOG = """example:\n\n
 hybrid export --checkpoint out/sim10 --out parts.onnx --height 480 --width 640
 """
+MOST_VIEWS = 3  # sizes of images that are told of
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -68,24 +69,31 @@ def predict(
     ] = None,
     depth_unit: Annotated[float, typer.Option(help="One step of the depth images, in metres.")] = 0.001,
     show: Annotated[bool, typer.Option("--show", help="Show a window; q or Esc closes it.")] = False,
-    whole: Annotated[bool, typer.Option("--whole", help="Use whole images, not tiles. This is faster.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="Look once at each whole image, whatever its size.")] = False,
+    tiles: Annotated[
+        bool, typer.Option("--tiles", help="Look at tiles of the size trained on: for very many or tiny parts; slow.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Detect parts: draw boxes, write JSON lines, report the speed."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if whole and tiles:
+        _stop("--whole and --tiles exclude each other")
     with _one_line_errors():
         open_sinks = _checked(
             checkpoint, source, out, show, overwrite=overwrite, sequence=sequence, depth=depth, depth_unit=depth_unit,
             device=device,
         )  # fmt: skip
-        from hybrid.predict.detector import Detector, operating_point
+        from hybrid.predict.detector import Detector, operating_point, trained_view
         from hybrid.predict.tiles import View
 
-        view = View(tile_px=None, scales=(1.0,)) if whole else None
+        view = View(tile_px=None, scales=(1.0,)) if whole else trained_view(checkpoint, tiled=tiles)
         least_score, origin = operating_point(checkpoint) if score is None else (score, "as given")
         detector = Detector.load(checkpoint, device=device, score=least_score, view=view)
         with open_sinks() as sinks:
-            frames, detections, busy_s = _detect(detector, sinks)
+            frames, detections, busy_s, views = _detect(detector, sinks)
+    for view_told in sorted(views)[:MOST_VIEWS]:
+        _note(f"images of {view_told}")
     for reason, items in sinks.source.skips.done().items():
         _note(f"{reason}: {len(items)}, such as {items[0]}")
     if not frames:
@@ -129,20 +137,21 @@ def _checked(
     return lambda: opened
 
 
-def _detect(detector: Detector, sinks: Sinks) -> tuple[int, int, float]:
-    """The numbers of frames and of detections, and the seconds spent in the detector."""
-    frames, detections, busy_s = 0, 0, 0.0
+def _detect(detector: Detector, sinks: Sinks) -> tuple[int, int, float, set[str]]:
+    """The numbers of frames and of detections, the seconds spent in the detector, and how it looked at the images."""
+    frames, detections, busy_s, views = 0, 0, 0.0, set[str]()
     began = time.perf_counter()
     try:
         for image, result in detector.watch(sinks.source):
             busy_s += time.perf_counter() - began
             frames, detections = frames + 1, detections + len(result)
+            views.add(result.view)
             if not sinks.put(image, result):
                 break
             began = time.perf_counter()
     except KeyboardInterrupt:  # the usual end of a camera; the results so far are complete
         sys.stderr.write("stopped\n")
-    return frames, detections, busy_s
+    return frames, detections, busy_s, views
 
 
 @app.command(epilog=EXPORT_EPILOG)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int64, UInt8
 
-from hybrid.core.config import LABEL_IOU, NESTED_SHARE, SCORE
+from hybrid.core.config import LABEL_IOU, NESTED_SHARE, SCORE, TRAINED_PX
 from hybrid.core.device import device_named
 from hybrid.core.errors import InputError
 from hybrid.core.overlap import nested
@@ -30,7 +30,7 @@ from hybrid.predict.linking import link
 from hybrid.predict.result import Image, Result, StreamState
 from hybrid.predict.stream import TileStates, step
 from hybrid.predict.suppression import one_label
-from hybrid.predict.tiles import View, view_of
+from hybrid.predict.tiles import View, tiled_view, told, view_of
 from hybrid.weights.checkpoint import load
 from hybrid.weights.record import read_record
 from simgen.spec.text.printable import printable
@@ -45,7 +45,7 @@ Depths = Float32[np.ndarray, "..."] | Sequence[Float32[np.ndarray, "_ _"]] | Non
 
 
 class Detector:
-    """A network, and how images are cut into tiles for it.
+    """A network, and how it looks at images.
 
     >>> detector = Detector.load("out/run", score=0.0)
     >>> image = np.zeros((48, 64, 3), np.uint8)  # RGB
@@ -67,7 +67,7 @@ class Detector:
         """Use a network. The arguments are those of `load`."""
         self.network, self.categories = network, network.config.categories
         self.label_iou, self.nested_share = label_iou, nested_share
-        self.view = replace(view or View(), threshold=score)
+        self.view = replace(view or view_of(TRAINED_PX), threshold=score)
 
     @classmethod
     def load(
@@ -86,7 +86,8 @@ class Detector:
             run: the run's folder, as the training scripts leave it, or a `.safetensors` file of one.
             device: auto (cuda if available), cpu, cuda, cuda:1, ...
             score: detections below it are left out; by default the run's operating point, see `operating_point`.
-            view: how images are cut into tiles; by default tiles of the size that the run was trained on.
+            view: how images are looked at; by default as their size asks for, see `hybrid.predict.tiles.view_of`.
+                `Result.view` tells how it was. `View(tile_px=None, scales=(1.0,))` takes whole images.
             label_iou: of two boxes of different categories with a higher IoU, the one with the lower score is left
                 out, so that an object has one label. 1: an object may have several labels.
             nested_share: a box is left out where a larger share of it is inside a better box of its category, as the
@@ -214,7 +215,12 @@ class Detector:
             np.full(len(detections.scores), -1) if frame.still else _unique_ids(detections.track_ids.numpy()),
             StreamState(tiles, linked, times_s),
             None if detections.unseen is None else detections.unseen.numpy(),
+            view=self._told(frame.image),
         )
+
+    def _told(self, image: Image) -> str:
+        height, width = image.shape[:2]
+        return f"{width}x{height}: {told(width, height, self.view)}"
 
 
 def elapsed(time_s: float | None, before: StreamState | None) -> float:
@@ -241,10 +247,13 @@ def _frames_of(source: Source) -> Iterator[tuple[SourceFrame, bool]]:
             yield frame, position == 0
 
 
-def trained_view(run: Path) -> View:
-    """Tiles of the size that a run was trained on; the default view where `run` is a file of weights."""
+def trained_view(run: Path, tiled: bool = False) -> View:
+    """The view that suits the tiles that a run was trained on, or with `tiled` these tiles themselves.
+
+    Where `run` is a file of weights, they count as TRAINED_PX px wide.
+    """
     record = read_record(run)
-    return View() if record is None else view_of(record.train.tile_px)
+    return (tiled_view if tiled else view_of)(TRAINED_PX if record is None else record.train.tile_px)
 
 
 def operating_point(run: Path) -> tuple[float, str]:

@@ -60,6 +60,7 @@ class Result:
     state: StreamState | None = field(default=None, repr=False, compare=False)
     unseen: Bool[np.ndarray, " _"] | None = None
     image: Image | None = field(default=None, repr=False, compare=False)  # of `Detector.predict`; a stream keeps none
+    view: str = field(default="", compare=False)  # how the network looked at it, such as "640x480: whole at scale 1"
 
     def __post_init__(self) -> None:
         self._check_shapes()

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from hybrid.core.config import TRAINED_PX
 from hybrid.core.errors import InputError
 from hybrid.core.progress import Progress, silent
 from hybrid.core.types import Detections, State, joined
@@ -22,7 +23,7 @@ from hybrid.data.clips import ClipSource
 from hybrid.data.pixels import decode, decode_depth_m
 from hybrid.model.network import Network
 from hybrid.predict.postprocess import postprocess
-from hybrid.predict.tiles import Tile, View, cut, cut_depth, layout, merge
+from hybrid.predict.tiles import Tile, View, cut, cut_depth, layout, merge, view_of
 
 Depth = Float32[np.ndarray, "h w"] | None  # along the optical axis, in metres; 0 or infinite where unknown
 
@@ -66,7 +67,7 @@ def stream(
     state: TileStates | None = None
     depths = repeat(None) if depths_m is None else depths_m
     for frame, depth_m in zip(frames, depths, strict=depths_m is not None):
-        ((detections, state),) = step(detector, [frame], [state], view or View(), [depth_m])
+        ((detections, state),) = step(detector, [frame], [state], view or view_of(TRAINED_PX), [depth_m])
         yield detections
 
 
@@ -143,13 +144,13 @@ def _step_together(
     """As `step`, for streams whose frames have one size and whose states have one form."""
     height, width = frames[0].shape[:2]
     tiles = _by_shape(layout(width, height, view))
-    pieces = [cut(frame, tiles, view) for frame in frames]
+    pieces = [cut(frame, tiles) for frame in frames]
     regular = all(one == 1 for one in elapsed)
     with_depth = any(depth_m is not None for depth_m in depths_m)
     depths = []
     if with_depth:
         unknown = np.zeros((height, width), np.float32)
-        depths = [cut_depth(unknown if one is None else one, tiles, view) for one in depths_m]
+        depths = [cut_depth(unknown if one is None else one, tiles) for one in depths_m]
     detections: list[list[Detections]] = [[] for _ in frames]
     new_states: list[list[State]] = [[] for _ in frames]
     for slot, group in enumerate(_groups(tiles, view)):
@@ -180,9 +181,13 @@ def _by_shape(tiles: Sequence[Tile]) -> list[Tile]:
 
 def _groups(tiles: Sequence[Tile], view: View) -> list[slice]:
     """Tiles that go through the network as one batch: of one size, at most `view.batch`."""
-    if view.tile_px is None:
-        return [slice(i, i + 1) for i in range(len(tiles))]
-    return [slice(i, min(i + view.batch, len(tiles))) for i in range(0, len(tiles), view.batch)]
+    groups, begin = [], 0
+    for i in range(1, len(tiles) + 1):
+        full = i - begin == view.batch
+        if i == len(tiles) or full or tiles[i].filled_size != tiles[begin].filled_size:
+            groups.append(slice(begin, i))
+            begin = i
+    return groups
 
 
 def predict_source(

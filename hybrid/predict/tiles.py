@@ -1,4 +1,4 @@
-"""Detection in tiles of a large image, and merging of the tiles' detections.
+"""How an image is looked at: whole, or in tiles of a large one; and merging of the tiles' detections.
 
 A part across a tile's edge is whole in the neighbouring tile if it is shorter than the overlap. Longer parts are whole
 at a smaller scale. So an image is cut into tiles at each of `View.scales`, and the detections are merged:
@@ -29,6 +29,11 @@ COVERED_SHARE = 0.6  # a whole box covers a cut box if it contains this share of
 CUT_SCORE = 0.5  # factor on the score of a cut box that no whole box covers
 
 
+WHOLE_PX = 2_400_000  # the largest picture that is looked at whole: 1920x1200
+LARGE_TILE_PX, LARGE_OVERLAP_PX = 1280, 128  # larger ones are cut into these
+NEAR = 2.5  # of pictures up to so many training tiles long, one scale is enough
+
+
 @dataclass(frozen=True, kw_only=True)
 class View:
     """How an image is cut into tiles and scales for detection, and which detections are kept."""
@@ -36,6 +41,8 @@ class View:
     tile_px: int | None = 256  # None: no tiles, the whole image
     overlap_px: int = 64
     scales: tuple[float, ...] = (1.0, 0.5)
+    whole_px: int = 0  # an image that has so many pixels or fewer at a scale is not cut there
+    near_px: int = 0  # an image whose longer side is so long or shorter is looked at at the first scale only
     batch: int = 8  # tiles that go through the network at once
     threshold: float = 0.02  # lower scores are left out
     limit: int = 300  # detections of a frame, at most
@@ -47,10 +54,44 @@ class View:
         if not self.scales or min(self.scales) <= 0 or self.batch < 1 or self.limit < 1:
             raise ConfigError(f"needs scales above 0, batch and limit of 1 or more, got {self}")
 
+    def scales_of(self, width: int, height: int) -> tuple[float, ...]:
+        """The scales at which an image of this size is looked at."""
+        return self.scales[:1] if max(width, height) <= self.near_px else self.scales
 
-def view_of(tile_px: int) -> View:
-    """The view for a detector that was trained on tiles of this size: neighbouring tiles overlap by a quarter."""
-    return View(tile_px=tile_px, overlap_px=tile_px // 4)
+    def tile_at(self, width: int, height: int) -> int | None:
+        """The side of the tiles of a scaled image of this size; None: it is looked at whole."""
+        return None if width * height <= self.whole_px else self.tile_px
+
+
+def view_of(trained_px: int) -> View:
+    """The view for a detector that was trained on tiles of this size, chosen by the size of each image.
+
+    The network is convolutional and tells positions in pixels, so what it learned on tiles holds for whole images. An
+    image is looked at whole, at the scales 1 and 0.5, or at 1 only where it is little larger than the training's tiles.
+    Above WHOLE_PX it is cut into large tiles, which bounds the memory. The figures: benchmarks/2026-11-29-cpu-use.md.
+    """
+    return View(
+        tile_px=LARGE_TILE_PX, overlap_px=LARGE_OVERLAP_PX, whole_px=WHOLE_PX, near_px=round(NEAR * trained_px), batch=1
+    )
+
+
+def tiled_view(trained_px: int) -> View:
+    """Tiles of the size that was trained on at two scales, overlapping by a quarter: 2.5 times the work of `view_of`.
+
+    It finds more parts than a look has queries (`ModelConfig.queries`).
+    """
+    return View(tile_px=trained_px, overlap_px=trained_px // 4)
+
+
+def told(width: int, height: int, view: View) -> str:
+    """How images of this size are looked at, in words."""
+    looks: dict[str, list[str]] = {}
+    for scale in view.scales_of(width, height):
+        size = _scaled(width, height, scale)
+        side = view.tile_at(*size)
+        count = math.prod(len(one) for one in _starts(size, side, view))
+        looks.setdefault("whole" if side is None else f"in {count} tiles of {side} px", []).append(f"{scale:g}")
+    return ", ".join(f"{how} at scale {' and '.join(scales)}" for how, scales in looks.items())
 
 
 @dataclass(frozen=True)
@@ -67,6 +108,7 @@ class Tile:
     width: int
     height: int
     inner: tuple[bool, bool, bool, bool]
+    filled_size: tuple[int, int]  # width, height with the grey that fills up a tile larger than the image
 
 
 def starts(length: int, tile: int, overlap: int) -> list[int]:
@@ -80,11 +122,11 @@ def starts(length: int, tile: int, overlap: int) -> list[int]:
 def layout(width: int, height: int, view: View) -> list[Tile]:
     """The tiles of an image of this size, scale by scale and row by row. Without tiling, the image at each scale."""
     tiles = []
-    for scale in view.scales:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        side = view.tile_px or max(size)
-        across, down = (starts(length, side, view.overlap_px if view.tile_px else 0) for length in size)
-        wide, high = min(side, size[0]), min(side, size[1])
+    for scale in view.scales_of(width, height):
+        size = _scaled(width, height, scale)
+        side = view.tile_at(*size)
+        across, down = _starts(size, side, view)
+        wide, high = min(side or size[0], size[0]), min(side or size[1], size[1])
         tiles += [
             Tile(
                 (size[0] / width, size[1] / height),
@@ -94,6 +136,7 @@ def layout(width: int, height: int, view: View) -> list[Tile]:
                 wide,
                 high,
                 (left > 0, top > 0, left + wide < size[0], top + high < size[1]),
+                (wide, high) if side is None else (side, side),
             )
             for top in down
             for left in across
@@ -101,7 +144,19 @@ def layout(width: int, height: int, view: View) -> list[Tile]:
     return tiles
 
 
-def cut(image: UInt8[np.ndarray, "h w 3"], tiles: Sequence[Tile], view: View) -> list[UInt8[Tensor, "3 th tw"]]:
+def _scaled(width: int, height: int, scale: float) -> tuple[int, int]:
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _starts(size: tuple[int, int], side: int | None, view: View) -> tuple[list[int], list[int]]:
+    """The left edges and the upper edges of the tiles of a scaled image."""
+    if side is None:
+        return [0], [0]
+    across, down = (starts(length, side, view.overlap_px) for length in size)
+    return across, down
+
+
+def cut(image: UInt8[np.ndarray, "h w 3"], tiles: Sequence[Tile]) -> list[UInt8[Tensor, "3 th tw"]]:
     """The tiles' pixels. Grey fills the rest of a tile that is larger than the image."""
     import cv2
 
@@ -113,14 +168,13 @@ def cut(image: UInt8[np.ndarray, "h w 3"], tiles: Sequence[Tile], view: View) ->
             interpolation = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
             scaled[tile.scaled_size] = cv2.resize(image, tile.scaled_size, interpolation=interpolation)
         crop = scaled[tile.scaled_size][tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
-        side = (view.tile_px, view.tile_px) if view.tile_px else crop.shape[:2]
-        piece = np.full((*side, 3), GREY, np.uint8)
+        piece = np.full((*tile.filled_size[::-1], 3), GREY, np.uint8)
         piece[: tile.height, : tile.width] = crop
         pieces.append(torch.from_numpy(piece).permute(2, 0, 1))
     return pieces
 
 
-def cut_depth(depth_m: Float32[np.ndarray, "h w"], tiles: Sequence[Tile], view: View) -> list[Float32[Tensor, "th tw"]]:
+def cut_depth(depth_m: Float32[np.ndarray, "h w"], tiles: Sequence[Tile]) -> list[Float32[Tensor, "th tw"]]:
     """The tiles' depth, by nearest neighbour, so that no depths are mixed; 0 (unknown) beyond the image."""
 
     def nearest(start: int, length: int, scale: float, end: int) -> Int64[np.ndarray, " n"]:
@@ -130,7 +184,7 @@ def cut_depth(depth_m: Float32[np.ndarray, "h w"], tiles: Sequence[Tile], view: 
     for tile in tiles:
         (across, down), (height, width) = tile.scale_xy, depth_m.shape
         rows, columns = nearest(tile.top, tile.height, down, height), nearest(tile.left, tile.width, across, width)
-        piece = np.zeros((view.tile_px, view.tile_px) if view.tile_px else (tile.height, tile.width), np.float32)
+        piece = np.zeros(tile.filled_size[::-1], np.float32)
         piece[: tile.height, : tile.width] = depth_m[np.ix_(rows, columns)]
         pieces.append(torch.from_numpy(piece))
     return pieces

@@ -68,7 +68,7 @@ def test_depth_lies_under_its_own_pixels_in_every_tile_and_scale() -> None:
     ramp = np.repeat(across[..., None], 3, 2).astype(np.uint8)
     view = View(tile_px=40, overlap_px=10, scales=(1.0, 0.5, 1.5))
     tiles = layout(WIDTH, HEIGHT, view)
-    pairs = list(zip(cut(ramp, tiles, view), cut_depth(across.astype(np.float32), tiles, view), tiles, strict=True))
+    pairs = list(zip(cut(ramp, tiles), cut_depth(across.astype(np.float32), tiles), tiles, strict=True))
     assert len(pairs) > 6
     for image, depth_m, tile in pairs:
         assert image.shape[1:] == depth_m.shape

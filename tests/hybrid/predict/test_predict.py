@@ -25,7 +25,7 @@ from hybrid.predict.detector import operating_point, trained_view
 from hybrid.predict.io.drawing import draw_result
 from hybrid.predict.io.sources import open_source
 from hybrid.predict.stream import stream
-from hybrid.predict.tiles import View
+from hybrid.predict.tiles import View, view_of
 from hybrid.weights.checkpoint import save_detector
 from hybrid.weights.record import RUN
 from tests.hybrid.photos import CATEGORIES
@@ -102,9 +102,11 @@ def test_results_are_those_of_the_stream_with_names(run: Path) -> None:
     assert 0 < len(sure) < len(first)
 
 
-def test_tiles_are_those_of_the_training(run: Path) -> None:
-    assert trained_view(run).tile_px == 96
-    assert trained_view(run / "ema.safetensors") == View()
+def test_the_view_and_its_tiles_are_those_of_the_training(run: Path) -> None:
+    assert trained_view(run, tiled=True) == View(tile_px=96, overlap_px=24)
+    assert trained_view(run) == view_of(96)
+    assert trained_view(run / "ema.safetensors") == view_of(256)
+    assert trained_view(run / "ema.safetensors", tiled=True) == View()
 
 
 def test_what_a_run_says_is_best_is_where_its_detections_are_cut(run: Path, tmp_path: Path) -> None:
@@ -217,6 +219,7 @@ def test_boxes_are_drawn_where_they_are_and_nothing_else_changes(run: Path) -> N
         (["--source", "photos", "--device", "cuda:77"], "CUDA devices; use cpu or auto"),
         (["--source", "broken", "--out", "x"], "not one frame could be used"),
         (["--source", "photos", "--checkpoint", "nowhere"], "there is no such file"),
+        (["--source", "photos", "--whole", "--tiles"], "--whole and --tiles exclude each other"),
     ],
 )
 def test_a_mistake_is_one_line(
@@ -338,4 +341,6 @@ def test_a_sequence_of_two_sizes_is_answered_in_two_clips_with_a_note(run: Path,
     assert code == 0, noted
     assert "in 3 frames" in told
     assert "image size changes: a new clip begins: 1, such as part 2.png with 32x32" in noted
+    assert noted.count("whole at scale 1\n") == 2
+    assert "note: images of 32x32: whole at scale 1" in noted
     assert sorted(path.name for path in tmp_path.glob("boxes*")) == ["boxes.avi", "boxes.jsonl", "boxes_2.avi"]

@@ -10,7 +10,7 @@ from hybrid.core.errors import ConfigError, InputError
 from hybrid.core.types import Detections
 from hybrid.predict.linking import Linked, link
 from hybrid.predict.stream import step
-from hybrid.predict.tiles import View, layout, merge, view_of
+from hybrid.predict.tiles import View, layout, merge, tiled_view
 from tests.hybrid.variants import build
 
 WHOLE = View(tile_px=None, scales=(1.0,), threshold=0.0, limit=20)
@@ -102,7 +102,7 @@ def test_merged_tiles_keep_each_boxs_embedding_and_make_ids_unique() -> None:
 
 
 def test_a_view_has_tiles_that_overlap_by_a_quarter_and_refuses_what_cannot_be() -> None:
-    assert view_of(192) == View(tile_px=192, overlap_px=48)
+    assert tiled_view(192) == View(tile_px=192, overlap_px=48)
     for changes in ({"batch": 0}, {"limit": 0}, {"scales": (1.0, 0.0)}, {"overlap_px": -1}):
         with pytest.raises(ConfigError):
             View(**changes)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.core.types import Detections
-from hybrid.predict.tiles import CUT_SCORE, GREY, View, cut, layout, merge, starts
+from hybrid.predict.tiles import CUT_SCORE, GREY, WHOLE_PX, View, cut, layout, merge, starts, told, view_of
 from hybrid.training.config import AugmentConfig
 
 
@@ -41,7 +41,7 @@ def test_tiles_show_the_image_s_own_pixels(size: tuple[int, int], tile_px: int |
     image = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3)).astype(np.uint8)
     tiles = layout(*size, view)
     seen = np.zeros(size[::-1], bool)
-    for tile, piece in zip(tiles, cut(image, tiles, view), strict=True):
+    for tile, piece in zip(tiles, cut(image, tiles), strict=True):
         part = piece.permute(1, 2, 0).numpy()
         rows, columns = slice(tile.top, tile.top + tile.height), slice(tile.left, tile.left + tile.width)
         assert (part[: tile.height, : tile.width] == image[rows, columns]).all()
@@ -50,6 +50,31 @@ def test_tiles_show_the_image_s_own_pixels(size: tuple[int, int], tile_px: int |
         seen[rows, columns] = True
     assert seen.all()
     assert tile_px is not None or len(tiles) == 1
+
+
+def test_the_view_follows_from_the_size_of_the_image_and_is_told() -> None:
+    view = view_of(256)
+    sizes = {(640, 480): [(640, 480)], (641, 480): [(641, 480), (320, 240)], (480, 641): [(480, 641), (240, 320)]}
+    sizes |= {(1920, 1080): [(1920, 1080), (960, 540)], (1920, 1200): [(1920, 1200), (960, 600)]}
+    for size, looks in sizes.items():
+        tiles = layout(*size, view)
+        assert [tile.filled_size for tile in tiles] == [(tile.width, tile.height) for tile in tiles] == looks
+    assert told(640, 480, view) == "whole at scale 1"
+    assert told(1920, 1080, view) == "whole at scale 1 and 0.5"
+    assert told(3840, 2160, view) == "in 8 tiles of 1280 px at scale 1, whole at scale 0.5"
+    assert told(1920, 1080, View(tile_px=None, scales=(1.0,))) == "whole at scale 1"
+    assert told(640, 480, View()) == "in 9 tiles of 256 px at scale 1, in 2 tiles of 256 px at scale 0.5"
+
+
+@given(width=st.integers(1, 9000), height=st.integers(1, 9000), trained=st.integers(32, 1024))
+@settings(deadline=None, max_examples=60)
+def test_no_look_is_larger_than_memory_allows_and_together_they_see_all(width: int, height: int, trained: int) -> None:
+    tiles = [tile for tile in layout(width, height, view_of(trained)) if tile.scale_xy == (1.0, 1.0)]
+    assert max(tile.filled_size[0] * tile.filled_size[1] for tile in tiles) <= WHOLE_PX
+    for low, length, whole in (("left", "width", width), ("top", "height", height)):
+        ends = sorted({(getattr(tile, low), getattr(tile, low) + getattr(tile, length)) for tile in tiles})
+        assert (ends[0][0], ends[-1][1]) == (0, whole)
+        assert all(b[0] < a[1] for a, b in pairwise(ends))
 
 
 def _ideal(boxes: list[list[float]], size: tuple[int, int], view: View) -> Detections:

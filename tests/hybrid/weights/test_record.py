@@ -16,7 +16,7 @@ from safetensors.torch import save
 from hybrid.core.errors import RunError
 from hybrid.model.network import Network
 from hybrid.predict.detector import operating_point, trained_view
-from hybrid.predict.tiles import View, view_of
+from hybrid.predict.tiles import view_of
 from hybrid.training.config import TrainConfig
 from hybrid.weights.checkpoint import load, read_header, save_detector
 from hybrid.weights.record import LARGEST_TILE_PX, LEAST_TILE_PX, RUN, read_record, weights_file
@@ -87,7 +87,7 @@ def test_any_record_is_read_or_refused(folder: Path, record: Any) -> None:
 
 
 def test_without_a_record_nothing_is_stated_and_missing_weights_are_named(tmp_path: Path) -> None:
-    assert (read_record(tmp_path), trained_view(tmp_path)) == (None, View())
+    assert (read_record(tmp_path), trained_view(tmp_path)) == (None, view_of(256))
     for path in (tmp_path, tmp_path / "no.safetensors"):
         with pytest.raises(RunError, match=r"\.safetensors: there is no such file"):
             weights_file(path)
