@@ -74,6 +74,7 @@ def main(
         from hybrid.core.errors import DataError
         from hybrid.training.config import TrainConfig
         from pipelines.common.data import (
+            REAL,
             data_hash,
             hold_out,
             names,
@@ -111,11 +112,13 @@ def main(
         training = take_photos(pool, shots, shuffle_seed) if shots else pool
         if validation is not None:
             validation = without_copies_of(validation, training)
-        shares = [WeightedSource(training, 1.0 - sim_share if mixed_in else 1.0)]
+        shares, digests = [WeightedSource(training, 1.0 - sim_share if mixed_in else 1.0)], photo_digests(training)
         if mixed_in is not None:
-            shares.append(
-                WeightedSource(read(mixed_in, source.categories, boxes=planned.boxes, named_by=data), sim_share)
-            )
+            mixed = read(mixed_in, source.categories, boxes=planned.boxes, named_by=data)
+            shares.append(WeightedSource(mixed, sim_share))
+            if target_kind(mixed_in) == REAL:  # photos are trained on, wherever they stand
+                validation = without_copies_of(validation, mixed) if validation else None
+                digests = tuple(sorted({*digests, *photo_digests(mixed)}))
         experiment = Experiment(
             script="finetune_real",
             data=str(photos),
@@ -127,7 +130,7 @@ def main(
             shuffle_seed=shuffle_seed,
             mixed_in=str(mixed_in) if mixed_in else None,
             mixed_in_sha256=data_hash(mixed_in) if mixed_in else None,
-            photo_digests=photo_digests(training),
+            photo_digests=digests,
         )
         run = runs.carry_out(
             lambda: runs.start(init, source.categories, preset, branches, seed),

@@ -1,4 +1,7 @@
-"""Pixels of frames. A file's header is checked first; pixels are decoded on demand. See `picture` for what is read."""
+"""Pixels of frames. A file's header is checked first; pixels are decoded on demand.
+
+See `simgen.spec.picture` for what is read.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from jaxtyping import Float32
 
 from hybrid.core.errors import DataError
 from hybrid.data.clips import FrameRecord, Image
-from hybrid.data.picture import DAMAGED, LARGEST_IMAGE_PX, Picture, decoded, read_bytes, stored, stored_size
 from simgen.dataset.store.locations import Location
+from simgen.spec.picture import DAMAGED, LARGEST_IMAGE_PX, Picture, decoded, read_bytes, stored, stored_size
 
 
 def decode(record: FrameRecord) -> Image:

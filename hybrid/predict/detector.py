@@ -26,7 +26,7 @@ from hybrid.model.network import Network
 from hybrid.predict.images import given_images
 from hybrid.predict.io.sources import open_source
 from hybrid.predict.io.video import Source, SourceFrame
-from hybrid.predict.linking import link
+from hybrid.predict.linking import Linking, link
 from hybrid.predict.result import Image, Result, StreamState
 from hybrid.predict.stream import TileStates, step
 from hybrid.predict.suppression import one_label
@@ -63,11 +63,13 @@ class Detector:
         score: float = SCORE,
         label_iou: float = LABEL_IOU,
         nested_share: float = NESTED_SHARE,
+        linking: Linking | None = None,
     ) -> None:
-        """Use a network. The arguments are those of `load`."""
+        """Use a network. The arguments are those of `load`; `linking`: of a network that tracks no objects itself."""
         self.network, self.categories = network, network.config.categories
         self.label_iou, self.nested_share = label_iou, nested_share
         self.view = replace(view or view_of(TRAINED_PX), threshold=score)
+        self.linking = linking or Linking()
 
     @classmethod
     def load(
@@ -97,10 +99,11 @@ class Detector:
             RunError: the file does not exist, or holds no detector.
             ConfigError: this machine has no such device.
         """
-        if score is None:
-            score, _ = operating_point(Path(run))
+        point, _ = operating_point(Path(run))
         network = load(Path(run), device=str(device_named(device)))
-        return cls(network, view or trained_view(Path(run)), score, label_iou, nested_share)
+        linking = Linking(sure=point, unsure=min(point, Linking.unsure))
+        view = view or trained_view(Path(run))
+        return cls(network, view, point if score is None else score, label_iou, nested_share, linking)
 
     def predict(self, images: object, depth_m: Depths = None) -> Result | list[Result]:
         """Detections of one image, of every image of a list, or of every frame of a clip.
@@ -201,7 +204,7 @@ class Detector:
     ) -> Result:
         linked, detections = None, self._of_objects(detections)
         if detections.track_ids is None:
-            detections, linked = link(detections, None if before is None else before.linked)
+            detections, linked = link(detections, None if before is None else before.linked, self.linking)
         assert detections.track_ids is not None
         earlier_times_s = () if before is None else before.times_s
         times_s = () if frame.time_s is None else (*earlier_times_s, frame.time_s)[-MOST_TIMES:]

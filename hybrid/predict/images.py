@@ -13,9 +13,9 @@ from jaxtyping import UInt8
 from PIL import Image as Pillow
 
 from hybrid.core.errors import InputError
-from hybrid.data.picture import shown
 from hybrid.data.pixels import read_image
 from hybrid.predict.result import Image
+from simgen.spec.picture import shown
 
 NEEDED = (
     "needed is an RGB array of uint8, [h, w, 3], a grey one [h, w], a clip [t, h, w, 3], a tensor of the same or "

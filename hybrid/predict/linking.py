@@ -25,7 +25,7 @@ from hybrid.core.types import Detections
 class Linking:
     """Settings of the linking. Distances are in units of the object's side (the square root of its box's area)."""
 
-    sure: float = 0.3  # lowest score that begins a track
+    sure: float = 0.3  # lowest score that begins a track; `Detector.load` takes the run's operating point
     unsure: float = 0.1  # lowest score that continues one
     reach: float = 1.5  # largest distance from the predicted position; grows while there is no detection
     patience: int = 12  # frames without a detection after which a track ends

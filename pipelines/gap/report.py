@@ -139,8 +139,10 @@ def conclusions(report: GapReport) -> list[str]:
         f"on {report.real.images} {word} images with {report.real.boxes} boxes."
     ]
     if top.sim.ap50 is not None and top.target.ap50 is not None:
-        gap = top.sim.ap50 - top.target.ap50
-        lines.append(f"On simulated validation data it has AP50 {_two_digits(top.sim.ap50)}: a gap of {gap:+.2f}.")
+        gap = round(top.sim.ap50 - top.target.ap50, 2)
+        than = f"{abs(gap):.2f} {'more' if gap > 0 else 'less'} than" if gap else "the same as"
+        sim = f"On simulated validation data it has AP50 {_two_digits(top.sim.ap50)}"
+        lines.append(f"{sim}: {than} on {word} data.")
     lines += [
         f"“{other}” is not told apart from it: the difference of their AP50 is {_two_digits(ahead)}, and by chance "
         f"of these {word} images it may be {low:+.2f} to {high:+.2f}."

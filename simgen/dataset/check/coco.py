@@ -1,7 +1,7 @@
 """Check a COCO JSON with its images, real or simulated: keys, ids, boxes, masks, tracks, and the images.
 
-Rows, file names and boxes are judged by `simgen.dataset.format`, as training judges them: what a check passes, training
-reads, and what training leaves out, a check names.
+Rows, file names and boxes are judged by `simgen.dataset.format`, pictures by `simgen.spec.picture`, as training judges
+them: what a check passes, training reads, and what training leaves out, a check names.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from simgen.dataset.check.pictures import PictureError, Pictures, decoded
+from simgen.dataset.check.pictures import PictureError, Pictures, photo
 from simgen.dataset.check.report import Box, Picture, Problem, Report
 from simgen.dataset.check.statistics import Statistics
 from simgen.dataset.export.common.masks import from_rle
@@ -23,8 +23,8 @@ from simgen.dataset.format.coco_rows import CocoAnnotation, CocoContent, CocoIma
 from simgen.dataset.format.picture_files import ELSEWHERE, PictureFiles
 from simgen.dataset.format.stated_boxes import TOO_SMALL, box_fault
 from simgen.spec.errors import CocoError
+from simgen.spec.picture import read_bytes, stored
 
-MAX_PICTURE_BYTES = 512 * 2**20
 MASK_PX = 2.0  # by which a box may differ from the bounds of its mask, on each side
 AREA_SHARE = 0.1  # by which the area may differ from that of the mask
 
@@ -112,22 +112,20 @@ def _picture(
 ) -> tuple[tuple[int, int] | None, list[Problem]]:
     """The size of a picture as it is shown, and its problems."""
     assert isinstance(picture.path, Path)
+    data = read_bytes(picture.path)
     try:
-        size = picture.path.stat().st_size
-        if size > MAX_PICTURE_BYTES:
-            raise PictureError(f"refused: {size} bytes")
-        data = picture.read()
-        pixels = decoded(data)
-    except (PictureError, OSError) as error:
+        read = photo(data)
+    except PictureError as error:
         return None, [Problem("picture", where, str(error))]
-    stored = pixels.shape[1], pixels.shape[0]
-    problems = []
-    if image.size_px is not None and image.size_px not in (stored, stored[::-1]):  # its EXIF tag may turn it
-        text = f"image of another size than stated: {stored[0]} x {stored[1]}, not {_by(image.size_px)} pixels"
+    assert isinstance(data, bytes)
+    upright = read.pixels.shape[1], read.pixels.shape[0]
+    problems = [Problem("reading", where, note, picture) for note in read.notes]
+    if image.size_px is not None and image.size_px not in (read.stored_size, upright):
+        text = f"image of another size than stated: {_by(upright)}, not {_by(image.size_px)} pixels"
         problems.append(Problem("picture", where, text, picture))
     clip = where if image.video is None else f"video {shown(image.video)}"
-    problems += context.pictures.look(clip, where, picture, data, pixels)
-    return stored, problems
+    problems += context.pictures.look(clip, where, picture, data, stored(read))
+    return upright, problems
 
 
 def _by(size: tuple[int, int]) -> str:

@@ -8,7 +8,7 @@ from html import escape
 import cv2
 import numpy as np
 
-from simgen.dataset.check.pictures import PictureError, decoded
+from simgen.dataset.check.pictures import PictureError, pixels_of
 from simgen.dataset.check.report import ERRORS, WARNINGS, Problem, Report
 
 MAX_DRAWN_OF_A_KIND = 8
@@ -56,7 +56,7 @@ def _figure(problem: Problem) -> str | None:
     if problem.picture is None:
         return None
     try:
-        image = decoded(problem.picture.read())
+        image = pixels_of(problem.picture)
     except (OSError, PictureError):
         return None
     scale = WIDTH_PX / image.shape[1]

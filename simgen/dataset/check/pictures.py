@@ -19,6 +19,9 @@ from jaxtyping import Float32
 
 from simgen.dataset.check.report import Picture, Problem
 from simgen.spec.frames import Image
+from simgen.spec.picture import Picture as Photo
+from simgen.spec.picture import decoded as decoded_photo
+from simgen.spec.picture import stored
 
 MAX_PICTURE_PX = 100_000_000  # an image whose header states more is refused before it is decoded
 BLANK_SPREAD = 1.5  # standard deviation, of brightness and of both chroma channels, below which a picture is blank
@@ -33,8 +36,29 @@ class PictureError(ValueError):
     """An image that cannot be used. Says why."""
 
 
+def photo(encoded: bytes | str) -> Photo:
+    """The photo in these bytes (or why they could not be read), as training and detection read it.
+
+    Raises:
+        PictureError: they leave it out.
+    """
+    found = encoded if isinstance(encoded, str) else decoded_photo(encoded)
+    if isinstance(found, str):
+        raise PictureError(found)
+    return found
+
+
+def pixels_of(place: Picture) -> Image:
+    """The pixels of a photo or of a picture in a shard, as they are stored: without the turn of EXIF.
+
+    Raises:
+        PictureError, OSError: it cannot be read.
+    """
+    return stored(photo(place.read())) if place.size is None else decoded(place.read())
+
+
 def decoded(data: bytes) -> Image:
-    """Decode an image to RGB, without its EXIF rotation.
+    """Decode a picture of a shard to RGB, without its EXIF rotation.
 
     Raises:
         PictureError: it is no picture, or its header promises too many pixels.
@@ -97,7 +121,7 @@ class Pictures:
             other_clip, other_where, other = self._earlier[i]
             if other_clip == clip or (self._hashes[i] ^ code).bit_count() > NEAR_BITS:
                 continue
-            before = _thumbnail(cv2.cvtColor(decoded(other.read()), cv2.COLOR_RGB2GRAY))
+            before = _thumbnail(cv2.cvtColor(pixels_of(other), cv2.COLOR_RGB2GRAY))
             apart = float(np.abs((thumb - thumb.mean()) - (before - before.mean())).mean())
             if apart < NEAR_GREY:
                 yield Problem("near-duplicate", where, f"looks as {other_where} does", picture)

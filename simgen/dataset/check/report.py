@@ -44,6 +44,7 @@ WARNINGS = {
     "near-duplicate": "pictures of different clips that look the same",
     "place": "a picture in another folder, or spelled otherwise, than stated",
     "plain": "a picture of nearly one colour, as its ids say that it should be",
+    "reading": "a picture that training reads in a way of its own, such as 12 bits in a file of 16",
     "small": "a box that is too small to learn from: ignored in training",
     "statistics": "labels unlike the others of their category",
     "unused": "a category that no annotation bears: a new detector does not learn it",

@@ -98,7 +98,7 @@ def _sequence(folder: Path, split: str) -> Iterator[FrameRecord]:
                     track_id=int(identity) - 1,
                 )
             )
-        scene = int(section["name"])
+        scene, ending = int(section["name"]), section["imExt"]
         if length > (pictures := sum(1 for _ in images.iterdir())):
             raise ValueError(f"seqLength is {length}, with {pictures} pictures in {images.name}")
     except (configparser.Error, KeyError, OSError, OverflowError, ValueError, IndexError) as error:
@@ -110,7 +110,7 @@ def _sequence(folder: Path, split: str) -> Iterator[FrameRecord]:
             frame=t - 1,
             width_px=size[0],
             height_px=size[1],
-            image=images / f"{t:06d}{section['imExt']}",
+            image=images / f"{t:06d}{ending}",
             labels=tuple(labels.pop(t, ())),
         )
     if labels:

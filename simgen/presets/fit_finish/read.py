@@ -21,6 +21,7 @@ from simgen.presets.fit_camera.photos import LeaveOut, read_picture
 from simgen.presets.fit_finish.looks import Look, look
 from simgen.spec.errors import CameraError, CocoError, FinishError
 from simgen.spec.frames import Image
+from simgen.spec.picture import stored_size
 from simgen.spec.scene import MaterialSpec
 
 NEEDED_KEYS = {
@@ -136,15 +137,27 @@ def simulated(data: DataSet, step: Callable[[], None] = lambda: None) -> list[Si
 def _in_clip(clip: StoredClip) -> Iterator[Simulated]:
     ids, spec = clip.ids(0), clip.spec()
     parts = (ids >= 0) & (ids < len(spec.parts))
-    try:
-        image = decode(clip.jpeg(0))
-    except ValueError as error:
-        raise clip.damaged("f000.jpg", error) from error
+    image = _first_image(clip)
     for i, label in enumerate(clip.labels().frames[0].parts):
         if label.visible_share >= LEAST_VISIBLE:
             found = look(image, _filled(ids == i), parts, label.category)
             if found is not None:
                 yield Simulated(found, spec.parts[i].material)
+
+
+def _first_image(clip: StoredClip) -> Image:
+    """The first frame; its header is read before it is decoded.
+
+    Raises:
+        ShardError: it is damaged, or has another size than the labels say.
+    """
+    encoded, labels = clip.jpeg(0), clip.labels()
+    try:
+        if stored_size(encoded) != (labels.width_px, labels.height_px):
+            raise ValueError(f"its size is not {labels.width_px} x {labels.height_px}, as the labels say")
+        return decode(encoded)
+    except ValueError as error:
+        raise clip.damaged("f000.jpg", error) from error
 
 
 def _filled(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:

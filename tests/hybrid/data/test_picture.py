@@ -18,8 +18,8 @@ from PIL import Image as Pillow
 from PIL import ImageOps
 
 from hybrid.data.clips import FrameRecord
-from hybrid.data.picture import FORMATS, decoded, stored, stored_size
 from hybrid.data.pixels import ImageInfo, decode, inspect_image, read_image
+from simgen.spec.picture import FORMATS, decoded, stored, stored_size
 
 SMOOTH = cv2.resize(np.random.default_rng(0).integers(0, 255, (4, 6, 3)).astype(np.uint8), (48, 32))
 MONO12 = np.linspace(0, 4095, 48 * 32).reshape(32, 48).astype(np.uint16)
@@ -153,7 +153,7 @@ def png(width: int, height: int) -> bytes:
 
 
 def test_the_limit_of_the_size_is_our_own_and_is_checked_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hybrid.data.picture.LARGEST_IMAGE_PX", 95)
+    monkeypatch.setattr("simgen.spec.picture.LARGEST_IMAGE_PX", 95)
     monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", 80)  # Pillow warns from here on, and refuses twice as many
     assert read(file_of(np.zeros((9, 10, 3), np.uint8), "PNG")).shape == (9, 10, 3)
     for side in (10, 1000, 32_000):

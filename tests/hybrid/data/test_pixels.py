@@ -40,9 +40,9 @@ def test_grey_and_transparent_images_are_read_as_rgb(tmp_path: Path) -> None:
 def test_the_largest_image_is_a_limit_of_pixels_not_of_a_side(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert LARGEST_IMAGE_PX == 100_000_000
     write(tmp_path / "a.png")
-    monkeypatch.setattr("hybrid.data.picture.LARGEST_IMAGE_PX", 24)
+    monkeypatch.setattr("simgen.spec.picture.LARGEST_IMAGE_PX", 24)
     assert isinstance(read_image(tmp_path / "a.png"), np.ndarray)
-    monkeypatch.setattr("hybrid.data.picture.LARGEST_IMAGE_PX", 23)
+    monkeypatch.setattr("simgen.spec.picture.LARGEST_IMAGE_PX", 23)
     assert read_image(tmp_path / "a.png") == "image refused: more than 23 pixels"
 
 

@@ -57,7 +57,14 @@ def written(folder: Path, target: str = "stand-in") -> str:
 def test_the_best_run_is_the_best_on_the_target_not_on_simulation() -> None:
     assert best(report()).name == "sim → 10"
     assert "AP50 0.77" in conclusions(report())[0]
-    assert "+0.14" in conclusions(report())[1]
+    assert ": 0.14 more than on stand-in data." in conclusions(report())[1]
+
+
+@pytest.mark.parametrize(("sim", "words"), [(0.56, "0.21 less than"), (0.77, "the same as"), (0.7701, "the same as")])
+def test_a_target_that_is_easier_than_simulation_is_no_negative_gap(sim: float, words: str) -> None:
+    rows = [replace(row, sim=measured(sim)) for row in report().runs]
+    line = conclusions(changed(runs=rows))[1]
+    assert f"AP50 {sim:.2f}: {words} on stand-in data." in line
 
 
 def test_figures_stand_in_both_files_and_markup_is_escaped(tmp_path: Path) -> None:
@@ -104,7 +111,7 @@ def test_without_a_figure_a_dash_stands_and_no_gap_is_claimed(tmp_path: Path, wi
     rows = [replace(row, sim=measured(None), target=measured(None)) for row in report().runs]
     lines = conclusions(changed(runs=rows))
     assert "AP50 \N{EN DASH} and AP \N{EN DASH}" in lines[0]
-    assert not any("gap of" in line for line in lines)
+    assert not any("than on" in line or "same as" in line for line in lines)
     html = write(changed(runs=rows), ReportImages(), tmp_path / "report.html").read_text()
     assert '<td class="n">\N{EN DASH}</td>' in html
     assert "None" not in html

@@ -227,6 +227,17 @@ def test_a_box_beyond_all_numbers_in_an_export(exports):
         path.write_text(raw)
 
 
+def test_a_sequence_without_the_ending_of_its_pictures_in_an_export(exports):
+    (path,) = (exports / "mot").rglob("*/000001/seqinfo.ini")
+    raw = path.read_text()
+    try:
+        path.write_text(raw.replace("imExt=.jpg", "im#Ext=.jpg"))
+        with pytest.raises(SimgenError, match="000001: not as MOTChallenge has it: KeyError\\('imExt'\\)"):
+            list(EXPORTERS["mot"].read(exports / "mot"))
+    finally:
+        path.write_text(raw)
+
+
 def test_the_fuzzer_finds_what_is_there():
     """It changes what it gets, and is the same for the same seed."""
     raw = members()[0][1]

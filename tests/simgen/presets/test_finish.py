@@ -14,15 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from simgen.camera.sensor import decode
 from simgen.cli.common import app
 from simgen.cli.fit import _folder_for_scenes
+from simgen.dataset.format.reader import DataSet
 from simgen.presets.fit_finish.fit import FEWEST, LEAST_PARTS, LEAST_SHARE, _misfit, fit_finishes, fitted_weights, probe
 from simgen.presets.fit_finish.looks import FEATURES, GAMMA, look
-from simgen.presets.fit_finish.read import photographed
+from simgen.presets.fit_finish.read import photographed, simulated
 from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import hsv_from_linear, linear_from_hsv
-from simgen.spec.errors import ConfigError, FinishError
+from simgen.spec.errors import ConfigError, FinishError, ShardError
+from tests.simgen.dataset.check.test_check_hostile import bomb, sealed, with_picture
+from tests.simgen.generation.test_generate import in_this_process
+from tests.simgen.generation.test_generate import run as render
 
 SIZE = 60
 DISC = np.hypot(*np.mgrid[-30:30, -30:30]) < 12
@@ -364,3 +369,13 @@ def test_scenes_are_kept_in_a_folder_that_was_named_and_nowhere_else(tmp_path):
     with _folder_for_scenes(str(tmp_path)) as folder:
         assert folder == str(tmp_path)
     assert tmp_path.is_dir()
+
+
+def test_a_first_frame_that_is_a_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    render(tmp_path, engine=in_this_process, scenes=2, shard_scenes=1)
+    hostile = bomb(32_000, 32_000)
+    sealed(tmp_path, with_picture(0, hostile))
+    given = "simgen.presets.fit_finish.read.decode"
+    monkeypatch.setattr(given, lambda data: decode(data) if data != hostile else pytest.fail("was decoded"))
+    with pytest.raises(ShardError, match="its size is not 48 x 36, as the labels say"):
+        simulated(DataSet(tmp_path))

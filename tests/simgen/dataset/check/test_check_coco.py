@@ -70,7 +70,7 @@ def grey(path):
 
 WAYS = {
     "a picture is gone": (picture(os.unlink), "file", "000000_000.jpg: image file missing: looked in "),
-    "a picture is cut": (picture(lambda p: os.truncate(p, 40)), "picture", "that"),
+    "a picture is cut": (picture(lambda p: os.truncate(p, 40)), "picture", "image file cannot be decoded"),
     "a picture is a bomb": (picture(lambda p: p.write_bytes(bomb(60000, 60000))), "picture", "refused: "),
     "a picture is a pipe": (picture(lambda p: (p.unlink(), os.mkfifo(p))), "file", "image file missing"),
     "a picture is blank": (picture(grey), "blank", "blank: its brightness and colour"),
