@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.common import options
+from pipelines.common import extras, options
 
 if TYPE_CHECKING:
     from hybrid.data.clips import ClipSource
@@ -63,6 +63,13 @@ def main(
     backbone_rate: options.BackboneRate = None,
     frozen_stages: options.FrozenStages = options.FROZEN_STAGES,
     stage_decay: options.StageDecay = options.STAGE_DECAY,
+    copy_paste: extras.CopyPasteOption = 0.0,
+    mosaic: extras.MosaicOption = 0.0,
+    match: extras.MatchOption = None,
+    match_by: extras.MatchByOption = extras.MATCH_BY,
+    match_share: extras.MatchShareOption = extras.MATCH_SHARE,
+    empty: extras.EmptyOption = None,
+    empty_share: extras.EmptyShareOption = extras.EMPTY_SHARE,
     seed: options.Seed = options.SEED,
     threads: options.Threads = options.THREADS,
     workers: options.Workers = options.WORKERS,
@@ -94,6 +101,7 @@ def main(
         check_runs([init] if init else [], "--checkpoint")
         check_folder(out)
         check_device_name(device)
+        more = extras.Extras(copy_paste, mosaic, match, match_by, match_share, empty, empty_share)
 
         from hybrid.training.samples.sampler import WeightedSource
         from pipelines.common import runs
@@ -104,6 +112,7 @@ def main(
             backbone_rate=runs.backbone_rate(planned, backbone_rate, out), frozen_stages=frozen_stages,
             stage_decay=stage_decay,
             warmup_steps=min(100, steps // 10), threads=threads, workers=workers, device=device,
+            augment=more.augmentation(),
         )  # fmt: skip
         source = read(photos, categories, boxes=planned.boxes)
         pool, validation = hold_out(source, holdout, shuffle_seed)
@@ -134,7 +143,7 @@ def main(
         )
         run = runs.carry_out(
             lambda: runs.start(init, source.categories, preset, branches, seed),
-            shares,
+            more.shares(shares, [False, True][: len(shares)]),
             validation,
             config,
             out,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.common import options
+from pipelines.common import extras, options
 
 EPILOG = """Examples:
 
@@ -97,6 +97,13 @@ def main(
             "--in-front",
         ),
     ] = None,
+    copy_paste: extras.CopyPasteOption = 0.0,
+    mosaic: extras.MosaicOption = 0.0,
+    match: extras.MatchOption = None,
+    match_by: extras.MatchByOption = extras.MATCH_BY,
+    match_share: extras.MatchShareOption = extras.MATCH_SHARE,
+    empty: extras.EmptyOption = None,
+    empty_share: extras.EmptyShareOption = extras.EMPTY_SHARE,
     seed: options.Seed = options.SEED,
     threads: options.Threads = options.THREADS,
     workers: options.Workers = options.WORKERS,
@@ -106,7 +113,7 @@ def main(
     with options.one_line_errors():
         from hybrid.core.device import check_device_name
         from hybrid.core.errors import DataError
-        from hybrid.training.config import AugmentConfig, TrainConfig
+        from hybrid.training.config import TrainConfig
         from pipelines.common.data import data_hash, hold_out, is_data_set, names, read
         from pipelines.common.paths import check_folder, check_runs, data_at
         from pipelines.common.record import Experiment
@@ -117,6 +124,7 @@ def main(
         check_runs([init] if init else [], "--init")
         check_folder(out)
         check_device_name(device)
+        more = extras.Extras(copy_paste, mosaic, match, match_by, match_share, empty, empty_share)
 
         from hybrid.training.samples.sampler import WeightedSource
         from pipelines.common import runs
@@ -140,7 +148,7 @@ def main(
             blank_probability=defaults.blank if blank is None else blank,
             cnn_steps=int(defaults.cnn_first * steps) if cnn_first is None else cnn_first,
             longest_step=longest_step,
-            augment=AugmentConfig(occluders=occluded),
+            augment=more.augmentation(occluders=occluded),
             threads=threads,
             workers=workers,
             device=device,
@@ -157,7 +165,7 @@ def main(
         )
         run = runs.carry_out(
             lambda: runs.start(init, source.categories, preset, branches, seed, model or ()),
-            [WeightedSource(training)],
+            more.shares([WeightedSource(training)], [True]),
             validation,
             config,
             out,

@@ -34,6 +34,7 @@ RANGES = {  # (least, most); the upper limits stop a hostile checkpoint header f
 EARLIER_KEYS = {"parts": "branches"}  # keys of ModelConfig in files of earlier versions, and their names today
 INPUTS = (("rgb",), ("rgb", "depth"))
 WEIGHTS = ("none", "default", "bundled")  # or a path
+GREY = 114  # fills tiles beyond the image, and blank frames
 TRAINED_PX = 256  # the side of the training's tiles, where no record tells it
 SCORE = 0.3  # the score threshold of a run that states no operating point of its own
 NMS_IOU = 0.6  # within a category: of 1,529 photographed and 5,898 simulated parts on tables, 3 each overlap by more

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from hybrid.core.errors import DataError
-from hybrid.data.clips import Clip, ClipSource, FrameRecord, Skips
+from hybrid.data.clips import Clip, ClipSource, FrameRecord, Outline, Skips
 from simgen.dataset.format.stated_boxes import (
     CLIPPED,
     LEAST_SIDE_PX,
@@ -35,6 +35,7 @@ class StatedBox:
     visible_share: float = math.nan
     hidden: bool = False
     ignored: bool = False  # a region that is neither object nor background, such as a crowd
+    outline: Outline = ()
 
 
 def usable_boxes(boxes: Iterable[StatedBox], width_px: int, height_px: int, skips: Skips) -> list[StatedBox]:
@@ -77,11 +78,13 @@ def labelled_record(record: FrameRecord, boxes: Iterable[StatedBox], skips: Skip
     boxes_xyxy_px, labels = box_arrays(usable, *size)
     ignore_boxes_xyxy_px, ignore_labels = box_arrays(ignored, *size)
     tracks = np.array([box.track_id for box in usable], np.int64)
+    outlines = tuple(box.outline for box in usable)
     return replace(
         record,
         boxes_xyxy_px=boxes_xyxy_px,
         labels=labels,
         track_ids=tracks if (tracks >= 0).any() else None,
+        outlines=outlines if any(outlines) else None,
         ignore_boxes_xyxy_px=ignore_boxes_xyxy_px,
         ignore_labels=ignore_labels,
     )

@@ -21,6 +21,7 @@ from simgen.dataset.store.locations import Location
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 Image = UInt8[np.ndarray, "h w 3"]
+Outline = tuple[Float32[np.ndarray, "k 2"], ...]  # polygons (x, y) round the pieces of an object; (): it has none
 
 
 def _no_boxes() -> Float32[np.ndarray, "m 4"]:
@@ -48,6 +49,8 @@ class FrameRecord:
     visible_share: Float32[np.ndarray, " n"] | None = None  # of each object's pixels; None: unknown
     hidden: Bool[np.ndarray, " n"] | None = None  # occluded now, but visible earlier in the clip; None: none is
     depth_at: tuple[int, int] | None = None  # offset and length of the depth image in the same file; None: no depth
+    ids_at: tuple[int, int] | None = None  # of the image of ids, by which `track_ids` have masks; None: no ids
+    outlines: tuple[Outline, ...] | None = None  # of the visible pixels of each box's object; None: none has one
     ignore_boxes_xyxy_px: Float32[np.ndarray, "m 4"] = field(default_factory=_no_boxes)  # neither object nor background
     ignore_labels: Int64[np.ndarray, " m"] = field(default_factory=_no_labels)  # of these regions; -1: every category
 

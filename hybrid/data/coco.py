@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
+from jaxtyping import Float32
 
 from hybrid.core.config import BoxesOf
 from hybrid.core.errors import DataError
 from hybrid.data.boxes import StatedBox, labelled_record, make_source
-from hybrid.data.clips import Clip, ClipSource, FrameRecord, Skips
+from hybrid.data.clips import Clip, ClipSource, FrameRecord, Outline, Skips
 from hybrid.data.pixels import ImageInfo, inspect_image
 from simgen.dataset.format.coco_json import read_coco_json
-from simgen.dataset.format.coco_rows import CocoAnnotation, CocoImage, coco_content
+from simgen.dataset.format.coco_rows import LARGEST, CocoAnnotation, CocoImage, coco_content
 from simgen.dataset.format.picture_files import PictureFiles
 from simgen.spec.errors import CocoError
 
@@ -86,7 +87,35 @@ def _stated_boxes(
             (x, y, x + width, y + height),
             track if _is_track_id(track) else -1,
             ignored=annotation.crowd or annotation.category is None,
+            outline=_outline(annotation),
         )
+
+
+def _outline(annotation: CocoAnnotation) -> Outline:
+    """The polygons of an annotation; none where it has none that fit its box.
+
+    Tools write four corners of the box where there was no outline: that says nothing of the object's shape.
+    """
+    stated = annotation.row.get("segmentation")
+    pieces = [_polygon(piece) for piece in stated] if isinstance(stated, list) else []
+    polygons = tuple(piece for piece in pieces if piece is not None)
+    if not polygons or len(polygons) != len(pieces):
+        return ()
+    points = np.concatenate(polygons)
+    if len(points) == 4 and len(np.unique(points[:, 0])) == len(np.unique(points[:, 1])) == 2:
+        return ()
+    x, y, width, height = annotation.xywh_px
+    off = abs(np.concatenate([points.min(0), points.max(0)]) - (x, y, x + width, y + height))
+    return polygons if off.max() <= max(2.0, 0.1 * max(width, height)) else ()
+
+
+def _polygon(piece: Any) -> Float32[np.ndarray, "k 2"] | None:
+    """The points of a polygon (x, y, x, y, ...); None: it is not three points or more."""
+    if not isinstance(piece, list) or len(piece) < 6 or len(piece) % 2:
+        return None
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < LARGEST for v in piece):
+        return None
+    return np.array(piece, np.float32).reshape(-1, 2)
 
 
 def _is_track_id(value: Any) -> TypeGuard[int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int32
 
 from hybrid.core.errors import DataError
 from hybrid.data.clips import FrameRecord, Image
@@ -86,6 +86,29 @@ def decode_depth_m(record: FrameRecord) -> Float32[np.ndarray, "h w"]:
     if depth_m.shape != (record.height_px, record.width_px):
         raise DataError(f"{record.path}: the depth of {record.name} is {depth_m.shape[1]}x{depth_m.shape[0]}")
     return np.where(np.isfinite(depth_m), depth_m, 0.0).astype(np.float32)
+
+
+def decode_ids(record: FrameRecord) -> Int32[np.ndarray, "h w"]:
+    """The track id of the part that each pixel of a rendered frame shows; negative: of no part.
+
+    Raises:
+        DataError: the frame has no ids, or they cannot be decoded, or have another size than the image.
+    """
+    from simgen.dataset.format.png16 import decode_ids as decode_png
+
+    if record.ids_at is None:
+        raise DataError(f"{record.path}: {record.name} has no image of ids")
+    offset, length = record.ids_at
+    with record.path.open("rb") as file:
+        file.seek(offset)
+        encoded = file.read(length)
+    size = stored_size(encoded)
+    if size is not None:
+        _check_size(record, size, "the ids of ")
+    try:
+        return decode_png(encoded)
+    except ValueError as error:
+        raise DataError(f"{record.path}: the ids of {record.name} cannot be decoded: {error}") from error
 
 
 def read_image(path: Path) -> Image | str:

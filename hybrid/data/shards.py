@@ -60,6 +60,7 @@ def _read_clip(clip: StoredClip, known: Sequence[str], least_visible: float, box
     for number, frame in enumerate(labels["frames"]):
         name = f"{clip.index:06d}.f{number:03d}"
         image, depth = clip.members[f"f{number:03d}.jpg"], clip.members.get(f"f{number:03d}.depth.png")
+        ids = clip.members.get(f"f{number:03d}.ids.png")
         stated = _part_boxes(frame["parts"], f"scene {name}", known, least_visible, visible_before, skips)
         usable = usable_boxes(stated, *size, skips)
         boxes_xyxy_px, indices = box_arrays(usable, *size)
@@ -77,6 +78,7 @@ def _read_clip(clip: StoredClip, known: Sequence[str], least_visible: float, box
                 visible_share=np.array([box.visible_share for box in usable], np.float32),
                 hidden=np.array([box.hidden for box in usable], bool) if boxes == "whole" else None,
                 depth_at=None if depth is None else (depth.offset, depth.size),
+                ids_at=None if ids is None else (ids.offset, ids.size),
             )
         )
     return Clip(f"{clip.index:06d}", tuple(frames))

@@ -18,12 +18,11 @@ import torch
 from jaxtyping import Bool, Float32, Int64, UInt8
 from torch import Tensor
 
-from hybrid.core.config import NMS_IOU
+from hybrid.core.config import GREY, NMS_IOU
 from hybrid.core.errors import ConfigError
 from hybrid.core.types import Detections
 from hybrid.predict.suppression import suppress_duplicates
 
-GREY = 114  # fills tiles beyond the image, and blank frames
 EDGE_PX = 2.0  # a box this close to its tile's edge touches it
 COVERED_SHARE = 0.6  # a whole box covers a cut box if it contains this share of its area
 CUT_SCORE = 0.5  # factor on the score of a cut box that no whole box covers

@@ -25,6 +25,10 @@ class AugmentConfig(BaseModel):
     object_share: Fraction = 0.7  # of the tiles are placed around a random object, the others anywhere
     least_visible: Fraction = 0.35  # a box stays in the labels if this fraction of its area is inside the tile
     occluders: Fraction = 0.0  # of the clips get moving occluders; the labels must be boxes of whole objects
+    copy_paste: Fraction = 0.0  # of the samples get one to four labelled parts pasted, cut out along their outlines
+    mosaic: Fraction = 0.0  # of the samples are four tiles of half the side, side by side
+    fourier: Fraction = 0.0  # of the samples of a source with photos to match get the photos' low frequencies (FDA)
+    histogram: Fraction = 0.0  # of these samples get the colours of such a photo
     still_drift_px: Annotated[float, Field(ge=0.0)] = 2.0  # a still that is repeated as a clip moves up to this a frame
 
     @model_validator(mode="after")
@@ -32,6 +36,8 @@ class AugmentConfig(BaseModel):
         low, high = self.scale
         if not 0.1 <= low <= high <= 10:
             raise ValueError(f"scale: needs 0.1 <= low <= high <= 10, got {self.scale}")
+        if self.fourier + self.histogram > 1:
+            raise ValueError(f"fourier and histogram: need 1 or less together, got {self.fourier} and {self.histogram}")
         return self
 
 

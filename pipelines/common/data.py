@@ -23,6 +23,7 @@ from hybrid.core.config import BoxesOf
 from hybrid.core.errors import DataError
 from hybrid.data.clips import Clip, ClipSource, FrameRecord
 from hybrid.data.coco import read_coco
+from hybrid.data.folder import read_folder
 from hybrid.data.shards import read_shards
 from hybrid.data.shared import digests, shared_images
 from hybrid.data.yolo import is_yolo_folder, measuring_split, read_yolo, yolo_layout
@@ -127,6 +128,18 @@ def _simulated(path: Location, boxes: BoxesOf) -> ClipSource:
     return ClipSource(str(path), categories, tuple(clips), skipped)
 
 
+def read_pictures(folder: Path, categories: Sequence[str]) -> ClipSource:
+    """The pictures of a folder as clips without boxes, with a note for each reason why some were left out.
+
+    Raises:
+        DataError: none can be used.
+    """
+    source = read_folder(folder, categories)
+    for reason, names in source.skipped.items():
+        note(f"{folder}: {reason}: {len(names)}, such as {names[0]}")
+    return source
+
+
 def note(text: str) -> None:
     """Write a note to the error stream, as one line."""
     sys.stderr.write(f"note: {printable(redacted(text))}\n")
@@ -147,7 +160,8 @@ def _relabelled(frame: FrameRecord, new_label: Int64[np.ndarray, " c"]) -> Frame
     keep = labels >= 0
     per_box = {name: getattr(frame, name) for name in ("boxes_xyxy_px", "track_ids", "visible_share", "hidden")}
     cut = {name: values[keep] for name, values in per_box.items() if values is not None}
-    return replace(frame, labels=labels[keep], **cut)
+    outlines = frame.outlines and tuple(one for one, kept in zip(frame.outlines, keep, strict=True) if kept)
+    return replace(frame, labels=labels[keep], outlines=outlines, **cut)
 
 
 def take_photos(source: ClipSource, count: int, seed: int) -> ClipSource:

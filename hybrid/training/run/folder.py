@@ -55,6 +55,7 @@ def run_identity(
     """
     data = [
         {"name": one.source.name, "weight": one.weight, "clips": len(one.source), "boxes": one.source.counts()}
+        | ({} if one.look is None else {"look": one.look.name, "photos": len(one.look)})
         for one in sources
     ]
     model = portable(detector.config)

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
 Frames = UInt8[np.ndarray, "t h w 3"]
 Augment = Callable[[Frames, int], Frames]  # (frames, seed) -> frames
+
+
+def import_albumentations() -> Any:
+    """The module albumentations. Its import would look for a newer version on the network."""
+    import os
+
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    import albumentations  # type: ignore[import-untyped]
+
+    return albumentations
 
 
 @cache
@@ -26,13 +37,7 @@ def photometric(strength: float) -> Augment:
     """
     if strength == 0:
         return lambda frames, seed: frames
-    import os
-
-    os.environ.setdefault(
-        "NO_ALBUMENTATIONS_UPDATE", "1"
-    )  # otherwise the import looks for a newer version on the network
-    import albumentations as A  # type: ignore[import-untyped]
-
+    A = import_albumentations()
     s = strength
     pipeline = A.Compose(
         [

@@ -10,26 +10,35 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, UInt8
+from jaxtyping import Bool, Float32, Float64, UInt8
 
+from hybrid.core.config import GREY
 from hybrid.core.errors import DataError
 from hybrid.data.clips import Clip, ClipSource, FrameRecord
 from hybrid.data.pixels import DecodedImages, decode_depth_m
-from hybrid.predict.tiles import GREY
 from hybrid.training.config import TrainConfig
 from hybrid.training.samples.augment import photometric
-from hybrid.training.samples.occluders import draw_occluders, hidden_boxes
-from hybrid.training.samples.window import Window, draw_windows
+from hybrid.training.samples.match import matched
+from hybrid.training.samples.occluders import draw_occluders
+from hybrid.training.samples.paste import Donor, donors, draw_parts, paste
+from hybrid.training.samples.window import (
+    Boxes,
+    Labels,
+    TileLabels,
+    Window,
+    draw_windows,
+    ignored_in_tile,
+    kept,
+    place_labels,
+)
 from simgen.spec.text.printable import printable
 
-Boxes = Float32[np.ndarray, "_ 4"]
-Labels = Int64[np.ndarray, " _"]
-Mask = Bool[np.ndarray, " _"]
-
+Frames = UInt8[np.ndarray, "t h w 3"]
+Covered = Bool[np.ndarray, "t h w"]
 
 MOST_DRAWS = 1000  # of a sample, where images cannot be read
 MOST_NOTES = 3  # in each process
@@ -46,6 +55,7 @@ class WeightedSource:
 
     source: ClipSource
     weight: float = 1.0
+    look: ClipSource | None = None  # photos whose look its samples may get: AugmentConfig.fourier, .histogram
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,7 @@ class Sampler:
         """`depth` adds depth to the samples.
 
         Raises:
-            DataError: no source has a weight above 0, or the categories of the sources differ.
+            DataError: no source has a weight above 0, their categories differ, or there is no part to paste.
         """
         weights = np.array([one.weight for one in sources], np.float64)
         if not len(sources) or weights.min() < 0 or weights.sum() <= 0:
@@ -80,6 +90,8 @@ class Sampler:
             raise DataError(f"sources differ in their categories: {[one.source.categories for one in sources]}")
         self._sources, self._config, self._depth = tuple(sources), config, depth
         self._weights = weights / weights.sum()
+        if config.augment.copy_paste:
+            self._pools, self._pool_weights = donor_pools(sources)
         self._images = DecodedImages(config.cache_mb * 2**20)
         self._unreadable: dict[tuple[str, int], str] = {}  # why, by the image's location
 
@@ -99,27 +111,55 @@ class Sampler:
 
     def _drawn(self, k: int, attempt: int) -> Sample:
         config = self._config
-        again = [attempt] if attempt else []
-        rng = np.random.default_rng([config.seed, k, zlib.crc32(b"sample"), *again])
-        clip = self._draw_clip(rng)
-        step = _draw_step(clip, config, rng)
-        frames = _draw_frames(clip, config.clip_length, step, rng)
-        windows = draw_windows(frames, config, rng)
-        images = np.stack(
-            [
-                window.pixels(self._read(f, self._images.read), config.tile_px)
-                for f, window in zip(frames, windows, strict=True)
-            ]
-        )
-        images, covered = self._occlude(images, k)
-        truth, tracks = _labels_in_tile(frames, windows, covered, config)
-        images = photometric(config.augment.strength)(images, int(rng.integers(2**31)))
-        blank = rng.random(len(frames)) < config.blank_probability
+        again = (attempt,) if attempt else ()
+        rng = self._stream("sample", k, *again)
+        if self._stream("mosaic", k).random() < config.augment.mosaic:
+            tile = self._mosaic(k, again, rng)
+        else:
+            tile = self._tile(config, rng, (k,))
+        images = photometric(config.augment.strength)(tile.images, int(rng.integers(2**31)))
+        blank = rng.random(len(images)) < config.blank_probability
         blank[0] = False  # a blank frame is labelled from the frames before it, so one of them must show something
         if blank.any():
             images[blank] = GREY
-        depth_m = self._depth_in_tile(frames, windows, covered, blank) if self._depth else None
-        ignored = _ignored_in_tile(frames, windows, config.tile_px)
+            if tile.depth_m is not None:
+                tile.depth_m[blank] = 0
+        return replace(tile, images=images)
+
+    def _stream(self, name: str, *key: int) -> np.random.Generator:
+        """A generator for one kind of draws. So a kind that is switched on does not change the draws of the others."""
+        seed, k, *more = self._config.seed, *key
+        return np.random.default_rng([seed, k, zlib.crc32(name.encode()), *more])
+
+    def _mosaic(self, k: int, again: tuple[int, ...], rng: np.random.Generator) -> Sample:
+        """Four tiles of half the side in one (Bochkovskiy et al., YOLOv4, 2020). The first is drawn from `rng`."""
+        half = self._config.model_copy(update={"tile_px": self._config.tile_px // 2})
+        tiles = [self._tile(half, rng, (k,))]
+        for place in range(1, 4):
+            own = self._stream("mosaic", k, place, *again)
+            tiles.append(self._tile(half, own, (k, place), tiles[0].step))
+        return joined(tiles)
+
+    def _tile(
+        self, config: TrainConfig, rng: np.random.Generator, key: tuple[int, ...], step: int | None = None
+    ) -> Sample:
+        """A tile before its colours change. `key` is of its own streams; `step` fixes which frames it takes."""
+        one = self._sources[int(rng.choice(len(self._sources), p=self._weights))]
+        clip = one.source.clips[int(rng.integers(len(one.source)))]
+        drawn = _draw_step(clip, config, rng)
+        step = drawn if step is None else step
+        frames = _draw_frames(clip, config.clip_length, step, rng)
+        windows = draw_windows(frames, config, rng)
+        pairs = zip(frames, windows, strict=True)
+        images = np.stack([window.pixels(self._read(f, self._images.read), config.tile_px) for f, window in pairs])
+        placed = place_labels(frames, windows, config.tile_px, config.augment.least_visible)
+        images, placed, pasted = self._paste(images, placed, frames, windows, key)
+        images = self._match(images, one.look, windows[0].side, key)
+        images, occluded = self._occlude(images, key)
+        truth, tracks = kept(placed, occluded)
+        covers = [mask for mask in (pasted, occluded) if mask is not None]
+        depth_m = self._depth_in_tile(frames, windows, covers, config.tile_px) if self._depth else None
+        ignored = ignored_in_tile(frames, windows, config.tile_px)
         return Sample(images, truth, tracks, step, clip.label, depth_m, ignored)
 
     def _read(self, frame: FrameRecord, decoder: Callable[[FrameRecord], Pixels]) -> Pixels:
@@ -140,34 +180,64 @@ class Sampler:
             sys.stderr.write(f"note: left out of the training from here on: {self._unreadable[key]}{more}\n")
         raise _Unreadable
 
-    def _draw_clip(self, rng: np.random.Generator) -> Clip:
-        source = self._sources[int(rng.choice(len(self._sources), p=self._weights))].source
-        return source.clips[int(rng.integers(len(source)))]
+    def _paste(
+        self, images: Frames, placed: list[TileLabels], frames: Sequence[FrameRecord], windows: Sequence[Window],
+        key: tuple[int, ...],
+    ) -> tuple[Frames, list[TileLabels], Covered | None]:  # fmt: skip
+        """The tile with parts pasted in a fraction of the samples, and a mask of their pixels; None: none was."""
+        rng, augment = self._stream("copy-paste", *key), self._config.augment
+        if rng.random() >= augment.copy_paste:
+            return images, placed, None
+        pool = self._pools[int(rng.choice(len(self._pools), p=self._pool_weights))]
+        parts = draw_parts(pool, self._read_part, frames, windows, images.shape[1], augment, rng)
+        return paste(images, placed, frames, windows, parts) if parts else (images, placed, None)
 
-    def _occlude(
-        self, images: UInt8[np.ndarray, "t h w 3"], k: int
-    ) -> tuple[UInt8[np.ndarray, "t h w 3"], Bool[np.ndarray, "t h w"] | None]:
-        """The images with occluders in a fraction of the samples, and the mask of covered pixels; None: no occluders.
+    def _read_part(self, donor: FrameRecord) -> UInt8[np.ndarray, "h w 3"]:
+        return self._read(donor, self._images.read)
 
-        The draws have a generator of their own, so that the other draws of a sample do not depend on them.
-        """
-        rng = np.random.default_rng([self._config.seed, k, zlib.crc32(b"in front")])
+    def _match(self, images: Frames, look: ClipSource | None, side: int, key: tuple[int, ...]) -> Frames:
+        """The tile with the look of a piece of a photo, as large as the tile's window, in a fraction of the samples."""
+        rng, augment = self._stream("match", *key), self._config.augment
+        which = rng.random()
+        if look is None or which >= augment.fourier + augment.histogram:
+            return images
+        frame = look.frames[int(rng.integers(len(look.frames)))]
+        width, height = min(side, frame.width_px), min(side, frame.height_px)
+        left, top = (int(rng.integers(room + 1)) for room in (frame.width_px - width, frame.height_px - height))
+        piece = self._read(frame, self._images.read)[top : top + height, left : left + width]
+        return matched(images, piece, "fourier" if which < augment.fourier else "histogram", int(rng.integers(2**31)))
+
+    def _occlude(self, images: Frames, key: tuple[int, ...]) -> tuple[Frames, Covered | None]:
+        """The images with occluders in a fraction of the samples, and the mask of covered pixels; None: none."""
+        rng = self._stream("in front", *key)
         return draw_occluders(images, rng) if rng.random() < self._config.augment.occluders else (images, None)
 
     def _depth_in_tile(
-        self,
-        frames: Sequence[FrameRecord],
-        windows: Sequence[Window],
-        covered: Bool[np.ndarray, "t h w"] | None,
-        blank: Mask,
+        self, frames: Sequence[FrameRecord], windows: Sequence[Window], covers: Sequence[Covered], tile_px: int
     ) -> Float32[np.ndarray, "t h w"]:
-        """The depth of each frame's tile; unknown (0) in blank frames and under occluders."""
+        """The depth of each frame's tile; unknown (0) under what was drawn over it."""
         pairs = zip(frames, windows, strict=True)
-        depth_m = np.stack([window.depth(self._read(f, decode_depth_m), self._config.tile_px) for f, window in pairs])
-        depth_m[blank] = 0
-        if covered is not None:
+        depth_m = np.stack([window.depth(self._read(f, decode_depth_m), tile_px) for f, window in pairs])
+        for covered in covers:
             depth_m[covered] = 0
         return depth_m
+
+
+def donor_pools(sources: Sequence[WeightedSource]) -> tuple[list[list[Donor]], Float64[np.ndarray, " n"]]:
+    """The parts that can be pasted, of each source that has some, and how often each source is drawn from.
+
+    Raises:
+        DataError: no part can be.
+    """
+    found = [(donors(one.source), one.weight) for one in sources if one.weight > 0]
+    pools = [pool for pool, _ in found if pool]
+    if not pools:
+        raise DataError(
+            "copy_paste: no labelled part can be cut out. It takes rendered parts, or parts with polygons in a COCO "
+            "JSON, that lie wholly in their picture"
+        )
+    weights = np.array([weight for pool, weight in found if pool], np.float64)
+    return pools, weights / weights.sum()
 
 
 def _draw_step(clip: Clip, config: TrainConfig, rng: np.random.Generator) -> int:
@@ -186,51 +256,40 @@ def _draw_frames(clip: Clip, length: int, step: int, rng: np.random.Generator) -
     return frames + (frames[-1],) * (length - len(frames))
 
 
-def _labels_in_tile(
-    frames: Sequence[FrameRecord],
-    windows: Sequence[Window],
-    covered: Bool[np.ndarray, "t h w"] | None,
-    config: TrainConfig,
-) -> tuple[tuple[tuple[Boxes, Labels], ...], tuple[Labels, ...]]:
-    """((boxes, labels) of each frame, track ids of each frame), in tile pixels."""
-    placed = [
-        window.boxes(f.boxes_xyxy_px, config.tile_px, config.augment.least_visible)
-        for f, window in zip(frames, windows, strict=True)
-    ]
-    placed = _drop_never_visible(frames, placed, covered)
-    truth = tuple((boxes[keep], f.labels[keep]) for f, (boxes, keep) in zip(frames, placed, strict=True))
-    tracks = tuple(_track_ids(f)[keep] for f, (_, keep) in zip(frames, placed, strict=True))
-    return truth, tracks
+def joined(tiles: Sequence[Sample]) -> Sample:
+    """Four samples of one size side by side, as one. It has no class of a clip."""
+    side = tiles[0].images.shape[1]
+    corners = [np.array([[x, y, x, y]], np.float32) for y in (0, side) for x in (0, side)]
+    first_id, tracks = 0, []
+    for tile in tiles:
+        tracks.append([np.where(ids >= 0, ids + first_id, -1) for ids in tile.track_ids])
+        first_id += 1 + max(int(ids.max(initial=-1)) for ids in tile.track_ids)
+    none = (np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+    ignored = [tile.ignored or (none,) * len(tile.truth) for tile in tiles]
+    depths = [tile.depth_m for tile in tiles if tile.depth_m is not None]
+    return Sample(
+        _in_square([tile.images for tile in tiles]),
+        _at_corners([tile.truth for tile in tiles], corners),
+        tuple(np.concatenate(ids) for ids in zip(*tracks, strict=True)),
+        tiles[0].step,
+        depth_m=_in_square(depths) if depths else None,
+        ignored=_at_corners(ignored, corners) if any(tile.ignored for tile in tiles) else None,
+    )
 
 
-def _ignored_in_tile(
-    frames: Sequence[FrameRecord], windows: Sequence[Window], tile_px: int
-) -> tuple[tuple[Boxes, Labels], ...] | None:
-    """The regions to ignore of each frame, in tile pixels, with their labels."""
-    if not any(len(frame.ignore_labels) for frame in frames):
-        return None
-    placed = [window.regions(f.ignore_boxes_xyxy_px, tile_px) for f, window in zip(frames, windows, strict=True)]
-    return tuple((boxes[keep], f.ignore_labels[keep]) for f, (boxes, keep) in zip(frames, placed, strict=True))
+def _in_square(four: Sequence[np.ndarray]) -> np.ndarray:
+    """Four stacks of pictures, [t, h, w, ...], as one: two above, two below."""
+    return np.concatenate([np.concatenate(four[:2], axis=2), np.concatenate(four[2:], axis=2)], axis=1)
 
 
-def _drop_never_visible(
-    frames: Sequence[FrameRecord],
-    placed: Sequence[tuple[Boxes, Mask]],
-    covered: Bool[np.ndarray, "t h w"] | None,
-) -> list[tuple[Boxes, Mask]]:
-    """The boxes with masks that drop a hidden object unless an earlier frame of the sample shows it."""
-    visible_before: set[int] = set()
-    result = []
-    for k, (frame, (boxes, keep)) in enumerate(zip(frames, placed, strict=True)):
-        hidden = np.zeros(len(keep), bool) if frame.hidden is None else frame.hidden
-        if covered is not None:
-            hidden = hidden | hidden_boxes(covered[k], boxes)
-        ids = _track_ids(frame)
-        keep = keep & (~hidden | (np.isin(ids, list(visible_before)) & (ids >= 0)))
-        visible_before.update(ids[keep & ~hidden].tolist())
-        result.append((boxes, keep))
-    return result
-
-
-def _track_ids(frame: FrameRecord) -> Labels:
-    return np.full(len(frame.labels), -1, np.int64) if frame.track_ids is None else frame.track_ids
+def _at_corners(
+    four: Sequence[Sequence[tuple[Boxes, Labels]]], corners: Sequence[Boxes]
+) -> tuple[tuple[Boxes, Labels], ...]:
+    """The boxes and labels of each frame of four tiles, moved to the tiles' corners."""
+    return tuple(
+        (
+            np.concatenate([boxes + corner for (boxes, _), corner in zip(frame, corners, strict=True)]),
+            np.concatenate([labels for _, labels in frame]),
+        )
+        for frame in zip(*four, strict=True)
+    )

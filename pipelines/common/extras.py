@@ -1,0 +1,134 @@
+"""What can be added to the training data: parts pasted in, mosaics, the look of photos, pictures without parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from hybrid.core.errors import DataError
+from pipelines.common import options
+
+if TYPE_CHECKING:
+    from hybrid.training.config import AugmentConfig
+    from hybrid.training.samples.sampler import WeightedSource
+
+MatchBy = Literal["fourier", "histogram", "both"]
+MATCH_BY, MATCH_SHARE, EMPTY_SHARE = "fourier", 0.5, 0.1
+
+CopyPasteOption = Annotated[
+    float,
+    typer.Option(
+        "--copy-paste",
+        help="Share of the samples with one to four labelled parts pasted in. Rendered parts, and parts of photos that "
+        "a COCO JSON gives polygons of.",
+        rich_help_panel=options.TRAINING,
+    ),
+]
+MosaicOption = Annotated[
+    float,
+    typer.Option("--mosaic", help="Share of the samples made of four smaller tiles.", rich_help_panel=options.TRAINING),
+]
+MatchOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--match",
+        metavar="DIR",
+        help="Photos, unlabelled, whose look rendered tiles get.",
+        rich_help_panel=options.DATA,
+    ),
+]
+MatchByOption = Annotated[
+    MatchBy,
+    typer.Option(
+        "--match-by",
+        help="What of the photos of --match is taken: low frequencies (FDA), the histogram of colours, or one of both.",
+        rich_help_panel=options.TRAINING,
+    ),
+]
+MatchShareOption = Annotated[
+    float,
+    typer.Option(
+        "--match-share", help="Share of the rendered samples that --match changes.", rich_help_panel=options.TRAINING
+    ),
+]
+EmptyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--empty", metavar="DIR", help="Photos of the place without any part: background.", rich_help_panel=options.DATA
+    ),
+]
+EmptyShareOption = Annotated[
+    float,
+    typer.Option("--empty-share", help="Share of the samples that come from --empty.", rich_help_panel=options.DATA),
+]
+
+
+@dataclass(frozen=True)
+class Extras:
+    """The values of these options."""
+
+    copy_paste: float = 0.0
+    mosaic: float = 0.0
+    match: Path | None = None
+    match_by: MatchBy = "fourier"
+    match_share: float = MATCH_SHARE
+    empty: Path | None = None
+    empty_share: float = EMPTY_SHARE
+
+    def __post_init__(self) -> None:
+        for folder, option in ((self.match, "--match"), (self.empty, "--empty")):
+            if folder is not None and not folder.is_dir():
+                raise DataError(f"{option} {folder}: is no folder of pictures")
+        for name in ("copy_paste", "mosaic", "match_share"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise DataError(f"--{name.replace('_', '-')}: needs a share from 0 to 1, got {getattr(self, name)}")
+        if not 0.0 < self.empty_share < 1.0:
+            raise DataError(f"--empty-share: needs a share between 0 and 1, got {self.empty_share}")
+
+    def augmentation(self, **others: float) -> AugmentConfig:
+        """The augmentation, with these settings and `others`."""
+        from hybrid.training.config import AugmentConfig
+
+        each = {"fourier": (1.0, 0.0), "histogram": (0.0, 1.0), "both": (0.5, 0.5)}[self.match_by]
+        fourier, histogram = (self.match_share * part if self.match else 0.0 for part in each)
+        return AugmentConfig(
+            copy_paste=self.copy_paste, mosaic=self.mosaic, fourier=fourier, histogram=histogram, **others
+        )
+
+    def shares(self, labelled: Sequence[WeightedSource], rendered: Sequence[bool]) -> list[WeightedSource]:
+        """The sources to train on: the labelled ones, those that are rendered with photos to match, and empty places.
+
+        Notes on the error stream count the parts that can be pasted and the pictures without parts.
+
+        Raises:
+            DataError: a folder holds no picture, no part can be cut out, or nothing is rendered that could match.
+        """
+        from hybrid.training.samples.sampler import WeightedSource, donor_pools
+        from pipelines.common.data import note, read_pictures
+
+        categories = labelled[0].source.categories
+        shares = list(labelled)
+        if self.match is not None:
+            if not any(rendered):
+                raise DataError(f"--match {self.match}: changes rendered tiles; there are none (see --sim)")
+            look = read_pictures(self.match, categories)
+            note(f"--match {self.match}: rendered tiles get the look of {len(look)} pictures")
+            shares = [replace(one, look=look) if made else one for one, made in zip(shares, rendered, strict=True)]
+        if self.copy_paste:
+            pools, _ = donor_pools(shares)
+            parts, boxes = sum(map(len, pools)), sum(sum(one.source.counts().values()) for one in shares)
+            note(
+                f"--copy-paste: {parts} of {boxes} labelled parts can be cut out: those with an outline, not occluded, "
+                "and wholly in their picture"
+            )
+        if self.empty is not None:
+            empty = read_pictures(self.empty, categories)
+            share = f"{self.empty_share:.0%}"
+            note(f"--empty {self.empty}: {len(empty)} pictures are taken as background, in {share} of the samples")
+            total = sum(one.weight for one in shares)
+            shares.append(WeightedSource(empty, total * self.empty_share / (1 - self.empty_share)))
+        return shares
