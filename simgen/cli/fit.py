@@ -140,7 +140,7 @@ def fit_finish(
         _say_left_out(left_out)
         say_notes(probed)
         plan, known = make_plan(probed, scenes=scenes, seed=seed, name=Path(base).stem)
-        with Progress(scenes, workers or 1) as progress:
+        with Progress(scenes, workers or 1, plan.request.shard_scenes) as progress:
             run_plan(plan, known, location(scenes_folder), workers=workers, resume=True, on_event=progress.on_event)
         data = data_set(scenes_folder)
         with track("simulated parts", len(data)) as advance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from types import TracebackType
 import rich.progress as bars
 from rich.console import Console
 
+from simgen.dataset.format.manifest import ShardEntry, shard_name
 from simgen.generation.budget import duration
 from simgen.generation.engines import Event, SceneLost, SceneMade, ShardAgain
 from simgen.generation.run import Kept
@@ -20,6 +22,7 @@ from simgen.generation.run import Kept
 LINE_EVERY_S = 30.0  # where there is no terminal
 WINDOW_S = 60.0  # the rate is that of the last steps: of this time, and of at least so many:
 WINDOW_STEPS = 16
+SCHEDULED = 8  # shards to come for each worker; with more, the last ones hardly matter
 
 
 class Rate:
@@ -59,18 +62,86 @@ class Rate:
         return f"about {duration(max(0.0, steps / rate - waited))} left"
 
 
+class Shards:
+    """The time that a run still takes. A shard is made by one worker, so that the last shards decide, not the rate.
+
+    Twelve workers need as long for sixteen shards as for twenty-four.
+
+    Args:
+        scenes: of the run.
+        size: scenes in a shard.
+        workers: that make shards at the same time.
+    """
+
+    def __init__(self, scenes: int, size: int, workers: int) -> None:
+        self._scenes, self._size, self._workers = scenes, size, workers
+        self._begun: dict[int, tuple[int, float]] = {}  # each shard in progress: scenes that ended, and when
+        self._took_s: deque[float] = deque(maxlen=max(WINDOW_STEPS, 4 * workers))  # the last scenes, each by one worker
+        self._ended = 0  # scenes in shards that are no longer in progress, or never were
+
+    def step(self, scene: int) -> None:
+        """Note that a scene has ended. The first one of a shard may include the start of a worker."""
+        now, shard = time.monotonic(), scene // self._size
+        ended, last_s = self._begun.get(shard, (0, now))
+        if ended:
+            self._took_s.append(now - last_s)
+        self._begun[shard] = ended + 1, now
+
+    def end(self, entry: ShardEntry) -> None:
+        """Note that a shard is there."""
+        self._begun.pop(entry.first_scene // self._size, None)
+        self._ended += entry.clips + len(entry.quarantined)
+
+    def again(self, name: str) -> None:
+        """Note that a shard is made again from its start."""
+        self._begun = {shard: state for shard, state in self._begun.items() if shard_name(shard) != name}
+
+    @property
+    def matter(self) -> bool:
+        """Whether the last shards are near, and are of more than one scene. If not, the rate tells as much."""
+        return self._size > 1 and self._waiting <= SCHEDULED * self._size * self._at_once
+
+    @property
+    def _waiting(self) -> int:
+        """Scenes of shards that have not begun."""
+        return self._scenes - self._ended - self._size * len(self._begun)
+
+    @property
+    def _at_once(self) -> int:
+        return max(self._workers, len(self._begun))
+
+    @property
+    def seconds(self) -> float | None:
+        """None until enough scenes have ended to tell: the first ones are the quick ones."""
+        waiting, at_once = self._waiting, self._at_once
+        if len(self._took_s) < max(3, at_once):
+            return None
+        now, scene_s = time.monotonic(), sum(self._took_s) / len(self._took_s)
+        busy = [
+            (min(self._size, self._scenes) - ended) * scene_s - min(now - last_s, scene_s)
+            for ended, last_s in self._begun.values()
+        ]
+        ends_s = sorted([max(0.0, one) for one in busy] + [0.0] * (at_once - len(busy)))  # a heap
+        while waiting > 0:
+            heapq.heapreplace(ends_s, ends_s[0] + min(self._size, waiting) * scene_s)
+            waiting -= self._size
+        return max(ends_s)
+
+
 class Progress:
     """A bar with scenes and frames per second, remaining time and failures. Pass `on_event` to `run_plan`.
 
     Args:
         scenes: of the run, with those that are there already.
         workers: that make scenes at the same time.
+        shard_scenes: in a shard; None: not known.
     """
 
-    def __init__(self, scenes: int, workers: int = 1) -> None:
+    def __init__(self, scenes: int, workers: int = 1, shard_scenes: int | None = None) -> None:
         self.scenes, self.kept, self.made, self.frames, self.lost = scenes, 0, 0, 0, 0
         self.again, self.bytes = 0, 0
         self.start, self.rate = time.monotonic(), Rate(workers)
+        self._shards = None if shard_scenes is None else Shards(scenes, shard_scenes, workers)
         self.console = Console(stderr=True)
         self.bar = bars.Progress(
             bars.TextColumn("render"),
@@ -104,12 +175,13 @@ class Progress:
         """Count an event, and update the display."""
         if isinstance(event, Kept):
             self.kept += event.entry.clips + len(event.entry.quarantined)
+            self._shard_ends(event.entry)
         elif isinstance(event, SceneMade):
             self.made, self.frames = self.made + 1, self.frames + event.frames
-            self.rate.step()
+            self._scene_ends(event.index)
         elif isinstance(event, SceneLost):
             self.lost += 1
-            self.rate.step()
+            self._scene_ends(event.index)
             self._note(f"scene {event.index} is left out: {event.reason}")
         elif isinstance(event, ShardAgain):
             self.made, self.frames, self.lost = (
@@ -118,11 +190,29 @@ class Progress:
                 self.lost - event.lost,
             )
             self.again += 1
+            if self._shards is not None:
+                self._shards.again(event.name)
             self._note(f"{event.name} is made again: {event.reason}")
         else:
             self.bytes += event.entry.bytes
+            self._shard_ends(event.entry)
         if self.console.is_terminal:
             self.bar.update(self.task, completed=self.done, rates="  ".join(self._rates()))
+
+    def _scene_ends(self, scene: int) -> None:
+        self.rate.step()
+        if self._shards is not None:
+            self._shards.step(scene)
+
+    def _shard_ends(self, entry: ShardEntry) -> None:
+        if self._shards is not None:
+            self._shards.end(entry)
+
+    def _left(self) -> str:
+        if self._shards is None or not self._shards.matter or self.done >= self.scenes:
+            return self.rate.left(self.scenes - self.done)
+        seconds = self._shards.seconds
+        return "" if seconds is None else f"about {duration(seconds)} left"
 
     def _rates(self) -> list[str]:
         seconds = max(time.monotonic() - self.start, 1e-6)
@@ -136,7 +226,7 @@ class Progress:
             parts.append(f"{self.lost} left out")
         if self.again:
             parts.append(f"{self.again} made again")
-        left = self.rate.left(self.scenes - self.done)
+        left = self._left()
         return [*parts, left] if left else parts
 
     def _note(self, text: str) -> None:

@@ -120,7 +120,7 @@ def render(
             typer.echo("\n".join(lines))
             raise typer.Exit(0 if estimated.affordable == scenes else BudgetSpent.status)
         asked = sum(len(plan.request.scenes_of(k)) for k in only) if only else scenes
-        with Progress(asked, workers or 1) as progress:
+        with Progress(asked, workers or 1, size) as progress:
             manifest = run_plan(
                 plan, categories, target, workers=workers, resume=resume, on_event=progress.on_event, engine=chosen,
                 budget=allowed, only=only,

@@ -9,7 +9,9 @@ import pytest
 
 from simgen.cli import progress
 from simgen.cli.progress import Progress, Rate, track
-from simgen.generation.engines import SceneMade
+from simgen.dataset.format.manifest import ShardEntry, shard_name
+from simgen.generation.engines import SceneMade, ShardAgain, ShardMade
+from simgen.generation.run import default_shard_scenes
 
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "days": 86400.0}
 
@@ -51,6 +53,51 @@ def test_the_time_left_is_right_within_a_third(clock, workers, start_s, seed):
             assert left / 1.5 - 4 <= seconds(rate.left(scenes - done)) <= left * 1.5 + 4
             said += 1
     assert said > 5
+
+
+def shard_events(workers, scenes, size, start_s, seed, cv=0.4):
+    """(time, event) of a run whose workers make whole shards, one after the other."""
+    rng = np.random.default_rng(seed)
+    free = [(start_s + rng.uniform(0, 1), k) for k in range(workers)]
+    heapq.heapify(free)
+    for first in range(0, scenes, size):
+        now, worker = heapq.heappop(free)
+        own = range(first, min(scenes, first + size))
+        for scene in own:
+            now += 4 * rng.gamma(1 / cv**2, cv**2)
+            yield now, SceneMade(scene, 6)
+        name = shard_name(first // size)
+        entry = ShardEntry(name=name, sha256="", bytes=9, clips=len(own), frames=6, first_scene=first, quarantined=())
+        yield now, ShardMade(entry)
+        heapq.heappush(free, (now, worker))
+
+
+@pytest.mark.parametrize("workers", [2, 5, 12])
+def test_the_last_shards_decide_how_long_a_run_still_takes(clock, workers):
+    """Twelve workers make twelve of sixteen shards, and four of them the others: two rounds, not 1.3."""
+    size = default_shard_scenes(112)
+    assert -(-112 // size) == 16
+    for seed in range(2):
+        events = sorted(shard_events(workers, 112, size, 40.0, seed), key=lambda event: event[0])
+        shown, end_s, said = Progress(112, workers, size), events[-1][0], 0
+        for time_s, event in events:
+            clock[0] = 1000 + time_s
+            shown.on_event(event)
+            if 0.25 * 112 <= shown.done <= 0.75 * 112:
+                left = end_s - time_s
+                assert left / 1.5 - 4 <= seconds(shown._left()) <= left * 1.5 + 4
+                said += 1
+        assert said > 50
+
+
+def test_a_shard_that_is_made_again_counts_from_its_start(clock):
+    shown = Progress(8, 1, 4)
+    for scene in range(4):
+        clock[0] += 10.0
+        shown.on_event(SceneMade(scene, 6))
+    assert seconds(shown._left()) == pytest.approx(40)
+    shown.on_event(ShardAgain(shard_name(0), "killed", 4, 24, 0))
+    assert seconds(shown._left()) == pytest.approx(80)
 
 
 def test_a_rate_that_changes_is_followed_and_nothing_is_said_too_early(clock):
