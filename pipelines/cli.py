@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pipelines import demo, finetune_real, gap_report, train_sim
+from pipelines import demo, finetune_real, gap_report, train_sim, tune
 from pipelines.common.options import add_command
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 add_command(app, train_sim.main, train_sim.EPILOG, "train-sim")
 add_command(app, finetune_real.main, finetune_real.EPILOG, "finetune-real")
+add_command(app, tune.main, tune.EPILOG, "tune")
 add_command(app, gap_report.main, gap_report.EPILOG, "gap-report")
 add_command(app, demo.main, demo.EPILOG, "demo")
 

@@ -11,6 +11,9 @@ from pipelines.common import extras, options
 
 if TYPE_CHECKING:
     from hybrid.data.clips import ClipSource
+    from hybrid.training.config import TrainConfig
+    from pipelines.common.tuning.job import FineTuning
+    from pipelines.common.tuning.photos import Chosen
 
 EPILOG = """Examples:
 
@@ -21,40 +24,47 @@ EPILOG = """Examples:
 
 
 def main(
-    checkpoint: Annotated[
-        str,
-        typer.Option(
-            help="A finished run to start from; or none: from scratch, by --preset and --branches, for comparison.",
-            rich_help_panel=options.DETECTOR,
-        ),
-    ],
+    checkpoint: options.Checkpoint,
+    out: options.Out,
     data: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Photos: COCO JSON or YOLO data.yaml (its train). Or, as a stand-in, a simulated data set.",
             rich_help_panel=options.DATA,
         ),
-    ],
-    out: options.Out,
-    shots: Annotated[
-        int,
-        typer.Option(
-            help="Photos to train on: the first of a shuffle; 0: all. A frame of a video counts as a photo.",
-            rich_help_panel=options.DATA,
-        ),
-    ] = 0,
-    shuffle_seed: Annotated[int, typer.Option(help="Seed of that shuffle.", rich_help_panel=options.DATA)] = 0,
-    sim: Annotated[
-        str | None,
-        typer.Option(help="Folder or URL of a simulated data set to mix in.", rich_help_panel=options.DATA),
     ] = None,
+    shots: options.Shots = None,
+    unlabelled: options.Unlabelled = None,
+    shuffle_seed: options.ShuffleSeed = options.SHUFFLE_SEED,
+    sim: options.Sim = None,
     sim_share: Annotated[
-        float, typer.Option(help="Share of the samples that come from --sim.", rich_help_panel=options.DATA)
-    ] = 0.3,
+        float | None,
+        typer.Option(help="Share of the samples that are simulated.", show_default="0.5", rich_help_panel=options.DATA),
+    ] = None,
     categories: options.Categories = None,
     holdout: options.Holdout = 0.0,
     preset: options.Preset = options.PRESET,
     branches: options.Branches = None,
+    model: options.Model = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="plain, frozen-first, l2-sp, wise-ft, mean-teacher, batch-norm, several joined by a plus; auto: the "
+            "best of a cross-validation over sessions of the photos.",
+            show_default="plain; mean-teacher with --unlabelled",
+            rich_help_panel=options.TRAINING,
+        ),
+    ] = None,
+    sessions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX|FILE",
+            help="For --method auto: which photos are of one session. A regular expression whose group is the "
+            "session's name, or a CSV file of photo,session.",
+            show_default="a name without its last number",
+            rich_help_panel=options.TRAINING,
+        ),
+    ] = None,
     steps: options.Steps = 600,
     batch: options.Batch = 8,
     clip_length: options.ClipLength = 2,
@@ -80,33 +90,27 @@ def main(
         from hybrid.core.device import check_device_name
         from hybrid.core.errors import DataError
         from hybrid.training.config import TrainConfig
-        from pipelines.common.data import (
-            REAL,
-            data_hash,
-            hold_out,
-            names,
-            photo_digests,
-            read,
-            take_photos,
-            target_kind,
-            without_copies_of,
-        )  # fmt: skip
-        from pipelines.common.paths import check_folder, check_runs, data_at
-        from pipelines.common.record import Experiment
+        from pipelines.common.paths import check_folder, check_runs, check_unlabelled, data_at
+        from pipelines.common.tuning.begun import begun_in
 
-        if shots < 0 or not 0.0 <= sim_share < 1.0:
+        if (shots or 0) < 0 or not 0.0 <= (sim_share or 0.0) < 1.0:
             raise DataError(f"needs --shots of 0 or more and 0 <= --sim-share < 1, got {shots} and {sim_share}")
+        if data is None and unlabelled is None:
+            raise DataError("needs photos: --data with labels, --unlabelled without, or both")
         init = None if checkpoint == "none" else Path(checkpoint)
-        photos, mixed_in = data_at(data, "--data"), data_at(sim, "--sim") if sim else None
+        labelled = None if data is None or (unlabelled and shots == 0) else data_at(data, "--data")
         check_runs([init] if init else [], "--checkpoint")
+        check_unlabelled(unlabelled)
         check_folder(out)
         check_device_name(device)
         more = extras.Extras(copy_paste, mosaic, match, match_by, match_share, empty, empty_share)
+        begun = begun_in(out)
 
-        from hybrid.training.samples.sampler import WeightedSource
         from pipelines.common import runs
+        from pipelines.common.kept import in_words
+        from pipelines.common.tuning.job import prepare
 
-        planned = runs.architecture(init, ("any",), preset, branches)
+        planned = runs.architecture(init, ("any",), preset, branches, model or ())
         config = TrainConfig(
             steps=steps, batch_clips=batch, clip_length=clip_length, tile_px=tile, learning_rate=lr, seed=seed,
             backbone_rate=runs.backbone_rate(planned, backbone_rate, out), frozen_stages=frozen_stages,
@@ -114,49 +118,43 @@ def main(
             warmup_steps=min(100, steps // 10), threads=threads, workers=workers, device=device,
             augment=more.augmentation(),
         )  # fmt: skip
-        source = read(photos, categories, boxes=planned.boxes)
-        pool, validation = hold_out(source, holdout, shuffle_seed)
-        if shots > len(pool.frames):
-            raise DataError(f"{data}: --shots {shots}, but only {len(pool.frames)} photos are left to train on")
-        training = take_photos(pool, shots, shuffle_seed) if shots else pool
-        if validation is not None:
-            validation = without_copies_of(validation, training)
-        shares, digests = [WeightedSource(training, 1.0 - sim_share if mixed_in else 1.0)], photo_digests(training)
-        if mixed_in is not None:
-            mixed = read(mixed_in, source.categories, boxes=planned.boxes, named_by=data)
-            shares.append(WeightedSource(mixed, sim_share))
-            if target_kind(mixed_in) == REAL:  # photos are trained on, wherever they stand
-                validation = without_copies_of(validation, mixed) if validation else None
-                digests = tuple(sorted({*digests, *photo_digests(mixed)}))
-        experiment = Experiment(
-            script="finetune_real",
-            data=str(photos),
-            data_sha256=data_hash(photos),
-            kind=target_kind(photos),
-            trained_on=names(training),
-            held_out=names(validation),
-            shots=len(training.frames),
-            shuffle_seed=shuffle_seed,
-            mixed_in=str(mixed_in) if mixed_in else None,
-            mixed_in_sha256=data_hash(mixed_in) if mixed_in else None,
-            photo_digests=digests,
-        )
-        run = runs.carry_out(
-            lambda: runs.start(init, source.categories, preset, branches, seed),
-            more.shares(shares, [False, True][: len(shares)]),
-            validation,
-            config,
-            out,
-            experiment,
-        )
-        used = f"{_count(training)} of {len(source.frames)} {experiment.kind} photos"
-        typer.echo(f"{out}: {run['steps']} steps on {used}, {run['seconds']:.0f} s")
+        tuning, chosen = prepare(
+            init, labelled, unlabelled, begun, shots=shots, shuffle_seed=shuffle_seed, holdout=holdout,
+            categories=categories, sim=sim, sim_share=sim_share, preset=preset, branches=branches, model=model or (),
+            more=more,
+        )  # fmt: skip
+        way = method or (begun and begun.experiment.method) or ("mean-teacher" if unlabelled else "plain")
+        if way == "auto":
+            way = (begun and begun.experiment.method) or _best_method(tuning, chosen, config, sessions, out)
+        run = tuning.run(way, chosen.training, chosen.validation, config, out)
+        typer.echo(f"{out}: {run['steps']} steps by {way} on {chosen.in_words()}, {run['seconds']:.0f} s")
+        if run.get("kept"):
+            typer.echo(in_words(run["kept"]))
 
 
-def _count(training: ClipSource) -> str:
-    """The number of photos, and of the clips that they are from where these are videos."""
-    photos, clips = len(training.frames), len(training)
-    return f"{photos}" if photos == clips else f"{photos} (frames of {clips} clips)"
+def _best_method(tuning: FineTuning, chosen: Chosen, config: TrainConfig, sessions: str | None, out: Path) -> str:
+    """The method that `--method auto` chooses; its trials stand in a folder beside `out`."""
+    from hybrid.core.errors import DataError
+    from pipelines.common.tuning import auto
+    from pipelines.gap.sessions import sessions_of
+
+    photos = chosen.training
+    if photos is None:
+        raise DataError("--method auto: measures on labelled photos, and there are none; name a method")
+    names = [clip.name for clip in photos.clips]
+    numbers = auto.stated_sessions(names, sessions) or sessions_of(names, *([sessions] if sessions else [])).tolist()
+    trial = config.model_copy(update={"steps": max(1, round(auto.STEPS_SHARE * config.steps))})
+    trial = trial.model_copy(update={"warmup_steps": min(config.warmup_steps, trial.steps // 10)})
+
+    def run(method: str, training: ClipSource, held_out: ClipSource, folder: Path) -> float:
+        measured = tuning.run(method, training, held_out, trial, folder).get("validation")
+        return float((measured["ema"]["overall"]["ap"] if measured else None) or 0.0)
+
+    candidates = (*auto.CANDIDATES, *(["mean-teacher"] if tuning.unlabelled else []))
+    choice = auto.choose(photos, numbers, run, out.with_name(f"{out.name}-auto"), candidates)
+    typer.echo(f"{len(set(numbers))} sessions by {sessions or 'name without its last number'}")
+    typer.echo(choice.in_words())
+    return choice.method
 
 
 app = options.single_app(main, EPILOG)

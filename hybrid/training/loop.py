@@ -109,6 +109,8 @@ def train(
         weights = method.end(detector, weights)
     save_detector(folder / "ema.safetensors", detector, weights)
     record = run_record(detector, sources, config, device, times)
+    if methods:
+        record["methods"] = [method.settings() | method.results() for method in methods]
     record |= measure_run(folder, validation, sources, view, device.torch_device, measuring)
     plot_curves(folder / METRICS, folder / "curves.png")
     write_atomically(folder / RUN, json.dumps(record, indent=1).encode())

@@ -90,6 +90,8 @@ class Training:
         losses = self._all_losses(batch.to(device), step)
         self.optimizer.zero_grad(set_to_none=True)
         losses["total"].backward()  # type: ignore[no-untyped-call]
+        for method in self.methods:
+            method.after_backward(self)
         learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         norm = nn.utils.clip_grad_norm_(learning, self.config.grad_clip)
         if not bool(torch.isfinite(norm)) or not bool(torch.isfinite(losses["total"])):

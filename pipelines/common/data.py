@@ -73,15 +73,24 @@ def read(
     split: str = "train",
     boxes: BoxesOf = "visible",
     named_by: object = "--categories",
+    own_only: bool = False,
 ) -> ClipSource:
     """The clips at `path`. Writes a note to the error stream for each reason why images or boxes were left out.
 
     `split` counts for a YOLO folder only. YOLO labels do not say whether a box is of the visible part or of the whole
-    object; they are taken as they are, whatever `boxes` says. `categories` are the ones to keep, in their order; None:
-    those of the data. `named_by` says in the note whose they are.
+    object; they are taken as they are, whatever `boxes` says. The other arguments are those of `selected`.
 
     Raises:
         DataError: there is nothing usable at `path`, or no box of one of `categories`.
+    """
+    return selected(read_all(path, split, boxes), path, categories, named_by, own_only)
+
+
+def read_all(path: Location, split: str = "train", boxes: BoxesOf = "visible") -> ClipSource:
+    """The clips at `path` with all their categories. Writes a note for each reason why images were left out.
+
+    Raises:
+        DataError: there is nothing usable at `path`.
     """
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder")
@@ -94,6 +103,25 @@ def read(
         source = read_coco(path, boxes=boxes)
     for reason, names in source.skipped.items():
         note(f"{path}: {reason}: {len(names)}, such as {names[0]}")
+    return source
+
+
+def selected(
+    source: ClipSource, path: Location, categories: Sequence[str] | None, named_by: object, own_only: bool = False
+) -> ClipSource:
+    """`source`, which was read at `path`, with `categories` alone. A note counts and names the boxes left out.
+
+    Args:
+        source: with all its categories.
+        path: where it is.
+        categories: the ones to keep, in their order; None: those of the data.
+        named_by: says in the note whose they are.
+        own_only: a category that the data do not label is ignored in their images (see `onto`); otherwise it is
+            background there.
+
+    Raises:
+        DataError: there is no box of one of `categories`.
+    """
     counts = source.counts()
     kept = source.categories if categories is None else tuple(categories)
     if not sum(counts.get(name, 0) for name in kept):
@@ -103,7 +131,7 @@ def read(
     if left_out:
         listed = ", ".join(f"{count} of {name!r}" for name, count in left_out.items())
         note(f"{path}: boxes left out, since {named_by} has {list(kept)} alone: {listed}")
-    return with_categories(source, kept)
+    return onto(source, kept) if own_only else with_categories(source, kept)
 
 
 def _simulated(path: Location, boxes: BoxesOf) -> ClipSource:
@@ -154,14 +182,73 @@ def with_categories(source: ClipSource, categories: Sequence[str]) -> ClipSource
     return replace(source, categories=tuple(categories), clips=tuple(clips))
 
 
+def onto(source: ClipSource, categories: Sequence[str]) -> ClipSource:
+    """As `with_categories`; a category that `source` does not label is ignored in all of its images.
+
+    So photos that label bolts alone do not teach that the nuts on them are background, and a detector is not blamed for
+    finding these.
+    """
+    unlabelled = [k for k, name in enumerate(categories) if name not in source.categories]
+    numbered = with_categories(source, categories)
+    if not unlabelled:
+        return numbered
+    clips = [
+        replace(clip, frames=tuple(_ignoring(frame, unlabelled) for frame in clip.frames)) for clip in numbered.clips
+    ]
+    return replace(numbered, clips=tuple(clips))
+
+
+def together(known: Sequence[str], labelled: Sequence[str], chosen: Sequence[str] | None) -> tuple[str, ...]:
+    """The categories of a fine-tuned detector: those that its checkpoint knew, then the new ones of the photos.
+
+    `chosen` (`--categories`) are taken as they are. Notes say what is kept though the photos do not label it, and what
+    is given up.
+
+    Raises:
+        DataError: the photos label nothing that the checkpoint knows, and the user did not choose.
+    """
+    if chosen:
+        if given_up := [name for name in known if name not in chosen]:
+            note(f"--categories {list(chosen)}: the detector gives up {given_up}, which its checkpoint knows")
+        return tuple(chosen)
+    if known and not set(known) & set(labelled):
+        raise DataError(
+            f"the photos label {list(labelled)}, the checkpoint knows {list(known)}: no name is in both. Names are "
+            f"compared letter by letter. Rename them, or to teach new ones: --categories {' '.join(labelled)}"
+        )
+    if unlabelled := [name for name in known if name not in labelled]:
+        note(f"the photos do not label {unlabelled}, which the checkpoint knows: kept, and not learned from the photos")
+    return (*known, *(name for name in labelled if name not in known))
+
+
+def _ignoring(frame: FrameRecord, labels: Sequence[int]) -> FrameRecord:
+    """The frame as one region to ignore for each of these labels."""
+    whole = np.array([[0, 0, frame.width_px, frame.height_px]] * len(labels), np.float32)
+    return replace(
+        frame,
+        ignore_boxes_xyxy_px=np.concatenate([frame.ignore_boxes_xyxy_px, whole]),
+        ignore_labels=np.concatenate([frame.ignore_labels, np.array(labels, np.int64)]),
+    )
+
+
 def _relabelled(frame: FrameRecord, new_label: Int64[np.ndarray, " c"]) -> FrameRecord:
-    """The frame with new labels, without the boxes whose new label is -1."""
+    """The frame with new labels, without the boxes and the regions to ignore whose new label is -1."""
     labels = new_label[frame.labels]
     keep = labels >= 0
     per_box = {name: getattr(frame, name) for name in ("boxes_xyxy_px", "track_ids", "visible_share", "hidden")}
     cut = {name: values[keep] for name, values in per_box.items() if values is not None}
     outlines = frame.outlines and tuple(one for one, kept in zip(frame.outlines, keep, strict=True) if kept)
-    return replace(frame, labels=labels[keep], outlines=outlines, **cut)
+    of_all = frame.ignore_labels < 0  # regions to ignore of every category stay so
+    regions = np.append(new_label, -1)[frame.ignore_labels]
+    stay = of_all | (regions >= 0)
+    return replace(
+        frame,
+        labels=labels[keep],
+        ignore_boxes_xyxy_px=frame.ignore_boxes_xyxy_px[stay],
+        ignore_labels=regions[stay],
+        outlines=outlines,
+        **cut,
+    )
 
 
 def take_photos(source: ClipSource, count: int, seed: int) -> ClipSource:

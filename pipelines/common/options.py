@@ -45,6 +45,42 @@ Categories = Annotated[
     ),
 ]
 
+# data and detector of a fine-tuning
+Checkpoint = Annotated[
+    str,
+    typer.Option(
+        help="A finished run to start from; or none: from scratch, by --preset and --branches, for comparison.",
+        rich_help_panel=DETECTOR,
+    ),
+]
+Shots = Annotated[
+    int | None,
+    typer.Option(
+        help="Photos to train on: the first of a shuffle. 0: with --unlabelled none, else all. A frame of a video "
+        "counts as a photo.",
+        show_default="all",
+        rich_help_panel=DATA,
+    ),
+]
+SHUFFLE_SEED = 0
+ShuffleSeed = Annotated[int, typer.Option(help="Seed of that shuffle.", rich_help_panel=DATA)]
+Unlabelled = Annotated[
+    Path | None,
+    typer.Option(
+        help="Pictures or video without labels to adapt to: a folder or a file; labels of a data set are not read.",
+        rich_help_panel=DATA,
+    ),
+]
+Sim = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR|none",
+        help="Simulated data set to mix in, so that nothing is forgotten: a folder or a URL; none: do not.",
+        show_default="the data that --checkpoint learned from",
+        rich_help_panel=DATA,
+    ),
+]
+
 # detector
 PRESET = "lite"
 Preset = Annotated[
@@ -80,7 +116,7 @@ Steps = Annotated[int, typer.Option(help="Optimizer steps.", rich_help_panel=TRA
 Batch = Annotated[int, typer.Option(help=BATCH, rich_help_panel=TRAINING)]
 ClipLength = Annotated[int, typer.Option(help=CLIP_LENGTH, rich_help_panel=TRAINING)]
 Tile = Annotated[int, typer.Option(help="Side of a training tile, in pixels.", rich_help_panel=TRAINING)]
-LearningRate = Annotated[float, typer.Option("--lr", help="Peak learning rate.", rich_help_panel=TRAINING)]
+LearningRate = Annotated[float, typer.Option("--lr", help="Peak learning rate.", max=1.0, rich_help_panel=TRAINING)]
 BackboneRate = Annotated[
     float | None,
     typer.Option(

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hybrid.core.errors import DataError, RunError
+from hybrid.data.clips import IMAGE_SUFFIXES
+from hybrid.predict.io.video import VIDEO_SUFFIXES
 from hybrid.weights.record import RUN
 from pipelines.common.data import MANIFEST, data_sets, is_yolo
 from pipelines.common.record import EXPERIMENT
@@ -66,6 +68,22 @@ def check_runs(folders: Iterable[Path], option: str) -> None:
             unfinished = (folder / EXPERIMENT).is_file() or (folder / CONFIG).is_file()
             problem = "the run in it has not finished; the command that began it goes on" if unfinished else "is no run"
             raise DataError(f"{option} {folder}: {problem}: it has no {RUN}")
+
+
+def check_unlabelled(path: Path | None) -> None:
+    """Check that there is a picture or a video to adapt to.
+
+    Raises:
+        DataError: there is none.
+    """
+    if path is None or path.suffix in _LISTINGS or (path / "manifest.json").is_file():
+        return
+    kinds = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
+    if not path.exists():
+        raise DataError(f"--unlabelled {path}: there is no such file or folder")
+    files = (file for file in path.rglob("*") if file.is_file()) if path.is_dir() else iter([path])
+    if not any(file.suffix.lower() in kinds for file in files):
+        raise DataError(f"--unlabelled {path}: holds no picture and no video ({', '.join(kinds)})")
 
 
 def check_folder(out: Path, option: str = "--out") -> None:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from hybrid.core.errors import RunError
-from hybrid.weights.record import where_and_why
+from hybrid.weights.record import weights_file, where_and_why
 from simgen.dataset.store.files import write_atomically
 from simgen.spec.errors import TextFileError
 from simgen.spec.text.json_text import read_json
@@ -25,6 +25,7 @@ EXPERIMENT = "experiment.json"
 VERSION = 1
 
 DataKind = Literal["simulated", "real", "stand-in"]  # stand-in: a simulated data set used in the place of photos
+_LATER = ("photo_digests", "mixed_in_trained_on", "method")  # fields that records of earlier versions lack
 _STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
 
 
@@ -50,6 +51,9 @@ class Experiment:
     shuffle_seed: int | None = None  # of the shuffle that those photos are the first of
     mixed_in: str | None = None  # a simulated data set that a share of the samples came from
     mixed_in_sha256: str | None = None
+    mixed_in_trained_on: tuple[str, ...] | None = None  # the clips of it that were drawn from; None: all of them
+    method: str | None = None  # of finetune_real, see hybrid.training.methods.table; None: not recorded
+    unlabelled: str | None = None  # photos or video without labels that the method learned from
     init: StartingRun | None = None  # None: from scratch
     trained_on: tuple[str, ...]  # names of clips; a photo is a clip of one frame
     held_out: tuple[str, ...] = ()
@@ -84,14 +88,14 @@ def write_experiment(run: Path, experiment: Experiment) -> None:
 
 
 def changed_fields(before: Experiment, now: Experiment) -> list[str]:
-    """The names of the fields in which two records differ. Records of earlier versions have no `photo_digests`."""
+    """The names of the fields in which two records differ, but for those that an earlier version did not record."""
     names = [field.name for field in fields(Experiment) if getattr(before, field.name) != getattr(now, field.name)]
-    return [name for name in names if name != "photo_digests" or None not in (before.photo_digests, now.photo_digests)]
+    return [name for name in names if name not in _LATER or None not in (getattr(before, name), getattr(now, name))]
 
 
 def weights_hash(run: Path) -> str:
-    """The sha256 of a finished run's averaged weights."""
-    return hashlib.sha256((run / "ema.safetensors").read_bytes()).hexdigest()
+    """The sha256 of a finished run's averaged weights, or of a file of weights."""
+    return hashlib.sha256(weights_file(run).read_bytes()).hexdigest()
 
 
 def _checked(plain: Any, path: Path) -> Experiment:

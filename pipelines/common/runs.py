@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,14 @@ from hybrid.model.network import Network
 from hybrid.predict.tiles import view_of
 from hybrid.training.config import TrainConfig
 from hybrid.training.loop import train
+from hybrid.training.methods.method import Method
+from hybrid.training.methods.weights import Fresh
 from hybrid.training.run.folder import CONFIG, METRICS, read_metrics
 from hybrid.training.samples.sampler import WeightedSource
 from hybrid.weights.checkpoint import load, load_config
 from hybrid.weights.record import RUN
 from pipelines.common.data import note
+from pipelines.common.kept import measure_kept
 from pipelines.common.record import (
     EXPERIMENT,
     Experiment,
@@ -49,6 +52,7 @@ class Start:
 
     detector: Network
     init: StartingRun | None
+    fresh: Fresh = field(default_factory=Fresh)  # what did not come from that run
 
 
 def architecture(
@@ -136,7 +140,8 @@ def start(
     missing, _ = detector.load_compatible(earlier.state_dict(), known)
     if missing:
         note(f"{init} has no weights for {len(missing)} tensors, which start at random: {missing[0]}, ...")
-    return Start(detector, StartingRun(run=str(init), sha256=weights_hash(init)))
+    rows = tuple(k for k, name in enumerate(categories) if name not in known)
+    return Start(detector, StartingRun(run=str(init), sha256=weights_hash(init)), Fresh(frozenset(missing), rows))
 
 
 def claim(out: Path, experiment: Experiment) -> None:
@@ -179,10 +184,13 @@ def carry_out(
     config: TrainConfig,
     out: Path,
     experiment: Experiment,
+    scenes: ClipSource | None = None,
+    methods: Callable[[Start], Sequence[Method]] = lambda begun: (),
 ) -> dict[str, Any]:
     """Train in the folder `out`, resume a stopped run there, or return what a finished one wrote: its `run.json`.
 
-    `experiment` is completed with the run that the weights came from.
+    `experiment` is completed with the run that the weights came from. `scenes` are simulated ones that neither run
+    trained on: what this run keeps of what that one knew is measured on them. `methods` take part in the training.
     """
     begun = begin()
     whole = replace(experiment, init=begun.init)
@@ -196,10 +204,13 @@ def carry_out(
             resume=True,
             validation=validation,
             view=view_of(config.tile_px),
+            methods=methods(begun),
             progress=progress,
             measuring=measuring,
         )
-    run = {**summary.run, "experiment": whole.to_json(), "seconds": seconds(out)}
+        run = {**summary.run, "experiment": whole.to_json(), "seconds": seconds(out)}
+        if whole.init is not None and scenes is not None and "kept" not in run:
+            run["kept"] = measure_kept(Path(whole.init.run), out, scenes, run["device"], measuring)
     write_atomically(out / RUN, json.dumps(run, indent=1).encode())
     return run
 

@@ -173,7 +173,9 @@ def trained_on(run: FinishedRun, source: ClipSource, data: Location, split: str 
             clips |= set(experiment.trained_on)
         clips |= _of_set_in_folder(experiment.data, experiment.trained_on, data)
         if _is_at(experiment.mixed_in, experiment.mixed_in_sha256, data, split):
-            clips |= {clip.name for clip in source.clips}  # which of them were drawn is not recorded
+            drawn = experiment.mixed_in_trained_on
+            clips |= {clip.name for clip in source.clips} if drawn is None else set(drawn)
+        clips |= _of_set_in_folder(experiment.mixed_in or "", experiment.mixed_in_trained_on or (), data)
     return clips
 
 

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 SMALL = ["--steps", "3", "--batch", "2", "--tile", "64", "--clip-length", "2", "--workers", "0", "--threads", "1"]
+SMALL += ["--preset", "tiny", "--model", "width=16", "queries=20", "denoising_queries=8"]
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def test_help_comes_without_torch_both_ways(how: str) -> None:
     code = f"""
 import runpy, sys
 sys.modules["torch"] = None
-for name in ("train_sim", "finetune_real", "gap_report", "demo"):
+for name in ("train_sim", "finetune_real", "tune", "gap_report", "demo"):
     sys.argv = [name, "--help"]
     try:
         {run}, run_name="__main__")
@@ -36,8 +36,8 @@ for name in ("train_sim", "finetune_real", "gap_report", "demo"):
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("Usage: ") == 4
-    assert result.stdout.count("--out") >= 4
+    assert result.stdout.count("Usage: ") == 5
+    assert result.stdout.count("--out") >= 5
 
 
 def test_missing_data_are_named(tmp_path: Path) -> None:

@@ -8,15 +8,17 @@ and the moving average, which stands in the checkpoint.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor
 
-from hybrid.losses.criterion import Criterion
-from hybrid.model.network import Network
-from hybrid.training.config import TrainConfig
-from hybrid.training.samples.batch import TrainBatch
+if TYPE_CHECKING:
+    import torch
+
+    from hybrid.losses.criterion import Criterion
+    from hybrid.model.network import Network
+    from hybrid.training.config import TrainConfig
+    from hybrid.training.samples.batch import TrainBatch
 
 Weights = Mapping[str, Tensor]  # a state dict
 
@@ -49,18 +51,29 @@ class Method(Protocol):
         """What decides the weights, as JSON values. It becomes a part of the run's identity."""
         return {"name": self.name}
 
+    def results(self) -> dict[str, Any]:
+        """What the method found, as JSON values, for the run's record; after `end`."""
+        return {}
+
     def begin(self, training: Underway) -> None:
         """Before the first step, also of a resumed run: the detector has the weights that the run started from."""
+        return
 
     def before_step(self, training: Underway) -> None:
         """Before each step; `steps_done` is its number, from 0."""
+        return
 
     def losses(self, training: Underway, batch: TrainBatch) -> dict[str, Tensor]:
         """Losses by name, which are added to the step's own. `batch` is on the training's device."""
         return {}
 
+    def after_backward(self, training: Underway) -> None:
+        """After the gradients are there, on every process the same, and before they are clipped."""
+        return
+
     def after_step(self, training: Underway) -> None:
         """After the optimizer's step and before the weights are averaged; `steps_done` is still the step's number."""
+        return
 
     def end(self, detector: Network, weights: Weights) -> Weights:
         """The weights to save in place of `weights`, after the last step.

@@ -27,7 +27,7 @@ from simgen.spec.errors import ShardError
 
 WORDS = st.text(alphabet="ab=/.", min_size=1, max_size=5)  # no leading dash
 ROOT = Path(__file__).parents[3]
-COMMANDS = {"train-sim", "finetune-real", "gap-report", "demo"}
+COMMANDS = {"train-sim", "finetune-real", "tune", "gap-report", "demo"}
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ import sys
 for name in ("torch", "cv2", "pybullet", "scipy", "numpy"):
     sys.modules[name] = None
 from pipelines.cli import app
-for words in ([], ["train-sim"], ["finetune-real"], ["gap-report"], ["demo"]):
+for words in ([], ["train-sim"], ["finetune-real"], ["tune"], ["gap-report"], ["demo"]):
     app([*words, "--help"], standalone_mode=False)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)

@@ -1,0 +1,1 @@
+"""Fine-tuning: its data, replay, the choice of a method by cross-validation, and the search of options."""
