@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -73,6 +74,9 @@ def predict(
     tiles: Annotated[
         bool, typer.Option("--tiles", help="Look at tiles of the size trained on: for very many or tiny parts; slow.")
     ] = False,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Look at each image mirrored too: finds a little more in twice the time.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Detect parts: draw boxes, write JSON lines, report the speed."""
@@ -88,8 +92,11 @@ def predict(
         from hybrid.predict.tiles import View
 
         view = View(tile_px=None, scales=(1.0,)) if whole else trained_view(checkpoint, tiled=tiles)
+        view = replace(view, mirrored=flip)
         least_score, origin = operating_point(checkpoint) if score is None else (score, "as given")
         detector = Detector.load(checkpoint, device=device, score=least_score, view=view)
+        if flip and detector.network.config.tracks:
+            _stop("--flip: this detector follows objects, and a mirrored look would give them other ids")
         with open_sinks() as sinks:
             frames, detections, busy_s, views = _detect(detector, sinks)
     for view_told in sorted(views)[:MOST_VIEWS]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int64, UInt8
+from jaxtyping import Bool, Float32, Int64, Shaped, UInt8
 from torch import Tensor
 
 from hybrid.core.config import GREY, NMS_IOU
@@ -42,6 +42,7 @@ class View:
     scales: tuple[float, ...] = (1.0, 0.5)
     whole_px: int = 0  # an image that has so many pixels or fewer at a scale is not cut there
     near_px: int = 0  # an image whose longer side is so long or shorter is looked at at the first scale only
+    mirrored: bool = False  # look at each tile mirrored too: twice the time
     batch: int = 8  # tiles that go through the network at once
     threshold: float = 0.02  # lower scores are left out
     limit: int = 300  # detections of a frame, at most
@@ -90,7 +91,8 @@ def told(width: int, height: int, view: View) -> str:
         side = view.tile_at(*size)
         count = math.prod(len(one) for one in _starts(size, side, view))
         looks.setdefault("whole" if side is None else f"in {count} tiles of {side} px", []).append(f"{scale:g}")
-    return ", ".join(f"{how} at scale {' and '.join(scales)}" for how, scales in looks.items())
+    words = ", ".join(f"{how} at scale {' and '.join(scales)}" for how, scales in looks.items())
+    return f"{words}, and mirrored" if view.mirrored else words
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Tile:
     height: int
     inner: tuple[bool, bool, bool, bool]
     filled_size: tuple[int, int]  # width, height with the grey that fills up a tile larger than the image
+    mirrored: bool = False  # left and right change places
 
 
 def starts(length: int, tile: int, overlap: int) -> list[int]:
@@ -140,7 +143,7 @@ def layout(width: int, height: int, view: View) -> list[Tile]:
             for top in down
             for left in across
         ]
-    return tiles
+    return tiles + [replace(tile, mirrored=True) for tile in tiles] if view.mirrored else tiles
 
 
 def _scaled(width: int, height: int, scale: float) -> tuple[int, int]:
@@ -169,7 +172,7 @@ def cut(image: UInt8[np.ndarray, "h w 3"], tiles: Sequence[Tile]) -> list[UInt8[
         crop = scaled[tile.scaled_size][tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
         piece = np.full((*tile.filled_size[::-1], 3), GREY, np.uint8)
         piece[: tile.height, : tile.width] = crop
-        pieces.append(torch.from_numpy(piece).permute(2, 0, 1))
+        pieces.append(torch.from_numpy(_turned(piece, tile)).permute(2, 0, 1))
     return pieces
 
 
@@ -185,8 +188,12 @@ def cut_depth(depth_m: Float32[np.ndarray, "h w"], tiles: Sequence[Tile]) -> lis
         rows, columns = nearest(tile.top, tile.height, down, height), nearest(tile.left, tile.width, across, width)
         piece = np.zeros(tile.filled_size[::-1], np.float32)
         piece[: tile.height, : tile.width] = depth_m[np.ix_(rows, columns)]
-        pieces.append(torch.from_numpy(piece))
+        pieces.append(torch.from_numpy(_turned(piece, tile)))
     return pieces
+
+
+def _turned(piece: Shaped[np.ndarray, "h w *c"], tile: Tile) -> Shaped[np.ndarray, "h w *c"]:
+    return np.ascontiguousarray(piece[:, ::-1]) if tile.mirrored else piece
 
 
 def merge(tiles: Sequence[Tile], detections: Sequence[Detections], view: View) -> Detections:
@@ -225,6 +232,9 @@ def _ids(detections: Sequence[Detections]) -> Int64[Tensor, " n"] | None:
 def _in_image(tile: Tile, detections: Detections) -> tuple[Float32[Tensor, "n 4"], Bool[Tensor, " n"]]:
     """The boxes in image pixels, and which of them are cut by an inner edge of the tile."""
     boxes = detections.boxes_xyxy_px
+    if tile.mirrored:
+        left, top, right, bottom = boxes.unbind(1)
+        boxes = torch.stack([tile.filled_size[0] - right, top, tile.filled_size[0] - left, bottom], 1)
     extent = boxes.new_tensor([tile.width, tile.height] * 2)
     boxes = boxes.clamp(min=0).minimum(extent)
     inner = torch.tensor(tile.inner, device=boxes.device)

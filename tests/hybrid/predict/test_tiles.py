@@ -52,6 +52,23 @@ def test_tiles_show_the_image_s_own_pixels(size: tuple[int, int], tile_px: int |
     assert tile_px is not None or len(tiles) == 1
 
 
+@pytest.mark.parametrize("size", [(90, 70), (40, 30)])  # tiles inside the image; one that grey fills up
+def test_a_mirrored_look_finds_each_part_where_it_is(size: tuple[int, int]) -> None:
+    view = View(tile_px=48, overlap_px=16, scales=(1.0,), mirrored=True)
+    image = np.zeros((size[1], size[0], 3), np.uint8)
+    image[10:16, 5:12] = 255
+    tiles = layout(*size, view)
+    plain, mirrored = tiles[: len(tiles) // 2], tiles[len(tiles) // 2 :]
+    for tile, piece, other in zip(plain, cut(image, plain), cut(image, mirrored), strict=True):
+        assert torch.equal(piece.flip(2), other)
+        ys, xs = (other[0] == 255).nonzero(as_tuple=True)
+        if (tile.left, tile.top) == (0, 0):
+            box = [float(xs.min()), float(ys.min()), float(xs.max()) + 1, float(ys.max()) + 1]
+    found = [detections([(box, 0.9, 0)] if k == len(plain) else []) for k in range(len(tiles))]
+    assert merge(tiles, found, view).boxes_xyxy_px.tolist() == [[5, 10, 12, 16]]
+    assert told(*size, view).endswith(", and mirrored")
+
+
 def test_the_view_follows_from_the_size_of_the_image_and_is_told() -> None:
     view = view_of(256)
     sizes = {(640, 480): [(640, 480)], (641, 480): [(641, 480), (320, 240)], (480, 641): [(480, 641), (240, 320)]}
