@@ -90,7 +90,7 @@ def main(
         from hybrid.core.device import check_device_name
         from hybrid.core.errors import DataError
         from hybrid.training.config import TrainConfig
-        from pipelines.common.paths import check_folder, check_runs, check_unlabelled, data_at
+        from pipelines.common.paths import check_folder, check_runs, check_sim, check_unlabelled, data_at
         from pipelines.common.tuning.begun import begun_in
 
         if (shots or 0) < 0 or not 0.0 <= (sim_share or 0.0) < 1.0:
@@ -100,6 +100,7 @@ def main(
         init = None if checkpoint == "none" else Path(checkpoint)
         labelled = None if data is None or (unlabelled and shots == 0) else data_at(data, "--data")
         check_runs([init] if init else [], "--checkpoint")
+        check_sim(sim)
         check_unlabelled(unlabelled)
         check_folder(out)
         check_device_name(device)

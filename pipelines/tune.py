@@ -77,7 +77,7 @@ def main(
     with options.one_line_errors():
         from hybrid.core.device import check_device_name
         from hybrid.core.errors import DataError
-        from pipelines.common.paths import check_folder, check_runs, check_unlabelled, data_at
+        from pipelines.common.paths import check_folder, check_runs, check_sim, check_unlabelled, data_at
         from pipelines.common.tuning.space import knobs
 
         if trials < 1 or not 0.0 < holdout < 1.0:
@@ -85,6 +85,7 @@ def main(
         ranges = knobs(search or (), space)
         init, labelled = None if checkpoint == "none" else Path(checkpoint), data_at(data, "--data")
         check_runs([init] if init else [], "--checkpoint")
+        check_sim(sim)
         check_unlabelled(unlabelled)
         check_folder(out)
         check_device_name(device)

@@ -70,6 +70,16 @@ def check_runs(folders: Iterable[Path], option: str) -> None:
             raise DataError(f"{option} {folder}: {problem}: it has no {RUN}")
 
 
+def check_sim(sim: str | None) -> None:
+    """Check that `--sim` names data; `none` names none.
+
+    Raises:
+        DataError: nothing is there.
+    """
+    if sim is not None and sim != "none":
+        data_at(sim, "--sim")
+
+
 def check_unlabelled(path: Path | None) -> None:
     """Check that there is a picture or a video to adapt to.
 

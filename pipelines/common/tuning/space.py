@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from hybrid.core.errors import DataError
 from simgen.spec.text.yaml_text import read_tree
@@ -18,6 +18,7 @@ DEFAULT = ("lr=1e-4..2e-3", "backbone-rate=0.03..1", "sim-share=0.2..0.8", "meth
 DECADE = 10.0  # a range over more than this is searched by its logarithm
 
 
+@runtime_checkable
 class Trial(Protocol):
     """The part of `optuna.Trial` that is used."""
 
@@ -75,7 +76,7 @@ def _knob(text: str, where: str) -> Knob:
     low, dots, high = values.partition("..")
     try:
         if dots and name not in WORDS:
-            knob = Knob(name, _number(name, low), _number(name, high))
+            knob = Knob(name, float(_number(name, low)), float(_number(name, high)))
             if not knob.low < knob.high:
                 raise ValueError
             return knob

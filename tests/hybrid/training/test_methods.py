@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -200,7 +199,7 @@ def test_statistics_of_batch_norms_become_those_of_the_new_pictures(photos: Clip
     norms = batch_norms(network)
     first, momentum = norms[0], norms[0].momentum
     method = BatchNorm(lambda: photos, batches=2)
-    method.begin(SimpleNamespace(config=config(steps=4)))  # type: ignore[arg-type]
+    training(method)  # tells the method the config
     before = weights(network)
     after = method.end(network, before)
     assert method.results() == {"norms": len(norms)}
@@ -210,7 +209,7 @@ def test_statistics_of_batch_norms_become_those_of_the_new_pictures(photos: Clip
     assert (first.momentum, first.training) == (momentum, False)
     plain = Network(MODEL)
     without = BatchNorm(lambda: photos)
-    without.begin(SimpleNamespace(config=config()))  # type: ignore[arg-type]
+    training(without)
     kept = weights(plain)
     assert without.end(plain, kept) is kept
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from hybrid.core.errors import DataError, RunError
 from hybrid.data.clips import Clip, ClipSource, FrameRecord
+from hybrid.predict.tiles import view_of
 from pipelines.common.data import data_hash, photo_digests
 from pipelines.common.record import Experiment, StartingRun, write_experiment
 from pipelines.gap.finished import FinishedRun, open_run
@@ -61,7 +62,7 @@ def test_a_run_is_opened_with_its_record(tmp_path: Path) -> None:
     record = experiment(photos(tmp_path / "a.json"), ("1",))
     run = open_run(finished(tmp_path / "run", record))
     assert run == FinishedRun(tmp_path / "run", ("bolt", "nut"), 3, 61.5, 64, record)
-    assert run.view.tile_px == 64
+    assert run.view == view_of(64)
 
 
 def test_a_run_without_the_duration_of_earlier_versions_opens(tmp_path: Path) -> None:
