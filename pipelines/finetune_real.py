@@ -80,6 +80,13 @@ def main(
     match_share: extras.MatchShareOption = extras.MATCH_SHARE,
     empty: extras.EmptyOption = None,
     empty_share: extras.EmptyShareOption = extras.EMPTY_SHARE,
+    recipe: options.Recipe = None,
+    precision: options.Precision = options.PRECISION,
+    accumulate: options.Accumulate = options.ACCUMULATE,
+    truncate: options.Truncate = options.TRUNCATE,
+    validate_every: options.ValidateEvery = options.VALIDATE_EVERY,
+    patience: options.Patience = options.PATIENCE,
+    log_to: options.LogTo = options.LOG_TO,
     seed: options.Seed = options.SEED,
     threads: options.Threads = options.THREADS,
     workers: options.Workers = options.WORKERS,
@@ -88,8 +95,8 @@ def main(
     """Fine-tune a pretrained detector on photos, or train one on them from scratch."""
     with options.one_line_errors():
         from hybrid.core.device import check_device_name
+        from hybrid.core.environment import is_alone
         from hybrid.core.errors import DataError
-        from hybrid.training.config import TrainConfig
         from pipelines.common.paths import check_folder, check_runs, check_sim, check_unlabelled, data_at
         from pipelines.common.tuning.begun import begun_in
 
@@ -109,16 +116,20 @@ def main(
 
         from pipelines.common import runs
         from pipelines.common.kept import in_words
+        from pipelines.common.recipes import note_precision, train_config
         from pipelines.common.tuning.job import prepare
 
         planned = runs.architecture(init, ("any",), preset, branches, model or ())
-        config = TrainConfig(
+        settings = dict(
             steps=steps, batch_clips=batch, clip_length=clip_length, tile_px=tile, learning_rate=lr, seed=seed,
             backbone_rate=runs.backbone_rate(planned, backbone_rate, out), frozen_stages=frozen_stages,
-            stage_decay=stage_decay,
+            stage_decay=stage_decay, precision=precision, accumulate=accumulate, truncate=truncate,
+            validate_every=validate_every, patience=patience, log_to=log_to,
             warmup_steps=min(100, steps // 10), threads=threads, workers=workers, device=device,
             augment=more.augmentation(),
         )  # fmt: skip
+        config = train_config(settings, recipe)
+        note_precision(config)
         tuning, chosen = prepare(
             init, labelled, unlabelled, begun, shots=shots, shuffle_seed=shuffle_seed, holdout=holdout,
             categories=categories, sim=sim, sim_share=sim_share, preset=preset, branches=branches, model=model or (),
@@ -126,9 +137,12 @@ def main(
         )  # fmt: skip
         way = method or (begun and begun.experiment.method) or ("mean-teacher" if unlabelled else "plain")
         if way == "auto":
+            if not is_alone():
+                raise DataError("--method auto: runs in one process alone; name a method for several")
             way = (begun and begun.experiment.method) or _best_method(tuning, chosen, config, sessions, out)
         run = tuning.run(way, chosen.training, chosen.validation, config, out)
-        typer.echo(f"{out}: {run['steps']} steps by {way} on {chosen.in_words()}, {run['seconds']:.0f} s")
+        if run:  # of several processes the first one speaks
+            typer.echo(f"{out}: {run['steps']} steps by {way} on {chosen.in_words()}, {run['seconds']:.0f} s")
         if run.get("kept"):
             typer.echo(in_words(run["kept"]))
 
@@ -144,8 +158,7 @@ def _best_method(tuning: FineTuning, chosen: Chosen, config: TrainConfig, sessio
         raise DataError("--method auto: measures on labelled photos, and there are none; name a method")
     names = [clip.name for clip in photos.clips]
     numbers = auto.stated_sessions(names, sessions) or sessions_of(names, *([sessions] if sessions else [])).tolist()
-    trial = config.model_copy(update={"steps": max(1, round(auto.STEPS_SHARE * config.steps))})
-    trial = trial.model_copy(update={"warmup_steps": min(config.warmup_steps, trial.steps // 10)})
+    trial = config.with_steps(max(1, round(auto.STEPS_SHARE * config.steps)))
 
     def run(method: str, training: ClipSource, held_out: ClipSource, folder: Path) -> float:
         measured = tuning.run(method, training, held_out, trial, folder).get("validation")

@@ -104,6 +104,13 @@ def main(
     match_share: extras.MatchShareOption = extras.MATCH_SHARE,
     empty: extras.EmptyOption = None,
     empty_share: extras.EmptyShareOption = extras.EMPTY_SHARE,
+    recipe: options.Recipe = None,
+    precision: options.Precision = options.PRECISION,
+    accumulate: options.Accumulate = options.ACCUMULATE,
+    truncate: options.Truncate = options.TRUNCATE,
+    validate_every: options.ValidateEvery = options.VALIDATE_EVERY,
+    patience: options.Patience = options.PATIENCE,
+    log_to: options.LogTo = options.LOG_TO,
     seed: options.Seed = options.SEED,
     threads: options.Threads = options.THREADS,
     workers: options.Workers = options.WORKERS,
@@ -113,9 +120,9 @@ def main(
     with options.one_line_errors():
         from hybrid.core.device import check_device_name
         from hybrid.core.errors import DataError
-        from hybrid.training.config import TrainConfig
         from pipelines.common.data import data_hash, hold_out, is_data_set, names, read
         from pipelines.common.paths import check_folder, check_runs, data_at
+        from pipelines.common.recipes import note_precision, train_config
         from pipelines.common.record import Experiment
 
         folder = data_at(data, "--data")
@@ -134,7 +141,7 @@ def main(
         if occluders and not whole:
             raise DataError(f"--occluders {occluders}: occluders hide parts; this needs --model boxes=whole")
         occluded = (defaults.occluders if whole else 0.0) if occluders is None else occluders
-        config = TrainConfig(
+        settings = dict(
             steps=steps,
             batch_clips=defaults.batch if batch is None else batch,
             clip_length=defaults.clip_length if clip_length is None else clip_length,
@@ -143,6 +150,12 @@ def main(
             backbone_rate=runs.backbone_rate(planned, backbone_rate, out),
             frozen_stages=frozen_stages,
             stage_decay=stage_decay,
+            precision=precision,
+            accumulate=accumulate,
+            truncate=truncate,
+            validate_every=validate_every,
+            patience=patience,
+            log_to=log_to,
             seed=seed,
             warmup_steps=min(100, steps // 10),
             blank_probability=defaults.blank if blank is None else blank,
@@ -153,6 +166,8 @@ def main(
             workers=workers,
             device=device,
         )
+        config = train_config(settings, recipe)
+        note_precision(config)
         source = read(folder, boxes=planned.boxes)
         training, validation = hold_out(source, holdout, seed=0)
         experiment = Experiment(
@@ -171,7 +186,10 @@ def main(
             out,
             experiment,
         )
-        typer.echo(f"{out}: {run['steps']} steps on {len(training)} of {len(source)} scenes, {run['seconds']:.0f} s")
+        if run:  # of several processes the first one speaks
+            typer.echo(
+                f"{out}: {run['steps']} steps on {len(training)} of {len(source)} scenes, {run['seconds']:.0f} s"
+            )
 
 
 app = options.single_app(main, EPILOG)

@@ -1,4 +1,4 @@
-"""Set-prediction losses. Each sum is divided by the number of boxes; each loss is a tensor with a gradient."""
+"""Set-prediction losses, each a tensor with a gradient. Sums are divided by the number of boxes in the whole batch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hybrid.core.boxes import iou_and_giou
+from hybrid.core.processes import divisor
 from hybrid.core.types import LayerOutput, Output, Target, Targets
 from hybrid.losses.heads import Match, clip_loss, embedding_loss
 from hybrid.losses.matcher import Costs, SlotMatches, assign, follow, match, match_others, relative_l1
@@ -155,7 +156,7 @@ class Criterion:
         iou, giou = iou_and_giou(predicted, truth)
         target = torch.zeros_like(logits, dtype=torch.float32)
         target[frame, query, label] = torch.ones_like(iou) if certain else iou.detach().clamp(min=0)
-        weight = 1.0 / max(1, count)
+        weight = 1.0 / divisor(count, logits.device)
         score = varifocal(logits.float(), target, frame, query, label)
         if real is not None:
             score = score * real[..., None]

@@ -9,6 +9,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
+from hybrid.core.processes import divisor
 from hybrid.core.types import Target
 
 TEMPERATURE = 0.1  # of the contrast between embeddings (Khosla et al., NeurIPS 2020)
@@ -43,7 +44,7 @@ def embedding_loss(
             frame_of.append(torch.full_like(ids[-1], k))
         if chosen:
             losses += _contrast(torch.cat(chosen), torch.cat(ids), torch.cat(frame_of))
-    return torch.stack(losses).sum() / max(1, len(losses) - 1)
+    return torch.stack(losses).sum() / divisor(len(losses) - 1, embeddings.device)
 
 
 def _contrast(
@@ -69,4 +70,4 @@ def clip_loss(logits: Float32[Tensor, "b t k"], labels: Int64[Tensor, " b"]) -> 
         logits.flatten(0, 1), labels.clamp(min=0).repeat_interleave(logits.shape[1]), reduction="none"
     )
     each = torch.unflatten(each, 0, logits.shape[:2]) @ (weight / weight.sum())
-    return (each * known).sum() / known.sum().clamp(min=1)
+    return (each * known).sum() / divisor(int(known.sum()), logits.device)

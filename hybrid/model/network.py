@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from hybrid.core.config import ModelConfig
 from hybrid.core.errors import ConfigError, InputError
+from hybrid.core.processes import Draws, as_draws
 from hybrid.core.types import Denoising, LayerOutput, Output, State, Targets, Tracks
 from hybrid.model import transfer
 from hybrid.model.attention import StageAttention
@@ -69,7 +70,7 @@ class Network(nn.Module):
         images: Float[Tensor, "b t c h w"],
         state: State | None = None,
         targets: Targets | None = None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Draws | None = None,
         elapsed: Float[Tensor, "_ _"] | None = None,
         cnn_only: bool = False,
         depth_m: Float32[Tensor, "_ _ _ _"] | None = None,
@@ -80,7 +81,7 @@ class Network(nn.Module):
             images: clips of frames.
             state: of the frames before; None: the clips begin here.
             targets: for training: denoising queries are made from them.
-            generator: for the noise of denoising; None: torch's global one.
+            generator: for the noise of denoising, or the draws of a part of a batch; None: torch's global one.
             elapsed: [b, t], the time since the frame before, in frame intervals of the training clips; None: 1 each.
             cnn_only: skip everything that depends on other frames or other objects, as in the first stage of training.
             depth_m: [b, t, h, w], along the optical axis in metres, for a config with depth as an input. A missing
@@ -114,7 +115,7 @@ class Network(nn.Module):
         return output, replace(state, tracks=decoded.tracks, clip=hidden)
 
     def _lateral_maps(
-        self, images: Tensor, depth_m: Tensor | None, generator: torch.Generator | None, cnn_only: bool
+        self, images: Tensor, depth_m: Tensor | None, generator: torch.Generator | Draws | None, cnn_only: bool
     ) -> Maps:
         """The lateral maps of the pyramid, [clips * frames, ...] each, with the depth added."""
         between = None if cnn_only else {int(k): block for k, block in self.between.items()}
@@ -124,7 +125,7 @@ class Network(nn.Module):
         clips, frames = depth_m.shape[:2]
         present = torch.ones(clips, device=depth_m.device)
         if self.training:
-            draw = torch.rand(clips, generator=generator)
+            draw = as_draws(generator).rand(clips)
             present = (draw >= self.config.depth_dropout).float().to(depth_m.device)
         flat = depth_m.flatten(0, 1)
         has_depth = (torch.isfinite(flat) & (flat > 0)).flatten(1).any(1)  # a frame without valid pixels has no depth

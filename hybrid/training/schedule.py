@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from hybrid.model.network import Network
-from hybrid.training.config import TrainConfig
+from hybrid.training.config import Stage, TrainConfig
 
-# Parameters of the branches that join the CNN after TrainConfig.cnn_steps. The CNN works without them.
+STAGES = 3  # of a backbone
+# Parameters of the branches that join the CNN after its own stage. The CNN works without them.
 JOINING = ("context.", "between.", "decoder.objects.", "decoder.belt.")
 
 
@@ -38,45 +40,70 @@ def ema_decay(config: TrainConfig, step: int) -> float:
 
 
 def parameter_groups(detector: Network, config: TrainConfig) -> list[dict[str, Any]]:
-    """AdamW's parameter groups, by rate, weight decay and the step at which they join.
+    """AdamW's parameter groups, by the rates in each stage and the weight decay.
 
-    Vectors (biases, norms, gates) have no weight decay. The backbone's stages have rates of their own. Parameters with
-    a rate of 0 are frozen and belong to no group.
+    Vectors (biases, norms, gates) have no weight decay. Parameters that learn in no stage are in no group.
     """
-    groups: dict[tuple[float, float, int], list[nn.Parameter]] = {}
-    backbone_shares = stage_rates(detector, config)
-    for name, parameter in detector.named_parameters():
-        share = backbone_shares.get(parameter, 1.0)
-        parameter.requires_grad_(share > 0)
-        if share > 0:
-            decay = config.weight_decay if parameter.ndim > 1 else 0.0
-            joins = config.cnn_steps if name.startswith(JOINING) else 0
-            groups.setdefault((share, decay, joins), []).append(parameter)
+    groups: dict[tuple[tuple[float, ...], float], list[nn.Parameter]] = {}
+    shares = [stage_shares(detector, config, stage) for stage in config.plan()]
+    for parameter in detector.parameters():
+        own = tuple(one[parameter] for one in shares)
+        parameter.requires_grad_(any(own))
+        if any(own):
+            groups.setdefault((own, config.weight_decay if parameter.ndim > 1 else 0.0), []).append(parameter)
     return [
-        {
-            "params": parameters,
-            "lr": config.learning_rate * share,
-            "share": share,
-            "weight_decay": decay,
-            "joins": joins,
-        }
-        for (share, decay, joins), parameters in groups.items()
+        {"params": parameters, "lr": config.learning_rate * max(own), "shares": own, "weight_decay": decay}
+        for (own, decay), parameters in groups.items()
     ]
 
 
-def stage_rates(detector: Network, config: TrainConfig) -> dict[Tensor, float]:
-    """The rate of each backbone parameter as a fraction of the learning rate; 0: frozen."""
-    stages = detector.backbone.stages()
-    return {
-        parameter: 0.0
-        if k < config.frozen_stages
-        else config.backbone_rate * config.stage_decay ** (len(stages) - 1 - k)
-        for k, stage in enumerate(stages)
-        for parameter in stage.parameters()
-    }
+def group_rate(config: TrainConfig, shares: Sequence[float], step: int) -> float:
+    """The learning rate of a parameter group in a step; `shares` are its rates in the stages.
+
+    What begins to learn in a later stage has a warm-up of its own from there.
+    """
+    stages, index = config.plan(), config.stage_of(step)
+    if not shares[index]:
+        return 0.0
+    first = max((k + 1 for k in range(index) if not shares[k]), default=0)
+    joined = sum(stage.steps for stage in stages[:first])
+    return config.learning_rate * shares[index] * rate(config, step, joined)
 
 
-def keep_frozen(detector: Network, config: TrainConfig) -> None:
-    """Set the frozen stages to eval mode, so that their norms keep their statistics. Call it after `.train()`."""
-    for stage in detector.backbone.stages()[: config.frozen_stages]:
-        stage.eval()
+def stage_shares(detector: Network, config: TrainConfig, stage: Stage) -> dict[Tensor, float]:
+    """The rate of each parameter in a stage as a fraction of the learning rate; 0: frozen."""
+    places = {p: k for k, part in enumerate(detector.backbone.stages()) for p in part.parameters()}
+    shares: dict[Tensor, float] = {}
+    for name, parameter in detector.named_parameters():
+        k = places.get(parameter)
+        shares[parameter] = _share(name, k, config, stage)
+    return shares
+
+
+def _share(name: str, backbone_stage: int | None, config: TrainConfig, stage: Stage) -> float:
+    part = name.split(".")[0]
+    names = [part] if backbone_stage is None else [f"{part}.{backbone_stage}", part]  # the most exact one first
+    if stage.branches == "cnn" and name.startswith(JOINING):
+        return 0.0
+    if stage.train and not any(one in stage.train for one in names):
+        return 0.0
+    stated = next((share for one in names for key, share in stage.rates.items() if key == one), None)
+    if stated is not None:
+        return stated
+    if backbone_stage is None:
+        return 1.0
+    if backbone_stage < config.frozen_stages:
+        return 0.0
+    return config.backbone_rate * config.stage_decay ** (STAGES - 1 - backbone_stage)
+
+
+def keep_frozen(detector: Network, config: TrainConfig, stage: Stage | None = None) -> None:
+    """Set frozen stages of the backbone to eval mode, so that their norms keep their statistics.
+
+    Call it after `.train()`. Frozen are `config.frozen_stages`, and what does not learn in `stage`.
+    """
+    shares = stage_shares(detector, config, stage) if stage is not None and config.stages else {}
+    for k, part in enumerate(detector.backbone.stages()):
+        own = [shares[p] for p in part.parameters() if p in shares]
+        if k < config.frozen_stages or (own and not any(own)):
+            part.eval()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hybrid.core.errors import RunError
-from hybrid.core.types import Targets
+from hybrid.core.processes import Draws
+from hybrid.core.types import State
 from hybrid.losses.criterion import Criterion
 from hybrid.model.network import Network
 from hybrid.predict.stream import as_input
@@ -22,8 +24,13 @@ from hybrid.training.config import TrainConfig
 from hybrid.training.device import TrainingDevice
 from hybrid.training.methods.method import Method
 from hybrid.training.samples.batch import TrainBatch
-from hybrid.training.schedule import ema_decay, parameter_groups, rate
+from hybrid.training.schedule import ema_decay, group_rate, keep_frozen, parameter_groups
+from hybrid.training.watch import STEPS, LossWatch
 from hybrid.weights.checkpoint import fill, read_tensors
+
+
+class Diverged(RunError):
+    """The loss is no longer finite, or far above what it was for many steps."""
 
 
 class Learner(nn.Module):
@@ -34,17 +41,12 @@ class Learner(nn.Module):
         self.detector, self.criterion = detector, criterion
 
     def forward(
-        self,
-        images: Tensor,
-        targets: Targets,
-        generator: torch.Generator,
-        elapsed: Tensor | None,
-        cnn_only: bool,
-        depth_m: Tensor | None = None,
-        clip_labels: Tensor | None = None,
-    ) -> dict[str, Tensor]:
-        output, _ = self.detector(images, None, targets, generator, elapsed, cnn_only, depth_m)
-        return self.criterion(output, targets, clip_labels)
+        self, images: Tensor, batch: TrainBatch, state: State | None, draws: Draws, cnn_only: bool
+    ) -> tuple[dict[str, Tensor], State]:
+        """The losses of a batch that begins with `state`, and the state after it."""
+        targets = batch.targets()
+        output, state = self.detector(images, state, targets, draws, batch.elapsed, cnn_only, batch.depth_m)
+        return self.criterion(output, targets, batch.clip_labels), state
 
 
 class Training:
@@ -62,12 +64,13 @@ class Training:
         self.detector = detector.to(device.torch_device).to(memory_format=torch.channels_last)
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in detector.named_parameters()}
         self.optimizer = torch.optim.AdamW(parameter_groups(detector, config), betas=(0.9, 0.999))
+        self.own = Learner(detector, criterion)  # without what joins the processes
+        self.learner: nn.Module = self._distributed()
         self.average = AveragedModel(detector, use_buffers=True)
         self.average.update_parameters(detector)  # the first call copies, later calls average
-        self.learner: nn.Module = Learner(detector, criterion)
-        if device.world_size > 1:
-            self.learner = nn.parallel.DistributedDataParallel(self.learner, find_unused_parameters=True)
-        self.steps_done = 0
+        self.steps_done, self.watch = 0, LossWatch()
+        self.kept: dict[str, Tensor] = {}  # what else the checkpoint holds that the training was restored from
+        self._stage: int | None = None
         for method in self.methods:
             method.begin(self)
 
@@ -80,67 +83,142 @@ class Training:
         """Train on one batch and return the losses, as tensors: reading their values would wait for the device.
 
         Raises:
-            RunError: a loss or a gradient is not finite. The weights are still those of the step before.
+            Diverged: a loss or a gradient is not finite, or the loss is far too high for many steps. The weights are
+                still those of the step before.
         """
-        step, device = self.steps_done, self.device.torch_device
+        step = self.steps_done
+        self._enter_stage(self.config.stage_of(step))
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * group["share"] * rate(self.config, step, group["joins"])
+            group["lr"] = group_rate(self.config, group["shares"], step)
         for method in self.methods:
             method.before_step(self)
-        losses = self._all_losses(batch.to(device), step)
         self.optimizer.zero_grad(set_to_none=True)
-        losses["total"].backward()  # type: ignore[no-untyped-call]
+        shown = self.device.means(self._add_gradients(batch.to(self.device.torch_device)))
         for method in self.methods:
             method.after_backward(self)
         learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         norm = nn.utils.clip_grad_norm_(learning, self.config.grad_clip)
-        if not bool(torch.isfinite(norm)) or not bool(torch.isfinite(losses["total"])):
-            values = {name: float(value.detach()) for name, value in losses.items()}
-            raise RunError(
-                f"step {step}: the loss or its gradient is not finite (gradient norm {float(norm)}, {values})"
-            )
+        self._check(shown, norm)
         self.optimizer.step()
         for method in self.methods:
             method.after_step(self)
         self.average.multi_avg_fn = get_ema_multi_avg_fn(ema_decay(self.config, step))  # type: ignore[no-untyped-call]
         self.average.update_parameters(self.detector)
         self.steps_done += 1
-        return {name: value.detach() for name, value in losses.items()} | {"grad_norm": norm}
+        return {name: value.detach() for name, value in shown.items()} | {"grad_norm": norm}
 
-    def _all_losses(self, batch: TrainBatch, step: int) -> dict[str, Tensor]:
+    def losses_of_clips(self, batch: TrainBatch) -> list[dict[str, float]]:
+        """The losses of each clip of the batch alone, with the present weights and the random numbers of the step."""
+        batch, count = batch.to(self.device.torch_device), len(batch.images)
+        with torch.no_grad():
+            alone = [self._losses(self.own, batch.part(slice(k, k + 1)), None, k, count, _most(batch))[0]
+                     for k in range(count)]  # fmt: skip
+        return [{name: float(value) for name, value in losses.items()} for losses in alone]
+
+    def _distributed(self) -> nn.Module:
+        """The learner, whose gradients are the mean over all processes. All get the first one's weights."""
+        if self.device.world_size == 1:
+            return self.own
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")  # speed alone
+        return nn.parallel.DistributedDataParallel(self.own, find_unused_parameters=True)
+
+    def _enter_stage(self, index: int) -> None:
+        """Let the parameters of a stage learn, and keep the others still."""
+        if index == self._stage:
+            return
+        self._stage = index
+        for group in self.optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.requires_grad_(group["shares"][index] > 0)
+        self.detector.train()
+        keep_frozen(self.detector, self.config, self.config.plan()[index])
+        self.learner = self._distributed()  # it notes which parameters learn
+
+    def _check(self, losses: Mapping[str, Tensor], norm: Tensor) -> None:
+        total = losses["total"]
+        if not bool(torch.isfinite(norm)) or not bool(torch.isfinite(total)):
+            broken = [name for name, value in losses.items() if not bool(torch.isfinite(value)) and name != "total"]
+            what = f"the losses {', '.join(broken)} are {float(total)}" if broken else f"its norm is {float(norm)}"
+            raise Diverged(f"step {self.steps_done}: the loss or its gradient is not finite: {what}")
+        self.watch.add(float(total))
+        if self.watch.has_diverged:
+            raise Diverged(
+                f"step {self.steps_done}: the training has diverged: for {STEPS} steps the loss was above "
+                f"{self.watch.limit:.3g}, many times its running median; now it is {float(total):.3g}"
+            )
+
+    def _add_gradients(self, batch: TrainBatch) -> dict[str, Tensor]:
+        """Add the gradients of a batch to the parameters, piece by piece, and return the losses of the whole.
+
+        A piece is a part of the clips (`accumulate`) and of their frames (`truncate`). It counts by its share of the
+        boxes, so that pieces add up to the batch; the losses of the dense predictions do so nearly. The state goes on
+        from piece to piece of a clip, without its gradients.
+        """
+        pieces = batch.pieces(self.config.accumulate, self.config.truncate)
+        shares = self._shares([piece for _, piece in pieces])
+        sums: dict[str, Tensor] = {}
+        state: State | None = None
+        for k, ((part, piece), share) in enumerate(zip(pieces, shares, strict=True)):
+            state = None if state is None or part != pieces[k - 1][0] else state.detach()
+            last = k == len(pieces) - 1
+            with self._without_telling() if not last else nullcontext():
+                losses, state = self._losses(self.learner, piece, state, part, self.config.accumulate, _most(batch))
+                losses = {name: share * value for name, value in losses.items()}
+                if last:
+                    losses = self._with_methods(losses, batch)
+                losses["total"].backward()  # type: ignore[no-untyped-call]
+            for name, value in losses.items():
+                sums[name] = sums[name] + value.detach() if name in sums else value.detach()
+        return sums
+
+    def _without_telling(self) -> AbstractContextManager[None]:
+        """Gradients in this context stay in this process; those of the next piece are told with them."""
+        learner = self.learner
+        return learner.no_sync() if isinstance(learner, nn.parallel.DistributedDataParallel) else nullcontext()
+
+    def _shares(self, pieces: Sequence[TrainBatch]) -> list[float]:
+        """The share of the batch's boxes that are in each piece, over all processes."""
+        if len(pieces) == 1:
+            return [1.0]
+        counts = torch.tensor([float(piece.counts.sum()) for piece in pieces], device=self.device.torch_device)
+        counts = torch.stack(list(self.device.means({str(k): x for k, x in enumerate(counts)}).values()))
+        boxes = counts * self.device.world_size
+        return (boxes.clamp(min=1) / boxes.sum().clamp(min=1)).tolist()
+
+    def _with_methods(self, losses: dict[str, Tensor], batch: TrainBatch) -> dict[str, Tensor]:
         """The losses of a batch, and those that the methods add."""
-        losses = self._losses(batch, step)
         for method in self.methods:
             added = method.losses(self, batch)
             if added:
-                losses |= added | {"total": torch.stack([losses["total"], *added.values()]).sum()}
+                losses = losses | added | {"total": torch.stack([losses["total"], *added.values()]).sum()}
         return losses
 
-    def _losses(self, batch: TrainBatch, step: int) -> dict[str, Tensor]:
-        """The losses of a batch. All random numbers depend on the seed, the step and the rank alone."""
-        config, device = self.config, self.device.torch_device
-        seed = zlib.crc32(f"{config.seed} {step} {self.device.rank}".encode())
-        torch.manual_seed(seed)
-        generator = torch.Generator().manual_seed(seed)
-        precision = torch.autocast(device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
+    def _losses(
+        self, learner: nn.Module, batch: TrainBatch, state: State | None, part: int, parts: int, most: int
+    ) -> tuple[dict[str, Tensor], State]:
+        """The losses of part `part` of `parts` of this process's clips, and the state after it.
+
+        All random numbers depend on the seed, the step and the place in the batch alone. `most`: the largest number of
+        boxes of a frame of the whole.
+        """
+        config, device, step = self.config, self.device, self.steps_done
+        torch.manual_seed(zlib.crc32(f"{config.seed} {step} {device.rank}".encode()))
+        generator = torch.Generator().manual_seed(zlib.crc32(f"{config.seed} {step} 0".encode()))
+        draws = Draws(generator, device.rank * parts + part, device.world_size * parts, most)
+        kind = device.torch_device
+        precision = torch.autocast(kind.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
+        cnn_only = config.plan()[config.stage_of(step)].branches == "cnn"
         with precision:
-            losses: dict[str, Tensor] = self.learner(
-                as_input(batch.images, device),
-                batch.targets(),
-                generator,
-                batch.elapsed,
-                step < config.cnn_steps,
-                batch.depth_m,
-                batch.clip_labels,
-            )
-        return losses
+            return learner(as_input(batch.images, kind), batch, state, draws, cnn_only)  # type: ignore[no-any-return]
 
-    def to_bytes(self) -> bytes:
-        """A checkpoint as safetensors; its header holds the number of steps done."""
+    def to_bytes(self, more: Mapping[str, Tensor] | None = None) -> bytes:
+        """A checkpoint as safetensors, with `more` tensors; its header holds the number of steps done."""
         tensors = {f"raw/{name}": tensor for name, tensor in self.detector.state_dict().items()}
         tensors |= {f"ema/{name}": tensor for name, tensor in self.average.module.state_dict().items()}
         for parameter, state in self.optimizer.state.items():
             tensors |= {f"adam/{self.names[parameter]}/{key}": value for key, value in state.items()}
+        kept = {"watch": self.watch.state()} | dict(more or {})
+        tensors |= {f"run/{name}": tensor for name, tensor in kept.items()}
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         return save(plain, {"step": str(self.steps_done)})
 
@@ -167,7 +245,14 @@ class Training:
                     key: value if key == "step" else torch.empty_like(parameter).copy_(value)
                     for key, value in state.items()
                 }
+        self.kept = _with_prefix(tensors, "run/")
+        self.watch.restore(self.kept.get("watch", torch.zeros(1)))
         self.steps_done = int(step)
+
+
+def _most(batch: TrainBatch) -> int:
+    """The largest number of boxes of a frame."""
+    return int(batch.counts.max())
 
 
 def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

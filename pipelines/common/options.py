@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -125,6 +126,40 @@ BackboneRate = Annotated[
         rich_help_panel=TRAINING,
     ),
 ]
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|NAME",
+        help="Training settings and stages from a YAML file, or head-first, cnn-first, long-clips. Options given here "
+        "count more.",
+        rich_help_panel=TRAINING,
+    ),
+]
+PRECISION = "fp32"
+Precision = Annotated[
+    str, typer.Option(help="fp32, or bf16 (faster where the device computes in it).", rich_help_panel=TRAINING)
+]
+ACCUMULATE, TRUNCATE, VALIDATE_EVERY, PATIENCE = 1, 0, 0, 0
+Accumulate = Annotated[
+    int, typer.Option(help="Parts that each batch is computed in, to save memory.", rich_help_panel=TRAINING)
+]
+Truncate = Annotated[
+    int,
+    typer.Option(
+        help="Gradients flow back through this many frames of a clip at most; 0: all.", rich_help_panel=TRAINING
+    ),
+]
+ValidateEvery = Annotated[
+    int,
+    typer.Option(
+        help="Measure on the held-out clips after every n steps, and keep the best weights; 0: at the end only.",
+        rich_help_panel=TRAINING,
+    ),
+]
+Patience = Annotated[
+    int,
+    typer.Option(help="Stop after this many measurements without a better AP; 0: never.", rich_help_panel=TRAINING),
+]
 FROZEN_STAGES, STAGE_DECAY = 0, 1.0
 FrozenStages = Annotated[
     int,
@@ -140,6 +175,15 @@ Seed = Annotated[
     int, typer.Option(help="Seed of the initial weights and of the training samples.", rich_help_panel=TRAINING)
 ]
 
+LOG_TO = "files"
+LogTo = Annotated[
+    str,
+    typer.Option(
+        help="Where else the curves go: tensorboard, mlflow or wandb. The run's folder has them in any case.",
+        rich_help_panel=TRAINING,
+    ),
+]
+
 # machine
 THREADS, WORKERS, DEVICE = 0, 1, "auto"
 Threads = Annotated[int, typer.Option(help="Threads of torch; 0: torch chooses.", rich_help_panel=MACHINE)]
@@ -149,12 +193,23 @@ Workers = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...", rich_help_panel=MACHINE)]
 
 
+_STATED: ContextVar[frozenset[str]] = ContextVar("stated", default=frozenset())
+
+
 class Command(TyperCommand):
     """A command whose list options take several values after one flag. It has no positional arguments."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         lists = [flag for option in self.params if getattr(option, "multiple", False) for flag in option.opts]
-        return super().parse_args(ctx, repeat_flags(args, lists))
+        rest = super().parse_args(ctx, repeat_flags(args, lists))
+        sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
+        _STATED.set(frozenset(name for name, source in sources.items() if source and source.name == "COMMANDLINE"))
+        return rest
+
+
+def stated_options() -> frozenset[str]:
+    """The options that the user gave on the command line, by the names of the pipeline's arguments."""
+    return _STATED.get()
 
 
 def repeat_flags(line: Sequence[str], flags: Collection[str]) -> list[str]:
@@ -221,7 +276,8 @@ def _user_message(error: Exception) -> str | None:
 
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc'])) or 'config'}: {first['msg']}, got {first['input']!r:.60}"
+        words = first["msg"].removeprefix("Value error, ")
+        return f"{'.'.join(map(str, first['loc']))}: {words}, got {first['input']!r:.60}" if first["loc"] else words
     return str(error) if isinstance(error, (HybridError, SimgenError)) else None
 
 

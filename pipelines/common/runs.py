@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from hybrid.core.config import BRANCHES, PRESETS, ModelConfig
+from hybrid.core.environment import is_first_process
 from hybrid.core.errors import DataError, RunError
-from hybrid.core.progress import bars
+from hybrid.core.progress import Progress, bars, silent
 from hybrid.data.clips import ClipSource
 from hybrid.model.network import Network
 from hybrid.predict.tiles import view_of
@@ -191,11 +193,13 @@ def carry_out(
 
     `experiment` is completed with the run that the weights came from. `scenes` are simulated ones that neither run
     trained on: what this run keeps of what that one knew is measured on them. `methods` take part in the training.
+    Of several processes that train together, the first one writes and returns the record; the others an empty one.
     """
     begun = begin()
     whole = replace(experiment, init=begun.init)
-    claim(out, whole)
-    with bars(out.name, "measuring") as (progress, measuring):
+    if is_first_process():
+        claim(out, whole)
+    with _bars(out.name, "measuring") as (progress, measuring):
         summary = train(
             begun.detector,
             shares,
@@ -208,11 +212,18 @@ def carry_out(
             progress=progress,
             measuring=measuring,
         )
+        if not is_first_process():
+            return {}
         run = {**summary.run, "experiment": whole.to_json(), "seconds": seconds(out)}
         if whole.init is not None and scenes is not None and "kept" not in run:
             run["kept"] = measure_kept(Path(whole.init.run), out, scenes, run["device"], measuring)
     write_atomically(out / RUN, json.dumps(run, indent=1).encode())
     return run
+
+
+def _bars(*titles: str) -> AbstractContextManager[tuple[Progress, ...]]:
+    """Progress bars in the first process; the others are silent."""
+    return bars(*titles) if is_first_process() else nullcontext((silent,) * len(titles))
 
 
 def seconds(run: Path) -> float:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from hybrid.core.boxes import refine, to_centre, to_corners
 from hybrid.core.config import ModelConfig
+from hybrid.core.processes import Draws
 from hybrid.core.types import LayerOutput, Proposals, Targets, TrackedQueries, Tracks
 from hybrid.model.attention import DecoderLayer, Values, as_values, encode_boxes
 from hybrid.model.frame.stages import Maps
@@ -117,7 +118,7 @@ class Decoder(nn.Module):
         maps: Maps,
         clips: int,
         targets: Targets | None,
-        generator: torch.Generator | None,
+        generator: torch.Generator | Draws | None,
         tracks: Tracks | None,
         elapsed: Elapsed | None,
         cnn_only: bool = False,
@@ -135,7 +136,7 @@ class Decoder(nn.Module):
         return Decoded(layers, proposals, noise)
 
     def _with_denoising(
-        self, queries: Queries, targets: Targets | None, generator: torch.Generator | None
+        self, queries: Queries, targets: Targets | None, generator: torch.Generator | Draws | None
     ) -> tuple[Queries, DenoisingQueries | None]:
         """The queries, followed by denoising queries if there are targets."""
         if targets is None or self.label is None:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor, nn
 
 from hybrid.core.boxes import pairwise_iou, refine, to_corners
+from hybrid.core.processes import Draws, as_draws
 from hybrid.core.types import Proposals, Target
 from hybrid.model.attention import centres
 from hybrid.model.frame.stages import STRIDES, Maps, normalised
@@ -133,19 +134,21 @@ class DenoisingQueries:
 
 
 def denoising_queries(
-    targets: Sequence[Target], limit: int, categories: int, generator: torch.Generator | None
+    targets: Sequence[Target], limit: int, categories: int, generator: torch.Generator | Draws | None
 ) -> DenoisingQueries:
     """Contrastive denoising queries (Zhang et al., DINO, ICLR 2023): pairs of a slightly and a strongly moved box.
 
     Groups repeat the boxes of the frame as often as `limit` allows, at least once. If a frame has more boxes than fit
     into one group, the first ones are used. A quarter of the labels is replaced by random ones.
     """
-    most = max(1, min(limit // 2, max(len(t.labels) for t in targets)))
+    draws = as_draws(generator)
+    most = max(len(t.labels) for t in targets)
+    most = max(1, min(limit // 2, draws.most(most, targets[0].boxes_xyxy_px.device)))
     boxes, labels, exists = _padded(targets, most)
     shape = (len(targets), max(1, limit // (2 * most)), 2, most)  # axis 1: groups; axis 2: positive, negative
 
     def draw(*more: int) -> Tensor:
-        return torch.rand((*shape, *more), generator=generator).to(boxes.device)
+        return draws.rand(*shape, *more).to(boxes.device)
 
     far = torch.tensor([0.0, 1.0], device=boxes.device)[:, None]
     half = (boxes[..., 2:] - boxes[..., :2]).repeat(1, 1, 2)[:, None, None] / 2

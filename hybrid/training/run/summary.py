@@ -29,7 +29,14 @@ from simgen.dataset.store.files import write_atomically
 from simgen.spec.text.printable import printable
 
 OPERATING_FRAMES = 12  # training frames to find the operating point on, where no data are held out
-NO_LOSSES = {"step", "learning_rate", "grad_norm", "seconds_per_step", "data_wait_share"}  # keys of metrics.jsonl
+NO_LOSSES = {
+    "step",
+    "learning_rate",
+    "grad_norm",
+    "seconds_per_step",
+    "data_wait_share",
+    "validation_ap",
+}  # keys of metrics.jsonl
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class TrainBatch:
     ignore_boxes_xyxy_px: Float32[Tensor, "m 4"] | None = None  # regions to ignore, as the boxes; None: there is none
     ignore_labels: Int64[Tensor, " m"] | None = None
     ignore_counts: Int64[Tensor, "b t"] | None = None
+    names: tuple[str, ...] = ()  # of the source and the clip that each sample is from
 
     def to(self, device: torch.device) -> TrainBatch:
         return self._with(lambda tensor: tensor.to(device, non_blocking=True))
@@ -41,10 +42,40 @@ class TrainBatch:
         return self._with(Tensor.pin_memory)
 
     def _with(self, change: Callable[[Tensor], Tensor]) -> TrainBatch:
-        kept = ("counts", "ignore_counts")  # they stay on the CPU
+        kept = ("counts", "ignore_counts", "names")  # they stay on the CPU
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        changed = {name: change(x) for name, x in values.items() if x is not None and name not in kept}
+        changed: dict[str, Any] = {name: change(x) for name, x in values.items() if x is not None and name not in kept}
         return replace(self, **changed)
+
+    def part(self, clips: slice, frames: slice = slice(None)) -> TrainBatch:
+        """These frames of these clips."""
+        own = _rows(self.counts, clips, frames, self.labels.device)
+        changed: dict[str, Any] = {name: getattr(self, name)[own] for name in ("boxes_xyxy_px", "labels", "track_ids")}
+        for name in ("images", "counts", "elapsed", "depth_m"):
+            value = getattr(self, name)
+            changed[name] = None if value is None else value[clips, frames]
+        if self.ignore_counts is not None and self.ignore_labels is not None and self.ignore_boxes_xyxy_px is not None:
+            region = _rows(self.ignore_counts, clips, frames, self.labels.device)
+            changed["ignore_boxes_xyxy_px"] = self.ignore_boxes_xyxy_px[region]
+            changed["ignore_labels"] = self.ignore_labels[region]
+            changed["ignore_counts"] = self.ignore_counts[clips, frames]
+        changed["clip_labels"] = None if self.clip_labels is None else self.clip_labels[clips]
+        return replace(self, **changed | {"names": self.names[clips]})
+
+    def pieces(self, parts: int, most_frames: int) -> list[tuple[int, TrainBatch]]:
+        """The batch in `parts` parts of equal numbers of clips, each in pieces of at most `most_frames` frames; 0: all.
+
+        In the order of time, with the number of the part.
+        """
+        clips, frames = self.images.shape[:2]
+        size, length = clips // parts, most_frames or frames
+        if parts == 1 and length >= frames:
+            return [(0, self)]
+        return [
+            (k, self.part(slice(k * size, (k + 1) * size), slice(start, start + length)))
+            for k in range(parts)
+            for start in range(0, frames, length)
+        ]
 
     def targets(self) -> list[list[Target]]:
         """The labels, [clip][frame]."""
@@ -64,6 +95,13 @@ class TrainBatch:
         return [flat[i : i + frames] for i in range(0, len(flat), frames)]
 
 
+def _rows(counts: Tensor, clips: slice, frames: slice, device: torch.device) -> Tensor:
+    """Which of the listed boxes belong to these frames of these clips."""
+    chosen = torch.zeros_like(counts, dtype=torch.bool)
+    chosen[clips, frames] = True
+    return chosen.flatten().repeat_interleave(counts.flatten()).to(device)
+
+
 class Batches(Dataset[TrainBatch]):
     """Batch i is samples [i * batch_clips, (i + 1) * batch_clips), divided among `world_size` processes."""
 
@@ -80,8 +118,11 @@ class Batches(Dataset[TrainBatch]):
         Raises:
             DataError: as `Sampler`, or the clips of a batch cannot be divided among the processes.
         """
-        if config.batch_clips % world_size:
-            raise DataError(f"batch_clips: {config.batch_clips} clips cannot be shared evenly by {world_size} devices")
+        if config.batch_clips % (world_size * config.accumulate):
+            parts = f" in {config.accumulate} parts each" if config.accumulate > 1 else ""
+            raise DataError(
+                f"batch_clips: {config.batch_clips} clips cannot be shared evenly by {world_size} devices{parts}"
+            )
         self._sampler, self._config, self._rank = Sampler(sources, config, depth), config, rank
         self._clips = config.batch_clips // world_size
 
@@ -99,7 +140,7 @@ def stack(samples: Sequence[Sample]) -> TrainBatch:
     truth = [frame for sample in samples for frame in sample.truth]
     counts = np.array([[len(labels) for _, labels in sample.truth] for sample in samples], np.int64)
     depths = [sample.depth_m for sample in samples if sample.depth_m is not None]
-    return TrainBatch(
+    batch = TrainBatch(
         torch.from_numpy(np.ascontiguousarray(images)),
         torch.from_numpy(np.concatenate([boxes for boxes, _ in truth])),
         torch.from_numpy(np.concatenate([labels for _, labels in truth])),
@@ -110,6 +151,7 @@ def stack(samples: Sequence[Sample]) -> TrainBatch:
         torch.from_numpy(np.stack(depths)) if depths else None,
         *_ignored(samples),
     )
+    return replace(batch, names=tuple(sample.name for sample in samples))
 
 
 def _ignored(samples: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor] | tuple[()]:

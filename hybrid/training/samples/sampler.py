@@ -69,6 +69,7 @@ class Sample:
     clip_label: int = -1
     depth_m: Float32[np.ndarray, "t h w"] | None = None  # 0: unknown; None: not requested
     ignored: tuple[tuple[Boxes, Labels], ...] | None = None  # regions of each frame; None: there is none
+    name: str = ""  # of the clip and its source, for messages
 
 
 class Sampler:
@@ -90,7 +91,8 @@ class Sampler:
             raise DataError(f"sources differ in their categories: {[one.source.categories for one in sources]}")
         self._sources, self._config, self._depth = tuple(sources), config, depth
         self._weights = weights / weights.sum()
-        if config.augment.copy_paste:
+        stages = [stage.augment for stage in config.stages if stage.augment is not None]
+        if any(augment.copy_paste for augment in (config.augment, *stages)):
             self._pools, self._pool_weights = donor_pools(sources)
         self._images = DecodedImages(config.cache_mb * 2**20)
         self._unreadable: dict[tuple[str, int], str] = {}  # why, by the image's location
@@ -110,11 +112,11 @@ class Sampler:
         raise DataError(f"training stops: none of the images that were drawn can be read, {count} so far: {first}")
 
     def _drawn(self, k: int, attempt: int) -> Sample:
-        config = self._config
+        config = self._config_of(k)
         again = (attempt,) if attempt else ()
         rng = self._stream("sample", k, *again)
         if self._stream("mosaic", k).random() < config.augment.mosaic:
-            tile = self._mosaic(k, again, rng)
+            tile = self._mosaic(config, k, again, rng)
         else:
             tile = self._tile(config, rng, (k,))
         images = photometric(config.augment.strength)(tile.images, int(rng.integers(2**31)))
@@ -126,19 +128,23 @@ class Sampler:
                 tile.depth_m[blank] = 0
         return replace(tile, images=images)
 
+    def _config_of(self, k: int) -> TrainConfig:
+        """The settings of the stage that sample k is for."""
+        return self._config.for_step(k // self._config.batch_clips)
+
     def _stream(self, name: str, *key: int) -> np.random.Generator:
         """A generator for one kind of draws. So a kind that is switched on does not change the draws of the others."""
         seed, k, *more = self._config.seed, *key
         return np.random.default_rng([seed, k, zlib.crc32(name.encode()), *more])
 
-    def _mosaic(self, k: int, again: tuple[int, ...], rng: np.random.Generator) -> Sample:
+    def _mosaic(self, config: TrainConfig, k: int, again: tuple[int, ...], rng: np.random.Generator) -> Sample:
         """Four tiles of half the side in one (Bochkovskiy et al., YOLOv4, 2020). The first is drawn from `rng`."""
-        half = self._config.model_copy(update={"tile_px": self._config.tile_px // 2})
+        half = config.model_copy(update={"tile_px": config.tile_px // 2})
         tiles = [self._tile(half, rng, (k,))]
         for place in range(1, 4):
             own = self._stream("mosaic", k, place, *again)
             tiles.append(self._tile(half, own, (k, place), tiles[0].step))
-        return joined(tiles)
+        return replace(joined(tiles), name="; ".join(dict.fromkeys(tile.name for tile in tiles)))
 
     def _tile(
         self, config: TrainConfig, rng: np.random.Generator, key: tuple[int, ...], step: int | None = None
@@ -160,7 +166,8 @@ class Sampler:
         covers = [mask for mask in (pasted, occluded) if mask is not None]
         depth_m = self._depth_in_tile(frames, windows, covers, config.tile_px) if self._depth else None
         ignored = ignored_in_tile(frames, windows, config.tile_px)
-        return Sample(images, truth, tracks, step, clip.label, depth_m, ignored)
+        name = printable(f"{clip.name} of {one.source.name}")
+        return Sample(images, truth, tracks, step, clip.label, depth_m, ignored, name)
 
     def _read(self, frame: FrameRecord, decoder: Callable[[FrameRecord], Pixels]) -> Pixels:
         """What `decoder` reads of a frame.
@@ -185,7 +192,7 @@ class Sampler:
         key: tuple[int, ...],
     ) -> tuple[Frames, list[TileLabels], Covered | None]:  # fmt: skip
         """The tile with parts pasted in a fraction of the samples, and a mask of their pixels; None: none was."""
-        rng, augment = self._stream("copy-paste", *key), self._config.augment
+        rng, augment = self._stream("copy-paste", *key), self._config_of(key[0]).augment
         if rng.random() >= augment.copy_paste:
             return images, placed, None
         pool = self._pools[int(rng.choice(len(self._pools), p=self._pool_weights))]
@@ -197,7 +204,7 @@ class Sampler:
 
     def _match(self, images: Frames, look: ClipSource | None, side: int, key: tuple[int, ...]) -> Frames:
         """The tile with the look of a piece of a photo, as large as the tile's window, in a fraction of the samples."""
-        rng, augment = self._stream("match", *key), self._config.augment
+        rng, augment = self._stream("match", *key), self._config_of(key[0]).augment
         which = rng.random()
         if look is None or which >= augment.fourier + augment.histogram:
             return images
@@ -210,7 +217,9 @@ class Sampler:
     def _occlude(self, images: Frames, key: tuple[int, ...]) -> tuple[Frames, Covered | None]:
         """The images with occluders in a fraction of the samples, and the mask of covered pixels; None: none."""
         rng = self._stream("in front", *key)
-        return draw_occluders(images, rng) if rng.random() < self._config.augment.occluders else (images, None)
+        return (
+            draw_occluders(images, rng) if rng.random() < self._config_of(key[0]).augment.occluders else (images, None)
+        )
 
     def _depth_in_tile(
         self, frames: Sequence[FrameRecord], windows: Sequence[Window], covers: Sequence[Covered], tile_px: int

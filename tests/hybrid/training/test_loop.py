@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -75,6 +77,12 @@ def killer(at_step: int) -> Callable[[int, int, Mapping[str, float]], None]:
     return kill
 
 
+def _losses(folder: Path) -> list[dict[str, float]]:
+    """The rows of the log without the times."""
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: x for name, x in row.items() if name not in ("seconds_per_step", "data_wait_share")} for row in rows]
+
+
 def _bytes(folder: Path) -> list[bytes]:
     return [(folder / f"{name}.safetensors").read_bytes() for name in ("raw", "ema")]
 
@@ -92,9 +100,24 @@ def test_a_killed_run_ends_with_the_same_weights(
     run(source, tmp_path / "parts", parts, seed=9)
     assert _bytes(tmp_path / "parts") == _bytes(tmp_path / "whole")
     assert _bytes(tmp_path / "whole")[0] != _bytes(tmp_path / "whole")[1]
-    steps = [json.loads(line)["step"] for line in (tmp_path / "parts/metrics.jsonl").read_text().splitlines()]
-    assert steps == sorted(set(steps))
-    assert steps[-1] == 5
+    assert _losses(tmp_path / "parts") == _losses(tmp_path / "whole")
+    assert [row["step"] for row in _losses(tmp_path / "parts")] == [2, 4, 5]
+
+
+def test_five_kills_at_random_steps_between_random_checkpoints_change_nothing(
+    source: ClipSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, rng = config(steps=12, log_every=5), random.Random(16)
+    run(source, tmp_path / "whole", plan)
+    clock = itertools.count()  # a checkpoint is due after about every second step
+    monkeypatch.setattr("hybrid.training.loop.time.monotonic", lambda: next(clock) * rng.random())
+    often = plan.model_copy(update={"checkpoint_every_s": 3.0, "pictures_every_s": 5.0})
+    for start, step in enumerate(sorted(rng.sample(range(1, 12), 5))):
+        with pytest.raises(Killed):
+            run(source, tmp_path / "parts", often, killer(step), seed=start)
+    run(source, tmp_path / "parts", often, seed=99)
+    assert _bytes(tmp_path / "parts") == _bytes(tmp_path / "whole")
+    assert _losses(tmp_path / "parts") == _losses(tmp_path / "whole")
 
 
 def test_a_kill_while_the_checkpoint_is_written_leaves_the_last_one(
@@ -153,6 +176,8 @@ def test_a_run_says_what_it_was(source: ClipSource, tmp_path: Path) -> None:
     assert stated["operating_point"].keys() == {"score", "frames", "on"}
     assert stated["operating_point"]["on"] == "held out"
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "samples.jpg").read_bytes().startswith(b"\xff\xd8")
+    assert (tmp_path / "metrics.csv").read_text().count("\n") == 1 + 3
     assert not [file for file in tmp_path.iterdir() if file.suffix == ".tmp"]
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4, 5]
@@ -210,8 +235,10 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_the_last_good_weights(
                     losses["total"].register_hook(lambda gradient: gradient * float("inf"))
             return losses
 
-    with pytest.raises(RunError, match="step 2: the loss or its gradient is not finite"):
+    with pytest.raises(RunError, match=r"step 2: the loss or its gradient is not finite.*checkpoint of step 2") as said:
         train(detector(), [WeightedSource(source)], config(), tmp_path, criterion=Broken())
+    assert str(tmp_path / "stopped.png") in str(said.value)
+    assert "lower learning rate than 0.0005" in str(said.value)
     training = Training(detector(1), config(), Criterion(), training_device("cpu"))
     training.restore(tmp_path / "checkpoint.safetensors")
     assert training.steps_done == 2

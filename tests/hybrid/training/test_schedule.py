@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from hybrid.core.config import ModelConfig
 from hybrid.model.network import Network
 from hybrid.training.config import AugmentConfig, TrainConfig
-from hybrid.training.schedule import ema_decay, keep_frozen, parameter_groups, rate, stage_rates
+from hybrid.training.schedule import ema_decay, keep_frozen, parameter_groups, rate, stage_shares
 
 MODEL = ModelConfig(categories=("bolt",), branches="cnn", width=16, queries=5)
 
@@ -59,7 +59,7 @@ def test_stages_have_falling_rates_and_frozen_ones_are_in_no_group() -> None:
     config = TrainConfig(frozen_stages=1, stage_decay=0.5, backbone_rate=0.8, learning_rate=0.1, weight_decay=0.3)
     network = Network(MODEL)
     stages = network.backbone.stages()
-    shares = stage_rates(network, config)
+    shares = stage_shares(network, config, config.plan()[0])
     assert [{shares[p] for p in stage.parameters()} for stage in stages] == [{0.0}, {0.4}, {0.8}]
     groups = parameter_groups(network, config)
     grouped = [id(p) for group in groups for p in group["params"]]
@@ -68,7 +68,7 @@ def test_stages_have_falling_rates_and_frozen_ones_are_in_no_group() -> None:
     assert not frozen & set(grouped)
     assert all(not p.requires_grad for p in stages[0].parameters())
     for group in groups:
-        assert group["lr"] == pytest.approx(0.1 * group["share"])
+        assert group["lr"] == pytest.approx(0.1 * group["shares"][0])
         assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] == 0.3}
 
 
@@ -84,7 +84,7 @@ def test_frozen_stages_stay_in_eval_mode() -> None:
     [
         ({"steps": 10, "cnn_steps": 10}, "cnn_steps: needs fewer than steps = 10, got 10"),
         ({"tile_px": 100}, "multiple of 32"),
-        ({"learning_rate": 0.0}, "greater than 0"),
+        ({"learning_rate": 0.0}, "more than 0"),
         ({"precision": "fp16"}, "'fp32' or 'bf16'"),
         ({"stepps": 3}, "Extra inputs"),
         ({"augment": {"scale": (2.0, 1.0)}}, "needs 0.1 <= low <= high <= 10"),

@@ -13,7 +13,7 @@ from hybrid.core.errors import RunError
 from hybrid.data.clips import Clip, ClipSource
 from hybrid.model.network import Network
 from hybrid.training.config import AugmentConfig, TrainConfig
-from hybrid.training.run.folder import CONFIG, MetricsLog, claim_folder, run_identity
+from hybrid.training.run.folder import CONFIG, MetricsLog, claim_folder, record_of, run_identity
 from hybrid.training.samples.sampler import WeightedSource
 from hybrid.weights.record import RUN
 
@@ -28,9 +28,9 @@ def identity(**changes: object) -> dict[str, object]:
 
 def test_a_new_folder_is_claimed_and_the_same_run_resumes(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "run"
-    assert claim_folder(folder, identity(), resume=False) is None
+    assert claim_folder(folder, identity(), resume=False) is False
     assert json.loads((folder / CONFIG).read_text()) == identity()
-    assert claim_folder(folder, identity(workers=4, cache_mb=1, log_every=3), resume=True) is None
+    assert claim_folder(folder, identity(workers=4, cache_mb=1, log_every=3), resume=True) is False
     with pytest.raises(RunError, match="holds a run of this config already; resume it"):
         claim_folder(folder, identity(), resume=False)
 
@@ -38,9 +38,8 @@ def test_a_new_folder_is_claimed_and_the_same_run_resumes(tmp_path: Path) -> Non
 def test_a_finished_run_returns_its_record(tmp_path: Path) -> None:
     claim_folder(tmp_path, identity(), resume=True)
     (tmp_path / RUN).write_text('{"steps": 10}')
-    summary = claim_folder(tmp_path, identity(), resume=True)
-    assert summary is not None
-    assert (summary.folder, summary.run) == (tmp_path, {"steps": 10})
+    assert claim_folder(tmp_path, identity(), resume=True) is True
+    assert record_of(tmp_path) == {"steps": 10}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ def test_a_config_of_an_earlier_version_is_the_same_run(tmp_path: Path) -> None:
     stored["model"]["parts"] = stored["model"].pop("branches")
     del stored["train"]["longest_step"], stored["model"]["memory_tokens"]
     (tmp_path / CONFIG).write_text(json.dumps(stored))
-    assert claim_folder(tmp_path, now, resume=True) is None
+    assert claim_folder(tmp_path, now, resume=True) is False
     with pytest.raises(RunError, match=r"train\.augment\.occluders"):
         claim_folder(tmp_path, identity(), resume=True)
 
