@@ -1,4 +1,4 @@
-# make demo | test | check | docs | mutants | real-run | clean.  PYTHON=/path/to/python3.11 chooses the interpreter; OUT=dir the demo's folder.
+# make demo | test | fuzz | check | docs | mutants | real-run | clean.  PYTHON=/path/to/python3.11 chooses the interpreter; OUT=dir the demo's folder.
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -7,13 +7,14 @@ JOBS ?= 2
 # PyBullet has wheels for CPython 3.11 and older.
 PYTHON ?= $(shell for p in python3.11 python3.10; do "$$p" -c 'import venv, ensurepip' >/dev/null 2>&1 && command -v "$$p" && break; done)
 
-.PHONY: help demo test check docs mutants real-run clean
+.PHONY: help demo test fuzz check docs mutants real-run clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
 help:
 	@echo "make demo      render, pretrain, fine-tune, measure, report: sized for 15 minutes on two free cores, into $(OUT)"
 	@echo "make test      the whole test suite, on $(JOBS) processes"
+	@echo "make fuzz      the tests that draw their inputs, with forty times the examples: an hour"
 	@echo "make check     ruff, mypy --strict, the import rules, and the documentation without a warning"
 	@echo "make docs      the documentation as a site, in out/docs"
 	@echo "make mutants   change the code in one place at a time and print what no test notices (MODULE=hybrid.losses.matcher)"
@@ -39,8 +40,16 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)
 	$(BIN)/python -m pipelines.demo --out $(OUT) $(ARGS)
 
+# One thread a process. Bytecode is kept, whatever the environment says: without it each of the processes compiles all
+# tests again, for 25 s. A file's tests stay in one process, so that what they share is made once; conftest.py has the
+# long files begin first.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 LP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	OMP_NUM_THREADS=1 LP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= \
+	  $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+fuzz: $(STAMP)
+	OMP_NUM_THREADS=1 LP_NUM_THREADS=1 FUZZ_EXAMPLES=2000 \
+	  $(BIN)/python -m pytest -n $(JOBS) -m hypothesis --hypothesis-profile fuzz $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

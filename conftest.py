@@ -6,9 +6,32 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent
 REAL_DATA = Path(os.environ.get("SIM2REAL_REAL_DATA", ROOT.parent / "shared" / "real"))
+
+# No deadline: a machine that is busy with other tests is no failure. `make fuzz` takes the second.
+settings.register_profile("quick", deadline=None, max_examples=50)
+settings.register_profile("fuzz", deadline=None, max_examples=2000)
+settings.load_profile("quick")
+
+# They begin first: a long file that begins last leaves the other processes of `make test` without work.
+LONG_FILES = (
+    "tests/simgen/generation/test_ray.py",
+    "tests/pipelines/test_end_to_end.py",
+    "tests/hybrid/training/test_overfit.py",
+    "tests/hybrid/training/test_loop.py",
+    "tests/hybrid/predict/test_onnx.py",
+    "tests/simgen/generation/test_soak.py",
+    "tests/simgen/presets/test_finish.py",
+    "tests/hybrid/model/test_compile.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {ROOT / name: i for i, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "wheel"]
     command = [*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", str(out), str(source)]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
     (built,) = out.glob("*.whl")
     return built
 
@@ -80,5 +80,5 @@ def test_an_installed_wheel_finds_its_presets_and_templates(wheel: Path, tmp_pat
         "print(simgen.load_config('tiny').camera.width_px)\n"
     )
     run = [sys.executable, "-I", "-c", script]
-    done = subprocess.run(run, check=True, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    done = subprocess.run(run, check=True, capture_output=True, text=True, cwd=tmp_path, timeout=600)
     assert int(done.stdout) > 0

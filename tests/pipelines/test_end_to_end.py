@@ -8,8 +8,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from hybrid.data.shards import read_shards
+from hybrid.weights.checkpoint import load
+from pipelines.common.runs import start
 from pipelines.gap.appearance import STATISTICS
 from tests.pipelines.scripts import SMALL, done, photographs, record, refused, script, yolo
 
@@ -149,6 +152,7 @@ def test_a_video_preset_follows_objects_and_is_trained_to(occluded_data_set: Pat
         ("cnn", 30, "whole"),
         ("cnn", 0, "visible"),
     ]
+    assert (models[1]["backbone"], models[1]["weights"]) == ("timm:tf_efficientnet_lite0", "bundled"), "the default"
     keys = ("clip_length", "batch_clips", "blank_probability", "cnn_steps")
     assert [tuple(one[key] for key in keys) for one in trained] == [(5, 4, 0.3, 2), (2, 2, 0.1, 0)]
     assert [one["augment"]["occluders"] for one in trained] == [0.5, 0.0]
@@ -181,3 +185,28 @@ def test_photos_that_a_run_trained_on_are_not_measured_on_wherever_they_lie(
         error = refused(script("gap_report", "--sim", tiny_data_set, "--real", photos / "photos.json", "--runs",
                               line / "sim", line / "tuned", "--out", tmp_path / "report.html"))  # fmt: skip
         assert "tuned trained on 3 of its clips" in error
+
+
+def test_categories_that_a_run_does_not_know_start_at_random_and_a_note_has_both_lists(
+    line: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = start(line / "sim", ("cat", "bolt"), "tiny", None, 0)
+    note = capsys.readouterr().err
+    assert note.count("\n") == 1
+    assert "['cat']" in note
+    assert "['bolt', 'nut', 'washer']" in note
+    assert begun.detector.config.categories == ("cat", "bolt")
+    before, now = load(line / "sim").state_dict(), begun.detector.state_dict()
+    kept = [name for name in now if now[name].shape == before[name].shape and torch.equal(now[name], before[name])]
+    assert len(kept) > 0.9 * len(now)
+
+
+def test_a_report_of_a_category_that_a_run_does_not_know_is_refused(
+    line: Path, tiny_data_set: Path, tmp_path: Path
+) -> None:
+    photos = photographs(tmp_path / "photos", ("bolt", "dog"))
+    error = refused(script("gap_report", "--sim", tiny_data_set, "--real", photos, "--runs", line / "sim",
+                          "--out", tmp_path / "report.html"))  # fmt: skip
+    assert "labels ['dog'], which" in error
+    assert "was not trained on" in error
+    assert "--categories bolt" in error

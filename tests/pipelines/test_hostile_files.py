@@ -26,7 +26,7 @@ from pipelines.gap.finished import open_run
 from pipelines.gap.outcome import outcome, read_report, table
 
 FEW = settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "60")), deadline=2000,
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "60")), deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 LEAVES = (

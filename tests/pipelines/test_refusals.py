@@ -8,10 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
-from hybrid.weights.checkpoint import load
-from pipelines.common.runs import start
 from tests.pipelines.scripts import photographs, refused, script
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +30,7 @@ for name in ("train_sim", "finetune_real", "tune", "gap_report", "demo"):
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("Usage: ") == 5
@@ -51,31 +48,6 @@ def test_missing_data_are_named(tmp_path: Path) -> None:
     )
     assert "gone.json: there is no such file" in error
     assert not (tmp_path / "run").exists()
-
-
-def test_categories_that_a_run_does_not_know_start_at_random_and_a_note_has_both_lists(
-    line: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    begun = start(line / "sim", ("cat", "bolt"), "tiny", None, 0)
-    note = capsys.readouterr().err
-    assert note.count("\n") == 1
-    assert "['cat']" in note
-    assert "['bolt', 'nut', 'washer']" in note
-    assert begun.detector.config.categories == ("cat", "bolt")
-    before, now = load(line / "sim").state_dict(), begun.detector.state_dict()
-    kept = [name for name in now if now[name].shape == before[name].shape and torch.equal(now[name], before[name])]
-    assert len(kept) > 0.9 * len(now)
-
-
-def test_a_report_of_a_category_that_a_run_does_not_know_is_refused(
-    line: Path, tiny_data_set: Path, tmp_path: Path
-) -> None:
-    photos = photographs(tmp_path / "photos", ("bolt", "dog"))
-    error = refused(script("gap_report", "--sim", tiny_data_set, "--real", photos, "--runs", line / "sim",
-                          "--out", tmp_path / "report.html"))  # fmt: skip
-    assert "labels ['dog'], which" in error
-    assert "was not trained on" in error
-    assert "--categories bolt" in error
 
 
 @pytest.mark.parametrize(

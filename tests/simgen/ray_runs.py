@@ -114,8 +114,8 @@ def slow_plan() -> Plan:
     return plan(make=clips.make_slowly, scenes=24, shard_scenes=4)
 
 
-def eight_plan() -> Plan:
-    return plan(make=clips.make_slowly, scenes=12, shard_scenes=1)
+def four_plan() -> Plan:
+    return plan(make=clips.make_slowly, scenes=8, shard_scenes=1)
 
 
 def main(folder: Path, url: str | None) -> dict[str, Any]:
@@ -147,8 +147,8 @@ def main(folder: Path, url: str | None) -> dict[str, Any]:
     slower = replace(slow, make=clips.make_very_slowly)
     done["node"] = stopped(folder / "node", slower, tell=kill_one(cluster, 4))
     done["nodes"] = sum(node["Alive"] for node in ray.nodes())
-    cluster.add_node(num_cpus=8)
-    done["eight"] = stopped(folder / "eight", eight_plan(), workers=8)
+    cluster.add_node(num_cpus=4)  # five with the one that is left
+    done["four"] = stopped(folder / "four", four_plan(), workers=4)
     if url:
         done["url"] = stopped(location(url), plan())
     ray.shutdown()

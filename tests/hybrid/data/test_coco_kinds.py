@@ -138,8 +138,8 @@ def judged_alike(path: Path) -> None:
         return
     for reason, items in left_out.items():
         if not any(other in reason for other in OTHERWISE):
-            found = sum(count for text, count in said.items() if text.startswith(reason))
-            assert found >= len(items), (reason, items, report.lines)  # of images that are left out it says more
+            result = sum(count for text, count in said.items() if text.startswith(reason))
+            assert result >= len(items), (reason, items, report.lines)  # of images that are left out it says more
     if not report.errors and not report.warnings:
         assert not [reason for reason in left_out if "sequence cut" not in reason]
 

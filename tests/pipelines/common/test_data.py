@@ -50,7 +50,7 @@ def yolo(folder: Path) -> Path:
     return folder
 
 
-def test_each_kind_of_path_is_told_from_the_others(tmp_path: Path) -> None:
+def test_each_kind_of_path_is_reported_from_the_others(tmp_path: Path) -> None:
     photos, folder = yolo(tmp_path / "yolo"), tmp_path / "sim"
     folder.mkdir()
     for path in (photos, photos / "data.yaml"):

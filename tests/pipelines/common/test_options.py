@@ -161,7 +161,7 @@ from pipelines.cli import app
 for words in ([], ["train-sim"], ["finetune-real"], ["tune"], ["gap-report"], ["demo"]):
     app([*words, "--help"], standalone_mode=False)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in COMMANDS)
     assert done.stdout.count("--out") >= len(COMMANDS)

@@ -40,7 +40,7 @@ def test_a_data_set_is_its_folder(tmp_path: Path, name: str) -> None:
     assert data_at(str(tmp_path), "--data") == tmp_path
 
 
-def test_a_run_that_has_not_finished_is_told_from_a_folder_that_is_none(tmp_path: Path) -> None:
+def test_a_run_that_has_not_finished_is_reported_from_a_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"--runs .*gone: there is no such folder"):
         check_runs([tmp_path / "gone"], "--runs")
     with pytest.raises(DataError, match="is no run"):
@@ -116,7 +116,7 @@ for name, *line in {lines!r}:
         sys.stdout.write(f"{{end.code}}\\n")
 """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=600)
     assert result.stdout.split() == ["2"] * len(lines), result.stderr[-2000:]
     errors = result.stderr.splitlines()
     assert len(errors) == len(lines)

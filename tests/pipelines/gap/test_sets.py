@@ -71,7 +71,7 @@ def test_a_run_without_the_duration_of_earlier_versions_opens(tmp_path: Path) ->
     assert open_run(folder).seconds == 0.0
 
 
-def test_a_run_that_is_not_finished_is_told_from_a_folder_that_is_none(tmp_path: Path) -> None:
+def test_a_run_that_is_not_finished_is_reported_from_a_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no run"):
         open_run(tmp_path)
     write_experiment(tmp_path, experiment(photos(tmp_path / "a.json"), ("1",)))
