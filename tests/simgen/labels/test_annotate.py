@@ -66,34 +66,34 @@ def label(spec, trajectory, ids, i=0, frame=0):
 
 def test_a_part_that_nothing_hides_is_seen_whole():
     spec, trajectory, ids = one_part()
-    found = label(spec, trajectory, ids)
-    assert found.visible_share == 1
-    assert found.visible_px == np.count_nonzero(ids == 0) > 500
-    assert found.category == spec.parts[0].category
-    assert found.amodal_box_xyxy_px == found.unclipped_box_xyxy_px
+    result = label(spec, trajectory, ids)
+    assert result.visible_share == 1
+    assert result.visible_px == np.count_nonzero(ids == 0) > 500
+    assert result.category == spec.parts[0].category
+    assert result.amodal_box_xyxy_px == result.unclipped_box_xyxy_px
     rows, columns = np.nonzero(ids[0] == 0)
-    assert found.box_xyxy_px == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-    np.testing.assert_allclose(found.box_xyxy_px, found.amodal_box_xyxy_px, atol=1)
+    assert result.box_xyxy_px == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    np.testing.assert_allclose(result.box_xyxy_px, result.amodal_box_xyxy_px, atol=1)
 
 
 def test_a_part_that_is_half_hidden_is_half_seen():
     spec, trajectory, ids = one_part()
     columns = np.nonzero(ids[0] == 0)[1]
     ids[0][:, : int(np.median(columns))][ids[0][:, : int(np.median(columns))] == 0] = CLUTTER
-    found = label(spec, trajectory, ids)
-    assert found.visible_share == pytest.approx(0.5, abs=0.05)
-    assert found.box_xyxy_px[0] == int(np.median(columns))
-    assert found.amodal_box_xyxy_px[0] < found.box_xyxy_px[0] - 10
+    result = label(spec, trajectory, ids)
+    assert result.visible_share == pytest.approx(0.5, abs=0.05)
+    assert result.box_xyxy_px[0] == int(np.median(columns))
+    assert result.amodal_box_xyxy_px[0] < result.box_xyxy_px[0] - 10
 
 
 def test_a_hidden_part_keeps_its_amodal_box_and_its_pose():
     spec, trajectory, ids = one_part()
     whole = label(spec, trajectory, ids)
     ids[:] = CLUTTER
-    found = label(spec, trajectory, ids)
-    assert (found.box_xyxy_px, found.visible_share, found.visible_px) == (None, 0, 0)
-    assert found.amodal_box_xyxy_px == whole.amodal_box_xyxy_px
-    assert found.camera_from_part == whole.camera_from_part
+    result = label(spec, trajectory, ids)
+    assert (result.box_xyxy_px, result.visible_share, result.visible_px) == (None, 0, 0)
+    assert result.amodal_box_xyxy_px == whole.amodal_box_xyxy_px
+    assert result.camera_from_part == whole.camera_from_part
 
 
 @pytest.mark.parametrize("cut", [20, 40])
@@ -103,33 +103,33 @@ def test_the_frames_edge_takes_its_share(cut):
     left, _, right, _ = label(spec, trajectory, ids).amodal_box_xyxy_px
     shift = spec.camera.width_px - (left + cut)
     moved = replace(spec, camera=replace(spec.camera, centre_px=(spec.camera.centre_px[0] + shift, 60.0)))
-    seen = empty_ids(moved)
-    seen[0][mask_of(moved, trajectory, 0)] = 0
-    found = label(moved, trajectory, seen)
-    assert found.unclipped_box_xyxy_px == pytest.approx((left + shift, *found.unclipped_box_xyxy_px[1:2], right + shift,
-                                                         found.unclipped_box_xyxy_px[3]))  # fmt: skip
-    assert found.amodal_box_xyxy_px[2] == spec.camera.width_px
-    assert found.amodal_box_xyxy_px[0] == found.unclipped_box_xyxy_px[0]
-    share = np.count_nonzero(seen == 0) / np.count_nonzero(ids == 0)
-    assert found.visible_share == pytest.approx(share, abs=0.02)
+    visible = empty_ids(moved)
+    visible[0][mask_of(moved, trajectory, 0)] = 0
+    result = label(moved, trajectory, visible)
+    _, top, _, bottom = result.unclipped_box_xyxy_px
+    assert result.unclipped_box_xyxy_px == pytest.approx((left + shift, top, right + shift, bottom))
+    assert result.amodal_box_xyxy_px[2] == spec.camera.width_px
+    assert result.amodal_box_xyxy_px[0] == result.unclipped_box_xyxy_px[0]
+    share = np.count_nonzero(visible == 0) / np.count_nonzero(ids == 0)
+    assert result.visible_share == pytest.approx(share, abs=0.02)
     assert 0 < share < 1
 
 
 def test_outside_the_picture_there_is_an_unclipped_box_alone():
     spec, trajectory, ids = one_part()
     away = replace(spec, camera=replace(spec.camera, centre_px=(1000.0, 60.0)))
-    found = label(away, trajectory, np.full_like(ids, BACKGROUND))
-    assert (found.box_xyxy_px, found.amodal_box_xyxy_px, found.visible_share) == (None, None, 0)
-    assert found.unclipped_box_xyxy_px[0] > 900
+    result = label(away, trajectory, np.full_like(ids, BACKGROUND))
+    assert (result.box_xyxy_px, result.amodal_box_xyxy_px, result.visible_share) == (None, None, 0)
+    assert result.unclipped_box_xyxy_px[0] > 900
 
 
 def test_behind_the_camera_there_is_no_box():
     spec, trajectory, ids = one_part()
     behind = (look_at((0.0, -0.2, 0.3), (0.0, -0.4, 0.6)),)
     spec = replace(spec, camera=replace(spec.camera, world_from_camera=behind))
-    found = label(spec, trajectory, np.full_like(ids, BACKGROUND))
-    assert (found.unclipped_box_xyxy_px, found.amodal_box_xyxy_px, found.box_xyxy_px) == (None, None, None)
-    assert found.camera_from_part.position_m[2] < 0
+    result = label(spec, trajectory, np.full_like(ids, BACKGROUND))
+    assert (result.unclipped_box_xyxy_px, result.amodal_box_xyxy_px, result.box_xyxy_px) == (None, None, None)
+    assert result.camera_from_part.position_m[2] < 0
 
 
 def test_what_the_stage_hides_is_not_seen_whole():
@@ -163,15 +163,15 @@ def test_higher_points_are_higher_in_the_picture():
 
 def test_the_6d_pose_puts_the_vertices_into_the_box():
     spec, trajectory, ids = one_part()
-    found = label(spec, trajectory, ids)
+    result = label(spec, trajectory, ids)
     model = part_model(FamilySize("hex_screw", "M20x60"))
-    x, y, z = transform(found.camera_from_part, model.vertices_m).T
+    x, y, z = transform(result.camera_from_part, model.vertices_m).T
     u = spec.camera.focal_px * x / z + spec.camera.centre_px[0]
     v = spec.camera.focal_px * y / z + spec.camera.centre_px[1]
-    np.testing.assert_allclose((u.min(), v.min(), u.max(), v.max()), found.unclipped_box_xyxy_px, atol=1e-6)
-    assert found.camera_from_part == camera_from_part(spec, trajectory, 0, 0)
+    np.testing.assert_allclose((u.min(), v.min(), u.max(), v.max()), result.unclipped_box_xyxy_px, atol=1e-6)
+    assert result.camera_from_part == camera_from_part(spec, trajectory, 0, 0)
     back = transform(invert(spec.camera.world_from_camera[0]), np.asarray(trajectory.positions_m[0], float))
-    np.testing.assert_allclose(back[0], found.camera_from_part.position_m, atol=1e-9)
+    np.testing.assert_allclose(back[0], result.camera_from_part.position_m, atol=1e-9)
 
 
 def test_frames_have_their_time_and_their_camera():
@@ -223,7 +223,7 @@ def test_a_silhouette_is_the_pixels_whose_centres_it_covers(box, columns, rows):
 
 def test_a_silhouette_too_small_for_any_centre_is_empty():
     cover, _ = silhouette_px(*square(2.6, 2.6, 3.4, 3.4))
-    assert np.count_nonzero(cover) == 0
+    assert cover.shape == (0, 0)
 
 
 def test_a_washer_has_a_hole_in_its_silhouette():
@@ -263,41 +263,41 @@ def rendered():
 def each(rendered):
     spec, trajectory, ids, labels = rendered
     for frame in labels.frames:
-        for found in frame.parts:
-            yield found, ids[frame.frame] == found.track_id, mask_of(spec, trajectory, found.track_id, frame.frame)
+        for result in frame.parts:
+            yield result, ids[frame.frame] == result.track_id, mask_of(spec, trajectory, result.track_id, frame.frame)
 
 
 def test_the_rendered_scene_has_every_case(rendered):
-    shares = [found.visible_share for found, _, _ in each(rendered)]
+    shares = [result.visible_share for result, _, _ in each(rendered)]
     assert len(shares) == 21
     assert sum(share == 1 for share in shares) >= 3
     assert sum(0.05 < share < 0.95 for share in shares) >= 5
 
 
 def test_what_is_rendered_lies_in_the_silhouette_and_its_box(rendered):
-    for found, seen, silhouette in each(rendered):
-        assert np.count_nonzero(seen & ~silhouette) <= 0.02 * np.count_nonzero(silhouette)
-        if found.box_xyxy_px is not None:
-            x_min, y_min, x_max, y_max = found.box_xyxy_px
-            left, top, right, bottom = found.amodal_box_xyxy_px
+    for result, visible, silhouette in each(rendered):
+        assert np.count_nonzero(visible & ~silhouette) <= 0.02 * np.count_nonzero(silhouette)
+        if result.box_xyxy_px is not None:
+            x_min, y_min, x_max, y_max = result.box_xyxy_px
+            left, top, right, bottom = result.amodal_box_xyxy_px
             assert (x_min > left - 1, y_min > top - 1, x_max < right + 1, y_max < bottom + 1) == (True,) * 4
 
 
 def test_shares_are_what_was_seen_of_the_silhouette(rendered):
     spec = rendered[0]
     width, height = spec.camera.width_px, spec.camera.height_px
-    for found, seen, silhouette in each(rendered):
-        left, top, right, bottom = found.unclipped_box_xyxy_px
+    for result, visible, silhouette in each(rendered):
+        left, top, right, bottom = result.unclipped_box_xyxy_px
         if left >= 0 and top >= 0 and right <= width and bottom <= height and silhouette.any():
-            share = np.count_nonzero(seen) / np.count_nonzero(silhouette)
-            assert found.visible_share == pytest.approx(share, abs=0.02)
+            share = np.count_nonzero(visible) / np.count_nonzero(silhouette)
+            assert result.visible_share == pytest.approx(share, abs=0.02)
         else:
-            assert found.visible_share < 1
+            assert result.visible_share < 1
 
 
 def test_the_cheap_rule_and_the_exact_one_agree(rendered):
     """Where no other thing is in a part's box its share is 1 without a look: the look says so too."""
-    alone = [(seen, silhouette) for found, seen, silhouette in each(rendered) if found.visible_share == 1]
+    alone = [(visible, silhouette) for result, visible, silhouette in each(rendered) if result.visible_share == 1]
     assert alone
-    for seen, silhouette in alone:
-        assert np.count_nonzero(seen) == pytest.approx(np.count_nonzero(silhouette), rel=0.01)
+    for visible, silhouette in alone:
+        assert np.count_nonzero(visible) == pytest.approx(np.count_nonzero(silhouette), rel=0.01)
