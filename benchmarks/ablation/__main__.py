@@ -69,17 +69,17 @@ def tell(run: Path, seconds: float) -> None:
     print(f"{time.strftime('%H:%M:%S')} {run.parent.name}/{run.name}: {seconds:.0f} s", flush=True)
 
 
-def found_by(
+def detections_by(
     out: Path, seed: int, variants: Sequence[str], test: ClipSource, crowd: ClipSource
 ) -> dict[str, dict[str, list]]:
     """Detections by variant and condition."""
-    found: dict[str, dict[str, list]] = {}
+    detections: dict[str, dict[str, list]] = {}
     for variant in variants:
         began = time.monotonic()
         run = out / f"seed{seed}" / variant
-        found[variant] = {name: measure(run, crowd if name == CROWD else test, name) for name in CONDITIONS}
+        detections[variant] = {name: measure(run, crowd if name == CROWD else test, name) for name in CONDITIONS}
         tell(out / f"seed{seed}" / f"{variant}, measured", time.monotonic() - began)
-    return found
+    return detections
 
 
 def real_stage(
@@ -141,7 +141,7 @@ def main() -> None:
     source, test, crowd = plan.data(size, out / "data")
     learn_all(out, size, seeds, variants, source)
     scene, crowded = Scene(*frames_of(test)), Scene(*frames_of(crowd))
-    every = [statistics(scene, crowded, found_by(out, seed, variants, test, crowd)) for seed in seeds]
+    every = [statistics(scene, crowded, detections_by(out, seed, variants, test, crowd)) for seed in seeds]
     table = figures(every, scene.clip_count, options.draws)
     notes = costs(out, seeds, variants)
     if options.dolly:

@@ -73,17 +73,17 @@ def _ap(judged: MatchedDetections) -> Statistic:
     return lambda weights: 100 * (average_precision(judged, weights) or 0.0)
 
 
-def precision_statistics(scene: Scene, found: Conditions) -> dict[str, Statistic]:
+def precision_statistics(scene: Scene, detections: Conditions) -> dict[str, Statistic]:
     """AP50 in percent, by the objects that count."""
 
     def judged(condition: str, counted: list[np.ndarray] | None = None) -> Statistic:
-        return _ap(match_detections(found[condition], scene.frames, scene.clips, counted))
+        return _ap(match_detections(detections[condition], scene.frames, scene.clips, counted))
 
     def blank() -> Statistic:
         kept = [k for k, place in enumerate(scene.places) if is_blank(place)]
         return _ap(
             match_detections(
-                [found["blank"][k] for k in kept], [scene.frames[k] for k in kept], [scene.clips[k] for k in kept]
+                [detections["blank"][k] for k in kept], [scene.frames[k] for k in kept], [scene.clips[k] for k in kept]
             )
         )
 
@@ -99,33 +99,33 @@ def precision_statistics(scene: Scene, found: Conditions) -> dict[str, Statistic
     }
 
 
-def crowd_statistics(scene: Scene, found: Conditions) -> dict[str, Statistic]:
+def crowd_statistics(scene: Scene, detections: Conditions) -> dict[str, Statistic]:
     """AP50 in percent where much passes in front; but for the first row, of objects off the frame's edge."""
 
     def judged(counted: list[np.ndarray] | None) -> Statistic:
-        return _ap(match_detections(found[CROWD], scene.frames, scene.clips, counted))
+        return _ap(match_detections(detections[CROWD], scene.frames, scene.clips, counted))
 
     bins = {f"AP50, crowd, {name}": judged(scene.inside(*limits)) for name, limits in SHARES.items()}
     return {"AP50, crowd": judged(None), **bins, HIDDEN: judged(scene.inside(*OCCLUDED))}
 
 
-def crowd_recalls(scene: Scene, found: Sequence[FrameDetections], false: float) -> dict[str, Statistic]:
+def crowd_recalls(scene: Scene, detections: Sequence[FrameDetections], false: float) -> dict[str, Statistic]:
     """Percent of the objects that are found where `false` false detections a frame are made.
 
     AP holds every false detection of the frame against the few objects that are little visible; this does not.
     """
-    score = score_at_false(match_detections(found, scene.frames, scene.clips), len(scene.frames), false)
+    score = score_at_false(match_detections(detections, scene.frames, scene.clips), len(scene.frames), false)
 
     def recall(low: float, high: float) -> Statistic:
-        judged = match_detections(found, scene.frames, scene.clips, scene.inside(low, high))
+        judged = match_detections(detections, scene.frames, scene.clips, scene.inside(low, high))
         return lambda weights: 100 * recall_at(judged, score, weights)
 
-    return {f"found in the crowd, %, {name}": recall(*limits) for name, limits in SHARES.items()}
+    return {f"recall in the crowd, %, {name}": recall(*limits) for name, limits in SHARES.items()}
 
 
-def working_statistics(scene: Scene, found: Sequence[FrameDetections], recall: float) -> dict[str, Statistic]:
+def working_statistics(scene: Scene, detections: Sequence[FrameDetections], recall: float) -> dict[str, Statistic]:
     """At the score where this recall is reached: false detections, flicker, switches. NaN where it never is."""
-    judged = match_detections(found, scene.frames, scene.clips)
+    judged = match_detections(detections, scene.frames, scene.clips)
     score = score_at_recall(judged, recall)
     names = (FALSE, "flicker, %", "ID switches per 100")
     if score is None:
@@ -133,7 +133,7 @@ def working_statistics(scene: Scene, found: Sequence[FrameDetections], recall: f
     by_clip = [Steadiness(0, 0, 0, 0)] * scene.clip_count
     for clip in range(scene.clip_count):
         rows = [k for k, c in enumerate(scene.clips) if c == clip]
-        by_clip[clip] = steadiness([found[k] for k in rows], [scene.frames[k] for k in rows], score)
+        by_clip[clip] = steadiness([detections[k] for k in rows], [scene.frames[k] for k in rows], score)
     sums = np.array([list(vars(one).values()) for one in by_clip], float)
 
     def total(weights: np.ndarray | None) -> np.ndarray:
@@ -153,15 +153,18 @@ def working_statistics(scene: Scene, found: Sequence[FrameDetections], recall: f
     return dict(zip(names, (false, flicker, switches), strict=True))
 
 
-def statistics(scene: Scene, crowd: Scene, found: Mapping[str, Conditions]) -> dict[str, dict[str, Statistic]]:
-    """By variant and name, for one seed. `found` is by variant and condition; `crowd` has as many clips as `scene`."""
-    reported = {variant: with_one_label(one["clear"]) for variant, one in found.items()}
+def statistics(scene: Scene, crowd: Scene, detections: Mapping[str, Conditions]) -> dict[str, dict[str, Statistic]]:
+    """By variant and name, for one seed.
+
+    `detections` is by variant and condition; `crowd` has as many clips as `scene`.
+    """
+    reported = {variant: with_one_label(one["clear"]) for variant, one in detections.items()}
     cnn = match_detections(reported["cnn"], scene.frames, scene.clips)
     recall, eager = recall_at(cnn, WORKING_SCORE), recall_at(cnn, EAGER_SCORE)
-    crowded = match_detections(found["cnn"][CROWD], crowd.frames, crowd.clips)
+    crowded = match_detections(detections["cnn"][CROWD], crowd.frames, crowd.clips)
     allowed = false_per_frame(crowded, len(crowd.frames), WORKING_SCORE)
     result = {}
-    for variant, one in found.items():
+    for variant, one in detections.items():
         working = working_statistics(scene, reported[variant], recall)
         more = working_statistics(scene, reported[variant], eager)[FALSE]
         precision = precision_statistics(scene, one) | crowd_statistics(crowd, one)

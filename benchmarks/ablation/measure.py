@@ -77,12 +77,12 @@ def measure(run: Path, source: ClipSource, name: str, batch: int = 8) -> list[Fr
     if not file.is_file():
         condition = CONDITIONS[name]
         detector = load(run, condition.weights, "cuda" if torch.cuda.is_available() else "cpu")
-        found: list[FrameDetections] = []
+        detections: list[FrameDetections] = []
         for first in range(0, len(source), batch):
             clips = source.clips[first : first + batch]
             images = [condition.change(pixels(clip), first + i) for i, clip in enumerate(clips)]
-            found += [one for clip in _detect(detector, images, condition.stills) for one in clip]
-        write_atomically(file, _packed(found))
+            detections += [one for clip in _detect(detector, images, condition.stills) for one in clip]
+        write_atomically(file, _packed(detections))
     return _unpacked(file)
 
 
@@ -95,19 +95,19 @@ def _detect(detector: Network, images: Sequence[np.ndarray], stills: bool) -> li
     clips, frames = batch.shape[:2]
     if stills:
         batch = batch.flatten(0, 1)[:, None]
-    found = [one.to("cpu") for clip in predict(detector, batch, LIMIT) for one in clip]
-    return [with_tracks(found[k * frames : (k + 1) * frames]) for k in range(clips)]
+    detections = [one.to("cpu") for clip in predict(detector, batch, LIMIT) for one in clip]
+    return [with_tracks(detections[k * frames : (k + 1) * frames]) for k in range(clips)]
 
 
 def with_tracks(clip: Sequence[Detections]) -> list[FrameDetections]:
     """The detections of a clip as arrays, linked into tracks where the detector does not follow objects itself."""
     linked: Linked | None = None
-    found = []
+    detections = []
     for one in clip:
         if one.track_ids is None:
             one, linked = link(one, linked)
-        found.append(_arrays(one))
-    return found
+        detections.append(_arrays(one))
+    return detections
 
 
 def _arrays(one: Detections) -> FrameDetections:
@@ -115,19 +115,19 @@ def _arrays(one: Detections) -> FrameDetections:
     return FrameDetections(one.boxes_xyxy_px.numpy(), one.scores.numpy(), one.labels.numpy(), one.track_ids.numpy())
 
 
-def with_one_label(found: Sequence[FrameDetections]) -> list[FrameDetections]:
+def with_one_label(detections: Sequence[FrameDetections]) -> list[FrameDetections]:
     """One label for each object, as `hybrid.Detector` reports it. Average precision is of all labels."""
     reported = []
-    for one in found:
+    for one in detections:
         columns = [torch.from_numpy(c) for c in (one.boxes_xyxy_px, one.scores, one.labels, one.track_ids)]
         reported.append(_arrays(one_label(Detections(*columns))))
     return reported
 
 
-def _packed(found: Sequence[FrameDetections]) -> bytes:
+def _packed(detections: Sequence[FrameDetections]) -> bytes:
     buffer = io.BytesIO()
-    columns = {name: np.concatenate([getattr(one, name) for one in found]) for name in vars(found[0])}
-    np.savez_compressed(buffer, counts=np.array([len(one.scores) for one in found]), **columns)
+    columns = {name: np.concatenate([getattr(one, name) for one in detections]) for name in vars(detections[0])}
+    np.savez_compressed(buffer, counts=np.array([len(one.scores) for one in detections]), **columns)
     return buffer.getvalue()
 
 
@@ -159,10 +159,10 @@ def measure_real(run: Path, source: ClipSource, scale: float) -> list[FrameDetec
     if not file.is_file():
         detector = load(run, "ema", "cuda" if torch.cuda.is_available() else "cpu")
         view = View(tile_px=None, scales=(scale,), limit=LIMIT)
-        found = [
+        detections = [
             one for clip in source.clips for one in with_tracks(list(stream(detector, map(decode, clip.frames), view)))
         ]
-        write_atomically(file, _packed(found))
+        write_atomically(file, _packed(detections))
     return _unpacked(file)
 
 

@@ -42,7 +42,7 @@ def page(
         "one label for a thing (average precision is of all labels), and are counted at the score "
         f"where a variant reaches the recall that `cnn` has at {WORKING_SCORE} (at more recall: at {EAGER_SCORE}); a "
         "dash where it never reaches it. The crowd: clips with far more in front; but for the first row, objects off "
-        f"the frame's edge. Found in the crowd: where as many false detections are made as `cnn` makes at "
+        f"the frame's edge. Recall in the crowd: where as many false detections are made as `cnn` makes at "
         f"{WORKING_SCORE}; AP50 of a few objects is low because it holds every false detection against them.",
         "",
         "| | " + " | ".join(variants) + " |",

@@ -96,12 +96,12 @@ def _frame(scene, t, boxes, amodal, ids):
     floats = [
         (None if b is None else tuple(map(float, b)), tuple(map(float, a))) for b, a in zip(boxes, amodal, strict=True)
     ]
-    seen = [int((ids == k).sum()) for k in range(3)]
+    visible = [int((ids == k).sum()) for k in range(3)]
     parts = tuple(
         PartLabel(
             track_id=k, category=scene.parts[k].category, box_xyxy_px=box, amodal_box_xyxy_px=whole,
-            unclipped_box_xyxy_px=whole, visible_share=seen[k] / ((whole[2] - whole[0]) * (whole[3] - whole[1])),
-            visible_px=seen[k], camera_from_part=STILL,
+            unclipped_box_xyxy_px=whole, visible_share=visible[k] / ((whole[2] - whole[0]) * (whole[3] - whole[1])),
+            visible_px=visible[k], camera_from_part=STILL,
         )
         for k, (box, whole) in enumerate(floats)
     )  # fmt: skip

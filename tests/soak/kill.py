@@ -41,14 +41,14 @@ def start(line: list[str], mark: str, errors: Path) -> subprocess.Popen[bytes]:
 
 def alive(mark: str) -> list[int]:
     """Processes with the mark, this one aside."""
-    found = []
+    result = []
     for entry in Path("/proc").iterdir():
         try:
             if entry.name.isdecimal() and f"SIMGEN_SOAK={mark}".encode() in (entry / "environ").read_bytes():
-                found.append(int(entry.name))
+                result.append(int(entry.name))
         except OSError:  # it has gone, or is somebody else's
             continue
-    return found
+    return result
 
 
 def workers_of(pid: int) -> list[int]:

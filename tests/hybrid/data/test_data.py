@@ -245,7 +245,7 @@ def test_shards_give_the_visible_boxes_of_their_labels(tiny_data_set: Path) -> N
     source, stored = read_shards(tiny_data_set), DataSet(tiny_data_set)
     assert source.categories == stored.categories
     assert len(source) == len(stored) == 6
-    seen = 0
+    visible = 0
     for clip, other in zip(source.clips, stored, strict=True):
         assert len(clip.frames) == other.frames == 2
         for number, (frame, labels) in enumerate(zip(clip.frames, other.labels().frames, strict=True)):
@@ -255,8 +255,8 @@ def test_shards_give_the_visible_boxes_of_their_labels(tiny_data_set: Path) -> N
             np.testing.assert_allclose(frame.boxes_xyxy_px, np.reshape([p.box_xyxy_px for p in wanted], (-1, 4)))
             raw = cv2.imdecode(np.frombuffer(other.jpeg(number), np.uint8), cv2.IMREAD_COLOR)
             assert (decode(frame) == raw[..., ::-1]).all()
-            seen += len(wanted)
-    assert seen > 0
+            visible += len(wanted)
+    assert visible > 0
     with pytest.raises(DataError, match="no finished simgen data set"):
         read_shards(tiny_data_set.parent)
 
@@ -269,16 +269,16 @@ def test_whole_boxes_go_on_while_a_part_is_hidden(occluded_data_set: Path) -> No
     for clip, other in zip(source.clips, DataSet(occluded_data_set), strict=True):
         shown: set[int] = set()
         for frame, labels in zip(clip.frames, other.labels().frames, strict=True):
-            seen = {p.track_id for p in labels.parts if p.box_xyxy_px is not None and p.visible_share >= 0.5}
-            wanted = [p for p in labels.parts if p.track_id in seen | shown and p.amodal_box_xyxy_px is not None]
+            visible = {p.track_id for p in labels.parts if p.box_xyxy_px is not None and p.visible_share >= 0.5}
+            wanted = [p for p in labels.parts if p.track_id in visible | shown and p.amodal_box_xyxy_px is not None]
             wanted = [p for p in wanted if min(np.subtract(p.amodal_box_xyxy_px[2:], p.amodal_box_xyxy_px[:2])) >= 3]
             assert frame.track_ids is not None
             assert frame.hidden is not None
             assert frame.track_ids.tolist() == [p.track_id for p in wanted]
-            assert frame.hidden.tolist() == [p.track_id not in seen for p in wanted]
+            assert frame.hidden.tolist() == [p.track_id not in visible for p in wanted]
             boxes = np.reshape([p.amodal_box_xyxy_px for p in wanted], (-1, 4))
             np.testing.assert_allclose(frame.boxes_xyxy_px, boxes, atol=1e-3)
-            shown |= seen
+            shown |= visible
             hidden += int(frame.hidden.sum())
     assert hidden > 0
 
@@ -304,7 +304,7 @@ def test_the_photographs_are_read_whole(real_data: Path) -> None:
     assert sum(dolly.counts().values()) == 909
 
 
-def test_which_object_a_box_is_comes_along_where_it_is_told(tmp_path: Path, tiny_data_set: Path) -> None:
+def test_which_object_a_box_is_comes_along_where_it_is_reported(tmp_path: Path, tiny_data_set: Path) -> None:
     document = coco_document(images=2, boxes=3)
     assert read_coco(write_coco(tmp_path / "untold", document)).frames[0].track_ids is None
     for k, annotation in enumerate(document["annotations"]):

@@ -69,7 +69,7 @@ def test_a_file_that_is_gone_since_is_no_match(training: ClipSource, test: Path)
     assert shared_images(training, source) == ()
 
 
-def test_frames_inside_one_file_are_told_apart(tiny_data_set: Path) -> None:
+def test_frames_inside_one_file_are_reported_apart(tiny_data_set: Path) -> None:
     from hybrid.data.shards import read_shards
 
     source = read_shards(tiny_data_set)

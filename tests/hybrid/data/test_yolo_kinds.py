@@ -234,7 +234,7 @@ ROWS: dict[
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_rows_are_told_apart(name: str) -> None:
+def test_rows_are_reported_apart(name: str) -> None:
     content, keypoints, box, said = ROWS[name]
     rows, notes = yolo_rows(content, keypoints)
     assert {reason for reason, _ in notes} == ({said} if said else set())

@@ -61,8 +61,8 @@ def test_the_id_zero_and_the_box_zero_are_followed_as_any_other():
     assert followed(boxes, [[-1], [0]], [frame([0], 100)] * 2) == [{}, {0: 0}]
 
 
-def pairs(found):
-    return list(zip(*(part.tolist() for part in found), strict=True))
+def pairs(result):
+    return list(zip(*(part.tolist() for part in result), strict=True))
 
 
 def test_kept_slots_take_their_own_boxes_and_the_rest_is_matched_in_the_boxes_order():
@@ -117,9 +117,9 @@ def test_a_box_far_off_costs_no_more_than_ten_of_its_sides():
 
 def test_relative_l1_is_the_mean_of_four_edges_by_the_true_sides_of_four_pixels_or_more():
     truth = torch.tensor([[10.0, 20, 30, 60], [0, 0, 1, 1]])
-    told = truth + torch.tensor([[2.0, -4, 6, 8], [1, 1, -1, 2]])
+    stated = truth + torch.tensor([[2.0, -4, 6, 8], [1, 1, -1, 2]])
     wanted = [(2 / 20 + 4 / 40 + 6 / 20 + 8 / 40) / 4, (1 + 1 + 1 + 2) / 4 / 4]
-    assert relative_l1(told, truth).tolist() == pytest.approx(wanted)
+    assert relative_l1(stated, truth).tolist() == pytest.approx(wanted)
 
 
 def test_a_point_answers_within_a_stride_and_a_half_of_the_centre_and_not_on_the_rim():

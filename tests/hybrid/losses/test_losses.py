@@ -143,7 +143,7 @@ def test_negative_denoising_queries_learn_silence_and_padding_nothing():
     assert (gradient[2] == 0).all()
 
 
-def test_a_diverged_step_is_told_not_hidden():
+def test_a_diverged_step_is_reported_not_hidden():
     output = answer(torch.full((1, 1, 3, 2), float("nan")), perfect(1.0).boxes_xyxy_px)
     assert torch.isnan(Criterion()(output, [[TARGET]])["total"])
 

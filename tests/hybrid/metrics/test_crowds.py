@@ -42,13 +42,13 @@ frames_of_rows = st.lists(st.lists(rows, max_size=5), min_size=1, max_size=3)
 def scenes(draw: st.DrawFn) -> tuple[list[list[Row]], list[list[tuple[list[int], int, float]]]]:
     """Annotations, and detections: those that are near one, and others."""
     truth = draw(frames_of_rows)
-    found = []
+    detections = []
     for frame in truth:
         near = [box for box, _, _ in frame]
         some = st.one_of(boxes(), st.sampled_from(near)) if near else boxes()
         scores = st.sampled_from([0.125, 0.25, 0.5, 0.5, 0.75, 0.875])
-        found.append(draw(st.lists(st.tuples(some, st.sampled_from([*IDS]), scores), max_size=8)))
-    return truth, found
+        detections.append(draw(st.lists(st.tuples(some, st.sampled_from([*IDS]), scores), max_size=8)))
+    return truth, detections
 
 
 def _document(truth: list[list[Row]]) -> dict[str, Any]:
@@ -64,13 +64,13 @@ def _document(truth: list[list[Row]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _by_pycocotools(document: dict[str, Any], found: list[list[Any]]) -> tuple[np.ndarray, np.ndarray]:
+def _by_pycocotools(document: dict[str, Any], detections: list[list[Any]]) -> tuple[np.ndarray, np.ndarray]:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     results = [
         {"image_id": image, "category_id": category, "bbox": box, "score": confidence}
-        for image, frame in enumerate(found, 1)
+        for image, frame in enumerate(detections, 1)
         for box, category, confidence in frame
     ]
     none = {"image_id": 1, "category_id": 7, "bbox": [0, 0, 0, 0], "score": 0.0}
@@ -90,10 +90,10 @@ def _mean(values: np.ndarray) -> float | None:
     return float(values[values > -1].mean()) if (values > -1).any() else None
 
 
-def _detections(found: list[Any]) -> Detections:
-    xywh = torch.tensor([box for box, _, _ in found], dtype=torch.float32).reshape(-1, 4)
-    labels = torch.tensor([[*IDS].index(category) for _, category, _ in found], dtype=torch.int64)
-    scores = torch.tensor([confidence for _, _, confidence in found], dtype=torch.float32)
+def _detections(detections: list[Any]) -> Detections:
+    xywh = torch.tensor([box for box, _, _ in detections], dtype=torch.float32).reshape(-1, 4)
+    labels = torch.tensor([[*IDS].index(category) for _, category, _ in detections], dtype=torch.int64)
+    scores = torch.tensor([confidence for _, _, confidence in detections], dtype=torch.float32)
     return Detections(torch.cat([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1), scores, labels)
 
 
@@ -138,10 +138,10 @@ IN_CROWD = [([41 + 9 * k, 30, 8, 9], 7, 0.75) for k in range(4)]
 
 def test_detections_in_a_crowd_are_neither_right_nor_wrong(photos: Path) -> None:
     frames = _read(photos, _document(CROWD))
-    found = [_detections([([0, 0, 20, 20], 7, 0.5), *IN_CROWD])]
-    assert score(found, frames, NAMES).overall.ap == pytest.approx(1.0)
-    assert matched_frames(found, frames).correct.tolist() == [True]
-    assert operating_score(found, frames) == pytest.approx(0.5)
+    detections = [_detections([([0, 0, 20, 20], 7, 0.5), *IN_CROWD])]
+    assert score(detections, frames, NAMES).overall.ap == pytest.approx(1.0)
+    assert matched_frames(detections, frames).correct.tolist() == [True]
+    assert operating_score(detections, frames) == pytest.approx(0.5)
     others = [_detections([([0, 0, 20, 20], 7, 0.5), *[(box, 11, s) for box, _, s in IN_CROWD]])]
     assert matched_frames(others, frames).correct.tolist() == [False] * 4 + [
         True
@@ -151,6 +151,6 @@ def test_detections_in_a_crowd_are_neither_right_nor_wrong(photos: Path) -> None
 def test_a_region_of_every_category_ignores_all(photos: Path) -> None:
     (frame,) = _read(photos, _document(CROWD))
     frames = [replace(frame, ignore_labels=np.array([-1]))]
-    found = [_detections([([0, 0, 20, 20], 7, 0.5), *IN_CROWD, *[(box, 11, s) for box, _, s in IN_CROWD]])]
-    assert matched_frames(found, frames).correct.tolist() == [True]
-    assert score(found, frames, NAMES).overall.ap == pytest.approx(1.0)
+    detections = [_detections([([0, 0, 20, 20], 7, 0.5), *IN_CROWD, *[(box, 11, s) for box, _, s in IN_CROWD]])]
+    assert matched_frames(detections, frames).correct.tolist() == [True]
+    assert score(detections, frames, NAMES).overall.ap == pytest.approx(1.0)

@@ -43,7 +43,7 @@ def scene(seed: int, frames: int = 12) -> list[FrameRecord]:
 
 def noisy(frames: list[FrameRecord], seed: int) -> list[Detections]:
     rng = np.random.default_rng(seed)
-    found = []
+    detections = []
     for one in frames:
         kept = rng.random(len(one.labels)) < 0.8
         boxes = one.boxes_xyxy_px[kept]
@@ -53,14 +53,14 @@ def noisy(frames: list[FrameRecord], seed: int) -> list[Detections]:
         boxes = np.concatenate([moved, np.concatenate([extra, extra + rng.uniform(5, 90, (3, 2))], 1)])
         labels = np.concatenate([labels, rng.integers(0, 3, 3)])
         scores = rng.random(len(labels))
-        found.append(
+        detections.append(
             Detections(
                 torch.from_numpy(boxes.astype(np.float32)),
                 torch.from_numpy(scores.astype(np.float32)),
                 torch.from_numpy(labels.astype(np.int64)),
             )
         )
-    return found
+    return detections
 
 
 def perfect(frames: list[FrameRecord]) -> list[Detections]:
@@ -96,8 +96,8 @@ def test_the_truth_as_detections_scores_one_everywhere() -> None:
 )
 def test_ap50_and_ap75_ask_for_an_iou_of_0_50_and_of_0_75(overlap: float, ap50: float, ap75: float, ap: float) -> None:
     frames = [frame(np.array([[0.0, 0, 100, 100]]), np.array([0]))]
-    found = perfect([frame(np.array([[0.0, 0, 100, 100 * overlap]]), np.array([0]))])
-    row = score(found, frames, NAMES).overall
+    detections = perfect([frame(np.array([[0.0, 0, 100, 100 * overlap]]), np.array([0]))])
+    row = score(detections, frames, NAMES).overall
     assert (row.ap50, row.ap75, row.ap) == pytest.approx((ap50, ap75, ap))
 
 
@@ -109,15 +109,17 @@ def test_no_detections_score_zero() -> None:
 
 def test_the_order_of_frames_boxes_and_detections_does_not_matter() -> None:
     frames = scene(1)
-    found = noisy(frames, 2)
+    detections = noisy(frames, 2)
     rng = np.random.default_rng(3)
     order = rng.permutation(len(frames))
     turned_frames, turned_found = [], []
     for i in order:
-        one, two = rng.permutation(len(frames[i].labels)), torch.from_numpy(rng.permutation(len(found[i].labels)))
+        one, two = rng.permutation(len(frames[i].labels)), torch.from_numpy(rng.permutation(len(detections[i].labels)))
         turned_frames.append(frame(frames[i].boxes_xyxy_px[one], frames[i].labels[one]))
-        turned_found.append(Detections(found[i].boxes_xyxy_px[two], found[i].scores[two], found[i].labels[two]))
-    one, other = score(found, frames, NAMES), score(turned_found, turned_frames, NAMES)
+        turned_found.append(
+            Detections(detections[i].boxes_xyxy_px[two], detections[i].scores[two], detections[i].labels[two])
+        )
+    one, other = score(detections, frames, NAMES), score(turned_found, turned_frames, NAMES)
     assert 0.05 < one.overall.ap < 0.95
     assert other.overall.ap == pytest.approx(one.overall.ap, abs=1e-9)
     assert [row.ap for row in other.by_size.values()] == pytest.approx(
@@ -131,9 +133,9 @@ def test_the_figures_are_those_of_pycocotools(seed: int) -> None:
     from pycocotools.cocoeval import COCOeval
 
     frames = scene(seed)
-    found = noisy(frames, seed + 10)
-    ours = score(found, frames, NAMES)
-    truth, rows = coco_documents(found, frames, len(NAMES))
+    detections = noisy(frames, seed + 10)
+    ours = score(detections, frames, NAMES)
+    truth, rows = coco_documents(detections, frames, len(NAMES))
     with contextlib.redirect_stdout(io.StringIO()):
         known = COCO()
         known.dataset = truth
@@ -166,10 +168,10 @@ def test_a_truth_without_boxes_is_refused() -> None:
         score(nothing(empty), scene(0), NAMES)
 
 
-def decided(found: list[Detections], frames: list[FrameRecord]) -> tuple[np.ndarray, np.ndarray]:
+def decided(detections: list[Detections], frames: list[FrameRecord]) -> tuple[np.ndarray, np.ndarray]:
     """Each detection's score, and whether it is right: an object goes to the best detection at an IoU of 0.5."""
     scores, right = [], []
-    for seen, truth in zip(found, frames, strict=True):
+    for seen, truth in zip(detections, frames, strict=True):
         free = np.ones(len(truth.labels), bool)
         overlap = pairwise_iou(seen.boxes_xyxy_px, torch.from_numpy(truth.boxes_xyxy_px)).numpy()
         for i in seen.scores.argsort(descending=True).tolist():
@@ -181,37 +183,37 @@ def decided(found: list[Detections], frames: list[FrameRecord]) -> tuple[np.ndar
     return np.array(scores), np.array(right)
 
 
-def f1(found: list[Detections], frames: list[FrameRecord], least: float) -> float:
+def f1(detections: list[Detections], frames: list[FrameRecord], least: float) -> float:
     """Of what scores `least` or more."""
-    scores, right = decided(found, frames)
+    scores, right = decided(detections, frames)
     counted = scores >= least
     return float(2 * (right & counted).sum() / (counted.sum() + sum(len(one.labels) for one in frames)))
 
 
-def with_clutter(found: Detections, seed: int) -> Detections:
+def with_clutter(detections: Detections, seed: int) -> Detections:
     """Six that are wrong beside it, less sure on the whole than what is there."""
     rng = torch.Generator().manual_seed(seed)
     low = 300 * torch.rand(6, 2, generator=rng)
     boxes, scores = torch.cat([low, low + 20], 1), 0.6 * torch.rand(6, generator=rng)
     labels = torch.randint(0, 2, (6,), generator=rng)
     return Detections(
-        torch.cat([found.boxes_xyxy_px, boxes]),
-        torch.cat([found.scores**0.4, scores]),
-        torch.cat([found.labels, labels]),
+        torch.cat([detections.boxes_xyxy_px, boxes]),
+        torch.cat([detections.scores**0.4, scores]),
+        torch.cat([detections.labels, labels]),
     )
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_from_the_operating_score_on_the_f1_is_as_good_as_it_gets(seed: int) -> None:
     frames = scene(seed)
-    found = [with_clutter(one, seed) for one in noisy(frames, seed + 100)]
-    least = operating_score(found, frames)
+    detections = [with_clutter(one, seed) for one in noisy(frames, seed + 100)]
+    least = operating_score(detections, frames)
     assert least is not None
-    scores, right = decided(found, frames)
+    scores, right = decided(detections, frames)
     objects = sum(len(one.labels) for one in frames)
     best = max(2 * right[scores >= s].sum() / ((scores >= s).sum() + objects) for s in scores)
-    assert f1(found, frames, least) == pytest.approx(best)
-    assert f1(found, frames, 0.0) < best - 0.05, "else any score would do"
+    assert f1(detections, frames, least) == pytest.approx(best)
+    assert f1(detections, frames, 0.0) < best - 0.05, "else any score would do"
 
 
 def test_without_a_right_detection_there_is_no_operating_score() -> None:
@@ -223,18 +225,18 @@ def test_without_a_right_detection_there_is_no_operating_score() -> None:
 def test_a_draw_of_photos_weighs_as_if_they_were_scored_anew(seed: int) -> None:
     """Also where a frame has more detections of a category than COCO counts."""
     frames = scene(seed)
-    found = [with_clutter(one, seed) for one in noisy(frames, seed + 100)]
+    detections = [with_clutter(one, seed) for one in noisy(frames, seed + 100)]
     rng = torch.Generator().manual_seed(seed)
     low = 90 * torch.rand(150, 2, generator=rng)
     many = Detections(torch.cat([low, low + 9], 1), torch.rand(150, generator=rng), torch.zeros(150, dtype=torch.int64))
-    found[0] = Detections(*(torch.cat([a, b]) for a, b in zip(columns(found[0]), columns(many), strict=True)))
-    judged = matched_frames(found, frames)
-    assert average_precision(judged) == pytest.approx(score(found, frames, NAMES).overall.ap50, abs=1e-9)
+    detections[0] = Detections(*(torch.cat([a, b]) for a, b in zip(columns(detections[0]), columns(many), strict=True)))
+    judged = matched_frames(detections, frames)
+    assert average_precision(judged) == pytest.approx(score(detections, frames, NAMES).overall.ap50, abs=1e-9)
     picked = np.random.default_rng(seed).integers(0, len(frames), len(frames))
     weights = np.bincount(picked, minlength=len(frames)).astype(float)
-    anew = score([found[i] for i in picked], [frames[i] for i in picked], NAMES).overall.ap50
+    anew = score([detections[i] for i in picked], [frames[i] for i in picked], NAMES).overall.ap50
     assert average_precision(judged, weights) == pytest.approx(anew, abs=1e-9)
 
 
-def columns(found: Detections) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    return found.boxes_xyxy_px, found.scores, found.labels
+def columns(detections: Detections) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return detections.boxes_xyxy_px, detections.scores, detections.labels

@@ -41,7 +41,7 @@ def found(xyxy: np.ndarray, scores: np.ndarray, labels: np.ndarray, ids: np.ndar
 
 def scenes(rng: np.random.Generator, frames: int = 12) -> tuple[list[FrameRecord], list[FrameDetections]]:
     """Truth, and detections near it, doubled, of the wrong category and in the wrong place."""
-    truth, seen = [], []
+    truth, detections = [], []
     for _ in range(frames):
         xyxy, labels = boxes(rng, 5), rng.integers(0, 2, 5)
         near = np.concatenate([xyxy + rng.normal(0, 2.5, xyxy.shape), xyxy[:2] + 1, boxes(rng, 3)])
@@ -49,15 +49,15 @@ def scenes(rng: np.random.Generator, frames: int = 12) -> tuple[list[FrameRecord
             [np.where(rng.random(5) < 0.15, 1 - labels, labels), labels[:2], rng.integers(0, 2, 3)]
         )
         truth.append(record(xyxy, labels))
-        seen.append(found(near, rng.permutation(len(near)) / 10 + rng.random() / 100, guesses))
-    return truth, seen
+        detections.append(found(near, rng.permutation(len(near)) / 10 + rng.random() / 100, guesses))
+    return truth, detections
 
 
-def coco_ap50(truth: list[FrameRecord], seen: list[FrameDetections], asked: list[np.ndarray]) -> float:
+def coco_ap50(truth: list[FrameRecord], detections: list[FrameDetections], asked: list[np.ndarray]) -> float:
     """By the API, boxes that are not asked for being ignored as it ignores sizes that are not asked for."""
     images = [{"id": k + 1, "width": 120, "height": 120} for k in range(len(truth))]
     annotations, results = [], []
-    for k, (frame, one, counted) in enumerate(zip(truth, seen, asked, strict=True)):
+    for k, (frame, one, counted) in enumerate(zip(truth, detections, asked, strict=True)):
         for box, label, counts in zip(frame.boxes_xyxy_px.tolist(), frame.labels.tolist(), counted, strict=True):
             xywh = [box[0], box[1], box[2] - box[0], box[3] - box[1]]
             row = {"id": len(annotations) + 1, "image_id": k + 1, "category_id": label + 1, "bbox": xywh, "iscrowd": 0}
@@ -79,21 +79,21 @@ def coco_ap50(truth: list[FrameRecord], seen: list[FrameDetections], asked: list
 @pytest.mark.parametrize("share", [1.0, 0.5])
 def test_average_precision_is_that_of_cocos_api_with_and_without_ignored_boxes(share: float) -> None:
     rng = np.random.default_rng(3)
-    truth, seen = scenes(rng)
+    truth, detections = scenes(rng)
     asked = [rng.random(len(frame.labels)) < share for frame in truth]
-    ours = average_precision(match_detections(seen, truth, list(range(len(truth))), asked))
-    assert ours == pytest.approx(coco_ap50(truth, seen, asked), abs=1e-6)
+    ours = average_precision(match_detections(detections, truth, list(range(len(truth))), asked))
+    assert ours == pytest.approx(coco_ap50(truth, detections, asked), abs=1e-6)
     assert 0.2 < ours < 0.95
 
 
 def test_weights_are_repetitions() -> None:
-    truth, seen = scenes(np.random.default_rng(5), 6)
+    truth, detections = scenes(np.random.default_rng(5), 6)
     clips = [0, 0, 1, 1, 2, 2]
-    weighted = average_precision(match_detections(seen, truth, clips), np.array([2.0, 0.0, 1.0]))
+    weighted = average_precision(match_detections(detections, truth, clips), np.array([2.0, 0.0, 1.0]))
     order = [0, 1, 0, 1, 4, 5]
-    repeated = match_detections([seen[k] for k in order], [truth[k] for k in order], [0] * 6)
+    repeated = match_detections([detections[k] for k in order], [truth[k] for k in order], [0] * 6)
     assert weighted == pytest.approx(average_precision(repeated), abs=1e-9)
-    both = match_detections(seen, truth, clips)
+    both = match_detections(detections, truth, clips)
     score = float(np.median(both.scores))
     assert false_per_frame(both, 6, score, np.array([2.0, 0.0, 1.0])) == pytest.approx(
         false_per_frame(repeated, 6, score)
@@ -140,25 +140,25 @@ def test_flicker_and_switches_are_counted_by_hand() -> None:
     box, label, who = np.array([[10, 10, 30, 30]], np.float32), np.array([0]), np.array([7])
     frames = [record(box, label, who)] * 5
     ids = [[1], [1], None, [2], [2]]  # found, found, missed, found as another, found
-    seen = [
+    detections = [
         found(box, np.array([0.9]), label, np.array(one))
         if one is not None
         else found(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64))
         for one in ids
     ]
-    counted = steadiness(seen, frames, 0.5)
+    counted = steadiness(detections, frames, 0.5)
     assert (counted.pairs, counted.flickers, counted.switches, counted.matched) == (4, 2, 1, 4)
     assert counted.flicker == 0.5
     assert counted.switch_rate == 25
-    assert steadiness(seen, frames, 0.95).matched == 0
+    assert steadiness(detections, frames, 0.95).matched == 0
     with pytest.raises(ValueError, match="have no track ids"):
-        steadiness(seen, [record(box, label)] * 5, 0.5)
+        steadiness(detections, [record(box, label)] * 5, 0.5)
 
 
 def test_switches_are_those_of_motmetrics() -> None:
     rng = np.random.default_rng(11)
     start, speed = boxes(rng, 6), rng.normal(0, 3, (6, 2)).astype(np.float32)
-    frames, seen = [], []
+    frames, detections = [], []
     judge_of_tracks = motmetrics.MOTAccumulator(auto_id=True)
     names = np.arange(6)
     for t in range(30):
@@ -169,10 +169,10 @@ def test_switches_are_those_of_motmetrics() -> None:
         kept = rng.random(6) < 0.8
         one = xyxy[kept] + rng.normal(0, 1, (int(kept.sum()), 4))
         frames.append(record(xyxy.astype(np.float32), np.zeros(6, np.int64), np.arange(6)))
-        seen.append(found(one, np.ones(len(one)), np.zeros(len(one), np.int64), names[kept].copy()))
+        detections.append(found(one, np.ones(len(one)), np.zeros(len(one), np.int64), names[kept].copy()))
         distance = 1 - iou(xyxy.astype(np.float32), one.astype(np.float32))
         judge_of_tracks.update(np.arange(6), names[kept], np.where(distance <= 0.5, distance, np.nan))
     theirs = motmetrics.metrics.create().compute(judge_of_tracks, metrics=["num_switches"], name="t")
-    ours = steadiness(seen, frames, 0.5)
+    ours = steadiness(detections, frames, 0.5)
     assert ours.switches == int(theirs["num_switches"].iloc[0])
     assert ours.switches > 5

@@ -155,14 +155,14 @@ def test_an_object_in_a_region_to_ignore_is_found_before_the_region_is():
 
 def ranked(right, objects, clips=None):
     """One detection a frame, best first from 0.9 down in tenths, and so many objects, all of one category."""
-    found, frames = [], []
+    detections, frames = [], []
     for k, hit in enumerate(right):
-        found.append(told((0 if hit else FAR, 0.9 - k / 10)))
+        detections.append(told((0 if hit else FAR, 0.9 - k / 10)))
         frames.append(truth(0) if hit else truth())
     lost = objects - sum(right)
-    found.append(told())
+    detections.append(told())
     frames.append(truth(*(100.0 * k for k in range(lost))))
-    return match_detections(found, frames, [0] * len(frames) if clips is None else clips)
+    return match_detections(detections, frames, [0] * len(frames) if clips is None else clips)
 
 
 def test_average_precision_by_hand():
@@ -232,8 +232,8 @@ def test_a_category_of_no_weight_does_not_end_the_others():
 # --- from frame to frame ----------------------------------------------------------------------------------------------
 
 
-def counts(found, frames, score=0.5):
-    total = steadiness(found, frames, score)
+def counts(detections, frames, score=0.5):
+    total = steadiness(detections, frames, score)
     return total.pairs, total.flickers, total.switches, total.matched
 
 
@@ -260,11 +260,11 @@ def test_a_new_object_takes_the_track_that_overlaps_it_most():
 def test_the_rest_is_matched_at_the_highest_total():
     """Objects at 0 and 3; detections at 3 and 0 px fit both. Each takes its own, so that nobody switches."""
     frames = [truth(0, 3, ids=[5, 6])] * 2
-    found = [told((0, 0.9), (3, 0.9), ids=[1, 2]), told((3, 0.9), (0, 0.9), ids=[2, 1])]
-    assert counts(found, frames) == (2, 0, 0, 4)
+    detections = [told((0, 0.9), (3, 0.9), ids=[1, 2]), told((3, 0.9), (0, 0.9), ids=[2, 1])]
+    assert counts(detections, frames) == (2, 0, 0, 4)
     assert counts([told((1, 0.9), (3, 0.9), ids=[1, 2])], frames[:1]) == (0, 0, 0, 2)
-    assert counts([found[0], told((0, 0.9), (3, 0.9), ids=[2, 1])], frames) == (2, 0, 0, 4)  # each its own track's
-    assert counts([found[0], told((0, 0.9), (3, 0.9), ids=[3, 4])], frames) == (2, 0, 2, 4)
+    assert counts([detections[0], told((0, 0.9), (3, 0.9), ids=[2, 1])], frames) == (2, 0, 0, 4)  # each its own track's
+    assert counts([detections[0], told((0, 0.9), (3, 0.9), ids=[3, 4])], frames) == (2, 0, 2, 4)
 
 
 def test_a_switch_is_counted_against_the_last_track_it_had_however_long_ago():
@@ -282,15 +282,15 @@ def test_detections_without_a_track_find_objects_and_switch_nothing():
 
 def test_flicker_is_of_objects_that_are_in_both_frames():
     frames = [truth(0, 100, ids=[5, 6]), truth(100, ids=[6]), truth(100, 200, ids=[6, 7])]
-    found = [told((0, 0.9), (100, 0.9)), told(), told((100, 0.9))]
-    assert counts(found, frames) == (2, 2, 0, 3)
+    detections = [told((0, 0.9), (100, 0.9)), told(), told((100, 0.9))]
+    assert counts(detections, frames) == (2, 2, 0, 3)
 
 
 def test_what_is_too_unsure_or_of_another_category_finds_nothing():
     frames = [truth(0, ids=[5], labels=[1])]
     for score, label, matched in ((0.5, 1, 1), (0.49, 1, 0), (0.9, 0, 0)):
-        found = [told((0, score), ids=[1], labels=[label])]
-        assert steadiness(found, frames, 0.5).matched == matched
+        detections = [told((0, score), ids=[1], labels=[label])]
+        assert steadiness(detections, frames, 0.5).matched == matched
 
 
 def test_clips_are_added_up_and_the_rates_are_of_the_sums():

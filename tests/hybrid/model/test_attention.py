@@ -56,8 +56,8 @@ def test_a_query_reads_the_map_where_its_box_is():
     with torch.no_grad():
         attention.offsets.bias.zero_()
     box = torch.tensor([[[400.0, 100, 30, 60]]])
-    seen = attention(torch.zeros(1, 1, 8), box, as_values(tuple(maps), 4))
-    torch.testing.assert_close(seen[0, 0].unflatten(0, (4, 2)), torch.tensor([[400.0, 100]]).expand(4, 2))
+    output = attention(torch.zeros(1, 1, 8), box, as_values(tuple(maps), 4))
+    torch.testing.assert_close(output[0, 0].unflatten(0, (4, 2)), torch.tensor([[400.0, 100]]).expand(4, 2))
 
 
 def test_attention_is_torchs_own():

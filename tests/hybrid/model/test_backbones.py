@@ -87,7 +87,7 @@ def bad_file(kind: str, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "message"),
     [
         (
             "another depth",
@@ -103,15 +103,15 @@ def bad_file(kind: str, folder: Path) -> Path:
         ("empty", "cannot be read"),
     ],
 )
-def test_a_bad_file_is_told(kind, told, tmp_path):
+def test_a_bad_file_is_reported(kind, message, tmp_path):
     path = bad_file(kind, tmp_path)
-    with pytest.raises(ValueError, match=told) as caught:
+    with pytest.raises(ValueError, match=message) as caught:
         BACKBONES["resnet18"](str(path), "auto", True)
     assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "weights", "norm", "told"),
+    ("name", "weights", "norm", "message"),
     [
         ("resnet18", "none", "frozen", "keeps the statistics of pretrained weights"),
         ("resnet18", "default", "group", "choose 'frozen' or 'batch'"),
@@ -120,8 +120,8 @@ def test_a_bad_file_is_told(kind, told, tmp_path):
         ("tiny", "default", "auto", "'tiny' starts from none"),
     ],
 )
-def test_norms_and_weights_that_cannot_go_together_are_told(name, weights, norm, told):
-    with pytest.raises(ValueError, match=told):
+def test_norms_and_weights_that_cannot_go_together_are_reported(name, weights, norm, message):
+    with pytest.raises(ValueError, match=message):
         BACKBONES[name](weights, norm, False)
 
 

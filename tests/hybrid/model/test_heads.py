@@ -54,14 +54,14 @@ def test_heads_answer_frame_by_frame_what_they_answer_for_the_whole_clip(tracks)
     assert whole.embeddings.shape == (2, 4, whole.logits.shape[2], 6)
     torch.testing.assert_close(whole.embeddings.norm(dim=-1), torch.ones(whole.embeddings.shape[:-1]))
     assert whole.clip_logits.shape == (2, 4, 2)
-    state, seen = None, []
+    state, outputs = None, []
     for k in range(4):
         output, state = detector(images[:, k : k + 1], state, depth_m=depth[:, k : k + 1])
-        seen.append(output)
-    torch.testing.assert_close(torch.cat([o.clip_logits for o in seen], 1), whole.clip_logits, rtol=0, atol=1e-5)
-    torch.testing.assert_close(torch.cat([o.embeddings for o in seen], 1), whole.embeddings, rtol=0, atol=1e-3)
-    found = postprocess(whole, limit=5)[1][2]
-    assert found.embeddings.shape == (len(found.scores), 6)
+        outputs.append(output)
+    torch.testing.assert_close(torch.cat([o.clip_logits for o in outputs], 1), whole.clip_logits, rtol=0, atol=1e-5)
+    torch.testing.assert_close(torch.cat([o.embeddings for o in outputs], 1), whole.embeddings, rtol=0, atol=1e-3)
+    detections = postprocess(whole, limit=5)[1][2]
+    assert detections.embeddings.shape == (len(detections.scores), 6)
 
 
 @torch.no_grad()
@@ -119,7 +119,7 @@ def test_gradient_reaches_every_parameter_of_every_head():
     assert still == []
 
 
-def test_the_embeddings_loss_is_least_where_objects_are_told_apart():
+def test_the_embeddings_loss_is_least_where_objects_are_reported_apart():
     picks = [(torch.tensor([0, 1]), torch.tensor([0, 1]))] * 3
     (row,) = targets()
     apart = torch.eye(2).expand(1, 3, 2, 2)
@@ -155,7 +155,7 @@ def test_heads_that_are_off_add_nothing():
     assert output.embeddings is output.clip_logits is state.clip is None
 
 
-def test_what_cannot_be_is_told_with_both_sides():
+def test_what_cannot_be_is_reported_with_both_sides():
     assert INPUTS == (("rgb",), ("rgb", "depth"))
     detector = build()
     with pytest.raises(ValueError, match=r"depth .* is \(1, 1, 8, 8\); the images \(1, 1, 32, 48\)"):

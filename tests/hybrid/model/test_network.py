@@ -70,12 +70,12 @@ def test_shapes_and_state(branches, frames):
 def test_frame_by_frame_is_the_whole_clip(branches, pieces):
     detector, images = build(branches), clip(5, 32, 48, clips=2)
     whole, last = detector(images)
-    state, seen = None, []
+    state, outputs = None, []
     for piece in images.split(list(pieces), 1):
         output, state = detector(piece, state)
-        seen.append(output)
-    torch.testing.assert_close(torch.cat([o.logits for o in seen], 1), whole.logits, rtol=0, atol=1e-5)
-    boxes = torch.cat([o.boxes_xyxy_px for o in seen], 1)
+        outputs.append(output)
+    torch.testing.assert_close(torch.cat([o.logits for o in outputs], 1), whole.logits, rtol=0, atol=1e-5)
+    boxes = torch.cat([o.boxes_xyxy_px for o in outputs], 1)
     torch.testing.assert_close(boxes, whole.boxes_xyxy_px, rtol=1e-5, atol=1e-3)
     for ours, theirs in zip(state.hidden, last.hidden, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
@@ -141,9 +141,9 @@ def test_any_size_goes_in_and_boxes_stay_inside(height, width):
     output, state = detector(clip(2, height, width))
     detector(clip(1, height, width), state)
     assert output.size_hw_px == (height, width)
-    for found in postprocess(output)[0]:
-        assert (found.boxes_xyxy_px >= 0).all()
-        assert (found.boxes_xyxy_px <= torch.tensor([width, height, width, height])).all()
+    for detections in postprocess(output)[0]:
+        assert (detections.boxes_xyxy_px >= 0).all()
+        assert (detections.boxes_xyxy_px <= torch.tensor([width, height, width, height])).all()
 
 
 @torch.no_grad()
@@ -200,10 +200,10 @@ def test_postprocess_answers_pixels_best_first():
     logits = torch.tensor([[[[2.0, -9], [-9, 3], [-1, -9]]]])
     boxes = torch.tensor([[[[10.0, 10, 20, 25], [-5, 30, 200, 300], [70, 70, 90, 90]]]])
     output = Output(logits, boxes, (50, 64), (), Proposals(logits, boxes, boxes[0, 0, :, :2], torch.full((3,), 4.0)))
-    [[found]] = postprocess(output, limit=3, threshold=0.01)
-    assert found.labels.tolist() == [1, 0]  # the third lies outside the image
-    assert found.boxes_xyxy_px.tolist() == [[0, 30, 64, 50], [10, 10, 20, 25]]
-    torch.testing.assert_close(found.scores, torch.tensor([3.0, 2.0]).sigmoid())
+    [[detections]] = postprocess(output, limit=3, threshold=0.01)
+    assert detections.labels.tolist() == [1, 0]  # the third lies outside the image
+    assert detections.boxes_xyxy_px.tolist() == [[0, 30, 64, 50], [10, 10, 20, 25]]
+    torch.testing.assert_close(detections.scores, torch.tensor([3.0, 2.0]).sigmoid())
     assert len(postprocess(output, limit=1)[0][0].scores) == 1
     assert len(postprocess(output, threshold=0.9)[0][0].scores) == 1
 
@@ -245,14 +245,14 @@ def test_categories_carry_over_by_name():
         new.load_compatible(old.state_dict(), ("bolt", "gear"))
 
 
-def test_a_foreign_checkpoint_is_told():
+def test_a_foreign_checkpoint_is_reported():
     missing, unexpected = build().load_compatible({"conv1.weight": torch.zeros(3)})
     assert "pyramid.laterals.0.0.weight" in missing
     assert unexpected == ["conv1.weight"]
 
 
 @torch.no_grad()
-def test_wrong_state_is_told_with_both_sides():
+def test_wrong_state_is_reported_with_both_sides():
     detector = build()
     _, state = detector(clip(1))
     with pytest.raises(ValueError, match=r"\(1, 16, 6, 8\).*\(2, 16, 6, 8\)"):
@@ -308,7 +308,7 @@ def test_base_starts_from_torchvisions_weights(weights, tmp_path):
     assert output.logits.shape == (1, 1, 10, 1)
 
 
-def test_a_file_that_holds_another_network_is_told(tmp_path):
+def test_a_file_that_holds_another_network_is_reported(tmp_path):
     file = tmp_path / "other.pth"
     torch.save({"conv1.weight": torch.zeros(2, 2)}, file)
     with pytest.raises(ValueError, match=r"other\.pth holds no ResNet-18"):
@@ -327,13 +327,13 @@ def test_a_file_that_holds_another_network_is_told(tmp_path):
         ({"memory_frames": -1}, "memory_frames: needs 0 or more"),
     ],
 )
-def test_a_config_that_cannot_be_is_told(changes, message):
+def test_a_config_that_cannot_be_is_reported(changes, message):
     with pytest.raises(ValueError, match=message):
         ModelConfig(**({"categories": ("a",)} | changes))
 
 
 @pytest.mark.parametrize(("key", "table"), [("backbone", BACKBONES), ("fusion", FUSIONS)])
-def test_an_unknown_row_is_told_with_the_known_ones(key, table):
+def test_an_unknown_row_is_reported_with_the_known_ones(key, table):
     with pytest.raises(ValueError, match=f"{key}: there is no 'nosuch'.*{sorted(table)[0]}"):
         Network(replace(SMALL, **{key: "nosuch"}))
 

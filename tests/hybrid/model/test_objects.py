@@ -59,36 +59,36 @@ FAR = [900.0, 930.0, 960.0]
 
 
 def test_what_is_sure_gets_an_id_and_keeps_it_wherever_its_slot_goes():
-    found = after(start(), [*NOTHING, 0.9, 0.1, 0.7], [*FAR, 50, 80, 120])
-    assert found.ids.tolist() == [[-1, -1, -1, 0, -1, 1]]
-    assert found.tracks.next_id.tolist() == [2]
-    places = dict(zip(found.tracks.ids[0].tolist(), found.source[0].tolist(), strict=True))
+    result = after(start(), [*NOTHING, 0.9, 0.1, 0.7], [*FAR, 50, 80, 120])
+    assert result.ids.tolist() == [[-1, -1, -1, 0, -1, 1]]
+    assert result.tracks.next_id.tolist() == [2]
+    places = dict(zip(result.tracks.ids[0].tolist(), result.source[0].tolist(), strict=True))
     assert places == {0: 3, 1: 5, -1: -1}
-    of_slot = found.tracks.boxes_cxcywh_px[0, :, 0].tolist()
+    of_slot = result.tracks.boxes_cxcywh_px[0, :, 0].tolist()
     assert {50, 120} <= set(of_slot)
-    later = after(found.tracks, [0.3, 0.8, 0.1, 0.9], [*(x + 30 for x in of_slot), 300])
-    assert later.ids[0, :3].tolist() == found.tracks.ids[0].tolist()
+    later = after(result.tracks, [0.3, 0.8, 0.1, 0.9], [*(x + 30 for x in of_slot), 300])
+    assert later.ids[0, :3].tolist() == result.tracks.ids[0].tolist()
     assert later.ids[0, 3] == 2
 
 
 def test_who_is_followed_is_decided_in_the_end_and_remembered_as_it_began():
-    found = after(start(), [*NOTHING, 0.9, 0.1, 0.1], [*FAR, 50, 80, 120], begun=[*NOTHING, 0.3, 0.9, 0.8])
-    slot = found.tracks.ids[0].tolist().index(0)
-    assert found.ids.tolist() == [[-1, -1, -1, 0, -1, -1]]
-    assert found.tracks.strength[0, slot].item() == pytest.approx(0.9)
-    assert found.tracks.logits[0, slot].sigmoid().item() == pytest.approx(0.3)
+    result = after(start(), [*NOTHING, 0.9, 0.1, 0.1], [*FAR, 50, 80, 120], begun=[*NOTHING, 0.3, 0.9, 0.8])
+    slot = result.tracks.ids[0].tolist().index(0)
+    assert result.ids.tolist() == [[-1, -1, -1, 0, -1, -1]]
+    assert result.tracks.strength[0, slot].item() == pytest.approx(0.9)
+    assert result.tracks.logits[0, slot].sigmoid().item() == pytest.approx(0.3)
 
 
 def test_a_second_answer_on_the_same_place_is_not_a_second_object():
     beside = 10 * (1 - SAME_IOU) / (1 + SAME_IOU)  # a shift that leaves just SAME_IOU
-    found = after(start(), [*NOTHING, 0.9, 0.8, 0.8], [*FAR, 50, 50 + beside - 0.1, 50 - beside - 0.1])
-    assert found.ids.tolist() == [[-1, -1, -1, 0, -1, 1]]
-    slot = found.tracks.ids[0].tolist().index(0)
+    result = after(start(), [*NOTHING, 0.9, 0.8, 0.8], [*FAR, 50, 50 + beside - 0.1, 50 - beside - 0.1])
+    assert result.ids.tolist() == [[-1, -1, -1, 0, -1, 1]]
+    slot = result.tracks.ids[0].tolist().index(0)
     scores = [1e-6] * 3
     scores[slot] = 0.2  # it is there but not sure; the new answer on its place is
     centres = list(FAR)
     centres[slot] = 50.0
-    again = after(found.tracks, [*scores, 0.95], [*centres, 50])
+    again = after(result.tracks, [*scores, 0.95], [*centres, 50])
     assert again.ids[0, slot] == 0
     assert again.ids[0, 3] == -1
 
@@ -99,11 +99,11 @@ def test_a_second_answer_is_not_followed_on_and_so_never_becomes_two():
     for _ in range(6):
         where = state.boxes_cxcywh_px[0, :, 0].tolist()
         scores = state.logits[0, :, 0].sigmoid().tolist()
-        found = after(state, [*scores, 0.9, 0.8, 0.6], [*where, 50, 51, 120])
-        state = found.tracks
-        assert 5 not in found.source[0].tolist()  # the second answer, surer than the weaker object
+        result = after(state, [*scores, 0.9, 0.8, 0.6], [*where, 50, 51, 120])
+        state = result.tracks
+        assert 5 not in result.source[0].tolist()  # the second answer, surer than the weaker object
         assert (state.strength[0] > 0.1).sum() == 2
-        assert found.source[0, state.strength[0] == 0].tolist() == [-1, -1]  # an empty slot is to find nothing
+        assert result.source[0, state.strength[0] == 0].tolist() == [-1, -1]  # an empty slot is to find nothing
         assert sorted(state.ids[0].tolist()) == [-1, -1, 0, 1]
 
 
@@ -165,8 +165,8 @@ def expected(*centres, strength=0.8):
 def told(tracks, scores, centres, step=None):
     """The scores that the slots start from."""
     _, logits, boxes = answers(0, scores, centres)
-    found = match_slots(tracks, tracks.boxes_cxcywh_px, logits, boxes)
-    return initial_logits(tracks, found, logits, None if step is None else torch.tensor([step])).sigmoid()[0, :, 0]
+    result = match_slots(tracks, tracks.boxes_cxcywh_px, logits, boxes)
+    return initial_logits(tracks, result, logits, None if step is None else torch.tensor([step])).sigmoid()[0, :, 0]
 
 
 def sure(tracks, *scores):
@@ -175,8 +175,8 @@ def sure(tracks, *scores):
 
 @pytest.mark.parametrize(("step", "kept"), [(None, MEMORY), (1.0, MEMORY), (2.0, MEMORY**2)])
 def test_the_score_of_what_is_seen_again_is_a_running_mean_of_what_was_told(step, kept):
-    found = told(sure(expected(50), 0.5), [0.8], [50.0], step)
-    torch.testing.assert_close(torch.logit(found), (1 - kept) * logit([0.8]) + kept * logit([0.5]))
+    result = told(sure(expected(50), 0.5), [0.8], [50.0], step)
+    torch.testing.assert_close(torch.logit(result), (1 - kept) * logit([0.8]) + kept * logit([0.5]))
 
 
 def test_a_blank_frame_says_little_against_an_object_and_one_in_which_all_others_are_seen_says_much():
@@ -205,14 +205,14 @@ def again(tracks, scores, centres):
 
 
 def test_an_object_is_seen_again_by_the_new_query_that_is_its_best_and_whose_best_it_is():
-    found = again(expected(50, 56, 100, 300), [0.6, 0.5, 0.9, MATCH_SCORE - 0.01], [108.0, 52, 700, 300])
-    assert found.redetected.tolist() == [
+    result = again(expected(50, 56, 100, 300), [0.6, 0.5, 0.9, MATCH_SCORE - 0.01], [108.0, 52, 700, 300])
+    assert result.redetected.tolist() == [
         [True, False, True, False]
     ]  # the second is nearer to nobody; the last is too weak
-    assert found.query[0, [0, 2]].tolist() == [1, 0]
-    assert found.unmatched(4).tolist() == [[False, False, True, True]]
+    assert result.query[0, [0, 2]].tolist() == [1, 0]
+    assert result.unmatched(4).tolist() == [[False, False, True, True]]
     values = torch.arange(4.0)[None, :, None]
-    assert found.gather(values)[0, [0, 2], 0].tolist() == [1, 0]
+    assert result.gather(values)[0, [0, 2], 0].tolist() == [1, 0]
 
 
 def test_of_two_new_queries_the_surer_one_is_taken_and_an_empty_slot_takes_none():
@@ -390,11 +390,11 @@ def test_each_object_learns_what_lies_before_it_on_the_belt():
         query[..., 0] = 2 * sign
         before = (boxes[..., 0][:, None] < boxes[..., 0][:, :, None]) * boxes[..., 0][:, None]  # [b, of, candidate]
         has, truth = before.amax(2) > 0, sign.gather(1, before.argmax(2))
-        found = head(belt(query, logits, boxes))[..., 0]
-        loss = nn.functional.binary_cross_entropy_with_logits(found[has], (truth[has] > 0).float())
+        result = head(belt(query, logits, boxes))[..., 0]
+        loss = nn.functional.binary_cross_entropy_with_logits(result[has], (truth[has] > 0).float())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        shares.append(((found > 0) == (truth > 0))[has].float().mean().item())
+        shares.append(((result > 0) == (truth > 0))[has].float().mean().item())
     assert sum(shares[:10]) / 10 < 0.7
     assert sum(shares[-20:]) / 20 > 0.95

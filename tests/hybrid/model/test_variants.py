@@ -54,18 +54,18 @@ def test_frame_by_frame_is_the_whole_clip_and_no_frame_sees_a_later_one(name):
     detector, images = build(name), clip(4, clips=2)
     elapsed = torch.tensor([[1.0, 0.5, 2.0, 1.0], [1.0, 1.0, 3.0, 0.25]])
     whole, last = detector(images, elapsed=elapsed)
-    state, seen = None, []
+    state, outputs = None, []
     for piece, time in zip(images.split([1, 2, 1], 1), elapsed.split([1, 2, 1], 1), strict=True):
         earlier = state
         output, state = detector(piece, state, elapsed=time)
-        seen.append(output)
-    torch.testing.assert_close(torch.cat([o.logits for o in seen], 1), whole.logits, rtol=1e-5, atol=1e-5)
-    boxes = torch.cat([o.boxes_xyxy_px for o in seen], 1)
+        outputs.append(output)
+    torch.testing.assert_close(torch.cat([o.logits for o in outputs], 1), whole.logits, rtol=1e-5, atol=1e-5)
+    boxes = torch.cat([o.boxes_xyxy_px for o in outputs], 1)
     # in shares of the frame's 48 px, 3e-5: sizes are exponentials, so that some are larger than the frame
     torch.testing.assert_close(boxes, whole.boxes_xyxy_px, rtol=1e-5, atol=48 * 1e-5)
     assert (whole.tracks is not None) == bool(detector.config.tracks)
     if whole.tracks is not None:
-        assert torch.equal(torch.cat([o.tracks.ids for o in seen], 1), whole.tracks.ids)
+        assert torch.equal(torch.cat([o.tracks.ids for o in outputs], 1), whole.tracks.ids)
         assert whole.tracks.ids.max() >= 0
     for one, other in zip(tensors(state), tensors(last), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
@@ -172,25 +172,25 @@ def test_the_cnn_alone_is_the_detector_without_the_other_parts(name):
 
 @torch.no_grad()
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("cnn+rnn", r"2 recurrent maps; 'cnn' has 0"),
         ("cnn+transformer", "memory of tokens; a 'cnn' detector has none"),
         ("cnn with tracks", r"tracks .* are \(1, 6, 16, 2\); needed: \(1, 0, 16, 2\)"),
     ],
 )
-def test_a_state_of_another_model_or_batch_is_told_with_both_sides(name, told):
+def test_a_state_of_another_model_or_batch_is_reported_with_both_sides(name, message):
     detector = build(name)
     _, state = detector(clip(1))
     with pytest.raises(ValueError, match=r"\(1, .*\(2, "):
         detector(clip(1, clips=2), state)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         build("cnn")(clip(1), state)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize(
-    ("one", "other", "told"),
+    ("one", "other", "message"),
     [
         ("all", "conv_lstm", r"map is \(1, 16, 4, 6\); these clips need \(1, 32, 4, 6\)"),
         ("all", "lstm", r"map is \(1, 16, 4, 6\); these clips need \(1, 32, 1, 1\)"),
@@ -198,14 +198,14 @@ def test_a_state_of_another_model_or_batch_is_told_with_both_sides(name, told):
         ("all", "no memory", "memory is of 1 frames; this detector keeps 0"),
     ],
 )
-def test_a_state_of_another_variant_is_told_with_both_sides(one, other, told):
+def test_a_state_of_another_variant_is_reported_with_both_sides(one, other, message):
     _, state = build(one)(clip(1))
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         build(other)(clip(1), state)
 
 
 @torch.no_grad()
-def test_images_and_times_that_do_not_fit_are_told_with_both_sides():
+def test_images_and_times_that_do_not_fit_are_reported_with_both_sides():
     detector = build("all")
     with pytest.raises(ValueError, match="4 channels; this detector takes 3"):
         detector(torch.rand(1, 2, 4, 32, 32))
@@ -252,8 +252,8 @@ def test_detections_carry_the_ids_of_their_queries():
     detector = build("tracks")
     with torch.no_grad():
         output, _ = detector(clip(3))
-    found = postprocess(output, limit=5)[0]
-    for k, frame in enumerate(found):
+    detections = postprocess(output, limit=5)[0]
+    for k, frame in enumerate(detections):
         assert frame.track_ids is not None
         for box, one in zip(frame.boxes_xyxy_px, frame.track_ids, strict=True):
             limit = torch.tensor([48.0, 32, 48, 32])

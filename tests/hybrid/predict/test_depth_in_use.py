@@ -114,13 +114,13 @@ def test_measuring_gives_a_detector_of_depth_the_frames_own(tiny_data_set: Path)
     with torch.no_grad():
         for p in made.depth.parameters():
             p += 0.2 * torch.randn(p.shape, generator=torch.Generator().manual_seed(1))
-    found = predict_source(made, one, WHOLE)
+    detections = predict_source(made, one, WHOLE)
     given = list(stream(made, map(decode, frames), WHOLE, map(decode_depth_m, frames)))
     blind = list(stream(made, map(decode, frames), WHOLE))
-    for a, b in zip(found, given, strict=True):
+    for a, b in zip(detections, given, strict=True):
         torch.testing.assert_close(a.scores, b.scores)
     assert any(
-        len(a.scores) != len(b.scores) or (a.scores != b.scores).any() for a, b in zip(found, blind, strict=True)
+        len(a.scores) != len(b.scores) or (a.scores != b.scores).any() for a, b in zip(detections, blind, strict=True)
     )
 
 

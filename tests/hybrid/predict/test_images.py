@@ -49,18 +49,18 @@ def tensor(array: np.ndarray) -> torch.Tensor:
     ],
 )
 def test_every_kind_of_image_is_the_same_picture(given: Any, wanted: np.ndarray) -> None:
-    found = given_images(given)
-    assert (found.single, found.clip, len(found.images)) == (True, False, 1)
-    assert found.images[0].dtype == np.uint8
-    assert found.images[0].flags["C_CONTIGUOUS"]
-    np.testing.assert_array_equal(found.images[0], wanted)
+    detections = given_images(given)
+    assert (detections.single, detections.clip, len(detections.images)) == (True, False, 1)
+    assert detections.images[0].dtype == np.uint8
+    assert detections.images[0].flags["C_CONTIGUOUS"]
+    np.testing.assert_array_equal(detections.images[0], wanted)
 
 
 def test_a_clip_is_an_array_and_a_list_holds_images_that_know_nothing_of_each_other(tmp_path: Path) -> None:
     for clip in (CLIP, tensor(CLIP).permute(0, 3, 1, 2), tensor(CLIP).permute(0, 3, 1, 2) / 255):
-        found = given_images(clip)
-        assert (found.single, found.clip) == (False, True)
-        np.testing.assert_array_equal(np.stack(list(found.images)), CLIP)
+        detections = given_images(clip)
+        assert (detections.single, detections.clip) == (False, True)
+        np.testing.assert_array_equal(np.stack(list(detections.images)), CLIP)
     Pillow.fromarray(RGB).save(tmp_path / "a.png")
     several = given_images([RGB, tmp_path / "a.png", str(tmp_path / "a.png"), Pillow.open(tmp_path / "a.png"), GREY])
     assert (several.single, several.clip) == (False, False)

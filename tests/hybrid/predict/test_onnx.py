@@ -92,11 +92,11 @@ def test_the_exported_step_agrees_over_a_clip(tmp_path: Path) -> None:
     given = [SourceFrame(f"f{k}", frame, None, depth_m) for k, (frame, depth_m) in enumerate(rows)]
     for frame, wanted in zip(given, whole.stream(given), strict=True):
         answers, carried = runner.step(frame.image, carried, frame.depth_m)
-        found = runner.detections(answers, score=1e-3)  # an empty slot has a score, but no box
+        detections = runner.detections(answers, score=1e-3)  # an empty slot has a score, but no box
         assert len(wanted) > 0
-        assert [name for name, _, _ in found] == wanted.names
-        np.testing.assert_allclose([score for _, score, _ in found], wanted.scores, atol=1e-3)
-        np.testing.assert_allclose([box for _, _, box in found], wanted.boxes_xyxy_px, atol=1e-2)
+        assert [name for name, _, _ in detections] == wanted.names
+        np.testing.assert_allclose([score for _, score, _ in detections], wanted.scores, atol=1e-3)
+        np.testing.assert_allclose([box for _, _, box in detections], wanted.boxes_xyxy_px, atol=1e-2)
     assert "answers as `hybrid predict --whole` does" in done.stdout
     best = runner.detections(answers, score=0.0)
     assert [row[1] for row in best] == sorted((row[1] for row in best), reverse=True)

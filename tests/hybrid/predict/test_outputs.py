@@ -59,7 +59,7 @@ def test_a_result_that_cannot_be_is_refused(changes: dict[str, object], told: st
         result(**changes)
 
 
-def test_what_is_told_hidden_says_so_and_is_dashed() -> None:
+def test_what_is_reported_hidden_says_so_and_is_dashed() -> None:
     seen, told = result(), result(unseen=np.array([False, True]))
     assert [one.get("unseen") for one in told.to_plain()["detections"]] == [None, True]
     assert not any("unseen" in one for one in seen.to_plain()["detections"])
@@ -72,7 +72,7 @@ def test_what_is_told_hidden_says_so_and_is_dashed() -> None:
 
 
 @pytest.mark.parametrize("tile_px", [None, 64])
-def test_a_blank_frame_is_told_hidden_and_a_clear_one_is_not(tile_px: int | None) -> None:
+def test_a_blank_frame_is_reported_hidden_and_a_clear_one_is_not(tile_px: int | None) -> None:
     network = build("whole boxes", tracks=6)
     view = View(tile_px=tile_px, overlap_px=16, scales=(1.0,), limit=12)
     clear = np.random.default_rng(0).integers(0, 255, (60, 100, 3)).astype(np.uint8)
@@ -215,7 +215,7 @@ def timed(times_s: list[float | None]) -> list[SourceFrame]:
 
 
 @pytest.mark.parametrize("kind", ["linked", "followed"])
-def test_a_lost_frame_is_told_to_the_network_as_time_that_passed(detectors: dict[str, Detector], kind: str) -> None:
+def test_a_lost_frame_is_reported_to_the_network_as_time_that_passed(detectors: dict[str, Detector], kind: str) -> None:
     detector, network = detectors[kind], detectors[kind].network
     lost = timed([0.0, 0.1, 0.2, 0.3, 0.4, 0.6])
     batch = torch.from_numpy(np.stack([frame.image for frame in lost])).permute(0, 3, 1, 2)[None].float() / 255

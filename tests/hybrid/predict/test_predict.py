@@ -159,9 +159,9 @@ def test_stills_may_differ_in_size_and_broken_ones_are_named(run: Path, tmp_path
     assert code == 0, noted
     assert "in 2 frames" in told
     assert "image file cannot be decoded: 1, such as broken.jpg" in noted
-    found = lines(tmp_path / "out/detections.jsonl")
-    assert [one["frame"] for one in found] == ["part 0.png", "part 1.png"]
-    assert all(one["time_s"] is None and one["detections"] for one in found)
+    detections = lines(tmp_path / "out/detections.jsonl")
+    assert [one["frame"] for one in detections] == ["part 0.png", "part 1.png"]
+    assert all(one["time_s"] is None and one["detections"] for one in detections)
     assert cv2.imread(str(tmp_path / "out/part 1.png.jpg")).shape == (40, 80, 3)
 
 
@@ -173,8 +173,8 @@ def test_a_video_becomes_a_video_of_as_many_frames_and_a_line_for_each(run: Path
     assert code == 0, noted
     assert "frames/s" in told
     assert str(out) in told
-    found = lines(out.with_suffix(".jsonl"))
-    assert [one["time_s"] for one in found] == pytest.approx([i / 10 for i in range(6)])
+    detections = lines(out.with_suffix(".jsonl"))
+    assert [one["time_s"] for one in detections] == pytest.approx([i / 10 for i in range(6)])
     (clip,) = open_source(out).clips
     filmed = list(clip)
     assert len(filmed) == 6
@@ -182,7 +182,7 @@ def test_a_video_becomes_a_video_of_as_many_frames_and_a_line_for_each(run: Path
     streamed = [
         one.to_plain() for one in Detector.load(run, score=0.0, view=View(tile_px=None, scales=(1.0,))).stream(belt)
     ]
-    assert found == streamed
+    assert detections == streamed
 
 
 def test_boxes_are_drawn_where_they_are_and_nothing_else_changes(run: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_mistake_is_one_line(
     assert errors.splitlines()[-1].startswith("error: ")
 
 
-def test_a_window_that_cannot_be_is_told(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_window_that_cannot_be_is_reported(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> None:
         raise cv2.error("not implemented")
 
@@ -272,10 +272,10 @@ def test_ctrl_c_keeps_what_was_found_and_needs_no_traceback(
     folder, watch = folder_of(tmp_path / "photos", images(3)), Detector.watch
 
     def interrupted(self: Detector, source: object):  # type: ignore[no-untyped-def]
-        for i, found in enumerate(watch(self, source)):  # type: ignore[arg-type]
+        for i, detections in enumerate(watch(self, source)):  # type: ignore[arg-type]
             if i == 2:
                 raise KeyboardInterrupt
-            yield found
+            yield detections
 
     monkeypatch.setattr(Detector, "watch", interrupted)
     code, told, noted = predict("--checkpoint", run, "--source", folder, "--out", tmp_path / "out", "--whole")

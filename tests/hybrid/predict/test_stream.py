@@ -85,11 +85,11 @@ def test_every_frame_of_a_source_is_answered_in_order_with_a_fresh_state_for_eac
     source = read_coco(write_video(tmp_path, 3), CATEGORIES)
     twice = replace(source, clips=source.clips * 2)
     told: list[int] = []
-    found = predict_source(
+    detections = predict_source(
         detector("cnn+rnn"), twice, replace(WHOLE, limit=10), progress=lambda done, total, values: told.append(done)
     )
     assert told == [1, 2, 3, 4, 5, 6]
-    assert len(found) == len(twice.frames) == 6
-    for first, second in zip(found[:3], found[3:], strict=True):
+    assert len(detections) == len(twice.frames) == 6
+    for first, second in zip(detections[:3], detections[3:], strict=True):
         assert torch.equal(first.scores, second.scores)
         assert torch.equal(first.boxes_xyxy_px, second.boxes_xyxy_px)

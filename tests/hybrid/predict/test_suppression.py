@@ -33,12 +33,12 @@ def crowd(seed: int, count: int, ids: bool = False) -> Detections:
     )
 
 
-def slowly(found: Detections, iou: float, across: bool = False) -> list[int]:
+def slowly(detections: Detections, iou: float, across: bool = False) -> list[int]:
     """Greedy suppression, box by box; of every category alike with `across`."""
     kept: list[int] = []
-    for i in found.scores.argsort(descending=True).tolist():
-        over = pairwise_iou(found.boxes_xyxy_px[i : i + 1], found.boxes_xyxy_px[kept])[0] > iou
-        if not bool((over & (across | (found.labels[kept] == found.labels[i]))).any()):
+    for i in detections.scores.argsort(descending=True).tolist():
+        over = pairwise_iou(detections.boxes_xyxy_px[i : i + 1], detections.boxes_xyxy_px[kept])[0] > iou
+        if not bool((over & (across | (detections.labels[kept] == detections.labels[i]))).any()):
             kept.append(i)
     return kept
 
@@ -46,27 +46,27 @@ def slowly(found: Detections, iou: float, across: bool = False) -> list[int]:
 @given(seed=st.integers(0, 10_000), count=st.integers(0, 40), iou=st.sampled_from([0.3, 0.65, 0.9]))
 @settings(deadline=None, max_examples=15)
 def test_what_is_left_is_what_greedy_suppression_leaves(seed: int, count: int, iou: float) -> None:
-    found = crowd(seed, count)
-    kept = slowly(found, iou)
-    left = suppress_duplicates(found, iou, limit=100)
-    assert torch.equal(left.boxes_xyxy_px, found.boxes_xyxy_px[kept])
-    assert torch.equal(left.scores, found.scores[kept])
-    assert torch.equal(suppress_duplicates(found, iou, limit=3).scores, found.scores[kept][:3])
-    assert len(suppress_duplicates(found, 1.0, limit=100).scores) == count, "1 switches it off"
+    detections = crowd(seed, count)
+    kept = slowly(detections, iou)
+    left = suppress_duplicates(detections, iou, limit=100)
+    assert torch.equal(left.boxes_xyxy_px, detections.boxes_xyxy_px[kept])
+    assert torch.equal(left.scores, detections.scores[kept])
+    assert torch.equal(suppress_duplicates(detections, iou, limit=3).scores, detections.scores[kept][:3])
+    assert len(suppress_duplicates(detections, 1.0, limit=100).scores) == count, "1 switches it off"
 
 
 def test_the_onnx_runner_leaves_the_same() -> None:
-    found = crowd(3, 40)
+    detections = crowd(3, 40)
     scores = np.zeros((40, 2), np.float32)
-    scores[np.arange(40), found.labels.numpy()] = found.scores.numpy()
+    scores[np.arange(40), detections.labels.numpy()] = detections.scores.numpy()
     runner = OnnxDetector.__new__(OnnxDetector)
     runner.categories = ("bolt", "nut")
     runner.score = 0.2
-    rows = runner.detections({"scores": scores, "boxes_xyxy_px": found.boxes_xyxy_px.numpy()}, nested_share=1.0)
-    alone = found.take(torch.tensor(slowly(found, NMS_IOU)))
+    rows = runner.detections({"scores": scores, "boxes_xyxy_px": detections.boxes_xyxy_px.numpy()}, nested_share=1.0)
+    alone = detections.take(torch.tensor(slowly(detections, NMS_IOU)))
     alone = alone.take(torch.tensor(slowly(alone, LABEL_IOU, across=True)))
     sure = alone.take(alone.scores >= 0.2)
-    assert len(sure.scores) < sum(found.scores[i] >= 0.2 for i in slowly(found, NMS_IOU)), "labels compete"
+    assert len(sure.scores) < sum(detections.scores[i] >= 0.2 for i in slowly(detections, NMS_IOU)), "labels compete"
     assert [score for _, score, _ in rows] == sure.scores.tolist()
     assert [name for name, _, _ in rows] == [runner.categories[label] for label in sure.labels]
 
@@ -74,17 +74,17 @@ def test_the_onnx_runner_leaves_the_same() -> None:
 @given(seed=st.integers(0, 10_000))
 @settings(deadline=None, max_examples=15)
 def test_an_id_goes_to_who_takes_its_box_s_place_and_to_no_second_one(seed: int) -> None:
-    found = crowd(seed, 30, ids=True)
-    left = suppress_duplicates(found, 0.5, limit=100)
-    assert found.track_ids is not None
+    detections = crowd(seed, 30, ids=True)
+    left = suppress_duplicates(detections, 0.5, limit=100)
+    assert detections.track_ids is not None
     assert left.track_ids is not None
-    kept = slowly(found, 0.5)
-    own, told = found.track_ids[kept], left.track_ids
+    kept = slowly(detections, 0.5)
+    own, told = detections.track_ids[kept], left.track_ids
     assert torch.equal(told[own >= 0], own[own >= 0]), "who has one keeps it"
     real = told[told >= 0].tolist()
     assert len(real) == len(set(real))
     for place in (told != own).nonzero()[:, 0].tolist():
-        giver = found.take(found.track_ids == told[place])
+        giver = detections.take(detections.track_ids == told[place])
         assert int(giver.labels) == int(left.labels[place])
         assert float(pairwise_iou(giver.boxes_xyxy_px, left.boxes_xyxy_px[place : place + 1])) > 0.5
         assert float(giver.scores) <= float(left.scores[place])
@@ -92,30 +92,30 @@ def test_an_id_goes_to_who_takes_its_box_s_place_and_to_no_second_one(seed: int)
 
 def test_an_object_followed_on_weak_evidence_keeps_its_id_under_a_better_answer() -> None:
     boxes = torch.tensor([[0.0, 0, 10, 10], [1, 0, 11, 10], [40, 40, 50, 50]])
-    found = Detections(boxes, torch.tensor([0.3, 0.9, 0.5]), torch.tensor([0, 0, 0]), torch.tensor([7, -1, 2]))
-    left = suppress_duplicates(found, 0.65, 10)
+    detections = Detections(boxes, torch.tensor([0.3, 0.9, 0.5]), torch.tensor([0, 0, 0]), torch.tensor([7, -1, 2]))
+    left = suppress_duplicates(detections, 0.65, 10)
     assert left.scores.tolist() == torch.tensor([0.9, 0.5]).tolist()
     assert left.track_ids is not None
     assert left.track_ids.tolist() == [7, 2]
-    other = replace(found, labels=torch.tensor([1, 0, 0]))
+    other = replace(detections, labels=torch.tensor([1, 0, 0]))
     assert suppress_duplicates(other, 0.65, 10).track_ids.tolist() == [-1, 2, 7], "another category is no double"
 
 
 @given(seed=st.integers(0, 10_000), count=st.integers(0, 40), iou=st.sampled_from([0.3, 0.7]))
 @settings(deadline=None, max_examples=15)
 def test_a_thing_has_one_label_which_is_the_surest(seed: int, count: int, iou: float) -> None:
-    found = crowd(seed, count, ids=True)
-    left = one_label(found, iou)
-    kept = slowly(found, iou, across=True)
-    assert torch.equal(left.scores, found.scores[kept])
-    assert torch.equal(left.labels, found.labels[kept])
-    assert len(one_label(found, 1.0).scores) == count, "1 switches it off"
+    detections = crowd(seed, count, ids=True)
+    left = one_label(detections, iou)
+    kept = slowly(detections, iou, across=True)
+    assert torch.equal(left.scores, detections.scores[kept])
+    assert torch.equal(left.labels, detections.labels[kept])
+    assert len(one_label(detections, 1.0).scores) == count, "1 switches it off"
 
 
 def test_an_id_stays_with_a_thing_whose_label_changes() -> None:
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 11], [40, 40, 50, 50]])
-    found = Detections(boxes, torch.tensor([0.5, 0.6, 0.9]), torch.tensor([0, 1, 0]), torch.tensor([7, -1, 2]))
-    left = one_label(found)
+    detections = Detections(boxes, torch.tensor([0.5, 0.6, 0.9]), torch.tensor([0, 1, 0]), torch.tensor([7, -1, 2]))
+    left = one_label(detections)
     assert (left.labels.tolist(), left.track_ids.tolist()) == ([0, 1], [2, 7])
 
 

@@ -69,7 +69,7 @@ def test_a_mirrored_look_finds_each_part_where_it_is(size: tuple[int, int]) -> N
     assert told(*size, view).endswith(", and mirrored")
 
 
-def test_the_view_follows_from_the_size_of_the_image_and_is_told() -> None:
+def test_the_view_follows_from_the_size_of_the_image_and_is_reported() -> None:
     view = view_of(256)
     sizes = {(640, 480): [(640, 480)], (641, 480): [(641, 480), (320, 240)], (480, 641): [(480, 641), (240, 320)]}
     sizes |= {(1920, 1080): [(1920, 1080), (960, 540)], (1920, 1200): [(1920, 1200), (960, 600)]}

@@ -41,7 +41,7 @@ def test_the_order_of_frames_is_learned_and_kept(tmp_path: Path) -> None:
     np.testing.assert_allclose(again.predict_shares(others), shares, atol=1e-6)
 
 
-def test_mistakes_are_told(tmp_path: Path) -> None:
+def test_mistakes_are_reported(tmp_path: Path) -> None:
     classifier = VideoClassifier(("ok", "bad"))
     clips, labels = moving_squares(2, 0)
     with pytest.raises(ValueError, match=r"2 clips, but labels of shape \(1,\)"):

@@ -105,7 +105,7 @@ def _forget_new_keys(path: Path) -> None:
     path.write_text(json.dumps(stated))
 
 
-def test_frames_left_out_are_told_as_time(source: ClipSource) -> None:
+def test_frames_left_out_are_reported_as_time(source: ClipSource) -> None:
     calm = AugmentConfig(strength=0.0, scale=(1.0, 1.0), horizontal_flip=0.0, vertical_flip=0.0, object_share=0.0)
     plan = config(longest_step=3, tile_px=96, batch_clips=12, augment=calm, blank_probability=0.0)
     sampler = Sampler([WeightedSource(source)], plan)
@@ -144,7 +144,7 @@ def test_blank_frames_are_as_many_as_asked_for_and_never_the_first(source: ClipS
         ({"colour": 1}, "unexpected keyword argument 'colour'"),
     ],
 )
-def test_a_checkpoint_of_another_config_is_told(changes: dict[str, object], message: str, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_config_is_reported(changes: dict[str, object], message: str, tmp_path: Path) -> None:
     file = tmp_path / "x.safetensors"
     save_detector(file, detector())
     tensors, _ = read_tensors(file)
@@ -164,7 +164,7 @@ def test_scores_that_were_only_taught_are_left_out_of_an_earlier_checkpoint(tmp_
     assert all(torch.equal(x, own.state_dict()[name]) for name, x in load(file).state_dict().items())
 
 
-def test_spoiled_files_are_told(tmp_path: Path) -> None:
+def test_spoiled_files_are_reported(tmp_path: Path) -> None:
     file = tmp_path / "x.safetensors"
     save_detector(file, detector())
     whole = file.read_bytes()

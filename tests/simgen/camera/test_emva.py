@@ -107,10 +107,10 @@ def put_in(sensor: SensorSpec) -> Measured:
 
 def deviations(sensor: SensorSpec) -> dict[str, float]:
     """By how much each quantity that was put in is missed, as a share of it."""
-    found, truth = characterise(sensor), put_in(sensor)
+    result, truth = characterise(sensor), put_in(sensor)
     names = ["gain_dn_e", "dark_noise_e", "saturation_e"]
     names += [name for name in ("dsnu_e", "prnu") if getattr(truth, name)]
-    return {name: abs(getattr(found, name) / getattr(truth, name) - 1) for name in names}
+    return {name: abs(getattr(result, name) / getattr(truth, name) - 1) for name in names}
 
 
 @pytest.mark.parametrize("name", sorted(CAMERAS))
@@ -125,9 +125,9 @@ def test_the_response_is_a_straight_line_up_to_saturation(name):
 
 
 def test_a_camera_without_a_pattern_shows_none():
-    found = characterise(CAMERAS["industrial"], averaged=4 * STACK)  # of 16 frames one camera in five shows 0.3 e
-    assert found.dsnu_e < 0.3
-    assert found.prnu < 0.0005
+    result = characterise(CAMERAS["industrial"], averaged=4 * STACK)  # of 16 frames one camera in five shows 0.3 e
+    assert result.dsnu_e < 0.3
+    assert result.prnu < 0.0005
 
 
 def _no_shot_noise(linear, sensor, rng):

@@ -99,8 +99,8 @@ def test_the_shutter_takes_each_rows_ground_truth_from_one_moment(exposure_s, ro
     assert_whole(frame, (120, 160))
     moments = [full(120, 160, seed=k) for k in range(5)]
     of_row = [[k for k in range(5) if np.array_equal(frame.ids[row], moments[k].ids[row])] for row in range(120)]
-    assert all(len(found) == 1 for found in of_row)
-    assert len({found[0] for found in of_row}) == (5 if row_time_s else 1)
+    assert all(len(result) == 1 for result in of_row)
+    assert len({result[0] for result in of_row}) == (5 if row_time_s else 1)
 
 
 def test_the_whole_chain_keeps_every_field():

@@ -68,10 +68,10 @@ def white_parts():
 def test_points_are_where_opencv_has_them(lens):
     spec = through(scene([], frames=1), lens)
     points = np.random.default_rng(0).uniform((-0.1, -0.1, 0.0), (0.1, 0.1, 0.1), (200, 3))
-    found, _ = project(points, spec.camera, 0)
-    np.testing.assert_allclose(found, opencv_px(spec, points), atol=1e-6)
+    result, _ = project(points, spec.camera, 0)
+    np.testing.assert_allclose(result, opencv_px(spec, points), atol=1e-6)
     straight, _ = project(points, replace(spec.camera, distortion=brown_conrady.NONE), 0)
-    assert np.abs(found - straight).max() > 1
+    assert np.abs(result - straight).max() > 1
 
 
 @pytest.mark.parametrize("lens", LENSES)
@@ -113,9 +113,9 @@ def test_labels_of_a_distorted_picture_are_opencvs_projections(lens):
     labels = annotate(spec, still(spec), ids)
     assert labels.distortion == LENSES[lens]
     assert len(labels.frames[0].parts) == 3
-    for i, found in enumerate(labels.frames[0].parts):
+    for i, result in enumerate(labels.frames[0].parts):
         pixels = opencv_px(spec, corners_of(spec, i))
-        np.testing.assert_allclose(found.unclipped_box_xyxy_px, [*pixels.min(axis=0), *pixels.max(axis=0)], atol=1e-3)
+        np.testing.assert_allclose(result.unclipped_box_xyxy_px, [*pixels.min(axis=0), *pixels.max(axis=0)], atol=1e-3)
 
 
 @pytest.mark.parametrize("lens", ["barrel", "decentred"])
@@ -135,10 +135,10 @@ def test_ids_light_depth_and_labels_bend_together(lens):
         inside = (rows + y >= 0) & (rows + y < 120) & (columns + x >= 0) & (columns + x < 160)
         mask = np.zeros((120, 160), np.uint8)
         mask[rows[inside] + y, columns[inside] + x] = 1
-        found = (frame.ids == i).astype(np.uint8)
-        assert found.sum() > 150
-        assert not (found & ~cv2.dilate(mask, window)).any()
-        assert not (cv2.erode(mask, window) & ~found).any()
+        result = (frame.ids == i).astype(np.uint8)
+        assert result.sum() > 150
+        assert not (result & ~cv2.dilate(mask, window)).any()
+        assert not (cv2.erode(mask, window) & ~result).any()
         expected |= mask
     assert not (lit & ~cv2.dilate(expected, window)).any()
     assert (cv2.erode(expected, window) & ~lit).mean() < 0.001  # but for what is dark on a part
@@ -208,9 +208,9 @@ def test_the_circle_of_confusion_is_the_thin_lens_equations(depth_m):
     v_object = 1 / (1 / f - 1 / depth_m)
     on_sensor_m = aperture * abs(v_object - v_focus) / v_object
     pixel_m = v_focus / LENS.focal_px
-    found = circle_of_confusion_px(np.array([depth_m]), LENS)
-    assert abs(found[0]) == pytest.approx(on_sensor_m / pixel_m, rel=1e-9, abs=1e-9)
-    assert np.sign(found[0]) == np.sign(depth_m - s)
+    result = circle_of_confusion_px(np.array([depth_m]), LENS)
+    assert abs(result[0]) == pytest.approx(on_sensor_m / pixel_m, rel=1e-9, abs=1e-9)
+    assert np.sign(result[0]) == np.sign(depth_m - s)
 
 
 @pytest.mark.parametrize("depth_m", [0.36, 0.4, 0.7, 2.0])

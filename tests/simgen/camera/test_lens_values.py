@@ -96,13 +96,13 @@ def camera(lens, **changes):
 
 @pytest.mark.parametrize("lens", LENSES)
 def test_the_drawn_picture_has_a_margin_of_whole_steps_that_holds_all_that_is_seen(lens):
-    seen = camera(lens, focal_px=170.0, centre_px=(75.0, 62.0))
-    drawn, _ = pinhole(seen)
-    left, top = np.subtract(drawn.centre_px, seen.centre_px)
-    right, bottom = drawn.width_px - seen.width_px - left, drawn.height_px - seen.height_px - top
+    view = camera(lens, focal_px=170.0, centre_px=(75.0, 62.0))
+    drawn, _ = pinhole(view)
+    left, top = np.subtract(drawn.centre_px, view.centre_px)
+    right, bottom = drawn.width_px - view.width_px - left, drawn.height_px - view.height_px - top
     edge = [(x, y) for x in np.linspace(0.5, 159.5, 160) for y in (0.5, 119.5)]
     edge += [(x, y) for x in (0.5, 159.5) for y in np.linspace(0.5, 119.5, 120)]
-    ideal = brown_conrady.undistort((np.array(edge) - seen.centre_px) / 170.0, seen.distortion) * 170 + seen.centre_px
+    ideal = brown_conrady.undistort((np.array(edge) - view.centre_px) / 170.0, view.distortion) * 170 + view.centre_px
     needs = [*-ideal.min(axis=0), *(ideal.max(axis=0) - (160, 120))]
     assert STEP_PX == 8
     for margin, need in zip((left, top, right, bottom), needs, strict=True):
@@ -122,12 +122,12 @@ def planes(drawn):
 
 @pytest.mark.parametrize("lens", LENSES)
 def test_light_is_sampled_where_the_lens_has_it_and_depth_and_ids_from_the_nearest_pixel(lens):
-    seen = camera(lens, focal_px=170.0, centre_px=(75.0, 62.0))
-    drawn, behind = pinhole(seen)
+    view = camera(lens, focal_px=170.0, centre_px=(75.0, 62.0))
+    drawn, behind = pinhole(view)
     frame = behind(planes(drawn))
     rows, columns = np.indices((120, 160)) + 0.5
     pixels = np.stack([columns, rows], axis=-1).reshape(-1, 2)
-    ideal = (brown_conrady.undistort((pixels - seen.centre_px) / 170, seen.distortion) * 170).reshape(120, 160, 2)
+    ideal = (brown_conrady.undistort((pixels - view.centre_px) / 170, view.distortion) * 170).reshape(120, 160, 2)
     np.testing.assert_allclose(frame.linear[..., :2] - 500, ideal, atol=0.1)  # a cubic is not quite straight
     assert np.abs(frame.depth_m - ideal[..., 0]).max() <= 0.5 + 1e-3
     assert np.abs(frame.ids + 0.5 - drawn.centre_px[1] - ideal[..., 1]).max() <= 0.5 + 1e-3

@@ -186,12 +186,12 @@ def test_the_colour_matrix_takes_crosstalk_out_and_pays_for_it_in_noise(share):
 def test_bayer_filters_and_back_keep_colours_and_let_each_filter_through(how):
     sensor = replace(NEUTRAL, demosaic=how)
     colour = np.array([0.7, 0.4, 0.1], np.float32)
-    seen = EFFECTS["mosaic"](WHITE * colour, sensor, RNG)
-    assert seen[:2, :2, 0].tolist() == [
+    image = EFFECTS["mosaic"](WHITE * colour, sensor, RNG)
+    assert image[:2, :2, 0].tolist() == [
         [pytest.approx(0.7), pytest.approx(0.4)],
         [pytest.approx(0.4), pytest.approx(0.1)],
     ]
-    assert EFFECTS["demosaic"](seen, sensor, RNG) == pytest.approx(WHITE * colour, abs=1e-4)
+    assert EFFECTS["demosaic"](image, sensor, RNG) == pytest.approx(WHITE * colour, abs=1e-4)
     below = EFFECTS["demosaic"](np.full((8, 8, 1), -0.3, np.float32), sensor, RNG)  # noise under the black survives
     assert below.mean() == pytest.approx(-0.3, abs=1e-4)
     smooth = cv2.GaussianBlur(picture(), (0, 0), 3)

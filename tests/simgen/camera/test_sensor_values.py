@@ -162,11 +162,11 @@ def test_filters_overlap_with_their_neighbours_in_the_spectrum():
 
 
 def test_bayer_filters_are_red_green_over_green_blue_to_the_last_row_and_column():
-    seen = apply("mosaic", even(1.0, 5, 7) * COLOUR, demosaic="bilinear")
-    assert seen.shape == (5, 7, 1)
+    image = apply("mosaic", even(1.0, 5, 7) * COLOUR, demosaic="bilinear")
+    assert image.shape == (5, 7, 1)
     for row, column in np.ndindex(5, 7):
         wanted = COLOUR[{(0, 0): 0, (1, 1): 2}.get((row % 2, column % 2), 1)]
-        assert seen[row, column, 0] == wanted
+        assert image[row, column, 0] == wanted
 
 
 def test_demosaicing_keeps_what_lies_under_the_black_and_clips_at_white():

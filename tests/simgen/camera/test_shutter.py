@@ -114,13 +114,13 @@ def test_labels_under_a_rolling_shutter_are_of_each_rows_own_time(row_time_s, sp
         cover, (x, y) = silhouette_px(pixels, model.triangles)
         if 0 <= row - y < len(cover):
             ids[0, row, np.flatnonzero(cover[row - y]) + x] = 0
-    found = annotate(spec, trajectory, ids).frames[0].parts[0]
-    np.testing.assert_allclose(found.amodal_box_xyxy_px, found.box_xyxy_px, atol=1.2)
-    assert found.visible_share == pytest.approx(1, abs=0.02)
+    result = annotate(spec, trajectory, ids).frames[0].parts[0]
+    np.testing.assert_allclose(result.amodal_box_xyxy_px, result.box_xyxy_px, atol=1.2)
+    assert result.visible_share == pytest.approx(1, abs=0.02)
     at_once = annotate(scene(spec.parts, frames=1), riding(scene(spec.parts, frames=1), speed_m_s), ids)
-    apart = np.subtract(at_once.frames[0].parts[0].unclipped_box_xyxy_px, found.unclipped_box_xyxy_px)
+    apart = np.subtract(at_once.frames[0].parts[0].unclipped_box_xyxy_px, result.unclipped_box_xyxy_px)
     assert np.abs(apart).max() > 2
-    assert found.camera_from_part == at_once.frames[0].parts[0].camera_from_part  # the pose is the frame's own
+    assert result.camera_from_part == at_once.frames[0].parts[0].camera_from_part  # the pose is the frame's own
 
 
 def test_parts_and_belt_go_on_through_the_exposure():

@@ -110,8 +110,8 @@ def test_slices_and_a_spent_budget_end_with_the_data_set_of_one_run(tiny, tmp_pa
     asked = ["--preset", "tiny", "--scenes", request["scenes"], "--seed", request["seed"]]
     asked += ["--shard-scenes", request["shard_scenes"]]
     shards = -(-request["scenes"] // request["shard_scenes"])
-    told = simgen("render", *asked, "--shards", "0:1", "--out", tmp_path / "a")[0]
-    assert f"a slice: 1 of {shards} shards; simgen join" in told
+    output = simgen("render", *asked, "--shards", "0:1", "--out", tmp_path / "a")[0]
+    assert f"a slice: 1 of {shards} shards; simgen join" in output
     rest = ["--shards", f"1:{shards}", "--out", tmp_path / "b"]
     budget = simgen("render", *asked, *rest, "--budget", "1kB", status=3)[1]
     assert "the same command with --resume goes on" in budget
@@ -121,12 +121,12 @@ def test_slices_and_a_spent_budget_end_with_the_data_set_of_one_run(tiny, tmp_pa
 
 
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(tmp_path):
-    told = simgen("render", "--preset", "tiny", "--scenes", 5000, "--out", tmp_path / "x", "--workers", 2, "--dry-run")[
-        0
-    ]
-    assert "5000 scenes of tiny, nothing written" in told
+    output = simgen(
+        "render", "--preset", "tiny", "--scenes", 5000, "--out", tmp_path / "x", "--workers", 2, "--dry-run"
+    )[0]
+    assert "5000 scenes of tiny, nothing written" in output
     for word in ("time", "with 2 workers", "disk", "free", "memory", "for each worker"):
-        assert word in told
+        assert word in output
     assert not list(tmp_path.iterdir())
 
 

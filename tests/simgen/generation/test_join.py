@@ -105,7 +105,7 @@ def test_slices_of_different_data_sets_are_refused(tmp_path, slices):
         join(tmp_path / "out", [*slices, tmp_path / "c"])
 
 
-def test_a_damaged_a_missing_and_a_differing_shard_are_told(tmp_path, slices):
+def test_a_damaged_a_missing_and_a_differing_shard_are_reported(tmp_path, slices):
     shard = slices[0] / "shard-00001.tar"
     good = shard.read_bytes()
     shard.write_bytes(good[:-1] + b"?")

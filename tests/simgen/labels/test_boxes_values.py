@@ -77,13 +77,13 @@ def test_a_washer_seen_from_above_has_the_box_of_its_outer_circle():
     spec = from_above((0.02, 0.01, 0.0))
     vertices = part_model(FamilySize("washer", "M20")).vertices_m
     radius, top = vertices[:, 0].max(), vertices[:, 2].max()
-    found = first(spec, still(spec), nothing_drawn(spec))
+    result = first(spec, still(spec), nothing_drawn(spec))
     scale = 200.0 / (HEIGHT_M - top)
     middle = np.array([80 + 0.02 * scale, 60 - 0.01 * scale])
     wanted = [*(middle - radius * scale), *(middle + radius * scale)]
-    np.testing.assert_allclose(found.unclipped_box_xyxy_px, wanted, atol=0.1)
-    assert found.amodal_box_xyxy_px == found.unclipped_box_xyxy_px
-    assert (found.track_id, found.category) == (0, "washer")
+    np.testing.assert_allclose(result.unclipped_box_xyxy_px, wanted, atol=0.1)
+    assert result.amodal_box_xyxy_px == result.unclipped_box_xyxy_px
+    assert (result.track_id, result.category) == (0, "washer")
 
 
 def test_the_box_of_what_is_visible_is_that_of_its_pixels_the_last_ones_included():
@@ -111,9 +111,9 @@ def test_an_amodal_box_ends_at_the_picture_and_what_only_touches_it_has_none():
         (0, 120 - y0, None),
     ):
         moved = replace(spec, camera=replace(spec.camera, centre_px=(80.0 + dx, 60.0 + dy)))
-        found = first(moved, still(moved), nothing_drawn(moved))
-        assert found.amodal_box_xyxy_px == (None if wanted is None else pytest.approx(wanted)), (dx, dy)
-        assert found.unclipped_box_xyxy_px == pytest.approx((x0 + dx, y0 + dy, x1 + dx, y1 + dy))
+        result = first(moved, still(moved), nothing_drawn(moved))
+        assert result.amodal_box_xyxy_px == (None if wanted is None else pytest.approx(wanted)), (dx, dy)
+        assert result.unclipped_box_xyxy_px == pytest.approx((x0 + dx, y0 + dy, x1 + dx, y1 + dy))
 
 
 @pytest.mark.parametrize(("spare_m", "has_box"), [(1e-4, True), (-1e-4, False)])
@@ -123,10 +123,10 @@ def test_what_reaches_nearer_than_a_centimetre_to_the_cameras_plane_has_no_box(s
     ids = nothing_drawn(spec)
     ids[0, 60, 80] = 0
     assert NEAR_M == 0.01
-    found = first(spec, still(spec), ids)
-    assert (found.unclipped_box_xyxy_px is not None) == has_box
-    assert found.box_xyxy_px == (80.0, 60.0, 81.0, 61.0)  # what is visible is visible
-    assert (found.visible_share > 0) == has_box
+    result = first(spec, still(spec), ids)
+    assert (result.unclipped_box_xyxy_px is not None) == has_box
+    assert result.box_xyxy_px == (80.0, 60.0, 81.0, 61.0)  # what is visible is visible
+    assert (result.visible_share > 0) == has_box
 
 
 # --- visible shares ---------------------------------------------------------------------------------------------------
@@ -198,8 +198,8 @@ def test_a_part_that_the_picture_cuts_is_never_seen_whole(edge):
     ids[0][disc(cut)] = 0
     hole = disc(cut, smaller_px=(x1 - x0) / 2 - 2)
     ids[0][hole] = BACKGROUND
-    found = first(cut, still(cut), ids)
-    assert found.visible_share == pytest.approx(min(1.0, np.count_nonzero(ids == 0) / silhouette_area(cut)))
+    result = first(cut, still(cut), ids)
+    assert result.visible_share == pytest.approx(min(1.0, np.count_nonzero(ids == 0) / silhouette_area(cut)))
 
 
 def test_more_pixels_than_the_silhouette_are_no_more_than_all_of_it():
@@ -247,10 +247,10 @@ def test_what_moves_along_the_read_out_is_seen_where_its_row_meets_it(speed_m_s)
     spec = rolling(from_above((0.0, 0.04, 0.0)))
     at_once = from_above((0.0, 0.04, 0.0))
     x0, y0, x1, y1 = first(at_once, still(at_once), nothing_drawn(at_once)).unclipped_box_xyxy_px
-    found = first(spec, riding(spec, (0.0, -speed_m_s, 0.0)), nothing_drawn(spec)).unclipped_box_xyxy_px
+    result = first(spec, riding(spec, (0.0, -speed_m_s, 0.0)), nothing_drawn(spec)).unclipped_box_xyxy_px
     top = part_model(FamilySize("washer", "M20")).vertices_m[:, 2].max()
     stretch = 1 / (1 - speed_m_s * 200 / (HEIGHT_M - top) * 4e-4)
-    np.testing.assert_allclose(found, [x0, 60 + (y0 - 60) * stretch, x1, 60 + (y1 - 60) * stretch], atol=0.02)
+    np.testing.assert_allclose(result, [x0, 60 + (y0 - 60) * stretch, x1, 60 + (y1 - 60) * stretch], atol=0.02)
 
 
 def test_a_camera_that_moves_one_way_sees_what_it_would_of_parts_that_move_the_other():
@@ -275,8 +275,8 @@ def test_what_never_meets_its_row_is_taken_from_the_read_outs_end():
         x_m = float(trajectory.positions_m[moment, 0, 0])
         shifted = from_above((x_m, y_m, 0.0))
         wanted = first(shifted, still(shifted), nothing_drawn(shifted)).unclipped_box_xyxy_px
-        found = first(spec, trajectory, nothing_drawn(spec)).unclipped_box_xyxy_px
-        np.testing.assert_allclose(found, wanted, atol=1e-3)
+        result = first(spec, trajectory, nothing_drawn(spec)).unclipped_box_xyxy_px
+        np.testing.assert_allclose(result, wanted, atol=1e-3)
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

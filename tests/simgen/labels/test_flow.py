@@ -41,10 +41,10 @@ def flat(spec, depth_m, id_=BACKGROUND):
 
 def test_a_belt_flows_by_its_speed_and_the_floor_stands_still():
     spec = seen_from_above(belt_speed_m_s=0.2)
-    found = flow_px(spec, still(spec), 0, *flat(spec, 0.5))
+    flow = flow_px(spec, still(spec), 0, *flat(spec, 0.5))
     due = 0.2 * INTERVAL_S * spec.camera.focal_px / 0.5
-    assert found[..., 0] == pytest.approx(due, abs=1e-3)
-    assert found[..., 1] == pytest.approx(0, abs=1e-3)
+    assert flow[..., 0] == pytest.approx(due, abs=1e-3)
+    assert flow[..., 1] == pytest.approx(0, abs=1e-3)
     assert flow_px(spec, still(spec), 0, *flat(spec, 1.2)) == pytest.approx(0, abs=1e-4)  # the floor
 
 
@@ -53,10 +53,10 @@ def test_a_camera_that_moves_makes_everything_flow_the_other_way_the_nearer_the_
     poses = tuple(look_at((x, y, 0.5), (x, y, 0.0), (0.0, 1.0, 0.0)) for x, y in ((0.0, 0.0), (0.01, 0.02)))
     spec = replace(spec, camera=replace(spec.camera, world_from_camera=poses))
     for depth_m in (0.25, 0.5):
-        found = flow_px(spec, still(spec), 0, *flat(spec, depth_m))
+        flow = flow_px(spec, still(spec), 0, *flat(spec, depth_m))
         per_m = spec.camera.focal_px / depth_m
-        assert found[..., 0] == pytest.approx(-0.01 * per_m, abs=1e-3)
-        assert found[..., 1] == pytest.approx(0.02 * per_m, abs=1e-3)  # y is up in the world and down in the picture
+        assert flow[..., 0] == pytest.approx(-0.01 * per_m, abs=1e-3)
+        assert flow[..., 1] == pytest.approx(0.02 * per_m, abs=1e-3)  # y is up in the world and down in the picture
 
 
 def test_a_part_that_turns_about_the_optical_axis_turns_its_pixels():
@@ -64,12 +64,12 @@ def test_a_part_that_turns_about_the_optical_axis_turns_its_pixels():
     spec = seen_from_above([part("washer", "M20", (0.0, 0.0, 0.0))])
     turned = np.array([[[0.0, 0.0, 0.0, 1.0]], [[0.0, 0.0, np.sin(angle / 2), np.cos(angle / 2)]]], np.float32)
     path = Trajectory(np.zeros((2, 1, 3), np.float32), turned, np.zeros((2, 0, 3), np.float32))
-    found = flow_px(spec, path, 0, *flat(spec, 0.5, 0))
-    rows, columns = np.indices(found.shape[:2]) + 0.5
+    flow = flow_px(spec, path, 0, *flat(spec, 0.5, 0))
+    rows, columns = np.indices(flow.shape[:2]) + 0.5
     x, y = columns - 80, rows - 60
     c, s = np.cos(angle), np.sin(angle)
-    assert found[..., 0] == pytest.approx(c * x + s * y - x, abs=2e-3)  # counter-clockwise, with y down
-    assert found[..., 1] == pytest.approx(-s * x + c * y - y, abs=2e-3)
+    assert flow[..., 0] == pytest.approx(c * x + s * y - x, abs=2e-3)  # counter-clockwise, with y down
+    assert flow[..., 1] == pytest.approx(-s * x + c * y - y, abs=2e-3)
 
 
 def test_an_occluder_flows_by_its_own_motion_and_what_stands_does_not():
@@ -83,9 +83,9 @@ def test_an_occluder_flows_by_its_own_motion_and_what_stands_does_not():
         np.zeros((2, 0, 3), np.float32), np.zeros((2, 0, 4), np.float32),
         np.array([[[0.0, 0.0, 0.1]], [[0.03, 0.0, 0.1]]], np.float32),
     )  # fmt: skip
-    found = flow_px(spec, path, 0, *flat(spec, 0.39, CLUTTER))
-    assert found[60, 80] == pytest.approx([0.03 * 200 / 0.39, 0.0], abs=1e-3)
-    assert found[60, 5] == pytest.approx([0.0, 0.0], abs=1e-3)  # 15 cm away from it
+    flow = flow_px(spec, path, 0, *flat(spec, 0.39, CLUTTER))
+    assert flow[60, 80] == pytest.approx([0.03 * 200 / 0.39, 0.0], abs=1e-3)
+    assert flow[60, 5] == pytest.approx([0.0, 0.0], abs=1e-3)  # 15 cm away from it
 
 
 def test_there_is_no_flow_from_the_last_frame_nor_where_nothing_is_nor_behind_the_camera():
@@ -93,9 +93,9 @@ def test_there_is_no_flow_from_the_last_frame_nor_where_nothing_is_nor_behind_th
     ids, depth_m = flat(spec, 0.5)
     depth_m[10] = np.inf
     assert np.isnan(flow_px(spec, still(spec), 1, ids, depth_m)).all()
-    found = flow_px(spec, still(spec), 0, ids, depth_m)
-    assert np.isnan(found[10]).all()
-    assert np.isfinite(np.delete(found, 10, axis=0)).all()
+    flow = flow_px(spec, still(spec), 0, ids, depth_m)
+    assert np.isnan(flow[10]).all()
+    assert np.isfinite(np.delete(flow, 10, axis=0)).all()
     away = (ABOVE, look_at((0.0, 0.0, -0.1), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0)))
     gone = replace(spec, camera=replace(spec.camera, world_from_camera=away))
     assert np.isnan(flow_px(gone, still(gone), 0, ids, depth_m)).all()
@@ -114,23 +114,23 @@ def test_a_warped_frame_lies_on_the_next_ones_ids(more):
     config = load_config("conveyor", ["camera.width_px=160", "camera.height_px=120", "camera.focal_px.low=150",
         "camera.focal_px.high=160", "timing.frames=2", "timing.frame_interval_s.low=0.06", "timing.settle_s=0.4",
         "timing.frame_interval_s.high=0.06", "parts.count.low=8", "clutter.occluders.high=0", *more])  # fmt: skip
-    moved, seen, shifts = 0, 0, []
+    moved, visible, shifts = 0, 0, []
     for k in range(3):
         spec = sample(config, 3, k)
         trajectory = simulate(spec)
         before, after = capture(spec, trajectory, render)
-        found = flow_px(spec, trajectory, 0, before.ids, before.depth_m)
+        flow = flow_px(spec, trajectory, 0, before.ids, before.depth_m)
         rows, columns = np.nonzero(before.ids >= 0)
-        there = np.stack([columns, rows], axis=1) + 0.5 + found[rows, columns]
+        there = np.stack([columns, rows], axis=1) + 0.5 + flow[rows, columns]
         x, y = np.floor(there).astype(int).T
         inside = (x >= 1) & (x < 159) & (y >= 1) & (y < 119)
         rows, columns, x, y = rows[inside], columns[inside], x[inside], y[inside]
         near = [after.ids[y + j, x + i] == before.ids[rows, columns] for j in (-1, 0, 1) for i in (-1, 0, 1)]
-        moved, seen = moved + np.any(near, axis=0).sum(), seen + len(rows)
-        shifts.append(np.linalg.norm(found[rows, columns], axis=1))
-    assert seen > 300
+        moved, visible = moved + np.any(near, axis=0).sum(), visible + len(rows)
+        shifts.append(np.linalg.norm(flow[rows, columns], axis=1))
+    assert visible > 300
     assert np.median(np.concatenate(shifts)) > 1.5  # pixels: else anything would do
-    assert moved / seen > 0.97
+    assert moved / visible > 0.97
 
 
 def test_flow_of_a_rolling_shutter_is_of_the_rows_own_times():
@@ -141,8 +141,8 @@ def test_flow_of_a_rolling_shutter_is_of_the_rows_own_times():
     count = len(times_s)
     empty = (np.zeros((count, 0, n), np.float32) for n in (3, 4, 3))
     path = Trajectory(*empty, times_s, surface_shifts_m=0.2 * times_s)
-    found = flow_px(spec, path, 0, *flat(spec, 0.5))
-    assert found[..., 0] == pytest.approx(8.0, abs=1e-3)
+    flow = flow_px(spec, path, 0, *flat(spec, 0.5))
+    assert flow[..., 0] == pytest.approx(8.0, abs=1e-3)
     falling = seen_from_above([part("washer", "M20", (0.0, 0.0, 0.0))])
     falling = replace(falling, shutter=spec.shutter)
     down = np.zeros((count, 1, 3), np.float32)

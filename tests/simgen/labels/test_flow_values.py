@@ -52,22 +52,22 @@ def test_each_pixel_goes_with_its_own_part_and_the_ground_stands():
     path.positions_m[1:, 1] += (0.0, 0.02, 0.0)
     ids, depth_m = seen(spec)
     ids[2, 3], ids[5, 6] = 0, 1
-    found = flow_px(spec, path, 0, ids, depth_m)
-    assert found[2, 3] == pytest.approx([4, 0], abs=1e-3)
-    assert found[5, 6] == pytest.approx([0, -8], abs=1e-3)
+    flow = flow_px(spec, path, 0, ids, depth_m)
+    assert flow[2, 3] == pytest.approx([4, 0], abs=1e-3)
+    assert flow[5, 6] == pytest.approx([0, -8], abs=1e-3)
     ids[2, 3] = ids[5, 6] = BACKGROUND
-    found[2, 3] = found[5, 6] = 0
-    assert found == pytest.approx(0, abs=1e-4)
+    flow[2, 3] = flow[5, 6] = 0
+    assert flow == pytest.approx(0, abs=1e-4)
     assert flow_px(spec, path, 1, *seen(spec, id_=0)) == pytest.approx(0, abs=1e-4)  # from frame 1 on it stands
-    assert found.dtype == np.float32
+    assert flow.dtype == np.float32
 
 
 def test_a_part_that_rises_spreads_its_pixels_from_the_axis():
     spec = from_above([part("washer", "M20", (0.0, 0.0, 0.0))])
-    found = flow_px(spec, moves(spec, parts=(0, 0, 0.1)), 0, *seen(spec, id_=0))
+    flow = flow_px(spec, moves(spec, parts=(0, 0, 0.1)), 0, *seen(spec, id_=0))
     rows, columns = np.indices((7, 9)) + 0.5
-    np.testing.assert_allclose(found[..., 0], (columns - 4.5) * (0.5 / 0.4 - 1), atol=1e-4)
-    np.testing.assert_allclose(found[..., 1], (rows - 3.5) * (0.5 / 0.4 - 1), atol=1e-4)
+    np.testing.assert_allclose(flow[..., 0], (columns - 4.5) * (0.5 / 0.4 - 1), atol=1e-4)
+    np.testing.assert_allclose(flow[..., 1], (rows - 3.5) * (0.5 / 0.4 - 1), atol=1e-4)
 
 
 @pytest.mark.parametrize(("above_m", "carried"), [(0.0, True), (0.9, True), (-0.9, True), (1.3, False), (-1.3, False)])
@@ -75,9 +75,9 @@ def test_the_belt_carries_what_lies_within_half_a_millimetre_of_its_top(above_m,
     spec = from_above(belt_speed_m_s=0.2)
     assert ON_TOP_M == 0.0005
     depth_m = HEIGHT_M - above_m * ON_TOP_M
-    found = flow_px(spec, still(spec), 0, *seen(spec, depth_m))
+    flow = flow_px(spec, still(spec), 0, *seen(spec, depth_m))
     wanted = 0.2 * INTERVAL_S * 200 / depth_m if carried else 0.0
-    assert found[..., 0] == pytest.approx(wanted, abs=1e-3)
+    assert flow[..., 0] == pytest.approx(wanted, abs=1e-3)
     assert flow_px(spec, still(spec), 0, *seen(spec, depth_m, CLUTTER)) == pytest.approx(0, abs=1e-4)
     resting = replace(spec, stage=replace(spec.stage, belt_speed_m_s=0.0))
     assert flow_px(resting, still(resting), 0, *seen(resting, depth_m)) == pytest.approx(0, abs=1e-4)
@@ -86,11 +86,11 @@ def test_the_belt_carries_what_lies_within_half_a_millimetre_of_its_top(above_m,
 def test_beyond_the_belts_edges_nothing_is_carried():
     """A belt of 12 by 8 mm under a picture of 22 by 17 mm: pixels whose centres lie on it move."""
     spec = from_above(belt_speed_m_s=0.2, size_m=(0.012, 0.008))
-    found = flow_px(spec, still(spec), 0, *seen(spec))
+    flow = flow_px(spec, still(spec), 0, *seen(spec))
     rows, columns = np.indices((7, 9)) + 0.5
     on = (np.abs(columns - 4.5) <= 0.006 * PX_PER_M) & (np.abs(rows - 3.5) <= 0.004 * PX_PER_M)
     assert 0 < on.sum() < on.size
-    np.testing.assert_allclose(found[..., 0], np.where(on, 8.0, 0.0), atol=1e-3)
+    np.testing.assert_allclose(flow[..., 0], np.where(on, 8.0, 0.0), atol=1e-3)
 
 
 def bar(x_m, size_m=(0.01, 0.02, 0.04), turned=(0.0, 0.0, 0.0, 1.0)):
@@ -103,13 +103,13 @@ def test_clutter_goes_with_the_occluder_that_it_lies_in_to_two_millimetres():
     spec = from_above([part("washer", "M20", (0.3, 0.0, 0.0))], size=(31, 3), occluders=[bar(-0.015), bar(0.015)])
     path = still(spec)
     path.occluder_positions_m[1] += np.array([[-0.01, 0, 0], [0, 0.02, 0]], np.float32)
-    found = flow_px(spec, path, 0, *seen(spec, 0.4, CLUTTER))[1]
+    flow = flow_px(spec, path, 0, *seen(spec, 0.4, CLUTTER))[1]
     assert ON_BODY_M == 0.002
     x_m = (np.arange(31) + 0.5 - 15.5) * 0.4 / 200
     first, second = (np.abs(x_m - middle) < 0.005 + ON_BODY_M for middle in (-0.015, 0.015))
     assert (first.sum(), second.sum(), (~(first | second)).sum()) == (7, 7, 17)
-    np.testing.assert_allclose(found[:, 0], np.where(first, -0.01 * 200 / 0.4, 0), atol=1e-3)
-    np.testing.assert_allclose(found[:, 1], np.where(second, -0.02 * 200 / 0.4, 0), atol=1e-3)
+    np.testing.assert_allclose(flow[:, 0], np.where(first, -0.01 * 200 / 0.4, 0), atol=1e-3)
+    np.testing.assert_allclose(flow[:, 1], np.where(second, -0.02 * 200 / 0.4, 0), atol=1e-3)
     assert flow_px(spec, path, 0, *seen(spec, 0.4, BACKGROUND)) == pytest.approx(0, abs=1e-4)
     below = flow_px(spec, path, 0, *seen(spec, 0.4 + 0.02 + 1.5 * ON_BODY_M, CLUTTER))  # under the bars' lower faces
     assert below == pytest.approx(0, abs=1e-4)
@@ -119,8 +119,8 @@ def test_a_turned_occluder_is_looked_for_in_its_own_frame():
     """A long bar that lies along the picture's diagonal holds points along that diagonal alone."""
     eighth = (0.0, 0.0, float(np.sin(np.pi / 8)), float(np.cos(np.pi / 8)))
     spec = from_above(size=(21, 21), occluders=[bar(0.0, (0.06, 0.002, 0.04), eighth)])
-    found = flow_px(spec, moves(spec, occluders=(0.01, 0, 0)), 0, *seen(spec, 0.4, CLUTTER))
-    moving = found[..., 0] > 1
+    flow = flow_px(spec, moves(spec, occluders=(0.01, 0, 0)), 0, *seen(spec, 0.4, CLUTTER))
+    moving = flow[..., 0] > 1
     assert all(moving[20 - k, k] for k in range(3, 18))  # x right and y up
     assert not any(moving[k, k] for k in range(21) if abs(k - 10) > 2)
 
@@ -128,9 +128,9 @@ def test_a_turned_occluder_is_looked_for_in_its_own_frame():
 def test_a_point_that_comes_nearer_than_a_centimetre_has_no_flow():
     spec = from_above([part("washer", "M20", (0.0, 0.0, 0.0))])
     for rise_m, known in ((0.4895, True), (0.4905, False), (0.6, False)):
-        found = flow_px(spec, moves(spec, parts=(0, 0, rise_m)), 0, *seen(spec, id_=0))
-        assert np.isfinite(found).all() == known
-        assert np.isnan(found).all() != known
+        flow = flow_px(spec, moves(spec, parts=(0, 0, rise_m)), 0, *seen(spec, id_=0))
+        assert np.isfinite(flow).all() == known
+        assert np.isnan(flow).all() != known
 
 
 def test_through_a_lens_both_ends_are_bent():
@@ -138,13 +138,13 @@ def test_through_a_lens_both_ends_are_bent():
     spec = from_above([part("washer", "M20", (0.0, 0.0, 0.0))], size=(160, 120))
     lens = (-0.3, 0.1, 0.004, -0.006, 0.0)
     spec = replace(spec, camera=replace(spec.camera, distortion=lens))
-    found = flow_px(spec, moves(spec, parts=(0.03, -0.02, 0.05)), 0, *seen(spec, id_=0))
+    flow = flow_px(spec, moves(spec, parts=(0.03, -0.02, 0.05)), 0, *seen(spec, id_=0))
     rows, columns = np.indices((120, 160)) + 0.5
     pixels = np.stack([columns, rows], axis=-1).reshape(-1, 2)
     ideal = brown_conrady.undistort((pixels - (80, 60)) / 200, lens)
     x, y = (ideal * HEIGHT_M + (0.03, 0.02)).T / (HEIGHT_M - 0.05)  # y of the picture is down
     wanted = brown_conrady.distort(np.column_stack([x, y]), lens) * 200 + (80, 60) - pixels
-    np.testing.assert_allclose(found.reshape(-1, 2), wanted, atol=2e-3)
+    np.testing.assert_allclose(flow.reshape(-1, 2), wanted, atol=2e-3)
 
 
 @pytest.mark.parametrize("speed_m_s", [(0.4, 0.0, 0.0), (0.0, -0.5, 0.0), (0.0, 0.5, 0.0)])
@@ -159,14 +159,14 @@ def test_under_a_rolling_shutter_each_end_is_read_in_its_own_row(speed_m_s):
         np.tile(np.array([0, 0, 0, 1], np.float32), (len(times), 1, 1)),
         np.zeros((len(times), 0, 3), np.float32), times,
     )  # fmt: skip
-    found = flow_px(spec, path, 0, *seen(spec, id_=0))[:, 2]
+    flow = flow_px(spec, path, 0, *seen(spec, id_=0))[:, 2]
     right, down = speed_m_s[0] * PX_PER_M, -speed_m_s[1] * PX_PER_M
     taken_s = INTERVAL_S / (1 - down * row_time_s)  # dt = interval + (q - r) row_time and q - r = down dt
     inside = np.arange(120) + 0.5 + down * taken_s
     inside = (inside > 1) & (inside < 119)
     assert inside.sum() > 80
-    np.testing.assert_allclose(found[inside, 0], right * taken_s, atol=0.1)  # a moment is a row's, not its centre's
-    np.testing.assert_allclose(found[inside, 1], down * taken_s, atol=0.15)
+    np.testing.assert_allclose(flow[inside, 0], right * taken_s, atol=0.1)  # a moment is a row's, not its centre's
+    np.testing.assert_allclose(flow[inside, 1], down * taken_s, atol=0.15)
 
 
 @pytest.mark.parametrize("speed_m_s", [0.05, -0.05])
@@ -179,7 +179,7 @@ def test_every_row_has_its_own_moment_the_first_and_the_last_too(speed_m_s):
     down = np.zeros((18, 1, 3), np.float32)
     down[:, 0, 1] = speed_m_s * times
     turns = np.tile(np.array([0, 0, 0, 1], np.float32), (18, 1, 1))
-    found = flow_px(spec, Trajectory(down, turns, np.zeros((18, 0, 3), np.float32), times), 0, *seen(spec, id_=0))
+    flow = flow_px(spec, Trajectory(down, turns, np.zeros((18, 0, 3), np.float32), times), 0, *seen(spec, id_=0))
     for row in range(9):
         fits = []  # of the rows in which it may be read then, the one that it is in at that time
         for then in range(9):
@@ -188,7 +188,7 @@ def test_every_row_has_its_own_moment_the_first_and_the_last_too(speed_m_s):
             if int(np.clip(np.floor(at_row), 0, 8)) == then:
                 fits.append(moved)
         assert len(fits) == 1
-        assert found[row, 1] == pytest.approx([0, fits[0]], abs=1e-3)
+        assert flow[row, 1] == pytest.approx([0, fits[0]], abs=1e-3)
 
 
 def test_a_camera_that_moves_while_rows_are_read_moves_what_stands():
@@ -198,9 +198,9 @@ def test_a_camera_that_moves_while_rows_are_read_moves_what_stands():
     flying = replace(spec.camera, world_from_camera=poses, velocity_m_s=(0.2, 0.0, 0.0))
     spec = replace(spec, camera=flying, shutter=ShutterSpec(exposure_s=0.0, row_time_s=5e-4, subframes=61))
     path = Trajectory(*(np.zeros((122, 0, n), np.float32) for n in (3, 4, 3)), shutter.moments_s(spec))
-    found = flow_px(spec, path, 0, *seen(spec))
-    assert found[..., 0] == pytest.approx(-0.02 * PX_PER_M, abs=1e-2)
-    assert found[..., 1] == pytest.approx(0, abs=1e-3)
+    flow = flow_px(spec, path, 0, *seen(spec))
+    assert flow[..., 0] == pytest.approx(-0.02 * PX_PER_M, abs=1e-2)
+    assert flow[..., 1] == pytest.approx(0, abs=1e-3)
 
 
 def test_only_the_last_frame_has_no_next_one():

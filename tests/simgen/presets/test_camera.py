@@ -205,10 +205,10 @@ def test_the_page_shows_photographs_and_simulated_pictures_and_runs_nothing(tmp_
 
 
 def test_every_figure_of_a_picture_is_a_number():
-    found = measure(Photo("a", develop(SCENES[0], PLAIN, 0), None)).figures
-    assert found.keys() == FIGURES.keys()
-    assert np.isnan([v for name, v in found.items() if name == "quality"]).all()
-    assert not np.isnan([v for name, v in found.items() if name != "quality"]).any()
+    result = measure(Photo("a", develop(SCENES[0], PLAIN, 0), None)).figures
+    assert result.keys() == FIGURES.keys()
+    assert np.isnan([v for name, v in result.items() if name == "quality"]).all()
+    assert not np.isnan([v for name, v in result.items() if name != "quality"]).any()
 
 
 def test_a_data_set_can_stand_in_a_folders_place(tiny_data_set):
@@ -266,9 +266,9 @@ def _png_header(width, height):
 def test_a_file_that_is_no_picture_is_named(shot, tmp_path, name, data, says):
     shutil.copytree(shot, tmp_path, dirs_exist_ok=True)
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(CameraError, match=f"{name}: ") as told:
+    with pytest.raises(CameraError, match=f"{name}: ") as error:
         read_pictures(tmp_path, 9)
-    assert says in str(told.value)
+    assert says in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -40,9 +40,9 @@ def picture(part_rgb, ground_rgb, exposure=1.0):
 
 
 def looked_at(image, parts=NO_PARTS):
-    found = look(image, DISC, parts | DISC, "washer")
-    assert found is not None
-    return dict(zip(FEATURES, found.features, strict=True)), found.ground
+    result = look(image, DISC, parts | DISC, "washer")
+    assert result is not None
+    return dict(zip(FEATURES, result.features, strict=True)), result.ground
 
 
 # --- looks ------------------------------------------------------------------------------------------------------------
@@ -256,9 +256,9 @@ def test_run_lengths_and_polygons_say_the_same(tmp_path):
     cv2.fillPoly(mask, [np.array(SQUARE[0]).reshape(-1, 2)], 1)
     changes = np.flatnonzero(np.diff(mask.T.ravel(), prepend=0, append=0))
     runs = [int(n) for n in np.diff([0, *changes, mask.size])]
-    found = photographed(coco(tmp_path / "photos", [SQUARE, {"counts": runs, "size": [80, 90]}]))
-    assert len(found) == 2
-    assert (found[0].features == found[1].features).all()
+    result = photographed(coco(tmp_path / "photos", [SQUARE, {"counts": runs, "size": [80, 90]}]))
+    assert len(result) == 2
+    assert (result[0].features == result[1].features).all()
 
 
 def test_too_few_parts_are_counted(tmp_path):
@@ -309,14 +309,14 @@ def copper(tmp_path_factory):
 
 
 def test_copper_washers_are_found_to_be_of_copper_and_zinc_bolts_are_not(copper):
-    folder, _, told = copper
+    folder, _, output = copper
     finishes = load_config(str(folder / "parts.yaml")).texture.finishes
     hue = finishes["fitted_washer"].colour.hue_deg
     assert abs(((hue.low + hue.high) / 2 - 20 + 180) % 360 - 180) < 45  # copper's is 10 to 30
     assert hue.high - hue.low < 110
     assert finishes["fitted_washer"].colour.saturation.high > 0.2
-    assert "washer:" in told
-    assert "brightness" in told
+    assert "washer:" in output
+    assert "brightness" in output
     if "fitted_bolt" in finishes:
         bolt = finishes["fitted_bolt"].colour
         assert bolt.saturation.low + bolt.saturation.high < sum((0.2, finishes["fitted_washer"].colour.saturation.high))
@@ -349,9 +349,9 @@ def test_errors_come_in_a_line_and_leave_what_was_written(copper, tmp_path):
     broken = tmp_path / "photos" / "a.json"
     shutil.copytree(folder / "photos", broken.parent, dirs_exist_ok=True)
     broken.write_text("{")
-    told = run(*["finish", "fit", broken, *ask[3:-1], out, "--overwrite"], status=2)
-    assert told.startswith("simgen: ")
-    assert "cannot be read as JSON" in told
+    output = run(*["finish", "fit", broken, *ask[3:-1], out, "--overwrite"], status=2)
+    assert output.startswith("simgen: ")
+    assert "cannot be read as JSON" in output
     assert out.read_text() == "mine"
 
 

@@ -99,14 +99,14 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_a_mistake_is_named_with_its_line(scene, case):
     text, expected = CASES[case]
-    found = problems(scene(f"base: tiny\n{text}\n"))
-    assert len(found) == 1
-    assert found[0].startswith(expected)
+    result = problems(scene(f"base: tiny\n{text}\n"))
+    assert len(result) == 1
+    assert result[0].startswith(expected)
 
 
 def test_all_mistakes_come_at_once(scene):
-    found = problems(scene("base: tiny\nlight: {azimut_deg: {low: 1}}\ncamera:\n  width_px: x\n"))
-    assert [line.split(": ")[0] for line in found] == ["scene.yaml:2", "scene.yaml:4"]
+    result = problems(scene("base: tiny\nlight: {azimut_deg: {low: 1}}\ncamera:\n  width_px: x\n"))
+    assert [line.split(": ")[0] for line in result] == ["scene.yaml:2", "scene.yaml:4"]
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n"])

@@ -106,8 +106,8 @@ def test_the_newest_library_is_tried_first_and_a_configured_one_alone(monkeypatc
         (tmp_path / name).touch()
     monkeypatch.delenv(variant.LLVM, raising=False)
     monkeypatch.setattr(variant, "FOLDERS", (str(tmp_path),))
-    found = [path.rpartition("/")[2] for path in variant.llvm_libraries()]
-    assert found == ["libLLVM.so.20.1", "libLLVM.so.19.1", "libLLVM-15.so.1", "libLLVM-14.0.6.so.1", "libLLVM-9.so"]
+    result = [path.rpartition("/")[2] for path in variant.llvm_libraries()]
+    assert result == ["libLLVM.so.20.1", "libLLVM.so.19.1", "libLLVM-15.so.1", "libLLVM-14.0.6.so.1", "libLLVM-9.so"]
     monkeypatch.setenv(variant.LLVM, "/x/libLLVM.so.18")
     assert variant.llvm_libraries() == ["/x/libLLVM.so.18"]
 

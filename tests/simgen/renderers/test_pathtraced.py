@@ -99,10 +99,10 @@ def test_every_part_is_as_bright_as_pbr_draws_it(name):
         spec = lit(spec, ambient_rgb=ambient(spec.light.environment))
     ours, theirs = traced(spec, 64), drawn(spec)
     assert (ours.ids == theirs.ids).all()
-    found = {i: (theirs.ids == i) for i in (*range(len(spec.parts)), BACKGROUND, CLUTTER)}
-    seen = {i: mask for i, mask in found.items() if mask.sum() >= 40}
-    assert set(seen) >= {0, 1, 2, BACKGROUND}
-    for i, mask in seen.items():
+    result = {i: (theirs.ids == i) for i in (*range(len(spec.parts)), BACKGROUND, CLUTTER)}
+    visible = {i: mask for i, mask in result.items() if mask.sum() >= 40}
+    assert set(visible) >= {0, 1, 2, BACKGROUND}
+    for i, mask in visible.items():
         means = [frame.linear[mask].mean(axis=0) for frame in (ours, theirs)]
         assert means[0] == pytest.approx(means[1], rel=0.15), f"id {i}"
 
@@ -116,9 +116,9 @@ def test_every_part_is_as_bright_as_pbr_draws_it(name):
 def test_a_white_sphere_vanishes_in_a_white_furnace(ball, material):
     """Within 3 % on the whole: what mirrors see at flat angles is brighter by Disney's diffuse light."""
     frame = traced(small(ball(material)), 128)
-    seen = frame.linear[frame.ids == 0]
-    assert len(seen) > 200
-    assert seen.mean(axis=0) == pytest.approx([1.0] * 3, abs=0.03)
+    visible = frame.linear[frame.ids == 0]
+    assert len(visible) > 200
+    assert visible.mean(axis=0) == pytest.approx([1.0] * 3, abs=0.03)
     assert cv2.blur(frame.linear, (5, 5)) == pytest.approx(1, abs=0.08)
     assert frame.linear[frame.ids != 0].mean() == pytest.approx(1, abs=0.02)
 
@@ -270,11 +270,11 @@ def test_a_compiler_that_fails_is_passed_over_and_named(monkeypatch):
     monkeypatch.setenv(variant.LLVM, "/nowhere/libLLVM-9.so")
     variant.variant.cache_clear()
     try:
-        found = variant.variant()
+        result = variant.variant()
     finally:
         variant.variant.cache_clear()
-    assert found.name in ("scalar_rgb", "cuda_ad_rgb")
-    assert found.name == "cuda_ad_rgb" or "/nowhere/libLLVM-9.so does not work" in found.why
+    assert result.name in ("scalar_rgb", "cuda_ad_rgb")
+    assert result.name == "cuda_ad_rgb" or "/nowhere/libLLVM-9.so does not work" in result.why
 
 
 def test_one_ray_at_a_time_gives_the_same_picture():

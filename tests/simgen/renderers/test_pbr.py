@@ -98,9 +98,9 @@ def test_supersampling_softens_edges_and_keeps_the_light():
 )
 def test_a_white_sphere_vanishes_in_a_white_furnace(ball, material):
     frame = first(ball(material))
-    seen = frame.linear[frame.ids == 0]
-    assert len(seen) > 700
-    assert np.abs(seen - 1).max() < 0.02
+    pixels = frame.linear[frame.ids == 0]
+    assert len(pixels) > 700
+    assert np.abs(pixels - 1).max() < 0.02
     assert np.abs(frame.linear[frame.ids != 0] - 1).max() < 0.02
 
 

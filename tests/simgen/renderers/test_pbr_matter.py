@@ -69,9 +69,9 @@ def matt(rgb=(0.5, 0.5, 0.5)):
 @pytest.mark.parametrize("name", LOBES)
 def test_a_white_sphere_vanishes_in_a_white_furnace_whatever_its_lobes(ball, name):
     frame = first(ball(of(LOBES[name])))
-    seen = frame.linear[frame.ids == 0]
-    assert len(seen) > 700
-    assert np.abs(seen - 1).max() < 0.02
+    pixels = frame.linear[frame.ids == 0]
+    assert len(pixels) > 700
+    assert np.abs(pixels - 1).max() < 0.02
 
 
 @pytest.mark.parametrize("name", ["coat on white", "brushed", "coat on brushed"])
@@ -147,7 +147,7 @@ def test_what_is_too_fine_to_be_seen_is_rough():
         matter = replace(FLAT, name="plastic_matt", base=mirror, second=mirror, relief=relief, tile_m=0.002)
         spec = lit(dark(from_above(on(scene([], frames=1), top=of(matter)))), key_rgb=(1.0, 1.0, 1.0))
         light[relief] = first(spec).linear[..., 1]
-    peaks = {relief: found[60, 80] / found[10, 80] for relief, found in light.items()}
+    peaks = {relief: result[60, 80] / result[10, 80] for relief, result in light.items()}
     assert peaks[0.3] < 3 < 8 < peaks[0.0]
 
 

@@ -42,13 +42,13 @@ def test_a_part_is_seen_where_the_pinhole_camera_puts_it(renderer, kind, s):
     frame = first(spec)
     assert frame.linear.shape == (120, 160, 3)
     vertices = transform(spec.parts[0].world_from_part, part_model(FamilySize(kind, designation)).vertices_m)
-    seen = transform(invert(spec.camera.world_from_camera[0]), vertices)
-    xy = seen[:, :2] / seen[:, 2:] * spec.camera.focal_px + np.array(spec.camera.centre_px)
+    measured = transform(invert(spec.camera.world_from_camera[0]), vertices)
+    xy = measured[:, :2] / measured[:, 2:] * spec.camera.focal_px + np.array(spec.camera.centre_px)
     ys, xs = np.nonzero(frame.ids == 0)
-    found = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
-    assert np.abs(found - np.concatenate([xy.min(axis=0), xy.max(axis=0)])).max() <= 1.0
+    result = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
+    assert np.abs(result - np.concatenate([xy.min(axis=0), xy.max(axis=0)])).max() <= 1.0
     on_part = frame.depth_m[frame.ids == 0]
-    assert seen[:, 2].min() - 1e-4 <= on_part.min() <= on_part.max() <= seen[:, 2].max() + 1e-4
+    assert measured[:, 2].min() - 1e-4 <= on_part.min() <= on_part.max() <= measured[:, 2].max() + 1e-4
 
 
 @pytest.mark.parametrize("s", [1, 2, 3, 4])
@@ -87,8 +87,8 @@ def test_radiance_of_a_white_table_is_the_irradiance():
     spec = scene([], frames=1)
     stage = replace(spec.stage, top=WHITE)
     light = replace(spec.light, direction=(0.6, 0.0, 0.8), key_rgb=(1.0, 0.5, 0.2), ambient_rgb=(0.1, 0.2, 0.3))
-    seen = first(replace(spec, stage=stage, light=light)).linear[60, 80]
-    assert seen == pytest.approx([0.1 + 0.8, 0.2 + 0.4, 0.3 + 0.16], abs=0.01)
+    measured = first(replace(spec, stage=stage, light=light)).linear[60, 80]
+    assert measured == pytest.approx([0.1 + 0.8, 0.2 + 0.4, 0.3 + 0.16], abs=0.01)
 
 
 def test_a_shadow_lies_on_the_side_away_from_the_light():
@@ -114,9 +114,9 @@ def test_clutter_and_occluders_are_not_parts():
 def test_an_occluder_moves_and_hides_the_part_behind_it():
     cover = block(y=-0.06, x=-0.2, z=0.12, velocity_m_s=(2.0, 0.0, 0.0))
     spec = scene([part("hex_nut", "M16", (0.0, 0.0, 0.01))], frames=4, frame_interval_s=0.05, occluders=[cover])
-    seen = [(frame.ids == 0).sum() for frame in render(spec, simulate(spec))]
-    assert seen[0] > 50
-    assert min(seen) < 0.5 * seen[0]
+    measured = [(frame.ids == 0).sum() for frame in render(spec, simulate(spec))]
+    assert measured[0] > 50
+    assert min(measured) < 0.5 * measured[0]
 
 
 def test_the_belts_pattern_travels_with_the_belt():
@@ -181,11 +181,11 @@ def test_a_thread_reads_as_one():
 @pytest.mark.parametrize("name", sorted(TEXTURES))
 def test_every_texture_is_seamless_and_in_range(name):
     for variant in range(0, VARIANTS, 3):
-        found = tile(name, variant)
-        assert found.dtype == np.float32
-        assert np.abs(found).max() <= 1
-        inside = np.abs(np.diff(found, axis=1)).mean(axis=0)
-        seam = np.abs(found[:, 0] - found[:, -1]).mean()
+        result = tile(name, variant)
+        assert result.dtype == np.float32
+        assert np.abs(result).max() <= 1
+        inside = np.abs(np.diff(result, axis=1)).mean(axis=0)
+        seam = np.abs(result[:, 0] - result[:, -1]).mean()
         assert seam <= 1.2 * inside.max() + 1e-6
 
 

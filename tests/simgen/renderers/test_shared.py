@@ -47,9 +47,9 @@ def test_a_samples_world_point_projects_back_to_the_sample(s):
     rng = np.random.default_rng(s)
     xs, ys = rng.integers(0, view.width, 50), rng.integers(0, view.height, 50)
     depth = rng.uniform(0.1, 2, 50).astype(np.float32)
-    seen = transform(invert(look_at((0.1, -0.3, 0.4), (0.0, 0.05, 0.0))), view.points(xs, ys, depth).astype(float))
-    np.testing.assert_allclose(seen[:, 2], depth, rtol=1e-5)
-    pixels = seen[:, :2] / seen[:, 2:] * spec.camera.focal_px + np.array(spec.camera.centre_px)
+    in_camera = transform(invert(look_at((0.1, -0.3, 0.4), (0.0, 0.05, 0.0))), view.points(xs, ys, depth).astype(float))
+    np.testing.assert_allclose(in_camera[:, 2], depth, rtol=1e-5)
+    pixels = in_camera[:, :2] / in_camera[:, 2:] * spec.camera.focal_px + np.array(spec.camera.centre_px)
     np.testing.assert_allclose(pixels * s - centre_offset(s), np.stack([xs, ys], axis=1), atol=2e-3)
 
 
@@ -201,8 +201,8 @@ def test_looking_up_many_points_is_looking_up_each():
     image = np.random.default_rng(2).uniform(0, 1, (7, 9, 3)).astype(np.float32)
     x = np.tile(np.arange(9, dtype=np.float32), 300)[: 2 * ROW + 5]
     y = np.repeat(np.arange(7, dtype=np.float32), 400)[: 2 * ROW + 5]
-    found = look_up(image, x, y, cv2.BORDER_WRAP)
-    np.testing.assert_allclose(found, image[y.astype(int), x.astype(int)], atol=1e-6)
+    result = look_up(image, x, y, cv2.BORDER_WRAP)
+    np.testing.assert_allclose(result, image[y.astype(int), x.astype(int)], atol=1e-6)
     assert look_up(image, x[:0], y[:0], cv2.BORDER_WRAP).shape == (0, 3)
     half = look_up(image, np.float32([2.5]), np.float32([3.0]), cv2.BORDER_REPLICATE)
     np.testing.assert_allclose(half[0], (image[3, 2] + image[3, 3]) / 2, atol=1e-3)
@@ -306,8 +306,8 @@ def test_normals_from_depth_are_the_planes_and_face_the_eye():
     geometry = Geometry(depth, np.zeros(depth.shape, np.int32), np.zeros(depth.shape, np.uint8))
     points = view.points(xs, ys, depth[ys, xs])
     toward_eye = unit(view.eye - points)
-    found = normals(geometry, view, xs, ys, points, toward_eye)
-    np.testing.assert_allclose(found, np.broadcast_to(plane, found.shape), atol=2e-3)
+    result = normals(geometry, view, xs, ys, points, toward_eye)
+    np.testing.assert_allclose(result, np.broadcast_to(plane, result.shape), atol=2e-3)
     alone = Geometry(depth, np.where(np.indices(depth.shape).sum(axis=0) % 2, 0, BODY).astype(np.int32), geometry.lit)
     odd = (xs + ys) % 2 == 1
     lonely = normals(alone, view, xs[odd], ys[odd], points[odd], toward_eye[odd])

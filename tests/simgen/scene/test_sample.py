@@ -166,9 +166,9 @@ def test_auto_exposure_and_white_balance_make_a_white_card_neutral():
     for i in range(10):
         spec = sample(config, 0, i)
         card = np.array(spec.light.key_rgb) * spec.light.direction[2] + np.array(spec.light.ambient_rgb)
-        seen = card * spec.sensor.exposure * np.array(spec.sensor.white_balance)
-        assert np.ptp(seen) < 1e-6
-        assert config.sensor.exposure.low * 0.99 < LUMINANCE @ seen < config.sensor.exposure.high * 1.01
+        shown = card * spec.sensor.exposure * np.array(spec.sensor.white_balance)
+        assert np.ptp(shown) < 1e-6
+        assert config.sensor.exposure.low * 0.99 < LUMINANCE @ shown < config.sensor.exposure.high * 1.01
 
 
 def test_sampling_needs_no_simulator():

@@ -47,8 +47,8 @@ def test_look_at_has_opencv_axes():
     np.testing.assert_allclose(x, [1, 0, 0], atol=1e-12)  # right in the picture
     np.testing.assert_allclose(y, np.array([0, -1, -1]) / np.sqrt(2), atol=1e-12)  # down in the picture
     np.testing.assert_allclose(z, np.array([0, 1, -1]) / np.sqrt(2), atol=1e-12)  # into the scene
-    seen = transform(invert(world_from_camera), np.array([0.0, 0, 0]))
-    np.testing.assert_allclose(seen, [0, 0, np.sqrt(2)], atol=1e-12)
+    in_camera = transform(invert(world_from_camera), np.array([0.0, 0, 0]))
+    np.testing.assert_allclose(in_camera, [0, 0, np.sqrt(2)], atol=1e-12)
 
 
 def test_no_view_without_a_direction_or_an_up():

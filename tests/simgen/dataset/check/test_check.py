@@ -104,8 +104,8 @@ EVEN = {
 def test_a_picture_of_one_colour_is_an_error_unless_the_ids_say_why(tmp_path, case):
     made_of, kind = EVEN[case]
     report = check_data_set(made(tmp_path, lambda clip: even(clip, **made_of) if clip.spec.index == 0 else clip))
-    told = {problem.kind: problem.is_error for problem in report.problems if "frame 0: blank" in str(problem)}
-    assert told == ({} if kind is None else {kind: kind == "blank"})
+    blank = {problem.kind: problem.is_error for problem in report.problems if "frame 0: blank" in str(problem)}
+    assert blank == ({} if kind is None else {kind: kind == "blank"})
 
 
 def test_a_flood_of_problems_is_cut_and_counted(tmp_path, monkeypatch):

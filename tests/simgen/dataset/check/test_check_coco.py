@@ -132,8 +132,8 @@ def test_each_way_to_spoil_it_is_caught(copied, way):
     spoil, kind, text = WAYS[way]
     spoil(copied)
     report = check(copied / "annotations.json")
-    found = [str(problem) for problem in report.problems if problem.kind == kind]
-    assert any(text in line for line in found), report.lines
+    problems = [str(problem) for problem in report.problems if problem.kind == kind]
+    assert any(text in line for line in problems), report.lines
     assert report.errors
 
 

@@ -208,8 +208,8 @@ def test_each_corruption_is_caught(copied, way):
     spoil, kind, text = CORRUPTIONS[way]
     spoil(copied)
     report = check_data_set(DataSet(copied))
-    found = [str(problem) for problem in report.problems if problem.kind == kind]
-    assert any(text in line for line in found), report.lines
+    problems = [str(problem) for problem in report.problems if problem.kind == kind]
+    assert any(text in line for line in problems), report.lines
     json.loads(report.to_json())
     assert "<h1>" in page(report)
 
@@ -308,7 +308,7 @@ def test_a_picture_bomb_is_refused_by_its_header(size):
         decoded(bomb(*size))
 
 
-def test_labels_unlike_the_rest_are_told(tmp_path):
+def test_labels_unlike_the_rest_are_reported(tmp_path):
     """One box in two hundred is a hundred times as large; a data set whose sizes spread evenly has none."""
     from simgen.dataset.check.report import Picture
     from simgen.dataset.check.statistics import Statistics
@@ -321,9 +321,9 @@ def test_labels_unlike_the_rest_are_told(tmp_path):
             side = float(np.exp(rng.uniform(np.log(10), np.log(20)))) * (10 if odd and i == 77 else 1)
             statistics.add("bolt", (0.0, 0.0, side, side), f"frame {i}", picture)
             statistics.add("nut", (0.0, 0.0, side, side), f"frame {i}", picture) if i < 40 else None
-        found = list(statistics.outliers())
-        assert [problem.where for problem in found] == (["frame 77"] if odd else [])
-        assert not any(problem.is_error for problem in found)
+        problems = list(statistics.outliers())
+        assert [problem.where for problem in problems] == (["frame 77"] if odd else [])
+        assert not any(problem.is_error for problem in problems)
 
 
 def test_the_page_draws_the_offender_and_runs_nothing(copied):

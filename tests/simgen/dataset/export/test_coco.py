@@ -30,7 +30,7 @@ def test_pycocotools_reads_boxes_masks_and_tracks_as_they_are(data, tmp_path, ca
     read = COCO(done.path)
     assert done.counts == {"images": 10, "annotations": 20, "videos": 5}
     assert [c["name"] for c in read.loadCats(read.getCatIds())] == list(data.categories)
-    seen = 0
+    count = 0
     for video in read.dataset["videos"]:
         stored = data.clip(int(video["name"]))
         for image in (i for i in read.dataset["images"] if i["video_id"] == video["id"]):
@@ -38,12 +38,12 @@ def test_pycocotools_reads_boxes_masks_and_tracks_as_they_are(data, tmp_path, ca
             assert (tmp_path / image["file_name"]).read_bytes() == stored.jpeg(t)
             assert (image["width"], image["height"]) == (clips.WIDTH, clips.HEIGHT)
             parts = {part.track_id: part for part in stored.labels().frames[t].parts if part.visible_px}
-            found = read.loadAnns(read.getAnnIds(image["id"]))
-            assert {a["track_id"] for a in found} == parts.keys()
-            for annotation in found:
+            result = read.loadAnns(read.getAnnIds(image["id"]))
+            assert {a["track_id"] for a in result} == parts.keys()
+            for annotation in result:
                 _agrees(annotation, parts[annotation["track_id"]], read, stored.ids(t), data)
-                seen += 1
-    assert seen == 20
+                count += 1
+    assert count == 20
     assert sorted(p.name for p in tmp_path.iterdir()) == ["images", "labels.json"]
 
 

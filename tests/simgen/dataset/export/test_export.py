@@ -146,12 +146,12 @@ def test_splits_go_by_scene_and_hold_everything_once(data, tmp_path, format):
 def test_where_a_scene_goes_does_not_depend_on_the_format_or_on_how_many_there_are(data, tmp_path):
     run(tmp_path / "more", engine=in_this_process, scenes=20)
     filters = Filters(shares=(0.6, 0.2, 0.2))
-    found = {}
+    result = {}
     for name, source, format in (("a", data, "coco"), ("b", data, "mot"), ("c", DataSet(tmp_path / "more"), "mot")):
         export(source, format, tmp_path / name, filters=filters)
-        found[name] = {frame.scene: frame.split for frame in read(format, tmp_path / name)}
-    assert found["a"] == found["b"]
-    assert found["a"].items() < found["c"].items()
+        result[name] = {frame.scene: frame.split for frame in read(format, tmp_path / name)}
+    assert result["a"] == result["b"]
+    assert result["a"].items() < result["c"].items()
 
 
 @pytest.mark.parametrize("shares", [(0.8, 0.1, 0.1), (0.9, 0.1), (0.5, 0.0, 0.5), (1.0, 0.0, 0.0)])
@@ -186,7 +186,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(data, tmp_path, op
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unknown_format_is_told(data, tmp_path):
+def test_an_unknown_format_is_reported(data, tmp_path):
     with pytest.raises(
         ExportError, match="no format 'voc'; there are bop, coco, coco-vid, kitti, mot, parquet, yolo-d"
     ):

@@ -105,7 +105,7 @@ def strict_yolo(folder, outlined):
     assert {"train", "val", "names"} <= listing.keys()
     assert list(listing["names"]) == list(range(len(listing["names"])))
     assert all(re.fullmatch(r"\S(.*\S)?", name) for name in listing["names"].values())
-    found = {}
+    result = {}
     for split in listing.keys() - {"names"}:
         images = folder / listing[split]
         labels = Path(str(images).replace("/images/", "/labels/"))
@@ -126,18 +126,18 @@ def strict_yolo(folder, outlined):
                 assert (numbers <= 1).all()
                 assert len(numbers) >= 6 if outlined else len(numbers) == 4
                 assert len(numbers) % 2 == 0
-            found[split, file.stem] = [(int(line.split()[0]), *map(float, line.split()[1:])) for line in lines]
-    return listing, found
+            result[split, file.stem] = [(int(line.split()[0]), *map(float, line.split()[1:])) for line in lines]
+    return listing, result
 
 
 @pytest.mark.parametrize("format", ["yolo-detect", "yolo-segment"])
 def test_a_strict_parser_takes_the_yolo_exports(data, tmp_path, format):
     export(data, format, tmp_path / "out", filters=SPLIT)
-    listing, found = strict_yolo(tmp_path / "out", format == "yolo-segment")
+    listing, result = strict_yolo(tmp_path / "out", format == "yolo-segment")
     assert listing["names"] == dict(enumerate(data.categories))
-    assert len(found) == 2 * len(data)
-    assert sum(map(len, found.values())) == 40
-    assert {split for split, _ in found} == {"train", "val", "test"}
+    assert len(result) == 2 * len(data)
+    assert sum(map(len, result.values())) == 40
+    assert {split for split, _ in result} == {"train", "val", "test"}
 
 
 @pytest.mark.parametrize("format", ["yolo-detect", "yolo-segment"])
@@ -146,7 +146,7 @@ def test_hybrid_reads_the_yolo_exports_with_the_boxes_that_the_data_set_has(data
 
     export(data, format, tmp_path / "out", filters=SPLIT)
     truth = expected(data)
-    seen = 0
+    count = 0
     for split in ("train", "val", "test"):
         source = read_yolo(tmp_path / "out", split, data.categories)
         assert source.categories == data.categories
@@ -155,8 +155,8 @@ def test_hybrid_reads_the_yolo_exports_with_the_boxes_that_the_data_set_has(data
             due = truth[tuple(map(int, Path(frame.name).stem.split("_")))]
             assert [source.categories[i] for i in frame.labels] == [category for category, _, _ in due.values()]
             np.testing.assert_allclose(frame.boxes_xyxy_px, [box for _, box, _ in due.values()], atol=1e-3)
-            seen += len(due)
-    assert seen == 40
+            count += len(due)
+    assert count == 40
 
 
 def test_a_yolo_export_that_was_not_split_says_that_its_val_is_its_train(data, tmp_path):

@@ -65,7 +65,7 @@ def test_a_member_that_the_clip_lacks_is_named_with_those_it_has(tmp_path: Path)
         clip.jpeg(1)
 
 
-def test_a_file_that_shrank_after_the_scan_is_told(tmp_path: Path) -> None:
+def test_a_file_that_shrank_after_the_scan_is_reported(tmp_path: Path) -> None:
     path = written(tmp_path / "a.tar", {41: {"json": b"x" * 600}})
     clip = scan_shard(path)[41]
     path.write_bytes(path.read_bytes()[:700])

@@ -114,7 +114,7 @@ def test_a_foreign_or_damaged_index_is_refused_when_the_data_set_is_opened(index
         DataSet(indexed)
 
 
-def test_a_shard_that_was_changed_since_is_told(indexed):
+def test_a_shard_that_was_changed_since_is_reported(indexed):
     data = DataSet(indexed)
     path = indexed / "shard-00000.tar"
     path.write_bytes(path.read_bytes() + bytes(512))
@@ -125,7 +125,7 @@ def test_a_shard_that_was_changed_since_is_told(indexed):
         data[0]
 
 
-def test_a_shard_of_the_same_size_with_other_clips_is_told(indexed):
+def test_a_shard_of_the_same_size_with_other_clips_is_reported(indexed):
     """Of 3 scenes each; the first two clips are as long as they were, and are others."""
     data = DataSet(indexed)
     path = indexed / "shard-00000.tar"
@@ -136,7 +136,7 @@ def test_a_shard_of_the_same_size_with_other_clips_is_told(indexed):
         data[0]
 
 
-def test_a_place_that_leads_astray_is_told(indexed):
+def test_a_place_that_leads_astray_is_reported(indexed):
     swap_places(indexed)
     data = DataSet(indexed)
     with pytest.raises(ShardError, match=r"leads to clip 1 of .*, expected clip 0"):

@@ -18,12 +18,12 @@ VALUES = st.recursive(
 
 
 def read(text, limit=1000):
-    found, elements = {}, []
+    result, elements = {}, []
     for key, value, is_element in object_items(io.StringIO(text), "long", limit):
-        elements.append(value) if is_element else found.update({key: value})
-    if found.get("long") == []:
-        found["long"] = elements
-    return found
+        elements.append(value) if is_element else result.update({key: value})
+    if result.get("long") == []:
+        result["long"] = elements
+    return result
 
 
 @settings(deadline=None)

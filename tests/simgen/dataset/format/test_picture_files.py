@@ -42,17 +42,17 @@ def _touch(path: Path) -> Path:
 def test_a_picture_is_found_where_the_tool_puts_it(tool: str, tmp_path: Path) -> None:
     listing, picture, name = PLACES[tool]
     file = _touch(tmp_path / "set" / picture)
-    found = PictureFiles(_touch(tmp_path / "set" / listing), [name]).find(name)
-    assert found.path is not None
-    assert found.path.samefile(file)
-    assert not found.note
+    result = PictureFiles(_touch(tmp_path / "set" / listing), [name]).find(name)
+    assert result.path is not None
+    assert result.path.samefile(file)
+    assert not result.note
 
 
 def test_of_two_the_one_beside_the_json_or_of_its_subset_is_taken(tmp_path: Path) -> None:
     for folder in ("images", "images/val", "images/train"):
         _touch(tmp_path / folder / "a.jpg")
-    found = PictureFiles(tmp_path / "annotations/instances_val.json", ["a.jpg"]).find("a.jpg")
-    assert found.path == tmp_path / "images/val/a.jpg"
+    result = PictureFiles(tmp_path / "annotations/instances_val.json", ["a.jpg"]).find("a.jpg")
+    assert result.path == tmp_path / "images/val/a.jpg"
     beside = _touch(tmp_path / "annotations/a.jpg")
     assert PictureFiles(tmp_path / "annotations/instances_val.json", ["a.jpg"]).find("a.jpg").path == beside
 
@@ -62,8 +62,8 @@ def test_of_two_the_one_beside_the_json_or_of_its_subset_is_taken(tmp_path: Path
 )
 def test_a_moved_picture_is_found_by_its_base_name_with_a_note(name: str, tmp_path: Path) -> None:
     file = _touch(tmp_path / "photos/monday/a.jpg")
-    found = PictureFiles(tmp_path / "labels.json", [name, "b.jpg"]).find(name)
-    assert (found.path, found.note, found.where) == (file, ELSEWHERE, "photos/monday/a.jpg")
+    result = PictureFiles(tmp_path / "labels.json", [name, "b.jpg"]).find(name)
+    assert (result.path, result.note, result.where) == (file, ELSEWHERE, "photos/monday/a.jpg")
 
 
 def test_a_base_name_of_two_files_or_of_two_names_is_not_taken(tmp_path: Path) -> None:
@@ -78,10 +78,10 @@ def test_a_base_name_of_two_files_or_of_two_names_is_not_taken(tmp_path: Path) -
 )
 def test_a_picture_of_another_split_is_not_taken(listing: str, name: str, tmp_path: Path) -> None:
     _touch(tmp_path / "images/val/a.jpg")
-    found = PictureFiles(tmp_path / listing, [name]).find(name)
-    assert (found.path, found.note) == (None, MISSING)
-    assert found.where.startswith("looked in ")
-    assert "images" in found.where
+    result = PictureFiles(tmp_path / listing, [name]).find(name)
+    assert (result.path, result.note) == (None, MISSING)
+    assert result.where.startswith("looked in ")
+    assert "images" in result.where
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,9 @@ def shard(tmp_path):
 
 
 def test_a_clip_comes_back_as_it_was(shard):
-    found = scan_shard(shard)
-    assert list(found) == [0, 1, 2]
-    for index, stored in found.items():
+    result = scan_shard(shard)
+    assert list(result) == [0, 1, 2]
+    for index, stored in result.items():
         made = clips.make(None, 5, index)
         assert (stored.spec(), stored.labels(), stored.frames) == (made.spec, made.labels, 2)
         assert stored.spec().id == made.spec.id == stored.meta()["id"]
@@ -113,7 +113,7 @@ def test_depth_that_16_bits_do_not_hold_reads_as_nothing():
     assert np.isinf(back[0, 2:]).all()
 
 
-def test_a_damaged_png_is_told_from_a_good_one():
+def test_a_damaged_png_is_reported_from_a_good_one():
     png = encode_png(np.zeros((4, 4), np.uint16))
     for at in range(len(png)):
         with pytest.raises(ValueError, match=r"."):
@@ -140,9 +140,9 @@ def test_a_damaged_header_is_named_with_its_offset(shard):
 
 
 def test_damaged_pixels_are_named_with_their_clip(shard):
-    found = scan_shard(shard)[1].members["f000.ids.png"]
+    result = scan_shard(shard)[1].members["f000.ids.png"]
     data = bytearray(shard.read_bytes())
-    data[found.offset + 50] ^= 1
+    data[result.offset + 50] ^= 1
     shard.write_bytes(data)
     with pytest.raises(ShardError, match=r"'f000.ids.png' of clip 1 is damaged"):
         scan_shard(shard)[1].ids(0)

@@ -54,15 +54,15 @@ def test_a_data_set_is_the_same_there_as_in_a_folder_and_is_gone_on_from(tmp_pat
 def test_a_large_file_goes_up_in_parts_and_is_there_at_the_last(url, monkeypatch):
     monkeypatch.setattr(locations, "SPOOL_BYTES", 2**20)
     data = bytes(range(256)) * 8192 * 3
-    copy, seen = locations._copy, []
+    copy, calls = locations._copy, []
 
     def watched(source, target):
         copy(source, target)
-        seen.append(sizes(url))
+        calls.append(sizes(url))
 
     monkeypatch.setattr(locations, "_copy", watched)
     write_atomically(url / "a.tar", [data])
-    assert seen == [{}]
+    assert calls == [{}]
     assert sizes(url) == {"a.tar": len(data)}
     assert (url / "a.tar").read_bytes() == data
     (url / "a.tar").unlink()

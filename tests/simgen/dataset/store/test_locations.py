@@ -44,7 +44,7 @@ def remote_contents(folder):
     return {name: (folder / name).read_bytes() for name in sizes(folder)}
 
 
-def test_a_url_is_told_from_a_folder(tmp_path):
+def test_a_url_is_reported_from_a_folder(tmp_path):
     assert location("out/belt") == location(location("out/belt"))
     assert location(f"file://{tmp_path}") == tmp_path
     assert str(location("memory://a/b/")) == "memory://a/b"
@@ -57,9 +57,11 @@ def test_a_url_is_told_from_a_folder(tmp_path):
     assert pickle.loads(pickle.dumps(there)) == there
 
 
-@pytest.mark.parametrize(("text", "told"), [("nosuch://a/b", "Protocol not known: nosuch"), ("s3x://a", "not known")])
-def test_a_url_of_no_known_kind_is_told(text, told):
-    with pytest.raises(OSError, match=told) as caught:
+@pytest.mark.parametrize(
+    ("text", "message"), [("nosuch://a/b", "Protocol not known: nosuch"), ("s3x://a", "not known")]
+)
+def test_a_url_of_no_known_kind_is_reported(text, message):
+    with pytest.raises(OSError, match=message) as caught:
         location(text)
     assert caught.value.filename == text
 
@@ -101,7 +103,7 @@ def test_a_folder_may_have_such_a_name_where_it_is_meant(tmp_path):
 @pytest.mark.parametrize(
     ("text", "package", "asked"), [("s3://a/b", "s3fs", "sim2line[s3]"), ("gs://a/b", "gcsfs", "sim2line[gs]")]
 )
-def test_a_package_that_is_not_installed_is_told(monkeypatch, text, package, asked):
+def test_a_package_that_is_not_installed_is_reported(monkeypatch, text, package, asked):
     known = sys.modules["fsspec.registry"]._registry  # fsspec.registry is a view of it
     monkeypatch.delitem(known, text.partition(":")[0], raising=False)
     monkeypatch.setitem(sys.modules, package, None)
@@ -172,7 +174,7 @@ def test_a_network_that_fails_once_costs_nothing(url, monkeypatch):
     assert remote_contents(url) == {"a.tar": b"new"}
 
 
-def test_a_store_that_loses_bytes_is_told(url, monkeypatch):
+def test_a_store_that_loses_bytes_is_reported(url, monkeypatch):
     store, _ = locations._store(url.url)
     info = store.info
     monkeypatch.setattr(store, "info", lambda path: {**info(path), "size": 2})
@@ -245,7 +247,7 @@ def test_slices_join_from_folders_and_urls_to_either(url, whole, tmp_path):
     assert remote_contents(url) == contents(tmp_path / "joined") == contents(whole)
 
 
-def test_a_damaged_shard_at_a_url_is_told(url):
+def test_a_damaged_shard_at_a_url_is_reported(url):
     run(url, engine=in_this_process)
     shard = url / "shard-00001.tar"
     data = shard.read_bytes()
@@ -270,7 +272,7 @@ def test_reading_asks_for_blocks_not_for_members(url, monkeypatch):
     assert len(calls) == 5, "the manifest and four small shards"
 
 
-def test_a_server_that_sends_other_bytes_than_were_asked_for_is_told(url, monkeypatch):
+def test_a_server_that_sends_other_bytes_than_were_asked_for_is_reported(url, monkeypatch):
     write_atomically(url / "a", [bytes(100)])
     store, _ = locations._store(url.url)
     monkeypatch.setattr(store, "cat_file", lambda path, start, end: bytes(200))
@@ -324,18 +326,18 @@ def test_training_reads_the_same_clips_from_a_url(url, tiny_data_set):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (("--engine", "spark"), r"no engine 'spark'; there are ['local', 'ray']"),
         (("--address", "auto"), r"the engine local runs on this machine alone and has no address, got 'auto'"),
         (("--out", "nosuch://a/b"), "nosuch://a/b: Protocol not known: nosuch"),
     ],
 )
-def test_engines_and_urls_that_are_not_there_are_told_in_a_line(options, told, tmp_path):
+def test_engines_and_urls_that_are_not_there_are_reported_in_a_line(options, message, tmp_path):
     from tests.simgen.cli.test_cli import simgen
 
     _, error = simgen("render", "--preset", "tiny", "--scenes", 1, "--out", tmp_path / "x", *options, status=2)
-    assert error.splitlines() == [f"simgen: {told}"]
+    assert error.splitlines() == [f"simgen: {message}"]
     assert not (tmp_path / "x").exists()
 
 
