@@ -51,7 +51,9 @@ def main(
 
 @app.command(epilog=EPILOG)
 def predict(
-    checkpoint: Annotated[Path, typer.Option(help="Folder of a finished run, or a .safetensors file of one.")],
+    checkpoint: Annotated[
+        Path, typer.Option(help="Folder of a finished run, a .safetensors file of one, or an .onnx file.")
+    ],
     source: Annotated[str, typer.Option(help="Image, folder of images, video file, camera number or stream URL.")],
     out: Annotated[
         Path | None,
@@ -78,6 +80,10 @@ def predict(
         bool, typer.Option("--flip", help="Look at each image mirrored too: finds a little more in twice the time.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    runtime: Annotated[
+        str, typer.Option(help="torch, onnx, or auto: ONNX Runtime on the CPU once it pays to export.")
+    ] = "auto",
+    precision: Annotated[str, typer.Option(help="float32, or bf16, which runs in torch.")] = "float32",
 ) -> None:
     """Detect parts: draw boxes, write JSON lines, report the speed."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -91,14 +97,23 @@ def predict(
         from hybrid.predict.detector import Detector, operating_point, trained_view
         from hybrid.predict.tiles import View
 
-        view = View(tile_px=None, scales=(1.0,)) if whole else trained_view(checkpoint, tiled=tiles)
+        exported = checkpoint.suffix == ".onnx"
+        if exported and tiles:
+            _stop("--tiles does not go with an .onnx file, which takes whole frames of one size")
+        view = View(tile_px=None, scales=(1.0,)) if whole or exported else trained_view(checkpoint, tiled=tiles)
         view = replace(view, mirrored=flip)
-        least_score, origin = operating_point(checkpoint) if score is None else (score, "as given")
-        detector = Detector.load(checkpoint, device=device, score=least_score, view=view)
-        if flip and detector.network.config.tracks:
+        detector = Detector.load(
+            checkpoint, device=device, score=score, view=view, runtime=runtime, precision=precision
+        )
+        least_score, origin = detector.view.threshold, "as given"
+        if score is None:
+            origin = "of the file" if exported else operating_point(checkpoint)[1]
+        if flip and detector.engine.tracks:
             _stop("--flip: this detector follows objects, and a mirrored look would give them other ids")
+        _tell_runtime(detector)
         with open_sinks() as sinks:
             frames, detections, busy_s, views = _detect(detector, sinks)
+    _tell_runtime(detector)
     for view_told in sorted(views)[:MOST_VIEWS]:
         _note(f"images of {view_told}")
     for reason, items in sinks.source.skips.done().items():
@@ -161,6 +176,13 @@ def _detect(detector: Detector, sinks: Sinks) -> tuple[int, int, float, set[str]
     return frames, detections, busy_s, views
 
 
+def _tell_runtime(detector: Detector) -> None:
+    """Note what runs the network, as far as it was not told yet."""
+    told: list[str] = getattr(detector.engine, "told", [])
+    while told:
+        _note(told.pop(0))
+
+
 @app.command(epilog=EXPORT_EPILOG)
 def export(
     checkpoint: Annotated[Path, typer.Option(help="Folder of a finished run, or a .safetensors file of one.")],
@@ -168,11 +190,19 @@ def export(
     height: Annotated[int, typer.Option(min=1, help="Height of the frames in pixels; fixed in the file.")],
     width: Annotated[int, typer.Option(min=1, help="Width of the frames in pixels; fixed in the file.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over the file at --out.")] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Convolutions in 8 bits: faster; compare its detections. Needs --calibrate.")
+    ] = False,
+    calibrate: Annotated[
+        Path | None, typer.Option(help="With --int8: folder of pictures as the camera takes them, without labels.")
+    ] = None,
 ) -> None:
     """Write one step of the detector, (frame, state) -> (detections, state), as ONNX.
 
-    hybrid.predict.onnx.OnnxDetector runs it, without torch.
+    `hybrid predict --checkpoint FILE.onnx` runs it; hybrid.predict.onnx.OnnxDetector does without torch.
     """
+    if int8 != (calibrate is not None):
+        _stop("--int8 and --calibrate FOLDER go together: the folder's pictures tell the ranges of the 8 bits")
     with _one_line_errors():
         from hybrid.predict.io.outputs import check_file
         from hybrid.weights.record import weights_file
@@ -181,19 +211,46 @@ def export(
         from hybrid.predict import onnx
         from hybrid.predict.detector import operating_point
         from hybrid.weights.checkpoint import load
+        from simgen.dataset.store.files import write_atomically
 
+        pictures = [] if calibrate is None else _pictures(calibrate)
         try:
-            path = onnx.export(load(checkpoint), out, height, width, operating_point(checkpoint)[0])
+            content = onnx.exported(load(checkpoint), height, width, operating_point(checkpoint)[0])
+            if int8:
+                from hybrid.predict.runtime.int8 import quantised
+
+                content, count = quantised(content, pictures)
         except ImportError as error:
             from simgen.spec.install import install_hint
 
             _stop(f"{error.name} is not installed: {install_hint('onnx')}")
-    typer.echo(printable(f"{path}: {path.stat().st_size / 1e6:.1f} MB"))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out, content)
+    typer.echo(printable(f"{out}: {len(content) / 1e6:.1f} MB"))
+    if int8:
+        typer.echo(f"  Its convolutions are in 8 bits, calibrated on {count} pictures.")
     typer.echo(
         f"  It sees whole frames of {width}x{height} and answers as `hybrid predict --whole` does.\n"
-        "  Without --whole, predict cuts frames into tiles: it finds smaller parts, with other scores.\n"
+        "  Without --whole, predict may look at two scales or in tiles: it finds smaller parts, with other scores.\n"
         "  Objects get track ids only where the network itself tracks them."
     )
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """The files of pictures in a folder, by name.
+
+    Raises:
+        DataError: there is none, or no such folder.
+    """
+    from hybrid.core.errors import DataError
+    from hybrid.data.clips import IMAGE_SUFFIXES
+
+    if not folder.is_dir():
+        raise DataError(f"--calibrate {folder}: there is no such folder; it needs pictures as the camera takes them")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not found:
+        raise DataError(f"{folder}: holds no pictures to calibrate on")
+    return found
 
 
 @contextmanager

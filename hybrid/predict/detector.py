@@ -19,7 +19,7 @@ from jaxtyping import Float32, Int64, UInt8
 
 from hybrid.core.config import LABEL_IOU, NESTED_SHARE, SCORE, TRAINED_PX
 from hybrid.core.device import device_named
-from hybrid.core.errors import InputError
+from hybrid.core.errors import ConfigError, InputError, RunError
 from hybrid.core.overlap import nested
 from hybrid.core.types import Detections
 from hybrid.model.network import Network
@@ -27,12 +27,16 @@ from hybrid.predict.images import given_images
 from hybrid.predict.io.sources import open_source
 from hybrid.predict.io.video import Source, SourceFrame
 from hybrid.predict.linking import Linking, link
+from hybrid.predict.onnx import OnnxDetector
 from hybrid.predict.result import Image, Result, StreamState
+from hybrid.predict.runtime.choice import Runtime
+from hybrid.predict.runtime.onnx_engine import OnnxEngine
 from hybrid.predict.stream import TileStates, step
 from hybrid.predict.suppression import one_label
 from hybrid.predict.tiles import View, tiled_view, told, view_of
 from hybrid.weights.checkpoint import load
 from hybrid.weights.record import read_record
+from simgen.spec.install import install_hint
 from simgen.spec.text.printable import printable
 
 Frames = str | int | Path | Source | Iterable[UInt8[np.ndarray, "_ _ 3"] | SourceFrame]
@@ -58,15 +62,22 @@ class Detector:
 
     def __init__(
         self,
-        network: Network,
+        network: Network | OnnxEngine,
         view: View | None = None,
         score: float = SCORE,
         label_iou: float = LABEL_IOU,
         nested_share: float = NESTED_SHARE,
         linking: Linking | None = None,
+        runtime: str = "auto",
+        precision: str = "float32",
     ) -> None:
-        """Use a network. The arguments are those of `load`; `linking`: of a network that tracks no objects itself."""
-        self.network, self.categories = network, network.config.categories
+        """Use a network, or an exported one. The arguments are those of `load`.
+
+        `linking`: of a network that tracks no objects itself.
+        """
+        self.network = network
+        self.engine = Runtime(network, runtime, precision) if isinstance(network, Network) else network
+        self.categories = self.engine.categories
         self.label_iou, self.nested_share = label_iou, nested_share
         self.view = replace(view or view_of(TRAINED_PX), threshold=score)
         self.linking = linking or Linking()
@@ -81,11 +92,14 @@ class Detector:
         view: View | None = None,
         label_iou: float = LABEL_IOU,
         nested_share: float = NESTED_SHARE,
+        runtime: str = "auto",
+        precision: str = "float32",
     ) -> Detector:
         """The detector of a finished run.
 
         Args:
-            run: the run's folder, as the training scripts leave it, or a `.safetensors` file of one.
+            run: the run's folder, as the training scripts leave it, a `.safetensors` file of one, or an `.onnx` file
+                that `hybrid export` wrote. An .onnx file takes whole frames of its own size, on the CPU.
             device: auto (cuda if available), cpu, cuda, cuda:1, ...
             score: detections below it are left out; by default the run's operating point, see `operating_point`.
             view: how images are looked at; by default as their size asks for, see `hybrid.predict.tiles.view_of`.
@@ -94,16 +108,24 @@ class Detector:
                 out, so that an object has one label. 1: an object may have several labels.
             nested_share: a box is left out where a larger share of it is inside a better box of its category, as the
                 head of a bolt is inside the bolt. 1: none is.
+            runtime: what runs the network: torch, onnx (ONNX Runtime, exported at the first frame of a size), or auto:
+                ONNX Runtime on a CPU, once it pays to export; see `hybrid.predict.runtime.choice`.
+            precision: float32, or bf16, which runs in torch.
 
         Raises:
             RunError: the file does not exist, or holds no detector.
-            ConfigError: this machine has no such device.
+            ConfigError: this machine has no such device, or no such runtime.
         """
-        point, _ = operating_point(Path(run))
-        network = load(Path(run), device=str(device_named(device)))
+        network: Network | OnnxEngine
+        if Path(run).suffix == ".onnx":
+            exported = opened_step(Path(run), device, runtime, precision)
+            point, network, view = exported.score, OnnxEngine(exported), view or View(tile_px=None, scales=(1.0,))
+        else:
+            point, _ = operating_point(Path(run))
+            network, view = load(Path(run), device=str(device_named(device))), view or trained_view(Path(run))
         linking = Linking(sure=point, unsure=min(point, Linking.unsure))
-        view = view or trained_view(Path(run))
-        return cls(network, view, point if score is None else score, label_iou, nested_share, linking)
+        score = point if score is None else score
+        return cls(network, view, score, label_iou, nested_share, linking, runtime, precision)
 
     def predict(self, images: object, depth_m: Depths = None) -> Result | list[Result]:
         """Detections of one image, of every image of a list, or of every frame of a clip.
@@ -152,6 +174,8 @@ class Detector:
     def watch(self, source: Frames, state: StreamState | None = None) -> Iterator[tuple[Image, Result]]:
         """As `stream`, but with the image of each frame."""
         opened = source if isinstance(source, Source) else open_source(source)
+        if isinstance(self.engine, Runtime):
+            self.engine.expect(opened.total, opened.frames_per_s is not None)
         for clip in opened.clips:
             before = state
             for frame in clip:
@@ -186,7 +210,7 @@ class Detector:
         tiles = [None if state is None else state.tiles for state in before]
         images, depths_m = [frame.image for frame in frames], [frame.depth_m for frame in frames]
         intervals = [elapsed(frame.time_s, state) for frame, state in zip(frames, before, strict=True)]
-        stepped = step(self.network, images, tiles, self.view, depths_m, intervals)
+        stepped = step(self.engine, images, tiles, self.view, depths_m, intervals)
         return [
             self._result(frame, detections, after, state)
             for frame, (detections, after), state in zip(frames, stepped, before, strict=True)
@@ -248,6 +272,23 @@ def _frames_of(source: Source) -> Iterator[tuple[SourceFrame, bool]]:
     for clip in source.clips:
         for position, frame in enumerate(clip):
             yield frame, position == 0
+
+
+def opened_step(file: Path, device: str, runtime: str, precision: str) -> OnnxDetector:
+    """The exported step in a file.
+
+    Raises:
+        RunError: there is no such file, it holds no step, or onnxruntime is not installed.
+        ConfigError: it cannot run as asked.
+    """
+    if device not in ("auto", "cpu") or runtime == "torch" or precision != "float32":
+        raise ConfigError(f"{file}: an .onnx file runs on the CPU, in ONNX Runtime, as it was exported")
+    if not file.is_file():
+        raise RunError(f"{file}: there is no such file")
+    try:
+        return OnnxDetector(file, torch.get_num_threads())
+    except ImportError:
+        raise RunError(f"{file}: onnxruntime is not installed: {install_hint('onnx')}") from None
 
 
 def trained_view(run: Path, tiled: bool = False) -> View:

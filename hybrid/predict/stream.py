@@ -23,18 +23,10 @@ from hybrid.data.clips import ClipSource
 from hybrid.data.pixels import decode, decode_depth_m
 from hybrid.model.network import Network
 from hybrid.predict.postprocess import postprocess
+from hybrid.predict.runtime.engine import Engine, as_input, device_of, engine_of
 from hybrid.predict.tiles import Tile, View, cut, cut_depth, layout, merge, view_of
 
 Depth = Float32[np.ndarray, "h w"] | None  # along the optical axis, in metres; 0 or infinite where unknown
-
-
-def as_input(images: UInt8[Tensor, "*n"], device: torch.device) -> Tensor:
-    """Bytes as the network's input in 0..1."""
-    return images.to(device, non_blocking=True).float().div_(255)
-
-
-def device_of(detector: Network) -> torch.device:
-    return next(detector.parameters()).device
 
 
 @torch.inference_mode()
@@ -53,7 +45,7 @@ class TileStates:
 
 
 def stream(
-    detector: Network,
+    detector: Network | Engine,
     frames: Iterable[UInt8[np.ndarray, "h w 3"]],
     view: View | None = None,
     depths_m: Iterable[Depth] | None = None,
@@ -73,7 +65,7 @@ def stream(
 
 @torch.inference_mode()
 def step(
-    detector: Network,
+    detector: Network | Engine,
     frames: Sequence[np.ndarray],
     states: Sequence[TileStates | None],
     view: View,
@@ -85,7 +77,7 @@ def step(
     Streams whose frames have one size and whose states have one form go through the network as one batch.
 
     Args:
-        detector: the network.
+        detector: the network, or what runs it.
         frames: one RGB image for each stream.
         states: of the streams after their frames before; None begins a stream.
         view: how images are cut into tiles.
@@ -96,7 +88,7 @@ def step(
         InputError: a frame is no RGB image, or has another size than its stream or its depth, or the detector takes no
             depth.
     """
-    detector.eval()
+    engine = engine_of(detector)
     depths_m, elapsed = depths_m or [None] * len(frames), elapsed or [1.0] * len(frames)
     for frame, before, depth_m in zip(frames, states, depths_m, strict=True):
         _check_frame(frame, before, depth_m)
@@ -107,7 +99,7 @@ def step(
     results: dict[int, tuple[Detections, TileStates]] = {}
     for members in batches.values():
         batch = _step_together(
-            detector,
+            engine,
             [frames[k] for k in members],
             [states[k] for k in members],
             [depths_m[k] for k in members],
@@ -134,7 +126,7 @@ def _check_frame(frame: np.ndarray, before: TileStates | None, depth_m: np.ndarr
 
 
 def _step_together(
-    detector: Network,
+    engine: Engine,
     frames: Sequence[np.ndarray],
     states: Sequence[TileStates | None],
     depths_m: Sequence[Depth],
@@ -154,16 +146,12 @@ def _step_together(
     detections: list[list[Detections]] = [[] for _ in frames]
     new_states: list[list[State]] = [[] for _ in frames]
     for slot, group in enumerate(_groups(tiles, view)):
-        images = as_input(torch.stack([piece for one in pieces for piece in one[group]]), device_of(detector))
+        images = torch.stack([piece for one in pieces for piece in one[group]])
         before = [state.states[slot] for state in states if state is not None]
         depth_m = torch.stack([piece for one in depths for piece in one[group]])[:, None] if with_depth else None
-        output, after = detector(
-            images[:, None],
-            joined(before) if before else None,
-            elapsed=None if regular else images.new_tensor(elapsed).repeat_interleave(len(tiles[group]))[:, None],
-            depth_m=None if depth_m is None else depth_m.to(images.device),
-        )
-        of_tiles = [clip[0].to("cpu") for clip in postprocess(output, view.limit, view.threshold, view.nms_iou)]
+        times = None if regular else torch.tensor(elapsed).repeat_interleave(len(tiles[group]))[:, None]
+        answer, after = engine(images, joined(before) if before else None, times, depth_m)
+        of_tiles = [clip[0].to("cpu") for clip in postprocess(answer, view.limit, view.threshold, view.nms_iou)]
         size = len(tiles[group])
         for k in range(len(frames)):
             own = slice(k * size, (k + 1) * size)

@@ -19,7 +19,7 @@ from hybrid.core.processes import Draws
 from hybrid.core.types import State
 from hybrid.losses.criterion import Criterion
 from hybrid.model.network import Network
-from hybrid.predict.stream import as_input
+from hybrid.predict.runtime.engine import as_input
 from hybrid.training.config import TrainConfig
 from hybrid.training.device import TrainingDevice
 from hybrid.training.methods.method import Method

@@ -60,7 +60,8 @@ def weights_file(run: Path, weights: str = "ema") -> Path:
         raise RunError(f"weights: there are {list(WEIGHTS)}, not {weights!r}")
     file = run / f"{weights}.safetensors" if run.is_dir() else run
     if not file.is_file():
-        raise RunError(f"{file}: there is no such file; a run writes it when it has finished")
+        writes = "`hybrid export` writes one" if run.suffix == ".onnx" else "a run writes it when it has finished"
+        raise RunError(f"{file}: there is no such file; {writes}")
     return file
 
 

@@ -34,7 +34,7 @@ class BeltOrder(nn.Module):
         """The queries with context; those that are not among the best stay unchanged."""
         best = logits.detach().float().amax(-1).topk(min(BELT_OBJECTS, query.shape[1]), 1).indices
         along = boxes_cxcywh_px.detach()[..., self.axis].gather(1, best)
-        order = best.gather(1, along.argsort(dim=1, stable=True))[..., None]
+        order = best.gather(1, along.sort(dim=1).indices)[..., None]  # ONNX has no stable sort
         positions = encode_boxes(boxes_cxcywh_px.detach(), query.shape[-1])
         wide = order.expand(-1, -1, query.shape[-1])
         with torch.autocast(query.device.type, enabled=False):  # torch's fused GRU needs one precision

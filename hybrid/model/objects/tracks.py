@@ -224,7 +224,7 @@ def _updated_ids(
     ids = torch.where(strength < LEAST_STRENGTH, -1, ids)
     duplicate = _duplicates(ids, score, boxes_cxcywh_px)
     newborn = (ids < 0) & (score >= BIRTH_SCORE) & ~duplicate
-    ids = torch.where(newborn, before.next_id[:, None] + newborn.cumsum(1) - 1, ids)
+    ids = torch.where(newborn, before.next_id[:, None] + newborn.long().cumsum(1) - 1, ids)
     hidden = F.pad(~redetected, (0, queries - slots), value=False)
     ids = torch.where(duplicate & hidden, -1, ids)  # a hidden object that was predicted onto a better one is that one
     return ids, before.next_id + newborn.sum(1)

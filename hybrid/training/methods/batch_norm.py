@@ -15,7 +15,7 @@ from torch import nn
 
 from hybrid.data.clips import ClipSource
 from hybrid.model.network import Network
-from hybrid.predict.stream import as_input
+from hybrid.predict.runtime.engine import as_input
 from hybrid.training.config import TrainConfig
 from hybrid.training.methods.method import Method, Underway, Weights
 from hybrid.training.samples.batch import Batches

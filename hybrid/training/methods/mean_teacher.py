@@ -22,7 +22,7 @@ from hybrid.core.types import Detections, Target
 from hybrid.data.clips import ClipSource
 from hybrid.predict.linking import Linked, Linking, link
 from hybrid.predict.postprocess import postprocess
-from hybrid.predict.stream import as_input
+from hybrid.predict.runtime.engine import as_input
 from hybrid.training.config import TrainConfig
 from hybrid.training.methods.method import Method, Underway
 from hybrid.training.samples.augment import photometric

@@ -1,0 +1,1 @@
+"""What runs the network for a detector in use: torch, or ONNX Runtime."""
