@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from hybrid import __version__
+from hybrid.classify import app as classify
 from simgen.spec.text.printable import printable, redacted
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ hybrid export --checkpoint out/sim10 --out parts.onnx --height 480 --width 640
 """
 MOST_VIEWS = 3  # sizes of images that are told of
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(classify, name="classify")
 
 
 def _version(asked: bool) -> bool:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from hybrid.training.samples.sampler import WeightedSource
 
 MatchBy = Literal["fourier", "histogram", "both"]
-MATCH_BY, MATCH_SHARE, EMPTY_SHARE = "fourier", 0.5, 0.1
+MATCH_BY: MatchBy = "fourier"
+MATCH_SHARE, EMPTY_SHARE = 0.5, 0.1
 
 CopyPasteOption = Annotated[
     float,
@@ -89,14 +90,18 @@ class Extras:
         if not 0.0 < self.empty_share < 1.0:
             raise DataError(f"--empty-share: needs a share between 0 and 1, got {self.empty_share}")
 
-    def augmentation(self, **others: float) -> AugmentConfig:
-        """The augmentation, with these settings and `others`."""
+    def augmentation(self, occluders: float = 0.0) -> AugmentConfig:
+        """The augmentation, with these settings and this share of occluders."""
         from hybrid.training.config import AugmentConfig
 
         each = {"fourier": (1.0, 0.0), "histogram": (0.0, 1.0), "both": (0.5, 0.5)}[self.match_by]
         fourier, histogram = (self.match_share * part if self.match else 0.0 for part in each)
         return AugmentConfig(
-            copy_paste=self.copy_paste, mosaic=self.mosaic, fourier=fourier, histogram=histogram, **others
+            copy_paste=self.copy_paste,
+            mosaic=self.mosaic,
+            fourier=fourier,
+            histogram=histogram,
+            occluders=occluders,
         )
 
     def shares(self, labelled: Sequence[WeightedSource], rendered: Sequence[bool]) -> list[WeightedSource]:

@@ -82,24 +82,29 @@ def timm_net(name: str, weights: str, norm: str, pretrained: bool) -> TimmNet:
 
     if norm == "group" or (norm == "frozen" and weights == "none"):
         raise ConfigError(f"norm: {norm!r} does not go with {PREFIX}{name} and weights {weights!r}; choose 'auto'")
-    if not timm.is_model(name):
-        raise ConfigError(f"backbone: timm has no model {name!r}; `timm.list_models()` lists them")
-    _check_size(name)
+    check_model(name)
     net: Any = timm.create_model(name, pretrained=False, features_only=True)
     mean, spread = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
     if weights == "bundled":
         mean, spread = (BUNDLED_MEAN,) * 3, (BUNDLED_SPREAD,) * 3
     if pretrained and weights != "none":
-        _load(net, name, weights)
+        load_weights(net, name, weights)
     backbone = TimmNet(name, net, tuple(mean), tuple(spread))
     if norm == "frozen" or (norm == "auto" and weights != "none"):
         backbone.parts = nn.ModuleList(freeze_batch_norm_2d(part) for part in backbone.parts)  # type: ignore[no-untyped-call]
     return backbone
 
 
-def _check_size(name: str) -> None:
+def check_model(name: str) -> None:
+    """Check that timm has a model, that it gives feature maps, and that it is not too large.
+
+    Raises:
+        ConfigError: one of these is not so.
+    """
     import timm
 
+    if not timm.is_model(name):
+        raise ConfigError(f"backbone: timm has no model {name!r}; `timm.list_models()` lists them")
     try:
         with torch.device("meta"):
             net = timm.create_model(name, pretrained=False, features_only=True)
@@ -110,8 +115,12 @@ def _check_size(name: str) -> None:
         raise ConfigError(f"backbone: {PREFIX}{name} has {count:,} parameters; at most {MOST_PARAMETERS:,} are allowed")
 
 
-def _load(net: nn.Module, name: str, weights: str) -> None:
-    """Load the tensors of timm's layout into a model that ends at its last map: the classifier's are left over."""
+def load_weights(net: nn.Module, name: str, weights: str) -> None:
+    """Load the tensors of timm's layout into a model that ends at its last map: the classifier's are left over.
+
+    Raises:
+        ConfigError: they cannot be had, or do not fit.
+    """
     sources = {"bundled": bundled_weights, "default": _download}
     state = sources[weights](name) if weights in sources else read_weights(Path(weights))
     wanted = net.state_dict()

@@ -88,17 +88,22 @@ def cut_out(donor: Donor, image: Image, scale: float, flips: tuple[bool, bool], 
     import cv2
 
     left, top, right, bottom = _grown(donor.frame.boxes_xyxy_px[donor.box], donor.frame)
-    mask = _object(donor.frame, donor.box)[top:bottom, left:right].astype(np.float32)
-    pixels = image[top:bottom, left:right].astype(np.float32)
-    steps = -1 if flips[1] else 1, -1 if flips[0] else 1
-    mask, pixels = np.ascontiguousarray(mask[:: steps[0], :: steps[1]]), pixels[:: steps[0], :: steps[1]]
+    turned = slice(None, None, -1 if flips[1] else 1), slice(None, None, -1 if flips[0] else 1)
+    mask, pixels = (
+        np.ascontiguousarray(one[top:bottom, left:right][turned]).astype(np.float32)
+        for one in (_object(donor.frame, donor.box), image)
+    )
     size = max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    mask, pixels = (cv2.resize(np.ascontiguousarray(one), size, interpolation=how) for one in (mask, pixels))
     matrix, extent = _turning(size, turn_deg)
-    pixels = cv2.warpAffine(pixels, matrix, extent, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    mask = cv2.GaussianBlur(cv2.warpAffine(mask, matrix, extent, flags=cv2.INTER_LINEAR), (0, 0), SOFT_PX)
-    return Cutout(pixels, mask, int(donor.frame.labels[donor.box])) if (mask > SOLID).any() else None
+    resized = (cv2.resize(one, size, interpolation=how) for one in (mask, pixels))
+    edges = cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE
+    opacity, colours = (
+        cv2.warpAffine(one, matrix, extent, borderMode=edge) for one, edge in zip(resized, edges, strict=True)
+    )
+    opacity = np.asarray(cv2.GaussianBlur(opacity, (0, 0), SOFT_PX), np.float32)
+    label = int(donor.frame.labels[donor.box])
+    return Cutout(np.asarray(colours, np.float32), opacity, label) if (opacity > SOLID).any() else None
 
 
 def _grown(box: Float32[np.ndarray, "4"], frame: FrameRecord) -> tuple[int, int, int, int]:
@@ -120,14 +125,15 @@ def _turning(size: tuple[int, int], turn_deg: float) -> tuple[Float32[np.ndarray
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), turn_deg, 1.0)
     cosine, sine = abs(matrix[0, 0]), abs(matrix[0, 1])
     extent = int(np.ceil(width * cosine + height * sine)), int(np.ceil(width * sine + height * cosine))
-    matrix[:, 2] += (np.array(extent) - (width, height)) / 2
-    return matrix.astype(np.float32), extent
+    matrix[0, 2] += (extent[0] - width) / 2
+    matrix[1, 2] += (extent[1] - height) / 2
+    return np.asarray(matrix, np.float32), extent
 
 
 def _object(frame: FrameRecord, box: int) -> Canvas:
     """The visible pixels of a box's object, by its ids or its outline."""
     if frame.ids_at is not None and frame.track_ids is not None:
-        return decode_ids(frame) == frame.track_ids[box]
+        return np.asarray(decode_ids(frame) == frame.track_ids[box])
     assert frame.outlines is not None, "only parts with an outline are asked for"
     return _filled(frame.outlines[box], frame.height_px, frame.width_px)
 

@@ -109,7 +109,8 @@ def stays(
 ) -> Bool[np.ndarray, " n"]:
     """Which boxes stay in the labels: those of useful size of whose object `least_visible` or more is seen."""
     sides = boxes_xyxy_px[:, 2:] - boxes_xyxy_px[:, :2]
-    return (shares >= least_visible) & (sides.min(1, initial=math.inf) >= LEAST_SIDE_PX)
+    stay: Bool[np.ndarray, " n"] = (shares >= least_visible) & (sides.min(1, initial=math.inf) >= LEAST_SIDE_PX)
+    return stay
 
 
 def draw_windows(frames: Sequence[FrameRecord], config: TrainConfig, rng: np.random.Generator) -> list[Window]:
@@ -196,8 +197,14 @@ def kept(
 
 def with_more(one: TileLabels, more: TileLabels) -> TileLabels:
     """The boxes of both."""
-    columns = ("boxes_xyxy_px", "labels", "track_ids", "shares", "hidden")
-    return replace(one, **{name: np.concatenate([getattr(one, name), getattr(more, name)]) for name in columns})
+    return replace(
+        one,
+        boxes_xyxy_px=np.concatenate([one.boxes_xyxy_px, more.boxes_xyxy_px]),
+        labels=np.concatenate([one.labels, more.labels]),
+        track_ids=np.concatenate([one.track_ids, more.track_ids]),
+        shares=np.concatenate([one.shares, more.shares]),
+        hidden=np.concatenate([one.hidden, more.hidden]),
+    )
 
 
 def ignored_in_tile(
