@@ -1,7 +1,9 @@
 """An exported step with its convolutions in 8 bits: static quantisation of ONNX Runtime, calibrated on pictures.
 
 Everything else stays in float32: the scores, the boxes and the queries are few numbers, and coordinates need more than
-8 bits. Weights have 7 bits, since CPUs without VNNI add pairs of 8-bit products in 16 bits, which overflows
+8 bits. So do the backbone's convolutions up to its first map: 8 bits there cost 3 points of AP with EfficientNet-Lite0,
+and save nothing (benchmarks/2026-11-29-cpu-use.md). Weights have 7 bits, since CPUs without VNNI add pairs of 8-bit
+products in 16 bits, which overflows
 (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "reduce_range").
 """
 
@@ -11,6 +13,7 @@ import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -19,6 +22,7 @@ from hybrid.core.errors import DataError
 from hybrid.predict.onnx import OnnxDetector
 
 PICTURES = 64  # of the folder, at most, evenly over it
+FIRST_MAP = "/laterals.0/"  # in the name of what reads it
 LEAST = 4  # fewer tell too little about the ranges
 
 
@@ -60,6 +64,7 @@ def quantised(content: bytes, pictures: Sequence[Path]) -> tuple[bytes, int]:
                 Reader(),
                 quant_format=quantization.QuantFormat.QDQ,
                 op_types_to_quantize=["Conv"],
+                nodes_to_exclude=before_first_map(onnx.load(str(whole)).graph.node),
                 per_channel=True,
                 reduce_range=True,
                 activation_type=quantization.QuantType.QUInt8,
@@ -71,6 +76,22 @@ def quantised(content: bytes, pictures: Sequence[Path]) -> tuple[bytes, int]:
     onnx.helper.set_model_props(model, {one.key: one.value for one in source.metadata_props})
     result: bytes = model.SerializeToString()
     return result, len(images)
+
+
+def before_first_map(nodes: Sequence[Any]) -> list[str]:
+    """The names of the nodes that the first map of the backbone is made by; none where the exporter gave other names.
+
+    `nodes`: of an ONNX graph, in the order of computation.
+    """
+    first = next((node for node in nodes if FIRST_MAP in node.name), None)
+    if first is None:
+        return []
+    needed, names = set(first.input), []
+    for node in reversed(nodes):
+        if needed & set(node.output):
+            needed |= set(node.input)
+            names.append(node.name)
+    return names
 
 
 def _images(pictures: Sequence[Path], size_hw: tuple[int, int]) -> Iterator[UInt8[np.ndarray, "h w 3"]]:

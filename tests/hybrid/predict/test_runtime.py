@@ -18,7 +18,7 @@ from hybrid.cli import app
 from hybrid.core.config import PRESETS, SCORE
 from hybrid.core.errors import ConfigError, InputError, RunError
 from hybrid.model.network import Network
-from hybrid.predict import onnx
+from hybrid.predict import onnx as step_file
 from hybrid.predict.detector import Detector
 from hybrid.predict.io.video import Source, SourceFrame
 from hybrid.predict.onnx import exported
@@ -213,7 +213,9 @@ def test_an_exported_file_is_a_detector(photos: Network, content: bytes, tmp_pat
 def test_eight_bits_are_near_float32_and_keep_what_the_file_says(
     photos: Network, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(onnx, "exported", lambda *_: content)  # it takes seconds
+    from onnx import load_from_string
+
+    monkeypatch.setattr(step_file, "exported", lambda *_: content)  # it takes seconds
     for k, image in enumerate(frames(5)):
         cv2.imwrite(str(tmp_path / f"{k}.png"), image)
     save_detector(tmp_path / "net.safetensors", photos)
@@ -223,9 +225,16 @@ def test_eight_bits_are_near_float32_and_keep_what_the_file_says(
     line += ["--height", str(HEIGHT), "--width", str(WIDTH)]
     done = CliRunner().invoke(app, [*line, "--int8", "--calibrate", str(tmp_path)])
     assert (done.exit_code, "in 8 bits, calibrated on 5 pictures" in done.output) == (0, True), done.output
-    small, exact = (Detector.load(path).engine.step for path in (out, whole))
-    assert (small.categories, small.score) == (exact.categories, exact.score)
-    rough, wanted = (np.sort(step.step(frames(1)[0])[0]["scores"].max(1)) for step in (small, exact))
+    nodes = load_from_string(out.read_bytes()).graph.node
+    from_8_bits = {name for node in nodes if node.op_type == "DequantizeLinear" for name in node.output}
+    rounded = [node.name for node in nodes if node.op_type == "Conv" and node.input[1] in from_8_bits]
+    exact = [node.name for node in nodes if node.op_type == "Conv" and node.input[1] not in from_8_bits]
+    assert any("backbone" in name for name in exact)  # up to its first map
+    assert not any("laterals" in name or "decoder" in name for name in exact)
+    assert any("backbone" in name for name in rounded)
+    small, plain = (Detector.load(path).engine.step for path in (out, whole))
+    assert (small.categories, small.score) == (plain.categories, plain.score)
+    rough, wanted = (np.sort(step.step(frames(1)[0])[0]["scores"].max(1)) for step in (small, plain))
     apart = np.abs(rough - wanted).max()
     assert 0 < apart < 0.1
     (tmp_path / "few").mkdir()
