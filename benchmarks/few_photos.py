@@ -61,6 +61,7 @@ def arguments() -> argparse.Namespace:
     add("--shuffles", type=int, default=1)
     add("--steps", type=int, default=400)
     add("--lr", type=float, default=1e-3)
+    add("--tile", type=int, default=256, help="as the run on simulation")
     add("--methods", nargs="*", default=[], choices=list(METHODS))
     add("--method-shots", type=int, nargs="*", default=[10], help="numbers of photos that the methods are run with")
     add("--choose", action="store_true", help="hold out a fifth of the pool and measure there")
@@ -74,6 +75,7 @@ def plans(options: argparse.Namespace) -> dict[str, Plan]:
     """All runs but the one on simulation, by name."""
     photos = ["pipelines.finetune_real", "--data", str(options.data / "pool/annotations.json"), "--clip-length", "1"]
     photos += ["--steps", str(options.steps), "--lr", str(options.lr), "--threads", str(options.threads)]
+    photos += ["--tile", str(options.tile)]
     photos += ["--holdout", "0.2"] if options.choose else []
     runs = {}
     for shots in options.shots:

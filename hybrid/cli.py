@@ -15,6 +15,7 @@ import typer
 
 from hybrid import __version__
 from hybrid.classify import app as classify
+from hybrid.weights.released import DEFAULT
 from simgen.spec.text.printable import printable, redacted
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from hybrid.predict.io.sinks import Sinks
 
 EPILOG = """examples:\n\n
+hybrid predict --source photo.jpg --out detections/   (bolts, nuts, washers: the weights that come with it)\n\n
 hybrid predict --checkpoint out/sim10 --source photos/ --out detections/\n\n
 hybrid predict --checkpoint out/sim10 --source belt.mp4 --out belt-boxes.mp4\n\n
 hybrid predict --checkpoint out/sim10 --source 0 --show\n\n
@@ -53,10 +55,13 @@ def main(
 
 @app.command(epilog=EPILOG)
 def predict(
-    checkpoint: Annotated[
-        Path, typer.Option(help="Folder of a finished run, a .safetensors file of one, or an .onnx file.")
-    ],
     source: Annotated[str, typer.Option(help="Image, folder of images, video file, camera number or stream URL.")],
+    checkpoint: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of a finished run, a .safetensors file of one, an .onnx file, or the name of released weights."
+        ),
+    ] = Path(DEFAULT),
     out: Annotated[
         Path | None,
         typer.Option(help="Folder, video (.mp4, .avi) or one picture (.jpg) to write; JSON lines are written too."),

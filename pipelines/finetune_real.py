@@ -97,6 +97,7 @@ def main(
         from hybrid.core.device import check_device_name
         from hybrid.core.environment import is_alone
         from hybrid.core.errors import DataError
+        from hybrid.weights.released import run_at
         from pipelines.common.paths import check_folder, check_runs, check_sim, check_unlabelled, data_at
         from pipelines.common.tuning.begun import begun_in
 
@@ -104,7 +105,7 @@ def main(
             raise DataError(f"needs --shots of 0 or more and 0 <= --sim-share < 1, got {shots} and {sim_share}")
         if data is None and unlabelled is None:
             raise DataError("needs photos: --data with labels, --unlabelled without, or both")
-        init = None if checkpoint == "none" else Path(checkpoint)
+        init = None if checkpoint == "none" else run_at(checkpoint)
         labelled = None if data is None or (unlabelled and shots == 0) else data_at(data, "--data")
         check_runs([init] if init else [], "--checkpoint")
         check_sim(sim)

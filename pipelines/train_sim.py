@@ -57,7 +57,8 @@ def main(
     init: Annotated[
         Path | None,
         typer.Option(
-            help="A finished run to start from, in place of --preset and --branches.", rich_help_panel=options.DETECTOR
+            help="A finished run to start from, or the name of released weights, in place of --preset and --branches.",
+            rich_help_panel=options.DETECTOR,
         ),
     ] = None,
     preset: options.Preset = options.PRESET,
@@ -120,6 +121,7 @@ def main(
     with options.one_line_errors():
         from hybrid.core.device import check_device_name
         from hybrid.core.errors import DataError
+        from hybrid.weights.released import run_at
         from pipelines.common.data import data_hash, hold_out, is_data_set, names, read
         from pipelines.common.paths import check_folder, check_runs, data_at
         from pipelines.common.recipes import note_precision, train_config
@@ -128,6 +130,7 @@ def main(
         folder = data_at(data, "--data")
         if not is_data_set(folder):
             raise DataError(f"{data}: is not a simulated data set; for photos use pipelines.finetune_real")
+        init = run_at(init) if init else None
         check_runs([init] if init else [], "--init")
         check_folder(out)
         check_device_name(device)

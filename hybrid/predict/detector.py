@@ -36,6 +36,7 @@ from hybrid.predict.suppression import one_label
 from hybrid.predict.tiles import View, tiled_view, told, view_of
 from hybrid.weights.checkpoint import load
 from hybrid.weights.record import read_record
+from hybrid.weights.released import DEFAULT
 from simgen.spec.install import install_hint
 from simgen.spec.text.printable import printable
 
@@ -85,7 +86,7 @@ class Detector:
     @classmethod
     def load(
         cls,
-        run: str | Path,
+        run: str | Path = DEFAULT,
         *,
         device: str = "auto",
         score: float | None = None,
@@ -98,8 +99,9 @@ class Detector:
         """The detector of a finished run.
 
         Args:
-            run: the run's folder, as the training scripts leave it, a `.safetensors` file of one, or an `.onnx` file
-                that `hybrid export` wrote. An .onnx file takes whole frames of its own size, on the CPU.
+            run: the run's folder, as the training scripts leave it, a `.safetensors` file of one, an `.onnx` file that
+                `hybrid export` wrote, or the name of released weights (`hybrid.weights.released`); by default those of
+                bolts, nuts and washers. An .onnx file takes whole frames of its own size, on the CPU.
             device: auto (cuda if available), cpu, cuda, cuda:1, ...
             score: detections below it are left out; by default the run's operating point, see `operating_point`.
             view: how images are looked at; by default as their size asks for, see `hybrid.predict.tiles.view_of`.

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, TypeAdapter, ValidationError
 
 from hybrid.core.errors import RunError
+from hybrid.weights.released import run_at
 from simgen.spec.errors import TextFileError
 from simgen.spec.text.json_text import read_json
 from simgen.spec.text.printable import printable
@@ -51,13 +52,14 @@ class RunRecord:
 
 
 def weights_file(run: Path, weights: str = "ema") -> Path:
-    """The file of a run's weights, or `run` itself where it is such a file.
+    """The file of a run's weights, or `run` itself where it is such a file. `run` may be a name of `released`.
 
     Raises:
         RunError: there are no such weights.
     """
     if weights not in WEIGHTS:
         raise RunError(f"weights: there are {list(WEIGHTS)}, not {weights!r}")
+    run = run_at(run)
     file = run / f"{weights}.safetensors" if run.is_dir() else run
     if not file.is_file():
         writes = "`hybrid export` writes one" if run.suffix == ".onnx" else "a run writes it when it has finished"
@@ -71,7 +73,7 @@ def read_record(run: Path) -> RunRecord | None:
     Raises:
         RunError: the file is damaged, or a value is missing, has the wrong type or is out of bounds. Names the key.
     """
-    path = run / RUN
+    path = run_at(run) / RUN
     if not path.is_file():
         return None
     try:

@@ -50,7 +50,8 @@ Categories = Annotated[
 Checkpoint = Annotated[
     str,
     typer.Option(
-        help="A finished run to start from; or none: from scratch, by --preset and --branches, for comparison.",
+        help="A finished run to start from, or the name of released weights (fasteners); none: by --preset and "
+        "--branches, for comparison.",
         rich_help_panel=DETECTOR,
     ),
 ]

@@ -1,0 +1,27 @@
+"""Weights that come with the package: detectors that run before anything was trained.
+
+Each is the folder of a finished run under `runs/`, with a model card (`README.md`): data, config, revision, command,
+figures, limits. A name can be given wherever a run is asked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RUNS = Path(__file__).parent / "runs"
+DEFAULT = "fasteners"  # bolts, nuts and washers, from simulation alone
+
+
+def released() -> tuple[str, ...]:
+    """The names of the detectors that come with the package."""
+    return tuple(sorted(path.name for path in RUNS.iterdir() if (path / "ema.safetensors").is_file()))
+
+
+def run_at(name: Path | str) -> Path:
+    """The run that a name or a path stands for: a file or folder of the user's first, else one of the package's.
+
+    >>> run_at("out/my-run")
+    PosixPath('out/my-run')
+    """
+    path = Path(name)
+    return RUNS / path if not path.exists() and str(name) in released() else path
