@@ -51,7 +51,7 @@ def test_the_method_is_chosen_over_sessions_and_recorded(
         (["--data", "{dogs}"], "the photos label ['dog'], the checkpoint knows ['bolt', 'nut', 'washer']"),
         (["--data", "{photos}", "--method", "ema"], "--method ema: choose from ['plain', "),
         (["--data", "{photos}", "--method", "mean-teacher"], "give them: --unlabelled DIR"),
-        (["--data", "{photos}", "--lr", "0"], "learning_rate: Input should be greater than 0"),
+        (["--data", "{photos}", "--lr", "0"], "learning_rate: needs more than 0 and at most 1"),
         (["--unlabelled", "{pictures}", "--sim", "none"], "nothing has labels"),
     ],
 )

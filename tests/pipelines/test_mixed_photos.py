@@ -37,7 +37,7 @@ def test_photos_that_are_mixed_in_are_known_again_and_not_measured_on(
     own, others = photos(tmp_path / "own", range(6)), photos(tmp_path / "others", range(4, 9))
     caught: dict[str, Any] = {}
 
-    def carry_out(start: object, shares: Any, validation: Any, config: Any, out: Path, experiment: Any) -> Any:
+    def carry_out(start: object, shares: Any, validation: Any, config: Any, out: Path, experiment: Any, *_: Any) -> Any:
         caught.update(validation=validation, experiment=experiment)
         return {"steps": 2, "seconds": 1.0}
 
