@@ -7,13 +7,14 @@ JOBS ?= 2
 # PyBullet has wheels for CPython 3.11 and older.
 PYTHON ?= $(shell for p in python3.11 python3.10; do "$$p" -c 'import venv, ensurepip' >/dev/null 2>&1 && command -v "$$p" && break; done)
 
-.PHONY: help demo test fuzz check docs mutants real-run clean
+.PHONY: help demo test test-slow fuzz check docs mutants real-run clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
 help:
 	@echo "make demo      render, pretrain, fine-tune, measure, report: sized for 15 minutes on two free cores, into $(OUT)"
-	@echo "make test      the whole test suite, on $(JOBS) processes"
+	@echo "make test      the tests, on $(JOBS) processes: under ten minutes"
+	@echo "make test-slow the few tests that take longest: kills, a cluster, trainings to the end"
 	@echo "make fuzz      the tests that draw their inputs, with forty times the examples: an hour"
 	@echo "make check     ruff, mypy --strict, the import rules, and the documentation without a warning"
 	@echo "make docs      the documentation as a site, in out/docs"
@@ -43,9 +44,13 @@ demo: $(STAMP)
 # One thread a process. Bytecode is kept, whatever the environment says: without it each of the processes compiles all
 # tests again, for 25 s. A file's tests stay in one process, so that what they share is made once; conftest.py has the
 # long files begin first.
+PYTEST = OMP_NUM_THREADS=1 LP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
 test: $(STAMP)
-	OMP_NUM_THREADS=1 LP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= \
-	  $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-slow: $(STAMP)
+	$(PYTEST) -m slow $(ARGS)
 
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 LP_NUM_THREADS=1 FUZZ_EXAMPLES=2000 \

@@ -25,6 +25,7 @@ def test_without_a_label_the_detector_adapts_to_pictures(line: Path, tmp_path: P
     assert any(key.startswith("teacher/") for key in json.loads((tmp_path / "run/metrics.jsonl").read_text()))
 
 
+@pytest.mark.slow
 def test_the_method_is_chosen_over_sessions_and_recorded(
     line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +82,7 @@ def test_weights_of_another_net_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_search_of_two_trials_goes_on_and_prints_the_best_command(line: Path, tmp_path: Path) -> None:
     photos = photographs(tmp_path / "photos", count=3)
     words = ["--checkpoint", line / "sim", "--data", photos, "--holdout", 0.3, "--sim", "none", *ONE, "--steps", 2]

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 # aot_eager captures and decomposes everything, as inductor does, but writes no C++, which takes a minute a graph.
 # With inductor (HYBRID_COMPILE_BACKEND=inductor) scores differed by 2e-8 and edges by 5e-5 px, measured 2026-11-22.
 BACKEND = os.environ.get("HYBRID_COMPILE_BACKEND", "aot_eager")
@@ -12,6 +14,7 @@ BACKEND = os.environ.get("HYBRID_COMPILE_BACKEND", "aot_eager")
 STEP = """
 import sys
 from dataclasses import replace
+import pytest
 import torch
 from hybrid.core.config import tiny
 from hybrid.model.network import Network
@@ -42,6 +45,7 @@ for one, other in zip(after_same.hidden, after.hidden, strict=True):
 """
 
 
+@pytest.mark.slow
 def test_a_compiled_step_is_one_graph_and_agrees():
     """Scores to 1e-5, edges to 1e-3 px, the state to 1e-5. In a process of its own: pytest's checks are no graph."""
     line = [sys.executable, "-W", "ignore", "-c", STEP, BACKEND]

@@ -36,6 +36,7 @@ def small_detector() -> Network:
     return detector
 
 
+@pytest.mark.slow
 def test_the_exported_step_agrees_over_a_clip(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript", reason='export needs pip install ".[onnx]"')
     pytest.importorskip("onnxruntime", reason='pip install ".[onnx]"')
@@ -141,6 +142,7 @@ def test_bfloat16_scores_and_boxes_are_near_float32s() -> None:
     assert (off / side).max() < 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="resource is of POSIX")
 def test_one_frame_on_the_cpu_needs_little_memory() -> None:
     code = f"""

@@ -81,6 +81,7 @@ def test_photos_are_answered_as_in_torch(photos: Network, content: bytes) -> Non
     assert found.engine._steps  # it was not torch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in PRESETS if name.endswith("-video")])
 def test_every_preset_is_exported_and_a_stream_goes_on_in_torch_after_a_gap_in_time(name: str) -> None:
     """A preset for photos is a part of its preset for video."""

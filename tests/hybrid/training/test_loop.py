@@ -111,6 +111,7 @@ def test_a_killed_run_ends_with_the_same_weights(
     assert [row["step"] for row in _losses(tmp_path / "parts")] == [2, 4, 5]
 
 
+@pytest.mark.slow
 def test_five_kills_at_random_steps_between_random_checkpoints_change_nothing(
     source: ClipSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,6 +316,7 @@ def test_a_backbone_at_rate_zero_stays_as_it_is(source: ClipSource, tmp_path: Pa
     assert not all(same[name] for name in same if not name.startswith("backbone."))
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_finds_what_it_saw(tmp_path: Path) -> None:
     """A tiny detector learns two tiny pictures by heart, and evaluation through tiles finds them."""
     photos = read_coco(write_coco(tmp_path / "photos", coco_document(2, (64, 64), boxes=1)))

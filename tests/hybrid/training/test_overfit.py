@@ -101,11 +101,13 @@ def average_precision(detections, targets):
     return reached.ap
 
 
+@pytest.mark.slow
 def test_eight_clips_are_learned_by_heart(learned):
     detector, images, targets = learned
     assert average_precision(detected(detector, images), targets) >= 0.95
 
 
+@pytest.mark.slow
 def test_bfloat16_finds_what_float32_finds(learned):
     """Under autocast every detection of 0.5 or more is there, at IoU 0.97 or more and 0.02 near in its score."""
     detector, images, targets = learned
@@ -121,6 +123,7 @@ def test_bfloat16_finds_what_float32_finds(learned):
         assert ((overlap >= 0.97) & same & near).any(1).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("branches", ["cnn", "cnn+rnn+transformer"])
 def test_a_few_frames_are_learned_to_the_pixel(branches):
     torch.manual_seed(0)

@@ -44,6 +44,7 @@ def rows(folder: Path) -> list[dict[str, float]]:
     return [{name: row[name] for name in row if name not in ("seconds_per_step", "data_wait_share")} for row in stated]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_two_processes_train_as_one_and_the_run_survives_the_loss_of_one(tmp_path: Path) -> None:
     file, two = photos(tmp_path / "photos"), tmp_path / "two"

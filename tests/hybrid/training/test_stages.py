@@ -74,6 +74,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_as_the_parts_join_ends_with_the_same_weights(source: ClipSource, tmp_path: Path) -> None:
     plan = config(cnn_steps=2, longest_step=3)
 

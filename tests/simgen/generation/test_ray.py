@@ -50,6 +50,7 @@ def made_here(folder, **asked):
     return contents(folder)
 
 
+@pytest.mark.slow
 @needs_ray
 def test_the_bytes_are_those_of_one_machine(runs, tmp_path):
     expected = made_here(tmp_path)
@@ -59,6 +60,7 @@ def test_the_bytes_are_those_of_one_machine(runs, tmp_path):
     assert runs["calm"]["scenes"] == list(range(7)), "each scene is told, once"
 
 
+@pytest.mark.slow
 @needs_ray
 def test_four_workers_make_the_same_bytes(runs, tmp_path):
     assert runs["four"]["end"] == "made"
@@ -66,11 +68,13 @@ def test_four_workers_make_the_same_bytes(runs, tmp_path):
     assert contents(runs["folder"] / "four") == made_here(tmp_path, make=clips.make_slowly, scenes=8, shard_scenes=1)
 
 
+@pytest.mark.slow
 @needs_ray
 def test_no_more_tasks_are_in_flight_than_there_are_cpus_or_workers(runs):
     assert (runs["calm"]["in_flight"], runs["one"]["in_flight"]) == (2, 1)
 
 
+@pytest.mark.slow
 @needs_ray
 def test_a_raylet_that_is_killed_costs_nothing_but_time(runs, tmp_path):
     assert runs["nodes"] == 2, "one of three is gone"
@@ -80,6 +84,7 @@ def test_a_raylet_that_is_killed_costs_nothing_but_time(runs, tmp_path):
     assert contents(runs["folder"] / "node") == made_here(tmp_path, scenes=24, shard_scenes=4)
 
 
+@pytest.mark.slow
 @needs_ray
 def test_scenes_that_raise_kill_or_hang_are_left_out_as_on_one_machine(runs, tmp_path):
     reasons = [[1, "RuntimeError: scene 1 will not do"], [6, "RuntimeError: scene 6 will not do"]]
@@ -96,6 +101,7 @@ def test_scenes_that_raise_kill_or_hang_are_left_out_as_on_one_machine(runs, tmp
         assert sorted(file for file in whole if there[file] != whole[file]) == [MANIFEST, hurt]
 
 
+@pytest.mark.slow
 @needs_ray
 def test_what_ends_a_run_says_why_and_leaves_nothing_half_made(runs):
     ends = {
@@ -109,6 +115,7 @@ def test_what_ends_a_run_says_why_and_leaves_nothing_half_made(runs):
         assert [path.name for path in (runs["folder"] / name).iterdir()] == [PARTIAL]
 
 
+@pytest.mark.slow
 @needs_ray
 def test_ctrl_c_and_a_spent_budget_leave_what_resume_finishes(runs, tmp_path):
     assert runs["ctrl-c"]["end"].startswith("Interrupted: ")
@@ -122,6 +129,7 @@ def test_ctrl_c_and_a_spent_budget_leave_what_resume_finishes(runs, tmp_path):
     assert contents(runs["folder"] / "stopped") == made_here(tmp_path, scenes=24, shard_scenes=4)
 
 
+@pytest.mark.slow
 @needs_ray
 def test_what_was_broken_off_is_not_gone_on_with_in_the_same_process(runs, tmp_path):
     """A process whose import was interrupted raises at the next one: OpenCV and NumPy load once or not at all."""
@@ -130,6 +138,7 @@ def test_what_was_broken_off_is_not_gone_on_with_in_the_same_process(runs, tmp_p
     assert contents(runs["folder"] / "broken_off") == made_here(tmp_path, scenes=24, shard_scenes=4)
 
 
+@pytest.mark.slow
 @needs_ray
 def test_a_driver_that_is_killed_is_gone_on_from(runs, tmp_path):
     assert 2 <= runs["killed_at"] < 6
@@ -138,6 +147,7 @@ def test_a_driver_that_is_killed_is_gone_on_from(runs, tmp_path):
     assert contents(runs["folder"] / "killed") == made_here(tmp_path, scenes=24, shard_scenes=4)
 
 
+@pytest.mark.slow
 @needs_ray
 def test_the_command_makes_the_same_bytes_on_a_cluster_of_its_own(tmp_path):
     pytest.importorskip("pybullet", reason="rendering needs PyBullet, which has wheels for Python 3.11 and older")

@@ -7,6 +7,7 @@ import pytest
 from tests.soak.kill import broken, soak, sums
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").is_file(), reason="the soak reads /proc, which Linux alone has")
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(tmp_path):
     assert soak(tmp_path, kills=2, scenes=20, workers=2, preset="tiny", seed=1, pause_s=0.3) == []

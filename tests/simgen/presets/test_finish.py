@@ -308,6 +308,7 @@ def copper(tmp_path_factory):
     return folder, ask, run(*ask)
 
 
+@pytest.mark.slow
 def test_copper_washers_are_found_to_be_of_copper_and_zinc_bolts_are_not(copper):
     folder, _, output = copper
     finishes = load_config(str(folder / "parts.yaml")).texture.finishes
@@ -322,6 +323,7 @@ def test_copper_washers_are_found_to_be_of_copper_and_zinc_bolts_are_not(copper)
         assert bolt.saturation.low + bolt.saturation.high < sum((0.2, finishes["fitted_washer"].colour.saturation.high))
 
 
+@pytest.mark.slow
 def test_what_is_written_is_drawn_and_looks_more_like_the_photographs(copper):
     folder, _, _ = copper
     config = load_config(str(folder / "parts.yaml"))
@@ -332,6 +334,7 @@ def test_what_is_written_is_drawn_and_looks_more_like_the_photographs(copper):
     assert min(len(washers), len(before)) > 20
 
 
+@pytest.mark.slow
 def test_a_second_run_uses_the_scenes_of_the_first(copper):
     folder, ask, _ = copper
     written = (folder / "parts.yaml").read_bytes()
@@ -342,6 +345,7 @@ def test_a_second_run_uses_the_scenes_of_the_first(copper):
     assert {path: path.stat().st_mtime_ns for path in (folder / "probe").glob("*.tar")} == kept
 
 
+@pytest.mark.slow
 def test_errors_come_in_a_line_and_leave_what_was_written(copper, tmp_path):
     folder, ask, _ = copper
     out = tmp_path / "parts.yaml"

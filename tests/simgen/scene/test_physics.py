@@ -223,6 +223,7 @@ def test_the_same_bits_in_any_process_and_order():
     assert len(set(here)) == 4
 
 
+@pytest.mark.slow
 def test_what_is_poured_into_a_bin_stays_in_it_and_piles_up():
     spec = sample(load_config("bin", ["parts.count={low: 100, high: 100}"]), 1, 0)
     spec = replace(spec, camera=replace(spec.camera, world_from_camera=spec.camera.world_from_camera[:1]))

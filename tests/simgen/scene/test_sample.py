@@ -54,6 +54,7 @@ def test_widening_one_group_moves_that_group_alone(group):
     assert "parts" in same
 
 
+@pytest.mark.slow
 def test_draws_keep_to_the_ranges_of_the_config():
     config = load_config("bolts_on_table")
     for i in range(20):

@@ -42,6 +42,7 @@ def sums(folder):
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in sizes(folder)}
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bytes_and_shows_whole_shards_alone(tmp_path, url):
     scenes = 24
     run(tmp_path / "calm", scenes=scenes, engine=in_this_process)
