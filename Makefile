@@ -1,4 +1,4 @@
-# make demo | test | fuzz | check | docs | mutants | real-run | clean.  PYTHON=/path/to/python3.11 chooses the interpreter; OUT=dir the demo's folder.
+# make demo | test | fuzz | check | docs | mutants | clean.  PYTHON=/path/to/python3.11 chooses the interpreter; OUT=dir the demo's folder.
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -7,7 +7,7 @@ JOBS ?= 2
 # PyBullet has wheels for CPython 3.11 and older.
 PYTHON ?= $(shell for p in python3.11 python3.10; do "$$p" -c 'import venv, ensurepip' >/dev/null 2>&1 && command -v "$$p" && break; done)
 
-.PHONY: help demo test test-slow fuzz check docs mutants real-run clean
+.PHONY: help demo test test-slow fuzz check docs mutants clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -19,7 +19,6 @@ help:
 	@echo "make check     ruff, mypy --strict, the import rules, and the documentation without a warning"
 	@echo "make docs      the documentation as a site, in out/docs"
 	@echo "make mutants   change the code in one place at a time and print what no test notices (MODULE=hybrid.losses.matcher)"
-	@echo "make real-run  the experiment on real photographs (DATA=folder of bolts_washers, SIM=data set)"
 	@echo "make clean     remove $(VENV) and caches (out/ stays)"
 
 $(STAMP): pyproject.toml
@@ -74,11 +73,6 @@ MODULE ?= *
 mutants: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[mutants]"
 	OMP_NUM_THREADS=1 LP_NUM_THREADS=1 $(BIN)/python tests/mutants.py --module "$(MODULE)" --jobs $(JOBS) $(ARGS)
-
-DATA ?= ../shared/real/bolts_washers
-SIM ?= out/real-run/sim
-real-run: $(STAMP)
-	$(BIN)/python benchmarks/real_run.py --data $(DATA) --sim $(SIM) --out out/real-run $(ARGS)
 
 clean:
 	rm -rf $(VENV) mutants .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -152,6 +152,33 @@ def table(rows: list[dict[str, Any]], steps: int) -> str:
     return "\n".join([*lines, "", f"{steps} steps on photos in each run."])
 
 
+def chart(rows: list[dict[str, Any]], file: Path) -> None:
+    """AP50 on the photos with its interval, beside the mean over the worlds that the photos do not show.
+
+    Green: simulation first. Grey: photos alone.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    worlds = list(rows[0]["elsewhere"])
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 0.8 + 0.32 * len(rows)), sharey=True, layout="constrained")
+    y = np.arange(len(rows))[::-1]
+    colours = ["#9aa3ad" if row["name"].startswith("photos") else "#1b7f5c" for row in rows]
+    values = np.array([row["ap50"] for row in rows])
+    bounds = np.array([[row["low"] or row["ap50"], row["high"] or row["ap50"]] for row in rows])
+    left.barh(y, values, color=colours, xerr=np.abs(bounds.T - values), error_kw={"ecolor": "#333333", "capsize": 2})
+    elsewhere = [float(np.mean([row["elsewhere"][name] for name in worlds])) for row in rows] if worlds else []
+    right.barh(y[: len(elsewhere)], elsewhere, color=colours)
+    left.set_yticks(y, [row["name"] for row in rows])
+    for axes, title in ((left, "AP50 on test photos, 95 %"), (right, f"AP50 elsewhere: {', '.join(worlds)}")):
+        axes.set(title=title, xlim=(0, 1))
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(file, metadata={"Date": None})
+    plt.close(figure)
+
+
 def differences(rows: list[dict[str, Any]]) -> list[str]:
     """Simulation and photos against the same photos alone, paired."""
     from pipelines.gap.sessions import difference_interval
@@ -193,6 +220,7 @@ def main() -> None:
     text = "\n".join([table(rows, options.steps), "", *differences(rows)])
     print(text)
     plain = [{key: value for key, value in row.items() if key != "draws"} for row in rows]
+    chart(rows, options.out / "ap50.svg")
     (options.out / "table.md").write_text(text + "\n")
     (options.out / "table.json").write_text(json.dumps(plain, indent=1))
 
