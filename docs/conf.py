@@ -16,7 +16,7 @@ import generate  # noqa: E402
 project = "sim2line"
 author = "the authors of sim2line"
 root_doc = "docs/index"
-include_patterns = ["docs/**", "benchmarks/*.md", "CHANGELOG.md", "assets/README.md"]
+include_patterns = ["docs/**", "benchmarks/*.md", "CHANGELOG.md", "assets/README.md", "hybrid/weights/runs/*/README.md"]
 exclude_patterns = ["docs/ray-cluster.yaml"]
 source_suffix = {".md": "markdown"}
 
