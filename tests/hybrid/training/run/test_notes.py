@@ -225,7 +225,9 @@ def source_of(lengths: list[int], folder: Path = Path()) -> ClipSource:
     clips = []
     for k, length in enumerate(lengths):
         clip = of_labels(f"c{k}", *[[0]] * length)
-        clips.append(replace(clip, frames=tuple(replace(one, path=folder / f"{k}.png") for one in clip.frames)))
+        clips.append(
+            replace(clip, frames=tuple(replace(one, path=folder / f"{k}-{i}.png") for i, one in enumerate(clip.frames)))
+        )
     return ClipSource("set", ("bolt",), tuple(clips))
 
 
@@ -244,11 +246,11 @@ def test_a_clip_of_which_a_file_is_gone_is_not_measured_and_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = source_of([1, 2, 1], tmp_path)
-    for k in range(3):
-        (tmp_path / f"{k}.png").touch()
+    for frame in source.frames:
+        frame.path.touch()
     assert _readable(source).clips == source.clips
     assert capsys.readouterr().err == ""
-    (tmp_path / "1.png").unlink()
+    (tmp_path / "1-1.png").unlink()
     assert [clip.name for clip in _readable(source).clips] == ["c0", "c2"]
     told = capsys.readouterr().err
-    assert told == f"note: not measured on, since a file is gone: 1 clips, such as of {tmp_path / '1.png'}\n"
+    assert told == f"note: not measured on, since a file is gone: 1 clips, such as of {tmp_path / '1-1.png'}\n"
