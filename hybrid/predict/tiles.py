@@ -42,7 +42,7 @@ class View:
     scales: tuple[float, ...] = (1.0, 0.5)
     whole_px: int = 0  # an image that has so many pixels or fewer at a scale is not cut there
     near_px: int = 0  # an image whose longer side is so long or shorter is looked at at the first scale only
-    mirrored: bool = False  # look at each tile mirrored too: twice the time
+    mirrored: bool = False  # look at each tile mirrored too, in twice the time: what either look finds counts
     batch: int = 8  # tiles that go through the network at once
     threshold: float = 0.02  # lower scores are left out
     limit: int = 300  # detections of a frame, at most

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,8 @@ from hybrid.training.samples.batch import TrainBatch
 from hybrid.training.schedule import ema_decay, group_rate, keep_frozen, parameter_groups
 from hybrid.training.watch import STEPS, LossWatch
 from hybrid.weights.checkpoint import fill, read_tensors
+
+PROCESSES = "processes"  # in a checkpoint's header
 
 
 class Diverged(RunError):
@@ -220,7 +223,7 @@ class Training:
         kept = {"watch": self.watch.state()} | dict(more or {})
         tensors |= {f"run/{name}": tensor for name, tensor in kept.items()}
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        return save(plain, {"step": str(self.steps_done)})
+        return save(plain, {"step": str(self.steps_done), PROCESSES: str(self.device.world_size)})
 
     def restore(self, file: Path) -> None:
         """Go back to the state that `to_bytes` wrote to `file`.
@@ -248,6 +251,16 @@ class Training:
         self.kept = _with_prefix(tensors, "run/")
         self.watch.restore(self.kept.get("watch", torch.zeros(1)))
         self.steps_done = int(step)
+        self._note_processes(header.get(PROCESSES, ""))
+
+    def _note_processes(self, before: str) -> None:
+        """Say it where a run goes on in another number of processes than before. Older checkpoints do not know it."""
+        now = self.device.world_size
+        if self.device.is_first and before.isascii() and before.isdigit() and int(before[:9]) != now:
+            sys.stderr.write(
+                f"note: processes: {int(before[:9])} until step {self.steps_done}, {now} from here on. The batches "
+                "stay the same, and the losses up to rounding\n"
+            )
 
 
 def _most(batch: TrainBatch) -> int:

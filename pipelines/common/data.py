@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from hybrid.core.config import BoxesOf
+from hybrid.core.environment import is_first_process
 from hybrid.core.errors import DataError
 from hybrid.data.clips import Clip, ClipSource, FrameRecord
 from hybrid.data.coco import read_coco
@@ -170,7 +171,8 @@ def read_pictures(folder: Path, categories: Sequence[str]) -> ClipSource:
 
 def note(text: str) -> None:
     """Write a note to the error stream, as one line."""
-    sys.stderr.write(f"note: {printable(redacted(text))}\n")
+    if is_first_process():
+        sys.stderr.write(f"note: {printable(redacted(text))}\n")
 
 
 def with_categories(source: ClipSource, categories: Sequence[str]) -> ClipSource:

@@ -23,7 +23,7 @@ from hybrid.training.samples.batch import Batches
 from hybrid.training.samples.sampler import Sampler, WeightedSource
 from hybrid.training.schedule import JOINING, rate
 from hybrid.training.step import Training
-from hybrid.weights.checkpoint import load, read_tensors, save_detector
+from hybrid.weights.checkpoint import load, read_header, read_tensors, save_detector
 from pipelines.common.runs import changed, start
 from tests.hybrid.photos import CATEGORIES, write_video
 from tests.hybrid.variants import SMALL
@@ -178,6 +178,22 @@ def test_spoiled_files_are_reported(tmp_path: Path) -> None:
         load(file)
     with pytest.raises(RunError, match="its header has no step"):
         Training(detector(), config(), Criterion(), training_device("cpu")).restore(file)
+
+
+def test_a_run_that_goes_on_in_another_number_of_processes_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    alone = Training(detector(), config(), Criterion(), training_device("cpu"))
+    whole = alone.to_bytes()
+    for processes, words in (("1", ""), ("two", ""), ("2", "note: processes: 2 until step 0, 1 from here on")):
+        file.write_bytes(save(read_tensors_of(whole, tmp_path), {"step": "0", "processes": processes}))
+        alone.restore(file)
+        note = capsys.readouterr().err
+        assert note.startswith(words)
+        assert bool(note) == bool(words)
+    file.write_bytes(whole)
+    assert read_header(file)["processes"] == "1"
 
 
 def read_tensors_of(content: bytes, folder: Path) -> dict[str, torch.Tensor]:

@@ -20,6 +20,7 @@ from pipelines.common.data import (
     is_data_set,
     is_yolo,
     names,
+    note,
     photo_digests,
     read,
     split_to_measure,
@@ -179,6 +180,15 @@ def test_boxes_of_other_categories_go_with_all_that_belongs_to_them() -> None:
     assert kept.hidden.tolist() == [False, True]
     assert kept.visible_share is None
     assert with_categories(three, three.categories) is three
+
+
+def test_of_several_processes_the_first_one_notes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for rank, output in (("1", ""), ("0", "note: 3 files\n")):
+        monkeypatch.setenv("RANK", rank)
+        note("3 files")
+        assert capsys.readouterr().err == output
 
 
 def test_boxes_that_are_left_out_are_counted_by_category_and_blamed_on_the_right_side(
