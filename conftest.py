@@ -26,6 +26,8 @@ LONG_FILES = (
     "tests/simgen/generation/test_soak.py",
     "tests/simgen/presets/test_finish.py",
     "tests/hybrid/model/test_compile.py",
+    "tests/simgen/renderers/test_pbr_matter.py",
+    "tests/simgen/renderers/test_pbr.py",
 )
 
 
