@@ -6,14 +6,15 @@ import csv
 import io
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simgen.spec.text.printable import printable, redacted
+from hybrid.core.config import LITE_BACKBONE
+from hybrid.core.console import note, one_line_errors
+from simgen.spec.text.printable import printable
 
 if TYPE_CHECKING:
     from hybrid.training.methods.clip_data import ReadClips
@@ -49,7 +50,6 @@ Flips = Annotated[bool, typer.Option("--flips/--no-flips", help="Mirror clips at
 Steps = Annotated[int, typer.Option(min=1, help="Optimizer steps.")]
 Batch = Annotated[int, typer.Option(min=1, help="Clips per step.")]
 Rate = Annotated[float, typer.Option("--lr", help="Peak learning rate.")]
-LITE = "timm:tf_efficientnet_lite0"
 
 
 @app.command(epilog=TRAIN_EPILOG)
@@ -66,7 +66,7 @@ def train(
     steps: Steps = STEPS,
     batch: Batch = BATCH,
     lr: Rate = 1e-3,
-    backbone: Backbone = LITE,
+    backbone: Backbone = LITE_BACKBONE,
     weights: Weights = "bundled",
     flips: Flips = True,
     holdout: Holdout = 0.2,
@@ -74,7 +74,7 @@ def train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over the file at --out.")] = False,
 ) -> None:
     """Train a classifier of clips, and measure it on held-out clips."""
-    with _one_line_errors():
+    with one_line_errors():
         from hybrid.predict.io.outputs import check_file
 
         check_file(out, ".safetensors", [data, *([labels] if labels else [])], overwrite)
@@ -102,7 +102,7 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over the file at --out.")] = False,
 ) -> None:
     """Print the class and its probability for each clip, and write them as CSV."""
-    with _one_line_errors():
+    with one_line_errors():
         from hybrid.predict.io.outputs import check_file
         from simgen.dataset.store.files import write_atomically
 
@@ -139,7 +139,7 @@ def compare(
     steps: Steps = STEPS,
     batch: Batch = BATCH,
     lr: Rate = 1e-3,
-    backbone: Backbone = LITE,
+    backbone: Backbone = LITE_BACKBONE,
     weights: Weights = "bundled",
     flips: Flips = True,
     holdout: Holdout = 0.3,
@@ -148,7 +148,7 @@ def compare(
 
     CNN alone, CNN + RNN, CNN + transformer, transformer alone and all, with the same clips, steps and rate.
     """
-    with _one_line_errors():
+    with one_line_errors():
         read = _read(data, labels, holds, frames, size)
         from hybrid.training.methods import compare_clips
 
@@ -181,12 +181,12 @@ def _read(
             )
         unlabelled = [file.name for file in files if not file.label]
         if unlabelled:
-            _note(f"clips without a class are left out: {len(unlabelled)}, such as {unlabelled[0]}")
+            note(f"clips without a class are left out: {len(unlabelled)}, such as {unlabelled[0]}")
         files = [file for file in files if file.label]
-        _note("clips of each class: " + ", ".join(f"{count} of {name}" for name, count in sorted(counts.items())))
+        note("clips of each class: " + ", ".join(f"{count} of {name}" for name, count in sorted(counts.items())))
     read = read_clips(files, frames, size)
     for reason, items in read.skipped.items():
-        _note(f"{reason}: {len(items)}, such as {items[0]}")
+        note(f"{reason}: {len(items)}, such as {items[0]}")
     return read
 
 
@@ -198,20 +198,3 @@ def _progress() -> Callable[[int, int, Any], None]:
             sys.stderr.write(f"step {done}/{total}: loss {values['loss']:.3f}\n")
 
     return say
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """A user's mistake is one line and exit status 2."""
-    from hybrid.core.errors import HybridError
-    from simgen.spec.errors import SimgenError
-
-    try:
-        yield
-    except (HybridError, SimgenError, OSError) as error:
-        sys.stderr.write(f"error: {printable(redacted(' '.join(str(error).split())))}\n")
-        raise SystemExit(2) from None
-
-
-def _note(message: str) -> None:
-    sys.stderr.write(f"note: {printable(redacted(message))}\n")

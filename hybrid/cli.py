@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hybrid import __version__
 from hybrid.classify import app as classify
+from hybrid.core.console import note, one_line_errors, stop
 from hybrid.weights.released import DEFAULT
-from simgen.spec.text.printable import printable, redacted
+from simgen.spec.text.printable import printable
 
 if TYPE_CHECKING:
     from hybrid.predict.detector import Detector
@@ -95,19 +95,19 @@ def predict(
     """Detect parts: draw boxes, write JSON lines, report the speed."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if whole and tiles:
-        _stop("--whole and --tiles exclude each other")
-    with _one_line_errors():
+        stop("--whole and --tiles exclude each other")
+    with one_line_errors():
         open_sinks = _checked(
             checkpoint, source, out, show, overwrite=overwrite, sequence=sequence, depth=depth, depth_unit=depth_unit,
             device=device,
         )  # fmt: skip
         from hybrid.predict.detector import Detector, operating_point, trained_view
-        from hybrid.predict.tiles import View
+        from hybrid.predict.tiles import WHOLE
 
         exported = checkpoint.suffix == ".onnx"
         if exported and tiles:
-            _stop("--tiles does not go with an .onnx file, which takes whole frames of one size")
-        view = View(tile_px=None, scales=(1.0,)) if whole or exported else trained_view(checkpoint, tiled=tiles)
+            stop("--tiles does not go with an .onnx file, which takes whole frames of one size")
+        view = WHOLE if whole or exported else trained_view(checkpoint, tiled=tiles)
         view = replace(view, mirrored=flip)
         detector = Detector.load(
             checkpoint, device=device, score=score, view=view, runtime=runtime, precision=precision
@@ -116,17 +116,17 @@ def predict(
         if score is None:
             origin = "of the file" if exported else operating_point(checkpoint)[1]
         if flip and detector.engine.tracks:
-            _stop("--flip: this detector follows objects, and a mirrored look would give them other ids")
+            stop("--flip: this detector follows objects, and a mirrored look would give them other ids")
         _tell_runtime(detector)
         with open_sinks() as sinks:
             frames, detections, busy_s, views = _detect(detector, sinks)
     _tell_runtime(detector)
     for view_told in sorted(views)[:MOST_VIEWS]:
-        _note(f"images of {view_told}")
+        note(f"images of {view_told}")
     for reason, items in sinks.source.skips.done().items():
-        _note(f"{reason}: {len(items)}, such as {items[0]}")
+        note(f"{reason}: {len(items)}, such as {items[0]}")
     if not frames:
-        _stop(f"{source}: not one frame could be used")
+        stop(f"{source}: not one frame could be used")
     rate = frames / max(busy_s, 1e-9)
     typer.echo(
         f"{detections} detections in {frames} frames, {rate:.2f} frames/s, score >= {least_score:.2f} ({origin})"
@@ -187,7 +187,7 @@ def _tell_runtime(detector: Detector) -> None:
     """Note what runs the network, as far as it was not told yet."""
     told: list[str] = getattr(detector.engine, "told", [])
     while told:
-        _note(told.pop(0))
+        note(told.pop(0))
 
 
 @app.command(epilog=EXPORT_EPILOG)
@@ -209,8 +209,8 @@ def export(
     `hybrid predict --checkpoint FILE.onnx` runs it; hybrid.predict.onnx.OnnxDetector does without torch.
     """
     if int8 != (calibrate is not None):
-        _stop("--int8 and --calibrate FOLDER go together: the folder's pictures tell the ranges of the 8 bits")
-    with _one_line_errors():
+        stop("--int8 and --calibrate FOLDER go together: the folder's pictures tell the ranges of the 8 bits")
+    with one_line_errors():
         from hybrid.predict.io.outputs import check_file
         from hybrid.weights.record import weights_file
 
@@ -230,7 +230,7 @@ def export(
         except ImportError as error:
             from simgen.spec.install import install_hint
 
-            _stop(f"{error.name} is not installed: {install_hint('onnx')}")
+            stop(f"{error.name} is not installed: {install_hint('onnx')}")
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, content)
     typer.echo(printable(f"{out}: {len(content) / 1e6:.1f} MB"))
@@ -258,24 +258,3 @@ def _pictures(folder: Path) -> list[Path]:
     if not found:
         raise DataError(f"{folder}: holds no pictures to calibrate on")
     return found
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """A user's mistake is one line and exit status 2."""
-    from hybrid.core.errors import HybridError
-    from simgen.spec.errors import SimgenError
-
-    try:
-        yield
-    except (HybridError, SimgenError, OSError) as error:
-        _stop(" ".join(str(error).split()))
-
-
-def _note(message: str) -> None:
-    sys.stderr.write(f"note: {printable(redacted(message))}\n")
-
-
-def _stop(message: str) -> NoReturn:
-    sys.stderr.write(f"error: {printable(redacted(message))}\n")
-    raise SystemExit(2)

@@ -14,6 +14,7 @@ NORMS = ("auto", "group", "frozen", "batch")
 ATTENTION = ("after", "back_and_forth")
 BELT_ORDER = ("off", "x", "y")
 TOWERS = ("apart", "shared", "light")
+LITE_BACKBONE = "timm:tf_efficientnet_lite0"  # of the preset lite
 BoxesOf = Literal["visible", "whole"]  # what a box encloses: the visible part of an object, or the whole object
 BOXES: tuple[BoxesOf, ...] = get_args(BoxesOf)
 RANGES = {  # (least, most); the upper limits stop a hostile checkpoint header from taking all memory
@@ -160,7 +161,7 @@ def tiny(categories: tuple[str, ...]) -> ModelConfig:
 
 def lite(categories: tuple[str, ...]) -> ModelConfig:
     """The default. As `tiny`, with EfficientNet-Lite0 up to stride 16, from the ImageNet weights that pip brings."""
-    return replace(tiny(categories), backbone="timm:tf_efficientnet_lite0", weights="bundled", towers="light")
+    return replace(tiny(categories), backbone=LITE_BACKBONE, weights="bundled", towers="light")
 
 
 def base(categories: tuple[str, ...]) -> ModelConfig:

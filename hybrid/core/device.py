@@ -23,6 +23,14 @@ def check_device_name(name: str) -> None:
         raise ConfigError(f"device {name!r}: there are auto, cpu, cuda, cuda:1, ..., mps and xpu")
 
 
+def cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies in bf16 (AVX-512 BF16, AMX). Other CPUs convert it."""
+    import torch
+
+    has = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(has and has())
+
+
 def device_named(name: str) -> torch.device:
     """The device of this name; auto is cuda if available, else the CPU.
 

@@ -33,7 +33,7 @@ from hybrid.predict.runtime.choice import Runtime
 from hybrid.predict.runtime.onnx_engine import OnnxEngine
 from hybrid.predict.stream import TileStates, step
 from hybrid.predict.suppression import one_label
-from hybrid.predict.tiles import View, tiled_view, told, view_of
+from hybrid.predict.tiles import WHOLE, View, tiled_view, told, view_of
 from hybrid.weights.checkpoint import load
 from hybrid.weights.record import read_record
 from hybrid.weights.released import DEFAULT
@@ -105,7 +105,7 @@ class Detector:
             device: auto (cuda if available), cpu, cuda, cuda:1, ...
             score: detections below it are left out; by default the run's operating point, see `operating_point`.
             view: how images are looked at; by default as their size asks for, see `hybrid.predict.tiles.view_of`.
-                `Result.view` tells how it was. `View(tile_px=None, scales=(1.0,))` takes whole images.
+                `Result.view` tells how it was. `hybrid.predict.tiles.WHOLE` takes whole images.
             label_iou: of two boxes of different categories with a higher IoU, the one with the lower score is left
                 out, so that an object has one label. 1: an object may have several labels.
             nested_share: a box is left out where a larger share of it is inside a better box of its category, as the
@@ -121,7 +121,7 @@ class Detector:
         network: Network | OnnxEngine
         if Path(run).suffix == ".onnx":
             exported = opened_step(Path(run), device, runtime, precision)
-            point, network, view = exported.score, OnnxEngine(exported), view or View(tile_px=None, scales=(1.0,))
+            point, network, view = exported.score, OnnxEngine(exported), view or WHOLE
         else:
             point, _ = operating_point(Path(run))
             network, view = load(Path(run), device=str(device_named(device))), view or trained_view(Path(run))

@@ -63,6 +63,9 @@ class View:
         return None if width * height <= self.whole_px else self.tile_px
 
 
+WHOLE = View(tile_px=None, scales=(1.0,))  # one look at the whole image, whatever its size
+
+
 def view_of(trained_px: int) -> View:
     """The view for a detector that was trained on tiles of this size, chosen by the size of each image.
 

@@ -14,6 +14,7 @@ from hybrid.weights.record import LARGEST_TILE_PX, LEAST_TILE_PX
 MOST_RATE = 1.0  # no detector learns at more
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
+LogTo = Literal["files", "tensorboard", "mlflow", "wandb"]
 
 
 class AugmentConfig(BaseModel):
@@ -119,7 +120,7 @@ class TrainConfig(BaseModel):
     threads: Annotated[int, Field(ge=0)] = 0  # of torch; 0: torch's default
     cache_mb: Annotated[int, Field(ge=0)] = 512  # of decoded images, in each worker
     device: str = "auto"  # auto: cuda if available
-    log_to: Literal["files", "tensorboard", "mlflow", "wandb"] = "files"  # beside the run's own files
+    log_to: LogTo = "files"  # beside the run's own files
     pictures_every_s: Annotated[float, Field(ge=0.0)] = (
         600.0  # between pictures of sample detections; 0: at the end only
     )

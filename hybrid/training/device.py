@@ -46,12 +46,18 @@ class TrainingDevice:
         dist.broadcast(told, 0)
         return bool(told)
 
+    def sums(self, values: Tensor) -> Tensor:
+        """The sum of each value over all processes."""
+        if self.world_size > 1:
+            values = values.clone()
+            dist.all_reduce(values)
+        return values
+
     def means(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The mean of each loss over all processes."""
         if self.world_size == 1:
             return dict(losses)
-        values = torch.stack([value.detach().float() for value in losses.values()])
-        dist.all_reduce(values)
+        values = self.sums(torch.stack([value.detach().float() for value in losses.values()]))
         return dict(zip(losses, values / self.world_size, strict=True))
 
     @contextmanager

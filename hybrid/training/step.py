@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from hybrid.core.console import note
 from hybrid.core.errors import RunError
 from hybrid.core.processes import Draws
 from hybrid.core.types import State
@@ -184,8 +184,7 @@ class Training:
         if len(pieces) == 1:
             return [1.0]
         counts = torch.tensor([float(piece.counts.sum()) for piece in pieces], device=self.device.torch_device)
-        counts = torch.stack(list(self.device.means({str(k): x for k, x in enumerate(counts)}).values()))
-        boxes = counts * self.device.world_size
+        boxes = self.device.sums(counts)
         return (boxes.clamp(min=1) / boxes.sum().clamp(min=1)).tolist()
 
     def _with_methods(self, losses: dict[str, Tensor], batch: TrainBatch) -> dict[str, Tensor]:
@@ -257,9 +256,9 @@ class Training:
         """Say it where a run goes on in another number of processes than before. Older checkpoints do not know it."""
         now = self.device.world_size
         if self.device.is_first and before.isascii() and before.isdigit() and int(before[:9]) != now:
-            sys.stderr.write(
-                f"note: processes: {int(before[:9])} until step {self.steps_done}, {now} from here on. The batches "
-                "stay the same, and the losses up to rounding\n"
+            note(
+                f"processes: {int(before[:9])} until step {self.steps_done}, {now} from here on. The batches "
+                "stay the same, and the losses up to rounding"
             )
 
 

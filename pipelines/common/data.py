@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TypeGuard
 import numpy as np
 from jaxtyping import Int64
 
+from hybrid.core import console
 from hybrid.core.config import BoxesOf
 from hybrid.core.environment import is_first_process
 from hybrid.core.errors import DataError
@@ -30,7 +30,6 @@ from hybrid.data.shared import digests, shared_images
 from hybrid.data.yolo import is_yolo_folder, measuring_split, read_yolo, yolo_layout
 from pipelines.common.record import DataKind
 from simgen.dataset.store.locations import Location
-from simgen.spec.text.printable import printable, redacted
 
 REAL: DataKind = "real"
 STAND_IN: DataKind = "stand-in"
@@ -172,7 +171,7 @@ def read_pictures(folder: Path, categories: Sequence[str]) -> ClipSource:
 def note(text: str) -> None:
     """Write a note to the error stream, as one line."""
     if is_first_process():
-        sys.stderr.write(f"note: {printable(redacted(text))}\n")
+        console.note(text)
 
 
 def with_categories(source: ClipSource, categories: Sequence[str]) -> ClipSource:

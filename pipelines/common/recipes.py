@@ -92,10 +92,10 @@ def note_precision(config: TrainConfig) -> None:
         return
     import torch
 
-    from hybrid.core.device import device_named
+    from hybrid.core.device import cpu_has_bf16, device_named
 
     capability = torch.backends.cpu.get_cpu_capability()
-    if device_named(config.device).type == "cpu" and not torch.cpu._is_avx512_bf16_supported():
+    if device_named(config.device).type == "cpu" and not cpu_has_bf16():
         note(f"--precision bf16: this CPU ({capability}) does not compute in bf16; it saves memory, but hardly time")
 
 

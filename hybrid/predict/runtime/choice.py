@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from hybrid.core.device import cpu_has_bf16
 from hybrid.core.errors import ConfigError, RunError
 from hybrid.core.types import State
 from hybrid.model.network import Network
@@ -78,7 +79,7 @@ class Runtime:
             raise ConfigError(f"runtime 'onnx': {reason}")
         if missing and self._asked == "auto" and device.type == "cpu" and precision == "float32":
             self.told.append(f"torch runs the network; ONNX Runtime would take less than half the time, {reason}")
-        if precision == "bf16" and device.type == "cpu" and not _has_bf16():
+        if precision == "bf16" and device.type == "cpu" and not cpu_has_bf16():
             self.told.append("this CPU has no bf16 arithmetic and emulates it: float32 is faster")
         return not reason and self._asked != "torch"
 
@@ -167,12 +168,6 @@ class Runtime:
 def pays(many: bool, spent_s: float) -> bool:
     """Whether an export pays: before many frames, or after as much time in torch as it takes."""
     return many or spent_s >= WORTH_S
-
-
-def _has_bf16() -> bool:
-    """Whether the CPU multiplies in bf16 (AVX-512 BF16, AMX). Other CPUs convert it."""
-    has = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(has and has())
 
 
 def _check_precision(precision: str, device: torch.device) -> None:

@@ -10,15 +10,15 @@ import json
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args, runtime_checkable
+from typing import Any, Protocol, get_args, runtime_checkable
 
 from hybrid.core.errors import ConfigError
+from hybrid.training.config import LogTo
 from simgen.dataset.store.files import write_atomically
 from simgen.spec.errors import TextFileError
 from simgen.spec.install import install_hint
 from simgen.spec.text.json_text import read_json
 
-LogTo = Literal["files", "tensorboard", "mlflow", "wandb"]
 LOG_TO: tuple[LogTo, ...] = get_args(LogTo)
 IDS, PROJECT = "tracker.json", "sim2line"
 

@@ -178,7 +178,7 @@ def test_what_cannot_be_had_is_told(photos: Network, monkeypatch: pytest.MonkeyP
         Detector(photos, runtime="tvm")
     with pytest.raises(ConfigError, match="runtime 'onnx': bf16 runs in torch"):
         Detector(photos, runtime="onnx", precision="bf16")
-    monkeypatch.setattr(choice, "_has_bf16", lambda: False)
+    monkeypatch.setattr(choice, "cpu_has_bf16", lambda: False)
     assert "this CPU has no bf16 arithmetic" in Detector(photos, precision="bf16").engine.told[0]
     monkeypatch.setattr(choice, "find_spec", lambda name: None)
     assert "onnx and onnxruntime not installed: pip install" in Detector(photos).engine.told[0]
