@@ -21,7 +21,7 @@ from simgen.dataset.store.locations import Location
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 Image = UInt8[np.ndarray, "h w 3"]
-Outline = tuple[Float32[np.ndarray, "k 2"], ...]  # polygons (x, y) round the pieces of an object; (): it has none
+Outline = tuple[Float32[np.ndarray, "_ 2"], ...]  # polygons (x, y) round the pieces of an object; (): it has none
 
 
 def _no_boxes() -> Float32[np.ndarray, "m 4"]:
