@@ -14,6 +14,7 @@ NORMS = ("auto", "group", "frozen", "batch")
 ATTENTION = ("after", "back_and_forth")
 BELT_ORDER = ("off", "x", "y")
 TOWERS = ("apart", "shared", "light")
+NECK_NORMS = ("group", "batch", "pixel")
 LITE_BACKBONE = "timm:tf_efficientnet_lite0"  # of the preset lite
 BoxesOf = Literal["visible", "whole"]  # what a box encloses: the visible part of an object, or the whole object
 BOXES: tuple[BoxesOf, ...] = get_args(BoxesOf)
@@ -72,11 +73,14 @@ class ModelConfig:
     weights: str = "none"  # of the backbone: none, default (its library's download), bundled (by pip), or a file
     width: int = 64  # channels of the pyramid, the tokens and the queries
     heads: int = 4  # attention heads
-    queries: int = 100  # per frame
+    queries: int = 100  # per frame of up to 480x640 pixels; a larger one has more, in use
     decoder_layers: int = 2
     points: int = 4  # sampling points of each head on each level
     head_convs: int = 0  # convolutions of the dense score head, and as many of the dense box head
     towers: str = "apart"  # of scores and boxes: one each, shared, or light (shared and depthwise, cheap)
+    neck_norm: str = (
+        "group"  # of the pyramid and the towers; group: over the picture, so a tile's part looks another way
+    )
     distinct_iou: float = 1.0  # NMS threshold of the candidates for queries; 1: no NMS
     encoder_layers: int = 1
     memory_frames: int = 4  # past frames that the encoder attends to
@@ -106,6 +110,7 @@ class ModelConfig:
             "belt_order": BELT_ORDER,
             "boxes": BOXES,
             "towers": TOWERS,
+            "neck_norm": NECK_NORMS,
         }
         for name, rows in choices.items():
             if getattr(self, name) not in rows:

@@ -54,7 +54,7 @@ class Network(nn.Module):
         mean, spread = standardisation(self.backbone)
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("spread", spread, persistent=False)
-        self.pyramid = Pyramid(self.backbone.channels, config.width)
+        self.pyramid = Pyramid(self.backbone.channels, config.width, config.neck_norm)
         self.context = Context(config)
         self.decoder = Decoder(config)
         self.clip_head = ClipHead(config.width, len(config.clip_classes)) if config.clip_classes else None

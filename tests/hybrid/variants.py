@@ -43,6 +43,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "plain head": {"branches": "cnn", "head_convs": 0, "distinct_iou": 1.0},
     "shared tower": {"branches": "cnn", "towers": "shared"},
     "light tower": {"branches": "cnn", "towers": "light"},
+    "batch norm in the neck": {"branches": "cnn", "head_convs": 1, "neck_norm": "batch"},
+    "pixel norm in the neck": {"branches": "cnn", "head_convs": 1, "neck_norm": "pixel"},
     "everything": {
         "tracks": 6, "belt_order": "x", "attention": "back_and_forth", "encoder_levels": 2, "memory_tokens": 3,
         "fusion": "cross_attention", "temporal": "conv_lstm",

@@ -18,7 +18,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hybrid.core.errors import ConfigError
-from hybrid.model.frame.stages import Backbone, Maps, StageBlocks, Stages, misfits, normalised, read_weights, run
+from hybrid.model.frame.stages import (
+    NECK_NORMS,
+    Backbone,
+    Maps,
+    StageBlocks,
+    Stages,
+    misfits,
+    normalised,
+    read_weights,
+    run,
+)
 from hybrid.model.frame.timm_net import PREFIX, timm_net
 
 
@@ -229,8 +239,9 @@ class Pyramid(nn.Module):
     and so most of the cost.
     """
 
-    def __init__(self, channels: Sequence[int], width: int) -> None:
+    def __init__(self, channels: Sequence[int], width: int, norm: str = "group") -> None:
         super().__init__()
+        normalised = NECK_NORMS[norm]
         inner = [min(channels[0], width), *[width] * (len(channels) - 1)]
         self.inner = tuple(inner)  # channels of the lateral maps
         self.laterals = nn.ModuleList(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -23,6 +23,22 @@ def normalised(channels: int) -> nn.GroupNorm:
     """Group norm with about 16 channels per group: independent of batch size and mode."""
     groups = next(count for count in range(max(1, channels // 16), 0, -1) if channels % count == 0)
     return nn.GroupNorm(groups, channels)
+
+
+class PixelNorm(nn.LayerNorm):
+    """Layer norm over the channels of each pixel alone (as in ConvNeXt, Liu et al., CVPR 2022)."""
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+# Of the pyramid and the towers. Group norm divides by the spread over the whole picture, so that a part's score depends
+# on what else is in the picture, and on how large it is. Batch norm, once trained, and pixel norm do not.
+NECK_NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "group": normalised,
+    "batch": nn.BatchNorm2d,
+    "pixel": PixelNorm,
+}
 
 
 def misfits(wanted: Mapping[str, Tensor], theirs: Mapping[str, str], state: Mapping[str, Tensor]) -> list[str]:

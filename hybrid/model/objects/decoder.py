@@ -98,7 +98,8 @@ class Decoder(nn.Module):
         super().__init__()
         width, classes = config.width, len(config.categories)
         self.heads, self.denoising_queries = config.heads, config.denoising_queries
-        self.propose = Proposer(width, classes, config.queries, config.head_convs, config.distinct_iou, config.towers)
+        head = (config.queries, config.head_convs, config.distinct_iou, config.towers, config.neck_norm)
+        self.propose = Proposer(width, classes, *head)
         self.label = LabelEmbedding(classes, width) if config.denoising_queries else None
         self.place = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
         self.values = nn.Conv2d(width, width, 1)

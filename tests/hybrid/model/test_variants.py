@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hybrid.core.config import ATTENTION, BELT_ORDER, BRANCHES, TOWERS
+from hybrid.core.config import ATTENTION, BELT_ORDER, BRANCHES, NECK_NORMS, TOWERS
 from hybrid.core.types import State, Target
 from hybrid.losses.criterion import Criterion
 from hybrid.model.frame.backbone import BACKBONES
@@ -31,6 +31,7 @@ def test_the_table_has_every_row_of_every_choice():
     tables = {
         "branches": BRANCHES, "backbone": BACKBONES, "fusion": FUSIONS, "temporal": TEMPORALS, "attention": ATTENTION,
         "belt_order": BELT_ORDER, "towers": TOWERS,
+        "neck_norm": NECK_NORMS,
     }  # fmt: skip
     for key, rows in tables.items():
         assert {getattr(replace(SMALL, **changes), key) for changes in VARIANTS.values()} == set(rows), key
