@@ -46,6 +46,10 @@ class BadEnvironment(SimgenError):
     """A picture of surroundings (.hdr, .exr) that cannot light a scene."""
 
 
+class PartFileError(SimgenError, ValueError):
+    """A CAD file, or an imported part, that cannot be used. Says which, what is wrong, and what would help."""
+
+
 class GenerateError(SimgenError):
     """A data set that cannot be made here, or cannot be finished. Says why and what to do."""
 
