@@ -78,9 +78,7 @@ class ModelConfig:
     points: int = 4  # sampling points of each head on each level
     head_convs: int = 0  # convolutions of the dense score head, and as many of the dense box head
     towers: str = "apart"  # of scores and boxes: one each, shared, or light (shared and depthwise, cheap)
-    neck_norm: str = (
-        "group"  # of the pyramid and the towers; group: over the picture, so a tile's part looks another way
-    )
+    neck_norm: str = "group"  # of the pyramid and the towers: group (over the whole picture), batch, or pixel
     distinct_iou: float = 1.0  # NMS threshold of the candidates for queries; 1: no NMS
     encoder_layers: int = 1
     memory_frames: int = 4  # past frames that the encoder attends to
@@ -166,7 +164,8 @@ def tiny(categories: tuple[str, ...]) -> ModelConfig:
 
 def lite(categories: tuple[str, ...]) -> ModelConfig:
     """The default. As `tiny`, with EfficientNet-Lite0 up to stride 16, from the ImageNet weights that pip brings."""
-    return replace(tiny(categories), backbone=LITE_BACKBONE, weights="bundled", towers="light")
+    pretrained = replace(tiny(categories), backbone=LITE_BACKBONE, weights="bundled")
+    return replace(pretrained, towers="light", neck_norm="pixel")
 
 
 def base(categories: tuple[str, ...]) -> ModelConfig:

@@ -81,7 +81,7 @@ def view_of(trained_px: int) -> View:
 def tiled_view(trained_px: int) -> View:
     """Tiles of the size that was trained on at two scales, overlapping by a quarter: 2.5 times the work of `view_of`.
 
-    It finds more parts than a look has queries (`ModelConfig.queries`).
+    It finds more parts than one look has queries (`hybrid.model.objects.queries`).
     """
     return View(tile_px=trained_px, overlap_px=trained_px // 4)
 
