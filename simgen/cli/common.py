@@ -94,6 +94,14 @@ def say_notes(config: SceneConfig) -> None:
         typer.echo(f"simgen: note: {note}", err=True)
 
 
+def say_left_out(reasons: list[str]) -> None:
+    """Say on stderr what was left out: how many, and the first of them with the reason."""
+    for reason in reasons[:5]:
+        typer.echo(f"simgen: note: left out: {printable(reason)}", err=True)
+    if len(reasons) > 5:
+        typer.echo(f"simgen: note: left out: {len(reasons) - 5} more, {len(reasons)} in all", err=True)
+
+
 def data_set(folder: str) -> DataSet:
     """Open the data set at a folder or URL.
 

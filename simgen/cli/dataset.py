@@ -74,9 +74,11 @@ def replay(folder: Folder, scene: Annotated[int, typer.Argument(help="Index of t
         data = data_set(folder)  # first: the other imports take seconds
         with quiet_stderr():
             from simgen.generation.clip import machinery, make_clip
+        from simgen.dataset.contents import load_contents
         from simgen.generation.replay import replay_scene
         from simgen.presets.read import stored_config
 
+        load_contents(data)
         config = stored_config(data.manifest.request.config)
         result = replay_scene(data, scene, config, make_clip, machinery(config))
     if not result.differences:

@@ -10,8 +10,7 @@ from typing import Annotated
 
 import typer
 
-from simgen.cli.common import app, chosen_renderer, clear_errors, data_set, fail, say_notes
-from simgen.spec.text.printable import printable
+from simgen.cli.common import app, chosen_renderer, clear_errors, data_set, fail, say_left_out, say_notes
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")]
 camera = typer.Typer(help="Fit a preset to your camera, from its photographs.", no_args_is_help=True)
@@ -71,7 +70,7 @@ def fit(
             str(path): [measure(p) for p in read_pictures(path, photos, leave_out=left_out.append)]
             for path in beside or []
         }
-        _say_left_out(left_out)
+        say_left_out(left_out)
         result = fit_camera(pictures, fields)
         _write_preset(out, base, result.to_yaml)
         if page:
@@ -137,7 +136,7 @@ def fit_finish(
         config = load_config(base, [f"render.renderer={chosen_renderer(renderer)}", "timing.frames=1"])
         probed, left_out = probe(config), list[str]()
         real = photographed(photos, left_out.append)
-        _say_left_out(left_out)
+        say_left_out(left_out)
         say_notes(probed)
         plan, known = make_plan(probed, scenes=scenes, seed=seed, name=Path(base).stem)
         with Progress(scenes, workers or 1, plan.request.shard_scenes) as progress:
@@ -175,14 +174,6 @@ def _check_new(option: str, path: Path | None, base: str, overwrite: bool) -> No
         fail(f"{option}: {path} is the --base; give another name")
     if not overwrite:
         fail(f"{option}: {path} is there already; give another name, or --overwrite")
-
-
-def _say_left_out(reasons: list[str]) -> None:
-    """Say on stderr what was left out: how many, and the first of them with the reason."""
-    for reason in reasons[:5]:
-        typer.echo(f"simgen: note: left out: {printable(reason)}", err=True)
-    if len(reasons) > 5:
-        typer.echo(f"simgen: note: left out: {len(reasons) - 5} more, {len(reasons)} in all", err=True)
 
 
 def _named_from(base: str, out: Path) -> str:

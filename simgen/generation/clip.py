@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from simgen.assets.parts import PARTS
-from simgen.camera.sensor import expose_clip
+from simgen.assets.photos import local_brightness, shown_light
+from simgen.camera.over_photo import Backdrop, develop_over
+from simgen.camera.sensor import compressed, expose_clip
 from simgen.generation.exposure import capture
 from simgen.labels.boxes import annotate
 from simgen.labels.flow import flow_px
@@ -13,8 +17,9 @@ from simgen.renderers import describe, render
 from simgen.scene.config import SceneConfig
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
-from simgen.spec.frames import RenderedClip
-from simgen.spec.scene import PATHTRACED
+from simgen.spec.frames import Frame, RenderedClip
+from simgen.spec.scene import PATHTRACED, SceneSpec
+from simgen.spec.types import BACKGROUND
 
 
 def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:
@@ -40,12 +45,25 @@ def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:
     flow = [flow_px(spec, trajectory, t, ids[t], depth_m[t]) for t in range(spec.frames)] if config.labels.flow else []
     return RenderedClip(
         spec=spec,
-        jpegs=expose_clip([frame.linear for frame in frames], spec.sensor),
+        jpegs=_exposed(spec, frames),
         ids=ids,
         depth_m=depth_m,
         labels=annotate(spec, trajectory, ids),
         flow_px=np.stack(flow) if flow else None,
     )
+
+
+def _exposed(spec: SceneSpec, frames: Sequence[Frame]) -> tuple[bytes, ...]:
+    """The clip's JPEG files; of a scene on a photo, over the photo."""
+    photo = spec.stage.photo
+    if photo is None:
+        return expose_clip([frame.linear for frame in frames], spec.sensor)
+    light = shown_light(photo, (spec.camera.width_px, spec.camera.height_px), spec.sensor.gamma)
+    backdrop = Backdrop(light, local_brightness(light, photo.local))
+    images = [
+        develop_over(backdrop, frame.linear, frame.ids != BACKGROUND, spec.sensor, t) for t, frame in enumerate(frames)
+    ]
+    return compressed(images, spec.sensor)
 
 
 def categories(config: SceneConfig) -> tuple[str, ...]:

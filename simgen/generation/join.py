@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
+from simgen.dataset.contents import FOLDERS, read_contents, write_contents
 from simgen.dataset.format.manifest import MANIFEST, Manifest, ShardEntry, read_manifest, write_manifest
 from simgen.dataset.store.files import file_sha256, write_atomically
 from simgen.dataset.store.locations import Location, sizes
@@ -46,6 +47,7 @@ def join(out: Location, parts: Sequence[Location], step: Callable[[], None] = la
         for name, (part, entry) in sorted(shards.items()):
             _link_or_copy(part / name, out / name, entry)
             step()
+        write_contents(out, read_contents(next(iter(journals)), first.request.config))
         manifest = replace(first, shards=tuple(_in_order(shards)))
         write_manifest(out / MANIFEST, manifest)
     return manifest
@@ -94,7 +96,7 @@ def _gaps(numbers: Iterable[int], end: int) -> Iterator[range]:
 
 
 def _check_folder(out: Location, shards: dict[str, tuple[Location, ShardEntry]]) -> None:
-    other = [name for name in sizes(out) if name not in shards and not name.startswith(".shard-")]
+    other = [name for name in sizes(out) if name not in {*shards, *FOLDERS} and not name.startswith(".shard-")]
     if other:
         raise GenerateError(
             f"{out}: holds other files ({', '.join(sorted(other)[:3])}); join into an empty or new folder"

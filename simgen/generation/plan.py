@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simgen import __version__
 from simgen.camera.sensor.video import require_h264
+from simgen.dataset.contents import contents_of
 from simgen.dataset.format.manifest import Request
 from simgen.dataset.format.reader import DataSet
 from simgen.dataset.store.locations import Location, location
@@ -33,6 +34,7 @@ def make_plan(
     Raises:
         RendererUnavailable: the config's renderer cannot run on this machine.
         VideoUnavailable: the config needs PyAV, which is not installed.
+        MissingContent: a file that the scenes are made of was not read by this process.
     """
     with quiet_stderr():  # PyBullet prints its build time when it is imported
         from simgen.generation.clip import categories, machinery, make_clip
@@ -47,7 +49,8 @@ def make_plan(
         shard_scenes=default_shard_scenes(scenes) if shard_scenes is None else shard_scenes,
         renderer=machinery(config),
     )
-    return Plan(request, config, make_clip, scene_limit_s, machinery), categories(config)
+    contents = contents_of(request.config)
+    return Plan(request, config, make_clip, scene_limit_s, machinery, contents=contents), categories(config)
 
 
 def generate(

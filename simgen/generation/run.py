@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+from simgen.dataset.contents import write_contents
 from simgen.dataset.format.manifest import (
     DATA_SET_FORMAT,
     MANIFEST,
@@ -139,6 +140,7 @@ def _fill(
     made, lost = sum(entry.clips for entry in done.values()), 0
     journal = _Journal(out, manifest)
     journal.write(done)
+    write_contents(out, plan.contents)
     spending = _Spending(budget, sum(entry.bytes for entry in done.values()), len(done))
     events = engine(plan, out, spending.allowed(missing), workers)
     try:

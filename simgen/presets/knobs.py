@@ -82,6 +82,8 @@ def _of_type(kind: Any, path: str, default: str) -> Iterator[KnobRow]:
     elif get_origin(kind) in (Union, UnionType):
         (inner,) = (one for one in get_args(kind) if one is not NoneType)
         yield from _of_type(inner, path, default)
+    elif get_origin(kind) is tuple:
+        return  # what simgen writes down itself, as of photos that it read
     elif get_origin(kind) is dict:
         yield from _of_type(get_args(kind)[1], f"{path}.{ANY_NAME}", "")
     else:

@@ -9,6 +9,7 @@ from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
+from simgen.presets.anchors import anchored
 from simgen.presets.shorthand import with_same_view, written_out
 from simgen.spec.errors import ConfigError
 from simgen.spec.text.yaml_text import (
@@ -60,9 +61,9 @@ def read_preset(path: Path, above: tuple[Path, ...]) -> Tree:
     """The tree of a file, merged into that of its base. `above` are the files that inherit from it."""
     whole = _shipped_tree(path) if path.parent == PRESETS else read_tree(path)
     if "base" not in whole.values:
-        return Tree(written_out(whole.values), whole.marks)
+        return Tree(anchored(written_out(whole.values), path.parent), whole.marks)
     base, where = whole.values["base"], whole.where(("base",))
-    own = written_out({key: value for key, value in whole.values.items() if key != "base"})
+    own = anchored(written_out({k: value for k, value in whole.values.items() if k != "base"}), path.parent)
     if not isinstance(base, str):
         raise ConfigError(f"{where}: base: needs a preset's name or a path, got {base!r}")
     file = find(base, path.parent, f"{where}: base: ")

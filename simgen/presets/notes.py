@@ -18,6 +18,7 @@ SMALL_PX = 8.0  # below it detectors find little, as COCO counts all below 32 x 
 
 def notes(config: SceneConfig) -> Iterator[str]:
     """One line for each thing that a user will hardly want."""
+    yield from _of_photos(config)
     size_m = typical_size_m(config)
     camera = config.camera
     focal_px, distance_m = _middle(camera.focal_px), _middle(camera.distance_m)
@@ -28,6 +29,26 @@ def notes(config: SceneConfig) -> Iterator[str]:
             f"{distance_m:.2f} m with {camera.width_px} px of width, and parts below {SMALL_PX:g} px are hardly found: "
             "raise camera.width_px and camera.height_px, or lower camera.distance_m or camera.hfov_deg"
         )
+
+
+def _of_photos(config: SceneConfig) -> Iterator[str]:
+    photo, camera = config.stage.photo, config.camera
+    if photo is None:
+        return
+    if photo.left_out:
+        more = f"; and {len(photo.left_out) - 3} more" if len(photo.left_out) > 3 else ""
+        yield f"{len(photo.left_out)} photos are left out: {'; '.join(photo.left_out[:3])}{more}"
+    low = photo.crop.low
+    small = [p for p in photo.pictures if p.width_px * low < camera.width_px or p.height_px * low < camera.height_px]
+    if small:
+        one = small[0]
+        yield (
+            f"{len(small)} of {len(photo.pictures)} photos are enlarged, and look soft: {one.name} has "
+            f"{one.width_px} x {one.height_px} pixels, of which {low:g} of each side is shown in "
+            f"{camera.width_px} x {camera.height_px}"
+        )
+    if config.stage.belt_speed_m_s.high > 0:
+        yield "stage.photo on a belt: the parts move and the photo's belt stands still; good for a plain belt alone"
 
 
 def typical_size_m(config: SceneConfig) -> float:

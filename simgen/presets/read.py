@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from simgen.presets.explain import explain
 from simgen.presets.layers import find, read_preset, with_overrides
 from simgen.presets.names import missing_sizes, unknown_names
+from simgen.presets.photos import read_photos
 from simgen.scene.config import SceneConfig
 from simgen.spec.errors import ConfigError
 from simgen.spec.text.yaml_text import KeyPath, Tree
@@ -53,9 +54,10 @@ def config_of(tree: Tree) -> SceneConfig:
     Raises:
         ConfigError: with every problem, one line each.
     """
-    unknown = dict(unknown_names(tree))
+    values, bad_photos = read_photos(tree)
+    unknown = {**dict(unknown_names(tree)), **bad_photos}
     try:
-        config = SceneConfig.model_validate_json(json.dumps(tree.values), strict=True)
+        config = SceneConfig.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         errors = [one for one in error.errors(include_url=False) if not _is_below(one["loc"], unknown)]
         raise ConfigError(*unknown.values(), *explain(tree, errors, may_inherit=True)) from None

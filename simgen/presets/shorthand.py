@@ -2,6 +2,7 @@
 
 A number where a range is due is a fixed value: `focal_px: 400` is `{low: 400, high: 400}`. A name where weights are due
 is the only choice: `demosaic: bilinear` is `{weights: {bilinear: 1}}`. A name where a list is due is a list of one.
+Files where photos are due are their group: `photo: backgrounds` is `{files: [backgrounds]}`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import Any, get_origin
 
 from simgen.presets.explain import inner_type, knob_type
-from simgen.scene.config import SceneConfig
+from simgen.scene.config import PhotoKnobs, SceneConfig
 from simgen.spec.knobs import Choice, IntRange, LogUniform, Uniform
 
 
@@ -22,6 +23,8 @@ def written_out(value: Any, kind: Any = SceneConfig) -> Any:
         return {"low": value, "high": value} if fits else value
     if kind is Choice:
         return {"weights": {value: 1.0}} if isinstance(value, str) else value
+    if kind is PhotoKnobs and isinstance(value, str | list):
+        return {"files": [value] if isinstance(value, str) else value}
     if get_origin(kind) is tuple:
         return [value] if isinstance(value, str) else value
     if not isinstance(value, dict):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from simgen.renderers.gl import renderer as pbr
+from simgen.renderers.ground import with_ground
 from simgen.renderers.paths import renderer as pathtraced
 from simgen.renderers.paths import variant
 from simgen.renderers.tiny import renderer as tiny
@@ -66,7 +67,7 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
     """
     if spec.render.renderer not in RENDERERS:
         raise KeyError(f"no renderer {spec.render.renderer!r}; there are {sorted(RENDERERS)}")
-    yield from RENDERERS[spec.render.renderer](spec, trajectory)
+    yield from RENDERERS[spec.render.renderer](with_ground(spec), trajectory)
 
 
 def describe(renderer: str) -> str:

@@ -79,6 +79,8 @@ def _bake(material: MaterialSpec, shape: tuple[int, int], texel_m: float) -> Flo
 
 def _bake_stage(spec: SceneSpec) -> Float32[np.ndarray, "h w 3"]:
     stage = spec.stage
+    if stage.photo is not None:  # its plain colour, for what mirrors it
+        return _bake(stage.top, (1, 1), STAGE_TEXEL_M)
     columns, rows = (max(round(s / STAGE_TEXEL_M), 1) for s in stage.size_m)
     if max(columns, rows) > MAX_SIDE_TEXELS or columns * rows > MAX_TEXELS:
         size = f"{stage.size_m[0]:.4g} x {stage.size_m[1]:.4g} m"

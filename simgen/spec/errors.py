@@ -50,6 +50,14 @@ class PartFileError(SimgenError, ValueError):
     """A CAD file, or an imported part, that cannot be used. Says which, what is wrong, and what would help."""
 
 
+class BadPhoto(SimgenError):
+    """A photograph that cannot be a background. Says which, and why."""
+
+
+class MissingContent(SimgenError):
+    """A file that a scene needs and that neither a preset nor a data set has brought. Says which."""
+
+
 class GenerateError(SimgenError):
     """A data set that cannot be made here, or cannot be finished. Says why and what to do."""
 

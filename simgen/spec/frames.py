@@ -41,9 +41,13 @@ class Frame:
 
     Every field but `linear` is ground truth, sampled at the pixels' centres. Lens and shutter move it with the light
     and never mix the values of two pixels. They use `dataclasses.replace` and `truth`, so that a new field is kept.
+
+    On a photo (`StageSpec.photo`) `linear` has a fourth channel: the share of the photo's light that is seen in the
+    pixel. It is 0 on a part, 1 on the bare ground, and between them in a shadow. The other three are then the light of
+    parts and occluders alone.
     """
 
-    linear: Float32[np.ndarray, "h w 3"]
+    linear: Float32[np.ndarray, "h w _"]
     depth_m: Float32[np.ndarray, "h w"]  # along the optical axis; inf where no surface is
     ids: Int32[np.ndarray, "h w"]  # index into SceneSpec.parts, or BACKGROUND, or CLUTTER
     normals: Float32[np.ndarray, "h w 3"] | None = None  # unit, in the world; 0 where no surface is; from pbr alone

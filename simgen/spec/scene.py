@@ -176,6 +176,20 @@ class SheetSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PhotoSpec:
+    """A photograph of the empty place, on which the rendered parts stand. Light is linear, 1 is full scale."""
+
+    name: str  # of its file, for people
+    photo_sha256: str  # of the file's bytes, by which they are found
+    crop_px: tuple[int, int, int, int]  # what is shown of the upright photo: left, top, width, height
+    mirrored: bool  # left and right exchanged, after the crop
+    gain: float  # of the photo's light
+    hue_rad: Radians  # by which its colours are turned
+    white_rgb: Vec3  # what a white card on the stage gives in the finished picture
+    local: float  # 0..1: how far the parts follow the photo's brightness where they lie
+
+
+@dataclass(frozen=True, kw_only=True)
 class StageSpec:
     """What the parts lie on: a table, a belt that runs along +x, a bin's floor. Its top is the plane z = 0."""
 
@@ -188,6 +202,7 @@ class StageSpec:
     floor: MaterialSpec
     sheets: tuple[SheetSpec, ...]
     kind: str | None = None  # a row of simgen.scene.kinds.KINDS; None: a belt if it has a speed, else a table
+    photo: PhotoSpec | None = None  # is shown in place of the stage and of all behind it
 
 
 @dataclass(frozen=True, kw_only=True)

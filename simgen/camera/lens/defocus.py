@@ -55,15 +55,16 @@ def defocus(frame: Frame, camera: CameraSpec) -> Frame:
     limit_px = float(max(frame.depth_m.shape))
     discs = np.clip(discs, -limit_px, limit_px)
     layers = _layers(discs)
-    light = np.zeros((*discs.shape, 4), np.float32)  # the last channel is the coverage of the layers so far
+    channels = frame.linear.shape[2]
+    light = np.zeros((*discs.shape, channels + 1), np.float32)  # the last channel is the coverage of the layers so far
     for number in np.unique(layers)[::-1]:
         inside = layers == number
         masked = np.dstack([frame.linear, np.ones(discs.shape, np.float32)]) * inside[..., None].astype(np.float32)
         diameter_px = abs(float(discs[inside].mean()))
         spread = _spread(masked, diameter_px)
-        light = _filled(light, diameter_px) * (1 - spread[..., 3:])
+        light = _filled(light, diameter_px) * (1 - spread[..., channels:])
         light += spread
-    linear = light[..., :3] / np.maximum(light[..., 3:], np.float32(1e-6))
+    linear = light[..., :channels] / np.maximum(light[..., channels:], np.float32(1e-6))
     return replace(frame, linear=np.asarray(linear, np.float32))
 
 
@@ -73,7 +74,7 @@ def _layers(discs: Float64[np.ndarray, "h w"]) -> np.ndarray:
     return np.asarray(np.sign(discs) * np.ceil(np.maximum(np.abs(discs) - SHARP_PX, 0) / step), np.int64)
 
 
-def _spread(layer: Float32[np.ndarray, "h w 4"], diameter_px: float) -> Float32[np.ndarray, "h w 4"]:
+def _spread(layer: Float32[np.ndarray, "h w c"], diameter_px: float) -> Float32[np.ndarray, "h w c"]:
     if diameter_px <= SHARP_PX:
         return layer
     kernel = _disc(round(diameter_px, 1))
@@ -81,15 +82,15 @@ def _spread(layer: Float32[np.ndarray, "h w 4"], diameter_px: float) -> Float32[
     return np.asarray(np.maximum(spread, 0), np.float32)  # OpenCV's Fourier transform of large kernels rounds
 
 
-def _filled(light: Float32[np.ndarray, "h w 4"], reach_px: float) -> Float32[np.ndarray, "h w 4"]:
+def _filled(light: Float32[np.ndarray, "h w c"], reach_px: float) -> Float32[np.ndarray, "h w c"]:
     """The layers with pixels of low coverage filled from the mean of covered pixels within reach."""
-    if reach_px <= SHARP_PX or not light[..., 3].any():
+    if reach_px <= SHARP_PX or not light[..., -1].any():
         return light
     side = 2 * int(np.ceil(reach_px / 2)) + 1
     nearby = np.maximum(cv2.blur(light, (side, side), borderType=cv2.BORDER_REPLICATE), 0)
-    filled = nearby / np.maximum(nearby[..., 3:], np.float32(1e-6))
-    covered = nearby[..., 3:] > 1e-4
-    return np.asarray(np.where(covered, light + (1 - light[..., 3:]) * filled, light), np.float32)
+    filled = nearby / np.maximum(nearby[..., -1:], np.float32(1e-6))
+    covered = nearby[..., -1:] > 1e-4
+    return np.asarray(np.where(covered, light + (1 - light[..., -1:]) * filled, light), np.float32)
 
 
 @lru_cache(maxsize=64)

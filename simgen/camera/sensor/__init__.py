@@ -11,7 +11,7 @@ unit is the full well; after `convert`, 1 is the converter's white.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -50,7 +50,8 @@ EFFECTS: dict[str, Effect] = {  # applied from first to last
 }
 
 
-def _through(names: Iterable[str], image: Light, sensor: SensorSpec, frame: int) -> Light:
+def through(names: Iterable[str], image: Light, sensor: SensorSpec, frame: int) -> Light:
+    """The image after these effects, in the order given."""
     rng = np.random.default_rng([sensor.seed, frame])
     for name in names:
         image = EFFECTS[name](image, sensor, rng)
@@ -66,15 +67,19 @@ def raw(linear: Float32[np.ndarray, "h w 3"], sensor: SensorSpec, frame: int) ->
     if not sensor.adc_bits:
         raise ValueError("adc_bits is 0: a sensor without a converter has no codes")
     names = list(EFFECTS)
-    signal = _through(names[: names.index("convert") + 1], linear, sensor, frame)
+    signal = through(names[: names.index("convert") + 1], linear, sensor, frame)
     black = converter.black_of(sensor)
     return np.asarray(np.rint((signal * (1 - black) + black) * (2**sensor.adc_bits - 1)), np.uint16)
 
 
 def develop(linear: Float32[np.ndarray, "h w 3"], sensor: SensorSpec, frame: int) -> UInt8[np.ndarray, "h w 3"]:
     """Linear light to an 8-bit RGB image, before compression."""
-    image = _through(EFFECTS, linear, sensor, frame)
-    return np.asarray(np.rint(np.clip(image, 0, 1) * np.float32(255)), np.uint8)
+    return quantized(through(EFFECTS, linear, sensor, frame))
+
+
+def quantized(display: Light) -> UInt8[np.ndarray, "h w 3"]:
+    """Display values in 0..1 as codes of 8 bits."""
+    return np.asarray(np.rint(np.clip(display, 0, 1) * np.float32(255)), np.uint8)
 
 
 def expose(linear: Float32[np.ndarray, "h w 3"], sensor: SensorSpec, frame: int) -> bytes:
@@ -88,7 +93,15 @@ def expose_clip(frames: Iterable[Float32[np.ndarray, "h w 3"]], sensor: SensorSp
     Raises:
         VideoUnavailable: the spec has a `video_crf`, and PyAV is not installed.
     """
-    images = [develop(linear, sensor, t) for t, linear in enumerate(frames)]
+    return compressed([develop(linear, sensor, t) for t, linear in enumerate(frames)], sensor)
+
+
+def compressed(images: Sequence[Image], sensor: SensorSpec) -> tuple[bytes, ...]:
+    """The JPEG files of developed images; with `video_crf` they are frames of the compressed video.
+
+    Raises:
+        VideoUnavailable: the spec has a `video_crf`, and PyAV is not installed.
+    """
     if sensor.video_crf:
         images = through_h264(images, sensor.video_crf)
     return tuple(_jpeg(image, sensor) for image in images)

@@ -2,6 +2,7 @@
 
     manifest.json            the request, the categories, the sha256 and size of each shard, the scenes left out
     shard-00000.tar ...      shard k holds scenes [k*S, (k+1)*S) in order; `webdataset` can read it
+    photos/                  optional: the photographs behind the parts, named by their sha256
     index.bin                optional: the offset of each clip (`format.clip_index`), written by `simgen index`
 
 A shard is a plain ustar archive without times or owners. The members of a scene are consecutive. Their names begin with

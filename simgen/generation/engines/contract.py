@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from simgen.dataset.format.manifest import Request, ShardEntry
@@ -21,7 +21,8 @@ class Plan:
 
     `make(config, seed, index)` makes a scene. `machinery(config)` describes the renderer of the machine on which it is
     called, as `Request.renderer` does. A worker with another description would make other bytes. Clips that are in the
-    data set `earlier` are copied from there (`simgen.generation.grow`).
+    data set `earlier` are copied from there (`simgen.generation.grow`). `contents` are the files that scenes are made
+    of, by their place in the data set (`simgen.dataset.contents`).
     """
 
     request: Request
@@ -30,6 +31,7 @@ class Plan:
     scene_limit_s: float = SCENE_LIMIT_S
     machinery: Callable[[Any], str] | None = None
     earlier: Location | None = None
+    contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from simgen.dataset.format.manifest import Quarantined, ShardEntry, shard_name
 from simgen.dataset.format.reader import DataSet
 from simgen.dataset.store.locations import Location
 from simgen.generation.engines.contract import Plan, Report, SceneBegun, SceneLost, SceneMade, ShardFailed, ShardMade
+from simgen.spec.contents import keep
 from simgen.spec.errors import RendererLost, ShardError
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "LP_NUM_THREADS")
@@ -40,6 +41,8 @@ def _write(plan: Plan, out: Location, number: int, skip: Mapping[int, str]) -> G
     frames: list[int] = []
     name = shard_name(number)
     earlier = None if plan.earlier is None else DataSet(plan.earlier)
+    for content in plan.contents.values():
+        keep(content)
     with shard_sink(out / name) as sink:
         for index in plan.request.scenes_of(number):
             yield SceneBegun(index)

@@ -86,6 +86,7 @@ class _Scene:
         self._tiles = [gpu.tiles[item.tile] for item in self._draws.items]
         self._wear = [gpu.wear[item.wear] if item.wear else () for item in self._draws.items]
         self._variant = "+lamps" if spec.light.lamps else ""  # of the programs
+        self._photo = spec.stage.photo is not None
         self._stage_tile = gpu.tiles[tile_key(spec.stage.top)]
         self._sky, self._irradiance = gpu.skies[environment.sky_of(spec.light)]
         self._floor_open = gpu.texture(environment.floor_openness(spec))
@@ -195,7 +196,8 @@ class _Scene:
         gl.depth_func = "<" if multisampled else "=="
         for program in dict.fromkeys(item.program for item in self._draws.items):
             name = program + self._variant
-            gpu.programs[name]["truth_scale"].value = scale
+            if "truth_scale" in gpu.programs[name]:
+                gpu.programs[name]["truth_scale"].value = scale
             for record in [i for i, item in enumerate(self._draws.items) if item.program == program]:
                 self._tiles[record].use(TILE)
                 for unit, texture in zip((WEAR_COLOUR, WEAR_REST), self._wear[record], strict=False):
@@ -203,18 +205,21 @@ class _Scene:
                 gpu.draw(name, [(record, self._meshes[record])])
         gl.enable_only(gl.DEPTH_TEST)
         gl.depth_func = "<="
-        gpu.fill("sky", target.colour, truth_scale=scale)
+        if self._photo:
+            gpu.fill("sky+photo", target.colour)
+        else:
+            gpu.fill("sky", target.colour, truth_scale=scale)
         if multisampled:
             gl.copy_framebuffer(target.resolved, target.colour)
 
     def _read(self, frame: int, lit: bool) -> Frame:
         """Read a frame back from the GPU."""
         camera, target = self._spec.camera, self._target
-        shape = (camera.height_px, camera.width_px)
+        shape, channels = (camera.height_px, camera.width_px), 4 if self._photo else 3
         depth, ids = np.empty(shape, np.float32), np.full(shape, _UNREAD, np.int32)
         target.truth.read_into(depth, components=1, attachment=0, dtype="f4")
         target.truth.read_into(ids, components=1, attachment=1, dtype="i4")
-        linear = _radiance(target, shape) if lit else np.zeros((*shape, 3), np.float32)
+        linear = _radiance(target, shape)[..., :channels] if lit else np.zeros((*shape, channels), np.float32)
         normals = np.frombuffer(target.normals.read(), np.float16).reshape(*shape, 4)[..., :3].astype(np.float32)
         self._gpu.check(f"in frame {frame} of scene {self._spec.index}")
         if ids.min() < CLUTTER or not np.isfinite(linear).all():
@@ -226,11 +231,11 @@ class _Scene:
         return Frame(linear=linear, depth_m=depth, ids=ids, normals=normals)
 
 
-def _radiance(target: RenderTarget, shape: tuple[int, int]) -> Float32[np.ndarray, "h w 3"]:
+def _radiance(target: RenderTarget, shape: tuple[int, int]) -> Float32[np.ndarray, "h w 4"]:
     if target.factor > 1:
         target.radiance.build_mipmaps(0, 1)
     data = target.radiance.read(level=1 if target.factor > 1 else 0)
-    return np.frombuffer(data, np.float16).reshape(*shape, 4)[..., :3].astype(np.float32)
+    return np.frombuffer(data, np.float16).reshape(*shape, 4).astype(np.float32)
 
 
 def _cascades(spec: SceneSpec, draws: DrawList, view: CameraView) -> tuple[Cascade, Cascade]:

@@ -24,7 +24,9 @@ from simgen.spec.types import BACKGROUND, CLUTTER
 class Item:
     """One mesh to draw: its program and resources."""
 
-    program: str  # "part", "stage", "body" or "floor", plus "+matter" and "+lathe" for procedural materials
+    # "part", "stage", "body" or "floor", plus "+matter" and "+lathe" for procedural materials; on a photo the ground is
+    # "stage+photo" where it takes shadows, and else "floor+photo"
+    program: str
     mesh: Key
     tile: TileKey
     wear: WearKey | None = None
@@ -71,7 +73,11 @@ def draw_list(spec: SceneSpec) -> DrawList:
         ),
     ]  # fmt: skip
     rows = np.concatenate([row for _, row, _ in drawn])
-    return DrawList(tuple(item for item, _, _ in drawn), rows, np.array([radius for _, _, radius in drawn]))
+    items = [item for item, _, _ in drawn]
+    if stage.photo is not None:
+        under = ("floor+photo", "stage+photo", "floor+photo")
+        items[-3:] = [Item(program, item.mesh, item.tile) for program, item in zip(under, items[-3:], strict=True)]
+    return DrawList(tuple(items), rows, np.array([radius for _, _, radius in drawn]))
 
 
 def place(draws: DrawList, trajectory: Trajectory, frame: int) -> None:

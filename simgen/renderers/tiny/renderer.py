@@ -177,7 +177,7 @@ def projection_matrix(view: CameraView) -> list[float]:
     return [float(v) for v in np.array(rows).T.ravel()]
 
 
-def _resolve(linear: Float32[np.ndarray, "h w 3"], geometry: Geometry, s: int) -> Frame:
+def _resolve(linear: Float32[np.ndarray, "h w c"], geometry: Geometry, s: int) -> Frame:
     """A frame from its samples."""
     if s > 1:
         weights = np.ones(s) if s % 2 else np.array([0.5, *np.ones(s - 1), 0.5])

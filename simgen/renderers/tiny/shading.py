@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
+from simgen.assets.light import card
 from simgen.renderers.camera_view import CameraView
+from simgen.renderers.ground import arriving_share
 from simgen.renderers.planes import Planes
 from simgen.renderers.surfaces import BODY, FLOOR, NOTHING, STAGE, Colours, Geometry, Moment, blurred, solid_albedo
 from simgen.renderers.tiny.light_map import LightMap
@@ -31,15 +33,29 @@ class Shader:
         self._planes = Planes(spec)
         self._metal = Metal(spec, self._planes)
 
-    def shade(self, geometry: Geometry, light_map: LightMap, moment: Moment) -> Float32[np.ndarray, "h w 3"]:
-        """Radiance of every sample."""
+    def shade(self, geometry: Geometry, light_map: LightMap, moment: Moment) -> Float32[np.ndarray, "h w _"]:
+        """Radiance of every sample; on a photo that of parts and bodies, and the share of the photo's light."""
         view = moment.view
+        if self._spec.stage.photo is not None:
+            return self._over_photo(geometry, light_map, moment)
         linear = self._planes.albedo(geometry, view, moment)
         cv2.multiply(linear, self._irradiance(geometry, light_map, view), dst=linear)
         linear[geometry.surface == NOTHING] = self._spec.light.horizon_rgb
         self._bodies(linear, geometry, view, moment)
         self._metal.shade(linear, geometry, light_map, view, moment)
         return linear
+
+    def _over_photo(self, geometry: Geometry, light_map: LightMap, moment: Moment) -> Float32[np.ndarray, "h w 4"]:
+        light, surface = np.zeros((*geometry.surface.shape, 3), np.float32), geometry.surface
+        self._bodies(light, geometry, moment.view, moment)
+        self._metal.shade(light, geometry, light_map, moment.view, moment)
+        arriving = self._irradiance(geometry, light_map, moment.view)
+        share = arriving_share(arriving, card(self._spec.light).astype(np.float32))
+        share[(surface == FLOOR) | (surface == NOTHING)] = 1
+        is_thing = (surface >= 0) | (surface <= BODY)
+        share[is_thing] = 0
+        light[~is_thing] = 0  # the stage's sides
+        return np.dstack([light, share])
 
     def _irradiance(self, geometry: Geometry, light_map: LightMap, view: CameraView) -> Float32[np.ndarray, "h w 3"]:
         """Irradiance on the planes: the key light with soft shadows, and ambient light with occlusion by parts.

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator, model_validator
 
 from simgen.scene.config.bounds import Group, Knob, count, none_or_over, plain, share, share_or_off, weight
+from simgen.scene.config.photo import PhotoKnobs
 from simgen.spec.knobs import Choice, IntRange, LogUniform, Uniform
 
 
@@ -85,6 +86,13 @@ class StageKnobs(Group):
     sheets: Annotated[Choice, plain("Sheets of paper on the stage: none, scattered or covering.")]
     sheet_count: Annotated[IntRange, count("Sheets, where they are scattered.", 200)]
     sheet_size_m: Annotated[Uniform, Knob("m", 0.02, 5, "Longer side of a sheet.")]
+    photo: PhotoKnobs | None = None
+
+    @model_validator(mode="after")
+    def _a_photo_has_its_own_walls(self) -> StageKnobs:
+        if self.photo is not None and self.wall_height_m.high > 0:
+            raise ValueError("photo: a bin's walls are drawn, and hide the photo's: set wall_height_m to 0")
+        return self
 
     @model_validator(mode="after")
     def _a_bin_stands_still(self) -> StageKnobs:

@@ -13,6 +13,7 @@ from simgen.scene.sampling.camera import draw_camera, draw_lens, draw_sensor, dr
 from simgen.scene.sampling.clutter import draw_bands, draw_clutter
 from simgen.scene.sampling.light import draw_light, draw_more_light
 from simgen.scene.sampling.parts import draw_parts
+from simgen.scene.sampling.photo import draw_photo, on_photo
 from simgen.scene.sampling.stage import draw_legs, draw_stage
 from simgen.scene.sampling.surfaces import draw_matter, draw_stage_matter
 from simgen.spec.knobs import Streams
@@ -49,7 +50,7 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
     clip_s = config.timing.settle_s + interval_s * (config.timing.frames - 1)
     run_m = kind.surface_speed_m_s(stage) * clip_s
     parts = draw_parts(config.parts, config.texture, stage, run_m, stream("parts"), stream("texture.parts"))
-    return SceneSpec(
+    spec = SceneSpec(
         index=index,
         parts=draw_matter(parts, config.matter.parts, stream, "parts"),
         clutter=bodies[: len(clutter)] + bands + legs,
@@ -64,6 +65,14 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
         shutter=draw_shutter(config.shutter, stream("shutter")),
         walls=kind.draw_walls(stage, config.stage, stream("stage.walls")) or None,
     )
+    return _with_photo(spec, config, stream)
+
+
+def _with_photo(spec: SceneSpec, config: SceneConfig, stream: Streams) -> SceneSpec:
+    """The scene on a photo, where the config has photos and the draw is for one."""
+    knobs = config.stage.photo
+    photo = draw_photo(knobs, config.camera, config.sensor.exposure, stream("stage.photo")) if knobs else None
+    return on_photo(spec, photo, knobs) if knobs and photo else spec
 
 
 def draw_render(knobs: RenderKnobs, rng: np.random.Generator) -> RenderSpec:

@@ -8,6 +8,8 @@
 // environment vanishes. Highlights are filtered over the pixel (Tokuyoshi and Kaplanyan 2019). Shadows: percentage-closer
 // soft shadows (Fernando 2005) whose blockers must lie within the light's cone.
 //
+// PHOTO: the picture's background is a photo. The fourth channel is the share of its light that is seen: 0 on parts.
+//
 // MATTER adds procedural materials: two substances and a relief by a tile laid on three planes, or round the axis
 // (LATHE); normals from the gradients of its height (Mikkelsen 2010, "Bump Mapping Unparametrized Surfaces on the GPU"),
 // which turn into roughness where they are too fine to be seen (Toksvig 2005: alpha^2 grows by the lost slopes'
@@ -299,6 +301,10 @@ vec3 edge_integral(vec3 a, vec3 b) {
     return cross(a, b) * (acos(cosine) / sqrt(1.0 - cosine * cosine));
 }
 
+#ifdef PHOTO
+float lamp_shadows = 1.0;  // 0: as if nothing stood in the light's way
+#endif
+
 vec3 from_lamps(Matter m, Answer a, vec3 v) {
     vec3 sum = vec3(0.0);
     for (int i = 0; i < int(lamps.lamp_card.w); i++) {
@@ -341,6 +347,9 @@ vec3 from_lamps(Matter m, Answer a, vec3 v) {
             light *= front;
         }
         float open = lamp_open(i, m.place, m.normal, l, angle);
+#ifdef PHOTO
+        open = 1.0 - lamp_shadows * (1.0 - open);
+#endif
         sum += light * lamps.lamp_light[i].rgb * (1.0 - frame.key.w * (1.0 - open));
     }
     return sum;
@@ -558,7 +567,7 @@ void main() {
     vec3 shown = stage_albedo(hit, wide) * card(lit_roughly(vec3(hit, 0.0), 0.5 * wide + 5e-4)) * (1.0 - near);
     m.mirrored = mix(shown, frame.bounce.rgb, smoothstep(-0.5 * wide, 0.5 * wide + 1e-4, edge));
     m.below = stage_albedo(v_world.xy, 0.03) * card(0.5 + 0.5 * m.sunlit);
-    out_radiance = vec4(radiance(m, v), 1.0);
+    out_radiance = vec4(radiance(m, v), 0.0);
 }
 
 #elif defined(BODY)
@@ -584,8 +593,38 @@ void main() {
     m.sunlit = lit(v_world, surface);
     m.below = frame.bounce.rgb;
     m.mirrored = m.below;
-    out_radiance = vec4(radiance(m, v), 1.0);
+    out_radiance = vec4(radiance(m, v), 0.0);
 }
+
+#elif defined(STAGE) && defined(PHOTO)
+
+// The ground under parts on a photo: no light, and the share of its light that arrives.
+void main() {
+    vec3 up = vec3(0.0, 0.0, 1.0), sun = frame.key.rgb * frame.sun.z;
+    vec3 arriving = sun * (1.0 - frame.key.w * (1.0 - lit(v_world, up)));
+    arriving += frame.ambient.rgb * openness(1.0 / gl_FragCoord.w);
+    vec3 whole = sun + frame.ambient.rgb;
+#ifdef LAMPS
+    Matter m;
+    m.albedo = vec3(1.0);
+    m.metallic = 0.0;
+    m.alpha = 1.0;
+    m.normal = up;
+    m.place = v_world;
+    Answer matt = Answer(vec3(0.0), vec3(1.0), vec3(0.0), 1.0);  // without highlights
+    vec3 v = normalize(frame.eye.xyz - v_world);
+    arriving += from_lamps(m, matt, v);
+    lamp_shadows = 0.0;
+    whole += from_lamps(m, matt, v);
+#endif
+    const vec3 LUMINANCE = vec3(0.2126, 0.7152, 0.0722);
+    float share = dot(arriving, LUMINANCE) / max(dot(whole, LUMINANCE), 1e-6);
+    out_radiance = vec4(0.0, 0.0, 0.0, min(share * 1.002, 1.0));  // half floats and occlusion round: bare ground has 1
+}
+
+#elif defined(FLOOR) && defined(PHOTO)
+
+void main() { out_radiance = vec4(0.0, 0.0, 0.0, 1.0); }
 
 #elif defined(STAGE)
 
