@@ -48,6 +48,20 @@ def test_from_the_first_step_on_a_loss_may_not_be_a_hundred_times_the_first() ->
     assert not watch(0.0, *[8.0] * 3 * STEPS).is_far  # a first batch without any box
 
 
+def test_a_loss_that_rises_slowly_is_a_divergence_too() -> None:
+    rising = [20.0 * 1.02**step for step in range(200)]  # no step is far above the median of those before it
+    assert watch(*rising).has_diverged
+    assert not watch(*rising[:100]).is_far  # seven times the first
+    assert not watch(*reversed(rising)).is_far
+
+
+def test_the_state_of_an_earlier_version_is_read() -> None:
+    earlier = LossWatch()
+    earlier.restore(torch.tensor([3.0, *[5.0] * FEW], dtype=torch.float64))
+    assert earlier.is_far
+    assert earlier.limit == 5 * FAR
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_watch_goes_on_where_a_checkpoint_left_it(seed: int) -> None:
     rng = random.Random(seed)
