@@ -32,7 +32,7 @@ from simgen.presets.read import load_config
 from simgen.scene.config import SceneConfig
 
 BARE = ["clutter.count={low: 0, high: 0}", "stage.leg_m=0", "stage.sheets=none"]
-ROUNDS = 3
+ROUNDS = 2
 
 
 def main() -> None:

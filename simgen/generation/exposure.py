@@ -45,7 +45,17 @@ def capture(
     shares, seen = shutter.row_shares(spec), shutter.row_subframes(spec)
     for _ in range(spec.frames):
         frame = next(moments) if each == 1 else _exposed(islice(moments, each), shares, seen)
-        yield frame if spec.render.renderer == PATHTRACED else defocus(frame, spec.camera)
+        yield _in_focus(frame, spec)
+
+
+def _in_focus(frame: Frame, spec: SceneSpec) -> Frame:
+    """The frame with its light blurred by depth; a path tracer has done that, but not to the photo's share."""
+    if spec.render.renderer != PATHTRACED:
+        return defocus(frame, spec.camera)
+    if spec.stage.photo is None:
+        return frame
+    share = defocus(replace(frame, linear=frame.linear[..., 3:]), spec.camera).linear
+    return replace(frame, linear=np.dstack([frame.linear[..., :3], share]))
 
 
 def _flickering(spec: SceneSpec, moments: Iterable[Frame]) -> Iterator[Frame]:

@@ -19,11 +19,13 @@ Renderer = Callable[[SceneSpec, Trajectory], Iterator[Frame]]
 
 def _pathtraced(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
     """Path traced light with the ground truth of `pbr` where that can run, else of `tiny`."""
+    on_photo = spec.stage.photo is not None  # then their light is needed too: it holds the photo's share
+    fine = 2 if on_photo else 1
     if _pbr_runs():
-        drawn = replace(spec, render=RenderSpec(renderer="pbr", supersample=1))
-        truth = pbr.render(drawn, trajectory, lit=False)
+        drawn = replace(spec, render=RenderSpec(renderer="pbr", supersample=fine))
+        truth = pbr.render(drawn, trajectory, lit=on_photo)
     else:
-        truth = tiny.render(replace(spec, render=RenderSpec(renderer="tiny", supersample=1)), trajectory)
+        truth = tiny.render(replace(spec, render=RenderSpec(renderer="tiny", supersample=fine)), trajectory)
     return pathtraced.render(spec, trajectory, truth)
 
 

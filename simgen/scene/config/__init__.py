@@ -29,7 +29,6 @@ from simgen.scene.config.parts import ClutterKnobs, KindKnobs, PartsKnobs, Stage
 from simgen.scene.config.photo import PhotoFile, PhotoKnobs
 from simgen.scene.config.sensor import SensorKnobs
 from simgen.spec.knobs import Uniform
-from simgen.spec.scene import PATHTRACED
 
 __all__ = [
     "CameraKnobs",
@@ -124,16 +123,6 @@ class SceneConfig(Group):
     render: RenderKnobs
     matter: MatterKnobs = MatterKnobs()
     labels: LabelKnobs = LabelKnobs()
-
-    @model_validator(mode="after")
-    def _photos_have_a_renderer(self) -> SceneConfig:
-        traced = self.render.renderer == PATHTRACED or self.render.pathtraced_share > 0
-        if self.stage.photo is not None and traced:
-            raise ValueError(
-                "stage.photo: parts on photos are drawn by tiny and pbr: set render.renderer to one of them, and "
-                "render.pathtraced_share to 0"
-            )
-        return self
 
     @model_validator(mode="after")
     def _fits_in_memory(self) -> SceneConfig:

@@ -73,7 +73,6 @@ def test_a_portrait_photo_is_upright(tmp_path):
         ("  photo: {share: 0.5}\n", "stage.photo: missing files: a folder of photos"),
         ("  photo: {files: good, crop: 2}\n", "stage.photo.crop: needs 0.05 to 1"),
         ("  photo: good\n  wall_height_m: 0.1\n", "photo: a bin's walls are drawn"),
-        ("  photo: good\nrender: {renderer: pathtraced}\n", "stage.photo: parts on photos are drawn by tiny and pbr"),
         ("  photo: {fles: good}\n", "stage.photo.fles: no such knob; did you mean 'files'"),
     ],
 )

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from simgen.generation.exposure import capture
 from simgen.renderers import render
 from simgen.scene.simulate import simulate
 from simgen.spec.scene import LampSpec, PhotoSpec, RenderSpec
 from simgen.spec.types import Radians
-from tests.simgen.scenes import needs, part, scene
+from tests.simgen.scenes import needs, part, scene, still
 
 PHOTO = PhotoSpec(
     name="a.png", photo_sha256="0" * 64, crop_px=(0, 0, 64, 48), mirrored=False, gain=1.0, hue_rad=Radians(0.0),
@@ -100,6 +101,19 @@ def test_lamps_cast_shadows_on_the_photo_too():
     assert (share > 0.99).mean() > 0.5
     _, frame = drawn("pbr", [], lamps=(lamp,), **dark)
     assert (frame.linear[..., 3] > 0.999).all()
+
+
+def test_a_path_tracer_gives_the_parts_light_and_leaves_the_photo_without_noise():
+    spec, frame = drawn("pathtraced")
+    _, pbr = drawn("pbr")
+    inside = _inner(frame.ids >= 0)
+    assert np.array_equal(frame.linear[..., 3], pbr.linear[..., 3])
+    assert (frame.linear[..., :3][frame.linear[..., 3] == 1] == 0).all()
+    assert (frame.linear[..., :3][_inner(frame.ids < 0)] == 0).all()  # no light of the ground, which is the photo's
+    assert frame.linear[inside].mean() == pytest.approx(pbr.linear[inside].mean(), rel=0.35)
+    blurred = replace(spec, camera=replace(spec.camera, f_number=1.0, focal_length_m=0.02, focus_m=0.15))
+    (shown,) = capture(blurred, still(blurred), render)
+    assert ((shown.linear[..., 3] > 0) & (shown.ids >= 0)).sum() > 30  # a part's soft edge
 
 
 def _inner(mask):
