@@ -103,8 +103,9 @@ def _through_the_crop(camera: CameraSpec, photo: PhotoSpec, file: PhotoFile) -> 
     size = (camera.width_px, camera.height_px)
     whole, crop = _largest(file, size[0] / size[1]), photo.crop_px
     zoom = whole[2] / crop[2]
-    x, y = ((c * whole[2 + k] / size[k] - (crop[k] - whole[k])) * size[k] / crop[2 + k]
-            for k, c in enumerate(camera.centre_px))  # fmt: skip
+    left, top = ((crop[k] - whole[k]) * size[k] / crop[2 + k] for k in (0, 1))  # of the crop, in pixels of the picture
+    x, y = camera.centre_px[0] * zoom - left, camera.centre_px[1] * whole[3] / crop[3] - top
+    x, y = round(2 * x) / 2, round(2 * y) / 2  # as the path tracer needs it behind an aperture
     first = camera.world_from_camera[0]
     seen = replace(
         camera,

@@ -103,6 +103,7 @@ def test_lamps_cast_shadows_on_the_photo_too():
     assert (frame.linear[..., 3] > 0.999).all()
 
 
+@pytest.mark.slow
 def test_a_path_tracer_gives_the_parts_light_and_leaves_the_photo_without_noise():
     spec, frame = drawn("pathtraced")
     _, pbr = drawn("pbr")
