@@ -64,7 +64,7 @@ def ball(size: Size) -> PartModel:
 
 
 def part(kind: str, designation: str, x: float, y: float, material: MaterialSpec, lying: bool = False) -> PartSpec:
-    z = 0.0052 if lying else part_model(FamilySize(kind, designation)).rest_height_m
+    z = 0.0052 if lying else -part_model(FamilySize(kind, designation)).vertices_m[:, 2].min()
     turn = (math.sin(0.3) * 0.7071, math.cos(0.3) * 0.7071, math.sin(0.3) * 0.7071, math.cos(0.3) * 0.7071)
     pose = Pose(position_m=(x, y, z + 0.006 if lying else z), rotation_xyzw=turn if lying else (0.0, 0.0, 0.0, 1.0))
     return PartSpec(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from simgen.cli.common import Folder, app, clear_errors, data_set, fail, say_notes
-from simgen.spec.errors import ConfigError
+from simgen.spec.errors import SimgenError
 
 FORMATS = "coco, coco-vid, yolo-detect, yolo-segment, bop, mot, kitti or parquet."  # --help must not import them
 
@@ -44,11 +44,15 @@ def preview(
         if suffix not in (*SHEETS, *ANIMATIONS):
             fail(f"--out: needs the suffix {', '.join(SHEETS)}, {' or '.join(ANIMATIONS)}, got {out}")
         from simgen.dataset.contact_sheet import animation, contact_sheet, encoded
+        from simgen.dataset.contents import load_contents
         from simgen.dataset.store.files import write_atomically
         from simgen.presets.read import stored_config
 
         data = data_set(folder)
-        with suppress(ConfigError):  # of another version: its pictures can be looked at all the same
+        with suppress(
+            SimgenError
+        ):  # of another version, or without its meshes: its pictures can be looked at all the same
+            load_contents(data)
             say_notes(stored_config(data.manifest.request.config))
         place = data.folder.resolve()
         path = out or (place.parent if isinstance(place, Path) else Path()) / f"{place.name}.png"

@@ -70,9 +70,11 @@ def _copy(preset: Path, copy: Path) -> None:
     """Write a copy of a preset, to a new file."""
     if copy.suffix not in (".yaml", ".yml"):
         fail(f"--copy: {copy}: needs a name that ends in .yaml")
-    text = preset.read_bytes()
+    from simgen.presets.meshes import moved
+
+    text = moved(preset.read_text("utf-8"), preset.parent, copy.parent)
     try:
-        with copy.open("xb") as file:
+        with copy.open("x", encoding="utf-8", newline="") as file:
             file.write(text)
     except FileExistsError:
         fail(f"--copy: {copy} is there already, and is left as it is; give another name")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from simgen.assets.parts import PARTS
 from simgen.assets.photos import local_brightness, shown_light
 from simgen.camera.over_photo import Backdrop, develop_over
 from simgen.camera.sensor import compressed, expose_clip
@@ -15,11 +14,15 @@ from simgen.labels.boxes import annotate
 from simgen.labels.flow import flow_px
 from simgen.renderers import describe, render
 from simgen.scene.config import SceneConfig
+from simgen.scene.sampling.parts import category_of
 from simgen.scene.sampling.sample import sample
-from simgen.scene.simulate import simulate
-from simgen.spec.frames import Frame, RenderedClip
+from simgen.scene.simulate import simulate_checked
+from simgen.spec.errors import UnsettledScene
+from simgen.spec.frames import Frame, RenderedClip, Trajectory
 from simgen.spec.scene import PATHTRACED, SceneSpec
 from simgen.spec.types import BACKGROUND
+
+ATTEMPTS = 4  # the first, and three more
 
 
 def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:
@@ -30,6 +33,8 @@ def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:
     Raises:
         RendererUnavailable: the config's renderer cannot run on this machine.
         BadEnvironment: a file of surroundings that the scene needs cannot be used.
+        MissingContent: the file of an imported part is not known here.
+        UnsettledScene: its parts fell wrongly each time they were drawn.
 
     >>> clip = make_clip(load_config("tiny"), seed=7, index=41)
     >>> len(clip.jpegs), clip.ids.shape
@@ -37,8 +42,7 @@ def make_clip(config: SceneConfig, seed: int, index: int) -> RenderedClip:
     >>> clip.labels.frames[0].parts[0].box_xyxy_px
     (71.0, 19.0, 80.0, 27.0)
     """
-    spec = sample(config, seed, index)
-    trajectory = simulate(spec)
+    spec, trajectory = settled_scene(config, seed, index)
     frames = list(capture(spec, trajectory, render))
     ids = np.stack([frame.ids for frame in frames])
     depth_m = np.stack([frame.depth_m for frame in frames])
@@ -66,9 +70,23 @@ def _exposed(spec: SceneSpec, frames: Sequence[Frame]) -> tuple[bytes, ...]:
     return compressed(images, spec.sensor)
 
 
+def settled_scene(config: SceneConfig, seed: int, index: int) -> tuple[SceneSpec, Trajectory]:
+    """Scene `index` and its motion. Parts that fall wrongly (`simgen.scene.faults`) are drawn again, a few times.
+
+    Raises:
+        UnsettledScene: they fell wrongly each time.
+    """
+    for attempt in range(ATTEMPTS):
+        spec = sample(config, seed, index, attempt)
+        trajectory, fault = simulate_checked(spec)
+        if not fault:
+            return spec, trajectory
+    raise UnsettledScene(f"its parts were drawn {ATTEMPTS} times and fell wrongly each time, at last so: {fault}")
+
+
 def categories(config: SceneConfig) -> tuple[str, ...]:
     """The sorted categories of all kinds of parts that scenes of `config` may contain."""
-    return tuple(sorted({PARTS[kind].category for kind, knobs in config.parts.kinds.items() if knobs.weight > 0}))
+    return tuple(sorted({category_of(kind, knobs) for kind, knobs in config.parts.kinds.items() if knobs.weight > 0}))
 
 
 def machinery(config: SceneConfig) -> str:

@@ -76,7 +76,9 @@ def world_from_part(trajectory: Trajectory, moment: int, part: int) -> Pose:
 
 
 def silhouette_px(
-    pixels: Float64[np.ndarray, "v 2"], triangles: Int32[np.ndarray, "t 3"]
+    pixels: Float64[np.ndarray, "v 2"],
+    triangles: Int32[np.ndarray, "t 3"],
+    across: Int32[np.ndarray, "t 3"] | None = None,
 ) -> tuple[Int64[np.ndarray, "h w"], tuple[int, int]]:
     """The silhouette of a closed mesh: how many front faces cover each pixel's centre, and (x, y) of the first pixel.
 
@@ -86,13 +88,18 @@ def silhouette_px(
     Args:
         pixels: the mesh's vertices in image coordinates.
         triangles: the mesh, counter-clockwise from outside; all of it in front of the camera.
+        across: the triangle on the other side of each edge, or -1 (`simgen.assets.parts.mesh.neighbours`). With it the
+            edges between two front faces are left out, which is faster for large meshes.
     """
     corners = pixels[triangles]
     first, last = np.ceil(pixels.min(axis=0) - 0.5).astype(int), np.floor(pixels.max(axis=0) - 0.5).astype(int)
     width, height = (int(n) for n in np.maximum(last - first + 1, 0))
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    front = corners[a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] < 0]  # y is down, so that front faces run clockwise
-    starts, ends = front.reshape(-1, 2), np.roll(front, -1, axis=1).reshape(-1, 2)
+    front = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] < 0  # y is down, so that front faces run clockwise
+    used = np.broadcast_to(front[:, None], triangles.shape)
+    if across is not None:
+        used = used & ~((across >= 0) & front[across])
+    starts, ends = corners[used], np.roll(corners, -1, axis=1)[used]
     down = starts[:, 1] < ends[:, 1]
     top, bottom = np.where(down[:, None], starts, ends), np.where(down[:, None], ends, starts)
     from_row, to_row = (np.ceil(end[:, 1] - 0.5).astype(int) - first[1] for end in (top, bottom))
@@ -154,13 +161,17 @@ def _frame(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "h w"
     for i, part in enumerate(spec.parts):
         model = part_model(part.source)
         camera_pose = camera_from_part(spec, trajectory, frame, i)
-        pixels, depth = _read_out(spec, trajectory, frame, i, camera_pose, model.vertices_m)
+        straight = spec.camera.distortion == brown_conrady.NONE and spec.shutter.row_time_s == 0
+        corners_m = model.corners_m if straight else model.vertices_m  # a lens that bends may move any vertex outward
+        pixels, depth = _read_out(spec, trajectory, frame, i, camera_pose, corners_m)
         whole = _bounds(pixels) if depth.min() > NEAR_M else None
         visible = int(counts[i])
         share = 0.0
         if visible and whole is not None:
             on_stage = _lies_on_stage(model, trajectory, shutter.middle(spec, trajectory, frame), i)
             alone = on_stage and _alone(ids, i, whole)  # then no silhouette is needed
+            if not alone and corners_m is not model.vertices_m:
+                pixels, _ = _read_out(spec, trajectory, frame, i, camera_pose, model.vertices_m)
             share = 1.0 if alone else min(1.0, visible / max(1, _silhouette_area(pixels, model)))
         labels.append(
             PartLabel(
@@ -193,7 +204,7 @@ def _visible(ids: Int32[np.ndarray, "h w"], count: int) -> tuple[Int64[np.ndarra
 
 def _silhouette_area(pixels: Float64[np.ndarray, "v 2"], model: PartModel) -> int:
     """How many pixels the part would have with nothing in front and no frame edge."""
-    cover, _ = silhouette_px(pixels, model.triangles)
+    cover, _ = silhouette_px(pixels, model.triangles, model.neighbours)
     return int(np.count_nonzero(cover))
 
 
@@ -208,7 +219,7 @@ def _alone(ids: Int32[np.ndarray, "h w"], part: int, box: Box) -> bool:
 
 def _lies_on_stage(model: PartModel, trajectory: Trajectory, moment: int, part: int) -> bool:
     """Whether no part of the mesh is below the stage's top, where the stage would hide it."""
-    heights_m = transform(world_from_part(trajectory, moment, part), model.vertices_m)[:, 2]
+    heights_m = transform(world_from_part(trajectory, moment, part), model.corners_m)[:, 2]
     return bool(heights_m.min() > -SUNK_M)
 
 

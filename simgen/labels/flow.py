@@ -8,12 +8,14 @@ is at the time when its own row is read. A point that is occluded in the next fr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
+from simgen.assets.parts import part_model
 from simgen.camera import shutter
 from simgen.camera.lens import brown_conrady
 from simgen.labels.boxes import NEAR_M, world_from_part
@@ -22,7 +24,7 @@ from simgen.spec.geometry import IDENTITY, invert, transform, vec3
 from simgen.spec.scene import CameraSpec, SceneSpec
 from simgen.spec.types import CLUTTER, Pose
 
-STILL, BELT = -1, -2  # body numbers beside the parts (from 0) and the occluders (after the parts)
+STILL, BELT = -1, -2  # body numbers beside the parts and decoys (from 0) and the occluders (after them)
 ON_TOP_M = 5e-4  # tolerance of the depth for points on the stage's top
 ON_BODY_M = 2e-3  # and for points on an occluder
 READ_OUT_ROUNDS = 4  # iterations to find the row that reads a moving point
@@ -87,8 +89,8 @@ class _Moments:
         return shutter.camera_poses(self.spec)
 
     def pose(self, body: int, moment: int) -> Pose:
-        """`world_from_body` of a part, an occluder, the belt, or the static world."""
-        parts = len(self.spec.parts)
+        """`world_from_body` of a part, a decoy, an occluder, the belt, or the static world."""
+        parts = len(self.spec.solids)
         if body == BELT:
             return Pose(
                 position_m=(self.trajectory.surface_shift_m(moment), 0.0, 0.0),
@@ -151,17 +153,27 @@ def _bodies(
     points_m: Points,
     at_moment: Int64[np.ndarray, " n"],
 ) -> Int64[np.ndarray, " n"]:
-    """The body that each point moves with: a part, an occluder, BELT or STILL."""
+    """The body that each point moves with: a part, a decoy, an occluder, BELT or STILL."""
     bodies = np.where(ids >= 0, ids, STILL).astype(np.int64)
     if moments.trajectory.surface_shifts_m is not None:
         bodies[(ids < 0) & (ids != CLUTTER) & _on_top(spec, points_m)] = BELT
-    for number, occluder in enumerate(spec.occluders, start=len(spec.parts)):
+    for number, (low_m, high_m) in _unlabelled(spec):
         for moment in np.unique(at_moment).tolist():
             chosen = (ids == CLUTTER) & (at_moment == moment)
             local_m = transform(invert(moments.pose(number, moment)), points_m[chosen])
-            inside = np.abs(local_m) < np.asarray(occluder.size_m) / 2 + ON_BODY_M
+            inside = (local_m > low_m - ON_BODY_M) & (local_m < high_m + ON_BODY_M)
             bodies[np.flatnonzero(chosen)[inside.all(axis=1)]] = number
     return bodies
+
+
+def _unlabelled(spec: SceneSpec) -> Iterator[tuple[int, tuple[np.ndarray, np.ndarray]]]:
+    """The numbers of the bodies that move and have no label, and their boxes in their own frames."""
+    for number, decoy in enumerate(spec.decoys or (), start=len(spec.parts)):
+        corners_m = part_model(decoy.source).corners_m
+        yield number, (corners_m.min(axis=0), corners_m.max(axis=0))
+    for number, occluder in enumerate(spec.occluders, start=len(spec.solids)):
+        half_m = np.asarray(occluder.size_m) / 2
+        yield number, (-half_m, half_m)
 
 
 def _on_top(spec: SceneSpec, points_m: Points) -> Bool[np.ndarray, " n"]:

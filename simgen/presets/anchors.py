@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from simgen.presets.meshes import anchored_meshes
 from simgen.spec.text.yaml_text import KeyPath
 
 WHERE: KeyPath = ("stage", "photo")
 
 
 def anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The values of a layer with the paths of its photos, which are relative to `folder`, as seen from here."""
+    """The values of a layer with the paths of its files, which are relative to `folder`, as seen from here."""
+    values = anchored_meshes(values, folder)
     files = (photo_group(values) or {}).get("files")
     if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
         return values

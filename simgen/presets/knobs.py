@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from simgen.scene.config import SceneConfig
 from simgen.scene.config.bounds import Knob
 from simgen.scene.config.camera import UNSET
-from simgen.spec.knobs import Choice, IntRange, LogUniform, Uniform
+from simgen.spec.knobs import Choice, IntRange, LogUniform, MeshContent, Uniform
 
 ANY_NAME = "*"  # in a path: a name of the preset's choice, such as a kind of part
 ABSENT = "-"  # the value of a knob whose group a preset does not have
@@ -25,6 +25,7 @@ _TYPES: dict[Any, str] = {
     LogUniform: "range, drawn evenly in its logarithm",
     IntRange: "range of whole numbers",
     Choice: "names with weights",
+    MeshContent: "file",
     float: "number",
     int: "whole number",
     str: "text",
@@ -112,6 +113,10 @@ def _shown(value: Any) -> str:
         return f"{value.low:g}" if value.low == value.high else f"{value.low:g} to {value.high:g}"
     if isinstance(value, Choice):
         return ", ".join(f"{name} {weight:g}" for name, weight in value.weights.items())
+    if isinstance(value, MeshContent):
+        return value.name
+    if isinstance(value, tuple):
+        return ", ".join(one.name if isinstance(one, MeshContent) else str(one) for one in value) or ABSENT
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):

@@ -115,7 +115,7 @@ def override(tree: Tree, text: str) -> Tree:
     node = compose(value, f"{OVERRIDE} {key.strip()}")
     marks: dict[KeyPath, str] = {path[:n]: OVERRIDE for n in range(1, len(path) + 1)}
     plain = None if node is None else values_of(node, path, OVERRIDE, marks)
-    layer = written_out(reduce(lambda inner, name: {name: inner}, reversed(path), plain))
+    layer = anchored(written_out(reduce(lambda inner, name: {name: inner}, reversed(path), plain)), Path())
     values = _assigned(
         with_same_view(tree.values, layer), path, reduce(lambda inner, name: inner[name], path, layer), ()
     )

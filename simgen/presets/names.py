@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from simgen.presets.layers import suggest
+from simgen.presets.meshes import named_kinds
 from simgen.scene.config import SceneConfig
+from simgen.scene.config.decoys import BLOCKS, FASTENERS, MESHES
 from simgen.scene.quiet import quiet_stderr
 from simgen.spec.text.yaml_text import KeyPath, Tree, dotted_key
 
@@ -26,8 +28,10 @@ def unknown_names(tree: Tree) -> Iterator[tuple[KeyPath, str]]:
         from simgen.renderers.textures import TEXTURES
         from simgen.scene.sampling.lamps import KINDS, MAINS
 
+    imported = [name for name, _ in named_kinds(tree.values)]
     tables: tuple[tuple[str, str, Sequence[str]], ...] = (
-        ("part", r"parts\.kinds\.([^.]+)", sorted(PARTS)),
+        ("part", r"parts\.kinds\.([^.]+)", sorted({*PARTS, *imported})),
+        ("kind of decoy", r"decoys\.kinds\.weights\.([^.]+)", (BLOCKS, FASTENERS, MESHES)),
         ("finish", r"parts\.kinds\.[^.]+\.finishes\.weights\.([^.]+)", sorted(_group(tree, "texture", "finishes"))),
         ("texture", r".*\.texture\.weights\.([^.]+)", sorted(TEXTURES)),
         ("arrangement of sheets", r"stage\.sheets\.weights\.([^.]+)", ("none", "scattered", "covering")),
@@ -50,14 +54,34 @@ def unknown_names(tree: Tree) -> Iterator[tuple[KeyPath, str]]:
 
 def missing_sizes(config: SceneConfig, tree: Tree) -> Iterator[str]:
     """A message for each kind of part that is drawn and whose ranges hold none of its standard's sizes."""
-    from simgen.scene.sampling.parts import sizes
+    from simgen.scene.sampling.parts import sources
 
     for kind, knobs in config.parts.kinds.items():
         try:
             if knobs.weight > 0:
-                sizes(kind, knobs)
+                sources(kind, knobs)
         except ValueError as error:
             yield f"{tree.where(('parts', 'kinds', kind))}: {error}"
+
+
+def useless_decoys(config: SceneConfig, tree: Tree) -> Iterator[str]:
+    """A message for each kind of decoy that there is none of, and for decoys that bear a label elsewhere."""
+    from simgen.assets.parts.library import packed_part
+    from simgen.scene.sampling.decoys import foreign_sizes
+    from simgen.scene.sampling.parts import category_of
+
+    if config.decoys is None:
+        return
+    weights, where = config.decoys.kinds.weights, tree.where(("decoys", "kinds"))
+    if weights.get(FASTENERS, 0) > 0 and not foreign_sizes(config.parts):
+        yield f"{where}: decoys.kinds: no fasteners are left for decoys: the parts have all their categories"
+    if weights.get(MESHES, 0) > 0 and not config.decoys.meshes:
+        yield f"{where}: decoys.kinds: meshes needs decoys.meshes, a folder of imported parts (simgen parts add)"
+    labelled = {category_of(kind, knobs) for kind, knobs in config.parts.kinds.items()}
+    for mesh in config.decoys.meshes:
+        if (category := packed_part(mesh.sha256).category) in labelled:
+            problem = f"{mesh.name} is a {category!r}, as parts are: a part without a label would teach the wrong thing"
+            yield f"{tree.where(('decoys', 'meshes'))}: decoys.meshes: {problem}"
 
 
 def _group(tree: Tree, *path: str) -> dict[str, Any]:

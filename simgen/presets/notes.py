@@ -9,9 +9,8 @@ import numpy as np
 
 from simgen.assets.parts import part_model
 from simgen.scene.config import SceneConfig
-from simgen.scene.sampling.parts import sizes
+from simgen.scene.sampling.parts import sources
 from simgen.spec.knobs import Uniform
-from simgen.spec.scene import FamilySize
 
 SMALL_PX = 8.0  # below it detectors find little, as COCO counts all below 32 x 32 as small
 
@@ -59,13 +58,11 @@ def typical_size_m(config: SceneConfig) -> float:
     kinds = {kind: knobs for kind, knobs in config.parts.kinds.items() if knobs.weight > 0}
     sides = []
     for kind, knobs in kinds.items():
-        fitting = sizes(kind, knobs)
-        model = part_model(FamilySize(kind, fitting[len(fitting) // 2]))
-        extents = sorted(np.ptp(model.vertices_m, axis=0))
-        sides.append(math.sqrt(float(extents[1] * extents[2])))
+        fitting = sources(kind, knobs)
+        extents = sorted(np.ptp(part_model(fitting[len(fitting) // 2]).corners_m, axis=0))
+        sides.append(math.sqrt(float(extents[1] * extents[2])) * (_middle(knobs.scale) if knobs.scale else 1.0))
     return float(np.average(sides, weights=[knobs.weight for knobs in kinds.values()]))
 
 
 def _middle(knob: Uniform) -> float:
-
     return (knob.low + knob.high) / 2

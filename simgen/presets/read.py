@@ -24,7 +24,8 @@ from pydantic import ValidationError
 
 from simgen.presets.explain import explain
 from simgen.presets.layers import find, read_preset, with_overrides
-from simgen.presets.names import missing_sizes, unknown_names
+from simgen.presets.meshes import read_meshes
+from simgen.presets.names import missing_sizes, unknown_names, useless_decoys
 from simgen.presets.photos import read_photos
 from simgen.scene.config import SceneConfig
 from simgen.spec.errors import ConfigError
@@ -55,13 +56,14 @@ def config_of(tree: Tree) -> SceneConfig:
         ConfigError: with every problem, one line each.
     """
     values, bad_photos = read_photos(tree)
-    unknown = {**dict(unknown_names(tree)), **bad_photos}
+    values, bad_meshes = read_meshes(Tree(values, tree.marks))
+    unknown = {**dict(unknown_names(tree)), **bad_photos, **bad_meshes}
     try:
         config = SceneConfig.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         errors = [one for one in error.errors(include_url=False) if not _is_below(one["loc"], unknown)]
         raise ConfigError(*unknown.values(), *explain(tree, errors, may_inherit=True)) from None
-    if problems := list(unknown.values()) or list(missing_sizes(config, tree)):
+    if problems := list(unknown.values()) or [*missing_sizes(config, tree), *useless_decoys(config, tree)]:
         raise ConfigError(*problems)
     return config
 

@@ -10,15 +10,19 @@ should, in metres 0.011 mm. Piles jitter and penetrate about as much in both (me
 from __future__ import annotations
 
 import math
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pybullet as p
+from jaxtyping import Float64
 
-from simgen.assets.parts import PartModel, part_model
+from simgen.assets.parts import Hull, PartModel, Primitive, part_model, unscaled
 from simgen.scene.kinds import SolidBox, scene_kind
 from simgen.spec.scene import BodySpec, PartSource, PartSpec, SceneSpec
 
@@ -26,6 +30,7 @@ SCALE = 50.0  # units of Bullet's length in a metre, in a world to simulate
 GRAVITY_M_S2 = 9.81
 SOLVER_ITERATIONS = 20
 WHITE = (1.0, 1.0, 1.0, 1.0)
+_Shapes = tuple[int, int]  # to collide, and to be drawn
 _FREE: list[int] = []  # clients of this process that are connected and empty
 
 
@@ -37,7 +42,7 @@ class World:
     """
 
     client: int
-    parts: tuple[int, ...]
+    parts: tuple[int, ...]  # and decoys: the spec's `solids`
     fixtures: tuple[int, ...] = ()
     occluders: tuple[int, ...] = ()
 
@@ -62,10 +67,33 @@ def world(spec: SceneSpec, *, collide: bool) -> Iterator[World]:
     _FREE.append(client)
 
 
+@dataclass(frozen=True)
+class Contact:
+    """Two bodies that touch, as indices of parts; None is what is solid around them."""
+
+    part: int
+    other: int | None
+    depth_m: float  # how deep they stick in each other; below 0 there is a gap
+
+
+def contacts(scene: World) -> list[Contact]:
+    """All contacts of parts in a world to simulate."""
+    index = {body: i for i, body in enumerate(scene.parts)}
+    found = p.getContactPoints(physicsClientId=scene.client)
+    rows = [(index.get(row[1]), index.get(row[2]), -row[8] / SCALE) for row in found]
+    return [Contact(b, None, d) if a is None else Contact(a, b, d) for a, b, d in rows]  # type: ignore[arg-type]
+
+
+def velocities_m_s(scene: World) -> Float64[np.ndarray, "p 3"]:
+    """The velocities of the parts in a world to simulate."""
+    found = [p.getBaseVelocity(body, physicsClientId=scene.client)[0] for body in scene.parts]
+    return np.array(found, np.float64).reshape(-1, 3) / SCALE
+
+
 def _drawn(client: int, spec: SceneSpec) -> World:
     shapes: dict[PartSource, int] = {}
     parts = []
-    for part in spec.parts:
+    for part in spec.solids:
         if part.source not in shapes:
             shapes[part.source] = _mesh_shape(client, part.source)
         pose = part.world_from_part
@@ -79,7 +107,11 @@ def _drawn(client: int, spec: SceneSpec) -> World:
 
 
 def _mesh_shape(client: int, source: PartSource) -> int:
-    return int(p.createVisualShape(p.GEOM_MESH, **_mesh_lists(source), rgbaColor=WHITE, physicsClientId=client))
+    of_file, scale = unscaled(source)
+    size = {} if scale == 1.0 else {"meshScale": [scale] * 3}
+    return int(
+        p.createVisualShape(p.GEOM_MESH, **_mesh_lists(of_file), **size, rgbaColor=WHITE, physicsClientId=client)
+    )
 
 
 @lru_cache(maxsize=256)
@@ -122,11 +154,13 @@ def _solid(client: int, spec: SceneSpec) -> World:
         numSolverIterations=SOLVER_ITERATIONS,
         contactBreakingThreshold=0.01,  # 0.02 units by default: 0.4 mm, more than the thinnest washer
         contactERP=0.1,  # at 0.4 more parts in piles jittered, 41 of 240 for 25 (steps of 1/240 s)
+        enableFileCaching=0,  # it goes by the file's name alone
         physicsClientId=client,
     )
     for box in scene_kind(spec.stage).solid(spec.stage):
         _solid_box(client, box)
-    return World(client, tuple(_solid_part(client, part) for part in spec.parts))
+    hulls: dict[PartSource, _Shapes] = {}  # which parts of one source share
+    return World(client, tuple(_solid_part(client, part, hulls) for part in spec.solids))
 
 
 def _solid_box(client: int, box: SolidBox) -> None:
@@ -137,12 +171,13 @@ def _solid_box(client: int, box: SolidBox) -> None:
     p.changeDynamics(body, -1, lateralFriction=box.friction, physicsClientId=client)
 
 
-def _solid_part(client: int, part: PartSpec) -> int:
+def _solid_part(client: int, part: PartSpec, hulls: dict[PartSource, _Shapes]) -> int:
     model = part_model(part.source)
+    collision, visual = _shapes(client, part.source, model, hulls)
     body = p.createMultiBody(
         part.mass_kg,
-        _compound(client, model),
-        -1,
+        collision,
+        visual,
         [x * SCALE for x in part.world_from_part.position_m],
         part.world_from_part.rotation_xyzw,
         useMaximalCoordinates=True,
@@ -161,9 +196,42 @@ def _solid_part(client: int, part: PartSpec) -> int:
     return int(body)
 
 
-def _compound(client: int, model: PartModel) -> int:
+def _shapes(client: int, source: PartSource, model: PartModel, hulls: dict[PartSource, _Shapes]) -> _Shapes:
+    """The collision shape of a part, and what it looks like in a world that is not drawn: nothing."""
+    primitives = [piece for piece in model.collision if isinstance(piece, Primitive)]
+    if primitives:
+        return _compound(client, primitives), -1
+    if source not in hulls:  # without a shape of its own to be drawn PyBullet would read the hulls' file once more
+        shape = _hulls(client, [piece for piece in model.collision if isinstance(piece, Hull)])
+        hulls[source] = shape, _box_shape(client, (1.0, 1.0, 1.0))
+    return hulls[source]
+
+
+def _hulls(client: int, hulls: list[Hull]) -> int:
+    """A compound of convex hulls. PyBullet takes more than one from a file alone: each group of an OBJ file is one."""
+    file, path = tempfile.mkstemp(suffix=".obj", prefix="simgen-")
+    try:
+        with os.fdopen(file, "w", encoding="ascii") as obj:
+            obj.write(_obj(hulls))
+        return int(p.createCollisionShape(p.GEOM_MESH, fileName=path, meshScale=[SCALE] * 3, physicsClientId=client))
+    finally:
+        os.unlink(path)
+
+
+def _obj(hulls: list[Hull]) -> str:
+    """Hulls as groups of an OBJ file. Bullet takes the points that faces name, and makes the hull itself."""
+    lines, count = [], 0
+    for number, hull in enumerate(hulls):
+        points = hull.points_m
+        lines.append(f"o {number}")
+        lines += [f"v {x:.9g} {y:.9g} {z:.9g}" for x, y, z in points]
+        lines += [f"f {count + i + 1} {count + i + 2} {count + i + 3}" for i in range(len(points) - 2)]
+        count += len(points)
+    return "\n".join(lines) + "\n"
+
+
+def _compound(client: int, pieces: list[Primitive]) -> int:
     types = {"box": p.GEOM_BOX, "cylinder": p.GEOM_CYLINDER}
-    pieces = model.collision
     half_turns = [piece.yaw_rad / 2 for piece in pieces]
     return int(
         p.createCollisionShapeArray(

@@ -14,7 +14,8 @@ import pybullet as p
 from jaxtyping import Float32, Float64
 
 from simgen.camera.shutter import moments_s
-from simgen.scene.bullet import SCALE, World, world
+from simgen.scene.bullet import SCALE, World, contacts, velocities_m_s, world
+from simgen.scene.faults import first_fault
 from simgen.scene.kinds import scene_kind
 from simgen.spec.frames import Trajectory
 from simgen.spec.scene import SceneSpec
@@ -40,10 +41,16 @@ def simulate(spec: SceneSpec) -> Trajectory:
     >>> simulate(spec).positions_m.shape  # frames, parts, xyz
     (2, 4, 3)
     """
+    return simulate_checked(spec)[0]
+
+
+def simulate_checked(spec: SceneSpec) -> tuple[Trajectory, str]:
+    """As `simulate`, and what is wrong with the parts at the first frame (`simgen.scene.faults`); empty: nothing."""
+    fault = ""
     speed_m_s = scene_kind(spec.stage).surface_speed_m_s(spec.stage)
     times_s = moments_s(spec)
     at_s = np.arange(spec.frames) * spec.frame_interval_s if times_s is None else times_s
-    count = len(spec.parts)
+    count = len(spec.solids)
     positions = np.zeros((len(at_s), count, 3), np.float32)
     rotations = np.zeros((len(at_s), count, 4), np.float32)
     with world(spec, collide=True) as scene:
@@ -52,9 +59,12 @@ def simulate(spec: SceneSpec) -> Trajectory:
             if last:
                 last = _advance(scene, seconds, last)
             positions_m, rotations[i] = _poses(scene)
+            if i == 0:
+                fault = first_fault(spec, contacts(scene), positions_m, rotations[i], velocities_m_s(scene))
             ridden_m = speed_m_s * (spec.settle_s + float(at_s[i]))
             positions[i] = positions_m + np.array([ridden_m, 0.0, 0.0])
-    return Trajectory(positions, rotations, _occluders(spec, at_s), times_s, _surface_shifts(spec, speed_m_s, times_s))
+    shifts_m = _surface_shifts(spec, speed_m_s, times_s)
+    return Trajectory(positions, rotations, _occluders(spec, at_s), times_s, shifts_m), fault
 
 
 def _surface_shifts(

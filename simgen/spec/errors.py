@@ -46,6 +46,10 @@ class BadEnvironment(SimgenError):
     """A picture of surroundings (.hdr, .exr) that cannot light a scene."""
 
 
+class UnsettledScene(SimgenError):
+    """A scene whose parts fell wrongly each time they were drawn. Says what went wrong."""
+
+
 class PartFileError(SimgenError, ValueError):
     """A CAD file, or an imported part, that cannot be used. Says which, what is wrong, and what would help."""
 

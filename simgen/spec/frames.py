@@ -18,7 +18,8 @@ from simgen.spec.types import Distortion, Pose
 class Trajectory:
     """Poses of P parts and O occluders at T moments, and what the work surface they lie on does meanwhile.
 
-    Positions are in metres, rotations are quaternions xyzw.
+    Decoys follow the parts and count as such: `SceneSpec.solids`. Positions are in metres, rotations are quaternions
+    xyzw.
 
     The moments are the spec's frames, or as many for each frame as its shutter has sub-frames
     (`simgen.camera.shutter`).

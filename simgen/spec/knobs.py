@@ -78,15 +78,32 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class MeshContent:
+    """The content of an imported part's file. A preset names the file; the config of a data set holds this."""
+
+    name: str
+    sha256: str
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    def __post_init__(self) -> None:
+        if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
+            raise ValueError(f"needs the sha256 of a file in 64 small hexadecimal digits, got {self.sha256!r:.80}")
+
+
+@dataclass(frozen=True)
 class Streams:
     """Independent random streams of one scene, by name.
 
     A knob added, removed or changed under one name leaves every other name's draws as they were,
     so two configs that differ only in light have the same parts at the same poses.
+
+    Streams of another attempt are others altogether.
     """
 
     seed: int
     index: int
+    attempt: int = 0
 
     def __call__(self, name: str) -> np.random.Generator:
-        return np.random.default_rng([self.seed, self.index, zlib.crc32(name.encode())])
+        again = [self.attempt] if self.attempt else []
+        return np.random.default_rng([self.seed, self.index, zlib.crc32(name.encode()), *again])

@@ -7,33 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields
-from functools import cache
-from typing import Any
+from dataclasses import dataclass, field
 
+from simgen.spec.stored import FLAT, stored_fields
 from simgen.spec.types import Distortion, Metres, Pose, Radians, Vec3
-
-FLAT = {"flat": True}  # metadata of a field whose own fields are stored beside those of the class that has it
-
-
-def stored_fields(value: Any) -> dict[str, Any]:
-    """A dataclass's fields as they are stored in JSON; `simgen.dataset.format.plain.from_plain` reads them.
-
-    A field that is None by default and still None is left out, so a new one does not change the bytes of older scenes.
-    """
-    kind: Any = type(value)
-    optional, flat = _layout(kind)
-    stored = {name: v for name, v in vars(value).items() if not ((v is None and name in optional) or name in flat)}
-    for name in flat:
-        stored |= stored_fields(getattr(value, name))
-    return stored
-
-
-@cache
-def _layout(kind: Any) -> tuple[frozenset[str], tuple[str, ...]]:
-    """The names of a dataclass's fields that are None by default, and of those that are stored flat."""
-    optional = frozenset(f.name for f in fields(kind) if f.default is None)
-    return optional, tuple(f.name for f in fields(kind) if f.metadata.get("flat"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,9 +114,27 @@ class FamilySize:
     designation: str  # a size that the family knows, such as "M8x30"
 
 
-# Where a part's shape comes from. A second kind of source joins by `|`; its fields need names of their own, by which a
+@dataclass(frozen=True)
+class MeshFile:
+    """A part that was imported from a CAD file. Its content stands in the data set, found by its sha256."""
+
+    name: str  # of the part, as it was imported
+    mesh_sha256: str  # of the file's bytes (simgen.assets.cad.packed)
+    mesh_scale: float | None = None  # how much larger than in the file; None: as large
+    mesh_colours: bool | None = None  # whether the file's colours replace the finish's, where it has any; None: yes
+
+
+@dataclass(frozen=True)
+class Block:
+    """A plain solid, as decoys are."""
+
+    block: str  # "box" | "cylinder", along z
+    block_size_m: Vec3  # full extents; a cylinder's diameter is x
+
+
+# Where a part's shape comes from. A further kind of source joins by `|`; its fields need names of their own, by which a
 # stored part is told apart from the others.
-PartSource = FamilySize
+PartSource = FamilySize | MeshFile | Block
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -326,11 +321,18 @@ class SceneSpec:
     frame_interval_s: float
     shutter: ShutterSpec = ShutterSpec()
     walls: tuple[BodySpec, ...] | None = None  # of a bin; in data sets of version 0.1 they are the last of the clutter
+    decoys: tuple[PartSpec, ...] | None = None  # unlabelled things that fall among the parts, simulated after them
+    attempt: int | None = None  # how often its parts were drawn before and fell wrongly; None: never
 
     @property
     def fixtures(self) -> tuple[BodySpec, ...]:
         """The bodies that stand still: clutter, then walls."""
         return self.clutter + (self.walls or ())
+
+    @property
+    def solids(self) -> tuple[PartSpec, ...]:
+        """All that falls: the parts, then the decoys. A trajectory has them in this order."""
+        return self.parts + (self.decoys or ())
 
     @property
     def frames(self) -> int:

@@ -48,6 +48,11 @@ def part(kind, designation, position_m=(0.0, 0.0, 0.05), rotation_xyzw=(0.0, 0.0
     )  # fmt: skip
 
 
+def standing_m(model):
+    """Height of a part's origin above a table on which it stands upright."""
+    return float(-model.vertices_m[:, 2].min())
+
+
 def scene(
     parts,
     *,
@@ -91,8 +96,8 @@ def still(spec):
         return np.array([values] * spec.frames, np.float32).reshape(spec.frames, -1, width)
 
     return Trajectory(
-        times([p.world_from_part.position_m for p in spec.parts], 3),
-        times([p.world_from_part.rotation_xyzw for p in spec.parts], 4),
+        times([p.world_from_part.position_m for p in spec.solids], 3),
+        times([p.world_from_part.rotation_xyzw for p in spec.solids], 4),
         times([o.world_from_body.position_m for o in spec.occluders], 3),
         surface_shifts_m=spec.stage.belt_speed_m_s * spec.frame_interval_s * np.arange(spec.frames),
     )

@@ -1,17 +1,27 @@
-"""Parts by kind: a family of sizes from a standard. A new family is a new file and a row here."""
+"""Parts: families of sizes from standards, and parts that were imported from CAD files.
+
+A new family is a new file and a row here.
+"""
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import replace
+from functools import cache, lru_cache
 
+from simgen.assets.parts.blocks import block_model
 from simgen.assets.parts.families.bolts import HEX_BOLT, HEX_SCREW
 from simgen.assets.parts.families.nuts import HEX_NUT
 from simgen.assets.parts.families.washers import WASHER
-from simgen.assets.parts.mesh import Primitive
-from simgen.assets.parts.model import Family, PartModel, Size, Thread
-from simgen.spec.scene import PartSource
+from simgen.assets.parts.library import imported_model
+from simgen.assets.parts.mesh import Hull, Primitive
+from simgen.assets.parts.model import Family, PartModel, Rest, Size, Thread
+from simgen.spec.scene import Block, FamilySize, MeshFile, PartSource
 
-__all__ = ["PARTS", "Family", "PartModel", "Primitive", "Size", "Thread", "part_family", "part_model"]
+__all__ = [
+    "PARTS", "Family", "Hull", "PartModel", "Primitive", "Rest", "Size", "Thread", "family_model", "part_family",
+    "part_model", "unscaled",
+]  # fmt: skip
+MODELS = 256  # imported parts that are remembered, each of a scale
 
 PARTS: dict[str, Family] = {
     "hex_bolt": HEX_BOLT,
@@ -32,12 +42,40 @@ def part_family(kind: str) -> Family:
     return PARTS[kind]
 
 
-@cache
 def part_model(source: PartSource) -> PartModel:
     """The model of a part, from where its shape comes from (`PartSpec.source`).
 
     Raises:
         KeyError: no such kind of part, or no such size of it; the message lists what exists.
+        MissingContent: an imported part whose file is not known here (`simgen.assets.parts.library`).
     """
+    if isinstance(source, FamilySize):
+        return family_model(source)
+    return _of_file(source) if isinstance(source, MeshFile) else _of_block(source)
+
+
+@cache
+def family_model(source: FamilySize) -> PartModel:
+    """The model of a size of a family, as `part_model`."""
     family = part_family(source.kind)
     return family.build(family.size(source.designation))
+
+
+@lru_cache(maxsize=MODELS)
+def _of_file(source: MeshFile) -> PartModel:
+    if source.mesh_scale is not None:
+        return part_model(replace(source, mesh_scale=None)).scaled(source.mesh_scale)
+    model = imported_model(source.mesh_sha256)
+    return replace(model, colours=None) if source.mesh_colours is False else model
+
+
+@lru_cache(maxsize=MODELS)
+def _of_block(source: Block) -> PartModel:
+    return block_model(source)
+
+
+def unscaled(source: PartSource) -> tuple[PartSource, float]:
+    """The source of the part as large as in its file, and the scale. So a mesh is uploaded once for all scales."""
+    if not isinstance(source, MeshFile) or source.mesh_scale is None:
+        return source, 1.0
+    return replace(source, mesh_scale=None), source.mesh_scale

@@ -25,6 +25,13 @@ class Primitive:
 
 
 @dataclass(frozen=True)
+class Hull:
+    """A convex piece of a collision shape: the convex hull of points."""
+
+    points_m: Float64[np.ndarray, "n 3"]
+
+
+@dataclass(frozen=True)
 class Mesh:
     vertices_m: Float64[np.ndarray, "v 3"]
     triangles: Int32[np.ndarray, "t 3"]
@@ -75,6 +82,21 @@ def mass_properties(mesh: Mesh) -> tuple[float, Float64[np.ndarray, " 3"], Float
     products = np.einsum("tki,tkj->tij", corners, corners) + np.einsum("ti,tj->tij", sums, sums)
     second = np.einsum("t,tij->ij", six_volumes, products) / 120 / volume - np.outer(centre, centre)
     return volume, centre, np.trace(second) * np.eye(3) - second
+
+
+def neighbours(mesh: Mesh) -> Int32[np.ndarray, "t 3"]:
+    """The triangle on the other side of each edge (first to second corner, second to third, third to first).
+
+    Corners at one place are one. -1 where no triangle, or more than one, runs along the edge in the other direction.
+    """
+    _, welded = np.unique(mesh.vertices_m, axis=0, return_inverse=True)
+    starts = welded.reshape(-1)[mesh.triangles].astype(np.int64)
+    ends, count = np.roll(starts, -1, axis=1), int(starts.max()) + 1
+    there, back = (starts * count + ends).ravel(), (ends * count + starts).ravel()
+    order = np.argsort(there, kind="stable")
+    first, after = (np.searchsorted(there[order], back, side=side) for side in ("left", "right"))
+    found = order[np.minimum(first, len(order) - 1)] // 3
+    return np.where(after - first == 1, found, -1).reshape(-1, 3).astype(np.int32)
 
 
 def shaded(mesh: Mesh) -> tuple[Float64[np.ndarray, "v 3"], Float64[np.ndarray, "v 3"], Int32[np.ndarray, "t 3"]]:

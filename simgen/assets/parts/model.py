@@ -1,7 +1,7 @@
-"""The model of a part: a mesh, its mass properties and its collision shape; and families of parts.
+"""The model of a part: a mesh, its mass properties, its collision shape and how it rests; and families of parts.
 
 The part's frame: the origin is the centre of mass, the axes are principal axes of inertia, z is the axis of a turned
-part. A fastener rests upright, on its head or flat, when its z is up. Metres throughout.
+part. Metres throughout.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float64, Int32
+from jaxtyping import Float32, Float64, Int32
 
-from simgen.assets.parts.mesh import Mesh, Primitive, mass_properties, shaded
+from simgen.assets.parts.mesh import Hull, Mesh, Primitive, mass_properties, shaded
+from simgen.spec.geometry import vec3
 from simgen.spec.types import Vec3
 
 
@@ -28,6 +29,22 @@ class Thread:
     internal: bool  # a nut's
 
 
+@dataclass(frozen=True)
+class Rest:
+    """A pose in which a part comes to rest on a level surface, up to a turn about the vertical."""
+
+    rotation: Float64[np.ndarray, "3 3"]  # world from part
+    probability: float  # of all ways to fall
+
+
+@dataclass(frozen=True)
+class Turns:
+    """The turns about its origin after which a part looks the same, without the identity."""
+
+    rotations: tuple[Float64[np.ndarray, "3 3"], ...]
+    axes: tuple[Vec3, ...]  # unit vectors about which any turn is allowed
+
+
 @dataclass(frozen=True, kw_only=True)
 class PartModel:
     """The model of a part. `vertices_m` repeats a corner for each smooth surface that meets there."""
@@ -37,18 +54,35 @@ class PartModel:
     triangles: Int32[np.ndarray, "t 3"]
     volume_m3: float
     inertia_m2: Vec3  # principal moments of inertia of one kilogram
-    collision: tuple[Primitive, ...]
-    thread: Thread | None
+    collision: tuple[Primitive, ...] | tuple[Hull, ...]
+    outline_m: Float64[np.ndarray, "o 3"] | None = None  # the corners of its convex hull, where they are far fewer
+    neighbours: Int32[np.ndarray, "t 3"] | None = None  # of large meshes: the triangle across each edge, or -1
+    colours: Float32[np.ndarray, "v 3"] | None = None  # linear RGB at each vertex; None: all of the finish's
+    rests: tuple[Rest, ...] | None = None  # None: a fastener, which stands upright on its z or lies on its side
+    symmetries: Turns | None = None  # None: those of its mesh about z and across it
+    thread: Thread | None = None  # of a fastener
 
     @property
-    def rest_height_m(self) -> float:
-        """Height of the origin above a table on which the part stands upright."""
-        return float(-self.vertices_m[:, 2].min())
+    def corners_m(self) -> Float64[np.ndarray, "n 3"]:
+        """The points that decide how far the part reaches in any direction."""
+        return self.vertices_m if self.outline_m is None else self.outline_m
 
     @property
     def radius_m(self) -> float:
         """Radius of the smallest sphere about the origin that holds the part."""
-        return float(np.linalg.norm(self.vertices_m, axis=1).max())
+        return float(np.linalg.norm(self.corners_m, axis=1).max())
+
+    def scaled(self, scale: float) -> PartModel:
+        """The part `scale` times as large. A thread is not scaled: only a part without one may be."""
+        assert self.thread is None
+        return replace(
+            self,
+            vertices_m=self.vertices_m * scale,
+            volume_m3=self.volume_m3 * scale**3,
+            inertia_m2=vec3(np.array(self.inertia_m2) * scale**2),
+            collision=tuple(Hull(piece.points_m * scale) for piece in self.collision if isinstance(piece, Hull)),
+            outline_m=None if self.outline_m is None else self.outline_m * scale,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from simgen.dataset.check.flow import wrong_flow
 from simgen.dataset.check.pictures import BLANK_SPREAD, PictureError, Pictures, decoded
 from simgen.dataset.check.report import Box, Picture, Problem, Report
 from simgen.dataset.check.statistics import Statistics
+from simgen.dataset.contents import wrong_contents
 from simgen.dataset.format.archive import REBUILD, StoredClip, scan_shard
 from simgen.dataset.format.clip_index import INDEX
 from simgen.dataset.format.manifest import ShardEntry
@@ -39,6 +40,7 @@ def check_shards(data: DataSet, report: Report, step: Callable[[], None]) -> Non
     if len(data.manifest.shards) != data.manifest.request.shards:
         listed, expected = len(data.manifest.shards), data.manifest.request.shards
         report.add([Problem("manifest", "manifest.json", f"lists {listed} shards where {expected} belong")])
+    report.add(_contents(data))
     report.add(statistics.outliers())
 
 
@@ -73,6 +75,12 @@ def _shard(
         except ShardError as error:
             yield _damage(error, data)
         step()
+
+
+def _contents(data: DataSet) -> Iterator[Problem]:
+    """A problem for each file that the scenes are made of and that is missing or is another one."""
+    for error in wrong_contents(data.folder, data.manifest.request.config):
+        yield _damage(error, data)
 
 
 def _index(data: DataSet, number: int, table: Mapping[int, StoredClip], name: str) -> Iterator[Problem]:

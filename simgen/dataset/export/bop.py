@@ -2,17 +2,17 @@
 
     camera.json                            the first clip's camera; each picture's own is in scene_camera.json
     models/obj_000001.ply, models_info.json    where the mesh of the part is known
-    objects.json                           the kind, designation and category of each obj_id (not part of BOP)
+    objects.json                           the source and the category of each obj_id (not part of BOP)
     train/000041/rgb/000003.jpg            scene 41, frame 3; beside it:
     depth/000003.png                       times depth_scale = millimetres; 0 where it is unknown
     mask/000003_000000.png                 the whole silhouette of the first listed part, clipped to the image
     mask_visib/000003_000000.png           its visible pixels
     scene_camera.json scene_gt.json scene_gt_info.json
 
-An object is one size of one kind of part. In BOP the centre of the first pixel is at (0, 0), in simgen at (0.5, 0.5),
-so the principal point in cam_K is half a pixel less. Boxes are x, y of the first pixel and the distance to the
-last, as bop_toolkit computes them. scene_gt has our `track_id` beside BOP's keys. Invisible parts are not
-listed. Without a mesh there is no mask (but mask_visib) and no model.
+An object is one size of one kind of part, or one scale of an imported part. In BOP the centre of the first pixel is at
+(0, 0), in simgen at (0.5, 0.5), so the principal point in cam_K is half a pixel less. Boxes are x, y of the first pixel
+and the distance to the last, as bop_toolkit computes them. scene_gt has our `track_id` beside BOP's keys. Invisible
+parts are not listed. Without a mesh there is no mask (but mask_visib) and no model.
 """
 
 from __future__ import annotations
@@ -26,19 +26,21 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, Int32
+from jaxtyping import Float32, Int32
 
 from simgen.assets.parts import PartModel, part_model
 from simgen.camera.lens.brown_conrady import NONE
+from simgen.dataset.contents import MESHES, load_contents
 from simgen.dataset.export.common.records import Box, FrameRecord, LabelRecord, Mask, read_json, splits_in
 from simgen.dataset.export.common.selection import PickedClip, Selection, VisiblePart
-from simgen.dataset.export.common.symmetries import symmetries
+from simgen.dataset.export.common.symmetries import stated, symmetries
 from simgen.dataset.format.png16 import DEPTH_UNIT_M
 from simgen.labels.boxes import NEAR_M, silhouette_px
 from simgen.spec.errors import ExportError
 from simgen.spec.frames import Labels
 from simgen.spec.geometry import invert, rotation_matrix, transform
-from simgen.spec.scene import PartSource, stored_fields
+from simgen.spec.scene import PartSource
+from simgen.spec.stored import stored_fields
 from simgen.spec.types import Pose
 
 MAIN = "objects.json"
@@ -86,9 +88,11 @@ def write(selection: Selection, folder: Path) -> dict[str, int]:
 
     Raises:
         ExportError: a lens distorts. BOP has no distortion, so the poses would not fit the pixels.
+        ShardError: the file of an imported part is missing or damaged.
     """
     counts: Counter[str] = Counter()
     objects = _Objects()
+    load_contents(selection.data, (MESHES,))
     for split in selection.splits:
         (folder / split).mkdir()
     for clip in selection:
@@ -175,7 +179,7 @@ def _silhouette(part: VisiblePart, model: PartModel | None, labels: Labels) -> M
     if points[:, 2].min() <= NEAR_M:
         return None
     pixels = labels.focal_px * points[:, :2] / points[:, 2:] + np.asarray(labels.centre_px)
-    cover, (x, y) = silhouette_px(pixels, model.triangles)
+    cover, (x, y) = silhouette_px(pixels, model.triangles, model.neighbours)
     whole = np.zeros((labels.height_px, labels.width_px), bool)
     x0, y0 = max(x, 0), max(y, 0)
     inside = cover[y0 - y : labels.height_px - y, x0 - x : labels.width_px - x] > 0
@@ -210,7 +214,7 @@ def _mask(path: Path, mask: Mask) -> None:
 
 def _write_models(folder: Path, models: dict[int, PartModel]) -> None:
     folder.mkdir()
-    _json(folder / "models_info.json", {str(i): _model_info(model.vertices_m * MM) for i, model in models.items()})
+    _json(folder / "models_info.json", {str(i): _model_info(model) for i, model in models.items()})
     for i, model in models.items():
         corners = np.concatenate([model.vertices_m * MM, model.normals], axis=1).astype("<f4")
         faces = np.empty(len(model.triangles), np.dtype([("count", "u1"), ("corners", "<i4", 3)]))
@@ -219,10 +223,11 @@ def _write_models(folder: Path, models: dict[int, PartModel]) -> None:
         (folder / f"obj_{i:06d}.ply").write_bytes(head + corners.tobytes() + faces.tobytes())
 
 
-def _model_info(vertices_mm: Float64[np.ndarray, "v 3"]) -> dict[str, Any]:
+def _model_info(model: PartModel) -> dict[str, Any]:
     from scipy.spatial import ConvexHull
     from scipy.spatial.distance import pdist
 
+    vertices_mm = model.vertices_m * MM
     low, size = vertices_mm.min(axis=0), np.ptp(vertices_mm, axis=0)
     hull = vertices_mm[ConvexHull(vertices_mm).vertices]
     named = {f"min_{axis}": float(v) for axis, v in zip("xyz", low, strict=True)}
@@ -230,7 +235,7 @@ def _model_info(vertices_mm: Float64[np.ndarray, "v 3"]) -> dict[str, Any]:
         "diameter": float(pdist(hull).max()),
         **named,
         **{f"size_{a}": float(v) for a, v in zip("xyz", size, strict=True)},
-        **symmetries(vertices_mm),
+        **(symmetries(vertices_mm) if model.symmetries is None else stated(model.symmetries)),
     }
 
 

@@ -28,7 +28,8 @@ from simgen.dataset.store.files import MAX_JSON_BYTES, Sink, atomically, check_p
 from simgen.dataset.store.locations import Location
 from simgen.spec.errors import ShardError
 from simgen.spec.frames import Labels, RenderedClip
-from simgen.spec.scene import SceneSpec, stored_fields
+from simgen.spec.scene import SceneSpec
+from simgen.spec.stored import stored_fields
 from simgen.spec.text.json_text import parse_json
 
 REBUILD = "remove it, or write it again with `simgen index`"

@@ -4,6 +4,7 @@
     shard-00000.tar ...      shard k holds scenes [k*S, (k+1)*S) in order; `webdataset` can read it
     photos/                  optional: the photographs behind the parts, named by their sha256
     index.bin                optional: the offset of each clip (`format.clip_index`), written by `simgen index`
+    meshes/SHA256.glb        of imported parts alone: the file of each, by its sha256, which the config names
 
 A shard is a plain ustar archive without times or owners. The members of a scene are consecutive. Their names begin with
 the index of the scene, in six digits:

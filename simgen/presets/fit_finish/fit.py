@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.optimize import minimize
 
-from simgen.assets.parts import PARTS
 from simgen.presets.fit_finish.looks import FEATURES, TINTS, Look
 from simgen.presets.fit_finish.read import Simulated
 from simgen.scene.config import ColourKnobs, FinishKnobs, SceneConfig
+from simgen.scene.sampling.parts import category_of
 from simgen.spec.colour import hsv_from_linear
 from simgen.spec.errors import FinishError
 from simgen.spec.knobs import Choice, LogUniform, Uniform
@@ -241,7 +241,7 @@ def to_yaml(fits: Sequence[FinishFit], base: str, config: SceneConfig) -> str:
         ]
     lines += ["parts:", "  kinds:"]
     for kind, knobs in config.parts.kinds.items():
-        fitted = [fit for fit in fits if fit.category == PARTS[kind].category]
+        fitted = [fit for fit in fits if fit.category == category_of(kind, knobs)]
         if fitted:
             before = knobs.finishes.weights if knobs.finishes else own
             whole = sum(before.values())

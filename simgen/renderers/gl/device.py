@@ -227,12 +227,14 @@ class Device:
             mesh.arrays[program].render()
 
     def _vertex_array(self, program: str, mesh: meshes.Mesh) -> Any:
-        content = (
+        contents: list[tuple[Any, ...]] = [
             (mesh.vertices, "3f 12x", "in_position")
             if "in_normal" not in self.programs[program]
             else (mesh.vertices, "3f 3f", "in_position", "in_normal")
-        )
-        return self.context.vertex_array(self.programs[program], [content], mesh.indices, index_element_size=4)
+        ]
+        if "in_colour" in self.programs[program]:
+            contents.append((mesh.colours, "3f", "in_colour"))
+        return self.context.vertex_array(self.programs[program], contents, mesh.indices, index_element_size=4)
 
     def fill(self, program: str, target: Any, **uniforms: Any) -> None:
         """Run a fragment program on every pixel of a target."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 
 from simgen.assets.parts import part_model
 from simgen.renderers.primitives import Arrays, primitive
@@ -20,6 +21,7 @@ class Mesh:
 
     vertices: Any
     indices: Any
+    colours: Any = None  # of the vertices, where the mesh has its own
     arrays: dict[str, Any] = field(default_factory=dict)  # by program
 
 
@@ -29,11 +31,15 @@ def upload(context: Any, key: Key) -> Mesh:
     Raises:
         KeyError: the part or the primitive is unknown.
     """
-    points, normals, triangles = primitive(key) if isinstance(key, str) else _part(key)
+    (points, normals, triangles), colours = (primitive(key), None) if isinstance(key, str) else _part(key)
     vertices = np.concatenate([points, normals], axis=1).astype(np.float32)
-    return Mesh(context.buffer(vertices.tobytes()), context.buffer(triangles.astype(np.int32).tobytes()))
+    return Mesh(
+        context.buffer(vertices.tobytes()),
+        context.buffer(triangles.astype(np.int32).tobytes()),
+        None if colours is None else context.buffer(colours.astype(np.float32).tobytes()),
+    )
 
 
-def _part(source: PartSource) -> Arrays:
+def _part(source: PartSource) -> tuple[Arrays, Float32[np.ndarray, "v 3"] | None]:
     model = part_model(source)
-    return model.vertices_m, model.normals, model.triangles
+    return (model.vertices_m, model.normals, model.triangles), model.colours

@@ -39,7 +39,7 @@ _PROGRAMS: dict[str, tuple[str, str, tuple[str, ...]]] = {  # vertex shader, fra
     "floor": ("geometry.vert", "shade.frag", ("FLOOR", "MAP 1")),
 }
 # Variants of a program, named as "part+matter+lamps". They are compiled at their first use.
-_VARIANTS = {"matter": "MATTER", "lathe": "LATHE", "lamps": "LAMPS", "photo": "PHOTO"}
+_VARIANTS = {"matter": "MATTER", "lathe": "LATHE", "coloured": "COLOURED", "lamps": "LAMPS", "photo": "PHOTO"}
 _RARE: dict[str, tuple[str, str, tuple[str, ...]]] = {"lamp": ("lamp.vert", "lamp.frag", ("LAMPS",))}
 
 

@@ -118,7 +118,7 @@ class _Scene:
     def _draw_shadows(self, cascades: tuple[Cascade, Cascade]) -> None:
         """Draw the shadow maps from back faces, so that no lit face shadows itself."""
         gpu, gl = self._gpu, self._gpu.context
-        parts, standing = len(self._spec.parts), self._draws.casters
+        parts, standing = len(self._spec.solids), self._draws.casters
         ranges = (range(standing - 1), range(parts, standing))  # the stage's sides cast shadows on the floor alone
         for map_, (target, casters) in enumerate(zip(gpu.shadows, ranges, strict=True)):
             gl.enable_only(gl.DEPTH_TEST | gl.CULL_FACE)
@@ -241,7 +241,7 @@ def _radiance(target: RenderTarget, shape: tuple[int, int]) -> Float32[np.ndarra
 def _cascades(spec: SceneSpec, draws: DrawList, view: CameraView) -> tuple[Cascade, Cascade]:
     """The key light's shadow maps: of the visible stage top and the parts, and of all bodies."""
     toward, cone = np.asarray(spec.light.direction, np.float64), float(np.tan(spec.light.source_angle_rad / 2))
-    parts, standing = len(spec.parts), draws.casters
+    parts, standing = len(spec.solids), draws.casters
     half = np.asarray(spec.stage.size_m, np.float64) / 2
     tops = draws.rows["world_from_local"][:parts, 3, 2] + draws.radii_m[:parts]
     top = float(np.clip(tops.max(initial=0.01), 0.01, 0.4))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from simgen.assets.materials import MATERIALS, WearKey, check_material, tile_facts, tile_origin, wear_key
-from simgen.assets.parts import part_model
+from simgen.assets.parts import part_model, unscaled
 from simgen.renderers.gl import layout
 from simgen.renderers.gl.meshes import Key
 from simgen.renderers.gl.shadows import Spheres
@@ -24,7 +24,7 @@ from simgen.spec.types import BACKGROUND, CLUTTER
 class Item:
     """One mesh to draw: its program and resources."""
 
-    # "part", "stage", "body" or "floor", plus "+matter" and "+lathe" for procedural materials; on a photo the ground is
+    # "part", "stage", "body" or "floor", plus "+matter", "+lathe" and "+coloured"; on a photo the ground is
     # "stage+photo" where it takes shadows, and else "floor+photo"
     program: str
     mesh: Key
@@ -34,7 +34,7 @@ class Item:
 
 @dataclass(frozen=True)
 class DrawList:
-    """Parts, occluders, clutter, walls, the stage's sides, its top and the floor: roughly from near to far."""
+    """Parts, decoys, occluders, clutter, walls, the stage's sides, its top and the floor: roughly from near to far."""
 
     items: tuple[Item, ...]
     rows: np.ndarray  # of layout.DRAW, moved from frame to frame by `place`
@@ -60,7 +60,7 @@ def draw_list(spec: SceneSpec) -> DrawList:
     if len(spec.stage.sheets) > layout.MAX_SHEETS:
         raise ValueError(f"{len(spec.stage.sheets)} sheets on the stage; the pbr renderer takes {layout.MAX_SHEETS}")
     stage, sides, middle_m = spec.stage, (*spec.stage.size_m, spec.stage.thickness_m), -spec.stage.thickness_m / 2
-    drawn = [_part(i, part) for i, part in enumerate(spec.parts)]
+    drawn = [_part(i, part, i if i < len(spec.parts) else CLUTTER) for i, part in enumerate(spec.solids)]
     drawn += [_body(f"occluders[{i}]", body) for i, body in enumerate(spec.occluders)]
     drawn += [_body(f"clutter[{i}]", body) for i, body in enumerate(spec.clutter)]
     drawn += [_body(f"walls[{i}]", body) for i, body in enumerate(spec.walls or ())]
@@ -91,9 +91,11 @@ def place(draws: DrawList, trajectory: Trajectory, frame: int) -> None:
         matrices[parts + i, 3, :3] = position
 
 
-def _part(index: int, part: PartSpec) -> tuple[Item, np.ndarray, float]:
-    model = part_model(part.source)
-    item, row, _ = _record(f"parts[{index}]", "part", part.source, part.material, (1.0, 1.0, 1.0), index)
+def _part(index: int, part: PartSpec, code: int) -> tuple[Item, np.ndarray, float]:
+    model, (of_file, scale) = part_model(part.source), unscaled(part.source)
+    item, row, _ = _record(f"parts[{index}]", "part", of_file, part.material, (scale, scale, scale), code)
+    if model.colours is not None:
+        item = replace(item, program=f"{item.program}+coloured")
     row["thread"] = (1.0, 1.0, 1.0, -1.0)
     if model.thread:
         row["thread"] = (model.thread.pitch_m, model.thread.radius_m, model.thread.z_from_m, model.thread.z_to_m)

@@ -205,13 +205,24 @@ def _layer(
     relief: Relief | None = None,
 ) -> Layer:
     rough = np.clip(roughness, LEAST_ROUGHNESS, 1).astype(np.float32)
-    gain = 1 + rgb * (1 / _albedo(rough) - 1)
-    diffuse = np.interp(rough, _DIFFUSE_AT, _DIFFUSE)
-    energetic = (1 - COATED * coat) * rgb * (metallic * gain + (1 - metallic) * diffuse)
+    energetic = _energetic(rgb, rough, metallic, coat)
     return Layer(
         np.ascontiguousarray(energetic, np.float32), rough, np.ascontiguousarray(metallic, np.float32), placed,
         anisotropy, coat, coat_roughness, relief,
     )  # fmt: skip
+
+
+def _energetic(rgb: np.ndarray, rough: np.ndarray, metallic: np.ndarray, coat: float) -> np.ndarray:
+    """The base colour with which `principled` gives back what the shader of pbr does."""
+    gain = 1 + rgb * (1 / _albedo(rough) - 1)
+    diffuse = np.interp(rough, _DIFFUSE_AT, _DIFFUSE)
+    return np.asarray((1 - COATED * coat) * rgb * (metallic * gain + (1 - metallic) * diffuse))
+
+
+def own_colours(layer: Layer, rgb: Float32[np.ndarray, "n 3"]) -> Float32[np.ndarray, "n 3"]:
+    """Base colours of `principled` at the vertices of a part whose CAD file has colours: they replace the layer's."""
+    rough, metallic = (m.mean(keepdims=True).reshape(1, 1) for m in (layer.roughness, layer.metallic))
+    return np.asarray(_energetic(rgb, rough, metallic, layer.coat), np.float32)
 
 
 @lru_cache(maxsize=8)

@@ -22,6 +22,7 @@ from simgen.spec.types import Pose
 NEAR_M, FAR_M = 0.05, 5000.0
 MAX_DEPTH, ROULETTE_DEPTH = 7, 2  # edges of a path; depth from which Russian roulette may end it
 SAMPLER = "ldsampler"  # low-discrepancy points (Kollig and Keller 2002): as clean as ten times as many random ones
+OWN_COLOUR = "vertex_colour"  # Mitsuba reads from the name that it is one for each vertex
 SKY_IN_WORLD = [[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]]  # Mitsuba's y is up, -z in the middle
 
 
@@ -44,7 +45,7 @@ class MitsubaScene:
     def __init__(self, mi: Any, spec: SceneSpec) -> None:
         self._mi, self._spec = mi, spec
         self._moved: list[_Moved] = []
-        self._made: dict[tuple[MaterialSpec, str], tuple[Placed, Any]] = {}
+        self._made: dict[tuple[MaterialSpec, str, bool], tuple[Layer, Any]] = {}
         scene: dict[str, Any] = {
             "type": "scene",
             "integrator": {"type": "path", "max_depth": MAX_DEPTH, "rr_depth": ROULETTE_DEPTH},
@@ -58,7 +59,7 @@ class MitsubaScene:
 
     def place(self, trajectory: Trajectory, frame: int) -> None:
         """Move parts, occluders and the belt to their poses in a frame."""
-        parts = len(self._spec.parts)
+        parts = len(self._spec.solids)
         for i, (position, rotation) in enumerate(
             zip(trajectory.positions_m[frame], trajectory.rotations_xyzw[frame], strict=True)
         ):
@@ -85,7 +86,7 @@ class MitsubaScene:
     def _meshes(self) -> dict[str, Any]:
         spec, stage = self._spec, self._spec.stage
         meshes = {}
-        for i, part in enumerate(spec.parts):
+        for i, part in enumerate(spec.solids):
             check_material(f"parts[{i}]", part.material)
             solid = shapes.part(part.source, matter.is_lathe(part.material))
             meshes[f"part{i}"] = self._mesh(f"part{i}", solid, part.material, matter.PART)
@@ -131,11 +132,18 @@ class MitsubaScene:
         return _uv(self._top.across_along_m + corner, self._top_placed)
 
     def _mesh(self, key: str, solid: shapes.Solid, material: MaterialSpec, where: str) -> Any:
-        if (material, where) not in self._made:
+        kind = material, where, solid.colours is not None
+        if kind not in self._made:
             layer = matter.surface(material, where)
-            self._made[material, where] = layer.placed, self._mi.load_dict(self._layer(layer, layer.placed))
-        placed, bsdf = self._made[material, where]
-        return self._made_mesh(key, solid, _uv(solid.across_along_m, placed), bsdf)
+            bsdf = self._layer(layer, layer.placed)
+            if solid.colours is not None:
+                _base(bsdf)["base_color"] = {"type": "mesh_attribute", "name": OWN_COLOUR}
+            self._made[kind] = layer, self._mi.load_dict(bsdf)
+        layer, bsdf = self._made[kind]
+        mesh = self._made_mesh(key, solid, _uv(solid.across_along_m, layer.placed), bsdf)
+        if solid.colours is not None:
+            mesh.add_attribute(OWN_COLOUR, 3, matter.own_colours(layer, solid.colours).ravel())
+        return mesh
 
     def _made_mesh(self, key: str, solid: shapes.Solid, uv: Float32[np.ndarray, "n 2"], bsdf: Any) -> Any:
         mi, count = self._mi, len(solid.points_m)
@@ -283,6 +291,11 @@ def _body(name: str, body: BodySpec) -> shapes.Solid:
 
 def _at(solid: shapes.Solid, rotation: Float64[np.ndarray, "3 3"], at_m: Float64[np.ndarray, "3"]) -> shapes.Solid:
     return shapes.Solid(solid.points_m @ rotation.T + at_m, solid.normals @ rotation.T, solid.across_along_m)
+
+
+def _base(bsdf: dict[str, Any]) -> dict[str, Any]:
+    """The `principled` below a bump map, or the one that it is."""
+    return _base(bsdf["below"]) if "below" in bsdf else bsdf
 
 
 def _uv(across_along_m: Float64[np.ndarray, "n 2"], placed: Placed) -> Float32[np.ndarray, "n 2"]:

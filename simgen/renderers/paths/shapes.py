@@ -9,10 +9,10 @@ The parts' meshes have no threads: they are added here, as a helical ridge aroun
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float, Float32, Float64, Int
 
 from simgen.assets.parts import part_model
 from simgen.assets.parts.model import PartModel, Thread
@@ -31,6 +31,7 @@ class Solid:
     points_m: Corners
     normals: Corners
     across_along_m: Float64[np.ndarray, "n 2"]  # on turned parts: (height or radius, share of a turn)
+    colours: Float32[np.ndarray, "n 3"] | None = None  # linear RGB, of a part whose CAD file has colours
 
 
 def part(source: PartSource, lathe: bool) -> Solid:
@@ -47,7 +48,8 @@ def part(source: PartSource, lathe: bool) -> Solid:
             more, their_normals, faces = thread_mesh(model.thread)
             triangles = np.concatenate([others, faces + len(points)])
             points, normals = np.concatenate([points, more]), np.concatenate([normals, their_normals])
-    return _textured(points[triangles.ravel()], normals[triangles.ravel()], lathe)
+    solid = _textured(points[triangles.ravel()], normals[triangles.ravel()], lathe)
+    return solid if model.colours is None else replace(solid, colours=model.colours[triangles.ravel()])
 
 
 def body(name: str, size_m: tuple[float, ...], lathe: bool = False) -> Solid:

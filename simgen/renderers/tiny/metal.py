@@ -6,17 +6,19 @@ Microfacets are GGX (Walter et al. 2007) with Schlick's Fresnel term; rough meta
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
-from simgen.assets.parts import part_model
+from simgen.assets.parts import part_model, unscaled
 from simgen.renderers.camera_view import CameraView
 from simgen.renderers.planes import Planes
 from simgen.renderers.surfaces import BODY, Colours, Geometry, Moment, Samples, dot, solid_pattern, unit
+from simgen.renderers.tiny.colours import ColourGrid
 from simgen.renderers.tiny.environment import Environment
 from simgen.renderers.tiny.light_map import LightMap
-from simgen.spec.scene import SceneSpec
+from simgen.spec.scene import PartSource, SceneSpec
 
 BRIGHTEST = 16.0  # radiance is clipped here, far above any sensor's range
 
@@ -110,13 +112,15 @@ class PartTable:
     """The parts' materials and threads as arrays, indexed by part."""
 
     def __init__(self, spec: SceneSpec) -> None:
-        materials = [part.material for part in spec.parts]
+        materials = [part.material for part in spec.solids]
         self._materials = materials
         self.rgb = np.array([m.rgb for m in materials], np.float32).reshape(-1, 3)
         self.metallic = np.array([m.metallic for m in materials], np.float32)
         self.roughness = np.array([m.roughness for m in materials], np.float32)
         self.contrast = np.array([m.contrast for m in materials], np.float32)
-        threads = [part_model(part.source).thread for part in spec.parts]
+        files = [unscaled(part.source) for part in spec.solids]
+        self._own = [(_own_colours(of_file), scale) for of_file, scale in files]  # colours of CAD files
+        threads = [part_model(part.source).thread for part in spec.solids]
         # pitch, radius, lowest z, highest z; a part without an outer thread has an empty range of z
         self._threads = np.array(
             [
@@ -133,11 +137,14 @@ class PartTable:
 
     def albedo(self, part: Int32[np.ndarray, "n"], local: Colours) -> Colours:
         """Reflectance with the finish's pattern."""
-        pattern = np.empty(len(part), np.float32)
+        pattern, rgb = np.empty(len(part), np.float32), self.rgb[part]
         for i in np.unique(part):
             chosen = part == i
             pattern[chosen] = solid_pattern(self._materials[i], local[chosen])
-        return np.asarray(np.clip(self.rgb[part] * (1 + self.contrast[part] * pattern)[:, None], 0, 1))
+            grid, scale = self._own[i]
+            if grid is not None:
+                rgb[chosen] = grid.at(local[chosen] / np.float32(scale))
+        return np.asarray(np.clip(rgb * (1 + self.contrast[part] * pattern)[:, None], 0, 1))
 
     def relief(
         self, part: Int32[np.ndarray, "n"], local: Colours, normal: Colours, moment: Moment
@@ -158,6 +165,13 @@ class PartTable:
         normal = normal.copy()
         normal[near_shank] = unit(np.einsum("nij,nj->ni", rotations[near_shank], inward[near_shank]))
         return normal, cavity
+
+
+@lru_cache(maxsize=16)
+def _own_colours(source: PartSource) -> ColourGrid | None:
+    """The colours of a part's CAD file; None where it has none."""
+    model = part_model(source)
+    return None if model.colours is None else ColourGrid(model)
 
 
 def normals(

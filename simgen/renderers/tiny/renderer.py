@@ -54,7 +54,7 @@ def render(spec: SceneSpec, trajectory: Trajectory) -> Iterator[Frame]:
             geometry = _draw(spec, bodies.client, spec.camera.world_from_camera[frame], moment.view, codes)
             if shadows is None or not _rests(trajectory, frame):
                 shadows = LightMap(box, _draw_light_map(spec, bodies.client, box, codes))
-            yield _resolve(shader.shade(geometry, shadows, moment), geometry, spec.render.supersample)
+            yield _resolve(spec, shader.shade(geometry, shadows, moment), geometry)
 
 
 def _without_lamps(spec: SceneSpec) -> SceneSpec:
@@ -177,15 +177,17 @@ def projection_matrix(view: CameraView) -> list[float]:
     return [float(v) for v in np.array(rows).T.ravel()]
 
 
-def _resolve(linear: Float32[np.ndarray, "h w c"], geometry: Geometry, s: int) -> Frame:
+def _resolve(spec: SceneSpec, linear: Float32[np.ndarray, "h w c"], geometry: Geometry) -> Frame:
     """A frame from its samples."""
+    s = spec.render.supersample
     if s > 1:
         weights = np.ones(s) if s % 2 else np.array([0.5, *np.ones(s - 1), 0.5])
         kernel = (weights / s).astype(np.float32)
         linear = cv2.sepFilter2D(linear, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
     centre = slice(s // 2, None, s)
     surface = geometry.surface[centre, centre]
-    ids = np.where(surface >= 0, surface, np.where(surface <= BODY, CLUTTER, BACKGROUND)).astype(np.int32)
+    unlabelled = (surface <= BODY) | (surface >= len(spec.parts))
+    ids = np.where(unlabelled, CLUTTER, np.where(surface >= 0, surface, BACKGROUND)).astype(np.int32)
     return Frame(
         linear=np.ascontiguousarray(linear[centre, centre]),
         depth_m=np.ascontiguousarray(geometry.depth_m[centre, centre]),

@@ -10,12 +10,14 @@ Units are in the names: `_deg` degrees, `_m` metres, `_mm` millimetres, `_k` kel
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, model_serializer, model_validator
 
 from simgen.scene.config.bounds import Group, Knob, plain, share
 from simgen.scene.config.camera import CameraKnobs, LensKnobs, ShutterKnobs
+from simgen.scene.config.decoys import DecoyKnobs
 from simgen.scene.config.light import EnvironmentKnobs, FlickerKnobs, LampKnobs, LightKnobs
 from simgen.scene.config.looks import (
     ColourKnobs,
@@ -34,6 +36,7 @@ __all__ = [
     "CameraKnobs",
     "ClutterKnobs",
     "ColourKnobs",
+    "DecoyKnobs",
     "EnvironmentKnobs",
     "FinishKnobs",
     "FlickerKnobs",
@@ -123,6 +126,12 @@ class SceneConfig(Group):
     render: RenderKnobs
     matter: MatterKnobs = MatterKnobs()
     labels: LabelKnobs = LabelKnobs()
+    decoys: DecoyKnobs | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Without decoys where there are none, so that the config of such a preset is as it always was."""
+        return {name: value for name, value in write(self).items() if value is not None}
 
     @model_validator(mode="after")
     def _fits_in_memory(self) -> SceneConfig:

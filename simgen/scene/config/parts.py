@@ -2,26 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_serializer, model_validator
 
 from simgen.scene.config.bounds import Group, Knob, count, none_or_over, plain, share, share_or_off, weight
 from simgen.scene.config.photo import PhotoKnobs
-from simgen.spec.knobs import Choice, IntRange, LogUniform, Uniform
+from simgen.spec.knobs import Choice, IntRange, LogUniform, MeshContent, Uniform
+
+MOST_LETTERS = 100  # of a category
+_OSMIUM = "osmium has 22590"
 
 
 class KindKnobs(Group):
-    """One kind of part."""
+    """One kind of part: sizes of a standard, or `mesh`, a part that was imported from a CAD file."""
 
     weight: Annotated[float, weight("How often a part is of this kind; 0: never.")]
-    diameter_mm: Annotated[Uniform, Knob("mm", 0.1, 1000, "Nominal diameters of the standard's sizes to take.")]
+    diameter_mm: Annotated[
+        Uniform | None, Knob("mm", 0.1, 1000, "Nominal diameters of the standard's sizes to take.")
+    ] = None
     length_mm: Annotated[
-        Uniform, Knob("mm", 0, 5000, "Lengths of the standard's sizes to take; ignored by kinds without a length.")
-    ]
+        Uniform | None,
+        Knob("mm", 0, 5000, "Lengths of the standard's sizes to take; ignored by kinds without a length."),
+    ] = None
     finishes: Annotated[
         Choice | None, plain("Finishes of this kind, rows of texture.finishes; without it all, by their own weights.")
     ] = None
+    mesh: Annotated[
+        MeshContent | None,
+        plain("An imported part (simgen parts add) in place of a standard's sizes: a .glb, relative to the preset."),
+    ] = None
+    category: Annotated[
+        str | None, plain("Category of this kind in the labels; without it the one of the standard or of the file.")
+    ] = None
+    scale: Annotated[
+        Uniform | None,
+        Knob("", 0.1, 10, "How much larger than in its file an imported part is, in steps of 0.01.", "a size ratio"),
+    ] = None
+    density_kg_m3: Annotated[
+        LogUniform | None,
+        Knob("kg/m3", 1, 30000, "Density of this kind; without it the file's, or parts.density_kg_m3.", _OSMIUM),
+    ] = None
+    file_colours: Annotated[
+        bool | None,
+        plain("Whether the colours in an imported part's file, where there are any, replace those of the finish."),
+    ] = None
+
+    @field_validator("category")
+    @classmethod
+    def _a_name(cls, category: str | None) -> str | None:
+        if category is not None and not (0 < len(category) <= MOST_LETTERS and category.isprintable()):
+            raise ValueError(f"needs a name of 1 to {MOST_LETTERS} letters, got {category!r:.80}")
+        return category
+
+    @model_validator(mode="after")
+    def _sizes_or_a_mesh(self) -> KindKnobs:
+        sizes = [name for name in ("diameter_mm", "length_mm") if getattr(self, name) is not None]
+        if self.mesh is None:
+            if len(sizes) < 2:
+                missing = " and ".join(name for name in ("diameter_mm", "length_mm") if name not in sizes)
+                raise ValueError(f"missing {missing} of its standard's sizes, or mesh, the file of an imported part")
+            for name in ("scale", "file_colours"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} is of imported parts alone: give mesh, or take {name} away")
+        elif sizes:
+            raise ValueError(f"mesh and {sizes[0]}: a part is of a file or of a standard: take one of them away")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Without what is not given, so that the config of a preset without imported parts is as it always was."""
+        return {name: value for name, value in write(self).items() if value is not None or name == "finishes"}
 
 
 class PartsKnobs(Group):
@@ -35,13 +87,13 @@ class PartsKnobs(Group):
         Field(exclude=True),
     ] = ()
     density_kg_m3: Annotated[
-        LogUniform, Knob("kg/m3", 1, 30000, "Density of the parts, which gives their mass.", "osmium has 22590")
+        LogUniform, Knob("kg/m3", 1, 30000, "Density of the parts, which gives their mass.", _OSMIUM)
     ]
     friction: Annotated[
         Uniform, Knob("", 0, 10, "Coefficient of friction, between parts and with the stage.", "steel on steel has 0.6")
     ]
     standing_share: Annotated[
-        Uniform, share_or_off("Share of a scene's long parts that start upright, bolts on their head.")
+        Uniform, share_or_off("Share of a scene's long fasteners that start upright, bolts on their head.")
     ]
     pile_share: Annotated[
         Uniform,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from simgen.assets.parts import PARTS, Size, part_family, part_model
+from simgen.assets.parts import Size, part_family, part_model
+from simgen.assets.parts.library import packed_part
 from simgen.scene.config import KindKnobs, PartsKnobs, TextureKnobs
 from simgen.scene.kinds import scene_kind
-from simgen.scene.kinds.drop import DropArea
+from simgen.scene.kinds.drop import Drop, DropArea
 from simgen.scene.sampling.surfaces import draw_surface
 from simgen.spec.knobs import Choice
-from simgen.spec.scene import FamilySize, PartSpec, StageSpec
+from simgen.spec.scene import FamilySize, MeshFile, PartSource, PartSpec, StageSpec
 
 
 def sizes(kind: str, knobs: KindKnobs) -> list[str]:
@@ -22,15 +25,42 @@ def sizes(kind: str, knobs: KindKnobs) -> list[str]:
     """
     family = part_family(kind)
 
+    diameters, lengths = knobs.diameter_mm, knobs.length_mm
+    assert diameters is not None
+    assert lengths is not None
+
     def within(size: Size) -> bool:
-        in_length = size.length_mm is None or knobs.length_mm.low <= size.length_mm <= knobs.length_mm.high
-        return knobs.diameter_mm.low <= size.diameter_mm <= knobs.diameter_mm.high and in_length
+        in_length = size.length_mm is None or lengths.low <= size.length_mm <= lengths.high
+        return diameters.low <= size.diameter_mm <= diameters.high and in_length
 
     fitting = [size.designation for size in family.sizes if within(size)]
     if not fitting:
-        wanted = f"{knobs.diameter_mm} mm, {knobs.length_mm} mm"
-        raise ValueError(f"parts.kinds.{kind}: {family.standard} has no size in {wanted}")
+        raise ValueError(f"parts.kinds.{kind}: {family.standard} has no size in {diameters} mm, {lengths} mm")
     return fitting
+
+
+def sources(kind: str, knobs: KindKnobs) -> list[PartSource]:
+    """Where the shapes of a kind come from: its standard's sizes, or its file, at a scale of 1.
+
+    Raises:
+        KeyError: there is no such kind.
+        ValueError: none of its sizes lies in the ranges.
+    """
+    if knobs.mesh is None:
+        return [FamilySize(kind, designation) for designation in sizes(kind, knobs)]
+    return [MeshFile(knobs.mesh.name, knobs.mesh.sha256, mesh_colours=False if knobs.file_colours is False else None)]
+
+
+def category_of(kind: str, knobs: KindKnobs) -> str:
+    """The category of a kind of part in the labels.
+
+    Raises:
+        KeyError: there is no such kind.
+        MissingContent: it is an imported part whose file is not known here.
+    """
+    if knobs.category is not None:
+        return knobs.category
+    return part_family(kind).category if knobs.mesh is None else packed_part(knobs.mesh.sha256).category
 
 
 def draw_parts(
@@ -40,8 +70,8 @@ def draw_parts(
     run_m: float,
     rng: np.random.Generator,
     textures: np.random.Generator,
-) -> tuple[PartSpec, ...]:
-    """The parts of a scene at their drop poses, in the order in which they are simulated.
+) -> tuple[tuple[PartSpec, ...], Drop]:
+    """The parts of a scene at their drop poses, in the order in which they are simulated; and what laid them.
 
     Args:
         knobs: of the parts.
@@ -55,6 +85,7 @@ def draw_parts(
     Raises:
         KeyError: a kind of part does not exist.
         ValueError: a kind's range of sizes holds none of its standard's sizes.
+        MissingContent: the file of an imported part is not known here.
     """
     count, spread = knobs.count.draw(rng), knobs.spread.draw(rng)
     stands, piles = knobs.standing_share.draw(rng), knobs.pile_share.draw(rng)
@@ -66,19 +97,36 @@ def draw_parts(
     parts = []
     for _ in range(count):
         kind = kinds.draw(rng)
-        options = sizes(kind, knobs.kinds[kind])
-        source = FamilySize(kind, options[int(rng.integers(len(options)))])
+        own = knobs.kinds[kind]
+        source = draw_source(kind, own, rng)
         model = part_model(source)
         density, friction = knobs.density_kg_m3.draw(rng), knobs.friction.draw(rng)
-        finish = (knobs.kinds[kind].finishes or every).draw(textures)
+        finish = (own.finishes or every).draw(textures)
         parts.append(
             PartSpec(
                 source=source,
-                category=PARTS[kind].category,
-                mass_kg=density * model.volume_m3,
+                category=category_of(kind, own),
+                mass_kg=_density(own, density, rng) * model.volume_m3,
                 friction=friction,
                 material=draw_surface(texture.finishes[finish], textures),
                 world_from_part=drop.next_pose(model, rng),
             )
         )
-    return tuple(parts)
+    return tuple(parts), drop
+
+
+def draw_source(kind: str, knobs: KindKnobs, rng: np.random.Generator) -> PartSource:
+    """Where the shape of a part of a kind comes from, as `sources`, and its scale."""
+    options = sources(kind, knobs)
+    source = options[int(rng.integers(len(options)))]
+    if not isinstance(source, MeshFile) or knobs.scale is None:
+        return source
+    scale = round(knobs.scale.draw(rng), 2)  # in steps, so that meshes and objects are few
+    return replace(source, mesh_scale=None if scale == 1.0 else scale)
+
+
+def _density(knobs: KindKnobs, usual_kg_m3: float, rng: np.random.Generator) -> float:
+    """Of a kind's own range, of its file, or the usual one."""
+    if knobs.density_kg_m3 is not None:
+        return knobs.density_kg_m3.draw(rng)
+    return usual_kg_m3 if knobs.mesh is None else packed_part(knobs.mesh.sha256).density_kg_m3

@@ -11,19 +11,21 @@ from simgen.scene.config import RenderKnobs, SceneConfig
 from simgen.scene.kinds import kind_name, scene_kind, with_kind
 from simgen.scene.sampling.camera import draw_camera, draw_lens, draw_sensor, draw_shutter
 from simgen.scene.sampling.clutter import draw_bands, draw_clutter
+from simgen.scene.sampling.decoys import draw_decoys
 from simgen.scene.sampling.light import draw_light, draw_more_light
 from simgen.scene.sampling.parts import draw_parts
 from simgen.scene.sampling.photo import draw_photo, on_photo
 from simgen.scene.sampling.stage import draw_legs, draw_stage
 from simgen.scene.sampling.surfaces import draw_matter, draw_stage_matter
 from simgen.spec.knobs import Streams
-from simgen.spec.scene import PATHTRACED, RenderSpec, SceneSpec
+from simgen.spec.scene import PATHTRACED, PartSpec, RenderSpec, SceneSpec
 
 
-def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
+def sample(config: SceneConfig, seed: int, index: int, attempt: int = 0) -> SceneSpec:
     """The scene numbered `index` of the data set that `config` and `seed` name.
 
-    A pure function: it needs no other scene, so any worker can make any scene.
+    A pure function: it needs no other scene, so any worker can make any scene. Another `attempt` draws its parts anew
+    and nothing else (`simgen.generation.clip` says when).
 
     Raises:
         KeyError: the config names a kind of part, or a material, that does not exist.
@@ -49,7 +51,13 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
     bodies = draw_matter((*clutter, *occluders), config.matter.clutter, stream, "clutter")
     clip_s = config.timing.settle_s + interval_s * (config.timing.frames - 1)
     run_m = kind.surface_speed_m_s(stage) * clip_s
-    parts = draw_parts(config.parts, config.texture, stage, run_m, stream("parts"), stream("texture.parts"))
+    again = Streams(seed, index, attempt)
+    parts, drop = draw_parts(config.parts, config.texture, stage, run_m, again("parts"), stream("texture.parts"))
+    decoys: tuple[PartSpec, ...] = ()
+    if config.decoys:
+        if stream("decoys.empty").uniform() < config.decoys.empty_share:
+            parts, drop = (), kind.drop(drop.area)
+        decoys = draw_decoys(config.decoys, config.parts, config.texture, drop, again("decoys"))
     spec = SceneSpec(
         index=index,
         parts=draw_matter(parts, config.matter.parts, stream, "parts"),
@@ -64,6 +72,8 @@ def sample(config: SceneConfig, seed: int, index: int) -> SceneSpec:
         frame_interval_s=interval_s,
         shutter=draw_shutter(config.shutter, stream("shutter")),
         walls=kind.draw_walls(stage, config.stage, stream("stage.walls")) or None,
+        decoys=decoys or None,
+        attempt=attempt or None,
     )
     return _with_photo(spec, config, stream)
 

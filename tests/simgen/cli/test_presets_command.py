@@ -4,11 +4,13 @@ import pytest
 import yaml
 
 from simgen import __version__
+from simgen.assets.cad.packed import write_packed
 from simgen.cli.common import preset_names
 from simgen.presets.knobs import knobs
 from simgen.presets.layers import PRESETS, presets
 from simgen.presets.notes import SMALL_PX, notes, typical_size_m
 from simgen.presets.read import load_config
+from tests.simgen.assets.cad.packed_parts import packed_box
 from tests.simgen.cli.test_cli import simgen
 
 
@@ -39,6 +41,20 @@ def test_a_copy_is_the_same_preset_and_writes_over_nothing(tmp_path, name):
     assert simgen("presets", name, "--copy", copy, status=2)[1].startswith(f"simgen: --copy: {copy} is there already")
     assert yaml.safe_load(copy.read_text()) == {"base": "tiny"}
     assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+def test_a_copy_in_another_folder_finds_the_parts_and_the_base_of_the_first(tmp_path):
+    line = tmp_path / "line"
+    (line / "parts").mkdir(parents=True)
+    (line / "parts" / "box.glb").write_bytes(write_packed(packed_box()))
+    (line / "base.yaml").write_text("base: tiny  # small\n")
+    kinds = 'a: {weight: 1, mesh: parts/box.glb}, b: {mesh: "parts/box.glb", weight: 2}'
+    text = f"base: base.yaml\nparts: {{kinds: {{{kinds}}}}}\n"
+    (line / "line.yaml").write_text(text)
+    simgen("presets", line / "line.yaml", "--copy", tmp_path / "copy.yaml")
+    assert load_config(str(tmp_path / "copy.yaml")) == load_config(str(line / "line.yaml"))
+    simgen("presets", line / "line.yaml", "--copy", line / "copy.yaml")
+    assert (line / "copy.yaml").read_text() == text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simgen.assets.parts import PARTS, Family, Size, part_model
+from simgen.assets.parts import PARTS, Family, Size, family_model
 from simgen.assets.parts.mesh import circle, loft
 from simgen.assets.parts.model import turned_part
 from tests.simgen.lit_scenes import WHITE, lit, on
@@ -26,7 +26,7 @@ def ball(monkeypatch):
         standard="none", category="ball", sizes=(Size(designation="B", diameter_mm=50.0, length_mm=None),), build=build
     )
     monkeypatch.setitem(PARTS, "ball", family)
-    part_model.cache_clear()
+    family_model.cache_clear()
 
     def world(material):
         spec = scene([replace(part("ball", "B", (0.0, 0.0, 0.06)), material=material)], frames=1, size_m=(4.0, 4.0))
@@ -37,4 +37,4 @@ def ball(monkeypatch):
         return on(spec, top=WHITE, floor=WHITE)
 
     yield world
-    part_model.cache_clear()
+    family_model.cache_clear()

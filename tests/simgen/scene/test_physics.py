@@ -19,7 +19,7 @@ from simgen.scene.simulate import simulate  # noqa: E402
 from simgen.spec.geometry import rotation_matrix  # noqa: E402
 from simgen.spec.scene import BodySpec, FamilySize  # noqa: E402
 from simgen.spec.types import Pose  # noqa: E402
-from tests.simgen.scenes import GREY, part, scene  # noqa: E402
+from tests.simgen.scenes import GREY, part, scene, standing_m  # noqa: E402
 
 HALF = math.sqrt(0.5)
 LYING = (0.0, HALF, 0.0, HALF)  # the axis along x
@@ -60,7 +60,7 @@ def test_every_size_stands_upright_at_its_height(kind):
     spec = grid(kind, (0.0, 0.0, 0.0, 1.0), drop_m=0.0005)
     trajectory = simulate(spec)
     assert len(spec.parts) == len(PARTS[kind].sizes)
-    expected = [part_model(made.source).rest_height_m for made in spec.parts]
+    expected = [standing_m(part_model(made.source)) for made in spec.parts]
     np.testing.assert_allclose(trajectory.positions_m[0, :, 2], expected, atol=0.0002)
     np.testing.assert_allclose(axes(trajectory)[:, 2], 1, atol=1e-4)
     np.testing.assert_array_equal(trajectory.positions_m[0], trajectory.positions_m[1])
@@ -110,7 +110,7 @@ def test_sliding_parts_stop_where_friction_says(kind, friction):
     """s = v^2 / (2 mu g)."""
     speed = 0.6
     model = part_model(FamilySize(kind, "M16"))
-    spec = scene([part(kind, "M16", (0.0, 0.0, model.rest_height_m), friction=friction)])
+    spec = scene([part(kind, "M16", (0.0, 0.0, standing_m(model)), friction=friction)])
     with world(spec, collide=True) as solid:
         (body,) = solid.parts
         p.setTimeStep(1 / 480, physicsClientId=solid.client)
@@ -124,12 +124,12 @@ def test_sliding_parts_stop_where_friction_says(kind, friction):
 def test_a_washer_dropped_over_a_standing_screw_lands_on_its_head():
     screw, washer = part_model(FamilySize("hex_screw", "M8x40")), part_model(FamilySize("washer", "M12"))
     head_m = 0.0053
-    parts = [part("hex_screw", "M8x40", (0.0, 0.0, screw.rest_height_m)), part("washer", "M12", (0.0, 0.0, 0.06))]
+    parts = [part("hex_screw", "M8x40", (0.0, 0.0, standing_m(screw))), part("washer", "M12", (0.0, 0.0, 0.06))]
     spec = scene(parts, settle_s=1.0, frames=1)
     trajectory = simulate(spec)
     assert heights_m(spec, trajectory)[1] == pytest.approx(head_m, abs=0.0003)
     assert abs(axes(trajectory)[1, 2]) > 0.999
-    assert washer.rest_height_m < head_m  # so that lying on the table would be seen
+    assert standing_m(washer) < head_m  # so that lying on the table would be seen
 
 
 def pile(count, seed, **changes):

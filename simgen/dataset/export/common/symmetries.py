@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from simgen.assets.parts.model import Turns
+
 TOLERANCE = 1e-5  # of the part's radius, between a rotated corner and the nearest corner
 ROUND_FOLDS = (144, 120, 96, 72, 64, 60, 48, 36, 32, 30, 24)
 FOLDS = (12, 10, 8, 6, 5, 4, 3, 2)
@@ -36,6 +38,14 @@ def symmetries(vertices: Float64[np.ndarray, "v 3"]) -> dict[str, list[Any]]:
     turns = [_about_z(2 * np.pi * k / fold) for k in range(1, fold)]
     turns += [turn for turn in _flips(fold) if same(turn)]
     return {"symmetries_discrete": [_rigid(turn) for turn in turns]} if turns else {}
+
+
+def stated(known: Turns) -> dict[str, list[Any]]:
+    """The symmetries of an imported part, as its file states them. A ball has three axes."""
+    axes = [{"axis": list(axis), "offset": [0, 0, 0]} for axis in known.axes]
+    turns = [_rigid(rotation) for rotation in known.rotations]
+    about_axes = {"symmetries_continuous": axes} if axes else {}
+    return {**about_axes, **({"symmetries_discrete": turns} if turns or axes else {})}
 
 
 def _about_z(angle_rad: float) -> Rotation:

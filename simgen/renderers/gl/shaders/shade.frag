@@ -44,6 +44,12 @@ in vec3 v_world;
 in vec3 v_local;
 in vec3 v_normal;
 in vec3 v_local_normal;
+#ifdef COLOURED
+in vec3 v_colour;             // of a part whose CAD file has colours: they replace the base colour of its finish
+#define BASE_RGB v_colour
+#else
+#define BASE_RGB draw.base.rgb
+#endif
 layout(location = 0) out vec4 out_radiance;
 
 #if defined(PART) || defined(MATTER)
@@ -457,7 +463,7 @@ Matter matter(vec3 p, vec3 n, mat3 turned, vec3 surface, float lost_thread) {
     float value = own.texel.x, mask = clamp(own.texel.y, 0.0, 1.0);
     float lost = clamp(0.25 + 0.5 * (level - draw.coat.z) * draw.coat.w, 0.0, 1.0);
     Matter m;
-    vec3 rgb = mix(clamp(draw.base.rgb * (1.0 + draw.finish.y * value), 0.0, 1.0), draw.second.rgb, mask);
+    vec3 rgb = mix(clamp(BASE_RGB * (1.0 + draw.finish.y * value), 0.0, 1.0), draw.second.rgb, mask);
     m.metallic = mix(draw.base.w, draw.second.w, mask);
     float roughness = mix(draw.finish.x * (1.0 - draw.relief.y * value), draw.relief.x, mask);
     vec3 rise = own.rise * draw.relief.z;
@@ -541,7 +547,7 @@ void main() {
     Matter m;
     m.normal = normalize(surface + turned * vec3(0.0, 0.0, slope));
     m.normal = normalize(m.normal + max(0.02 - dot(m.normal, v), 0.0) * v);  // never away from the eye
-    m.albedo = clamp(draw.base.rgb * (1.0 + draw.finish.y * value), 0.0, 1.0);
+    m.albedo = clamp(BASE_RGB * (1.0 + draw.finish.y * value), 0.0, 1.0);
     m.metallic = draw.base.w;
     float roughness = clamp(draw.finish.x * (1.0 - 0.5 * draw.finish.y * value), 0.04, 1.0);
     m.alpha = min(filtered_alpha(roughness, surface) + 0.5 * lost, 1.0);

@@ -39,7 +39,8 @@ from simgen.dataset.format.reader import DataSet
 from simgen.dataset.store.files import file_sha256
 from simgen.spec.errors import ShardError
 from simgen.spec.frames import Labels
-from simgen.spec.scene import SceneSpec, stored_fields
+from simgen.spec.scene import SceneSpec
+from simgen.spec.stored import stored_fields
 from simgen.spec.types import BACKGROUND, CLUTTER
 from tests.simgen import clips
 

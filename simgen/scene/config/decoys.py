@@ -1,0 +1,33 @@
+"""Knobs of decoys: foreign things among the parts, which a detector must not take for parts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from simgen.scene.config.bounds import Group, Knob, plain, share
+from simgen.scene.config.bounds import count as how_many  # a field has the name count
+from simgen.spec.knobs import Choice, IntRange, LogUniform, MeshContent, Uniform
+
+BLOCKS, FASTENERS, MESHES = "blocks", "fasteners", "meshes"
+
+
+class DecoyKnobs(Group):
+    """Things without a label that fall and lie among the parts."""
+
+    count: Annotated[IntRange, how_many("Decoys in a scene.", 500)] = IntRange(2, 8)
+    kinds: Annotated[
+        Choice,
+        plain("blocks: plain boxes and cylinders; fasteners: of categories that no part has; meshes: of a folder."),
+    ] = Choice({BLOCKS: 1.0})
+    meshes: Annotated[
+        tuple[MeshContent, ...],
+        plain("A folder of imported parts (simgen parts add), for the kind meshes; relative to the preset."),
+    ] = ()
+    size: Annotated[
+        LogUniform, Knob("", 0.05, 20, "Size of blocks and fasteners, relative to a part's.", "a size ratio")
+    ] = LogUniform(0.4, 1.6)
+    near_share: Annotated[Uniform, share("Share of a scene's decoys that lie against a part.")] = Uniform(0.2, 0.6)
+    alike_share: Annotated[
+        Uniform, share("Share of a scene's decoys with a finish of the parts; the others have colours as clutter has.")
+    ] = Uniform(0.2, 0.6)
+    empty_share: Annotated[float, share("Share of the scenes without any part, with decoys alone.")] = 0.0
