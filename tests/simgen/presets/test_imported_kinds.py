@@ -123,9 +123,7 @@ def test_a_content_that_nobody_gave_is_named(line):
     stored = json.loads(load_config(line()).model_dump_json())
     stored["parts"]["kinds"]["bracket"]["mesh"]["sha256"] = "0" * 64
     config = SceneConfig.model_validate_json(json.dumps(stored), strict=True)
-    with pytest.raises(
-        MissingContent, match="an imported part: this process does not have the file of sha256 0"
-    ):
+    with pytest.raises(MissingContent, match="an imported part: this process does not have the file of sha256 0"):
         sample(config, 0, 0)
 
 
