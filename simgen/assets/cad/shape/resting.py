@@ -19,7 +19,7 @@ from simgen.assets.cad.packed import RestingPose, Symmetries
 from simgen.spec.geometry import quaternion, rotation_matrix
 
 ANALYSIS_DROPS = 50
-ONE_POSE_COS = float(np.cos(np.radians(4.0)))  # standing faces that differ by less are one, such as those of a round
+ONE_POSE_COS = float(np.cos(np.radians(5.0)))  # standing faces that differ by less are one, such as those of a round
 FOUND_COS = float(np.cos(np.radians(10.0)))  # between where a drop ended and the pose that it counts for
 LEAST = 0.002  # probability of a pose that is kept
 
