@@ -202,12 +202,12 @@ def _shapes(client: int, source: PartSource, model: PartModel, hulls: dict[PartS
     if primitives:
         return _compound(client, primitives), -1
     if source not in hulls:  # without a shape of its own to be drawn PyBullet would read the hulls' file once more
-        shape = _hulls(client, [piece for piece in model.collision if isinstance(piece, Hull)])
+        shape = hulls_shape(client, [piece for piece in model.collision if isinstance(piece, Hull)])
         hulls[source] = shape, _box_shape(client, (1.0, 1.0, 1.0))
     return hulls[source]
 
 
-def _hulls(client: int, hulls: list[Hull]) -> int:
+def hulls_shape(client: int, hulls: list[Hull]) -> int:
     """A compound of convex hulls. PyBullet takes more than one from a file alone: each group of an OBJ file is one."""
     file, path = tempfile.mkstemp(suffix=".obj", prefix="simgen-")
     try:

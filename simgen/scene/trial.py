@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pybullet as p
 from jaxtyping import Float64
 
 from simgen.assets.cad.packed import PackedPart
-from simgen.scene.bullet import GRAVITY_M_S2, SCALE, SOLVER_ITERATIONS
+from simgen.assets.parts.mesh import Hull
+from simgen.scene.bullet import GRAVITY_M_S2, SCALE, SOLVER_ITERATIONS, hulls_shape
 from simgen.spec.geometry import rotation_matrix
 
 DROPS = 200
@@ -63,7 +62,7 @@ def _start(client: int, part: PackedPart, drops: int, seed: int) -> tuple[list[i
     plate = p.createCollisionShape(p.GEOM_BOX, halfExtents=half, physicsClientId=client)
     plate = p.createMultiBody(0, plate, -1, [0, 0, -half[2]], useMaximalCoordinates=True, physicsClientId=client)
     p.changeDynamics(plate, -1, lateralFriction=FRICTION, physicsClientId=client)
-    shape = _compound(client, part)
+    shape = hulls_shape(client, [Hull(points) for points in part.hulls_m])
     bodies = []
     for k, rotation in enumerate(_rotations(drops, seed)):
         lowest_m = float((part.vertices_m.astype(np.float64) @ rotation_matrix(rotation)[2]).min())
@@ -71,22 +70,6 @@ def _start(client: int, part: PackedPart, drops: int, seed: int) -> tuple[list[i
         place[2] = radius_m - lowest_m
         bodies.append(_body(client, part, shape, place, rotation))
     return bodies, radius_m
-
-
-def _compound(client: int, part: PackedPart) -> int:
-    """The part's hulls. PyBullet takes more than one from a file alone, as groups of an OBJ file."""
-    lines, count = [], 0
-    for number, hull in enumerate(part.hulls_m):
-        lines.append(f"o {number}")
-        lines += [f"v {x:.9g} {y:.9g} {z:.9g}" for x, y, z in hull]
-        lines += [f"f {count + k + 1} {count + k + 2} {count + k + 3}" for k in range(len(hull) - 2)]
-        count += len(hull)
-    with TemporaryDirectory(prefix="simgen-") as folder:
-        path = Path(folder) / "hulls.obj"
-        path.write_text("\n".join(lines) + "\n", "ascii")
-        return int(
-            p.createCollisionShape(p.GEOM_MESH, fileName=str(path), meshScale=[SCALE] * 3, physicsClientId=client)
-        )
 
 
 def _body(
