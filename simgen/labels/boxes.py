@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Float64, Int32, Int64
 
-from simgen.assets.parts import PartModel, part_model
+from simgen.assets.parts import PartModel, drawn, part_model
 from simgen.camera import shutter
+from simgen.camera.detail import most_px_per_m
 from simgen.camera.lens import brown_conrady
 from simgen.spec.frames import FrameLabels, Labels, PartLabel, Trajectory
 from simgen.spec.geometry import compose, invert, transform, vec3
@@ -170,9 +171,8 @@ def _frame(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "h w"
         if visible and whole is not None:
             on_stage = _lies_on_stage(model, trajectory, shutter.middle(spec, trajectory, frame), i)
             alone = on_stage and _alone(ids, i, whole)  # then no silhouette is needed
-            if not alone and corners_m is not model.vertices_m:
-                pixels, _ = _read_out(spec, trajectory, frame, i, camera_pose, model.vertices_m)
-            share = 1.0 if alone else min(1.0, visible / max(1, _silhouette_area(pixels, model)))
+            whole_px = 1 if alone else max(1, _silhouette_area(spec, trajectory, frame, i, camera_pose))
+            share = 1.0 if alone else min(1.0, visible / whole_px)
         labels.append(
             PartLabel(
                 track_id=i,
@@ -202,8 +202,12 @@ def _visible(ids: Int32[np.ndarray, "h w"], count: int) -> tuple[Int64[np.ndarra
     return boxes, np.bincount(part, minlength=count).astype(np.int64)
 
 
-def _silhouette_area(pixels: Float64[np.ndarray, "v 2"], model: PartModel) -> int:
+def _silhouette_area(spec: SceneSpec, trajectory: Trajectory, frame: int, part: int, pose: Pose) -> int:
     """How many pixels the part would have with nothing in front and no frame edge."""
+    mesh = drawn(spec.parts[part].source, most_px_per_m(spec.camera))
+    model = mesh.model
+    points_m = model.vertices_m if mesh.scale == 1.0 else model.vertices_m * mesh.scale
+    pixels, _ = _read_out(spec, trajectory, frame, part, pose, points_m)
     cover, _ = silhouette_px(pixels, model.triangles, model.neighbours)
     return int(np.count_nonzero(cover))
 

@@ -14,7 +14,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -22,7 +22,8 @@ import numpy as np
 import pybullet as p
 from jaxtyping import Float64
 
-from simgen.assets.parts import Hull, PartModel, Primitive, part_model, unscaled
+from simgen.assets.parts import Drawn, Hull, PartModel, Primitive, drawn, part_model
+from simgen.camera.detail import most_px_per_m
 from simgen.scene.kinds import SolidBox, scene_kind
 from simgen.spec.scene import BodySpec, PartSource, PartSpec, SceneSpec
 
@@ -91,13 +92,14 @@ def velocities_m_s(scene: World) -> Float64[np.ndarray, "p 3"]:
 
 
 def _drawn(client: int, spec: SceneSpec) -> World:
-    shapes: dict[PartSource, int] = {}
-    parts = []
+    shapes: dict[Drawn, int] = {}
+    parts, px_per_m = [], most_px_per_m(spec.camera)
     for part in spec.solids:
-        if part.source not in shapes:
-            shapes[part.source] = _mesh_shape(client, part.source)
+        mesh = drawn(part.source, px_per_m)
+        if mesh not in shapes:
+            shapes[mesh] = _mesh_shape(client, mesh)
         pose = part.world_from_part
-        parts.append(_body(client, pose.position_m, pose.rotation_xyzw, shapes[part.source]))
+        parts.append(_body(client, pose.position_m, pose.rotation_xyzw, shapes[mesh]))
     return World(
         client,
         tuple(parts),
@@ -106,18 +108,16 @@ def _drawn(client: int, spec: SceneSpec) -> World:
     )
 
 
-def _mesh_shape(client: int, source: PartSource) -> int:
-    of_file, scale = unscaled(source)
-    size = {} if scale == 1.0 else {"meshScale": [scale] * 3}
-    return int(
-        p.createVisualShape(p.GEOM_MESH, **_mesh_lists(of_file), **size, rgbaColor=WHITE, physicsClientId=client)
-    )
+def _mesh_shape(client: int, mesh: Drawn) -> int:
+    size = {} if mesh.scale == 1.0 else {"meshScale": [mesh.scale] * 3}
+    lists = _mesh_lists(replace(mesh, scale=1.0))
+    return int(p.createVisualShape(p.GEOM_MESH, **lists, **size, rgbaColor=WHITE, physicsClientId=client))
 
 
 @lru_cache(maxsize=256)
-def _mesh_lists(source: PartSource) -> dict[str, list[Any]]:
-    """A part's mesh as createVisualShape takes it."""
-    model = part_model(source)
+def _mesh_lists(mesh: Drawn) -> dict[str, list[Any]]:
+    """A part's mesh as createVisualShape takes it, as large as in its file."""
+    model = mesh.model
     return {
         "vertices": model.vertices_m.tolist(),
         "indices": model.triangles.ravel().tolist(),

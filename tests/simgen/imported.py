@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from simgen.assets.cad.packed import PackedPart, RestingPose, Symmetries, write_packed
+from simgen.assets.cad.packed import CoarseMesh, PackedPart, RestingPose, Symmetries, write_packed
 from simgen.assets.parts import part_model
-from simgen.assets.parts.mesh import Mesh, mass_properties
+from simgen.assets.parts.mesh import Mesh, circle, loft, mass_properties
 from simgen.spec.contents import keep
 from simgen.spec.scene import MeshFile, PartSpec
 from simgen.spec.types import Pose
@@ -62,6 +63,26 @@ def packed_channel(name="channel") -> PackedPart:
             for turn, height, share in rests
         ),
         symmetries=Symmetries(rotations_xyzw=((0.0, 0.0, 1.0, 0.0),)),
+    )
+
+
+def packed_ball(radius_m=0.02, coarse_error_m: float | None = None, name="ball") -> PackedPart:
+    """A ball of 2,400 triangles; with an error it has a coarse mesh of 400 too, which is said to be so far off."""
+
+    def mesh(rings: int, segments: int) -> dict[str, Any]:
+        angles = np.linspace(-np.pi / 2, np.pi / 2, rings + 2)[1:-1]
+        ball = loft([circle(radius_m * float(np.cos(a)), radius_m * float(np.sin(a)), segments) for a in angles])
+        normals = ball.vertices_m / np.linalg.norm(ball.vertices_m, axis=1, keepdims=True)
+        floats = {"vertices_m": ball.vertices_m.astype(np.float32), "normals": normals.astype(np.float32)}
+        return {**floats, "triangles": ball.triangles}
+
+    return replace(
+        packed_box((2 * radius_m,) * 3, name=name),
+        **mesh(24, 50),
+        hulls_m=(mesh(4, 12)["vertices_m"].astype(np.float64),),
+        volume_m3=4 / 3 * np.pi * radius_m**3,
+        inertia_m2=(0.4 * radius_m**2,) * 3,
+        coarse=None if coarse_error_m is None else CoarseMesh(**mesh(8, 24), colours=None, error_m=coarse_error_m),
     )
 
 

@@ -76,6 +76,7 @@ class Facts(_Strict):
     resting_poses: Annotated[tuple[PoseFacts, ...], Field(min_length=1, max_length=MAX_POSES)]
     symmetries: SymmetryFacts
     notes: Annotated[tuple[Text, ...], Field(max_length=32)] = ()
+    coarse_error_m: Positive | None = None  # of the second mesh, where there is one
 
 
 def checked_facts(value: Any, name: str) -> Facts:

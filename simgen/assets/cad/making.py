@@ -12,6 +12,7 @@ from simgen.assets.cad.reading import read_bodies
 from simgen.assets.cad.reading.files import read_source
 from simgen.assets.cad.request import UNITS, BodyFound, Report, Request
 from simgen.assets.cad.shape.budget import change, painted, simplified
+from simgen.assets.cad.shape.coarse import coarse_mesh
 from simgen.assets.cad.shape.hulls import convex_pieces
 from simgen.assets.cad.shape.repair import MOST_CROSSED, SAID_CROSSED, Body, closed, enclosed, split_bodies, union
 from simgen.assets.cad.shape.resting import poses_by_hull
@@ -127,6 +128,7 @@ def _packed(solid: Solid, bodies: list[Body], unit: str, request: Request, notes
         resting_poses=poses_by_hull(vertices_m.astype(np.float64), turns),
         symmetries=turns,
         notes=tuple(notes),
+        coarse=coarse_mesh(fewer, colours),
     )
 
 

@@ -59,6 +59,17 @@ class Symmetries:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CoarseMesh:
+    """The part's surface with far fewer triangles, for pictures in which nobody can see the difference."""
+
+    vertices_m: Float32[np.ndarray, "v 3"]
+    normals: Float32[np.ndarray, "v 3"]
+    triangles: Int32[np.ndarray, "t 3"]
+    colours: Float32[np.ndarray, "v 3"] | None
+    error_m: float  # how far the two surfaces are apart at most
+
+
+@dataclass(frozen=True, kw_only=True)
 class PackedPart:
     """A part from a CAD file. `vertices_m` repeats a corner for each smooth surface and each colour that meets it."""
 
@@ -77,6 +88,7 @@ class PackedPart:
     resting_poses: tuple[RestingPose, ...]  # the likeliest first
     symmetries: Symmetries
     notes: tuple[str, ...] = ()  # what the import did: repairs, bodies, triangles
+    coarse: CoarseMesh | None = None  # where it saves much
 
     @property
     def mass_kg(self) -> float:
@@ -96,17 +108,14 @@ def write_packed(part: PackedPart) -> bytes:
         PartFileError: the part has something that `read_packed` would refuse.
     """
     _check_mesh(part.vertices_m, part.normals, part.triangles, part.colours, part.name)
-    arrays = [part.vertices_m, part.normals, part.triangles.astype(np.uint32).ravel()]
-    attributes = {"POSITION": 0, "NORMAL": 1}
-    if part.colours is not None:
-        attributes["COLOR_0"] = 3
-        arrays.append(part.colours)
+    arrays: list[np.ndarray] = []
+    meshes = [_stored_mesh(mesh, arrays) for mesh in (part, part.coarse) if mesh is not None]
     document = {
         "asset": {"version": "2.0", "generator": "simgen parts add"},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0, "name": part.name}],
-        "meshes": [{"primitives": [{"attributes": attributes, "indices": 2, "material": 0}]}],
+        "meshes": meshes,  # viewers show the first one alone
         "materials": [{"pbrMetallicRoughness": {"metallicFactor": 0.3, "roughnessFactor": 0.6}}],
         "extras": {KEY: _facts(part)},
     }
@@ -116,6 +125,17 @@ def write_packed(part: PackedPart) -> bytes:
         raise PartFileError(f"{part.name}: a number of it is not finite") from None
     read_packed(data, part.name)
     return data
+
+
+def _stored_mesh(mesh: PackedPart | CoarseMesh, arrays: list[np.ndarray]) -> dict[str, Any]:
+    """A mesh of the document. Its numbers are added to `arrays`."""
+    first = len(arrays)
+    arrays += [mesh.vertices_m, mesh.normals, mesh.triangles.astype(np.uint32).ravel()]
+    attributes = {"POSITION": first, "NORMAL": first + 1}
+    if mesh.colours is not None:
+        attributes["COLOR_0"] = first + 3
+        arrays.append(mesh.colours)
+    return {"primitives": [{"attributes": attributes, "indices": first + 2, "material": 0}]}
 
 
 def _facts(part: PackedPart) -> dict[str, Any]:
@@ -144,6 +164,7 @@ def _facts(part: PackedPart) -> dict[str, Any]:
             "axes": [_digits(axis, 12) for axis in part.symmetries.axes],
         },
         "notes": list(part.notes),
+        **({} if part.coarse is None else {"coarse_error_m": _digit(part.coarse.error_m, 9)}),
     }
 
 
@@ -172,8 +193,9 @@ def read_packed(data: bytes, name: str) -> PackedPart:
     if not isinstance(extras, dict) or KEY not in extras:
         raise PartFileError(f"{name}: {NOT_ONE}")
     facts = checked_facts(extras[KEY], name)
-    vertices_m, normals, triangles, colours = _mesh(document, block, name)
+    vertices_m, normals, triangles, colours = _mesh(document, block, name, 0)
     _check_mesh(vertices_m, normals, triangles, colours, name)
+    coarse = None if facts.coarse_error_m is None else _coarse(document, block, name, facts.coarse_error_m)
     _check_facts(facts, vertices_m, name)
     return PackedPart(
         name=facts.name,
@@ -191,14 +213,21 @@ def read_packed(data: bytes, name: str) -> PackedPart:
         resting_poses=tuple(RestingPose(**pose.model_dump()) for pose in facts.resting_poses),
         symmetries=Symmetries(rotations_xyzw=facts.symmetries.rotations_xyzw, axes=facts.symmetries.axes),
         notes=facts.notes,
+        coarse=coarse,
     )
 
 
+def _coarse(document: dict[str, Any], block: bytes, name: str, error_m: float) -> CoarseMesh:
+    vertices_m, normals, triangles, colours = _mesh(document, block, name, 1)
+    _check_mesh(vertices_m, normals, triangles, colours, name)
+    return CoarseMesh(vertices_m=vertices_m, normals=normals, triangles=triangles, colours=colours, error_m=error_m)
+
+
 def _mesh(
-    document: dict[str, Any], block: bytes, name: str
+    document: dict[str, Any], block: bytes, name: str, number: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
     try:
-        (primitive,) = document["meshes"][0]["primitives"]
+        (primitive,) = document["meshes"][number]["primitives"]
         attributes, indices = primitive["attributes"], primitive["indices"]
         positions, normals, colours = attributes["POSITION"], attributes["NORMAL"], attributes.get("COLOR_0")
     except (KeyError, IndexError, TypeError, ValueError, AttributeError):

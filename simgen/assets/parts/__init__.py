@@ -5,7 +5,7 @@ A new family is a new file and a row here.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 from simgen.assets.parts.blocks import block_model
@@ -18,9 +18,21 @@ from simgen.assets.parts.model import Family, PartModel, Rest, Size, Thread
 from simgen.spec.scene import Block, FamilySize, MeshFile, PartSource
 
 __all__ = [
-    "PARTS", "Family", "Hull", "PartModel", "Primitive", "Rest", "Size", "Thread", "family_model", "part_family",
-    "part_model", "unscaled",
+    "PARTS",
+    "Drawn",
+    "Family",
+    "Hull",
+    "PartModel",
+    "Primitive",
+    "Rest",
+    "Size",
+    "Thread",
+    "drawn",
+    "family_model",
+    "part_family",
+    "part_model",
 ]  # fmt: skip
+UNSEEN_PX = 0.2  # an error of the surface that nobody sees
 MODELS = 256  # imported parts that are remembered, each of a scale
 
 PARTS: dict[str, Family] = {
@@ -66,7 +78,7 @@ def _of_file(source: MeshFile) -> PartModel:
     if source.mesh_scale is not None:
         return part_model(replace(source, mesh_scale=None)).scaled(source.mesh_scale)
     model = imported_model(source.mesh_sha256)
-    return replace(model, colours=None) if source.mesh_colours is False else model
+    return model.uncoloured if source.mesh_colours is False else model
 
 
 @lru_cache(maxsize=MODELS)
@@ -74,8 +86,28 @@ def _of_block(source: Block) -> PartModel:
     return block_model(source)
 
 
-def unscaled(source: PartSource) -> tuple[PartSource, float]:
-    """The source of the part as large as in its file, and the scale. So a mesh is uploaded once for all scales."""
+@dataclass(frozen=True)
+class Drawn:
+    """What is drawn of a part: the mesh of its source as large as in its file, and the scale.
+
+    So a mesh is uploaded once for all scales.
+    """
+
+    of_file: PartSource
+    is_coarse: bool
+    scale: float
+
+    @property
+    def model(self) -> PartModel:
+        """Of `of_file`."""
+        model = part_model(self.of_file)
+        return model.coarse if self.is_coarse and model.coarse is not None else model
+
+
+def drawn(source: PartSource, px_per_m: float) -> Drawn:
+    """What is drawn of a part where a metre is at most so many pixels."""
+    model = part_model(source)
+    is_coarse = model.coarse is not None and model.coarse_error_m * px_per_m < UNSEEN_PX
     if not isinstance(source, MeshFile) or source.mesh_scale is None:
-        return source, 1.0
-    return replace(source, mesh_scale=None), source.mesh_scale
+        return Drawn(source, is_coarse, 1.0)
+    return Drawn(replace(source, mesh_scale=None), is_coarse, source.mesh_scale)

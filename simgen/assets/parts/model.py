@@ -56,6 +56,8 @@ class PartModel:
     inertia_m2: Vec3  # principal moments of inertia of one kilogram
     collision: tuple[Primitive, ...] | tuple[Hull, ...]
     outline_m: Float64[np.ndarray, "o 3"] | None = None  # the corners of its convex hull, where they are far fewer
+    coarse: PartModel | None = None  # the same part with fewer triangles, for pictures in which it looks the same
+    coarse_error_m: float = 0.0  # how far its surface is from this one's
     neighbours: Int32[np.ndarray, "t 3"] | None = None  # of large meshes: the triangle across each edge, or -1
     colours: Float32[np.ndarray, "v 3"] | None = None  # linear RGB at each vertex; None: all of the finish's
     rests: tuple[Rest, ...] | None = None  # None: a fastener, which stands upright on its z or lies on its side
@@ -72,6 +74,12 @@ class PartModel:
         """Radius of the smallest sphere about the origin that holds the part."""
         return float(np.linalg.norm(self.corners_m, axis=1).max())
 
+    @property
+    def uncoloured(self) -> PartModel:
+        """The part without the colours of its file."""
+        coarse = None if self.coarse is None else self.coarse.uncoloured
+        return replace(self, colours=None, coarse=coarse)
+
     def scaled(self, scale: float) -> PartModel:
         """The part `scale` times as large. A thread is not scaled: only a part without one may be."""
         assert self.thread is None
@@ -82,6 +90,8 @@ class PartModel:
             inertia_m2=vec3(np.array(self.inertia_m2) * scale**2),
             collision=tuple(Hull(piece.points_m * scale) for piece in self.collision if isinstance(piece, Hull)),
             outline_m=None if self.outline_m is None else self.outline_m * scale,
+            coarse=None if self.coarse is None else self.coarse.scaled(scale),
+            coarse_error_m=self.coarse_error_m * scale,
         )
 
 

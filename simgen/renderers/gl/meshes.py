@@ -1,4 +1,4 @@
-"""Meshes on the graphics processor, by key: parts by their source, and the shapes that all else is made of."""
+"""Meshes on the graphics processor, by key: parts by what is drawn of them, and the shapes that all else is made of."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from simgen.assets.parts import part_model
+from simgen.assets.parts import Drawn
 from simgen.renderers.primitives import Arrays, primitive
-from simgen.spec.scene import PartSource
 
-Key = PartSource | str  # a part's, or the name of a primitive
+Key = Drawn | str  # a part's, at a scale of 1, or the name of a primitive
 
 
 @dataclass
@@ -40,6 +39,6 @@ def upload(context: Any, key: Key) -> Mesh:
     )
 
 
-def _part(source: PartSource) -> tuple[Arrays, Float32[np.ndarray, "v 3"] | None]:
-    model = part_model(source)
+def _part(mesh: Drawn) -> tuple[Arrays, Float32[np.ndarray, "v 3"] | None]:
+    model = mesh.model
     return (model.vertices_m, model.normals, model.triangles), model.colours

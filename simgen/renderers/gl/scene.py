@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simgen.assets.materials import MATERIALS, WearKey, check_material, tile_facts, tile_origin, wear_key
-from simgen.assets.parts import part_model, unscaled
+from simgen.assets.parts import drawn, part_model
+from simgen.camera.detail import most_px_per_m
 from simgen.renderers.gl import layout
 from simgen.renderers.gl.meshes import Key
 from simgen.renderers.gl.shadows import Spheres
@@ -60,11 +61,12 @@ def draw_list(spec: SceneSpec) -> DrawList:
     if len(spec.stage.sheets) > layout.MAX_SHEETS:
         raise ValueError(f"{len(spec.stage.sheets)} sheets on the stage; the pbr renderer takes {layout.MAX_SHEETS}")
     stage, sides, middle_m = spec.stage, (*spec.stage.size_m, spec.stage.thickness_m), -spec.stage.thickness_m / 2
-    drawn = [_part(i, part, i if i < len(spec.parts) else CLUTTER) for i, part in enumerate(spec.solids)]
-    drawn += [_body(f"occluders[{i}]", body) for i, body in enumerate(spec.occluders)]
-    drawn += [_body(f"clutter[{i}]", body) for i, body in enumerate(spec.clutter)]
-    drawn += [_body(f"walls[{i}]", body) for i, body in enumerate(spec.walls or ())]
-    drawn += [
+    px_per_m = most_px_per_m(spec.camera)
+    made = [_part(i, part, i if i < len(spec.parts) else CLUTTER, px_per_m) for i, part in enumerate(spec.solids)]
+    made += [_body(f"occluders[{i}]", body) for i, body in enumerate(spec.occluders)]
+    made += [_body(f"clutter[{i}]", body) for i, body in enumerate(spec.clutter)]
+    made += [_body(f"walls[{i}]", body) for i, body in enumerate(spec.walls or ())]
+    made += [
         _record("stage.sides", "body", "tray", stage.sides, sides, BACKGROUND, position_m=(0.0, 0.0, middle_m)),
         _record("stage.top", "stage", "plane", stage.top, (*stage.size_m, 1.0), BACKGROUND),
         _record(
@@ -72,12 +74,12 @@ def draw_list(spec: SceneSpec) -> DrawList:
             position_m=(0.0, 0.0, -stage.floor_below_m),
         ),
     ]  # fmt: skip
-    rows = np.concatenate([row for _, row, _ in drawn])
-    items = [item for item, _, _ in drawn]
+    rows = np.concatenate([row for _, row, _ in made])
+    items = [item for item, _, _ in made]
     if stage.photo is not None:
         under = ("floor+photo", "stage+photo", "floor+photo")
         items[-3:] = [Item(program, item.mesh, item.tile) for program, item in zip(under, items[-3:], strict=True)]
-    return DrawList(tuple(items), rows, np.array([radius for _, _, radius in drawn]))
+    return DrawList(tuple(items), rows, np.array([radius for _, _, radius in made]))
 
 
 def place(draws: DrawList, trajectory: Trajectory, frame: int) -> None:
@@ -91,9 +93,10 @@ def place(draws: DrawList, trajectory: Trajectory, frame: int) -> None:
         matrices[parts + i, 3, :3] = position
 
 
-def _part(index: int, part: PartSpec, code: int) -> tuple[Item, np.ndarray, float]:
-    model, (of_file, scale) = part_model(part.source), unscaled(part.source)
-    item, row, _ = _record(f"parts[{index}]", "part", of_file, part.material, (scale, scale, scale), code)
+def _part(index: int, part: PartSpec, code: int, px_per_m: float) -> tuple[Item, np.ndarray, float]:
+    model, mesh = part_model(part.source), drawn(part.source, px_per_m)
+    key, size = replace(mesh, scale=1.0), (mesh.scale,) * 3
+    item, row, _ = _record(f"parts[{index}]", "part", key, part.material, size, code)
     if model.colours is not None:
         item = replace(item, program=f"{item.program}+coloured")
     row["thread"] = (1.0, 1.0, 1.0, -1.0)

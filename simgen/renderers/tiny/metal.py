@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
-from simgen.assets.parts import part_model, unscaled
+from simgen.assets.parts import drawn, part_model
 from simgen.renderers.camera_view import CameraView
 from simgen.renderers.planes import Planes
 from simgen.renderers.surfaces import BODY, Colours, Geometry, Moment, Samples, dot, solid_pattern, unit
@@ -118,8 +118,8 @@ class PartTable:
         self.metallic = np.array([m.metallic for m in materials], np.float32)
         self.roughness = np.array([m.roughness for m in materials], np.float32)
         self.contrast = np.array([m.contrast for m in materials], np.float32)
-        files = [unscaled(part.source) for part in spec.solids]
-        self._own = [(_own_colours(of_file), scale) for of_file, scale in files]  # colours of CAD files
+        meshes = [drawn(part.source, 0.0) for part in spec.solids]
+        self._own = [(_own_colours(mesh.of_file), mesh.scale) for mesh in meshes]  # colours of CAD files
         threads = [part_model(part.source).thread for part in spec.solids]
         # pitch, radius, lowest z, highest z; a part without an outer thread has an empty range of z
         self._threads = np.array(
