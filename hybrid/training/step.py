@@ -147,7 +147,7 @@ class Training:
         if self.watch.has_diverged:
             raise Diverged(
                 f"step {self.steps_done}: the training has diverged: for {STEPS} steps the loss was above "
-                f"{self.watch.limit:.3g}, many times its running median; now it is {float(total):.3g}"
+                f"{self.watch.limit:.3g}, many times its lowest running median; now it is {float(total):.3g}"
             )
 
     def _add_gradients(self, batch: TrainBatch) -> dict[str, Tensor]:
