@@ -252,13 +252,13 @@ def _check_mesh(
     for what, array in (("positions", vertices_m), ("normals", normals), ("colours", colours)):
         if array is not None and (array.shape != vertices_m.shape or array.ndim != 2 or not np.isfinite(array).all()):
             raise PartFileError(f"{name}: its {what} are not three finite numbers for each corner")
-    longest = float((vertices_m.max(axis=0) - vertices_m.min(axis=0)).max())
+    longest = float(np.ptp(vertices_m.astype(np.float64), axis=0).max())  # a difference of float32 may overflow
     if not MIN_SIZE_M <= longest <= MAX_SIZE_M or len(vertices_m) > 3 * len(triangles):
         raise PartFileError(
             f"{name}: is {longest:.4g} m long, with {len(vertices_m)} corners for {len(triangles)} triangles; "
             f"a part is {MIN_SIZE_M} to {MAX_SIZE_M} m long, with at most three corners for a triangle"
         )
-    if np.abs(np.linalg.norm(normals, axis=1) - 1).max() > 1e-3:
+    if np.abs(np.linalg.norm(normals.astype(np.float64), axis=1) - 1).max() > 1e-3:
         raise PartFileError(f"{name}: its normals are not of length 1")
     if colours is not None and (colours.min() < 0 or colours.max() > 1):
         raise PartFileError(f"{name}: its colours are not between 0 and 1")
@@ -266,7 +266,7 @@ def _check_mesh(
 
 def _check_facts(facts: Facts, vertices_m: np.ndarray, name: str) -> None:
     """Refuse facts that contradict each other or the mesh."""
-    radius_m = float(np.linalg.norm(vertices_m, axis=1).max())
+    radius_m = float(np.linalg.norm(vertices_m.astype(np.float64), axis=1).max())
     total = math.fsum(pose.probability for pose in facts.resting_poses)
     if abs(total - 1) > 1e-6:
         raise PartFileError(f"{name}: the probabilities of its resting poses add up to {total:.6g}, not to 1")
@@ -277,7 +277,8 @@ def _check_facts(facts: Facts, vertices_m: np.ndarray, name: str) -> None:
         raise PartFileError(f"{name}: no body of this size has the principal inertia {facts.inertia_m2}")
     for number, hull in enumerate(facts.hulls_m):
         corners = np.array(hull)
-        if np.linalg.norm(corners, axis=1).max() > 1.2 * radius_m:
+        reach_m = 1.2 * radius_m
+        if np.abs(corners).max() > reach_m or np.linalg.norm(corners, axis=1).max() > reach_m:
             raise PartFileError(f"{name}: its convex piece {number} reaches far out of its mesh")
         if np.linalg.matrix_rank(corners - corners.mean(axis=0), tol=1e-7) < 3:
             raise PartFileError(f"{name}: its convex piece {number} is flat")

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.spatial import ConvexHull
 
 from simgen.assets.cad.packed import CoarseMesh, PackedPart, read_packed
 from simgen.assets.parts.mesh import Hull, Mesh, neighbours
@@ -63,4 +62,6 @@ def _mesh(mesh: PackedPart | CoarseMesh) -> dict[str, Any]:
 
 def _outline(vertices_m: Float64[np.ndarray, "v 3"]) -> Float64[np.ndarray, "o 3"]:
     """The corners of the convex hull."""
+    from scipy.spatial import ConvexHull  # slow to load, and only imported parts need it
+
     return np.asarray(vertices_m[np.sort(ConvexHull(vertices_m).vertices)])

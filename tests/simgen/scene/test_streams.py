@@ -26,6 +26,7 @@ GROUPS = {
     "render": ({"renderer": "pathtraced"}, {"render"}),
     "matter": ({"parts": {"materials": {"weights": {"machined": 1}}}}, {"parts"}),
     "labels": ({"flow": True}, set()),
+    "decoys": ({"count": {"low": 3, "high": 4}}, {"decoys"}),
 }
 
 

@@ -16,7 +16,7 @@ STATUS = {"Interrupted": 130, "BudgetSpent": 3}  # documented in the README
 
 
 def test_every_error_of_the_module_is_below_the_root() -> None:
-    assert len(ALL) == 16
+    assert len(ALL) == 20
     assert all(issubclass(kind, SimgenError) for kind in ALL.values())
 
 
