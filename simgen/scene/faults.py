@@ -18,6 +18,7 @@ from simgen.spec.scene import SceneSpec
 
 DEEP_SHARE = 0.5  # of the thinner part's thickness: how deep two bodies may stick in each other
 LEAST_DEEP_M = 0.003  # but this deep at least
+FALLING_DEEP_M = 0.01  # while they may still fall: thin washers that hit each other show 3.5 mm for a moment
 FAST_M_S = 0.5  # a part that is faster at the first frame has not come to rest
 REST_S = 0.5  # with less time than this before the first frame none need to have come to rest
 BELOW_M = 0.002  # how far a part's centre may lie below the work surface; thin washers sink in by nearly a millimetre
@@ -57,7 +58,7 @@ def _outside(
 def _stuck(spec: SceneSpec, contacts: Sequence[Contact]) -> str:
     """Two parts, or a part and what is solid round it, that stick in each other."""
     for contact in sorted(contacts, key=lambda one: -one.depth_m):
-        if contact.depth_m < LEAST_DEEP_M:
+        if contact.depth_m < (LEAST_DEEP_M if spec.settle_s >= REST_S else FALLING_DEEP_M):
             return ""
         pair = [contact.part] if contact.other is None else [contact.part, contact.other]
         thickness_m = min(float(np.ptp(part_model(spec.solids[i].source).corners_m, axis=0).min()) for i in pair)

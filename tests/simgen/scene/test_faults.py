@@ -33,6 +33,15 @@ def test_two_parts_in_one_place_are_named():
     assert "part 0 (hex_nut) and part 1 (hex_nut) stick 2" in simulate_checked(spec)[1]
 
 
+def test_thin_parts_that_hit_each_other_while_they_fall_are_no_fault():
+    washers = [part("washer", "M10", (x, 0.0, 0.002)) for x in (0.0, 0.02)]
+    positions = np.array([washer.world_from_part.position_m for washer in washers])
+    turns, still = np.tile(np.array([[0.0, 0.0, 0.0, 1.0]], np.float32), (2, 1)), np.zeros((2, 3))
+    for settle_s, depth_m, fault in ((0.55, 0.0035, True), (0.2, 0.0035, False), (0.2, 0.011, True)):
+        named = first_fault(scene(washers, settle_s=settle_s), [Contact(0, 1, depth_m)], positions, turns, still)
+        assert bool(named) == fault
+
+
 def test_a_part_that_still_falls_is_named_where_it_had_the_time_to_rest():
     high = [part("hex_nut", "M20", (0.0, 0.0, 2.0))]
     assert simulate_checked(scene(high, settle_s=0.55))[1] == "part 0 (hex_nut) still moves at 5.40 m/s"
