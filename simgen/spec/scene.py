@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 
-from simgen.spec.stored import FLAT, stored_fields
+from simgen.spec.text.stored import FLAT, stored_fields
 from simgen.spec.types import Distortion, Metres, Pose, Radians, Vec3
 
 

@@ -40,7 +40,7 @@ from simgen.spec.errors import ExportError
 from simgen.spec.frames import Labels
 from simgen.spec.geometry import invert, rotation_matrix, transform
 from simgen.spec.scene import PartSource
-from simgen.spec.stored import stored_fields
+from simgen.spec.text.stored import stored_fields
 from simgen.spec.types import Pose
 
 MAIN = "objects.json"

@@ -29,8 +29,8 @@ from simgen.dataset.store.locations import Location
 from simgen.spec.errors import ShardError
 from simgen.spec.frames import Labels, RenderedClip
 from simgen.spec.scene import SceneSpec
-from simgen.spec.stored import stored_fields
 from simgen.spec.text.json_text import parse_json
+from simgen.spec.text.stored import stored_fields
 
 REBUILD = "remove it, or write it again with `simgen index`"
 CLIP_FORMAT = "simgen-clip/1"

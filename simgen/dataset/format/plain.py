@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def from_plain(kind: type[T], plain: Any) -> T:
-    """The value of dataclass `kind` that `simgen.spec.stored.stored_fields` and JSON turned into `plain`.
+    """The value of dataclass `kind` that `simgen.spec.text.stored.stored_fields` and JSON turned into `plain`.
 
     A field with a default may be missing, so files of earlier versions can be read.
 
@@ -59,7 +59,7 @@ def _convert_dataclass(kind: Any, plain: Any, where: str) -> Any:
 
 
 def _flat_fields(kind: Any, hints: dict[str, Any], plain: Any, where: str) -> tuple[Any, dict[str, Any]]:
-    """What is left of `plain`, and the fields that are stored flat (`simgen.spec.stored.FLAT`), by name.
+    """What is left of `plain`, and the fields that are stored flat (`simgen.spec.text.stored.FLAT`), by name.
 
     A flat field of several types is of the first whose keys are all there.
     """

@@ -7,7 +7,7 @@ import pytest
 
 from simgen.dataset.format.plain import from_plain
 from simgen.spec.scene import FamilySize, LightSpec, PartSpec, SceneSpec
-from simgen.spec.stored import FLAT, stored_fields
+from simgen.spec.text.stored import FLAT, stored_fields
 from tests.simgen.scenes import part, scene
 
 # As version 0.1 wrote it, before a part had a source.

@@ -40,7 +40,7 @@ from simgen.dataset.store.files import file_sha256
 from simgen.spec.errors import ShardError
 from simgen.spec.frames import Labels
 from simgen.spec.scene import SceneSpec
-from simgen.spec.stored import stored_fields
+from simgen.spec.text.stored import stored_fields
 from simgen.spec.types import BACKGROUND, CLUTTER
 from tests.simgen import clips
 

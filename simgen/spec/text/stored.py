@@ -1,4 +1,4 @@
-"""Dataclasses as they are stored in JSON."""
+"""Dataclasses as they are stored in JSON text."""
 
 from __future__ import annotations
 
