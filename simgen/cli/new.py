@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from simgen.cli.common import app, clear_errors, fail, say_left_out
+from simgen.cli.parts import check_unit, density_of
 
 SEVERAL = ("--part", "--empty")  # options that take several values: --empty a.jpg b.jpg
 
@@ -61,7 +62,7 @@ def new(
     What the photos say of the camera is measured. What is not known is guessed, and said so.
     """
     with clear_errors():
-        from simgen.assets.cad.request import DENSITIES_KG_M3, UNITS, Request, name_from
+        from simgen.assets.cad.request import Request, name_from
         from simgen.dataset.export.common.building import building
         from simgen.library.adding import add_part
         from simgen.presets.new_line.make import NewLine, look, write_line
@@ -69,10 +70,8 @@ def new(
         names = [name_from(file) for file in part]
         if len(set(names)) < len(names):
             fail(f"--part: two files of one name ({', '.join(names)}); rename one")
-        if unit is not None and unit not in UNITS:
-            fail(f"--unit: no unit {unit!r}; there are {', '.join(UNITS)}")
-        if material is not None and material not in DENSITIES_KG_M3:
-            fail(f"--material: no material {material!r}; there are {', '.join(DENSITIES_KG_M3)}")
+        check_unit(unit)
+        density = density_of(material)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             fail(f"{folder}: is there already; give a new folder")
         asked = NewLine(tuple(empty), photos, camera, height_m, tilt_deg, view_m)
@@ -81,7 +80,6 @@ def new(
         with building(folder) as hidden:
             for file, name in zip(part, names, strict=True):
                 typer.echo(f"simgen: importing {file}", err=True)
-                density = DENSITIES_KG_M3[material or "steel"]
                 request = Request(
                     file=file, name=name, category=name, unit=unit, material=material, density_kg_m3=density
                 )

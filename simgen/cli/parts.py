@@ -56,14 +56,15 @@ def add(
         from simgen.library.adding import add_part
 
         known_as = name or name_from(file)
-        _check_words(unit, known_as)
+        check_unit(unit)
+        _check_name(known_as)
         request = Request(
             file=file,
             name=known_as,
             category=category or known_as,
             unit=unit,
             material=material,
-            density_kg_m3=_density(material, density),
+            density_kg_m3=density or density_of(material, "; or give --density"),
             bodies=tuple(body or ()),
             pose=_pose(pose or []),
             most_triangles=triangles,
@@ -78,30 +79,31 @@ def add(
     typer.echo(f"{added.file}: look at it in {added.page}")
 
 
-def _check_words(unit: str | None, name: str) -> None:
-    """Refuse a unit or a name that cannot be, before any work is done."""
-    import re
-
-    from simgen.assets.cad.facts import NAME
+def check_unit(unit: str | None) -> None:
+    """Refuse a unit that there is not, before any work is done."""
     from simgen.assets.cad.request import UNITS
 
     if unit is not None and unit not in UNITS:
         fail(f"--unit: no unit {unit!r}; there are {', '.join(UNITS)}")
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name that cannot be, before any work is done."""
+    import re
+
+    from simgen.assets.cad.facts import NAME
+
     if not re.fullmatch(NAME, name):
         fail(f"--name: needs letters, digits, dots, dashes or underscores, 64 at most, got {name!r}")
 
 
-def _density(material: str | None, density: float | None) -> float:
-    """The density in kg/m3: as told, or of the material, or of steel."""
+def density_of(material: str | None, remedy: str = "") -> float:
+    """The density in kg/m3 of the material, or of steel. `remedy` ends the message where there is no such material."""
     from simgen.assets.cad.request import DENSITIES_KG_M3
 
-    if density is not None:
-        return density
-    if material is None:
-        return DENSITIES_KG_M3["steel"]
-    if material not in DENSITIES_KG_M3:
-        fail(f"--material: no material {material!r}; there are {', '.join(DENSITIES_KG_M3)}; or give --density")
-    return DENSITIES_KG_M3[material]
+    if material is not None and material not in DENSITIES_KG_M3:
+        fail(f"--material: no material {material!r}; there are {', '.join(DENSITIES_KG_M3)}{remedy}")
+    return DENSITIES_KG_M3[material or "steel"]
 
 
 def _pose(texts: list[str]) -> tuple[tuple[str, float], ...]:

@@ -147,7 +147,8 @@ def _drawn_body(client: int, body: BodySpec) -> int:
     return _body(client, body.world_from_body.position_m, body.world_from_body.rotation_xyzw, int(shape))
 
 
-def _solid(client: int, spec: SceneSpec) -> World:
+def set_physics(client: int) -> None:
+    """Gravity and the solver of a world to simulate."""
     p.setGravity(0, 0, -GRAVITY_M_S2 * SCALE, physicsClientId=client)
     p.setPhysicsEngineParameter(
         deterministicOverlappingPairs=1,
@@ -157,6 +158,10 @@ def _solid(client: int, spec: SceneSpec) -> World:
         enableFileCaching=0,  # it goes by the file's name alone
         physicsClientId=client,
     )
+
+
+def _solid(client: int, spec: SceneSpec) -> World:
+    set_physics(client)
     for box in scene_kind(spec.stage).solid(spec.stage):
         _solid_box(client, box)
     hulls: dict[PartSource, _Shapes] = {}  # which parts of one source share

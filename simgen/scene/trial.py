@@ -10,7 +10,7 @@ from jaxtyping import Float64
 
 from simgen.assets.cad.packed import PackedPart
 from simgen.assets.parts.mesh import Hull
-from simgen.scene.bullet import GRAVITY_M_S2, SCALE, SOLVER_ITERATIONS, hulls_shape
+from simgen.scene.bullet import GRAVITY_M_S2, SCALE, hulls_shape, set_physics
 from simgen.spec.geometry import rotation_matrix
 
 DROPS = 200
@@ -47,15 +47,8 @@ def drops_up(part: PackedPart, drops: int = DROPS, seed: int = 0) -> Float64[np.
 
 def _start(client: int, part: PackedPart, drops: int, seed: int) -> tuple[list[int], float]:
     """The plate, and the parts above it in a square of columns and rows."""
-    p.setGravity(0, 0, -GRAVITY_M_S2 * SCALE, physicsClientId=client)
-    p.setPhysicsEngineParameter(
-        deterministicOverlappingPairs=1,
-        numSolverIterations=SOLVER_ITERATIONS,
-        contactBreakingThreshold=0.01,
-        contactERP=0.1,
-        fixedTimeStep=STEP_S,
-        physicsClientId=client,
-    )
+    set_physics(client)
+    p.setTimeStep(STEP_S, physicsClientId=client)
     radius_m = float(np.linalg.norm(part.vertices_m, axis=1).max())
     across, apart_m = math.ceil(math.sqrt(drops)), 6 * radius_m
     half = [SCALE * across * apart_m, SCALE * across * apart_m, SCALE * radius_m]

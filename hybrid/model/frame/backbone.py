@@ -241,15 +241,15 @@ class Pyramid(nn.Module):
 
     def __init__(self, channels: Sequence[int], width: int, norm: str = "group") -> None:
         super().__init__()
-        normalised = NECK_NORMS[norm]
+        norm_of = NECK_NORMS[norm]
         inner = [min(channels[0], width), *[width] * (len(channels) - 1)]
         self.inner = tuple(inner)  # channels of the lateral maps
         self.laterals = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(c, i, 1, bias=False), normalised(i)) for c, i in zip(channels, inner, strict=True)
+            nn.Sequential(nn.Conv2d(c, i, 1, bias=False), norm_of(i)) for c, i in zip(channels, inner, strict=True)
         )
         self.carry = nn.ModuleList(nn.Conv2d(i, j, 1) for i, j in zip(inner[1:], inner, strict=False))
         self.smooth = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(i, width, 3, padding=1, bias=False), normalised(width), nn.ReLU()) for i in inner
+            nn.Sequential(nn.Conv2d(i, width, 3, padding=1, bias=False), norm_of(width), nn.ReLU()) for i in inner
         )
 
     def lateral(self, maps: Maps) -> Maps:

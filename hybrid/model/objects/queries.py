@@ -127,7 +127,7 @@ class Proposer(nn.Module):
         With 100 queries, whatever the size, a detector that had seen simulation alone lost 8 points of AP50 on photos
         of 1920x1080: what is taken for a part takes the queries of the parts.
         """
-        if self.training or area_px <= QUERIES_PX:
+        if self.training:
             return self.queries
         return max(self.queries, min(MOST_QUERIES, math.ceil(self.queries * area_px / QUERIES_PX)))
 

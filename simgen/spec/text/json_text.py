@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from simgen.spec.errors import TextFileError
+from simgen.spec.errors import SimgenError, TextFileError
 
 MAX_JSON_BYTES = 64 * 2**20  # callers that read larger files say so
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
@@ -37,19 +37,34 @@ def read_text(path: Path, most_bytes: int = MAX_JSON_BYTES) -> str:
     Raises:
         TextFileError: there is no such file, it is no regular file, too large, not readable or not UTF-8. Names it.
     """
+    too_large = f"has more than the {most_bytes} bytes that are read of such a file"
+    return decode_utf8(read_bounded(path, most_bytes, TextFileError, too_large), str(path))
+
+
+def read_bounded(path: Path, most_bytes: int, kind: type[SimgenError], too_large: str) -> bytes:
+    """The bytes of a regular file.
+
+    Args:
+        kind: of the errors. Each names the file.
+        too_large: the message where it has more than `most_bytes`.
+
+    Raises:
+        SimgenError: there is no such file, it is no regular file, cannot be read or is too large.
+    """
     try:
-        info = path.stat()
-        if not stat.S_ISREG(info.st_mode):
-            raise TextFileError(f"{path}: is no regular file")
-        with path.open("rb") as file:
-            raw = file.read(most_bytes + 1)
+        is_regular, raw = stat.S_ISREG(path.stat().st_mode), b""
+        if is_regular:
+            with path.open("rb") as file:
+                raw = file.read(most_bytes + 1)
     except FileNotFoundError:
-        raise TextFileError(f"{path}: there is no such file") from None
+        raise kind(f"{path}: there is no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        raise TextFileError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise kind(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if not is_regular:
+        raise kind(f"{path}: is no regular file")
     if len(raw) > most_bytes:
-        raise TextFileError(f"{path}: has more than the {most_bytes} bytes that are read of such a file")
-    return decode_utf8(raw, str(path))
+        raise kind(f"{path}: {too_large}")
+    return raw
 
 
 def decode_utf8(raw: bytes, file: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 from urllib.parse import unquote
 
 from simgen.spec.errors import PartFileError
+from simgen.spec.text.json_text import read_bounded
 from simgen.spec.text.printable import printable
 
 MAX_SOURCE_BYTES = 256 * 2**20
@@ -21,18 +21,8 @@ def read_source(path: Path, most_bytes: int = MAX_SOURCE_BYTES) -> bytes:
     Raises:
         PartFileError: there is none, it is no regular file, cannot be read, is empty or too large. Names it.
     """
-    try:
-        info = path.stat()
-        if not stat.S_ISREG(info.st_mode):
-            raise PartFileError(f"{path}: is no regular file")
-        with path.open("rb") as file:
-            data = file.read(most_bytes + 1)
-    except FileNotFoundError:
-        raise PartFileError(f"{path}: there is no such file") from None
-    except (OSError, ValueError) as error:
-        raise PartFileError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(data) > most_bytes:
-        raise PartFileError(f"{path}: has more than the {most_bytes // 2**20} MB that are read; {FEWER}")
+    too_large = f"has more than the {most_bytes // 2**20} MB that are read; {FEWER}"
+    data = read_bounded(path, most_bytes, PartFileError, too_large)
     if not data:
         raise PartFileError(f"{path}: is empty")
     return data
