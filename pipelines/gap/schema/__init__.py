@@ -1,0 +1,1 @@
+"""The values of a report: report.json, and all that the page may show."""

@@ -1,0 +1,103 @@
+"""report.json, version 2: written by the report, read to draw the page, to compare two reports, and by the demo."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from hybrid.core.errors import RunError
+from hybrid.weights.record import where_and_why
+from pipelines.common.record import DataKind
+from pipelines.gap.schema.figure import STRICT
+from pipelines.gap.schema.sections import (
+    Answer,
+    Comparison,
+    DataSet,
+    DoNext,
+    Knob,
+    LabelEfficiency,
+    Performance,
+    Picture,
+    Run,
+    Trust,
+    Where,
+    Why,
+)
+from simgen.spec.errors import TextFileError
+from simgen.spec.text.json_text import read_json
+
+SCHEMA = 2
+_EARLIER = {"verdict", "runs", "sim", "real", "differences"}  # keys of version 1, which stated no version
+MOST_BYTES = 256 * 2**20  # pictures included
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All that the page shows, in its order."""
+
+    schema: Literal[2] = SCHEMA
+    made: str  # date and time
+    title: str
+    target: DataKind  # what the test data are called: real, or stand-in where they were simulated too
+    mode: Literal["quick", "full", "final"]
+    categories: tuple[str, ...]
+    answer: Answer
+    performance: tuple[Performance, ...]
+    comparisons: tuple[Comparison, ...]
+    label_efficiency: LabelEfficiency
+    where: Where
+    why: Why
+    knobs: tuple[Knob, ...]
+    do_next: DoNext
+    trust: Trust
+    runs: tuple[Run, ...]
+    data: tuple[DataSet, ...]
+    command: str
+    pictures: dict[str, Picture]  # by key
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    def to_json(self, photos: bool = True) -> str:
+        """As a JSON text. Without `photos`, no picture of the photos is in it."""
+        report = self if photos else self.without_photos()
+        return json.dumps(asdict(report), indent=1, allow_nan=False) + "\n"
+
+    def without_photos(self) -> Report:
+        """The same without the pictures of photos; their captions stay."""
+        kept = {key: one if one.of == "simulated" else replace(one, uri=None) for key, one in self.pictures.items()}
+        return replace(self, pictures=kept)
+
+
+def report_from_json(plain: Any, name: str = "the report") -> Report:
+    """The report of a JSON value.
+
+    Raises:
+        RunError: it is no report of this version. Names `name` and the first wrong key.
+    """
+    if isinstance(plain, dict) and "schema" not in plain and plain.keys() >= _EARLIER:
+        raise RunError(f"{name}: is a report of version 1; this program reads version {SCHEMA}: make the report again")
+    version = plain.get("schema") if isinstance(plain, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise RunError(f"{name}: is no report: it states no schema")
+    if version != SCHEMA:
+        raise RunError(f"{name}: is a report of version {version}; this program reads version {SCHEMA}")
+    try:
+        return TypeAdapter(Report).validate_json(json.dumps(plain))
+    except ValidationError as error:
+        raise RunError(f"{name}: is no report of version {SCHEMA}: {where_and_why(error)}") from None
+
+
+def read_report(path: Path) -> Report:
+    """The report in a JSON file.
+
+    Raises:
+        RunError: it cannot be read, or is no report of this version.
+    """
+    try:
+        plain = read_json(path, MOST_BYTES)
+    except TextFileError as error:
+        raise RunError(str(error)) from None
+    return report_from_json(plain, str(path))

@@ -1,0 +1,116 @@
+"""report.json: what is written can be read, and nothing without a status or with a NaN gets in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hybrid.core.errors import RunError
+from pipelines.gap.schema.figure import Figure, counted, not_measured, too_few
+from pipelines.gap.schema.report import read_report, report_from_json
+from pipelines.gap.schema.sections import Picture
+from tests.pipelines.gap.example_report import SQUARE, example_report
+
+
+def plain() -> Any:
+    return json.loads(example_report().to_json())
+
+
+def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(example_report().to_json())
+    assert read_report(path) == example_report()
+
+
+def test_without_photos_no_picture_of_a_photo_is_written_and_simulated_ones_stay() -> None:
+    pictures = json.loads(example_report().to_json(photos=False))["pictures"]
+    assert {key: one["uri"] for key, one in pictures.items()} == {"sim-0": SQUARE, "real-0": None, "missed-0": None}
+    assert pictures["real-0"]["caption"] == "bolt, 1-1_g4.jpg"
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "a value that was not measured": dict(status="not_measured", value=0.5, note="x"),
+    "no value, but measured": dict(status="measured"),
+    "no reason": dict(status="too_few"),
+    "an interval without a value": dict(status="too_few", low=0.1, high=0.2, note="x"),
+    "one end": dict(status="measured", value=0.5, low=0.4),
+    "outside its interval": dict(status="measured", value=0.5, low=0.6, high=0.7),
+    "above its interval": dict(status="measured", value=0.8, low=0.6, high=0.7),
+    "not a number": dict(status="measured", value=float("nan")),
+    "infinite": dict(status="measured", value=0.5, low=0.4, high=float("inf")),
+    "a p that is no number": dict(status="measured", value=0.5, p=float("nan")),
+}
+
+
+@pytest.mark.parametrize("values", WRONG.values(), ids=WRONG)
+def test_a_wrong_figure_cannot_be_made(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"figure|interval"):
+        Figure(**values)
+
+
+def test_figures_without_a_value_say_what_is_missing() -> None:
+    assert (too_few("four sessions").status, too_few("four sessions").note) == ("too_few", "four sessions")
+    assert not_measured("no clip", "flicker") == Figure(status="not_measured", note="no clip", unit="flicker")
+    assert counted(3.0, "photos").low is None
+    assert counted(3.0, "photos").noted("a").noted("b").note == "a b"
+
+
+def test_zero_is_left_out_by_an_interval_that_does_not_touch_it() -> None:
+    def of(low: float, high: float) -> Figure:
+        return Figure(status="measured", value=(low + high) / 2, low=low, high=high)
+
+    assert [of(*ends).leaves_out_zero for ends in ((0.1, 1.0), (-2.0, -1.0), (0.0, 1.0), (-1.0, 1.0))] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    assert not counted(3.0, "photos").leaves_out_zero
+
+
+def changed(**keys: Any) -> Any:
+    return plain() | keys
+
+
+def without(key: str) -> Any:
+    return {name: value for name, value in plain().items() if name != key}
+
+
+VERSION_1 = {key: [] for key in ("verdict", "runs", "sim", "real", "differences")}
+NO_NUMBER = dict(plain()["performance"][0], by_seed=[float("nan")])
+BAD: dict[str, tuple[Any, str]] = {
+    "a list": ([], "states no schema"),
+    "version 1": (VERSION_1, "report of version 1"),
+    "version 3": (changed(schema=3), "report of version 3; this program reads version 2"),
+    "true is no version": (changed(schema=True), "states no schema"),
+    "a key of its own": (changed(extra=1), "extra: "),
+    "a missing key": (without("trust"), "trust: "),
+    "a NaN": (changed(performance=[NO_NUMBER]), r"performance\.0\.by_seed"),
+    "a text as a number": (changed(runs=[dict(plain()["runs"][0], steps="400")]), r"runs\.0\.steps: .*'400'"),
+    "a figure that is none": (changed(answer=dict(plain()["answer"], gap={"status": "measured"})), r"answer\.gap"),
+    "a picture from elsewhere": (
+        changed(pictures={"a": dict(plain()["pictures"]["sim-0"], uri="https://example.com/a.jpg")}), r"pictures\.a",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "message"), BAD.values(), ids=BAD)
+def test_what_is_no_report_is_refused_in_one_line_that_names_the_key(value: Any, message: str) -> None:
+    with pytest.raises(RunError, match=message) as error:
+        report_from_json(value, "a.json")
+    assert str(error.value).startswith("a.json: ")
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text("{")
+    with pytest.raises(RunError, match=r"report\.json: no JSON: line 1"):
+        read_report(tmp_path / "report.json")
+
+
+@pytest.mark.parametrize(
+    "uri", ["javascript:alert(1)", "data:text/html;base64,AAAA", SQUARE + '" onload="x', SQUARE + "\n"]
+)
+def test_a_picture_holds_nothing_but_a_jpeg(uri: str) -> None:
+    with pytest.raises(ValueError, match="JPEG"):
+        Picture(caption="", kind="scene", of="real", uri=uri)
