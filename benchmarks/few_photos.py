@@ -121,7 +121,7 @@ def measured(run: Path, data: Path, sessions: bool) -> dict[str, Any]:
 
 def row_of(name: str, runs: list[Path], options: argparse.Namespace, on_photos: Path) -> dict[str, Any]:
     """A line of the table: one arm and number of photos, over all shuffles."""
-    from pipelines.gap.sessions import share_interval
+    from pipelines.gap.stats.interval import share_interval
 
     real = [measured(run, on_photos, sessions=True) for run in runs]
     draws = np.array([one["draws"] for one in real], np.float64)
@@ -181,7 +181,7 @@ def chart(rows: list[dict[str, Any]], file: Path) -> None:
 
 def differences(rows: list[dict[str, Any]]) -> list[str]:
     """Simulation and photos against the same photos alone, paired."""
-    from pipelines.gap.sessions import difference_interval
+    from pipelines.gap.stats.interval import difference_interval
 
     by_name = {row["name"]: row for row in rows}
     lines = []

@@ -18,7 +18,7 @@ from hybrid.core.errors import DataError
 from hybrid.core.progress import Progress, silent
 from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource, FrameRecord
-from hybrid.metrics.video import FrameDetections, MatchedDetections, match_detections
+from hybrid.metrics.video import IOU, FrameDetections, MatchedDetections, match_detections
 
 if TYPE_CHECKING:
     from hybrid.model.network import Network
@@ -142,14 +142,18 @@ def score(detections: Sequence[Detections], frames: Sequence[FrameRecord], categ
 
 
 def matched_frames(
-    detections: Sequence[Detections], frames: Sequence[FrameRecord], most: int | None = MAX_DETECTIONS
+    detections: Sequence[Detections],
+    frames: Sequence[FrameRecord],
+    most: int | None = MAX_DETECTIONS,
+    least_iou: float = IOU,
 ) -> MatchedDetections:
-    """Match detections at IoU 0.5, with each frame as its own clip, for a bootstrap over photos.
+    """Match detections with each frame as its own clip, for a bootstrap over photos.
 
-    Uses the best `most` detections per frame and category. Without weights,
+    Uses the best `most` detections per frame and category. Without weights, at an IoU of 0.5,
     `hybrid.metrics.video.average_precision` of the result equals `Metrics.overall.ap50`.
     """
-    return match_detections([_as_arrays(one, most) for one in detections], frames, range(len(frames)))
+    arrays = [_as_arrays(one, most) for one in detections]
+    return match_detections(arrays, frames, range(len(frames)), least_iou=least_iou)
 
 
 def _as_arrays(detections: Detections, most: int | None) -> FrameDetections:
@@ -211,7 +215,8 @@ def _curves(
         results = [{"image_id": 1, "category_id": 1, "bbox": [0.0, 0.0, 0.0, 0.0], "score": 0.0}]
     ground_truth = COCO(truth)
     evaluation = COCOeval_faster(ground_truth, ground_truth.loadRes(results), iouType="bbox")
-    evaluation.params.areaRng = [[0.0, 1e12], *([low**2, min(high**2, 1e12)] for low, high in SIZE_BINS_PX.values())]
+    bins = ([low**2, min(math.nextafter(high**2, 0.0), 1e12)] for low, high in SIZE_BINS_PX.values())
+    evaluation.params.areaRng = [[0.0, 1e12], *bins]  # the library counts a box at the upper end of a bin in it
     evaluation.params.areaRngLbl = ["all", *SIZE_BINS_PX]
     evaluation.params.maxDets = [1, 10, MAX_DETECTIONS]
     evaluation.evaluate()

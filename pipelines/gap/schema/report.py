@@ -30,7 +30,7 @@ from pipelines.gap.schema.sections import (
 from simgen.spec.errors import TextFileError
 from simgen.spec.text.json_text import read_json
 
-SCHEMA = 2
+SCHEMA: Literal[2] = 2
 _EARLIER = {"verdict", "runs", "sim", "real", "differences"}  # keys of version 1, which stated no version
 MOST_BYTES = 256 * 2**20  # pictures included
 

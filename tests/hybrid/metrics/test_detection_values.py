@@ -71,6 +71,13 @@ def test_a_box_is_of_the_size_bin_of_the_root_of_its_area_the_lower_limit_includ
     assert metrics.by_category["washer"] == replace(metrics.overall, ap=None, ap50=None, ap75=None, ar=None, boxes=0)
 
 
+@pytest.mark.parametrize("side", [16, 32, 64, 128])
+def test_a_box_at_the_limit_of_two_bins_is_measured_in_the_upper_one_alone(side: int):
+    metrics = score([found()], [frame((100, 100, 100 + side, 100 + side, 0))], NAMES)
+    limits = [low for low, _ in SIZE_BINS_PX.values()]
+    assert [row.ap for row in metrics.by_size.values()] == [0.0 if low == side else None for low in limits]
+
+
 def test_each_size_bin_measures_the_boxes_of_its_own_size():
     """The large ones are found exactly, the small ones not at all."""
     frames = [frame((0, 0, 10, 10, 0), (100, 100, 140, 140, 1), (200, 0, 400, 200, 0))]
