@@ -3,7 +3,8 @@
 OpenCV only estimates the number of frames in .mkv, .webm, .ts and .wmv: from the longest track, sound too, and from
 time 0, where the picture may begin later. So a time at the end proves nothing, but these lengths in bytes do:
 
-- Matroska, WebM: the size of the Segment (RFC 8794, 6.2; RFC 9559, 5.1). A live recording states none.
+- Matroska, WebM: the size of the Segment (RFC 8794, 6.2; RFC 9559, 5.1). A live recording states none; there the
+  sizes of its elements count. A cut between two of them cannot be told from an end.
 - MP4, MOV: the sizes of the outermost boxes, fragments too (ISO/IEC 14496-12, 4.2).
 - AVI: the sizes of the RIFF chunks (Microsoft, "AVI RIFF file reference"; OpenDML 1.02 for more than one).
 - MPEG-TS: whole packets of 188 bytes (ISO/IEC 13818-1, 2.4.3.2), of 192 on Blu-ray discs. A cut between two packets
@@ -21,7 +22,7 @@ from typing import BinaryIO
 MOST_BOXES = 100_000  # more are not followed
 HEAD_BYTES = 65_536
 UNKNOWN_RIFF = (0, 0xFFFF_FFFF)  # what a writer leaves that cannot go back to the start
-EBML, SEGMENT = bytes.fromhex("1A45DFA3"), bytes.fromhex("18538067")
+EBML, SEGMENT, CLUSTER = bytes.fromhex("1A45DFA3"), bytes.fromhex("18538067"), bytes.fromhex("1F43B675")
 ASF_HEADER = bytes.fromhex("3026B2758E66CF11A6D900AA0062CE6C")
 ASF_FILE_PROPERTIES = bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365")
 FRAME_BOXES = (b"mdat", b"moof", b"moov")  # some cameras append data of their own, which is not in boxes
@@ -35,11 +36,9 @@ def cut_off(path: Path) -> str | None:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(HEAD_BYTES)
-            for rule in (_matroska, _asf, _transport):
-                stated = rule(head, size)
-                if stated is not None:
-                    break
-            else:
+            if head[:4] == EBML:
+                stated: int | None = _matroska(file, head, size)
+            elif (stated := _asf(head, size)) is None and (stated := _transport(head, size)) is None:
                 stated = _chunks(file, size, _next_riff if head[:4] == b"RIFF" else _next_box)
     except OSError:  # OpenCV could open it
         return None
@@ -49,15 +48,25 @@ def cut_off(path: Path) -> str | None:
 # ------------------------------------------------------------------------------------------------ internals
 
 
-def _matroska(head: bytes, size: int) -> int | None:
-    """Where the Segment ends; `size` where it states no length; None where this is no Matroska file."""
-    if head[:4] != EBML:
-        return None
+def _matroska(file: BinaryIO, head: bytes, size: int) -> int:
+    """Where the Segment ends; of a live recording, where the last of its elements ends."""
     at, length = _vint(head, 4)
     if length is None or head[at + length : at + length + 4] != SEGMENT:
         return size
     at, length = _vint(head, at + length + 4)
-    return size if length is None else at + length
+    return _chunks(file, size, _next_element, at) if length is None else at + length
+
+
+def _next_element(file: BinaryIO, at: int, _size: int) -> int | None:
+    """Where an element of EBML ends, or its content begins where it is a Cluster without a size."""
+    header = file.read(12)
+    bytes_of_id = 9 - header[0].bit_length()
+    if bytes_of_id > 4:
+        return None
+    end, length = _vint(header, bytes_of_id)
+    if length is None:
+        return at + end if header[:4] == CLUSTER else None
+    return at + end + length
 
 
 def _vint(head: bytes, at: int) -> tuple[int, int | None]:
@@ -88,9 +97,8 @@ def _transport(head: bytes, size: int) -> int | None:
     return None
 
 
-def _chunks(file: BinaryIO, size: int, ends: Callable[[BinaryIO, int, int], int | None]) -> int:
-    """Where the last chunk of a file ends, by the sizes that the chunks state."""
-    at = 0
+def _chunks(file: BinaryIO, size: int, ends: Callable[[BinaryIO, int, int], int | None], at: int = 0) -> int:
+    """Where the last chunk of a file ends, by the sizes that the chunks state. The first begins at byte `at`."""
     for _ in range(MOST_BOXES):
         if at >= size:
             break

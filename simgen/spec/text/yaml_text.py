@@ -16,6 +16,7 @@ import yaml
 
 from simgen.spec.errors import ConfigError, TextFileError
 from simgen.spec.text.json_text import read_text
+from simgen.spec.text.printable import printable
 
 OVERRIDE = "--set"  # the mark of an override, in place of file and line
 MAX_YAML_BYTES = 2**20
@@ -149,5 +150,5 @@ def read_tree(path: Path) -> Tree:
 
 
 def dotted_key(path: KeyPath) -> str:
-    """The path as people write it: light.elevation_deg.low."""
-    return ".".join(map(str, path)) or "the whole file"
+    """The path as people write it, on one line: light.elevation_deg.low."""
+    return printable(".".join(map(str, path))) or "the whole file"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from simgen.presets.knobs import KnobRow, knobs
@@ -89,6 +89,7 @@ def outcome(read: Any) -> SceneConfig | None:
 
 @fuzz
 @given(st.lists(st.sampled_from(KEYS) | st.text(max_size=4), min_size=1, max_size=5).map(".".join), VALUES)
+@example("0\n.*", "0")
 def test_any_override_is_taken_or_refused_in_words(key: str, value: str) -> None:
     outcome(lambda: config_of(with_overrides(WORKSHOP, [f"{key}={value}"])))
 

@@ -127,10 +127,22 @@ def test_all_pairs_are_tried() -> None:
     assert len(PAIRS) == 7 * 4 - 2 * 2 + 2
 
 
-def test_a_live_recording_states_no_length_so_that_its_end_says_nothing(tmp_path: Path) -> None:
-    read, said = notes(cut(video(tmp_path / "belt.mkv", live=True), 0.6))
+@pytest.mark.parametrize("keep", [0.3, 0.6, 0.9])
+def test_a_live_recording_that_is_cut_off_inside_a_frame_says_so(keep: float, tmp_path: Path) -> None:
+    read, said = notes(cut(video(tmp_path / "belt.mkv", live=True), keep))
     assert 0 < read < FRAMES
-    assert said == {}
+    assert list(said) == [NOTE]
+
+
+def test_clusters_without_a_size_are_looked_into(tmp_path: Path) -> None:
+    head = module.EBML + b"\x80" + module.SEGMENT + b"\x01" + b"\xff" * 7
+    cluster = module.CLUSTER + b"\xff" + b"\xe7\x81\x00"  # a time
+    path = tmp_path / "live.mkv"
+    path.write_bytes(head + cluster + b"\xa3\x84abcd" + cluster + b"\xa3\x84abcd")
+    assert cut_off(path) is None
+    path.write_bytes(head + cluster + b"\xa3\x84abcd" + cluster + b"\xa3\x84ab")
+    size = path.stat().st_size
+    assert cut_off(path) == f"the file has {size} of {size + 2} bytes"
 
 
 def test_packets_of_a_disc_have_four_more_bytes(tmp_path: Path) -> None:
