@@ -158,6 +158,7 @@ def test_a_video_preset_follows_objects_and_is_trained_to(occluded_data_set: Pat
     assert [one["augment"]["occluders"] for one in trained] == [0.5, 0.0]
 
 
+@pytest.mark.slow
 def test_simulated_sets_are_read_at_a_url_as_in_a_folder(line: Path, tiny_data_set: Path, tmp_path: Path) -> None:
     fsspec = pytest.importorskip("fsspec")
     url = f"memory://{tmp_path.name}/sim"

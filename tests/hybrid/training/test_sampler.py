@@ -61,6 +61,7 @@ def test_sample_k_depends_on_seed_and_k_alone(source: ClipSource) -> None:
     assert not np.array_equal(other_seed.images, first[0].images)
 
 
+@pytest.mark.slow
 def test_workers_and_a_late_start_change_no_batch(source: ClipSource) -> None:
     batches = Batches(only(source), config())
     wanted = [batches[i] for i in range(2, 6)]
