@@ -93,13 +93,14 @@ class LabelEfficiency:
 
     simulation: tuple[CurvePoint, ...]  # simulation first
     photos: tuple[CurvePoint, ...]  # photos alone, the same pretrained start
-    worth: Figure  # photos
+    worth: Figure  # photos more that it would take without simulation
     worth_in_words: str  # such as 22 photos, more than all 52, not known
     high_is_all: bool  # the interval's upper end is at least the number of all photos: write it as "> all"
     missing: tuple[str, ...]  # runs that it would take
     missing_hours: Figure
     stop: str  # one sentence: whether to stop labelling
     gain_of_ten: Figure  # points of AP50 that ten more photos bring
+    worth_at: int | None = None  # the number of photos with simulation that `worth` starts from
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
 

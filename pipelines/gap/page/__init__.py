@@ -1,0 +1,1 @@
+"""The page of a report: HTML that is drawn from report.json alone."""
