@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simgen.cli import render, presets, parts, dataset, fit  # noqa: F401  # isort: skip (help lists commands in this order)
+from simgen.cli import render, presets, parts, look, dataset, fit  # noqa: F401  # isort: skip (help lists commands in this order)
 from simgen.cli import new, background  # noqa: F401  # isort: skip
 from simgen.cli.common import app
 

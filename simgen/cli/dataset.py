@@ -1,72 +1,15 @@
-"""simgen preview, replay, export, check and index: work with an existing data set."""
+"""simgen replay, export, check and index: work with an existing data set."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from simgen.cli.common import Folder, app, clear_errors, data_set, fail, say_notes
-from simgen.spec.errors import SimgenError
+from simgen.cli.common import Folder, app, clear_errors, data_set, fail
 
 FORMATS = "coco, coco-vid, yolo-detect, yolo-segment, bop, mot, kitti or parquet."  # --help must not import them
-
-
-SHEETS, ANIMATIONS = (".png", ".jpg", ".jpeg"), (".gif", ".webp")
-
-
-@app.command(
-    epilog="simgen preview out/belt\n\nsimgen preview out/belt --clips 8 --frames 3 --out belt.png\n\n"
-    "simgen preview out/belt --scene 3 --out belt.webp"
-)
-def preview(
-    folder: Folder,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="The .png or .jpg to write; or a .gif or .webp, for one clip as an animation. "
-            "By default DIR.png beside the folder; for a URL, in the current folder."
-        ),
-    ] = None,
-    clips: Annotated[int, typer.Option(min=1, max=64, help="Number of clips, spread over the data set.")] = 4,
-    frames: Annotated[int, typer.Option(min=1, max=16, help="Frames of each clip, spread over the clip.")] = 4,
-    raw: Annotated[bool, typer.Option("--raw", help="Show the frames as they are, with nothing drawn.")] = False,
-    scene: Annotated[int | None, typer.Option(min=0, help="The scene of an animation; by default the first.")] = None,
-) -> None:
-    """Draw a contact sheet: outlines, boxes (solid: visible, dashed: whole part), ids, categories, visible shares.
-
-    An animation shows all frames of one clip as they are.
-    """
-    with clear_errors():
-        suffix = out.suffix.lower() if out else ".png"
-        if suffix not in (*SHEETS, *ANIMATIONS):
-            fail(f"--out: needs the suffix {', '.join(SHEETS)}, {' or '.join(ANIMATIONS)}, got {out}")
-        from simgen.dataset.contact_sheet import animation, contact_sheet, encoded
-        from simgen.dataset.contents import load_contents
-        from simgen.dataset.store.files import write_atomically
-        from simgen.presets.read import stored_config
-
-        data = data_set(folder)
-        with suppress(
-            SimgenError
-        ):  # of another version, or without its meshes: its pictures can be looked at all the same
-            load_contents(data)
-            say_notes(stored_config(data.manifest.request.config))
-        place = data.folder.resolve()
-        path = out or (place.parent if isinstance(place, Path) else Path()) / f"{place.name}.png"
-        if suffix in ANIMATIONS:
-            clip = next(iter(data), None) if scene is None else data.clip(scene)
-            if clip is None:
-                fail(f"{folder}: holds no clip, so there is nothing to show")
-            _, size = write_atomically(path, animation(clip, suffix))
-            text = f"scene {clip.index}, {clip.frames} frames, {size / 1e6:.1f} MB"
-        else:
-            picture = contact_sheet(data, clips, frames, raw)
-            write_atomically(path, encoded(picture, suffix))
-            text = f"{picture.shape[1]} x {picture.shape[0]}"
-    typer.echo(f"{path} ({text})")
 
 
 @app.command(epilog="simgen replay out/belt 41")

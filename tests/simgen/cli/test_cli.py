@@ -23,7 +23,7 @@ from simgen.spec.frames import PartLabel
 from simgen.spec.types import Pose
 from tests.simgen.generation.test_generate import contents
 
-COMMANDS = ("render", "join", "presets", "preview", "replay", "export", "check", "index", "new")
+COMMANDS = ("render", "join", "presets", "preview", "replay", "export", "check", "index", "new", "stats", "view")
 
 
 def simgen(*arguments, status=0):
