@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from pipelines.gap.page.svg import LARGEST, Scale, around, drawing, element, line, path, text, tick_words
+from pipelines.gap.page.svg import LARGEST, Scale, around, drawing, line, path, sign, text, tick_words
 
 WIDTH, HEIGHT = 520.0, 340.0
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 500.0, 34.0, 282.0
@@ -95,15 +95,9 @@ def _arm(across: Scale, up: Scale, arm: Arm) -> list[Markup]:
     for (x, y), point in zip(places, points, strict=True):
         if point.interval is not None:
             content.append(line(x, up(point.interval[0]), x, up(point.interval[1]), f"bar-{arm.colour}"))
-        content.append(_mark(x, y, arm.colour, point.interval is not None))
+        sure = point.interval is not None
+        content.append(sign(x, y, arm.colour, f"{'dot' if sure else 'hollow'}-{arm.colour}"))
     return content
-
-
-def _mark(x: float, y: float, colour: str, sure: bool) -> Markup:
-    class_ = f"{'dot' if sure else 'hollow'}-{colour}"
-    if colour == "real":
-        return element("rect", class_=class_, x=x - 5.0, y=y - 5.0, width=10.0, height=10.0)
-    return element("circle", class_=class_, cx=x, cy=y, r=5.5)
 
 
 def _worth(across: Scale, up: Scale, worth: Worth) -> list[Markup]:

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from pipelines.gap.page.svg import Scale, around, line, ornament, path, rect, text, tick_words
-from pipelines.gap.page.svg import element as _element
+from pipelines.gap.page.svg import Scale, around, line, ornament, rect, sign, text, tick_words
 
 WIDTH, HEIGHT = 200.0, 28.0
 MARGIN = 12.0  # room for half a tick's label at both ends
@@ -41,8 +40,8 @@ def dot(
         bars = [line(ends[0], 14.0, ends[1], 14.0, f"bar-{colour}")]
         bars += [line(end, 9.0, end, 19.0, f"bar-{colour}") for end in ends]
     seeds = [line(scale(one), 5.0, scale(one), 23.0, f"seed-{colour}") for one in single]
-    circle = _element("circle", class_=f"{'dot' if sure else 'hollow'}-{colour}", cx=scale(value), cy=14.0, r=5.5)
-    return ornament(WIDTH, HEIGHT, [*grid, *seeds, *bars, circle], "strip")
+    mean = sign(scale(value), 14.0, colour, f"{'dot' if sure else 'hollow'}-{colour}")
+    return ornament(WIDTH, HEIGHT, [*grid, *seeds, *bars, mean], "strip")
 
 
 def empty(scale: Scale) -> Markup:
@@ -84,8 +83,4 @@ def bar(share: float, colour: str) -> Markup:
 
 def mark(colour: str) -> Markup:
     """The sign of a legend."""
-    if colour == "real":
-        return ornament(12.0, 12.0, [rect(1.0, 1.0, 10.0, 10.0, "fill-real")], "key")
-    if colour == "both":
-        return ornament(12.0, 12.0, [path([(6.0, 0.5), (11.5, 11.0), (0.5, 11.0)], "fill-both", closed=True)], "key")
-    return ornament(12.0, 12.0, [_element("circle", class_="fill-sim", cx=6.0, cy=6.0, r=5.5)], "key")
+    return ornament(12.0, 12.0, [sign(6.0, 6.0, colour, f"fill-{colour}")], "key")

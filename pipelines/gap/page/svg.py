@@ -63,6 +63,15 @@ def path(points: Sequence[tuple[float, float]], class_: str, closed: bool = Fals
     return element("path", class_=class_, d=f"M{places}{'Z' if closed else ''}")
 
 
+def sign(x: float, y: float, colour: str, class_: str) -> Markup:
+    """The mark of a way of training, so that it is told by its shape too: a square for photos, a triangle for both."""
+    if colour == "real":
+        return rect(x - 5.0, y - 5.0, 10.0, 10.0, class_)
+    if colour == "both":
+        return path([(x, y - 6.0), (x + 6.0, y + 5.0), (x - 6.0, y + 5.0)], class_, closed=True)
+    return element("circle", class_=class_, cx=x, cy=y, r=5.5)
+
+
 @dataclass(frozen=True)
 class Scale:
     """A straight map of the values [low, high] to the places [start, end]. Values outside go to the nearer end."""

@@ -12,6 +12,8 @@ WHY_NOT = {"too_few": "too few", "not_measured": "not measured"}
 
 def number(value: float, unit: str, signed: bool = False) -> str:
     """`value` with the digits that its unit deserves: shares in per cent, points and the like with one digit."""
+    if abs(value) >= 1e9:
+        return _sign(f"{value:.3g}", signed)
     if unit == "share":
         return _sign(f"{100 * value:.0f}", signed) + f"{SPACE}%"
     if unit.startswith(("AP", "AR", "recall", "score", "D-ECE")):
