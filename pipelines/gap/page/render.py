@@ -98,6 +98,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         finalize=_shown,
     )
+    environment.filters["colour"] = charts.colour
     css, js = (Markup("\n" + (TEMPLATES / name).read_text("utf-8")) for name in ("page.css", "page.js"))
     environment.globals |= {
         "sections": list(SECTIONS.items()), "verdicts": VERDICTS, "evidence": EVIDENCE, "kinds": KINDS, "roles": ROLES,

@@ -12,13 +12,15 @@ from markupsafe import Markup
 from pipelines.gap.page.svg import Scale, around, line, ornament, rect, sign, text, tick_words
 
 WIDTH, HEIGHT = 200.0, 28.0
+MOST_TICKS = 4
 MARGIN = 12.0  # room for half a tick's label at both ends
 
 
 def axis(scale: Scale, signed: bool = False) -> Markup:
     """The scale's ticks and their labels, for the head of a column of dots."""
-    marks = [line(scale(tick), 18.0, scale(tick), 22.0, "ax") for tick in scale.ticks()]
-    labels = [text(scale(tick), 13.0, tick_words(tick, signed), "tick", "middle") for tick in scale.ticks()]
+    ticks = scale.ticks(MOST_TICKS)
+    marks = [line(scale(tick), 18.0, scale(tick), 22.0, "ax") for tick in ticks]
+    labels = [text(scale(tick), 13.0, tick_words(tick, signed), "tick", "middle") for tick in ticks]
     return ornament(WIDTH, 22.0, [*marks, *labels], "strip")
 
 
@@ -31,7 +33,7 @@ def dot(
     sure: bool = True,
 ) -> Markup:
     """A value, its interval and the values that it is the mean of (a tick for each seed). Hollow unless `sure`."""
-    grid = [line(scale(tick), 0.0, scale(tick), HEIGHT, "grid") for tick in scale.ticks()]
+    grid = [line(scale(tick), 0.0, scale(tick), HEIGHT, "grid") for tick in scale.ticks(MOST_TICKS)]
     if scale.low < 0.0 < scale.high:
         grid.append(line(scale(0.0), 0.0, scale(0.0), HEIGHT, "zero"))
     bars: list[Markup] = []
@@ -46,7 +48,8 @@ def dot(
 
 def empty(scale: Scale) -> Markup:
     """A row's place on the scale where there is no value to show."""
-    return ornament(WIDTH, HEIGHT, [line(scale(t), 0.0, scale(t), HEIGHT, "grid") for t in scale.ticks()], "strip")
+    grid = [line(scale(tick), 0.0, scale(tick), HEIGHT, "grid") for tick in scale.ticks(MOST_TICKS)]
+    return ornament(WIDTH, HEIGHT, grid, "strip")
 
 
 def ranges(simulated: Sequence[float], real: Sequence[float]) -> Markup:

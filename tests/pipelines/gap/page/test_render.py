@@ -222,3 +222,10 @@ def test_the_curve_joins_the_measured_points_alone_and_says_what_simulation_is_w
     missing = replace(points[1], ap50=not_measured("no run", "AP50"))
     assert efficiency_curve(replace(section, simulation=(missing, points[2])), "a title").count('class="dot-sim"') == 1
     assert not efficiency_curve(replace(section, simulation=points[:1], photos=()), "a title")
+
+
+def test_groups_that_cannot_be_compared_are_folded_away_under_those_that_can() -> None:
+    where = example_page().partition('id="where"')[2].partition('id="why"')[0]
+    first, _, folded = where.partition("1 group that cannot be compared")
+    assert ("bolt" in first, "washer" in first) == (True, False)
+    assert "9 boxes: an AP of its own takes 30" in folded.partition("</details>")[0]
