@@ -6,6 +6,7 @@ import typer
 
 from pipelines import demo, finetune_real, gap_report, train_sim, tune
 from pipelines.common.options import add_command
+from pipelines.line import command as line
 
 app = typer.Typer(
     help="From simulation to a detector for your photos: pretrain, fine-tune, report the gap.",
@@ -18,6 +19,7 @@ add_command(app, train_sim.main, train_sim.EPILOG, "train-sim")
 add_command(app, finetune_real.main, finetune_real.EPILOG, "finetune-real")
 add_command(app, tune.main, tune.EPILOG, "tune")
 add_command(app, gap_report.main, gap_report.EPILOG, "gap-report")
+add_command(app, line.main, line.EPILOG, "line")
 add_command(app, demo.main, demo.EPILOG, "demo")
 
 

@@ -1,65 +1,55 @@
-"""The whole job at small size: render, pretrain, fine-tune, train the same without simulation, report."""
+"""The whole job at small size: `pipelines.line` on the example line, with a second simulated world for photographs."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shutil
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hybrid.core.progress import minutes
 from pipelines.common import options
+from pipelines.line.command import Again, Quick, work_on
+
+if TYPE_CHECKING:
+    from pipelines.line.contents import Labelled, Line
+    from pipelines.line.running.engine import Step
+    from pipelines.line.work import Ask
 
 EPILOG = """Examples:
 
   python -m pipelines.demo --quick                                                      (a trial of a few minutes)
 
-  python -m pipelines.demo --real photos/train.json --real-test photos/test.json --out out/demo
+  python -m pipelines.demo --real photos/train.json --real-test photos/test.json --out out/mine
+
+For parts of your own: simgen new, then python -m pipelines.line.
 """
+EXAMPLE = Path(__file__).parent / "line" / "example"
+STAND_IN = "standin.yaml"
+FASTENERS = "# Bolts, nuts and washers on a belt: for photos of these three.\nbase: demo\ntiming: {frames: 2}\n"
 SIM_SCENES, TRAIN_SCENES, TEST_SCENES = 200, 30, 40  # a stand-in scene is one photo
-SIM_FRAMES = 2  # of a simulated scene
 PRETRAIN_STEPS, PHOTO_STEPS = 700, 200  # both detectors do the same steps on the photos
-SIZE = ["--clip-length", "1", "--tile", "192", "--batch", "4"]  # the detector takes stills: no frame needs its next one
 RENDER_WORKERS = min(2, os.cpu_count() or 1)
 QUICK = 50  # scenes and steps are divided by it with --quick
-Words = list[str | Path]
-RUNS: dict[str, tuple[str, Words]] = {
-    "sim": ("pretrain on simulation", ["-m", "pipelines.train_sim"]),
-    "tuned": ("fine-tune on the photos", ["-m", "pipelines.finetune_real"]),
-    "scratch": ("train on the photos alone", ["-m", "pipelines.finetune_real", "--checkpoint", "none", "--lr", "5e-4"]),
-}
-TITLES = {"sim": "simulation alone", "tuned": "simulation, then photos", "scratch": "photos alone"}
 # seconds on two free cores: a process of simgen, a scene on one core, a training's process with its measuring, a step
-START_S, SCENE_S, TRAIN_START_S, STEP_S, REPORT_S = 3.0, 0.5, 20.0, 0.5, 60.0
-KNOWN = ("bolt", "nut", "washer")  # what the demo's preset renders
-Kind = Literal["render", "train", "report"]
-
-
-@dataclass(frozen=True)
-class DemoStep:
-    """One command of the demo."""
-
-    title: str
-    expected_s: float  # on two free cores; the steps that have run correct it
-    command: Words  # what the Python interpreter is started with
-    result: Path  # this file exists once the step has finished
-    kind: Kind = "train"  # steps of one kind run at one pace
+START_S, SCENE_S, TRAIN_START_S, STEP_S, REPORT_S, EXPORT_S = 3.0, 0.5, 20.0, 0.5, 60.0, 15.0
+STAND_INS = {"train": ("the stand-in photos to train on", 1), "test": ("the stand-in photos to measure on", 2)}  # seeds
 
 
 def main(
     out: Annotated[
-        Path, typer.Option(help="Folder. A second call continues in it.", rich_help_panel=options.DATA)
+        Path,
+        typer.Option(
+            help="Folder: a line, with its results in result/. A second call continues in it.",
+            rich_help_panel=options.DATA,
+        ),
     ] = Path("out/demo"),
     real: Annotated[
         Path | None,
         typer.Option(
-            help="COCO JSON of photos to fine-tune on. Without it: a stand-in, another simulated world.",
+            help="COCO JSON of photos of bolts, nuts or washers to fine-tune on. Without it: a stand-in, another "
+            "simulated world.",
             rich_help_panel=options.DATA,
         ),
     ] = None,
@@ -67,169 +57,111 @@ def main(
         Path | None,
         typer.Option(help="COCO JSON of photos to measure on, none of them in --real.", rich_help_panel=options.DATA),
     ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="A few scenes and steps, to try the demo itself. Its figures mean nothing.")
-    ] = False,
+    quick: Quick = False,
+    again: Again = False,
     workers: options.Workers = RENDER_WORKERS,
 ) -> None:
     """Do the whole job at small size: render, pretrain, fine-tune, train the same without simulation, report."""
     if (real is None) != (real_test is None):
         options.stop("give --real and --real-test together: photos to train on cannot be measured on")
     with options.one_line_errors():
-        categories = _checked(real, real_test, out)
-        out.mkdir(parents=True, exist_ok=True)
-    carry_out(plan(out, real, real_test, workers, quick, categories))
-    with options.one_line_errors():
-        for line in conclusion(out, real is not None, quick):
-            typer.echo(line)
+        line = prepared(out, real, real_test, quick)
+        work_on(line, out, ask(line, out, workers, quick, again))
 
 
-def _checked(real: Path | None, real_test: Path | None, out: Path) -> tuple[str, ...]:
-    """Check the paths, and that the photos show what the demo renders, before anything is made.
+def prepared(out: Path, real: Path | None, real_test: Path | None, quick: bool) -> Line:
+    """The demo's line: the example line or that of the fasteners, copied to `out`, with photos or their stand-in.
 
-    Returns the categories to use: those that are rendered and that both label; none where that is all there are.
+    The photos are checked before anything is written.
 
     Raises:
-        DataError: a file is missing, or no category is one that is rendered.
-        TextFileError: a file is no JSON.
+        HybridError, SimgenError: `out` holds something else, or the photos cannot be used.
     """
+    from dataclasses import replace
+
     from hybrid.core.errors import DataError
-    from pipelines.common.paths import check_folder, check_report, data_at
-    from simgen.spec.text.json_text import read_json
+    from pipelines.common.paths import check_folder, data_at
+    from pipelines.line.contents import PRESET, check_apart, read_labels, rendered
 
-    listed: list[set[str]] = []
     for option, path in (("--real", real), ("--real-test", real_test)):
-        if path is None or not isinstance(data_at(str(path), option), Path) or path.suffix != ".json":
-            continue
-        plain = read_json(path, most_bytes=2**30)
-        rows = plain.get("categories") if isinstance(plain, dict) else None
-        names = [row.get("name") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-        listed.append({name for name in names if isinstance(name, str)})
-        if not listed[-1] & set(KNOWN):
-            raise DataError(
-                f"{option} {path}: has the categories {names!r:.200}, but the demo renders {list(KNOWN)}. For other "
-                "parts: simgen render, then pipelines.train_sim, finetune_real and gap_report"
-            )
-    common = tuple(name for name in KNOWN if all(name in names for names in listed))
-    if not common:
-        raise DataError(f"--real and --real-test have none of {list(KNOWN)} in common")
+        if path is not None:
+            data_at(str(path), option)
     check_folder(out)
-    check_report(out / "report.html", overwrite=False)
-    return common if any(names != set(common) for names in listed) else ()
-
-
-def conclusion(out: Path, own_photos: bool, quick: bool) -> list[str]:
-    """A table of the runs, then what came out, what it means and the next command, from the report's figures."""
-    from pipelines.gap.outcome import outcome, photos_of, read_report, table
-
-    report = read_report(out / "report.json")
-    photos = photos_of(report)
-    titles = {name: words.replace("photos", photos) for name, words in TITLES.items()}
-    compared = outcome(report, "tuned", "scratch")
-    lines = ["", *table(report, titles), "", f"The report: {out / 'report.html'}"]
-    if not own_photos:
-        lines.append("Measured on stand-in data: another simulated world, no photos.")
-    lines.append("")
-    if compared is None:
-        result, meaning = "nothing could be measured.", "the test data hold no box that a detector knows."
-    else:
-        result = compared.figures()
-        meaning = "nothing: this was a trial of the demo itself." if quick else compared.meaning()
-    return [*lines, f"Result:  {result}", f"Meaning: {meaning}", f"Next:    {_next_command(out, own_photos, quick)}"]
-
-
-def _next_command(out: Path, own_photos: bool, quick: bool) -> str:
-    if own_photos:
-        return f"python -m hybrid predict --checkpoint {out / 'runs/tuned'} --source PHOTO.jpg --out {out / 'detected'}"
-    if quick:
-        return "python -m pipelines.demo"
-    return "python -m pipelines.demo --real photos/train.json --real-test photos/test.json --out out/mine"
-
-
-def plan(
-    out: Path,
-    real: Path | None = None,
-    real_test: Path | None = None,
-    workers: int = 1,
-    quick: bool = False,
-    categories: Sequence[str] = (),
-) -> list[DemoStep]:
-    """The steps of the demo, in order. Each one reads what earlier ones wrote into `out`."""
-    divisor = QUICK if quick else 1
-    train_scenes, test_scenes = max(2, TRAIN_SCENES // divisor), max(2, TEST_SCENES // divisor)
-    steps = {"sim": PRETRAIN_STEPS // divisor, "tuned": PHOTO_STEPS // divisor, "scratch": PHOTO_STEPS // divisor}
-    sim = out / "data/sim"
-    todo = [_render("the simulated scenes", "demo", SIM_SCENES // divisor, SIM_FRAMES, 0, sim, workers)]
+    if out.is_dir() and any(out.iterdir()) and not (out / PRESET).is_file():
+        raise DataError(f"--out {out}: is not empty and holds no line ({PRESET}); choose another folder")
     if real is None or real_test is None:
-        real, real_test = out / "data/standin-train", out / "data/standin-test"
-        todo.append(_render("the stand-in photos to train on", "standin", train_scenes, 1, 1, real, workers))
-        todo.append(_render("the stand-in photos to measure on", "standin", test_scenes, 1, 2, real_test, workers))
-    only: Words = ["--categories", *categories] if categories else []
-    todo += [_train(out, name, sim if name == "sim" else real, steps[name], only) for name in RUNS]
-    report: Words = ["-m", "pipelines.gap_report", "--sim", sim, "--real", real_test, "--out", out / "report.html"]
-    report += ["--sim-clips", "20", "--runs", *(out / "runs" / name for name in RUNS), *only]
-    return [*todo, DemoStep("measure and write the report", REPORT_S, report, out / "report.html", "report")]
+        _copy(out, None)
+        line = rendered(out.resolve())
+        counts = [max(2, count // (QUICK if quick else 1)) for count in (TRAIN_SCENES, TEST_SCENES)]
+        train, test = (_stand_in(line, role, count) for role, count in zip(STAND_INS, counts, strict=True))
+        return replace(line, train=train, test=test, stand_in=True)
+    whole = real.resolve(), real_test.resolve()
+    both = [read_labels(path, role, ("bolt", "nut", "washer")) for path, role in zip(whole, STAND_INS, strict=True)]
+    check_apart(both[0], both[1])
+    _copy(out, FASTENERS)
+    return replace(rendered(out.resolve()), train=both[0][0], test=both[1][0])
 
 
-def _render(title: str, preset: str, scenes: int, frames: int, seed: int, folder: Path, workers: int) -> DemoStep:
-    command: Words = [
-        "-c", "from simgen.cli import main; main()", "render", "--preset", preset, "--set", f"timing.frames={frames}",
-        "--scenes", str(scenes), "--seed", str(seed), "--out", folder, "--workers", str(workers), "--resume",
-    ]  # fmt: skip
-    expected_s = START_S + scenes * SCENE_S / max(1, min(workers, os.cpu_count() or 1))
-    return DemoStep(f"render {title}", expected_s, command, folder / "manifest.json", "render")
+def _copy(out: Path, preset: str | None) -> None:
+    """Make the folder of the line, where it is not there yet: the preset comes last, so that a part is no line."""
+    from pipelines.line.contents import PRESET
+    from simgen.dataset.store.files import write_atomically
+
+    if (out / PRESET).is_file():
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    if preset is None:
+        shutil.copytree(EXAMPLE, out, ignore=shutil.ignore_patterns(PRESET), dirs_exist_ok=True)
+        preset = (EXAMPLE / PRESET).read_text("utf-8")
+    write_atomically(out / PRESET, preset.encode())
 
 
-def _train(out: Path, name: str, data: Path, steps: int, only: Words) -> DemoStep:
-    title, script = RUNS[name]
-    more: Words = ["--checkpoint", out / "runs/sim"] if name == "tuned" else []
-    more += [] if name == "sim" else only
-    folder = out / "runs" / name
-    command: Words = [*script, *more, "--data", data, *SIZE, "--steps", str(steps), "--out", folder]
-    return DemoStep(title, TRAIN_START_S + STEP_S * steps, command, folder / "run.json")
+def _stand_in(line: Line, role: str, scenes: int) -> Labelled:
+    """What stands in for the photos of a role, before it is rendered."""
+    from pipelines.line.contents import Labelled as Photos
+    from pipelines.line.steps import DATA
+
+    path = line.folder / DATA / f"standin-{role}"
+    return Photos(path, line.categories, scenes, f"{scenes} scenes of {STAND_IN}, seed {STAND_INS[role][1]}")
 
 
-def carry_out(todo: Sequence[DemoStep]) -> None:
-    """Run the steps that have no result yet, and say how long the rest will take.
+def ask(line: Line, out: Path, workers: int, quick: bool = False, again: bool = False) -> Ask:
+    """What the demo asks of the line: its sizes, and both detectors to compare."""
+    from pipelines.line.sizes import FINE_TUNE, PHOTOS_ALONE, PRETRAIN, Costs, Sizes
+    from pipelines.line.work import Ask
 
-    Ends the program with status 2 when a step fails.
-    """
-    pace = Pace()
-    for number, step in enumerate(todo):
-        head = f"[{number + 1}/{len(todo)}] {step.title}"
-        if step.result.exists():
-            typer.echo(f"{head}: already done")
-            continue
-        left_s = sum(pace.seconds(later) for later in todo[number:] if not later.result.exists())
-        typer.echo(f"{head}: about {minutes(pace.seconds(step))}, {minutes(left_s)} to the end")
-        began = time.monotonic()
-        status = subprocess.run([sys.executable, *map(str, step.command)]).returncode
-        if status:
-            options.stop(f"“{step.title}” ended with status {status}; the same command continues from here")
-        pace.add(step, time.monotonic() - began)
+    divisor = QUICK if quick else 1
+    pretrain, photos = PRETRAIN_STEPS // divisor, PHOTO_STEPS // divisor
+    steps = {PRETRAIN: pretrain, FINE_TUNE: photos, PHOTOS_ALONE: photos}
+    costs = Costs(
+        scene_s=_scene_s(workers), render_start_s=START_S, step_s=STEP_S, train_start_s=TRAIN_START_S,
+        report_s=REPORT_S, export_s=EXPORT_S,
+    )  # fmt: skip
+    return Ask(
+        quick=quick, again=again, compare=True, workers=workers, costs=costs, small=True, first=_first(line, workers),
+        sizes=Sizes(scenes=SIM_SCENES // divisor, steps=steps),
+        whole=f"python -m pipelines.demo --out {out} --again",
+    )  # fmt: skip
 
 
-class Pace:
-    """How long steps take here, from those that have run.
+def _scene_s(workers: int) -> float:
+    return SCENE_S / max(1, min(workers, os.cpu_count() or 1))
 
-    Where no step of its kind has run, those of other kinds count if they were slow: a machine that is busy is slow at
-    everything, but one that renders fast may not train fast.
-    """
 
-    def __init__(self) -> None:
-        self._ran: list[tuple[DemoStep, float]] = []
+def _first(line: Line, workers: int) -> list[Step]:
+    """Render the stand-in, where there are no photos."""
+    from pipelines.line.running.engine import Step
+    from pipelines.line.steps import render_command
 
-    def add(self, step: DemoStep, seconds: float) -> None:
-        self._ran.append((step, seconds))
-
-    def seconds(self, step: DemoStep) -> float:
-        """The time that `step` should take."""
-        of_its_kind = [(one, seconds) for one, seconds in self._ran if one.kind == step.kind]
-        known = of_its_kind or self._ran
-        if not known:
-            return step.expected_s
-        ratio = sum(seconds for _, seconds in known) / sum(one.expected_s for one, _ in known)
-        return step.expected_s * (ratio if of_its_kind else max(1.0, ratio))
+    steps = []
+    for role, data in zip(STAND_INS, (line.train, line.test), strict=True):
+        if line.stand_in and data is not None:
+            title, seed = STAND_INS[role]
+            command = render_command(STAND_IN, data.photos, seed, data.path.relative_to(line.folder), workers)
+            seconds, result = START_S + data.photos * _scene_s(workers), data.path / "manifest.json"
+            made_of = {"scenes": data.photos}
+            steps.append(Step(f"standin-{role}", f"render {title}", seconds, command, result, "render", made_of))
+    return steps
 
 
 app = options.single_app(main, EPILOG)

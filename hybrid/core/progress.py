@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from simgen.spec.text.lines import line_every_s
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # (done, total, values to show)
-LINE_EVERY_S = 30.0  # where there is no terminal
+LINE_EVERY_S = line_every_s()  # where there is no terminal
 
 
 def silent(done: int, total: int, values: Mapping[str, float]) -> None:

@@ -20,8 +20,17 @@ def released() -> tuple[str, ...]:
 def run_at(name: Path | str) -> Path:
     """The run that a name or a path stands for: a file or folder of the user's first, else one of the package's.
 
+    Of a line's folder it is the run that is the line's detector.
+
+    Raises:
+        RunError: it is a line that has no detector yet.
+
     >>> run_at("out/my-run")
     PosixPath('out/my-run')
     """
+    from hybrid.weights.line import is_line, run_of_line
+
     path = Path(name)
+    if path.is_dir() and is_line(path):
+        return run_of_line(path)
     return RUNS / path if not path.exists() and str(name) in released() else path

@@ -18,8 +18,9 @@ from simgen.dataset.format.manifest import ShardEntry, shard_name
 from simgen.generation.budget import duration
 from simgen.generation.engines import Event, SceneLost, SceneMade, ShardAgain
 from simgen.generation.run import Kept
+from simgen.spec.text.lines import line_every_s
 
-LINE_EVERY_S = 30.0  # where there is no terminal
+LINE_EVERY_S = line_every_s()  # where there is no terminal
 WINDOW_S = 60.0  # the rate is that of the last steps: of this time, and of at least so many:
 WINDOW_STEPS = 16
 SCHEDULED = 8  # shards to come for each worker; with more, the last ones hardly matter

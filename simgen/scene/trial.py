@@ -56,22 +56,25 @@ def _start(client: int, part: PackedPart, drops: int, seed: int) -> tuple[list[i
     plate = p.createMultiBody(0, plate, -1, [0, 0, -half[2]], useMaximalCoordinates=True, physicsClientId=client)
     p.changeDynamics(plate, -1, lateralFriction=FRICTION, physicsClientId=client)
     shape = hulls_shape(client, [Hull(points) for points in part.hulls_m])
+    # without one Bullet looks for the file of the hulls, which is gone, and complains at each body
+    unseen = p.createVisualShape(p.GEOM_BOX, halfExtents=[SCALE * radius_m / 100] * 3, physicsClientId=client)
     bodies = []
     for k, rotation in enumerate(_rotations(drops, seed)):
         lowest_m = float((part.vertices_m.astype(np.float64) @ rotation_matrix(rotation)[2]).min())
         place = np.array([k % across - across / 2, k // across - across / 2, 0.0]) * apart_m
         place[2] = radius_m - lowest_m
-        bodies.append(_body(client, part, shape, place, rotation))
+        bodies.append(_body(client, part, shape, unseen, place, rotation))
     return bodies, radius_m
 
 
 def _body(
-    client: int, part: PackedPart, shape: int, place_m: Float64[np.ndarray, " 3"], rotation: Float64[np.ndarray, " 4"]
-) -> int:
+    client: int, part: PackedPart, shape: int, visual: int, place_m: Float64[np.ndarray, " 3"],
+    rotation: Float64[np.ndarray, " 4"],
+) -> int:  # fmt: skip
     body = p.createMultiBody(
         1.0,
         shape,
-        -1,
+        visual,
         (place_m * SCALE).tolist(),
         rotation.tolist(),
         useMaximalCoordinates=True,

@@ -1,28 +1,41 @@
-"""Laws of the demo: which commands it runs, that it continues after a stop, that its comparison is fair."""
+"""Laws of the demo: it is the line's command on the example, its comparison is fair, photos are checked first."""
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
+import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pipelines import demo
-from pipelines.common.paths import HTML_MARK
+from pipelines.line import steps
+from pipelines.line.conclusion import conclusion
+from pipelines.line.contents import Line
+from pipelines.line.running import engine
+from pipelines.line.running.engine import Pace, Step
+from pipelines.line.sizes import FINE_TUNE, PHOTOS_ALONE, PRETRAIN
+from pipelines.line.work import Work
+from tests.pipelines.line.lines import Engine, line
 
-OUT = Path("out/demo")
+
+def planned(of: Line, quick: bool = False) -> dict[str, Step]:
+    asked = demo.ask(of, Path("out/demo"), 2, quick)
+    work = Work.begin(of, Path("out/demo"), asked, True, lambda text: None)
+    return {step.name: step for step in work.steps(Pace())}
 
 
-def commands(**options: Any) -> dict[str, list[str]]:
-    return {step.title: [str(word) for word in step.command] for step in demo.plan(OUT, **options)}
-
-
-def value(command: list[str], option: str) -> str:
+def value(step: Step, option: str) -> str:
+    command = [str(word) for word in step.command]
     return command[command.index(option) + 1]
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Line:
+    """The demo's line with its stand-in."""
+    return demo.prepared(tmp_path / "demo", None, None, quick=False)
 
 
 def report(target: str = "stand-in", tuned: float = 0.5, alone: float = 0.2, low: float = 0.1) -> dict[str, Any]:
@@ -31,119 +44,124 @@ def report(target: str = "stand-in", tuned: float = 0.5, alone: float = 0.2, low
         {"name": name, "steps_on_target": on_target, "steps_in_all": in_all, "target": {"ap50": ap50},
          "ap50_range": [ap50 - 0.1, ap50 + 0.1]}
         for name, on_target, in_all, ap50 in (
-            ("sim", 0, 700, 0.3), ("tuned", 200, 900, tuned), ("scratch", 200, 200, alone))
+            (PRETRAIN, 0, 700, 0.3), (FINE_TUNE, 200, 900, tuned), (PHOTOS_ALONE, 200, 200, alone))
     ]  # fmt: skip
-    pair = {"run": "tuned", "other": "scratch", "difference": tuned - alone, "low": low, "high": low + 0.3}
+    pair = {"run": FINE_TUNE, "other": PHOTOS_ALONE, "difference": tuned - alone, "low": low, "high": low + 0.3}
     marks = {"verdict": [], "sim": {}, "differences": [], "real": {"images": 40}}
     return {"target": target, "runs": runs, "ap50_differences": [pair], **marks}
 
 
-class Recorder:
-    """Replaces subprocess.run: keeps each command and writes the file that says that it has finished."""
-
-    def __init__(self, todo: list[demo.DemoStep], fail_at: int = 99) -> None:
-        self.results = {tuple(map(str, step.command)): step.result for step in todo}
-        self.ran: list[tuple[str, ...]] = []
-        self.fail_at = fail_at
-
-    def __call__(self, command: list[str], **_: object) -> SimpleNamespace:
-        if len(self.ran) == self.fail_at:
-            return SimpleNamespace(returncode=1)
-        self.ran.append(tuple(command[1:]))
-        path = self.results[tuple(command[1:])]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(HTML_MARK if path.suffix == ".html" else "{}")
-        if path.suffix == ".html":
-            path.with_suffix(".json").write_text(json.dumps(report()))
-        return SimpleNamespace(returncode=0)
+def concluded(folder: Path, stored: dict[str, Any], stand_in: bool = True) -> list[str]:
+    of = line(folder, train=True, test=True, stand_in=stand_in)
+    (folder / "result").mkdir(exist_ok=True)
+    (folder / "result/report.json").write_text(json.dumps(stored))
+    return conclusion(of, folder, (PRETRAIN, FINE_TUNE, PHOTOS_ALONE), None)
 
 
-def test_both_detectors_do_the_same_steps_on_the_same_photos() -> None:
-    by_title = commands()
-    sim, tuned, scratch = (by_title[demo.RUNS[name][0]] for name in ("sim", "tuned", "scratch"))
-    assert value(tuned, "--data") == value(scratch, "--data") != value(sim, "--data")
-    assert value(scratch, "--checkpoint") == "none"
+def test_the_example_is_copied_whole_and_comes_with_the_cad_file_of_its_part(example: Line) -> None:
+    assert example.categories == ("bolt", "bracket", "washer")
+    names = {path.relative_to(demo.EXAMPLE) for path in demo.EXAMPLE.rglob("*") if path.is_file()}
+    assert {Path("bracket.step"), Path("parts/bracket.glb"), Path("line.yaml"), Path("standin.yaml")} <= names
+    for name in names:
+        assert (example.folder / name).read_bytes() == (demo.EXAMPLE / name).read_bytes()
+    (example.folder / "line.yaml").write_text("base: tiny\n")
+    again = demo.prepared(example.folder, None, None, quick=False)
+    assert again.categories == ("bolt", "nut", "washer"), "what the user has changed stays"
+
+
+def test_the_parts_file_is_that_of_the_cad_file() -> None:
+    import hashlib
+
+    from simgen.assets.cad.packed import read_packed
+
+    file = demo.EXAMPLE / "parts/bracket.glb"
+    part = read_packed(file.read_bytes(), str(file))
+    assert part.origin.sha256 == hashlib.sha256((demo.EXAMPLE / "bracket.step").read_bytes()).hexdigest()
+
+
+def test_both_detectors_do_the_same_steps_on_the_same_photos(example: Line) -> None:
+    todo = planned(example)
+    sim, tuned, alone = (todo[name] for name in (PRETRAIN, FINE_TUNE, PHOTOS_ALONE))
+    assert value(tuned, "--data") == value(alone, "--data") != value(sim, "--data")
+    assert value(alone, "--checkpoint") == "none"
     assert value(tuned, "--checkpoint") == value(sim, "--out")
     for option in ("--tile", "--batch", "--clip-length"):
-        assert value(sim, option) == value(tuned, option) == value(scratch, option)
-    assert value(tuned, "--steps") == value(scratch, "--steps")
+        assert value(sim, option) == value(tuned, option) == value(alone, option)
+    assert value(tuned, "--steps") == value(alone, "--steps") == "200"
+    assert value(sim, "--steps") == "700"
 
 
-def test_it_is_sized_for_a_quarter_of_an_hour() -> None:
-    assert 10 <= sum(step.expected_s for step in demo.plan(OUT, workers=2)) / 60 <= 15
+def test_it_is_sized_for_a_quarter_of_an_hour(example: Line) -> None:
+    assert 10 <= sum(step.expected_s for step in planned(example).values()) / 60 <= 15
 
 
-def test_no_data_are_both_trained_and_measured_on() -> None:
-    by_title = commands()
-    report = by_title["measure and write the report"]
-    trained = {value(by_title[title], "--data") for title, _ in demo.RUNS.values()}
-    assert value(report, "--real") not in trained
-    rendered = [command for command in by_title.values() if "render" in command]
-    assert len({(value(c, "--preset"), value(c, "--seed")) for c in rendered}) == len(rendered) == 3
+def test_no_data_are_both_trained_and_measured_on(example: Line) -> None:
+    todo = planned(example)
+    measured = value(todo["report"], "--real")
+    assert measured not in {value(todo[name], "--data") for name in (PRETRAIN, FINE_TUNE, PHOTOS_ALONE)}
+    rendered = [step for step in todo.values() if step.kind == "render"]
+    assert len({(value(step, "--preset"), value(step, "--seed")) for step in rendered}) == len(rendered) == 3
+    assert {value(step, "--out") for step in rendered} == {
+        value(todo[FINE_TUNE], "--data"), measured, value(todo[PRETRAIN], "--data"),
+    }  # fmt: skip
 
 
-def test_photos_replace_the_stand_in() -> None:
-    by_title = commands(real=Path("a.json"), real_test=Path("b.json"))
-    assert value(by_title["measure and write the report"], "--real") == "b.json"
-    assert value(by_title[demo.RUNS["tuned"][0]], "--data") == "a.json"
-    assert sum("standin" in command for command in by_title.values()) == 0
-
-
-def test_a_quick_demo_runs_the_same_commands_with_fewer_scenes_and_steps() -> None:
-    full, quick = commands(), commands(quick=True)
+def test_a_quick_demo_runs_the_same_commands_with_fewer_scenes_and_steps(tmp_path: Path, example: Line) -> None:
+    full, quick = planned(example), planned(demo.prepared(tmp_path / "quick", None, None, quick=True), quick=True)
     assert list(full) == list(quick)
-    for title, command in quick.items():
-        for option in {"--scenes", "--steps"} & set(command):
-            assert 2 <= int(value(command, option)) < int(value(full[title], option))
+    for name, step in quick.items():
+        for option in {"--scenes", "--steps"} & set(step.command):
+            assert 2 <= int(value(step, option)) < int(value(full[name], option))
+
+
+def fasteners(folder: Path, names: tuple[str, ...] = ("bolt", "washer"), seed: int = 0) -> Path:
+    from tests.pipelines.scripts import photographs
+
+    return photographs(folder, names, seed=seed)
+
+
+def test_photos_replace_the_stand_in(tmp_path: Path) -> None:
+    a, b = fasteners(tmp_path / "a", ("washer", "screw", "bolt")), fasteners(tmp_path / "b", seed=1)
+    todo = planned(demo.prepared(tmp_path / "demo", a, b, quick=False))
+    assert [step.name for step in todo.values() if step.kind == "render"] == ["render"]
+    assert value(todo["report"], "--real") == str(b)
+    assert value(todo[FINE_TUNE], "--data") == value(todo[PHOTOS_ALONE], "--data") == str(a)
+    assert [str(word) for word in todo[FINE_TUNE].command][-4:] == ["--categories", "bolt", "nut", "washer"]
+
+
+def run_demo(words: list[str]) -> int:
+    with pytest.raises(SystemExit) as end:
+        demo.app(words)
+    return int(end.value.code or 0)
 
 
 @pytest.mark.parametrize("option", ["--real", "--real-test"])
 def test_photos_to_train_on_need_others_to_measure_on(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as refused:
-        demo.app([option, "a.json"])
-    assert refused.value.code == 2
+    assert run_demo([option, "a.json"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert "--real and --real-test together" in error
 
 
-def test_a_missing_photo_file_is_named_before_anything_is_written(
+def test_what_cannot_be_used_is_named_before_anything_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as refused:
-        demo.app(["--real", str(tmp_path / "a.json"), "--real-test", "b.json", "--out", str(tmp_path / "out")])
-    assert refused.value.code == 2
+    out, cats = tmp_path / "out", fasteners(tmp_path / "cats", ("cat",))
+    assert run_demo(["--real", str(tmp_path / "a.json"), "--real-test", "b.json", "--out", str(out)]) == 2
     assert f"{tmp_path / 'a.json'}: there is no such file" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
-def test_photos_of_other_parts_are_refused_before_anything_is_rendered(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    photos = tmp_path / "cats.json"
-    photos.write_text(json.dumps({"categories": [{"id": 1, "name": "cat"}]}))
-    assert run_demo(["--real", str(photos), "--real-test", str(photos), "--out", str(tmp_path / "out")]) == 2
+    assert run_demo(["--real", str(cats), "--real-test", str(cats), "--out", str(out)]) == 2
     error = capsys.readouterr().err
-    assert "cats.json" in error
-    assert "['cat']" in error
-    assert "bolt" in error
-    assert not (tmp_path / "out").exists()
-
-
-def test_of_photos_that_label_other_parts_too_those_that_are_rendered_are_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, categories in (("a", ("washer", "screw", "bolt")), ("b", ("bolt", "clip", "nut"))):
-        rows = [{"id": k, "name": category} for k, category in enumerate(categories)]
-        (tmp_path / f"{name}.json").write_text(json.dumps({"categories": rows}))
-    started: list[list[str]] = []
-    monkeypatch.setattr(demo, "carry_out", lambda todo: started.extend([[*map(str, step.command)] for step in todo]))
-    monkeypatch.setattr(demo, "conclusion", lambda *_: [])
-    line = ["--real", str(tmp_path / "a.json"), "--real-test", str(tmp_path / "b.json"), "--out", str(tmp_path / "out")]
-    assert run_demo(line) == 0
-    narrowed = [command[command.index("--categories") + 1 :] for command in started if "--categories" in command]
-    assert [words[0] for words in narrowed] == ["bolt"] * 3  # both trainings on photos, and the report
-    assert all("washer" not in words and "nut" not in words for words in narrowed)
+    for words in (str(cats), "['cat']", "'bolt'"):
+        assert words in error
+    bolts = fasteners(tmp_path / "bolts")
+    assert run_demo(["--real", str(bolts), "--real-test", str(bolts), "--out", str(out)]) == 2
+    assert "what is trained on cannot be measured on" in capsys.readouterr().err
+    assert not out.exists()
+    out.mkdir()
+    (out / "mine.txt").touch()
+    assert run_demo(["--out", str(out)]) == 2
+    assert "is not empty and holds no line" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
 
 
 @pytest.mark.parametrize(
@@ -159,91 +177,73 @@ def test_of_photos_that_label_other_parts_too_those_that_are_rendered_are_used(
 def test_the_last_three_lines_follow_the_figures_whichever_way_they_came_out(
     tmp_path: Path, figures: dict[str, Any], words: str
 ) -> None:
-    (tmp_path / "report.json").write_text(json.dumps(report(**figures)))
-    lines = demo.conclusion(tmp_path, own_photos=figures.get("target") == "real", quick=False)
+    lines = concluded(tmp_path, report(**figures), stand_in=figures.get("target") != "real")
     result, meaning, next_command = lines[-3:]
     tuned, alone = figures.get("tuned", 0.5), figures.get("alone", 0.2)
     assert f"AP50 {tuned:.2f} with simulation first, {alone:.2f} with" in result
     assert f"{tuned - alone:+.2f} (95 % range" in result
     assert words in meaning
-    assert next_command.startswith("Next:    python -m ")
+    assert next_command == f"Next:    hybrid predict --checkpoint {tmp_path} --source PHOTO.jpg --out found"
 
 
 def test_the_difference_is_that_of_the_demo_in_whichever_order_the_report_has_it(tmp_path: Path) -> None:
     turned = report()
-    turned["ap50_differences"] = [{"run": "scratch", "other": "tuned", "difference": -0.3, "low": -0.4, "high": -0.1}]
-    (tmp_path / "report.json").write_text(json.dumps(turned))
-    assert "+0.30 (95 % range +0.10 to +0.40)" in "\n".join(demo.conclusion(tmp_path, own_photos=False, quick=False))
+    turned["ap50_differences"] = [
+        {"run": PHOTOS_ALONE, "other": FINE_TUNE, "difference": -0.3, "low": -0.4, "high": -0.1}
+    ]
+    assert "+0.30 (95 % range +0.10 to +0.40)" in "\n".join(concluded(tmp_path, turned))
 
 
 def test_the_table_states_steps_on_photos_and_in_all(tmp_path: Path) -> None:
-    (tmp_path / "report.json").write_text(json.dumps(report()))
-    lines = demo.conclusion(tmp_path, own_photos=False, quick=False)
-    head, sim, tuned, scratch = (re.split(r"\s{2,}", line.strip()) for line in lines[1:5])
+    lines = concluded(tmp_path, report())
+    head, sim, tuned, alone = (re.split(r"\s{2,}", text.strip()) for text in lines[1:5])
     assert head == ["steps on stand-in photos", "steps in all", "AP50", "95 % range"]
     assert sim == ["simulation alone", "0", "700", "0.30", "0.20 to 0.40"]
     assert tuned[1:4] == ["200", "900", "0.50"]
-    assert scratch[:4] == ["stand-in photos alone", "200", "200", "0.20"]
+    assert alone[:4] == ["stand-in photos alone", "200", "200", "0.20"]
 
 
-def test_a_trial_says_that_its_figures_mean_nothing(tmp_path: Path) -> None:
-    (tmp_path / "report.json").write_text(json.dumps(report()))
-    lines = demo.conclusion(tmp_path, own_photos=False, quick=True)
-    assert "this was a trial" in lines[-2]
-    assert lines[-1] == "Next:    python -m pipelines.demo"
+def test_a_stopped_demo_continues_and_a_trial_is_not_taken_for_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "demo"
+    ran = Engine(fails=PRETRAIN)
+    monkeypatch.setattr(engine, "run", ran.run)
+    assert run_demo(["--quick", "--out", str(out)]) == 2
+    assert "pretrain on simulation, 14 steps: the disk is full" in capsys.readouterr().err
+    assert ran.names == ["standin-train", "standin-test", "render"]
+    rest = Engine()
+    monkeypatch.setattr(engine, "run", rest.run)
+    monkeypatch.setattr("pipelines.line.work.conclusion", lambda *words: [str(words[-1])])
+    assert run_demo(["--quick", "--out", str(out)]) == 0
+    assert rest.names[:4] == [PRETRAIN, FINE_TUNE, PHOTOS_ALONE, "report"]
+    assert capsys.readouterr().out.splitlines()[-1] == f"python -m pipelines.demo --out {out} --again"
+    assert run_demo(["--out", str(out)]) == 2
+    assert "was begun with a quick demo, now the demo is asked for" in capsys.readouterr().err
 
 
-def run_demo(line: list[str]) -> int:
+@pytest.mark.slow
+def test_a_quick_demo_ends_with_a_report_and_a_detector_that_runs(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole command with real processes, on the smallest sizes."""
+    pytest.importorskip("pybullet", reason="rendering needs PyBullet, which has wheels for Python 3.11 and older")
+    monkeypatch.setattr(steps, "has_onnx", lambda: True)
+    out = tmp_path / "demo"
+    assert run_demo(["--quick", "--out", str(out), "--workers", "1"]) == 0
+    told = capfd.readouterr().out
+    assert "Result:  " in told
+    assert "nothing: this was a trial" in told
+    assert (out / "result/report.html").is_file()
+    assert (out / "result/detector.onnx").stat().st_size > 10**6
+    assert json.loads((out / "result/detector.json").read_text())["run"] == "runs/fine-tune"
+    from hybrid.cli import app as hybrid
+
+    picture = tmp_path / "photo.jpg"
+    shutil.copy(Path(__file__).parents[2] / "assets/conveyor.jpg", picture)
     with pytest.raises(SystemExit) as end:
-        demo.app(line)
-    return int(end.value.code or 0)
-
-
-def test_a_stopped_demo_continues_at_the_step_that_failed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    line, todo = ["--out", str(tmp_path), "--workers", "1"], demo.plan(tmp_path)
-    assert len(todo) == 7
-    stopped = Recorder(todo, fail_at=3)
-    monkeypatch.setattr(subprocess, "run", stopped)
-    assert run_demo(line) == 2
-    assert f"“{todo[3].title}” ended with status 1; the same command continues from here" in capsys.readouterr().err
-    rest = Recorder(todo)
-    monkeypatch.setattr(subprocess, "run", rest)
-    assert run_demo(line) == 0
-    assert [*stopped.ran, *rest.ran] == [tuple(map(str, step.command)) for step in todo]
-    printed = capsys.readouterr().out
-    assert printed.count("already done") == 3
-    assert "stand-in" in printed
-    assert str(tmp_path / "report.html") in printed
-    third = Recorder(todo)
-    monkeypatch.setattr(subprocess, "run", third)
-    assert run_demo(line) == 0
-    assert third.ran == []
-
-
-def test_expected_times_follow_the_pace_of_the_steps_so_far(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    clock = iter([0.0, 20.0, 20.0, 30.0, 30.0, 60.0, 60.0, 70.0])
-    monkeypatch.setattr(demo.time, "monotonic", lambda: next(clock))
-    kinds: tuple[tuple[str, demo.Kind], ...] = (("a", "render"), ("b", "train"), ("c", "render"), ("d", "train"))
-    todo = [demo.DemoStep(name, 10.0, [name], tmp_path / name, kind) for name, kind in kinds]
-    monkeypatch.setattr(subprocess, "run", Recorder(todo))
-    demo.carry_out(todo)
-    assert capsys.readouterr().out.splitlines() == [
-        "[1/4] a: about 10 s, 40 s to the end",
-        "[2/4] b: about 20 s, 60 s to the end",  # a took twice its time
-        "[3/4] c: about 20 s, 30 s to the end",  # b took its own time: so will d
-        "[4/4] d: about 10 s, 10 s to the end",
-    ]
-
-
-def test_a_fast_renderer_promises_no_fast_training(tmp_path: Path) -> None:
-    pace = demo.Pace()
-    render, train = (demo.DemoStep(kind, 100.0, [], tmp_path, kind) for kind in ("render", "train"))
-    pace.add(render, 40.0)
-    assert pace.seconds(render) == 40.0
-    assert pace.seconds(train) == 100.0
-    pace.add(train, 120.0)
-    assert pace.seconds(train) == 120.0
+        hybrid(["predict", "--checkpoint", str(out), "--source", str(picture), "--out", str(tmp_path / "found")])
+    assert end.value.code == 0
+    shutil.move(out, tmp_path / "moved")
+    assert run_demo(["--quick", "--out", str(tmp_path / "moved"), "--workers", "1"]) == 0
+    assert "about" not in capfd.readouterr().out.split("already done")[-1]

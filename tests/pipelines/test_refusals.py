@@ -20,7 +20,7 @@ def test_help_comes_without_torch_both_ways(how: str) -> None:
     code = f"""
 import runpy, sys
 sys.modules["torch"] = None
-for name in ("train_sim", "finetune_real", "tune", "gap_report", "demo"):
+for name in ("train_sim", "finetune_real", "tune", "gap_report", "demo", *(["line"] if {how!r} == "module" else [])):
     sys.argv = [name, "--help"]
     try:
         {run}, run_name="__main__")
@@ -33,7 +33,7 @@ for name in ("train_sim", "finetune_real", "tune", "gap_report", "demo"):
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("Usage: ") == 5
+    assert result.stdout.count("Usage: ") == (6 if how == "module" else 5)
     assert result.stdout.count("--out") >= 5
 
 

@@ -24,6 +24,7 @@ from simgen.spec.errors import CameraError
 from simgen.spec.picture import decoded, read_bytes
 
 MOST_MEASURED = 24  # photos, spread over the folder
+MOST_COPIED = 100  # photos, spread over the folder
 
 Say = Callable[[str], None]
 
@@ -69,7 +70,7 @@ def look(asked: NewLine, leave_out: Say) -> Seen:
 
 
 def write_line(folder: Path, name: str, asked: NewLine, seen: Seen, sizes_m: dict[str, float], say: Say) -> None:
-    """Write `backgrounds/`, `line.yaml` and `README.md` into a folder that has the parts already, and check them.
+    """Write `line.yaml`, `README.md` and copies of the photos into a folder that has the parts already, and check them.
 
     Args:
         sizes_m: the largest side of each part in `parts/`, by its name.
@@ -83,7 +84,11 @@ def write_line(folder: Path, name: str, asked: NewLine, seen: Seen, sizes_m: dic
     view = placed(seen.size_px, lens, asked.height_m, asked.tilt_deg, asked.view_m, max(sizes_m.values()))
     _check_parts(sizes_m, view)
     white = float(np.median([LUMINANCE @ np.asarray(file.median_rgb) for file in seen.empty.values()])) / MID_GREY
-    _copy(seen.empty, folder / "backgrounds")
+    _copy(list(seen.empty), folder / "backgrounds")
+    if asked.photos is not None:
+        busy = files_of(asked.photos)
+        _copy(_spread(busy, MOST_COPIED), folder / "photos" / "unlabelled")
+        say(f"photos: {min(len(busy), MOST_COPIED)} of {len(busy)} copied to photos/unlabelled, to look at later")
     (folder / "line.yaml").write_text(preset_text(name, sizes_m, view, fit, white), "utf-8")
     (folder / "README.md").write_text(readme_text(name, list(sizes_m)), "utf-8")
     load_config(str(folder / "line.yaml"))
@@ -123,9 +128,8 @@ def _measured(
 ) -> CameraFit | str:
     """What the photos say of the camera at the size of the rendered pictures, or why they say nothing."""
     files = files_of(asked.photos) if asked.photos is not None else list(empty)
-    picks = np.unique(np.linspace(0, len(files) - 1, min(len(files), MOST_MEASURED)).round().astype(int))
     photos = []
-    for path in (files[int(k)] for k in picks):
+    for path in _spread(files, MOST_MEASURED):
         read = _at_size(path, photo_px, size_px)
         if isinstance(read, Photo):
             photos.append(read)
@@ -156,9 +160,15 @@ def _at_size(path: Path, photo_px: tuple[int, int], size_px: tuple[int, int]) ->
     return Photo(str(path), np.ascontiguousarray(scaled), None)
 
 
-def _copy(empty: dict[Path, PhotoFile], folder: Path) -> None:
-    """Copy the photos under their own names; two of one name get a number."""
-    folder.mkdir()
-    for path in empty:
-        names = (path.name, *(f"{path.stem}-{k}{path.suffix}" for k in range(2, len(empty) + 2)))
+def _spread(files: Sequence[Path], most: int) -> list[Path]:
+    """At most so many of the files, evenly spread."""
+    picks = np.unique(np.linspace(0, len(files) - 1, min(len(files), most)).round().astype(int))
+    return [files[int(k)] for k in picks]
+
+
+def _copy(photos: Sequence[Path], folder: Path) -> None:
+    """Copy photos under their own names; two of one name get a number."""
+    folder.mkdir(parents=True)
+    for path in photos:
+        names = (path.name, *(f"{path.stem}-{k}{path.suffix}" for k in range(2, len(photos) + 2)))
         shutil.copyfile(path, next(folder / name for name in names if not (folder / name).exists()))

@@ -29,18 +29,16 @@ def preset_text(name: str, parts: Mapping[str, float], view: View, fit: CameraFi
 
 def readme_text(name: str, parts: Sequence[str]) -> str:
     """Five lines with the next commands, to be run in the folder of the line."""
-    steps = {
-        "Look at ten scenes, and change `line.yaml` until they look like your line": (
-            "simgen render --preset line.yaml --scenes 10 --out out/look --renderer auto && simgen preview out/look"
-        ),
-        "Render what the detector learns from": (
-            "simgen render --preset line.yaml --scenes 1000 --workers 2 --out data/sim --renderer auto"
-        ),
-        "Teach it": "sim2real train-sim --data data/sim --out out/sim",
-        "See what it finds on your photos": "hybrid predict --checkpoint out/sim --source PHOTOS --out out/found",
-        "With some labelled photos": "sim2real finetune-real --checkpoint out/sim --data labels.json --out out/real",
-    }
-    lines = [f"{k}. {what}: `{command}`" for k, (what, command) in enumerate(steps.items(), 1)]
+    steps = (
+        "Look at ten scenes, and change `line.yaml` until they look like your line: `simgen render --preset line.yaml "
+        "--scenes 10 --out look --renderer auto && simgen preview look`",
+        "Make the detector: `sim2real line . --minutes 60`; all goes into `result/`, and a stopped run continues",
+        "Look at what it finds on `photos/unlabelled/`: `result/detections.jpg`",
+        "Label photos in COCO format, as `photos/test.json` to measure on and others as `photos/train.json` to learn "
+        "from, and run the same command again",
+        "Use it: `hybrid predict --checkpoint . --source PHOTO.jpg --out found`",
+    )
+    lines = [f"{k}. {step}" for k, step in enumerate(steps, 1)]
     return "\n".join([f"# {name}: {', '.join(parts)}", "", *lines, ""])
 
 

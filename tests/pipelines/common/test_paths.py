@@ -105,6 +105,8 @@ def test_every_wrong_path_is_answered_without_torch(tmp_path: Path) -> None:
         ["gap_report", "--sim", there, "--real", f"{gone}.json", "--runs", there, "--out", f"{gone}.html"],
         ["gap_report", "--sim", there, "--real", there, "--runs", gone, "--out", f"{gone}.html"],
         ["demo", "--real", f"{gone}.json", "--real-test", f"{gone}.json", "--out", gone],
+        ["line.command", gone],
+        ["line.command", there, "--quick"],
     ]
     code = f"""
 import importlib, sys

@@ -61,7 +61,7 @@ def test_the_folder_is_a_whole_project_that_renders(given):
     line = given / "line"
     assert sorted(p.relative_to(line).as_posix() for p in line.rglob("*") if p.is_file()) == [
         "README.md", "backgrounds/empty0.png", "backgrounds/empty1.png", "line.yaml", "parts/bracket.glb",
-        "parts/washer.glb",
+        "parts/washer.glb", *(f"photos/unlabelled/{path.name}" for path in sorted((given / "photos").iterdir())),
     ]  # fmt: skip
     config = load_config(str(line / "line.yaml"), ["render.supersample=1", "stage.photo.share=1", "parts.count=3"])
     assert sorted(config.parts.kinds) == ["bracket", "washer_part"]  # washer is a kind of the base
@@ -70,6 +70,14 @@ def test_the_folder_is_a_whole_project_that_renders(given):
     assert clip.ids.shape == (1, 120, 160)
     assert (clip.ids >= 0).any()
     assert len((line / "README.md").read_text().splitlines()) == 7  # a title and five commands
+
+
+def test_of_very_many_photos_some_are_copied_and_it_says_how_many(given, monkeypatch):
+    monkeypatch.setattr("simgen.presets.new_line.make.MOST_COPIED", 2)
+    result = run(given, *parts(given), "--empty", given / "empty", "--photos", given / "photos")
+    assert "photos: 2 of 4 copied to photos/unlabelled" in result.output
+    names = sorted(path.name for path in (given / "photos").iterdir())
+    assert sorted(path.name for path in (given / "line/photos/unlabelled").iterdir()) == [names[0], names[-1]]
 
 
 def test_what_is_guessed_and_what_is_measured_is_said(given):

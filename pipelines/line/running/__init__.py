@@ -1,0 +1,1 @@
+"""Running steps one after the other, with one display."""
