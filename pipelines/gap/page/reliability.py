@@ -22,7 +22,7 @@ def reliability(bins: Sequence[tuple[float, float, int]]) -> Markup:
     content.append(line(LEFT, BOTTOM, RIGHT, TOP, "arrow dashed"))
     most = max(count for _, _, count in bins)
     for score, right, count in bins:
-        radius = 3.0 + 4.0 * (count / max(most, 1)) ** 0.5
+        radius = 3.0 + 4.0 * (max(count, 0) / max(most, 1)) ** 0.5
         content.append(element("circle", class_="dot-sim", cx=across(score), cy=up(right), r=radius))
     content.append(text((LEFT + RIGHT) / 2, BOTTOM + 40.0, "score that the detector gives", "tick", "middle"))
     title = f"Share of right detections against their score, in {len(bins)} groups; the figures are in the table below"

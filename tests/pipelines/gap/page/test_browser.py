@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.gap.page.listing import figures
 from pipelines.gap.page.render import render_page
-from tests.pipelines.gap.example_report import example_report
+from tests.pipelines.gap.example_report import example_report, measures
 from tests.pipelines.gap.page.browser import Browser, Page, find_chromium
 
 CHROMIUM = find_chromium()
@@ -35,7 +35,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The example, and one whose names are hostile."""
     plain = example_report()
-    runs = [replace(plain.runs[0], name=f"run {k}", steps=steps) for k, steps in enumerate((400, 90, 1000))]
+    runs = [
+        replace(plain.runs[0], name=f"run {k}", steps=steps, real=measures(ap50))
+        for k, (steps, ap50) in enumerate(((400, 0.71), (90, 0.9), (1000, 0.15)))
+    ]
     first = replace(plain.where.tables[0].rows[0], group=NAME, so=NAME)
     hostile = replace(
         plain, title=NAME, categories=(NAME,), command=NAME, runs=(replace(runs[0], name=NAME, trained_on=NAME),),
@@ -81,17 +84,20 @@ def test_every_figure_of_the_report_is_in_the_dom(page: Page) -> None:
 
 
 def test_tables_sort_by_number_not_by_letters_from_the_keyboard(page: Page) -> None:
-    steps = """[...document.querySelectorAll('table')].find(one => one.caption?.textContent == 'Each run')"""
-    column = f"[...{steps}.tBodies[0].rows].map(row => row.cells[3].textContent)"
+    table = """[...document.querySelectorAll('table')].find(one => one.caption?.textContent == 'Each run')"""
+    column = f"[...{table}.tBodies[0].rows].map(row => row.cells[2].textContent)"
     assert page.evaluate(column) == ["400", "90", "1,000"]
-    page.evaluate(f"{steps}.tHead.rows[0].cells[3].querySelector('button').focus()")
+    page.evaluate(f"{table}.tHead.rows[0].cells[2].querySelector('button').focus()")
     press(page, "Enter")
     assert page.evaluate(column) == ["90", "400", "1,000"]
-    assert page.evaluate(f"{steps}.tHead.rows[0].cells[3].getAttribute('aria-sort')") == "ascending"
+    assert page.evaluate(f"{table}.tHead.rows[0].cells[2].getAttribute('aria-sort')") == "ascending"
     press(page, "Enter")
     assert page.evaluate(column) == ["1,000", "400", "90"]
-    sorted_columns = f"[...{steps}.tHead.rows[0].cells].filter(one => one.ariaSort && one.ariaSort != 'none').length"
+    sorted_columns = f"[...{table}.tHead.rows[0].cells].filter(one => one.ariaSort && one.ariaSort != 'none').length"
     assert page.evaluate(sorted_columns) == 1
+    page.evaluate(f"{table}.tHead.rows[0].cells[10].querySelector('button').click()")  # AP50 on the photos
+    ap50 = f"[...{table}.tBodies[0].rows].map(row => row.cells[10].dataset.v)"
+    assert page.evaluate(ap50) == ["0.15", "0.71", "0.9"]
 
 
 def test_what_is_missing_stays_last_in_both_directions(page: Page) -> None:
@@ -120,6 +126,13 @@ def test_the_theme_follows_the_machine_and_a_button_overrides_it(browser: Browse
         assert dark.evaluate(ground) == "rgb(246, 247, 249)"
         browser.call("Emulation.setEmulatedMedia", {"media": "print"}, dark)
         assert dark.evaluate(ground) == "rgb(255, 255, 255)"
+
+
+def test_print_on_a4_cuts_nothing_off(browser: Browser, files: dict[str, Path]) -> None:
+    with browser.open(files["example"], width_px=688) as opened:  # A4 less margins of 14 mm, at 96 dpi
+        browser.call("Emulation.setEmulatedMedia", {"media": "print"}, opened)
+        assert opened.evaluate("document.documentElement.scrollWidth") == 688
+        assert opened.evaluate("getComputedStyle(document.querySelector('header')).display") == "none"
 
 
 @pytest.mark.parametrize("name", ["example", "hostile"])

@@ -229,3 +229,23 @@ def test_groups_that_cannot_be_compared_are_folded_away_under_those_that_can() -
     first, _, folded = where.partition("1 group that cannot be compared")
     assert ("bolt" in first, "washer" in first) == (True, False)
     assert "9 boxes: an AP of its own takes 30" in folded.partition("</details>")[0]
+
+
+@pytest.mark.parametrize("size", [1e308, 5e-324])
+def test_no_finite_number_of_a_report_from_elsewhere_breaks_a_drawing(size: float) -> None:
+    def extreme(one: Any) -> Any:
+        if isinstance(one, str) or one.value is None:
+            return one
+        return replace(one, value=0.0, low=-size, high=size)
+
+    report = changed(example_report(), extreme)
+    numbers = zip(report.label_efficiency.simulation, (-5, 10**30), strict=True)
+    points = tuple(replace(one, photos=photos) for one, photos in numbers)
+    report = replace(
+        report, label_efficiency=replace(report.label_efficiency, simulation=points),
+        where=replace(report.where, reliability=((-size, size, -3), (2.0, 0.5, 10**30))),
+        why=replace(report.why, coverage=(replace(report.why.coverage[0], simulated=(size,) * 7, real=(-size,) * 7),)),
+    )  # fmt: skip
+    page = render_page(report)
+    assert page.count("<svg") > 10
+    assert not re.search(r"\b(nan|inf)\b", page.partition("</style>")[2])
