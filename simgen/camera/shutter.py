@@ -54,13 +54,14 @@ def moments_s(spec: SceneSpec) -> Float64[np.ndarray, " t"] | None:
     if not is_open(spec):
         return None
     frame_s = duration_s(spec)
-    if spec.frames > 1 and frame_s > spec.frame_interval_s * (1 + 1e-9):
+    starts = np.asarray(spec.times_s)
+    shortest_s = spec.frame_interval_s if spec.frame_times_s is None else float(np.diff(starts).min(initial=np.inf))
+    if spec.frames > 1 and frame_s > shortest_s * (1 + 1e-9):
         raise ValueError(
             f"a frame's exposure and read-out take {frame_s:.4g} s ({spec.shutter.exposure_s:.4g} s, and "
             f"{spec.camera.height_px} rows of {spec.shutter.row_time_s:.4g} s), longer than the "
-            f"{spec.frame_interval_s:.4g} s to the next: shorten them, or raise timing.frame_interval_s"
+            f"{shortest_s:.4g} s to the next: shorten them, or raise timing.frame_interval_s or timing.frame_step_m"
         )
-    starts = np.arange(spec.frames) * spec.frame_interval_s
     return np.asarray((starts[:, None] + offsets_s(spec)).ravel(), np.float64)
 
 

@@ -68,7 +68,7 @@ def _flickering(spec: SceneSpec, moments: Iterable[Frame]) -> Iterator[Frame]:
     times_s = shutter.moments_s(spec)
     exposure_s = shutter.duration_s(spec) / count if count > 1 else spec.shutter.exposure_s
     if times_s is None:  # each frame is one moment
-        times_s, exposure_s = np.arange(spec.frames) * spec.frame_interval_s, flicker.exposure_s
+        times_s, exposure_s = np.asarray(spec.times_s), flicker.exposure_s
     for time_s, moment in zip(times_s, moments, strict=True):
         gain = flicker_gain(flicker, float(time_s), exposure_s)
         yield replace(moment, linear=moment.linear * np.float32(gain))

@@ -16,7 +16,7 @@ from simgen.camera.detail import most_px_per_m
 from simgen.camera.lens import brown_conrady
 from simgen.spec.frames import FrameLabels, Labels, PartLabel, Trajectory
 from simgen.spec.geometry import compose, invert, transform, vec3
-from simgen.spec.scene import CameraSpec, SceneSpec
+from simgen.spec.scene import CameraSpec, PartSpec, SceneSpec
 from simgen.spec.types import BACKGROUND, Pose
 
 NEAR_M = 0.01  # a part with a vertex at a smaller depth than this has no box
@@ -45,7 +45,7 @@ def annotate(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "t 
     frames = tuple(
         FrameLabels(
             frame=frame,
-            time_s=frame * spec.frame_interval_s,
+            time_s=spec.times_s[frame],
             parts=_frame(spec, trajectory, ids[frame], frame),
             world_from_camera=camera.world_from_camera[frame],
         )
@@ -163,9 +163,9 @@ def _frame(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "h w"
         model = part_model(part.source)
         camera_pose = camera_from_part(spec, trajectory, frame, i)
         straight = spec.camera.distortion == brown_conrady.NONE and spec.shutter.row_time_s == 0
-        corners_m = model.corners_m if straight else model.vertices_m  # a lens that bends may move any vertex outward
+        corners_m = model.corners_m if straight else _drawn_m(spec, i)  # a lens that bends may move any vertex outward
         pixels, depth = _read_out(spec, trajectory, frame, i, camera_pose, corners_m)
-        whole = _bounds(pixels) if depth.min() > NEAR_M else None
+        whole = _bounds(pixels) if depth.min() > NEAR_M and is_there(spec, part, frame) else None
         visible = int(counts[i])
         share = 0.0
         if visible and whole is not None:
@@ -188,6 +188,17 @@ def _frame(spec: SceneSpec, trajectory: Trajectory, ids: Int32[np.ndarray, "h w"
     return tuple(labels)
 
 
+def is_there(spec: SceneSpec, part: PartSpec, frame: int) -> bool:
+    """Whether a feeder has let go of a part by a frame's time; other parts are always there."""
+    return part.start_s is None or part.start_s <= spec.settle_s + spec.times_s[frame]
+
+
+def _drawn_m(spec: SceneSpec, part: int) -> Float64[np.ndarray, "v 3"]:
+    """The vertices of a part's mesh as it is drawn."""
+    mesh = drawn(spec.parts[part].source, most_px_per_m(spec.camera))
+    return mesh.model.vertices_m if mesh.scale == 1.0 else mesh.model.vertices_m * mesh.scale
+
+
 def _visible(ids: Int32[np.ndarray, "h w"], count: int) -> tuple[Int64[np.ndarray, "p 4"], Int64[np.ndarray, " p"]]:
     """The box of each part's visible pixels (undefined where it has none), and their number."""
     pixels = np.flatnonzero(ids >= 0)
@@ -204,10 +215,8 @@ def _visible(ids: Int32[np.ndarray, "h w"], count: int) -> tuple[Int64[np.ndarra
 
 def _silhouette_area(spec: SceneSpec, trajectory: Trajectory, frame: int, part: int, pose: Pose) -> int:
     """How many pixels the part would have with nothing in front and no frame edge."""
-    mesh = drawn(spec.parts[part].source, most_px_per_m(spec.camera))
-    model = mesh.model
-    points_m = model.vertices_m if mesh.scale == 1.0 else model.vertices_m * mesh.scale
-    pixels, _ = _read_out(spec, trajectory, frame, part, pose, points_m)
+    model = drawn(spec.parts[part].source, most_px_per_m(spec.camera)).model
+    pixels, _ = _read_out(spec, trajectory, frame, part, pose, _drawn_m(spec, part))
     cover, _ = silhouette_px(pixels, model.triangles, model.neighbours)
     return int(np.count_nonzero(cover))
 

@@ -26,7 +26,9 @@ def unknown_names(tree: Tree) -> Iterator[tuple[KeyPath, str]]:
         from simgen.camera.sensor.bayer import DEMOSAIC
         from simgen.renderers import RENDERERS
         from simgen.renderers.textures import TEXTURES
+        from simgen.scene.kinds import KINDS as SCENE_KINDS
         from simgen.scene.sampling.lamps import KINDS, MAINS
+        from simgen.scene.sampling.passing import PASSING
 
     imported = [name for name, _ in named_kinds(tree.values)]
     tables: tuple[tuple[str, str, Sequence[str]], ...] = (
@@ -34,6 +36,8 @@ def unknown_names(tree: Tree) -> Iterator[tuple[KeyPath, str]]:
         ("kind of decoy", r"decoys\.kinds\.weights\.([^.]+)", (BLOCKS, FASTENERS, MESHES)),
         ("finish", r"parts\.kinds\.[^.]+\.finishes\.weights\.([^.]+)", sorted(_group(tree, "texture", "finishes"))),
         ("texture", r".*\.texture\.weights\.([^.]+)", sorted(TEXTURES)),
+        ("scene kind", r"stage\.kinds\.weights\.([^.]+)", sorted(SCENE_KINDS)),
+        ("thing that passes", r"clutter\.passing\.kinds\.weights\.([^.]+)", sorted(PASSING)),
         ("arrangement of sheets", r"stage\.sheets\.weights\.([^.]+)", ("none", "scattered", "covering")),
         ("material", r"matter\.[^.]+\.materials\.weights\.([^.]+)", sorted(MATERIALS)),
         ("wear", r"matter\.[^.]+\.wear\.([^.]+)", sorted(WEAR)),

@@ -25,11 +25,15 @@ from jaxtyping import Float64
 from simgen.assets.parts import Drawn, Hull, PartModel, Primitive, drawn, part_model
 from simgen.camera.detail import most_px_per_m
 from simgen.scene.kinds import SolidBox, scene_kind
+from simgen.scene.kinds.model import DEPTH_M
 from simgen.spec.scene import BodySpec, PartSource, PartSpec, SceneSpec
+from simgen.spec.types import Pose, Vec3
 
 SCALE = 50.0  # units of Bullet's length in a metre, in a world to simulate
 GRAVITY_M_S2 = 9.81
 SOLVER_ITERATIONS = 20
+HEAVY_KG = 1e5  # of a body that moves against the belt
+PARTS_GROUP, STATIC_GROUP = 1, 2  # Bullet's default groups of what moves and of what does not
 WHITE = (1.0, 1.0, 1.0, 1.0)
 _Shapes = tuple[int, int]  # to collide, and to be drawn
 _FREE: list[int] = []  # clients of this process that are connected and empty
@@ -46,6 +50,7 @@ class World:
     parts: tuple[int, ...]  # and decoys: the spec's `solids`
     fixtures: tuple[int, ...] = ()
     occluders: tuple[int, ...] = ()
+    standing: tuple[int, ...] = ()  # in a world to simulate: what moves against the belt, the spec's `standing`
 
 
 @contextmanager
@@ -89,6 +94,18 @@ def velocities_m_s(scene: World) -> Float64[np.ndarray, "p 3"]:
     """The velocities of the parts in a world to simulate."""
     found = [p.getBaseVelocity(body, physicsClientId=scene.client)[0] for body in scene.parts]
     return np.array(found, np.float64).reshape(-1, 3) / SCALE
+
+
+def put(scene: World, body: int, pose: Pose, velocity_m_s: Vec3 = (0.0, 0.0, 0.0)) -> None:
+    """Set a body of a world to simulate to a pose and a velocity; it does not turn."""
+    at, velocity = [x * SCALE for x in pose.position_m], [v * SCALE for v in velocity_m_s]
+    p.resetBasePositionAndOrientation(body, at, pose.rotation_xyzw, physicsClientId=scene.client)
+    p.resetBaseVelocity(body, velocity, (0.0, 0.0, 0.0), physicsClientId=scene.client)
+
+
+def lean(scene: World, along_m_s2: float) -> None:
+    """Give all that falls an acceleration along x too, as in a frame that brakes."""
+    p.setGravity(along_m_s2 * SCALE, 0, -GRAVITY_M_S2 * SCALE, physicsClientId=scene.client)
 
 
 def _drawn(client: int, spec: SceneSpec) -> World:
@@ -164,8 +181,32 @@ def _solid(client: int, spec: SceneSpec) -> World:
     set_physics(client)
     for box in scene_kind(spec.stage).solid(spec.stage):
         _solid_box(client, box)
+    moving = standing(spec)
+    at_rest = [wall for wall in spec.walls or () if wall.friction is not None and wall not in moving]
+    for body in [*at_rest, *_cleats(spec)]:
+        _solid_body(client, body, mass_kg=0.0)
     hulls: dict[PartSource, _Shapes] = {}  # which parts of one source share
-    return World(client, tuple(_solid_part(client, part, hulls) for part in spec.solids))
+    parts = tuple(_solid_part(client, part, hulls) for part in spec.solids)
+    return World(client, parts, standing=tuple(_heavy(client, wall) for wall in moving))
+
+
+def standing(spec: SceneSpec) -> tuple[BodySpec, ...]:
+    """The solid bodies that stand in the world while the work surface moves below them."""
+    moves = scene_kind(spec.stage).surface_speed_m_s(spec.stage) != 0
+    return tuple(wall for wall in spec.walls or () if wall.friction is not None and moves)
+
+
+def _cleats(spec: SceneSpec) -> list[BodySpec]:
+    """What is fixed to the belt, which comes again after each of its lengths: as far as parts may be."""
+    length_m, found = spec.stage.size_m[0], []
+    reach_m = length_m / 2 + DEPTH_M
+    for body in spec.occluders:
+        x, y, z = body.world_from_body.position_m
+        rounds = range(math.ceil((-reach_m - x) / length_m), math.floor((reach_m - x) / length_m) + 1)
+        if body.rides and body.friction is not None:
+            ats = [(x + turn * length_m, y, z) for turn in rounds]
+            found += [replace(body, world_from_body=replace(body.world_from_body, position_m=at)) for at in ats]
+    return found
 
 
 def _solid_box(client: int, box: SolidBox) -> None:
@@ -174,6 +215,23 @@ def _solid_box(client: int, box: SolidBox) -> None:
     centre = [x * SCALE for x in box.centre_m]
     body = p.createMultiBody(0, shape, -1, centre, useMaximalCoordinates=True, physicsClientId=client)
     p.changeDynamics(body, -1, lateralFriction=box.friction, physicsClientId=client)
+
+
+def _solid_body(client: int, body: BodySpec, mass_kg: float) -> int:
+    """A box of the scene that parts collide with."""
+    half, at = [x * SCALE / 2 for x in body.size_m], [x * SCALE for x in body.world_from_body.position_m]
+    shape = p.createCollisionShape(p.GEOM_BOX, halfExtents=half, physicsClientId=client)
+    turn = body.world_from_body.rotation_xyzw
+    made = p.createMultiBody(mass_kg, shape, -1, at, turn, useMaximalCoordinates=True, physicsClientId=client)
+    p.changeDynamics(made, -1, lateralFriction=body.friction, physicsClientId=client)
+    return int(made)
+
+
+def _heavy(client: int, body: BodySpec) -> int:
+    """A body that parts cannot push, and that passes through all that stands still. Who moves it sets its pose."""
+    made = _solid_body(client, body, mass_kg=HEAVY_KG)
+    p.setCollisionFilterGroupMask(made, -1, STATIC_GROUP, PARTS_GROUP, physicsClientId=client)
+    return made
 
 
 def _solid_part(client: int, part: PartSpec, hulls: dict[PartSource, _Shapes]) -> int:

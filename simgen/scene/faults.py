@@ -31,11 +31,15 @@ def first_fault(
     positions_m: Float64[np.ndarray, "p 3"],
     rotations_xyzw: Float32[np.ndarray, "p 4"],
     velocities_m_s: Float64[np.ndarray, "p 3"],
+    *,
+    come_to_rest: bool = True,
 ) -> str:
-    """What is wrong with the parts at the first frame, in words; empty where nothing is."""
-    return (
-        _outside(spec, positions_m, rotations_xyzw) or _stuck(spec, contacts) or _restless(spec, velocities_m_s) or ""
-    )
+    """What is wrong with the parts at the first frame, in words; empty where nothing is.
+
+    Where something pushes them all the time they need not have come to rest.
+    """
+    found = _outside(spec, positions_m, rotations_xyzw) or _stuck(spec, contacts)
+    return found or (_restless(spec, velocities_m_s) if come_to_rest else "")
 
 
 def _outside(
@@ -43,6 +47,8 @@ def _outside(
 ) -> str:
     """Parts through the work surface, or beyond the walls that keep them on it."""
     for i, (position_m, turn) in enumerate(zip(positions_m, rotations_xyzw, strict=True)):
+        if (spec.solids[i].start_s or 0.0) > spec.settle_s:
+            continue  # its feeder still holds it
         if not (np.isfinite(position_m).all() and np.isfinite(turn).all()):
             return f"{_name(spec, i)} is nowhere"
         if position_m[2] < -BELOW_M:

@@ -1,8 +1,4 @@
-"""Simulate the parts of a scene: they fall, come to rest, and ride on a belt where there is one.
-
-PyBullet has no surface velocity. A belt is therefore simulated in its own frame of reference, where it stands still:
-what rests on it rides without slip and without sinking, exactly at the belt's speed.
-"""
+"""Simulate the parts of a scene: they fall, come to rest, and ride on a belt where there is one."""
 
 from __future__ import annotations
 
@@ -15,8 +11,8 @@ from jaxtyping import Float32, Float64
 
 from simgen.camera.shutter import moments_s
 from simgen.scene.bullet import SCALE, World, contacts, velocities_m_s, world
+from simgen.scene.drive import NOWHERE_M, Drive
 from simgen.scene.faults import first_fault
-from simgen.scene.kinds import scene_kind
 from simgen.spec.frames import Trajectory
 from simgen.spec.scene import SceneSpec
 
@@ -34,8 +30,9 @@ def simulate(spec: SceneSpec) -> Trajectory:
     """The parts' poses at each frame, or at each moment of the frames' exposures (`shutter.moments_s`).
 
     The first frame is `settle_s` after the parts start to fall. Parts on a belt ride from that start on, and the belt
-    has no end. Once all parts rest, they rest for good. Occluders move at a constant velocity; the spec has their poses
-    of the first frame.
+    has no end. Once all parts rest, they rest for good, unless something moves against the belt (`simgen.scene.drive`).
+    Occluders move at a constant velocity, and the spec has their poses of the first frame; what rides on the belt has
+    its pose of the start, and comes again at the stage's other end.
 
     >>> spec = sample(load_config("tiny"), seed=7, index=41)
     >>> simulate(spec).positions_m.shape  # frames, parts, xyz
@@ -46,35 +43,44 @@ def simulate(spec: SceneSpec) -> Trajectory:
 
 def simulate_checked(spec: SceneSpec) -> tuple[Trajectory, str]:
     """As `simulate`, and what is wrong with the parts at the first frame (`simgen.scene.faults`); empty: nothing."""
-    fault = ""
-    speed_m_s = scene_kind(spec.stage).surface_speed_m_s(spec.stage)
+    fault, drive = "", Drive(spec)
     times_s = moments_s(spec)
-    at_s = np.arange(spec.frames) * spec.frame_interval_s if times_s is None else times_s
+    at_s = np.asarray(spec.times_s) if times_s is None else times_s
     count = len(spec.solids)
     positions = np.zeros((len(at_s), count, 3), np.float32)
     rotations = np.zeros((len(at_s), count, 4), np.float32)
     with world(spec, collide=True) as scene:
         last: _Check | None = _Check(_poses(scene), age_s=0.0)
+        now_s = 0.0
         for i, seconds in enumerate(_between(spec, times_s)):
-            if last:
+            if not drive.is_even:
+                now_s = _drive_on(scene, drive, now_s, seconds)
+            elif last:
                 last = _advance(scene, seconds, last)
             positions_m, rotations[i] = _poses(scene)
             if i == 0:
-                fault = first_fault(spec, contacts(scene), positions_m, rotations[i], velocities_m_s(scene))
-            ridden_m = speed_m_s * (spec.settle_s + float(at_s[i]))
-            positions[i] = positions_m + np.array([ridden_m, 0.0, 0.0])
-    shifts_m = _surface_shifts(spec, speed_m_s, times_s)
-    return Trajectory(positions, rotations, _occluders(spec, at_s), times_s, shifts_m), fault
+                found = spec, contacts(scene), positions_m, rotations[i], velocities_m_s(scene)
+                fault = first_fault(*found, come_to_rest=drive.is_even)
+            since_s = spec.settle_s + float(at_s[i])
+            positions[i] = positions_m + np.array([drive.travel_m(since_s), 0.0, 0.0])
+            _hide_held(spec, since_s, positions[i])
+    even = times_s is None and spec.frame_times_s is None and spec.stage.cycle is None
+    shifts_m = _shifts(spec, drive.full_m_s) if even else drive.shifts_m(at_s)
+    return Trajectory(positions, rotations, _occluders(spec, drive, at_s), times_s, shifts_m), fault
 
 
-def _surface_shifts(
-    spec: SceneSpec, speed_m_s: float, times_s: Float64[np.ndarray, " t"] | None
-) -> Float64[np.ndarray, " t"] | None:
-    if not speed_m_s:
-        return None
-    if times_s is None:
-        return np.asarray(speed_m_s * spec.frame_interval_s * np.arange(spec.frames))
-    return np.asarray(speed_m_s * times_s)
+def _shifts(spec: SceneSpec, speed_m_s: float) -> Float64[np.ndarray, " t"] | None:
+    """As `Drive.shifts_m`, with the last bits that scenes had from the start."""
+    return np.asarray(speed_m_s * spec.frame_interval_s * np.arange(spec.frames)) if speed_m_s else None
+
+
+def _hide_held(spec: SceneSpec, since_s: float, positions_m: Float32[np.ndarray, "p 3"]) -> None:
+    """Put the parts that a feeder still holds where no camera sees them, and those of this moment at its mouth."""
+    for number, part in enumerate(spec.solids):
+        if part.start_s is not None and part.start_s > since_s:
+            positions_m[number] = (0.0, 0.0, -spec.stage.floor_below_m - NOWHERE_M)
+        elif part.start_s is not None and part.start_s > since_s - STEP_S:  # the step that lets go of it comes next
+            positions_m[number] = part.world_from_part.position_m
 
 
 def _between(spec: SceneSpec, times_s: Float64[np.ndarray, " t"] | None) -> list[float]:
@@ -83,9 +89,24 @@ def _between(spec: SceneSpec, times_s: Float64[np.ndarray, " t"] | None) -> list
     A moment before the start counts as the start.
     """
     if times_s is None:
-        return [spec.settle_s, *[spec.frame_interval_s] * (spec.frames - 1)]
+        if spec.frame_times_s is None:
+            return [spec.settle_s, *[spec.frame_interval_s] * (spec.frames - 1)]
+        times_s = np.asarray(spec.frame_times_s)
     since = np.maximum(times_s + spec.settle_s, 0.0)
     return [float(seconds) for seconds in np.diff(since, prepend=0.0)]
+
+
+def _drive_on(scene: World, drive: Drive, now_s: float, seconds: float) -> float:
+    """Simulate on with what moves by itself; nothing rests for good. Returns the time."""
+    steps = math.ceil(seconds / STEP_S - 1e-9)
+    step_s = seconds / steps if steps else 0.0
+    if steps:
+        p.setTimeStep(step_s, physicsClientId=scene.client)
+    for _ in range(steps):
+        drive.before_step(scene, now_s, step_s)
+        p.stepSimulation(physicsClientId=scene.client)
+        now_s += step_s
+    return now_s
 
 
 @dataclass(frozen=True)
@@ -124,8 +145,13 @@ def _poses(scene: World) -> _Poses:
     return positions / SCALE, np.array([rotation for _, rotation in poses], float).reshape(-1, 4)
 
 
-def _occluders(spec: SceneSpec, times: Float64[np.ndarray, " t"]) -> Float32[np.ndarray, "t o 3"]:
+def _occluders(spec: SceneSpec, drive: Drive, times: Float64[np.ndarray, " t"]) -> Float32[np.ndarray, "t o 3"]:
     start = np.array([body.world_from_body.position_m for body in spec.occluders], float).reshape(-1, 3)
     velocity = np.array([body.velocity_m_s for body in spec.occluders], float).reshape(-1, 3)
     path: Float64[np.ndarray, "t o 3"] = start + times[:, None, None] * velocity
+    riding = [bool(body.rides) for body in spec.occluders]
+    if any(riding):
+        half_m = spec.stage.size_m[0] / 2
+        ridden_m = np.array([drive.travel_m(spec.settle_s + float(t)) for t in times])
+        path[:, riding, 0] = (start[riding, 0] + ridden_m[:, None] + half_m) % (2 * half_m) - half_m
     return path.astype(np.float32)

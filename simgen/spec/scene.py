@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field
 
 from simgen.spec.text.stored import FLAT, stored_fields
-from simgen.spec.types import Distortion, Metres, Pose, Radians, Vec3
+from simgen.spec.types import Cycle, Distortion, Metres, Pose, Radians, Vec3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,17 +147,21 @@ class PartSpec:
     friction: float
     material: MaterialSpec
     world_from_part: Pose
+    start_s: float | None = None  # when a feeder lets go of it, since the others fall; until then it is nowhere
+    velocity_m_s: Vec3 | None = None  # at its start
 
 
 @dataclass(frozen=True, kw_only=True)
 class BodySpec:
-    """An unlabelled body to be drawn. An occluder moves along `velocity_m_s`, others stand. Parts pass through it."""
+    """An unlabelled body to be drawn. An occluder moves along `velocity_m_s`, or rides on the belt; others stand."""
 
     shape: str  # "box" | "cylinder"
     size_m: Vec3  # full extents; a cylinder's axis is z and its diameter is x
     material: MaterialSpec
     world_from_body: Pose
     velocity_m_s: Vec3
+    friction: float | None = None  # of a solid one; None: parts pass through it
+    rides: bool | None = None  # whether it goes with the work surface, and round with the belt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +202,7 @@ class StageSpec:
     sheets: tuple[SheetSpec, ...]
     kind: str | None = None  # a row of simgen.scene.kinds.KINDS; None: a belt if it has a speed, else a table
     photo: PhotoSpec | None = None  # is shown in place of the stage and of all behind it
+    cycle: Cycle | None = None  # of a belt that stops and goes; None: it runs evenly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,9 +232,6 @@ class LightSpec:
     flicker: FlickerSpec | None = None
 
 
-_ZERO_M = Metres(0.0)
-
-
 @dataclass(frozen=True, kw_only=True)
 class CameraSpec:
     """A camera with one pose for each frame. The defaults of the last fields are an ideal pinhole lens."""
@@ -241,9 +243,9 @@ class CameraSpec:
     world_from_camera: tuple[Pose, ...]
     velocity_m_s: Vec3 = (0.0, 0.0, 0.0)  # of the camera in the world, while its shutter is open
     distortion: Distortion = (0.0, 0.0, 0.0, 0.0, 0.0)
-    focal_length_m: Metres = _ZERO_M  # with the f-number the width of the aperture, on which defocus goes
+    focal_length_m: Metres = field(default=Metres(0.0))  # over f_number: the aperture, on which defocus goes
     f_number: float = 0.0  # 0: everything is in focus
-    focus_m: Metres = _ZERO_M  # depth along the optical axis that is sharp
+    focus_m: Metres = field(default=Metres(0.0))  # depth along the optical axis that is sharp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,12 +303,7 @@ class RenderSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class SceneSpec:
-    """Everything that decides one clip: numbers, no distributions. Bullet's result depends on the order of `parts`.
-
-    >>> spec = sample(load_config("tiny"), seed=7, index=41)
-    >>> spec.frames, spec.camera.width_px, spec.parts[0].world_from_part.position_m[2] > 0
-    (2, 96, True)
-    """
+    """Everything that decides one clip: numbers, no distributions. Bullet's result depends on the order of `parts`."""
 
     index: int
     parts: tuple[PartSpec, ...]
@@ -320,9 +317,10 @@ class SceneSpec:
     settle_s: float  # simulated before the first frame
     frame_interval_s: float
     shutter: ShutterSpec = ShutterSpec()
-    walls: tuple[BodySpec, ...] | None = None  # of a bin; in data sets of version 0.1 they are the last of the clutter
+    walls: tuple[BodySpec, ...] | None = None  # of the scene's kind; in version 0.1 they are the last of the clutter
     decoys: tuple[PartSpec, ...] | None = None  # unlabelled things that fall among the parts, simulated after them
     attempt: int | None = None  # how often its parts were drawn before and fell wrongly; None: never
+    frame_times_s: tuple[float, ...] | None = None  # since the first frame; None: one every `frame_interval_s`
 
     @property
     def fixtures(self) -> tuple[BodySpec, ...]:
@@ -337,6 +335,11 @@ class SceneSpec:
     @property
     def frames(self) -> int:
         return len(self.camera.world_from_camera)
+
+    @property
+    def times_s(self) -> tuple[float, ...]:
+        """When each frame is taken, since the first one."""
+        return self.frame_times_s or tuple(k * self.frame_interval_s for k in range(self.frames))
 
     def to_json(self) -> str:
         return json.dumps(self, default=stored_fields, sort_keys=True, allow_nan=False)

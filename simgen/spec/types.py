@@ -26,3 +26,13 @@ CLUTTER = -2  # in an id map: an occluder or an unlabelled object
 class Pose:
     position_m: Vec3
     rotation_xyzw: Quat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cycle:
+    """How a belt stops and goes, again and again: it speeds up, runs, slows down, and stands."""
+
+    run_s: float  # with both ramps
+    stop_s: float
+    ramp_s: float  # of each change between standing and full speed, at most half of `run_s`
+    phase_s: float  # how far in its cycle the belt is when the parts start to fall

@@ -27,17 +27,21 @@ from simgen.scene.config.looks import (
     SurfaceKnobs,
     TextureKnobs,
 )
-from simgen.scene.config.parts import ClutterKnobs, KindKnobs, PartsKnobs, StageKnobs
+from simgen.scene.config.parts import ClutterKnobs, KindKnobs, PartsKnobs
+from simgen.scene.config.passing import PassingKnobs
 from simgen.scene.config.photo import PhotoFile, PhotoKnobs
 from simgen.scene.config.sensor import SensorKnobs
+from simgen.scene.config.stage import BeltKnobs, FeederKnobs, ScatterKnobs, StageKnobs, TrayKnobs
 from simgen.spec.knobs import Uniform
 
 __all__ = [
+    "BeltKnobs",
     "CameraKnobs",
     "ClutterKnobs",
     "ColourKnobs",
     "DecoyKnobs",
     "EnvironmentKnobs",
+    "FeederKnobs",
     "FinishKnobs",
     "FlickerKnobs",
     "Group",
@@ -49,9 +53,11 @@ __all__ = [
     "MatterKnobs",
     "MatterSurfaceKnobs",
     "PartsKnobs",
+    "PassingKnobs",
     "PhotoFile",
     "PhotoKnobs",
     "RenderKnobs",
+    "ScatterKnobs",
     "SceneConfig",
     "SensorKnobs",
     "ShutterKnobs",
@@ -59,6 +65,7 @@ __all__ = [
     "SurfaceKnobs",
     "TextureKnobs",
     "TimingKnobs",
+    "TrayKnobs",
 ]
 
 LARGEST_RENDER_PX = 2**27  # width x height x supersample^2; a renderer takes some 50 bytes for each
@@ -74,6 +81,16 @@ class TimingKnobs(Group):
     settle_s: Annotated[
         float, Knob("s", 0, 60, "Time in which the parts fall and come to rest, before the first frame.")
     ]
+    frame_step_m: Annotated[
+        Uniform | None,
+        Knob("m", 1e-4, 100, "Run of the belt from a frame to the next, in place of frame_interval_s: an encoder "
+             "triggers the camera. On a stage that stands still it does not count."),
+    ] = None  # fmt: skip
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Without what is not given, so that the config of a preset without a trigger is as it always was."""
+        return {name: value for name, value in write(self).items() if value is not None}
 
 
 def _power_of_two(count: int) -> int:

@@ -1,4 +1,4 @@
-"""Knobs of the parts, of what they lie on, and of what stands around them."""
+"""Knobs of the parts, and of what stands around them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_serializer, model_validator
 
-from simgen.scene.config.bounds import Group, Knob, count, none_or_over, plain, share, share_or_off, weight
-from simgen.scene.config.photo import PhotoKnobs
+from simgen.scene.config.bounds import Group, Knob, count, plain, share, share_or_off, weight
+from simgen.scene.config.passing import PassingKnobs
 from simgen.spec.knobs import Choice, IntRange, LogUniform, MeshContent, Uniform
 
 MOST_LETTERS = 100  # of a category
@@ -120,39 +120,6 @@ class PartsKnobs(Group):
         return self
 
 
-class StageKnobs(Group):
-    """What the parts lie on: a bin's floor where there are walls, a belt where there is a speed, else a table."""
-
-    length_m: Annotated[Uniform, Knob("m", 0.01, 50, "Length of the stage, along x.")]
-    width_m: Annotated[Uniform, Knob("m", 0.01, 50, "Width of the stage, along y.")]
-    thickness_m: Annotated[Uniform, Knob("m", 0.0005, 5, "Thickness of the stage's plate.")]
-    floor_below_m: Annotated[Uniform, Knob("m", 0, 50, "How far the floor lies below the stage's top.")]
-    leg_m: Annotated[Uniform, Knob("m", 0, 1, "Thickness of the four legs; below 0.02 m there are none.")]
-    wall_height_m: Annotated[
-        Uniform, Knob("m", 0, 2, "Height of the walls; above 0 the stage is a bin."), none_or_over(0.001)
-    ]
-    wall_thickness_m: Annotated[Uniform, Knob("m", 0.0005, 0.5, "Thickness of a bin's walls.")]
-    belt_speed_m_s: Annotated[
-        Uniform, Knob("m/s", 0, 20, "Speed of the belt along +x; not 0 to 0: the stage is a belt.")
-    ]
-    sheets: Annotated[Choice, plain("Sheets of paper on the stage: none, scattered or covering.")]
-    sheet_count: Annotated[IntRange, count("Sheets, where they are scattered.", 200)]
-    sheet_size_m: Annotated[Uniform, Knob("m", 0.02, 5, "Longer side of a sheet.")]
-    photo: PhotoKnobs | None = None
-
-    @model_validator(mode="after")
-    def _a_photo_has_its_own_walls(self) -> StageKnobs:
-        if self.photo is not None and self.wall_height_m.high > 0:
-            raise ValueError("photo: a bin's walls are drawn, and hide the photo's: set wall_height_m to 0")
-        return self
-
-    @model_validator(mode="after")
-    def _a_bin_stands_still(self) -> StageKnobs:
-        if self.wall_height_m.high > 0 and (self.belt_speed_m_s.low, self.belt_speed_m_s.high) != (0, 0):
-            raise ValueError("a stage with walls stands still: set wall_height_m or belt_speed_m_s to 0 to 0")
-        return self
-
-
 class ClutterKnobs(Group):
     """Unlabelled bodies around the stage, and occluders between camera and parts."""
 
@@ -166,3 +133,9 @@ class ClutterKnobs(Group):
     occluder_size_m: Annotated[LogUniform, Knob("m", 0.001, 5, "Width of an occluder.")]
     occluder_height_m: Annotated[Uniform, Knob("m", 0, 20, "Height of an occluder above the stage.")]
     occluder_speed_m_s: Annotated[Uniform, Knob("m/s", 0, 20, "Speed of an occluder, in any level direction.")]
+    passing: PassingKnobs | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Without what is not given, so that the config of a preset where nothing passes is as it always was."""
+        return {name: value for name, value in write(self).items() if value is not None}

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.scene.config.parts import StageKnobs
+from simgen.assets.parts.model import PartModel
+from simgen.scene.config.stage import StageKnobs
 from simgen.scene.kinds.drop import Drop, DropArea
-from simgen.spec.scene import BodySpec, StageSpec
+from simgen.scene.kinds.setting import Setting
+from simgen.spec.scene import PartSource, StageSpec
 from simgen.spec.types import Vec3
 
 DEPTH_M = 2.0  # of the solid block under the work surface, and how far solid walls reach beyond its edges
@@ -24,7 +26,16 @@ class SolidBox:
     friction: float
 
 
-Walls = Callable[[StageSpec, StageKnobs, np.random.Generator], tuple[BodySpec, ...]]
+@dataclass(frozen=True)
+class Stock:
+    """The parts of a preset, and a draw of one: its kind, its source and its model."""
+
+    most: int  # in a scene
+    spread: float  # largest share of the stage's sides that parts are laid on
+    draw: Callable[[np.random.Generator], tuple[str, PartSource, PartModel]]
+
+
+Furnish = Callable[[StageSpec, StageKnobs, Stock, np.random.Generator], Setting]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +44,18 @@ class SceneKind:
 
     fits: Callable[[StageKnobs], bool]  # whether the knobs ask for this kind
     drop: Callable[[DropArea], Drop]  # how parts are laid
-    draw_walls: Walls  # bodies that stand on or round the work surface, to be drawn
-    solid: Callable[[StageSpec], tuple[SolidBox, ...]]  # what parts collide with, beside each other
+    furnish: Furnish  # what stands on or round the work surface, and what is planned for the parts
+    solid: Callable[[StageSpec], tuple[SolidBox, ...]]  # what parts collide with, beside each other and solid bodies
     surface_speed_m_s: Callable[[StageSpec], float]  # of the work surface and what lies on it, along +x
 
 
-def no_walls(stage: StageSpec, knobs: StageKnobs, rng: np.random.Generator) -> tuple[BodySpec, ...]:
-    return ()
+def unfurnished(stage: StageSpec, knobs: StageKnobs, parts: Stock, rng: np.random.Generator) -> Setting:
+    return Setting()
+
+
+def runs(stage: StageSpec) -> float:
+    """The speed of a belt, when it runs at full speed."""
+    return stage.belt_speed_m_s
 
 
 def stands_still(stage: StageSpec) -> float:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from simgen.scene.config.parts import StageKnobs
+from simgen.scene.config.stage import StageKnobs
 from simgen.scene.kinds.drop import Scattered
-from simgen.scene.kinds.model import SceneKind, SolidBox, enclosure, no_walls, stands_still
+from simgen.scene.kinds.model import SceneKind, SolidBox, enclosure, stands_still, unfurnished
 from simgen.spec.scene import StageSpec
 
 
@@ -16,4 +16,4 @@ def _solid(stage: StageSpec) -> tuple[SolidBox, ...]:
     return enclosure(stage, open_ends=False)
 
 
-TABLE = SceneKind(fits=_fits, drop=Scattered, draw_walls=no_walls, solid=_solid, surface_speed_m_s=stands_still)
+TABLE = SceneKind(fits=_fits, drop=Scattered, furnish=unfurnished, solid=_solid, surface_speed_m_s=stands_still)

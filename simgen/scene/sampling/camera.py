@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,10 +17,8 @@ from simgen.spec.scene import CameraSpec, LightSpec, SensorSpec, ShutterSpec, St
 from simgen.spec.types import Metres, Radians
 
 
-def draw_camera(
-    knobs: CameraKnobs, stage: StageSpec, frames: int, interval_s: float, rng: np.random.Generator
-) -> CameraSpec:
-    """A pinhole camera with a pose for each frame. Between frames it moves at a constant velocity."""
+def draw_camera(knobs: CameraKnobs, stage: StageSpec, times_s: Sequence[float], rng: np.random.Generator) -> CameraSpec:
+    """A pinhole camera with a pose for each frame's time. It moves at a constant velocity."""
     elevation, azimuth = math.radians(knobs.elevation_deg.draw(rng)), math.radians(knobs.azimuth_deg.draw(rng))
     target = np.array([knobs.aim.draw(rng) * s / 2 for s in stage.size_m] + [knobs.height_above_m])
     distance_m = knobs.distance_m.draw(rng)
@@ -31,8 +30,8 @@ def draw_camera(
     side = np.cross(target - eye, up)
     up = up + math.tan(roll) * side / np.linalg.norm(side)
     poses = []
-    for frame in range(frames):
-        shift = velocity * interval_s * frame
+    for time_s in times_s:
+        shift = velocity * time_s
         poses.append(look_at(vec3(eye + shift), vec3(target + shift), vec3(up)))
     return CameraSpec(
         width_px=knobs.width_px,

@@ -13,6 +13,7 @@ from simgen.presets.read import load_config
 from simgen.scene.kinds import KINDS, kind_name, scene_kind, with_kind
 from simgen.scene.kinds.drop import DROP_M, DropArea
 from simgen.scene.kinds.model import DEPTH_M
+from simgen.scene.sampling.parts import stock
 from simgen.scene.sampling.sample import sample
 from simgen.spec.errors import SimgenError
 from simgen.spec.geometry import transform
@@ -26,7 +27,11 @@ OF_KIND = {
     "bin": ("bin", ["parts.count={low: 12, high: 12}"]),
     "belt": ("tiny", []),
     "table": ("tiny", ["stage.belt_speed_m_s={low: 0, high: 0}"]),
+    "tray": ("tiny", ["stage.belt_speed_m_s=0", "stage.tray={columns: 6, rows: 6, wrong_share: 0.4}"]),
+    "feeder": ("tiny", ["stage.feeder={}", "timing.settle_s=0.4"]),
+    "scatter": ("tiny", ["stage.belt_speed_m_s=0", "stage.scatter={}"]),
 }
+MOVE, HAVE_WALLS = {"belt", "feeder"}, {"bin", "tray"}
 AREA = DropArea(half_m=(0.2, 0.1), upstream_m=0.0, standing_share=0.5, pile_share=0.3)
 SOURCES = [FamilySize(kind, family.sizes[len(family.sizes) // 2].designation) for kind, family in PARTS.items()]
 
@@ -46,15 +51,23 @@ def knobs(**changes):
     return table_knobs().model_copy(update={name: Uniform(*limits) for name, limits in changes.items()})
 
 
+@cache
+def furnished(name):
+    """What a scene kind puts on its stage, with a plan for 24 parts at least."""
+    config = load_config(OF_KIND[name][0], [*OF_KIND[name][1], "parts.count=24"])
+    return KINDS[name].furnish(small(name).stage, config.stage, stock(config.parts), np.random.default_rng(1))
+
+
 def dropped(name, count=24, area=AREA, seed=0):
     """Models and drop poses of a mixture of parts."""
+    area = replace(area, setting=furnished(name))
     drop, rng = KINDS[name].drop(area), np.random.default_rng(seed)
     models = [part_model(SOURCES[i % len(SOURCES)]) for i in range(count)]
-    return models, [drop.next_pose(model, rng) for model in models]
+    return models, [drop.next_pose(model, rng) for model in models[: len(area.setting.nests) or count]]
 
 
-def test_there_are_three_kinds_with_a_scene_each():
-    assert sorted(KINDS) == sorted(OF_KIND) == ["belt", "bin", "table"]
+def test_there_are_six_kinds_with_a_scene_each():
+    assert sorted(KINDS) == sorted(OF_KIND) == ["belt", "bin", "feeder", "scatter", "table", "tray"]
 
 
 @ROW
@@ -68,11 +81,11 @@ def test_a_scene_is_of_the_kind_that_its_knobs_ask_for_and_says_so_when_stored(n
 @ROW
 def test_parts_start_above_the_work_surface_and_apart_from_their_pile(name):
     models, poses = dropped(name)
-    for model, pose in zip(models, poses, strict=True):
+    for model, pose in zip(models, poses, strict=name != "tray"):
         assert transform(pose, model.vertices_m)[:, 2].min() > -1e-9
         assert abs(pose.position_m[0]) <= AREA.half_m[0]
         assert abs(pose.position_m[1]) <= AREA.half_m[1]
-    assert len({pose.position_m[:2] for pose in poses}) == len(poses)
+    assert len({pose.position_m for pose in poses}) == len(poses) > 10
 
 
 @ROW
@@ -107,16 +120,18 @@ def test_solid_is_a_floor_under_the_whole_stage_and_nothing_on_it(name):
 
 
 @ROW
-def test_walls_that_are_drawn_are_where_solid_ones_are(name):
+def test_walls_that_are_drawn_are_where_solid_ones_are_or_are_solid_themselves(name):
     spec = small(name)
     solid = KINDS[name].solid(spec.stage)[1:]
     for wall in spec.walls or ():
+        if wall.friction is not None:
+            continue
         x, y, _ = wall.world_from_body.position_m
         axis = 0 if abs(x) > abs(y) else 1
         inner = abs((x, y)[axis]) - wall.size_m[axis] / 2
         faces = [abs(box.centre_m[axis]) - box.half_m[axis] for box in solid]
         assert min(abs(inner - face) for face in faces) < 1e-12
-    assert bool(spec.walls) == (name == "bin")
+    assert bool(spec.walls) == (name in HAVE_WALLS)
 
 
 @ROW
@@ -128,7 +143,7 @@ def test_only_a_belt_moves_and_its_parts_with_it(name):
     spec = small(name)
     trajectory = simulate(replace(spec, parts=spec.parts[:3], settle_s=0.1))
     speed = KINDS[name].surface_speed_m_s(spec.stage)
-    assert (speed != 0) == (name == "belt")
+    assert (speed != 0) == (name in MOVE)
     expected = [speed * spec.frame_interval_s * frame for frame in range(spec.frames)]
     assert [trajectory.surface_shift_m(frame) for frame in range(spec.frames)] == expected
 
@@ -136,7 +151,7 @@ def test_only_a_belt_moves_and_its_parts_with_it(name):
 def test_a_belt_alone_is_open_at_its_ends():
     stage = scene([]).stage
     count = {name: len(kind.solid(stage)) for name, kind in KINDS.items()}
-    assert count == {"table": 5, "bin": 5, "belt": 3}
+    assert count == {"table": 5, "bin": 5, "belt": 3, "tray": 5, "scatter": 5, "feeder": 3}
 
 
 def test_the_shift_of_a_belt_with_a_shutter_is_that_of_the_moments_times():
@@ -221,7 +236,7 @@ def test_a_bin_that_runs_is_refused_when_the_config_is_read():
 
 def test_a_table_and_a_belt_store_no_kind_and_a_bin_does():
     stored = {name: json.loads(small(name).to_json())["stage"].get("kind") for name in KINDS}
-    assert stored == {"table": None, "belt": None, "bin": "bin"}
+    assert stored == {name: None if name in ("table", "belt") else name for name in KINDS}
 
 
 def test_a_belt_that_was_drawn_with_speed_zero_is_a_belt_still():
@@ -231,7 +246,7 @@ def test_a_belt_that_was_drawn_with_speed_zero_is_a_belt_still():
 
 
 def test_an_unknown_kind_is_named_with_those_that_exist():
-    with pytest.raises(KeyError, match=r"no scene kind 'carousel'; there are \['belt', 'bin', 'table'\]"):
+    with pytest.raises(KeyError, match=r"no scene kind 'carousel'; there are \['belt', 'bin', 'feeder', "):
         scene_kind(replace(scene([]).stage, kind="carousel"))
 
 
