@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 EPILOG = """examples:\n\n
 hybrid predict --source photo.jpg --out detections/   (bolts, nuts, washers: the weights that come with it)\n\n
 hybrid predict --checkpoint out/sim10 --source photos/ --out detections/\n\n
+hybrid predict --checkpoint my_line --source photo.jpg --out detections/   (what pipelines.line has made)\n\n
 hybrid predict --checkpoint out/sim10 --source belt.mp4 --out belt-boxes.mp4\n\n
 hybrid predict --checkpoint out/sim10 --source 0 --show\n\n
 hybrid predict --checkpoint out/rgbd --source rgb/ --depth depth/ --out detections/
@@ -59,7 +60,7 @@ def predict(
     checkpoint: Annotated[
         Path,
         typer.Option(
-            help="Folder of a finished run, a .safetensors file of one, an .onnx file, or the name of released weights."
+            help="Folder of a finished run or of a line, a .safetensors or .onnx file, or the name of released weights."
         ),
     ] = Path(DEFAULT),
     out: Annotated[
@@ -192,7 +193,7 @@ def _tell_runtime(detector: Detector) -> None:
 
 @app.command(epilog=EXPORT_EPILOG)
 def export(
-    checkpoint: Annotated[Path, typer.Option(help="Folder of a finished run, or a .safetensors file of one.")],
+    checkpoint: Annotated[Path, typer.Option(help="Folder of a finished run or of a line, or a .safetensors file.")],
     out: Annotated[Path, typer.Option(help="The .onnx file to write.")],
     height: Annotated[int, typer.Option(min=1, help="Height of the frames in pixels; fixed in the file.")],
     width: Annotated[int, typer.Option(min=1, help="Width of the frames in pixels; fixed in the file.")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import tempfile
 import time
@@ -24,8 +25,10 @@ def measured(line: Line, shape: Shape, workers: int, tell: Callable[[str], None]
     Raises:
         RunError: a scene cannot be rendered, or a step cannot be done.
     """
-    with tempfile.TemporaryDirectory(prefix="line-") as folder:
-        return _measured(line, shape, workers, Path(folder), tell)
+    folder = Path(tempfile.mkdtemp(prefix="line-"))
+    costs = _measured(line, shape, workers, folder, tell)  # where it fails, the error names a log in this folder
+    shutil.rmtree(folder)
+    return costs
 
 
 def _measured(line: Line, shape: Shape, workers: int, folder: Path, tell: Callable[[str], None]) -> Costs:

@@ -27,6 +27,7 @@ class Display:
         self._task: Any = None
         self._began_s = self._step_began_s = self._told_s = time.monotonic()
         self._first: tuple[float, int] | None = None  # when the step's first count came, and how much was done then
+        self._what = self._title = ""
         self._step_s = self._later_s = 0.0
 
     def __enter__(self) -> Display:
@@ -54,7 +55,7 @@ class Display:
 
     def begin(self, title: str, step_s: float, later_s: float) -> None:
         """A step begins. It should take `step_s` seconds, and the steps after it `later_s`."""
-        self._step_s, self._later_s, self._first = step_s, later_s, None
+        self._title, self._step_s, self._later_s, self._first = title, step_s, later_s, None
         self._step_began_s = self._told_s = time.monotonic()
         if self._bar is None:
             typer.echo(f"{title}: about {minutes(step_s)}, {minutes(step_s + later_s)} to the end")
@@ -71,14 +72,15 @@ class Display:
 
     def _counted(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if self._first is None or done < self._first[1]:
-            self._first = now, done
+        is_whole = not what or what in self._title  # else it is one of several counts in this step
+        if self._first is None or what != self._what or done < self._first[1]:
+            self._first, self._what = (now, done), what
         since_s, first = self._first
+        left_s = max(0.0, self._step_s - (now - self._step_began_s))
         if done > first:
-            left_s = (now - since_s) * (total - done) / (done - first)
-        else:
-            left_s = max(0.0, self._step_s - (now - self._step_began_s))
-        words = f"{what}: {done} of {total}" if what else f"{done} of {total}"
+            of_count_s = (now - since_s) * (total - done) / (done - first)
+            left_s = of_count_s if is_whole else max(left_s, of_count_s)
+        words = f"{done} of {total}" if is_whole else f"{what}: {done} of {total}"
         if self._bar is not None:
             self._show(words, left_s)
         elif now - self._told_s >= LINE_EVERY_S:

@@ -23,6 +23,7 @@ Words = list[str | Path]
 Kind = Literal["render", "train", "rest"]
 RENDERED_IN_PART = 4  # exit status of `simgen render`: some scenes could not be made; they are named
 CHILD_TELLS_S = "2"
+ENDS_IN_S = 20.0  # after Ctrl-C
 LAST_LINES = 12  # of what a step printed, shown where it ended with a fault of the program
 
 
@@ -134,12 +135,20 @@ def run(step: Step, folder: Path, log: Path, line: Callable[[str], None]) -> Non
                 kept.write(text)
                 last.append(printable(text.rstrip()))
                 line(last[-1])
-        except KeyboardInterrupt:
-            process.wait()  # it got the signal too, and puts away what it has
+        except KeyboardInterrupt:  # a terminal sends it to both; the step puts away what it has
+            _end(process)
             raise
     if process.returncode == 0 or (process.returncode == RENDERED_IN_PART and step.result.exists()):
         return
     raise RunError(_why(step, process.returncode, last, log))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    try:
+        process.wait(ENDS_IN_S)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
 
 
 def _started(step: Step, folder: Path) -> subprocess.Popen[str]:
@@ -161,5 +170,7 @@ def _why(step: Step, status: int, last: Sequence[str], log: Path) -> str:
     """The error that a step printed, or where to look."""
     errors = [one for one in last if one.startswith(("error: ", "simgen: ")) and not one.startswith("simgen: note: ")]
     said = errors[-1].removeprefix("error: ").removeprefix("simgen: ") if status == 2 and errors else ""
-    rest = f"what it printed is in {log}" if not said else "the same command continues from here"
-    return f"{step.title}: {said or f'ended with status {status}'}; {rest}"
+    if said:
+        return f"{step.title}: {said}; the same command continues from here"
+    words = next((one.strip() for one in reversed(last) if one.strip()), "it printed nothing")
+    return f"{step.title}: ended with status {status}: {words}; what it printed is in {log}"

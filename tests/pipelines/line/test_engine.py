@@ -34,8 +34,8 @@ def test_a_step_runs_in_the_folder_and_all_that_it_prints_is_kept(tmp_path: Path
          "say something: a.json: no box; the same command continues from here"),
         ("import sys; print('simgen: note: x'); print('simgen: line.yaml: bad'); sys.exit(2)",
          "say something: line.yaml: bad; the same command"),
-        ("1 / 0", "say something: ended with status 1; what it printed is in "),
-        ("import sys; sys.exit(4)", "ended with status 4"),
+        ("1 / 0", "say something: ended with status 1: ZeroDivisionError: division by zero; what it printed is in "),
+        ("import sys; sys.exit(4)", "ended with status 4: it printed nothing"),
     ],
 )  # fmt: skip
 def test_a_step_that_fails_is_one_line_with_its_own_error(tmp_path: Path, code: str, words: str) -> None:
@@ -63,6 +63,24 @@ def test_the_display_shows_notes_and_hides_the_rest(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.splitlines() == [
         "[1/2] render: about 2 min, 3 min to the end", "note: two boxes left out", "  left out: a",
     ]  # fmt: skip
+
+
+def test_a_count_tells_how_long_the_step_still_takes_and_a_count_of_a_part_of_it_does_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("pipelines.line.running.display.time.monotonic", lambda: now[0])
+    with Display() as display:
+        display.begin("pretrain on simulation", 1000.0, 100.0)
+        for now[0], text in ((40.0, "pretrain: 0 of 100, loss 3"), (80.0, "pretrain: 20 of 100"), (90.0, "30 of 100"),
+                             (200.0, "measuring: 1 of 4"), (240.0, "measuring: 2 of 4")):  # fmt: skip
+            display.line(text)
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "  0 of 100, about 16 min, 18 min to the end",  # nothing is known: as was expected
+        "  20 of 100, about 3 min, 4 min to the end",
+        "  measuring: 1 of 4, about 13 min, 15 min to the end",
+        "  measuring: 2 of 4, about 13 min, 14 min to the end",
+    ]
 
 
 def test_expected_times_follow_the_pace_of_the_steps_so_far(

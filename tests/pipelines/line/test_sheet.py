@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from hybrid.core.config import ModelConfig
+from hybrid.core.errors import DataError
+from hybrid.data.pixels import read_image
+from hybrid.model.network import Network
+from hybrid.weights.checkpoint import save_detector
+from pipelines.line import sheet
+from pipelines.line.conclusion import detections
 from pipelines.line.sheet import CELL_PX, GAP_PX, arranged, cell, spread
 from pipelines.line.trial import seconds_a_scene
+from tests.pipelines.scripts import photographs
+
+
+def test_what_is_found_is_drawn_listed_and_what_cannot_be_read_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, photos = tmp_path / "net.safetensors", photographs(tmp_path / "photos", count=4).parent
+    save_detector(run, Network(ModelConfig(categories=("bolt",), branches="cnn", width=16, queries=5)))
+    (photos / "1.png").write_bytes(b"no picture")
+    monkeypatch.setattr(sheet, "MOST_PHOTOS", 3)
+    sheet.look(run, photos, tmp_path / "found", tmp_path / "found.jpg")
+    notes = capsys.readouterr().err
+    assert "looked at 3 of 4 photos" in notes
+    assert detections(tmp_path / "found/detections.jsonl")[0] == 3
+    assert sorted(path.name for path in (tmp_path / "found").glob("*.jpg")) == ["0.png.jpg", "2.png.jpg", "3.png.jpg"]
+    assert read_image(tmp_path / "found.jpg").shape[1] == 3 * CELL_PX + 2 * GAP_PX
+    monkeypatch.setattr(sheet, "MOST_PHOTOS", 9)
+    sheet.look(run, photos, tmp_path / "found", tmp_path / "found.jpg")
+    assert "1.png: left out: " in capsys.readouterr().err
+    only = tmp_path / "only"
+    only.mkdir()
+    (only / "a.png").write_bytes(b"")
+    with pytest.raises(DataError, match="only: none of its 1 photos can be read"):
+        sheet.look(run, only, tmp_path / "none", tmp_path / "none.jpg")
+    assert not (tmp_path / "none.jpg").exists()
 
 
 def test_photos_are_spread_over_the_folder() -> None:
@@ -27,10 +61,10 @@ def test_a_picture_of_any_shape_keeps_it_in_its_cell(height: int, width: int) ->
 
 def test_every_cell_is_on_the_sheet_and_none_covers_another() -> None:
     cells = [np.full((100 + 10 * k, CELL_PX, 3), 50 + k, np.uint8) for k in range(7)]
-    sheet = arranged(cells)
-    assert sheet.shape[1] == 3 * CELL_PX + 2 * GAP_PX
+    whole = arranged(cells)
+    assert whole.shape[1] == 3 * CELL_PX + 2 * GAP_PX
     for k, one in enumerate(cells):
-        assert (sheet == 50 + k).all(axis=2).sum() == one.shape[0] * CELL_PX
+        assert (whole == 50 + k).all(axis=2).sum() == one.shape[0] * CELL_PX
 
 
 def test_the_start_of_the_workers_is_no_part_of_a_scenes_time() -> None:
