@@ -10,7 +10,12 @@ from functools import cache, lru_cache
 
 from simgen.assets.parts.blocks import block_model
 from simgen.assets.parts.families.bolts import HEX_BOLT, HEX_SCREW
+from simgen.assets.parts.families.gears import GEAR
 from simgen.assets.parts.families.nuts import HEX_NUT
+from simgen.assets.parts.families.plates import BRACKET, FLANGE, SLOTTED_PLATE
+from simgen.assets.parts.families.rings import BEARING, BUSHING, SPRING_WASHER
+from simgen.assets.parts.families.shafts import SHAFT
+from simgen.assets.parts.families.sockets import CAP_SCREW, COUNTERSUNK_SCREW
 from simgen.assets.parts.families.washers import WASHER
 from simgen.assets.parts.library import imported_model
 from simgen.assets.parts.mesh import Hull, Primitive
@@ -36,9 +41,19 @@ UNSEEN_PX = 0.2  # an error of the surface that nobody sees
 MODELS = 256  # imported parts that are remembered, each of a scale
 
 PARTS: dict[str, Family] = {
+    "ball_bearing": BEARING,
+    "bracket": BRACKET,
+    "bushing": BUSHING,
+    "cap_screw": CAP_SCREW,
+    "countersunk_screw": COUNTERSUNK_SCREW,
+    "flange": FLANGE,
     "hex_bolt": HEX_BOLT,
     "hex_nut": HEX_NUT,
     "hex_screw": HEX_SCREW,
+    "shaft": SHAFT,
+    "slotted_plate": SLOTTED_PLATE,
+    "spring_washer": SPRING_WASHER,
+    "spur_gear": GEAR,
     "washer": WASHER,
 }
 

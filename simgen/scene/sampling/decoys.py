@@ -15,6 +15,12 @@ from simgen.spec.scene import Block, FamilySize, MeshFile, PartSource, PartSpec
 
 CATEGORY = "decoy"  # never in a label
 CYLINDERS = 0.4  # share of the blocks
+KINDS = (
+    "hex_bolt",
+    "hex_nut",
+    "hex_screw",
+    "washer",
+)  # of fasteners; a new one would change the scenes of old data sets
 
 
 def draw_decoys(
@@ -56,7 +62,7 @@ def draw_decoys(
 def foreign_sizes(parts: PartsKnobs) -> list[FamilySize]:
     """The sizes of fasteners whose category no part has."""
     labelled = {category_of(kind, knobs) for kind, knobs in parts.kinds.items()}
-    families = {kind: family for kind, family in PARTS.items() if family.category not in labelled}
+    families = {kind: PARTS[kind] for kind in KINDS if PARTS[kind].category not in labelled}
     return [FamilySize(kind, size.designation) for kind, family in families.items() for size in family.sizes]
 
 

@@ -21,6 +21,7 @@ from simgen.spec.scene import BodySpec, FamilySize  # noqa: E402
 from simgen.spec.types import Pose  # noqa: E402
 from tests.simgen.scenes import GREY, part, scene, standing_m  # noqa: E402
 
+FASTENERS = ("hex_bolt", "hex_nut", "hex_screw", "washer")  # families of later rest in assets/test_families.py
 HALF = math.sqrt(0.5)
 LYING = (0.0, HALF, 0.0, HALF)  # the axis along x
 
@@ -55,7 +56,7 @@ def grid(kind, rotation, drop_m):
     return scene(parts, settle_s=1.0, frames=2, size_m=(2 * columns * pitch_m, 2 * columns * pitch_m))
 
 
-@pytest.mark.parametrize("kind", sorted(PARTS))
+@pytest.mark.parametrize("kind", FASTENERS)
 def test_every_size_stands_upright_at_its_height(kind):
     spec = grid(kind, (0.0, 0.0, 0.0, 1.0), drop_m=0.0005)
     trajectory = simulate(spec)
@@ -136,7 +137,7 @@ def pile(count, seed, **changes):
     rng = np.random.default_rng(seed)
     parts = []
     for i in range(count):
-        kind = sorted(PARTS)[i % 4]
+        kind = FASTENERS[i % 4]
         sizes = [s for s in PARTS[kind].sizes if 5 <= s.diameter_mm <= 12 and (s.length_mm or 0) <= 60]
         designation = sizes[int(rng.integers(len(sizes)))].designation
         x, y = (float(v) for v in rng.uniform(-0.06, 0.06, 2))
