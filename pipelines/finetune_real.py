@@ -55,16 +55,7 @@ def main(
             rich_help_panel=options.TRAINING,
         ),
     ] = None,
-    sessions: Annotated[
-        str | None,
-        typer.Option(
-            metavar="REGEX|FILE",
-            help="For --method auto: which photos are of one session. A regular expression whose group is the "
-            "session's name, or a CSV file of photo,session.",
-            show_default="a name without its last number",
-            rich_help_panel=options.TRAINING,
-        ),
-    ] = None,
+    sessions: options.Sessions = None,
     steps: options.Steps = 600,
     batch: options.Batch = 8,
     clip_length: options.ClipLength = 2,

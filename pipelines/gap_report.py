@@ -1,12 +1,12 @@
-"""Measure runs on simulated validation data and on real test data, and write one HTML page."""
+"""Measure runs on simulated validation data and on real test data, and write one HTML page and its report.json."""
 
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
+from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,47 +14,122 @@ from pipelines.common import options
 from simgen.spec.text.printable import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pipelines.gap.schema.report import Report
 
-    from pipelines.gap.sets import ReportInputs
-
+SECTION = "Report"
 EPILOG = """Examples:
 
-  python -m pipelines.gap_report --sim data/sim --real photos/test.json --runs out/sim out/sim10 --out report.html
+  python -m pipelines.gap_report --sim data/sim --real photos/test.json --look photos/train.json --runs out/sim out/sim10 --out report.html
 
-  python -m pipelines.gap_report --sim data/sim --real data/other --runs out/sim --out report.html     (a stand-in)
-"""
+  python -m pipelines.gap_report plan.yaml --final     (the same from a file: sim: data/sim, runs: [out/sim], ...)
+
+  python -m pipelines.gap_report --compare monday.json friday.json
+"""  # noqa: E501
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the command line and the plan ask for."""
+
+    sim: str | None = None
+    real: str | None = None
+    runs: tuple[Path, ...] = ()
+    out: Path | None = None
+    look: str | None = None
+    sim_clips: int = 40
+    sessions: str | None = None
+    run_to_look_at: str | None = None
+    wanted_recall: float | None = None
+    rename: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    quick: bool = False
+    final: bool = False
+    without_photos: bool = False
+    stand_in: bool = False
 
 
 def main(
+    plan: Annotated[
+        Path | None, typer.Argument(help="YAML file with these options: sim: data/sim. The command line goes first.")
+    ] = None,
     sim: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Simulated data set, a folder or a URL. Clips that a run trained on are left out.",
             rich_help_panel=options.DATA,
         ),
-    ],
+    ] = None,
     real: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Test photos: COCO JSON or YOLO data.yaml (its test or val). Or, as a stand-in, a simulated data set.",
             rich_help_panel=options.DATA,
         ),
-    ],
-    runs: Annotated[list[Path], typer.Option(metavar="DIR ...", help="Folders of finished runs.")],
-    out: Annotated[Path, typer.Option(help="The HTML file. A JSON file is written beside it.")],
+    ] = None,
+    runs: Annotated[list[Path] | None, typer.Option(metavar="DIR ...", help="Folders of finished runs.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The HTML file. A JSON file is written beside it.")] = None,
     look: Annotated[
         str | None,
         typer.Option(
-            help="Photos for the image statistics, so that the simulation is not tuned to test photos.",
+            help="Labelled photos beside the test photos: for the picture statistics, the score in use and what "
+            "changes of the photos do. Without them these are left out.",
             rich_help_panel=options.DATA,
         ),
     ] = None,
     sim_clips: Annotated[
-        int, typer.Option(help="Simulated clips to measure on; 0: all.", rich_help_panel=options.DATA)
-    ] = 40,
+        int | None,
+        typer.Option(
+            help="Simulated clips to measure on; 0: all.",
+            show_default="40, 20 with --quick",
+            rich_help_panel=options.DATA,
+        ),
+    ] = None,
+    sessions: options.Sessions = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OLD=NEW ...",
+            help="Other names for the photos' categories: Bolt=bolt.",
+            rich_help_panel=options.DATA,
+        ),
+    ] = None,
+    run_to_look_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The run whose failures are shown.",
+            show_default="the first that saw no photo",
+            rich_help_panel=SECTION,
+        ),
+    ] = None,
+    wanted_recall: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Share of the parts to find in use; the score is chosen for it on --look.",
+            show_default="the best F1",
+            rich_help_panel=SECTION,
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out what takes long: changes of the photos.", rich_help_panel=SECTION)
+    ] = False,
+    final: Annotated[
+        bool,
+        typer.Option(
+            "--final",
+            help="Count this as the final reading of the test photos. Without it, it counts as a look.",
+            rich_help_panel=SECTION,
+        ),
+    ] = False,
     without_photos: Annotated[
-        bool, typer.Option("--without-photos", help="Show no photo, for a page that goes where photos may not.")
+        bool,
+        typer.Option(
+            "--without-photos",
+            help="Show no photo, for a page that goes where photos may not.",
+            rich_help_panel=SECTION,
+        ),
     ] = False,
     stand_in: Annotated[bool, typer.Option("--stand-in", help="Call --real a stand-in, whatever it is.")] = False,
     categories: options.Categories = None,
@@ -62,69 +137,136 @@ def main(
         bool,
         typer.Option("--overwrite", help="Replace files at --out that are no report. A report is replaced anyway."),
     ] = False,
+    render: Annotated[
+        Path | None,
+        typer.Option(metavar="JSON", help="Draw the page of a report.json again, at --out.", rich_help_panel=SECTION),
+    ] = None,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="JSON JSON", help="Say what changed between two reports.", rich_help_panel=SECTION),
+    ] = None,
 ) -> None:
     """Measure runs on simulated validation data and on real test data, and write one HTML page."""
+    given = dict(
+        sim=sim, real=real, runs=runs, out=out, look=look, sim_clips=sim_clips, sessions=sessions, rename=rename,
+        run_to_look_at=run_to_look_at, wanted_recall=wanted_recall, quick=quick or None, final=final or None,
+        without_photos=without_photos or None, stand_in=stand_in or None, categories=categories,
+    )  # fmt: skip
     with options.one_line_errors():
-        from pipelines.common.paths import check_report, check_runs, data_at
-
-        check_report(out, overwrite)
-        check_runs(runs, "--runs")
-        locations = data_at(sim, "--sim"), data_at(real, "--real"), data_at(look, "--look") if look else None
-
-        from pipelines.gap.sets import ReportInputs
-
-        inputs = ReportInputs(*locations, sim_clips, stand_in, tuple(categories or ()))
-        _report(inputs, runs, out, photos=not without_photos)
-        typer.echo(str(out))
+        if compare:
+            typer.echo(_compared(compare))
+        elif render:
+            typer.echo(str(_rendered(render, out, overwrite, without_photos)))
+        else:
+            typer.echo(str(_report(asked(plan, given), overwrite)))
 
 
-def _report(inputs: ReportInputs, folders: Sequence[Path], out: Path, photos: bool) -> None:
-    from pipelines.gap.chance import ap50_differences, ap50_draws, ap50_ranges
+def asked(plan: Path | None, given: dict[str, Any]) -> Asked:
+    """The values of the command line, then of the plan, then the defaults.
+
+    Raises:
+        ConfigError: the plan is damaged. Names the line.
+    """
+    from pipelines.gap.plan import read_plan
+
+    values = {} if plan is None else read_plan(plan)
+    values |= {name: value for name, value in given.items() if value is not None}
+    values.setdefault("sim_clips", 20 if values.get("quick") else 40)
+    for name in ("runs", "rename", "categories"):
+        values[name] = tuple(values.get(name) or ())
+    if values.get("out") is not None:
+        values["out"] = Path(values["out"])
+    return Asked(**values)
+
+
+def _report(wish: Asked, overwrite: bool) -> Path:
+    from hybrid.core.errors import DataError
+    from pipelines.common.paths import check_report, check_runs, data_at
+
+    missing = [f"--{name}" for name in ("sim", "real", "runs", "out") if not getattr(wish, name)]
+    if wish.out is None or wish.sim is None or wish.real is None or missing:
+        raise DataError(f"needs {', '.join(missing)}, on the command line or in a plan")
+    check_report(wish.out, overwrite)
+    check_runs(wish.runs, "--runs")
+    locations = data_at(wish.sim, "--sim"), data_at(wish.real, "--real")
+    look = data_at(wish.look, "--look") if wish.look else None
+    rename = pairs(wish.rename)
+
+    from pipelines.gap.assemble import Wishes, report_of
     from pipelines.gap.finished import open_run
-    from pipelines.gap.measure import measure
-    from pipelines.gap.panels import compare_images, run_images
-    from pipelines.gap.report import DataRow, GapReport, RunRow, best, write
-    from pipelines.gap.sets import read_sets, with_labels_of
+    from pipelines.gap.sets import ReportInputs, read_sets
 
-    runs = [open_run(folder) for folder in folders]
-    sets = read_sets(inputs, runs)
-    cache = out.with_name(f"{out.stem}-cache")
-    measurements = [
-        (
-            measure(run, with_labels_of(sets.sim, run), cache, f"{run.folder.name} on simulated"),
-            measure(run, with_labels_of(sets.target, run), cache, f"{run.folder.name} on {sets.word}"),
-        )
-        for run in runs
-    ]
-    comparison = compare_images(sets)
-    on_target = [both[1].detections for both in measurements]
-    draws = ap50_draws([with_labels_of(sets.target, run) for run in runs], on_target)
-    rows = [RunRow.of(run, *both, ap) for run, both, ap in zip(runs, measurements, ap50_ranges(draws), strict=True)]
-    report = GapReport(
-        made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        target=sets.word,
-        categories=sets.target.categories,
-        sim=DataRow.of(inputs.sim, sets.sim, sets.note),
-        real=DataRow.of(inputs.target, sets.target, sets.target_note),
-        compared_with=str(inputs.look or inputs.target),
-        runs=rows,
-        differences=comparison.differences,
-        ap50_differences=ap50_differences([row.name for row in rows], [row.target.ap50 for row in rows], draws),
-        command=command(inputs, folders, out, photos),
-    )
-    top = list(report.runs).index(best(report))
-    images = run_images(sets, runs[top], *measurements[top], photos=photos)
-    write(report, replace(images, histograms=comparison.histograms), out)
+    inputs = ReportInputs(*locations, look, wish.sim_clips, wish.stand_in, wish.categories, rename)
+    runs = [open_run(folder) for folder in wish.runs]
+    wishes = Wishes(
+        out=wish.out, made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), command=command(wish),
+        photos=not wish.without_photos, quick=wish.quick, final=wish.final, look_at=wish.run_to_look_at,
+        sessions=wish.sessions, recall=wish.wanted_recall,
+    )  # fmt: skip
+    return _write(report_of(inputs, read_sets(inputs, runs), runs, wishes), wish.out)
 
 
-def command(inputs: ReportInputs, folders: Sequence[Path], out: Path, photos: bool) -> str:
+def _write(report: Report, out: Path) -> Path:
+    """The JSON file and the page, each whole or not at all."""
+    from pipelines.gap.page.render import render_page
+    from simgen.dataset.store.files import write_atomically
+
+    page = render_page(report)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out.with_suffix(".json"), report.to_json().encode(errors="replace"))
+    write_atomically(out, page.encode(errors="replace"))
+    return out
+
+
+def _rendered(path: Path, out: Path | None, overwrite: bool, without_photos: bool) -> Path:
+    from pipelines.common.paths import check_report
+    from pipelines.gap.page.render import render_page
+    from pipelines.gap.schema.report import read_report
+    from simgen.dataset.store.files import write_atomically
+
+    report = read_report(path)
+    page = path.with_suffix(".html") if out is None else out
+    check_report(page, overwrite)
+    write_atomically(page, render_page(report.without_photos() if without_photos else report).encode(errors="replace"))
+    return page
+
+
+def _compared(paths: list[Path]) -> str:
+    from hybrid.core.errors import DataError
+    from pipelines.gap.schema.report import read_report
+    from pipelines.gap.sections.compared import changes
+
+    if len(paths) != 2:
+        raise DataError(f"--compare: needs two files, got {len(paths)}")
+    return "\n".join(changes(*(read_report(path) for path in paths)))
+
+
+def pairs(renames: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """OLD=NEW as pairs.
+
+    Raises:
+        DataError: one has no =, or nothing on one of its sides.
+    """
+    from hybrid.core.errors import DataError
+
+    found = tuple((old, new) for old, _, new in (text.rpartition("=") for text in renames))
+    for (old, new), text in zip(found, renames, strict=True):
+        if not old or not new:
+            raise DataError(f"--rename {text}: needs OLD=NEW, such as Bolt=bolt")
+    return found
+
+
+def command(wish: Asked) -> str:
     """The command that makes this report, as it is shown in it."""
-    words: list[object] = ["--sim", inputs.sim, "--real", inputs.target, "--runs", *folders, "--out", out]
-    words += ["--look", inputs.look] if inputs.look else []
-    words += ["--sim-clips", inputs.sim_clips]
-    words += [] if photos else ["--without-photos"]
-    words += ["--stand-in"] if inputs.stand_in else []
-    words += ["--categories", *inputs.categories] if inputs.categories else []
+    words: list[object] = []
+    for field in fields(Asked):
+        value = getattr(wish, field.name)
+        if value is True:
+            words.append(f"--{field.name.replace('_', '-')}")
+        elif isinstance(value, tuple):
+            words += [f"--{field.name}", *value] if value else []
+        elif value is not None and value is not False:
+            words += [f"--{field.name.replace('_', '-')}", value]
     return "python -m pipelines.gap_report " + shlex.join(redacted(str(word)) for word in words)
 
 

@@ -152,11 +152,11 @@ def matched_frames(
     Uses the best `most` detections per frame and category. Without weights, at an IoU of 0.5,
     `hybrid.metrics.video.average_precision` of the result equals `Metrics.overall.ap50`.
     """
-    arrays = [_as_arrays(one, most) for one in detections]
+    arrays = [best_arrays(one, most) for one in detections]
     return match_detections(arrays, frames, range(len(frames)), least_iou=least_iou)
 
 
-def _as_arrays(detections: Detections, most: int | None) -> FrameDetections:
+def best_arrays(detections: Detections, most: int | None) -> FrameDetections:
     """The best `most` detections of each category, as arrays."""
     scores, labels = detections.scores.cpu().numpy(), detections.labels.cpu().numpy()
     order = np.argsort(-scores, kind="stable")

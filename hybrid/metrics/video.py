@@ -72,7 +72,7 @@ def match_detections(
     truth: list[tuple[np.ndarray, np.ndarray]] = []
     for k, (detected, frame, clip) in enumerate(zip(detections, frames, clips, strict=True)):
         counts = np.ones(len(frame.labels), bool) if counted is None else counted[k]
-        taken = _taken(detected, frame, counts, least_iou)
+        taken = boxes_taken(detected, frame, counts, least_iou)
         correct = np.array([t >= 0 and counts[t] for t in taken], bool)
         stays = np.array([t == FREE or (t >= 0 and counts[t]) for t in taken], bool)
         clip_of = np.full(int(stays.sum()), clip, np.int64)
@@ -89,7 +89,7 @@ def _stacked(rows: Sequence[tuple[np.ndarray, ...]], types: Sequence[type[np.gen
     return [np.concatenate([np.zeros(0, kind), *(row[k] for row in rows)]) for k, kind in enumerate(types)]
 
 
-def _taken(
+def boxes_taken(
     detected: FrameDetections, frame: FrameRecord, counted: Bool[np.ndarray, " n"], least_iou: float
 ) -> list[int]:
     """The index of the box that each detection takes; FREE: none; IGNORED: a region to ignore."""

@@ -26,6 +26,7 @@ class TrainedOn:
     """How a run was trained."""
 
     tile_px: Annotated[int, Field(ge=LEAST_TILE_PX, le=LARGEST_TILE_PX)]  # side of its tiles
+    seed: int | None = None
     __pydantic_config__: ClassVar[dict[str, Any]] = _LENIENT
 
 

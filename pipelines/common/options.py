@@ -83,6 +83,17 @@ Sim = Annotated[
     ),
 ]
 
+Sessions = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGEX|FILE.csv",
+        help="Which photos are of one session: same light, camera and place. A regular expression whose group is the "
+        "session's name in the photo's, or a CSV file of lines PHOTO,SESSION.",
+        show_default="the name without its last number; gap_report looks at clips and EXIF times first",
+        rich_help_panel=DATA,
+    ),
+]
+
 # detector
 PRESET = "lite"
 Preset = Annotated[

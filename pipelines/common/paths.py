@@ -19,7 +19,10 @@ from simgen.spec.text.json_text import read_json
 WEIGHTS, CONFIG = "ema.safetensors", "config.json"  # files of a run, see hybrid.training.loop
 HTML_MARK = '<meta name="generator" content="pipelines.gap_report">'
 _HTML_TITLE = "<title>Simulation and "  # of reports of earlier versions
-_JSON_MARKS = {"verdict", "runs", "sim", "real", "differences"}  # keys of a report's JSON file in all versions
+_JSON_MARKS = (  # keys of a report's JSON file, in versions 1 and 2
+    {"verdict", "runs", "sim", "real", "differences"},
+    {"schema", "answer", "performance", "runs", "pictures"},
+)
 _LISTINGS = (".json", ".yaml", ".yml")
 
 
@@ -135,7 +138,7 @@ def _is_html_report(path: Path) -> bool:
 
 def _is_json_report(path: Path) -> bool:
     try:
-        plain = read_json(path)
+        plain = read_json(path, 2**28)
     except TextFileError:
         return False
-    return isinstance(plain, dict) and plain.keys() >= _JSON_MARKS
+    return isinstance(plain, dict) and any(plain.keys() >= marks for marks in _JSON_MARKS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from hybrid.core.config import SCORE, ModelConfig
 from hybrid.core.errors import DataError, RunError
@@ -27,6 +28,7 @@ class FinishedRun:
     tile_px: int  # side of the training tile
     experiment: Experiment | None  # None: trained by `hybrid.training` alone, so nothing is known about its data
     score: float = SCORE  # lowest score of a detection that is shown: the run's operating point
+    seed: int | None = None  # of its training; None: not recorded
 
     @cached_property
     def model(self) -> ModelConfig:
@@ -63,6 +65,29 @@ class FinishedRun:
         on_target = [run for run in self.lineage if run.experiment is None or run.experiment.kind != "simulated"]
         return sum(run.steps for run in on_target)
 
+    @property
+    def photos(self) -> int | None:
+        """How many labelled photos it and the runs before it were trained on; None: not known."""
+        seen: set[tuple[str, str]] = set()
+        shots: list[int] = []
+        for run in self.lineage:
+            if run.experiment is None:
+                return None
+            if run.experiment.kind != "simulated":
+                seen |= {
+                    (run.experiment.data_sha256 or run.experiment.data, name) for name in run.experiment.trained_on
+                }
+                shots += [] if run.experiment.shots is None else [run.experiment.shots]
+        return max([len(seen), *shots]) if seen else 0
+
+    @property
+    def arm(self) -> Literal["simulation", "photos", "unknown"]:
+        """Whether it, or a run before it, saw simulated scenes, or photos alone."""
+        experiments = [run.experiment for run in self.lineage]
+        if any(one is not None and (one.kind == "simulated" or one.mixed_in) for one in experiments):
+            return "simulation"
+        return "unknown" if any(one is None for one in experiments) else "photos"
+
     def training_data(self) -> str:
         """What it was trained on, in words that never call a stand-in real."""
         if self.experiment is None:
@@ -90,4 +115,5 @@ def open_run(folder: Path) -> FinishedRun:
     point = stated.operating_point
     score = SCORE if point is None or point.score is None else point.score
     experiment = read_experiment(folder)
-    return FinishedRun(folder, stated.categories, stated.steps, stated.seconds, stated.train.tile_px, experiment, score)
+    train, seconds = stated.train, stated.seconds
+    return FinishedRun(folder, stated.categories, stated.steps, seconds, train.tile_px, experiment, score, train.seed)

@@ -1,14 +1,17 @@
 """Measuring finished runs on data sets. Detections are stored beside the report, so that a second report is fast.
 
-The key of a stored measurement is a hash of all that it depends on: the run's weights, the frames with their boxes, and
-the view (tiles and scales) through which the detector looks at them. If one of these changes, it is measured again.
+The key of a stored measurement is a hash of all that it depends on: the run's weights, the bytes of the pictures, their
+boxes, the view (tiles and scales) through which the detector looks at them, and a change of the pictures, if there is
+one. If one of these changes, it is measured again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +19,16 @@ import torch
 
 from hybrid.core.progress import bar
 from hybrid.core.types import Detections
-from hybrid.data.clips import ClipSource
-from hybrid.metrics.detection import Metrics, evaluate, score
+from hybrid.data.clips import ClipSource, Image
+from hybrid.data.pixels import decode
+from hybrid.metrics.detection import evaluate, score
+from hybrid.predict.stream import stream
 from hybrid.weights.checkpoint import load
 from pipelines.common.record import weights_hash
 from pipelines.gap.finished import FinishedRun
+from pipelines.gap.stats.resampled import Measurement
 from simgen.dataset.store.files import write_atomically
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One run on one data set: its metrics, and its detections in each frame."""
-
-    metrics: Metrics
-    detections: list[Detections]
+from simgen.dataset.store.locations import Location
 
 
 def measure(run: FinishedRun, source: ClipSource, cache: Path, title: str) -> Measurement:
@@ -42,16 +41,39 @@ def measure(run: FinishedRun, source: ClipSource, cache: Path, title: str) -> Me
     detections = _stored(path)
     if detections is not None and len(detections) == len(source.frames):
         return Measurement(score(detections, source.frames, source.categories), detections)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     with bar(title) as progress:
-        evaluation = evaluate(load(run.folder, device=device), source, run.view, progress)
-    cache.mkdir(parents=True, exist_ok=True)
-    plain = {
-        "run": str(run.folder), "data": source.name, "metrics": evaluation.metrics.to_plain(),
-        "detections": [_to_json(frame) for frame in evaluation.detections],
-    }  # fmt: skip
-    write_atomically(path, json.dumps(plain).encode())
+        evaluation = evaluate(load(run.folder, device=_device()), source, run.view, progress)
+    about = {"run": str(run.folder), "data": source.name, "metrics": evaluation.metrics.to_plain()}
+    _store(path, about, evaluation.detections)
     return Measurement(evaluation.metrics, evaluation.detections)
+
+
+def detect_changed(
+    run: FinishedRun, source: ClipSource, cache: Path, name: str, change: Callable[[Image], Image], title: str
+) -> list[Detections]:
+    """The detections in changed pictures, from the cache if there are any. `name` tells the change from others."""
+    path = cache / f"{_key(run, source, name)}.json"
+    stored = _stored(path)
+    if stored is not None and len(stored) == len(source.frames):
+        return stored
+    detector, found = load(run.folder, device=_device()), list[Detections]()
+    with bar(title) as progress:
+        for clip in source.clips:
+            for one in stream(detector, (change(decode(frame)) for frame in clip.frames), run.view):
+                found.append(one)
+                progress(len(found), len(source.frames), {})
+    _store(path, {"run": str(run.folder), "data": source.name, "change": name}, found)
+    return found
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _store(path: Path, about: dict[str, Any], detections: Sequence[Detections]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plain = about | {"detections": [_to_json(frame) for frame in detections]}
+    write_atomically(path, json.dumps(plain).encode())
 
 
 def _stored(path: Path) -> list[Detections] | None:
@@ -62,12 +84,22 @@ def _stored(path: Path) -> list[Detections] | None:
         return None
 
 
-def _key(run: FinishedRun, source: ClipSource) -> str:
-    digest = hashlib.sha256(f"{weights_hash(run.folder)} {asdict(run.view)} {source.categories}".encode())
+def _key(run: FinishedRun, source: ClipSource, change: str = "") -> str:
+    about = f"{weights_hash(run.folder)} {asdict(run.view)} {source.categories} {change}"
+    digest = hashlib.sha256(about.encode())
     for frame in source.frames:
-        digest.update(f"{frame.path.resolve()} {frame.offset} {frame.path.stat().st_mtime_ns}".encode())
+        status = frame.path.stat()
+        digest.update(_content(frame.path, frame.offset, frame.length, status.st_mtime_ns, status.st_size))
         digest.update(frame.boxes_xyxy_px.tobytes() + frame.labels.tobytes())
     return digest.hexdigest()[:24]
+
+
+@lru_cache(maxsize=100_000)
+def _content(path: Location, offset: int, length: int | None, mtime_ns: int, size: int) -> bytes:
+    """The sha256 of a picture's bytes. Within one process, a file of the same time and size is not read again."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        return hashlib.sha256(file.read(-1 if length is None else length)).digest()
 
 
 def _to_json(detections: Detections) -> dict[str, Any]:

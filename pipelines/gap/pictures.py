@@ -1,4 +1,4 @@
-"""Images and charts for the report, as strings that are put into its HTML: data URIs and SVG.
+"""Pictures for the report, as data URIs.
 
 Boxes are xyxy in pixels, max exclusive; images uint8 RGB [h, w, 3].
 """
@@ -6,16 +6,11 @@ Boxes are xyxy in pixels, max exclusive; images uint8 RGB [h, w, 3].
 from __future__ import annotations
 
 import base64
-import io
-import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from jaxtyping import Float, Int, UInt8
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from hybrid.core.overlap import iou
 
@@ -24,7 +19,6 @@ Boxes = Float[np.ndarray, "n 4"]
 Box = Float[np.ndarray, " 4"]
 
 HIT, MISS, FALSE_ALARM = (46, 160, 67), (250, 166, 26), (218, 54, 51)
-PALETTE = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860", "#da8bc3", "#8c8c8c")
 
 
 @dataclass(frozen=True)
@@ -93,59 +87,3 @@ def to_uri(image: Image, longest_px: int = 900, quality: int = 82) -> str:
     ok, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert ok
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
-
-
-def _svg(figure: Figure) -> str:
-    buffer = io.StringIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name in letters that the font lacks
-        figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
-
-
-def _axes(width: float, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height))
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=9)
-    return figure, axes
-
-
-def bars(groups: Sequence[str], series: dict[str, Sequence[float | None]], label: str) -> str:
-    """A bar chart (SVG) from 0 to 1: a group for each run, in it a bar for each series. None leaves a gap."""
-    figure, axes = _axes(max(5.5, 1.3 * len(groups)), 3.0)
-    width = 0.8 / max(len(series), 1)
-    for k, (name, values) in enumerate(series.items()):
-        xs = np.arange(len(groups)) + (k - (len(series) - 1) / 2) * width
-        heights = [0.0 if v is None else v for v in values]
-        rectangles = axes.bar(xs, heights, width * 0.92, label=name, color=PALETTE[k % len(PALETTE)])
-        axes.bar_label(rectangles, ["" if v is None else f"{v:.2f}" for v in values], fontsize=8, padding=2)
-    turn = 20 if len(groups) > 4 else 0
-    labels = [_printable(name) for name in groups]
-    axes.set_xticks(range(len(groups)), labels, rotation=turn, ha="center", parse_math=False)  # a name may hold $
-    axes.set_ylabel(label)
-    axes.set_ylim(0, 1.08)
-    axes.legend(frameon=False, fontsize=9, ncols=len(series), loc="lower left", bbox_to_anchor=(0, 1))
-    return _svg(figure)
-
-
-def _printable(text: str) -> str:
-    """`text` with a mark in the place of each control code, which has no letter."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-
-
-def histograms(a: np.ndarray, b: np.ndarray, names: tuple[str, str], unit: str) -> str:
-    """Two histograms (SVG) of shares on common bins. Values outside the 0.5 to 99.5 percentiles go to the end bins."""
-    figure, axes = _axes(3.1, 1.7)
-    both = np.concatenate([a, b])
-    low, high = np.percentile(both, [0.5, 99.5])
-    edges = np.linspace(low, high if high > low else low + 1.0, 24)
-    for values, name, colour in zip((a, b), names, PALETTE, strict=False):
-        shares = np.histogram(values.clip(edges[0], edges[-1]), edges)[0] / len(values)
-        axes.stairs(shares, edges, fill=True, alpha=0.35, color=colour, label=name)
-        axes.stairs(shares, edges, color=colour)
-    axes.set_xlabel(unit, fontsize=8)
-    axes.set_yticks([])
-    axes.legend(frameon=False, fontsize=7)
-    return _svg(figure)

@@ -5,13 +5,31 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
 
 from hybrid.core.config import BoxesOf
 from hybrid.core.errors import DataError
-from hybrid.data.clips import ClipSource
+from hybrid.data.clips import ClipSource, FrameRecord
 from hybrid.data.shared import digests
-from pipelines.common.data import STAND_IN, data_hash, note, read, split_to_measure, target_kind, with_categories
+from pipelines.common.data import (
+    MANIFEST,
+    STAND_IN,
+    data_hash,
+    data_sets,
+    is_yolo,
+    note,
+    read,
+    read_all,
+    read_pictures,
+    selected,
+    split_to_measure,
+    target_kind,
+    with_categories,
+)
 from pipelines.common.record import DataKind
 from pipelines.gap.finished import FinishedRun
 from simgen.dataset.store.locations import Location, location
@@ -23,10 +41,11 @@ class ReportInputs:
 
     sim: Location
     target: Location  # --real: photos, or a stand-in for them
-    look: Location | None = None  # photos to compare the simulated images with; None: those of `target`
+    look: Location | None = None  # photos beside the test: to look at, and to choose on
     sim_clips: int = 40  # simulated clips to measure on; 0: all
     stand_in: bool = False  # call the target a stand-in, whatever it is
     categories: tuple[str, ...] = ()  # to measure; empty: all that the target labels
+    rename: tuple[tuple[str, str], ...] = ()  # of the photos' categories: (theirs, the runs')
 
 
 @dataclass(frozen=True)
@@ -52,7 +71,9 @@ def read_sets(inputs: ReportInputs, runs: Sequence[FinishedRun]) -> ReportSets:
             differ in meaning.
     """
     split, boxes = split_to_measure(inputs.target), _boxes(runs)
-    everything = borne(read(inputs.target, inputs.categories or None, split, boxes))
+    labelled = renamed(read_all(inputs.target, split, boxes), inputs.rename, inputs.target)
+    chosen = selected(labelled, inputs.target, inputs.categories or None, "--categories")
+    everything = known_to(borne(chosen), inputs.target, runs)
     refuse_unknown(everything, runs)
     refuse_trained_on(everything, inputs.target, runs, split)
     target, target_note = without_photos_of(everything, inputs.target, runs)
@@ -62,12 +83,74 @@ def read_sets(inputs: ReportInputs, runs: Sequence[FinishedRun]) -> ReportSets:
         sim, sim_note = sim.take(inputs.sim_clips), f"{sim_note}; {inputs.sim_clips} of them measured"
     visible = boxes == "visible"
     sim_images = all_sim if visible else read(inputs.sim, target.categories, named_by=inputs.target)
-    if inputs.look is not None:
-        target_images = read(inputs.look, target.categories, named_by=inputs.target)
-    else:
-        target_images = target if visible else read(inputs.target, target.categories, split, named_by="the report")
+    target_images = target if inputs.look is None else read_pool(inputs.look, inputs, target.categories)
     word = STAND_IN if inputs.stand_in else target_kind(inputs.target)
     return ReportSets(sim, target, sim_images, target_images, word, sim_note, target_note)
+
+
+def read_pool(data: Location, inputs: ReportInputs, categories: Sequence[str]) -> ClipSource:
+    """The photos beside the test photos: labelled ones, or a folder of pictures without labels.
+
+    Raises:
+        DataError: nothing there can be used.
+    """
+    if isinstance(data, Path) and data.is_dir() and not is_yolo(data) and not (data_sets(data)[0] / MANIFEST).exists():
+        return read_pictures(data, categories)
+    pool = renamed(read_all(data), inputs.rename, data, strict=False)
+    return selected(pool, data, categories, inputs.target)
+
+
+def renamed(source: ClipSource, names: Sequence[tuple[str, str]], data: Location, strict: bool = True) -> ClipSource:
+    """`source` with other names for its categories; two that get the same name become one.
+
+    Raises:
+        DataError: `strict`, and it has no category of such a name.
+    """
+    for old, _ in names:
+        if strict and old not in source.categories:
+            raise DataError(f"--rename {old}: {data} has no such category; it has {list(source.categories)}")
+    new = tuple(dict(names).get(name, name) for name in source.categories)
+    if new == source.categories:
+        return source
+    kept = tuple(dict.fromkeys(new))
+    label = np.array([kept.index(name) for name in new], np.int64)
+    clips = [replace(clip, frames=tuple(_numbered(frame, label) for frame in clip.frames)) for clip in source.clips]
+    return replace(source, categories=kept, clips=tuple(clips))
+
+
+def _numbered(frame: FrameRecord, label: Int64[np.ndarray, " c"]) -> FrameRecord:
+    """The frame with new numbers of its labels; regions to ignore of every category stay so."""
+    regions = np.append(label, -1)[frame.ignore_labels]
+    return replace(frame, labels=label[frame.labels], ignore_labels=regions)
+
+
+def known_to(source: ClipSource, data: Location, runs: Sequence[FinishedRun]) -> ClipSource:
+    """`source` without the categories that no run knows. A note counts them, and suggests how to spell them.
+
+    Raises:
+        DataError: no run knows any of them.
+    """
+    known = list(dict.fromkeys(name for run in runs for name in run.categories))
+    foreign = [name for name in source.categories if name not in known]
+    if not foreign or not runs:
+        return source
+    hint = _spelling(foreign, known)
+    if len(foreign) == len(source.categories):
+        raise DataError(f"{data}: labels {foreign}, which no run was trained on (they know {known}){hint}")
+    counts = source.counts()
+    listed = ", ".join(f"{counts[name]} of {name!r}" for name in foreign)
+    note(f"{data}: boxes left out, since no run was trained on such: {listed}{hint}")
+    return with_categories(source, [name for name in source.categories if name in known])
+
+
+def _spelling(foreign: Sequence[str], known: Sequence[str]) -> str:
+    """Which of the names may be other spellings of known ones."""
+    folded = {name.casefold(): name for name in known}
+    pairs = []
+    for name in foreign:
+        close = get_close_matches(name.casefold(), list(folded), 1)
+        pairs += [f"{name}={folded[close[0]]}"] if close else []
+    return f"; other spellings? --rename {shlex.join(pairs)}" if pairs else ""
 
 
 def borne(source: ClipSource) -> ClipSource:

@@ -56,7 +56,8 @@ def _onnx(line: Line) -> str:
 
 
 def _measured(line: Line, shown: Shown, trainings: tuple[str, ...]) -> tuple[list[str], str, str, str]:
-    from pipelines.gap.outcome import LEAST_AP50, outcome, photos_of, read_report, table
+    from pipelines.gap.outcome import LEAST_AP50, ap50_of, images, outcome, photos_of, table
+    from pipelines.gap.schema.report import read_report
 
     report = read_report(line.folder / REPORT.with_suffix(".json"))
     photos = photos_of(report)
@@ -67,15 +68,15 @@ def _measured(line: Line, shown: Shown, trainings: tuple[str, ...]) -> tuple[lis
     compared = outcome(report, FINE_TUNE, PHOTOS_ALONE) if PHOTOS_ALONE in trainings else None
     if compared is not None:
         return head, compared.figures(), compared.meaning(), _use(shown)
-    row = next((row for row in report.runs if row.name == detector), None)
-    if row is None or row.target.ap50 is None:
+    ap50 = ap50_of(report, detector)
+    if ap50 is None or ap50.value is None:
         nothing = "nothing could be measured."
         return head, nothing, f"the {photos} to measure on hold no box that the detector knows.", _use(shown)
-    chance = f" (95 % range {row.ap50_range[0]:.2f} to {row.ap50_range[1]:.2f})" if row.ap50_range else ""
-    result = f"AP50 {row.target.ap50:.2f}{chance} on {report.real.images} {photos} that it was not trained on."
-    if row.target.ap50 < LEAST_AP50:
+    chance = "" if ap50.low is None else f" (95 % interval {ap50.low:.2f} to {ap50.high:.2f})"
+    result = f"AP50 {ap50.value:.2f}{chance} on {images(report)} {photos} that it was not trained on."
+    if ap50.value < LEAST_AP50:
         return head, result, "It has learned too little: nothing can be said.", _more(line, shown, trainings)
-    if row.target.ap50 < ENOUGH_AP50:
+    if ap50.value < ENOUGH_AP50:
         return (
             head,
             result,

@@ -114,14 +114,22 @@ def stored_size(encoded: bytes) -> tuple[int, int] | None:
 
 def focal_35mm(encoded: bytes) -> float | None:
     """The focal length, in mm on 35 mm film, that a picture's EXIF states (Exif 2.32, 4.6.5, tag 41989); or None."""
+    try:
+        value = float(exif_value(encoded, _FOCAL_35MM) or 0)
+    except (TypeError, ValueError):
+        return None
+    return value if 1 <= value <= 5000 else None
+
+
+def exif_value(encoded: bytes, tag: int) -> Any:
+    """The value of a tag in a picture's EXIF, such as 36867, when it was taken; None where it has none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with _opened(encoded) as image:
-                value = float(image.getexif().get_ifd(_EXIF_IFD).get(_FOCAL_35MM, 0))
+                return image.getexif().get_ifd(_EXIF_IFD).get(tag)
         except Exception:  # as above
             return None
-    return value if 1 <= value <= 5000 else None
 
 
 def turned(pixels: UInt8[np.ndarray, "_ _ 3"], orientation: int) -> UInt8[np.ndarray, "_ _ 3"]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipelines import demo
+from pipelines.common.record import DataKind
 from pipelines.line import steps
 from pipelines.line.conclusion import conclusion
 from pipelines.line.contents import Line
@@ -18,6 +19,7 @@ from pipelines.line.running import engine
 from pipelines.line.running.engine import Pace, Step
 from pipelines.line.sizes import FINE_TUNE, PHOTOS_ALONE, PRETRAIN
 from pipelines.line.work import Work
+from tests.pipelines.gap.example_report import difference, measured_report
 from tests.pipelines.line.lines import Engine, line
 
 
@@ -38,23 +40,30 @@ def example(tmp_path: Path) -> Line:
     return demo.prepared(tmp_path / "demo", None, None, quick=False)
 
 
-def report(target: str = "stand-in", tuned: float = 0.5, alone: float = 0.2, low: float = 0.1) -> dict[str, Any]:
-    """What a report's JSON file says about the demo's three runs."""
-    runs = [
-        {"name": name, "steps_on_target": on_target, "steps_in_all": in_all, "target": {"ap50": ap50},
-         "ap50_range": [ap50 - 0.1, ap50 + 0.1]}
-        for name, on_target, in_all, ap50 in (
-            (PRETRAIN, 0, 700, 0.3), (FINE_TUNE, 200, 900, tuned), (PHOTOS_ALONE, 200, 200, alone))
-    ]  # fmt: skip
-    pair = {"run": FINE_TUNE, "other": PHOTOS_ALONE, "difference": tuned - alone, "low": low, "high": low + 0.3}
-    marks = {"verdict": [], "sim": {}, "differences": [], "real": {"images": 40}}
-    return {"target": target, "runs": runs, "ap50_differences": [pair], **marks}
+Ends = tuple[float, float] | None
 
 
-def concluded(folder: Path, stored: dict[str, Any], stand_in: bool = True) -> list[str]:
+def report(
+    target: DataKind = "stand-in",
+    tuned: float = 0.5,
+    alone: float = 0.2,
+    ends: Ends = (10.0, 40.0),
+    turned: bool = False,
+) -> str:
+    """A report's JSON about the demo's three runs; `ends` are those of the difference, in points."""
+    rows = {PRETRAIN: (0, 700, 0.3), FINE_TUNE: (200, 900, tuned), PHOTOS_ALONE: (200, 200, alone)}
+    runs = {name: (*row, (max(row[2] - 0.1, 0.0), row[2] + 0.1)) for name, row in rows.items()}
+    value = 100 * (tuned - alone)
+    pair = difference(FINE_TUNE, PHOTOS_ALONE, value, ends)
+    if turned and ends is not None:
+        pair = difference(PHOTOS_ALONE, FINE_TUNE, -value, (-ends[1], -ends[0]))
+    return measured_report(runs, pair, target)
+
+
+def concluded(folder: Path, stored: str, stand_in: bool = True) -> list[str]:
     of = line(folder, train=True, test=True, stand_in=stand_in)
     (folder / "result").mkdir(exist_ok=True)
-    (folder / "result/report.json").write_text(json.dumps(stored))
+    (folder / "result/report.json").write_text(stored)
     return conclusion(of, folder, (PRETRAIN, FINE_TUNE, PHOTOS_ALONE), None)
 
 
@@ -168,9 +177,10 @@ def test_what_cannot_be_used_is_named_before_anything_is_written(
     ("figures", "words"),
     [
         ({}, "Simulation helped at the same 200 steps on the stand-in photos. It cost 700 more steps"),
-        ({"tuned": 0.2, "alone": 0.5, "low": -0.5}, "Simulation did not help at the same 200 steps"),
-        ({"low": -0.1}, "No difference beyond chance at the same 200 steps"),
-        ({"tuned": 0.04, "alone": 0.01}, "Neither detector has learned enough"),
+        ({"tuned": 0.2, "alone": 0.5, "ends": (-50.0, -10.0)}, "Simulation did not help at the same 200 steps"),
+        ({"ends": (-10.0, 70.0)}, "No difference beyond chance at the same 200 steps"),
+        ({"ends": None}, "Whether that is chance cannot be told at the same 200 steps"),
+        ({"tuned": 0.04, "alone": 0.01, "ends": None}, "Neither detector has learned enough"),
         ({"target": "real"}, "Simulation helped at the same 200 steps on the photos."),
     ],
 )
@@ -181,23 +191,20 @@ def test_the_last_three_lines_follow_the_figures_whichever_way_they_came_out(
     result, meaning, next_command = lines[-3:]
     tuned, alone = figures.get("tuned", 0.5), figures.get("alone", 0.2)
     assert f"AP50 {tuned:.2f} with simulation first, {alone:.2f} with" in result
-    assert f"{tuned - alone:+.2f} (95 % range" in result
+    assert f"{tuned - alone:+.2f}" in result
+    assert ("(95 % interval" in result) == (figures.get("ends", ()) is not None)
     assert words in meaning
     assert next_command == f"Next:    hybrid predict --checkpoint {tmp_path} --source PHOTO.jpg --out found"
 
 
 def test_the_difference_is_that_of_the_demo_in_whichever_order_the_report_has_it(tmp_path: Path) -> None:
-    turned = report()
-    turned["ap50_differences"] = [
-        {"run": PHOTOS_ALONE, "other": FINE_TUNE, "difference": -0.3, "low": -0.4, "high": -0.1}
-    ]
-    assert "+0.30 (95 % range +0.10 to +0.40)" in "\n".join(concluded(tmp_path, turned))
+    assert "+0.30 (95 % interval +0.10 to +0.40)" in "\n".join(concluded(tmp_path, report(turned=True)))
 
 
 def test_the_table_states_steps_on_photos_and_in_all(tmp_path: Path) -> None:
     lines = concluded(tmp_path, report())
     head, sim, tuned, alone = (re.split(r"\s{2,}", text.strip()) for text in lines[1:5])
-    assert head == ["steps on stand-in photos", "steps in all", "AP50", "95 % range"]
+    assert head == ["steps on stand-in photos", "steps in all", "AP50", "95 % interval"]
     assert sim == ["simulation alone", "0", "700", "0.30", "0.20 to 0.40"]
     assert tuned[1:4] == ["200", "900", "0.50"]
     assert alone[:4] == ["stand-in photos alone", "200", "200", "0.20"]

@@ -54,30 +54,43 @@ def test_the_report_measures_every_run_on_both_and_a_second_call_measures_nothin
     words = ["--sim", tiny_data_set, "--real", line / "test-photos/photos.json", "--runs", *runs, "--out", out]
     assert str(out) in done(script("gap_report", *words))
     stored = json.loads(out.with_suffix(".json").read_text())
-    assert stored["target"] == "real"
+    assert (stored["schema"], stored["target"], stored["mode"]) == (2, "real", "full")
     assert [run["name"] for run in stored["runs"]] == ["scratch", "sim", "tuned"]
-    assert stored["real"]["images"] == 6
-    assert stored["real"]["boxes"] == 18
-    assert stored["sim"]["images"] == 2 * 3  # two frames of each held-out scene
+    assert stored["answer"]["looked_at"] == "sim: the first run that saw no photo"
+    sim, test = stored["data"]
+    assert (test["role"], test["images"], test["boxes"]) == ("test", 6, 18)
+    assert (sim["role"], sim["images"]) == ("simulated", 2 * 3)  # two frames of each held-out scene
     for run in stored["runs"]:
-        for data in ("sim", "target"):
-            assert 0.0 <= run[data]["ap"] <= run[data]["ap50"] <= 1.0
-            assert sorted(run[data]["ap_by_category"]) == ["bolt", "nut", "washer"]
-    assert len(stored["differences"]) == len(STATISTICS)
+        for data in ("simulated", "real"):
+            assert 0.0 <= run[data]["ap"]["value"] <= run[data]["ap50"]["value"] <= 1.0
+    arms = {row["name"]: (row["arm"], row["photos"]) for row in stored["performance"]}
+    assert arms == {"scratch": ("photos", 3), "sim": ("simulation", 0), "tuned": ("simulation", 3)}
+    assert {row["verdict"] for row in stored["why"]["coverage"]} == {"too_few"}  # nothing is said without --look
+    assert len(stored["why"]["coverage"]) == len(STATISTICS)
+    ledger = line / "test-photos/photos.json.reads.jsonl"
+    assert len(ledger.read_text().splitlines()) == len(stored["trust"]["readings"])
     html = out.read_text()
     assert html.count("data:image/jpeg") > 4
     assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]+"', html)
     cached = {path: path.stat().st_mtime_ns for path in out.with_name("report-cache").iterdir()}
     assert len(cached) == 6
     assert "real: " in html
-    again = script("gap_report", *words, "--without-photos")
+    pictures = tmp_path / "unlabelled"
+    shutil.copytree(line / "photos", pictures, ignore=lambda *_: ["photos.json"])
+    again = script("gap_report", *words, "--without-photos", "--look", pictures)
     done(again)
+    of_pictures = json.loads(out.with_suffix(".json").read_text())
+    assert [row["name"] for row in of_pictures["why"]["coverage"]] == [
+        name for name, one in STATISTICS.items() if not one.of_parts
+    ]
+    assert of_pictures["answer"]["in_use"][0]["figure"]["status"] == "not_measured"
     assert 'alt="real: ' in html
     assert 'alt="simulated: ' in out.read_text()
     assert 'alt="real: ' not in out.read_text()
     assert "on simulated" not in again.stdout + again.stderr
     assert {path: path.stat().st_mtime_ns for path in out.with_name("report-cache").iterdir()} == cached
-    assert json.loads(out.with_suffix(".json").read_text())["runs"] == stored["runs"]
+    now = json.loads(out.with_suffix(".json").read_text())
+    assert (now["runs"], now["trust"]["readings"]) == (stored["runs"], stored["trust"]["readings"])
 
 
 def test_a_simulated_set_in_the_place_of_photos_is_a_stand_in_everywhere(
@@ -92,8 +105,8 @@ def test_a_simulated_set_in_the_place_of_photos_is_a_stand_in_everywhere(
     done(script("gap_report", "--sim", tiny_data_set, "--real", other_data_set, "--runs", line / "sim",
                 "--out", out))  # fmt: skip
     assert json.loads(out.with_suffix(".json").read_text())["target"] == "stand-in"
-    words = re.sub(r"<(style|pre)>.*?</\1>|<code>.*?</code>|<[^>]+>", " ", out.read_text(), flags=re.S)
-    assert "Stand-in" in words
+    words = re.sub(r"<(style|script|pre)\b[^>]*>.*?</\1>|<code>.*?</code>|<[^>]+>", " ", out.read_text(), flags=re.S)
+    assert "The test data are simulated too." in words
     assert not re.search(r"\breal(ity)?\b", words)
 
 
@@ -111,8 +124,9 @@ def test_a_yolo_folder_trains_on_its_train_and_is_measured_on_its_test(
     done(script("gap_report", *report[:-1], as_coco, "--real", photos.parent / "test-coco/photos.json"))
     one, other = (json.loads(page.with_suffix(".json").read_text()) for page in (out, as_coco))
     assert one["target"] == "real"
-    assert one["real"]["boxes"] == other["real"]["boxes"] > 0
-    assert [run["target"]["ar"] for run in one["runs"]] == pytest.approx([run["target"]["ar"] for run in other["runs"]])
+    assert one["data"][1]["boxes"] == other["data"][1]["boxes"] > 0
+    recalls = [[run["real"]["recall"]["value"] for run in report["runs"]] for report in (one, other)]
+    assert recalls[0] == pytest.approx(recalls[1])
     leaky = yolo(tmp_path / "leaky", "train")  # its test is its train
     assert "trained on" in refused(script("gap_report", *report, "--real", leaky))
 
@@ -131,8 +145,7 @@ def test_whole_boxes_go_with_a_run_from_simulation_to_the_report(
     done(script("gap_report", *report, "--runs", whole))
     whole_boxes, visible_boxes = read_shards(occluded_data_set, boxes="whole"), read_shards(occluded_data_set)
     report_json = json.loads(page.with_suffix(".json").read_text())
-    assert {one["distance"] for one in report_json["differences"]} == {0.0}  # a set and itself: both where parts show
-    boxes = report_json["real"]["boxes"]
+    boxes = report_json["data"][1]["boxes"]
     assert boxes == sum(whole_boxes.counts().values())
     assert boxes > sum(visible_boxes.counts().values())
     assert "go round different things" in refused(script("gap_report", *report, "--runs", whole, line / "sim"))
@@ -173,7 +186,7 @@ def test_simulated_sets_are_read_at_a_url_as_in_a_folder(line: Path, tiny_data_s
     assert there["runs"] == here["runs"]
     mixed = ["--runs", tmp_path / "mixed", *report[2:]]
     done(script("gap_report", *mixed, page, "--sim", tiny_data_set))  # the scenes that were held out are left
-    assert json.loads(page.with_suffix(".json").read_text())["sim"]["images"] == 2 * len(
+    assert json.loads(page.with_suffix(".json").read_text())["data"][0]["images"] == 2 * len(
         record(line / "sim")["held_out"]
     )
 
@@ -202,12 +215,20 @@ def test_categories_that_a_run_does_not_know_start_at_random_and_a_note_has_both
     assert len(kept) > 0.9 * len(now)
 
 
-def test_a_report_of_a_category_that_a_run_does_not_know_is_refused(
+def test_categories_that_no_run_knows_are_left_out_with_a_note_or_renamed(
     line: Path, tiny_data_set: Path, tmp_path: Path
 ) -> None:
-    photos = photographs(tmp_path / "photos", ("bolt", "dog"))
-    error = refused(script("gap_report", "--sim", tiny_data_set, "--real", photos, "--runs", line / "sim",
-                          "--out", tmp_path / "report.html"))  # fmt: skip
-    assert "labels ['dog'], which" in error
-    assert "was not trained on" in error
-    assert "--categories bolt" in error
+    photos, out = photographs(tmp_path / "photos", ("Bolt", "nut")), tmp_path / "report.html"
+    words = ["--sim", tiny_data_set, "--real", photos, "--runs", line / "sim", "--out", out]
+    result = script("gap_report", *words)
+    done(result)
+    assert "boxes left out, since no run was trained on such: 6 of 'Bolt'" in result.stderr
+    assert "--rename Bolt=bolt" in result.stderr
+    assert json.loads(out.with_suffix(".json").read_text())["categories"] == ["nut"]
+    done(script("gap_report", *words, "--rename", "Bolt=bolt"))
+    assert json.loads(out.with_suffix(".json").read_text())["categories"] == ["bolt", "nut"]
+    assert "has no such category" in refused(script("gap_report", *words, "--rename", "Screw=bolt"))
+    none = photographs(tmp_path / "other", ("Bolt", "dog"))
+    error = refused(script("gap_report", *words[:3], none, *words[4:]))
+    assert "which no run was trained on" in error
+    assert "--rename Bolt=bolt" in error

@@ -23,7 +23,9 @@ from hybrid.weights.checkpoint import load_config, read_tensors
 from pipelines.common.record import read_experiment
 from pipelines.common.runs import seconds
 from pipelines.gap.finished import open_run
-from pipelines.gap.outcome import outcome, read_report, table
+from pipelines.gap.outcome import outcome, table
+from pipelines.gap.schema.report import read_report
+from tests.pipelines.gap.example_report import example_report
 
 FEW = settings(
     max_examples=int(os.environ.get("FUZZ_EXAMPLES", "60")), deadline=None,
@@ -44,12 +46,9 @@ EXPERIMENT = {
     "init": {"run": "out/sim", "sha256": "ef"},
 }  # fmt: skip
 ROW = {"step": 20, "loss": 3.5, "learning_rate": 1e-4, "seconds_per_step": 0.5}
-REPORT = {
-    "verdict": [], "sim": {}, "differences": [], "target": "real", "real": {"images": 3},
-    "runs": [{"name": n, "steps_on_target": 1, "steps_in_all": 2, "target": {"ap50": 0.3}, "ap50_range": [0.1, 0.4]}
-             for n in ("a", "b")],
-    "ap50_differences": [{"run": "a", "other": "b", "difference": 0.1, "low": 0.0, "high": 0.2}],
-}  # fmt: skip
+REPORT = json.loads(example_report().to_json())
+REPORT |= {"performance": REPORT["performance"][:1], "knobs": [], "data": []}
+REPORT |= {"where": REPORT["where"] | {"tables": []}, "why": REPORT["why"] | {"coverage": [], "features": []}}
 
 
 def paths_of(plain: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -133,7 +132,7 @@ def test_report_json(tmp_path: Path, content: bytes) -> None:
     def read() -> None:
         report = read_report(tmp_path / "report.json")
         table(report, {})
-        outcome(report, "a", "b")
+        outcome(report, "sim10", "sim")
 
     (tmp_path / "report.json").write_bytes(content)
     answered(read)

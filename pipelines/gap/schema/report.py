@@ -85,9 +85,12 @@ def report_from_json(plain: Any, name: str = "the report") -> Report:
     if version != SCHEMA:
         raise RunError(f"{name}: is a report of version {version}; this program reads version {SCHEMA}")
     try:
-        return TypeAdapter(Report).validate_json(json.dumps(plain))
+        return _ADAPTER.validate_json(json.dumps(plain))
     except ValidationError as error:
         raise RunError(f"{name}: is no report of version {SCHEMA}: {where_and_why(error)}") from None
+
+
+_ADAPTER = TypeAdapter(Report)
 
 
 def read_report(path: Path) -> Report:

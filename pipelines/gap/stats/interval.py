@@ -118,6 +118,38 @@ def difference_figure(
     return figure if width is None else replace(figure, p=width.p_two_sided(found.value))
 
 
+def unpaired_figure(
+    first: Float[np.ndarray, "seeds draws1"],
+    second: Float[np.ndarray, "seeds draws2"],
+    first_units: int,
+    second_units: int,
+    unit: str,
+    scale: float = 100.0,
+) -> Figure:
+    """The difference of the same runs on two data sets, times `scale`. Column 0 holds the values on all of each set.
+
+    The variances of both sets add, and that of the seeds' differences; degrees of freedom by Welch and Satterthwaite.
+    """
+    by_seed = scale * (first[:, 0] - second[:, 0])
+    value, seeds = float(by_seed.mean()), len(by_seed)
+    parts = [
+        spread([float(scale * one[:, 0].mean())], scale * one[:, 1:].mean(0, keepdims=True), units)
+        for one, units in ((first, first_units), (second, second_units))
+    ]
+    units = min(first_units, second_units)
+    if units < LEAST_SESSIONS:
+        return _figure(Interval(value, None, None), unit, "", 0, units, seeds)
+    terms = [(part.error**2, part.freedom) for part in parts if part is not None]
+    terms += [(float(by_seed.var(ddof=1)) / seeds, seeds - 1.0)] if seeds > 1 else []
+    whole = sum(variance for variance, _ in terms)
+    if whole <= 0:
+        return _figure(Interval(value, None, None), unit, "", 0, units, seeds)
+    found = Spread(float(np.sqrt(whole)), whole**2 / sum(variance**2 / freedom for variance, freedom in terms))
+    interval = Interval(value, value - found.half_width, value + found.half_width)
+    figure = _figure(interval, unit, "two data sets; 95 % t interval over scenes and sessions", 0, units, seeds)
+    return replace(figure, p=found.p_two_sided(value))
+
+
 def smallest_difference(by_seed: Sequence[float], draws: Draws, sessions: int, photos: int) -> Figure:
     """The difference of two runs that these photos would show 4 times out of 5, in points of AP50."""
     unit = "points of AP50"

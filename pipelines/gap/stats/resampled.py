@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64
 
 from hybrid.core.types import Detections
 from hybrid.data.clips import FrameRecord
-from hybrid.metrics.detection import matched_frames
+from hybrid.metrics.detection import Metrics, matched_frames
 from hybrid.metrics.video import MatchedDetections
 from pipelines.gap.sessions import session_weights
 
@@ -28,6 +28,14 @@ Values = Float[np.ndarray, " draws"]
 
 
 @dataclass(frozen=True)
+class Measurement:
+    """One run on one data set: its metrics, and its detections in each frame."""
+
+    metrics: Metrics
+    detections: list[Detections]
+
+
+@dataclass(frozen=True)
 class Resampled:
     """A run's detections on photos in sessions. The first draw is all photos once; the others are of the bootstrap."""
 
@@ -35,20 +43,19 @@ class Resampled:
     weights: Float[np.ndarray, "draws photos"]
 
     @cached_property
-    def _precisions(self) -> Float[np.ndarray, "ious draws"]:
-        return np.array([average_precisions(one, self.weights) for one in self.matched])
-
-    @property
     def ap(self) -> Values:
-        return self._precisions.mean(0)  # type: ignore[no-any-return]
+        others = [
+            average_precisions(one, self.weights) for k, one in enumerate(self.matched) if k not in (AT_50, AT_75)
+        ]
+        return np.mean([self.ap50, self.ap75, *others], 0)  # type: ignore[no-any-return]
 
-    @property
+    @cached_property
     def ap50(self) -> Values:
-        return self._precisions[AT_50]  # type: ignore[no-any-return]
+        return average_precisions(self.matched[AT_50], self.weights)
 
-    @property
+    @cached_property
     def ap75(self) -> Values:
-        return self._precisions[AT_75]  # type: ignore[no-any-return]
+        return average_precisions(self.matched[AT_75], self.weights)
 
     @cached_property
     def recall(self) -> Values:
@@ -78,7 +85,12 @@ def resampled(
 ) -> Resampled:
     """Match detections with the boxes of `frames`, and draw sessions. Each frame has the session at its place."""
     matched = tuple(matched_frames(detections, frames, least_iou=iou) for iou in IOUS)
-    return Resampled(matched, np.concatenate([np.ones((1, len(frames))), session_weights(sessions, draws)]))
+    return Resampled(matched, draw_weights(sessions, draws))
+
+
+def draw_weights(sessions: Int64[np.ndarray, " n"], draws: int) -> Float[np.ndarray, "draws1 n"]:
+    """How often each photo counts: all once in the first row, then a row for each draw of the sessions."""
+    return np.concatenate([np.ones((1, len(sessions))), session_weights(sessions, draws)])
 
 
 def average_precisions(matched: MatchedDetections, weights: Float[np.ndarray, "draws photos"]) -> Values:

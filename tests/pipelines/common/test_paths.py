@@ -12,8 +12,9 @@ import pytest
 
 from hybrid.core.errors import DataError, RunError
 from pipelines.common.paths import check_folder, check_report, check_runs, data_at
+from tests.pipelines.gap.example_report import example_report
 
-REPORT_JSON = json.dumps({"verdict": [], "runs": [], "sim": {}, "real": {}, "differences": []})
+VERSION_1 = json.dumps({"verdict": [], "runs": [], "sim": {}, "real": {}, "differences": []})
 
 
 def test_a_folder_in_the_place_of_a_file_of_labels_is_answered_with_the_files_in_it(tmp_path: Path) -> None:
@@ -73,12 +74,13 @@ def test_a_file_that_is_no_report_is_not_overwritten_unless_told(tmp_path: Path,
     check_report(out, overwrite=True)
 
 
+@pytest.mark.parametrize("text", [VERSION_1, example_report().to_json()])
 @pytest.mark.parametrize(
     "head", ['<meta name="generator" content="pipelines.gap_report">', "<title>Simulation and real"]
 )
-def test_an_earlier_report_is_replaced(tmp_path: Path, head: str) -> None:
+def test_an_earlier_report_is_replaced(tmp_path: Path, head: str, text: str) -> None:
     (tmp_path / "r.html").write_text(head)
-    (tmp_path / "r.json").write_text(REPORT_JSON)
+    (tmp_path / "r.json").write_text(text)
     check_report(tmp_path / "r.html", overwrite=False)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from pipelines.common.record import DataKind
 from pipelines.gap.schema.figure import Figure, counted, not_measured, too_few
 from pipelines.gap.schema.report import Report
 from pipelines.gap.schema.sections import (
@@ -162,7 +165,7 @@ def _where() -> Where:
                 rows=(
                     Group(
                         group="bolt", measure="AP50", simulated=ap(0.87), real=ap(0.55), lost=points(32.0, 6.0),
-                        so="lost on the way to reality",
+                        so="lost on the test pictures",
                     ),
                     Group(
                         group="washer", measure="AP50", simulated=ap(0.87),
@@ -223,3 +226,33 @@ def _do_next() -> DoNext:
         label=(ToLabel(photo="0-7_w3.jpg", because="novelty 1.58", picture="real-0"),),
         label_note="not shown to beat random",
     )  # fmt: skip
+
+
+def measured_report(
+    runs: dict[str, tuple[int, int, float | None, tuple[float, float] | None]],
+    pair: Comparison | None = None,
+    target: DataKind = "real",
+    images: int = 40,
+) -> str:
+    """The JSON of a report of these runs: steps on the photos, steps in all, AP50, its interval."""
+    example, rows, groups = example_report(), [], []
+    for name, (on_target, in_all, value, interval) in runs.items():
+        ap50 = too_few("no box", "AP50") if value is None else counted(value, "AP50")
+        low, high = interval or (None, None)
+        real = replace(example.runs[0].real, ap50=ap50)
+        rows.append(replace(example.runs[0], name=name, steps_on_target=on_target, steps_in_all=in_all, real=real))
+        ranged = replace(real, ap50=replace(ap50, low=low, high=high))
+        groups.append(replace(example.performance[0], name=name, runs=(name,), real=ranged))
+    test = DataSet(role="test", path="test.json", images=images, boxes=90, note="")
+    changed = replace(
+        example, target=target, runs=tuple(rows), performance=tuple(groups), data=(test,),
+        comparisons=() if pair is None else (pair,),
+    )  # fmt: skip
+    return changed.to_json()
+
+
+def difference(first: str, second: str, value: float, ends: tuple[float, float] | None) -> Comparison:
+    """A paired difference, in points."""
+    low, high = ends or (None, None)
+    figure = replace(counted(value, "points of AP50"), low=low, high=high)
+    return Comparison(first=first, second=second, difference=figure)

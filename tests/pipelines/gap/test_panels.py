@@ -15,10 +15,11 @@ from hybrid.data.clips import Clip, ClipSource, FrameRecord
 from hybrid.metrics.detection import score
 from pipelines.gap import panels
 from pipelines.gap.finished import FinishedRun
-from pipelines.gap.measure import Measurement
-from pipelines.gap.panels import CROPS, compare_images, run_images
+from pipelines.gap.panels import CROPS, run_pictures
 from pipelines.gap.pictures import FALSE_ALARM, MISS
+from pipelines.gap.schema.sections import Picture
 from pipelines.gap.sets import ReportSets
+from pipelines.gap.stats.resampled import Measurement
 
 TRUTH = [[8.0, 8.0, 24.0, 24.0]]
 RUN = FinishedRun(Path("run"), ("bolt",), 1, 1.0, 64, None)
@@ -61,12 +62,10 @@ def crops(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[int, int, int], l
     return made
 
 
-def images(
-    folder: Path, by_frame: list[Detections], photos: bool = True, run: FinishedRun = RUN
-) -> panels.ReportImages:
+def images(folder: Path, by_frame: list[Detections], photos: bool = True, run: FinishedRun = RUN) -> dict[str, Picture]:
     sim, target = source(folder, 3), source(folder, len(by_frame), 90)
     sets = ReportSets(sim, target, sim, target, "real", "")
-    return run_images(sets, run, measurement(sim, [detections()] * 3), measurement(target, by_frame), photos)
+    return run_pictures(sets, run, measurement(sim, [detections()] * 3), measurement(target, by_frame), photos)
 
 
 @pytest.mark.parametrize("score", [0.1, 0.3, 0.6])
@@ -74,9 +73,8 @@ def test_a_detection_below_the_runs_own_score_is_neither_a_hit_nor_a_false_alarm
     tmp_path: Path, crops: list[tuple[tuple[int, int, int], list[float]]], score: float
 ) -> None:
     away, run = [30.0, 20.0, 60.0, 40.0], replace(RUN, score=score)
-    shown = images(tmp_path, [detections((TRUTH[0], score - 0.01), (away, score - 0.02))], run=run)
+    images(tmp_path, [detections((TRUTH[0], score - 0.01), (away, score - 0.02))], run=run)
     assert [colour for colour, _ in crops] == [MISS] * 4  # of three simulated images and of the photo
-    assert shown.score == score
     crops.clear()
     images(tmp_path, [detections((TRUTH[0], score + 0.02), (away, score + 0.01))], run=run)
     assert [colour for colour, _ in crops] == [MISS] * 3 + [FALSE_ALARM]
@@ -103,26 +101,20 @@ def test_of_many_missed_parts_some_of_the_whole_set_are_shown(
     tmp_path: Path, crops: list[tuple[tuple[int, int, int], list[float]]]
 ) -> None:
     shown = images(tmp_path, [detections()] * (3 * CROPS))
-    assert len(shown.crops["real: missed"]) == CROPS
-    assert len(shown.crops["simulated: missed"]) == 3
+    missed = [one.of for one in shown.values() if one.kind == "missed"]
+    assert (missed.count("real"), missed.count("simulated")) == (CROPS, 3)
 
 
-def test_scenes_of_both_sets_stand_side_by_side_with_their_names(tmp_path: Path) -> None:
-    captions = [caption for caption, _ in images(tmp_path, [detections()] * 4).scenes]
-    assert captions == ["simulated: 120-0.png", "real: 90-0.png", "simulated: 120-1.png", "real: 90-2.png"]
+def test_scenes_of_both_sets_have_their_names(tmp_path: Path) -> None:
+    scenes = [one for one in images(tmp_path, [detections()] * 4).values() if one.kind == "scene"]
+    assert [(one.of, one.caption) for one in scenes] == [
+        ("simulated", "simulated: 120-0.png"), ("simulated", "simulated: 120-1.png"),
+        ("real", "real: 90-0.png"), ("real", "real: 90-2.png"),
+    ]  # fmt: skip
+    assert all(one.uri is not None for one in scenes)
 
 
 def test_without_photos_nothing_of_the_target_is_shown(tmp_path: Path) -> None:
     shown = images(tmp_path, [detections()] * 2, photos=False)
-    assert all(caption.startswith("simulated") for caption, _ in shown.scenes)
-    assert list(shown.crops) == ["simulated: missed", "simulated: false alarms, highest score first"]
-
-
-def test_each_difference_of_the_images_has_a_histogram(tmp_path: Path) -> None:
-    sim, target = source(tmp_path, 4, 60), source(tmp_path, 4, 180)
-    comparison = compare_images(ReportSets(sim, target, sim, target, "stand-in", ""))
-    assert set(comparison.histograms) == {one.name for one in comparison.differences}
-    brightness = next(one for one in comparison.differences if one.name == "brightness")
-    assert brightness.sim_median == pytest.approx(60, abs=2)
-    assert brightness.real_median == pytest.approx(180, abs=2)
-    assert all("stand-in" in chart for chart in comparison.histograms.values())
+    assert {one.of for one in shown.values()} == {"simulated"}
+    assert {one.kind for one in shown.values()} == {"scene", "missed"}

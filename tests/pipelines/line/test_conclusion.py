@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from hybrid.core.errors import RunError
+from pipelines.common.record import DataKind
 from pipelines.line.conclusion import conclusion, detections
 from pipelines.line.contents import Line
 from pipelines.line.sizes import FINE_TUNE, PRETRAIN
+from tests.pipelines.gap.example_report import measured_report
 from tests.pipelines.line.lines import line
 
 GIVEN = Path("my_line")
@@ -31,16 +33,10 @@ def held_out(ap50: float, frames: int) -> dict[str, Any]:
     return {"validation": {"ema": {"overall": {"ap50": ap50}, "frames": frames}}}
 
 
-def measured(of: Line, ap50: float | None, ap50_range: tuple[float, float] | None, target: str = "real") -> None:
-    row = {"name": FINE_TUNE, "steps_on_target": 20, "steps_in_all": 90, "target": {"ap50": ap50}}
-    report = {
-        "target": target,
-        "real": {"images": 8},
-        "ap50_differences": [],
-        "runs": [{**row, "ap50_range": ap50_range}],
-    }
+def measured(of: Line, ap50: float | None, ap50_range: tuple[float, float] | None, target: DataKind = "real") -> None:
+    report = measured_report({FINE_TUNE: (20, 90, ap50, ap50_range)}, target=target, images=8)
     (of.folder / "result").mkdir(exist_ok=True)
-    (of.folder / "result/report.json").write_text(json.dumps(report))
+    (of.folder / "result/report.json").write_text(report)
 
 
 def test_without_photos_it_says_that_nothing_is_known_of_the_line(tmp_path: Path) -> None:
@@ -75,7 +71,13 @@ def test_with_photos_that_nobody_labelled_it_says_what_was_found_and_claims_noth
 @pytest.mark.parametrize(
     ("ap50", "ap50_range", "result", "meaning", "then"),
     [
-        (0.95, (0.9, 0.98), "AP50 0.95 (95 % range 0.90 to 0.98) on 8 photos", "It finds the parts", "hybrid predict"),
+        (
+            0.95,
+            (0.9, 0.98),
+            "AP50 0.95 (95 % interval 0.90 to 0.98) on 8 photos",
+            "It finds the parts",
+            "hybrid predict",
+        ),
         (0.6, None, "AP50 0.60 on 8 photos that it was not trained on.", "Some parts are missed", "--again"),
         (0.01, None, "AP50 0.01", "too little: nothing can be said", "--again"),
         (None, None, "nothing could be measured", "hold no box", "hybrid predict"),

@@ -1,0 +1,261 @@
+"""A report from runs and data: measured once, then each section is made from the measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hybrid.core.errors import DataError
+from hybrid.core.types import Detections
+from hybrid.data.clips import ClipSource
+from pipelines.common.data import STAND_IN, data_hash, split_to_measure
+from pipelines.common.record import weights_hash
+from pipelines.gap.finished import FinishedRun
+from pipelines.gap.ledger import Ledger, Purpose, count_reading
+from pipelines.gap.measure import detect_changed, measure
+from pipelines.gap.panels import run_pictures
+from pipelines.gap.schema.figure import counted, not_measured
+from pipelines.gap.schema.report import Report
+from pipelines.gap.schema.sections import Answer, DataSet, Knob, Named, Performance, Trust, Where
+from pipelines.gap.sections.answer import do_next, headline, lead, sentence
+from pipelines.gap.sections.efficiency import label_efficiency
+from pipelines.gap.sections.knobs import knobs, photo_changes
+from pipelines.gap.sections.performance import comparisons, gap, performance, smallest
+from pipelines.gap.sections.pool import chosen_score, unseen
+from pipelines.gap.sections.runs import Measured, RunGroup, draws_of, grouped, run_row
+from pipelines.gap.sections.where import Side, where
+from pipelines.gap.sections.why import Looks, alikeness, looks, no_pictures, why
+from pipelines.gap.sets import ReportInputs, ReportSets, with_labels_of
+from pipelines.gap.stats.grouping import PhotoSessions, group, renumbered
+from pipelines.gap.stats.interval import LEAST_SESSIONS, mean_figure, share_figure
+from pipelines.gap.stats.resampled import DRAWS, Resampled, resampled
+from simgen.dataset.store.locations import Location
+from simgen.spec.text.printable import redacted
+
+Role = Literal["simulated", "test", "pool"]
+NO_POOL = "Photos beside the test photos are needed: give --look."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a report shall hold."""
+
+    out: Path
+    made: str
+    command: str
+    photos: bool = True  # show them
+    quick: bool = False  # leave out what takes long
+    final: bool = False
+    look_at: str | None = None  # the run that the sections are about; None: the first that saw no photo
+    sessions: str | None = None  # a regular expression; None: guess
+    recall: float | None = None  # wanted in use; None: the best F1
+
+    @property
+    def cache(self) -> Path:
+        return self.out.with_name(f"{self.out.stem}-cache")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The photos beside the test photos, and their sessions."""
+
+    source: ClipSource
+    location: Location
+    sessions: PhotoSessions
+
+
+def report_of(inputs: ReportInputs, sets: ReportSets, runs: Sequence[FinishedRun], wishes: Wishes) -> Report:
+    """Measure what is not measured yet, and make all sections.
+
+    Raises:
+        DataError: a run is named twice, the run to look at is none of them, or sessions do not fit the names.
+    """
+    sim = group(sets.sim, None, scenes=True)
+    real = group(sets.target, wishes.sessions, scenes=sets.word == STAND_IN)
+    measured = [_measured(run, sets, sim, real, wishes.cache) for run in runs]
+    groups, looked = grouped(measured), _looked_at(measured, wishes.look_at)
+    rows = [performance(one, sim, real) for one in groups]
+    pairs, efficiency = comparisons(groups, real), label_efficiency(groups, real, None)
+    pool, seen = _pool(inputs, sets, wishes)
+    coverage = no_pictures(NO_POOL) if seen is None or pool is None else why(seen, _compared(pool))
+    found = _where(looked, sets, sim, real, _score(looked.run, pool, wishes))
+    effects = () if wishes.quick or pool is None or seen is None else _knobs(looked.run, pool, seen, wishes)
+    top = groups[[id(row) for row in rows].index(id(headline(rows)))]
+    photos = "photos" if sets.word != STAND_IN else "stand-in photos"
+    return Report(
+        made=wishes.made,
+        title=Path(redacted(str(inputs.target))).parent.name or redacted(str(inputs.target)),
+        target=sets.word,
+        mode="final" if wishes.final else "quick" if wishes.quick else "full",
+        categories=sets.target.categories,
+        answer=Answer(
+            sentence=sentence(rows, photos), lead=lead(rows, pairs, efficiency, photos),
+            looked_at=_why_looked_at(looked, wishes.look_at),
+            in_use=_in_use(top, real, _score(top.first, pool, wishes), wishes),
+            gap=gap(next(one for one in groups if looked in one.members), sim, real),
+        ),
+        performance=tuple(rows),
+        comparisons=pairs,
+        label_efficiency=efficiency,
+        where=found,
+        why=coverage,
+        knobs=effects,
+        do_next=do_next(coverage.coverage, effects, found, efficiency, "Which photos to label next is not measured."),
+        trust=_trust(inputs, sets, groups, rows, real, seen, wishes),
+        runs=tuple(run_row(one) for one in measured),
+        data=_data(inputs, sets),
+        command=wishes.command,
+        pictures=run_pictures(sets, looked.run, looked.sim, looked.real, wishes.photos),
+    )  # fmt: skip
+
+
+def _measured(run: FinishedRun, sets: ReportSets, sim: PhotoSessions, real: PhotoSessions, cache: Path) -> Measured:
+    on_sim, on_real = with_labels_of(sets.sim, run), with_labels_of(sets.target, run)
+    first = measure(run, on_sim, cache, f"{run.folder.name} on simulated")
+    second = measure(run, on_real, cache, f"{run.folder.name} on {sets.word}")
+    return Measured(run, first, second, draws_of(first, on_sim, sim), draws_of(second, on_real, real))
+
+
+def _looked_at(measured: Sequence[Measured], name: str | None) -> Measured:
+    if name is None:
+        return next((one for one in measured if one.run.photos == 0), measured[0])
+    for one in measured:
+        if name in (one.name, str(one.run.folder)):
+            return one
+    raise DataError(f"--run-to-look-at {name}: there are {[one.name for one in measured]}")
+
+
+def _why_looked_at(looked: Measured, named: str | None) -> str:
+    if named is not None:
+        return f"{looked.name}: named with --run-to-look-at"
+    if looked.run.photos == 0:
+        return f"{looked.name}: the first run that saw no photo"
+    return f"{looked.name}: the first run, as every run saw photos"
+
+
+def _pool(inputs: ReportInputs, sets: ReportSets, wishes: Wishes) -> tuple[Pool | None, Looks | None]:
+    if inputs.look is None:
+        return None, None
+    sessions = group(sets.target_images, wishes.sessions, scenes=sets.word == STAND_IN)
+    pool = Pool(sets.target_images, inputs.look, sessions)
+    return pool, looks(sets.sim_images, sets.target_images, sessions)
+
+
+def _compared(pool: Pool) -> str:
+    return f"Compared with --look: {pool.sessions.in_words()}. None of them is a test photo."
+
+
+def _score(run: FinishedRun, pool: Pool | None, wishes: Wishes) -> float | None:
+    """The score in use, chosen on photos of the pool that the run was not trained on; None: there are none."""
+    unknown = None if pool is None else unseen(pool.source, pool.location, run)
+    if unknown is None:
+        return None
+    source = with_labels_of(unknown, run)
+    found = measure(run, source, wishes.cache, f"{run.folder.name} on --look")
+    return chosen_score(found.detections, source, wishes.recall)
+
+
+def _where(looked: Measured, sets: ReportSets, sim: PhotoSessions, real: PhotoSessions, score: float | None) -> Where:
+    of_sim, of_real = with_labels_of(sets.sim, looked.run), with_labels_of(sets.target, looked.run)
+    sides = (
+        Side.of(looked.sim.detections, of_sim.frames, sim),
+        Side.of(looked.real.detections, of_real.frames, real),
+    )
+    return where(*sides, of_real.categories, score)
+
+
+def _knobs(run: FinishedRun, pool: Pool, seen: Looks, wishes: Wishes) -> tuple[Knob, ...]:
+    unknown = unseen(pool.source, pool.location, run)
+    if unknown is None:
+        return ()
+    source = with_labels_of(unknown, run)
+    kept = {clip.name for clip in unknown.clips}
+    of_frame = [
+        number
+        for number, name in zip(
+            pool.sessions.of_frame.tolist(), [c.name for c in pool.source.clips for _ in c.frames], strict=True
+        )
+        if name in kept
+    ]
+    sessions = renumbered(pool.sessions, of_frame)
+    draws = DRAWS if sessions.count >= LEAST_SESSIONS else 0
+
+    def drawn(found: Sequence[Detections]) -> Resampled:
+        return resampled(found, source.frames, sessions.of_frame, draws)
+
+    changes = photo_changes(seen)
+    plain = measure(run, source, wishes.cache, f"{run.folder.name} on --look").detections
+    detections = [
+        detect_changed(run, source, wishes.cache, one.key, one.of, f"{run.folder.name}, {one.name} changed")
+        for one in changes
+    ]
+    return knobs(changes, detections, drawn, drawn(plain), sessions)
+
+
+def _in_use(top: RunGroup, real: PhotoSessions, score: float | None, wishes: Wishes) -> tuple[Named, ...]:
+    """What the detector of the first sentence finds at the score in use."""
+    labels = ("Parts found", "False alarms a photo", "At score")
+    if score is None:
+        missing = (
+            f"{NO_POOL} Those that {top.members[0].name} was trained on do not count, and at least 5 others are needed."
+        )
+        units = ("share", "false alarms a photo", "score")
+        return tuple(Named(label=a, figure=not_measured(missing, unit)) for a, unit in zip(labels, units, strict=True))
+    one, photos = top.members[0].on_real, len(real.of_frame)
+    found, alarms = one.found(score), one.false_alarms(score)
+    chosen = "best F1" if wishes.recall is None else f"a recall of {wishes.recall:g}"
+    return (
+        Named(
+            label=labels[0], so=f"by {top.members[0].name}",
+            figure=share_figure([float(found[0])], found[None, 1:], real.count, "share", photos),
+        ),
+        Named(
+            label=labels[1],
+            figure=mean_figure([float(alarms[0])], alarms[None, 1:], real.count, "false alarms a photo", photos),
+        ),
+        Named(label=labels[2], figure=counted(score, "score"), so=f"chosen on the photos of --look, for {chosen}"),
+    )  # fmt: skip
+
+
+def _trust(
+    inputs: ReportInputs, sets: ReportSets, groups: Sequence[RunGroup], rows: Sequence[Performance],
+    real: PhotoSessions, seen: Looks | None, wishes: Wishes,
+) -> Trust:  # fmt: skip
+    runs = [one.run for own in groups for one in own.members]
+    purpose: Purpose = "final" if wishes.final else "look"
+    ledger = _counted(inputs.target, runs, purpose, wishes.made)
+    left_out = [f"{reason}: {len(items)}, such as {items[0]}" for reason, items in sets.target.skipped.items() if items]
+    return Trust(
+        sessions=real.count,
+        sessions_made=real.made,
+        sessions_in_words=real.in_words("photos" if sets.word != STAND_IN else "stand-in photos"),
+        icc=() if seen is None else alikeness(seen),
+        readings=ledger.readings,
+        readings_in_words=ledger.in_words(),
+        smallest_difference=smallest(groups, real),
+        seeds="; ".join(f"{row.name}: {len(row.runs)}" for row in rows),
+        left_out=tuple(left_out + [note for note in (sets.target_note,) if note]),
+    )
+
+
+def _counted(data: Location, runs: Sequence[FinishedRun], purpose: Purpose, made: str) -> Ledger:
+    named = [(run.folder.name, weights_hash(run.folder)) for run in runs]
+    return count_reading(data, data_hash(data, split_to_measure(data)), named, purpose, made)
+
+
+def _data(inputs: ReportInputs, sets: ReportSets) -> tuple[DataSet, ...]:
+    rows = [data_set("simulated", inputs.sim, sets.sim, sets.note)]
+    rows.append(data_set("test", inputs.target, sets.target, sets.target_note))
+    if inputs.look is not None:
+        rows.append(data_set("pool", inputs.look, sets.target_images, "looked at, and chosen on"))
+    return tuple(rows)
+
+
+def data_set(role: Role, path: Location, source: ClipSource, note: str) -> DataSet:
+    """A data set's row in the table of data."""
+    left_out = tuple(f"{why}: {len(items)}, such as {items[0]}" for why, items in source.skipped.items() if items)
+    boxes = sum(source.counts().values())
+    where_from = redacted(str(path))
+    return DataSet(role=role, path=where_from, images=len(source.frames), boxes=boxes, note=note, left_out=left_out)

@@ -1,0 +1,185 @@
+"""The first screen in words, and what to do next. Every sentence is made from figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipelines.gap.appearance import STATISTICS
+from pipelines.gap.schema.figure import Figure, not_measured
+from pipelines.gap.schema.sections import (
+    Action,
+    Comparison,
+    Coverage,
+    DoNext,
+    Knob,
+    LabelEfficiency,
+    Named,
+    Performance,
+    Where,
+)
+
+POINTS = "points of AP50"
+SIGNIFICANT = 0.05
+MOST_ACTIONS = 6
+
+
+def headline(rows: Sequence[Performance]) -> Performance:
+    """The group that the first sentence is about: simulation first with the most photos. Never by its test AP50."""
+    after_simulation = [row for row in rows if row.arm == "simulation" and row.photos is not None]
+    return max(after_simulation, key=lambda row: row.photos or 0, default=rows[0])
+
+
+def sentence(rows: Sequence[Performance], photos: str) -> str:
+    """One sentence with figures. `photos` is what the test data are called: photos, or stand-in photos."""
+    top = headline(rows)
+    value = _with_interval(top.real.ap50)
+    if value is None:
+        return f"Nothing could be measured on these {photos}: {top.real.ap50.note}"
+    alone = _alone(rows, top)
+    beside = ""
+    if alone is not None and (other := _with_interval(alone.real.ap50)) is not None:
+        beside = f"; with the {top.photos} {photos} alone, {other}"
+    if top.arm == "simulation" and top.photos:
+        way = f"With simulation and {top.photos} labelled {photos}"
+    elif top.arm == "simulation":
+        way = "With simulation alone"
+    elif top.photos:
+        way = f"With {top.photos} labelled {photos} alone"
+    else:
+        way = f"Trained on data that are not known, {top.name}:"
+    return f"{way} the detector reaches AP50 {value} on the test{beside}."
+
+
+def lead(rows: Sequence[Performance], pairs: Sequence[Comparison], efficiency: LabelEfficiency, photos: str) -> str:
+    """Two or three more sentences."""
+    top, said = headline(rows), []
+    simulation = next((row for row in rows if row.arm == "simulation" and row.photos == 0), None)
+    if simulation is not None and simulation is not top and (value := _with_interval(simulation.real.ap50)):
+        said.append(f"Simulation alone reaches {value}.")
+    alone = _alone(rows, top)
+    if alone is not None and (found := _between(pairs, top.name, alone.name)) is not None:
+        said.append(f"Simulation first {_changes(found)} AP50 {_against(found)}.")
+    if efficiency.worth.status == "measured":
+        said.append(f"Simulation is worth {efficiency.worth_in_words}.")
+    if top.real.ap50.value is not None and top.real.ap50.low is None:
+        said.append(top.real.ap50.note)
+    return " ".join(said) or f"Only {len(rows)} way of training was measured on these {photos}."
+
+
+def _alone(rows: Sequence[Performance], top: Performance) -> Performance | None:
+    """The photos alone, as many as `top` was trained on."""
+    return next((row for row in rows if row.arm == "photos" and top.photos and row.photos == top.photos), None)
+
+
+def _between(pairs: Sequence[Comparison], first: str, second: str) -> tuple[float, Figure] | None:
+    """The value of first minus second, and the figure."""
+    for pair in pairs:
+        if (pair.first, pair.second) == (first, second) and pair.difference.value is not None:
+            return pair.difference.value, pair.difference
+        if (pair.first, pair.second) == (second, first) and pair.difference.value is not None:
+            return -pair.difference.value, pair.difference
+    return None
+
+
+def _changes(found: tuple[float, Figure]) -> str:
+    value, _ = found
+    return "raises" if value > 0 else "lowers" if value < 0 else "leaves"
+
+
+def _against(found: tuple[float, Figure]) -> str:
+    value, figure = found
+    if figure.low is None:
+        return f"by {abs(value):.1f} points; whether that is chance is not known"
+    return f"by {abs(value):.1f} points, {'beyond chance' if _sure(figure) else 'which may be chance'}"
+
+
+def _sure(figure: Figure) -> bool:
+    return figure.p_holm is not None and figure.p_holm < SIGNIFICANT
+
+
+def _with_interval(figure: Figure) -> str | None:
+    if figure.value is None:
+        return None
+    return f"{figure.value:.2f}" + ("" if figure.low is None else f" [{figure.low:.2f}, {figure.high:.2f}]")
+
+
+def do_next(
+    coverage: Sequence[Coverage], knobs: Sequence[Knob], where: Where, efficiency: LabelEfficiency, label_note: str
+) -> DoNext:
+    """Actions, the best evidence first. Nothing inside the simulated range is advised, no range narrowed."""
+    actions = [*_of_knobs(knobs), *_of_coverage(coverage), *_of_errors(where.errors), *_of_runs(efficiency)]
+    return DoNext(actions=tuple(actions[:MOST_ACTIONS]), next_config="", label=(), label_note=label_note)
+
+
+def _of_knobs(knobs: Sequence[Knob]) -> list[Action]:
+    """Changes of the photos that gained beyond chance: what they change costs AP today."""
+    gained = [one for one in knobs if _sure(one.effect) and (one.effect.value or 0.0) > 0]
+    return [
+        Action(
+            action=f"Let the simulation vary {one.name} more", knob=_keys(one.name), from_value="", to_value="",
+            because=f"{one.change}, the same detector gains on the photos", evidence="up_to", effect=one.effect,
+            cost="render and train again",
+        )
+        for one in sorted(gained, key=lambda one: -(one.effect.value or 0.0))
+    ]  # fmt: skip
+
+
+def _keys(change: str) -> str:
+    """The keys of the simulation's config that vary what a change of the photos changes."""
+    statistic = {"white balance": "warmth"}.get(change, change)
+    return STATISTICS[statistic].knobs if statistic in STATISTICS else change
+
+
+def _of_coverage(coverage: Sequence[Coverage]) -> list[Action]:
+    rows = []
+    for one in coverage:
+        if one.verdict == "beyond":
+            share = max(one.below.value or 0.0, one.above.value or 0.0)
+            ends = f"{one.simulated[1]:.3g} to {one.simulated[-2]:.3g} {one.unit}"
+            low = min(one.simulated[1], one.real[0]) if _sure(one.below) else one.simulated[1]
+            high = max(one.simulated[-2], one.real[-1]) if _sure(one.above) else one.simulated[-2]
+            wider = f"{low:.3g} to {high:.3g} {one.unit}"
+            rows.append(
+                Action(
+                    action=f"{one.title}: {one.so}", knob=one.knobs, from_value=ends, to_value=wider,
+                    because=f"{share:.0%} of the values lie beyond the simulated range", evidence="coverage",
+                    effect=not_measured("Not known: try it, and measure.", POINTS), cost="render and train again",
+                )
+            )  # fmt: skip
+    return rows
+
+
+def _of_errors(errors: Sequence[Named]) -> list[Action]:
+    """The kind of error that costs most, where it costs beyond chance."""
+    words = {
+        "localisation": "Look at how boxes fit: are they drawn round the same thing in simulation and in the photos?",
+        "classification": "Look at the parts that are taken for each other: are their sizes and finishes right?",
+        "duplicate": "Look at parts with two boxes: heaps may be rarer in simulation than in the photos",
+        "background": "Look at the false alarms: put such things into the simulated scenes",
+        "both": "Look at the boxes that fit no part",
+        "missed": "Look at the missed parts: are there such poses, sizes and looks in simulation?",
+    }
+    top = max(errors, key=lambda one: one.figure.value or 0.0, default=None)
+    if top is None or top.figure.value is None or top.figure.value < 1.0:
+        return []
+    return [
+        Action(
+            action=words[top.label], knob="", from_value="", to_value="",
+            because=f"of all kinds of errors, this one costs most: {top.label}, {top.so}", evidence="counted",
+            effect=top.figure, cost="look at the pictures below",
+        )
+    ]  # fmt: skip
+
+
+def _of_runs(efficiency: LabelEfficiency) -> list[Action]:
+    if not efficiency.missing:
+        return []
+    hours = efficiency.missing_hours
+    cost = "not known" if hours.value is None else f"{hours.value:.1f} h"
+    return [
+        Action(
+            action="Train the runs that are missing, to know how many photos simulation is worth", knob="",
+            from_value="", to_value="", because="; ".join(efficiency.missing[:3]), evidence="guess",
+            effect=not_measured("It changes no detector.", POINTS), cost=cost,
+        )
+    ]  # fmt: skip

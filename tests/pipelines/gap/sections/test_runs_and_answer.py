@@ -1,0 +1,197 @@
+"""Groups of runs, their figures and comparisons, the curves of photos, and the words that are made of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hybrid.core.errors import DataError
+from pipelines.gap.schema.figure import counted
+from pipelines.gap.schema.sections import Coverage
+from pipelines.gap.sections.answer import do_next, headline, lead, sentence
+from pipelines.gap.sections.efficiency import label_efficiency
+from pipelines.gap.sections.performance import comparisons, gap, paired, performance, smallest
+from pipelines.gap.sections.runs import RunGroup, grouped, run_row
+from pipelines.gap.stats.grouping import PhotoSessions
+from pipelines.gap.stats.resampled import Resampled
+from tests.pipelines.gap.example_report import example_report
+from tests.pipelines.gap.sections.measured import SCENES, SESSIONS, invented, measured
+
+
+@pytest.fixture(scope="module")
+def groups() -> list[RunGroup]:
+    """Simulation alone; simulation and ten photos, two seeds; ten photos alone, two seeds."""
+    runs = [measured("sim", 0.4)]
+    runs += [measured(f"sim10-s{seed}", 0.1, 10, seed) for seed in (1, 0)]
+    runs += [measured(f"photos10-s{seed}", 0.6, 10, seed, simulation=False) for seed in (0, 1)]
+    return grouped(runs)
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_group_sorted_by_seed(groups: list[RunGroup]) -> None:
+    assert [one.name for one in groups] == ["sim", "sim10-s", "photos10-s"]
+    assert [member.run.seed for member in groups[1].members] == [0, 1]
+    assert [(one.first.arm, one.photos) for one in groups] == [("simulation", 0), ("simulation", 10), ("photos", 10)]
+
+
+def test_a_run_named_twice_is_refused() -> None:
+    run = measured("sim", 0.4)
+    with pytest.raises(DataError, match="sim is named twice"):
+        grouped([run, run])
+
+
+def test_a_group_has_the_mean_of_its_seeds_and_each_seed(groups: list[RunGroup]) -> None:
+    row = performance(groups[1], SCENES, SESSIONS)
+    own = [run_row(one).real.ap50.value for one in groups[1].members]
+    assert row.by_seed == pytest.approx(own)
+    assert row.real.ap50.value == pytest.approx(np.mean([value or 0.0 for value in own]))
+    assert (row.real.ap50.seeds, row.real.ap50.n, row.real.ap50.n_units) == (2, 18, 6)
+    assert row.real.ap50.low is not None
+    assert row.by_session == ()
+
+
+def test_with_few_sessions_there_are_values_by_session_and_no_interval() -> None:
+    few = PhotoSessions(np.repeat(np.arange(3), 6), "pattern", "by hand")
+    group = RunGroup((measured("sim", 0.3, sessions=few),))
+    row = performance(group, SCENES, few)
+    assert row.real.ap50.low is None
+    assert "3 of the 5 sessions" in row.real.ap50.note
+    assert len(row.by_session) == 3
+    assert gap(group, SCENES, few).low is None
+
+
+def test_differences_are_paired_by_seed(groups: list[RunGroup]) -> None:
+    values = paired(groups[1], groups[2])
+    assert values.shape[0] == 2
+    for k, row in enumerate(values):
+        a, b = groups[1].members[k], groups[2].members[k]
+        assert a.run.seed == b.run.seed
+        assert row == pytest.approx(a.on_real.ap50 - b.on_real.ap50)
+    (first, *_), rows = comparisons(groups, SESSIONS), len(comparisons(groups, SESSIONS))
+    assert rows == 3
+    assert (first.first, first.second) == ("sim", "sim10-s")
+    assert first.difference.value is not None
+    assert first.difference.value < 0
+    assert first.difference.p_holm is not None
+    assert first.difference.p is not None
+    assert first.difference.p_holm >= first.difference.p
+    assert smallest(groups, SESSIONS).status == "measured"
+    assert smallest(groups[:1], SESSIONS).note == "It takes two runs."
+
+
+def test_the_gap_is_that_of_a_run_that_saw_no_photo(groups: list[RunGroup]) -> None:
+    figure = gap(groups[0], SCENES, SESSIONS)
+    member = groups[0].members[0]
+    assert figure.value == pytest.approx(100 * float(member.on_sim.ap50[0] - member.on_real.ap50[0]))
+    assert figure.low is not None
+    assert gap(groups[1], SCENES, SESSIONS).note == "sim10-s saw 10 photos: the gap is that of a run that saw none."
+
+
+def test_the_first_sentence_is_of_the_most_photos_after_simulation_however_bad_it_is(groups: list[RunGroup]) -> None:
+    rows = [performance(one, SCENES, SESSIONS) for one in groups]
+    assert headline(rows).name == "sim10-s"
+    assert headline(rows[::-1]).name == "sim10-s"
+    text = sentence(rows, "photos")
+    assert text.startswith("With simulation and 10 labelled photos the detector reaches AP50 0.")
+    assert "; with the 10 photos alone, 0." in text
+    more = lead(rows, comparisons(groups, SESSIONS), label_efficiency(groups, SESSIONS, None), "photos")
+    assert "Simulation alone reaches 0." in more
+    assert "Simulation first raises AP50 by" in more
+    assert sentence(rows[:1], "photos").startswith("With simulation alone the detector reaches")
+
+
+def test_too_few_runs_say_which_are_missing_and_how_long_they_take(groups: list[RunGroup]) -> None:
+    got = label_efficiency(groups, SESSIONS, 52)
+    assert got.worth.status == "not_measured"
+    assert got.worth_in_words == "not known"
+    assert "photos alone, 20 photos: 3 runs of other seeds" in got.missing
+    assert "simulation first, 10 photos: 1 run of other seeds" in got.missing
+    assert "photos alone, 52 photos: 3 runs of other seeds" in got.missing
+    counts = [int(row.split(": ")[1].split()[0]) for row in got.missing]
+    assert got.missing_hours.value == pytest.approx(sum(counts))  # each run took an hour
+    assert [point.photos for point in got.photos] == [10]
+    assert got.stop.startswith("Not known. It takes 4 numbers")
+
+
+class Known(Resampled):
+    """A run whose AP50 is given, on all photos and on each draw."""
+
+    ap50: np.ndarray = np.zeros(0)  # type: ignore[assignment]
+
+
+def curve_runs(first: dict[int, float], alone: dict[int, float]) -> list[RunGroup]:
+    """Three seeds of each number of photos, with AP50 near the one given."""
+    rng, example, groups = np.random.default_rng(0), measured("sim", 0.4), []
+    for arm, simulation in ((first, True), (alone, False)):
+        for number, ap50 in arm.items():
+            members = []
+            for seed in range(3):
+                run = invented(f"{number}-{simulation}-s{seed}", number, seed, simulation)
+                drawn = Known(example.on_real.matched, example.on_real.weights)
+                object.__setattr__(drawn, "ap50", np.concatenate([[ap50], rng.normal(ap50, 0.01, 60)]))
+                members.append(replace(example, run=run, on_real=drawn))
+            groups += grouped(members)
+    return groups
+
+
+def test_simulation_is_worth_the_photos_that_reach_as_much_alone() -> None:
+    """0.5 lies halfway between 3 and 7 photos, so that one photo with simulation does the work of 4.66."""
+    got = label_efficiency(curve_runs({1: 0.5}, {1: 0.2, 3: 0.4, 7: 0.6, 15: 0.7}), SESSIONS, None)
+    assert got.worth.value == pytest.approx(2**2.5 - 2)
+    assert got.worth.low is not None
+    assert got.worth.high is not None
+    assert got.worth.value - 1.5 < got.worth.low < got.worth.value < got.worth.high < got.worth.value + 1.5
+    assert (got.worth_at, got.missing, got.high_is_all) == (1, (), False)
+    assert got.worth_in_words.startswith("4 photos [")
+
+
+def test_an_interval_that_reaches_the_end_of_the_curve_is_open() -> None:
+    got = label_efficiency(curve_runs({1: 0.695}, {1: 0.2, 3: 0.4, 7: 0.6, 15: 0.7}), SESSIONS, None)
+    assert got.high_is_all
+    assert got.worth.high == 14.0
+    assert got.worth_in_words.endswith("to more than all]")
+
+
+def test_more_than_all_photos_is_said_and_not_a_number() -> None:
+    got = label_efficiency(curve_runs({1: 0.9}, {1: 0.2, 3: 0.4, 7: 0.6, 15: 0.7}), SESSIONS, None)
+    assert got.worth.status == "not_measured"
+    assert got.worth_in_words.startswith("more than all: 15 photos alone do not reach")
+    assert got.high_is_all
+
+
+@pytest.mark.parametrize(("last", "word"), [(0.801, "Stop"), (0.95, "Not yet")])
+def test_labelling_stops_where_ten_more_photos_bring_less_than_half_a_point(last: float, word: str) -> None:
+    curve = {0: 0.3, 5: 0.799, 10: 0.8, 20: last} if word == "Stop" else {0: 0.3, 5: 0.6, 10: 0.8, 20: last}
+    got = label_efficiency(curve_runs(curve, {}), SESSIONS, None)
+    assert got.stop.startswith(word)
+    assert got.gain_of_ten.value is not None
+    assert (got.gain_of_ten.value > 0.5) == (word == "Not yet")
+
+
+def coverage(verdict: str) -> Coverage:
+    return replace(example_report().why.coverage[0], verdict=verdict, below=counted(0.2, "share"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("verdict", "lines"), [("beyond", 1), ("covered", 0), ("not_decided", 0), ("too_few", 0)])
+def test_only_what_lies_beyond_the_simulated_range_is_advised(verdict: str, lines: int) -> None:
+    report = example_report()
+    quiet = replace(report.where, errors=())
+    enough = replace(report.label_efficiency, missing=())
+    got = do_next([coverage(verdict)], [], quiet, enough, "")
+    assert len(got.actions) == lines
+    if lines:
+        assert (got.actions[0].evidence, got.actions[0].effect.status) == ("coverage", "not_measured")
+
+
+def test_a_change_that_gains_beyond_chance_comes_first_and_others_are_not_advised() -> None:
+    report = example_report()
+    sure = replace(
+        report.knobs[0], effect=replace(report.knobs[0].effect, value=3.0, low=1.0, high=5.0, p=0.001, p_holm=0.004)
+    )
+    unsure = replace(sure, name="noise", effect=replace(sure.effect, p=0.2, p_holm=0.4))
+    loss = replace(sure, name="sharpness", effect=replace(sure.effect, value=-3.0, low=-5.0, high=-1.0))
+    got = do_next([coverage("beyond")], [unsure, loss, sure], report.where, report.label_efficiency, "")
+    assert [one.evidence for one in got.actions[:2]] == ["up_to", "coverage"]
+    assert "light.temperature_k" in got.actions[0].knob
+    assert len([one for one in got.actions if one.evidence == "up_to"]) == 1

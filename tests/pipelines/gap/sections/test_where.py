@@ -1,0 +1,96 @@
+"""Recall by category and size at equal false alarms, by hand; false alarms; sections without enough data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipelines.gap.sections.where import LEAST_BOXES, Side, score_at, where
+from pipelines.gap.stats.grouping import PhotoSessions
+from pipelines.gap.stats.matches import matches
+from tests.pipelines.gap.scenes import scattered
+from tests.pipelines.gap.sections.measured import SESSIONS
+
+EACH = PhotoSessions(np.arange(18), "clips", "one for each scene")
+
+
+@pytest.fixture(scope="module")
+def sides() -> tuple[Side, Side]:
+    return (
+        Side.of(*scattered(18, seed=1, parts=8, missed=0.02), EACH),
+        Side.of(*scattered(18, seed=2, parts=8, missed=0.5), SESSIONS),
+    )
+
+
+@pytest.mark.parametrize("allowed", [0.0, 0.5, 1.0, 1.9, 2.0])
+def test_the_score_is_the_lowest_with_so_many_false_alarms_a_picture(allowed: float) -> None:
+    found = matches(*scattered(18, seed=3))
+    score = score_at(found, 18, allowed)
+    assert (found.false & (found.scores >= score)).sum() <= allowed * 18
+    if score > 0:
+        lower = found.scores[found.scores < score].max(initial=0.0)
+        assert (found.false & (found.scores >= lower)).sum() > allowed * 18 or not found.false[
+            found.scores == lower
+        ].any()
+
+
+def test_recall_of_a_category_by_hand(sides: tuple[Side, Side]) -> None:
+    _, real = sides
+    table = where(*sides, ("bolt", "nut"), 0.4).tables[0]
+    assert [row.group for row in table.rows] == ["bolt", "nut"]
+    for label, row in enumerate(table.rows):
+        own = real.found.object_labels == label
+        assert row.real.value == pytest.approx((real.found.taken_with[own] >= real.score).mean())
+        assert row.real.n == own.sum() >= LEAST_BOXES
+        assert row.lost.value == pytest.approx(100 * ((row.simulated.value or 0.0) - (row.real.value or 0.0)))
+        assert row.lost.p_holm is not None
+        assert row.so == "lost on the test pictures"
+
+
+def test_a_side_against_itself_loses_nothing(sides: tuple[Side, Side]) -> None:
+    sim, _ = sides
+    rows = where(sim, sim, ("bolt", "nut"), None).tables[0].rows
+    assert [(row.lost.value, row.so) for row in rows] == [(0.0, "nothing lost that can be told")] * 2
+
+
+def test_sizes_are_half_open_and_few_boxes_have_no_figure(sides: tuple[Side, Side]) -> None:
+    sim, real = sides
+    by_size = where(sim, real, ("bolt", "nut"), None).tables[1]
+    counts = {row.group: row.real.n for row in by_size.rows}
+    sides_px = real.found.object_sides_px
+    assert counts["16 to 32 px"] == ((sides_px >= 16) & (sides_px < 32)).sum()
+    assert sum(n or 0 for n in counts.values()) == len(sides_px)
+    few = [row for row in where(sim, real, ("bolt", "nut"), None).tables[2].rows if (row.real.n or 0) < LEAST_BOXES]
+    assert few
+    assert all((row.real.status, row.lost.status) == ("too_few", "too_few") for row in few)
+    assert "128 px and over" in by_size.note
+
+
+def test_false_alarms_need_a_score_and_photos_without_an_object_are_counted_apart() -> None:
+    detections, frames = scattered(18, seed=2)
+    empty, nothing = scattered(6, seed=5, parts=0)
+    sessions = PhotoSessions(np.concatenate([np.repeat(np.arange(6), 3), 6 + np.arange(6)]), "pattern", "by hand")
+    side = Side.of(detections + empty, frames + nothing, sessions)
+    every, none = where(side, side, ("bolt", "nut"), 0.0).false_alarms
+    assert none.figure.value == pytest.approx(2.0)  # `scattered` puts two into each
+    assert (every.figure.n, none.figure.n, none.figure.n_units) == (24, 6, 6)
+    missing = where(side, side, ("bolt", "nut"), None).false_alarms
+    assert all(one.figure.status == "not_measured" and "--look" in one.figure.note for one in missing)
+
+
+def test_calibration_says_how_many_detections_it_takes(sides: tuple[Side, Side]) -> None:
+    few = Side.of(*scattered(10, seed=2), PhotoSessions(np.arange(10), "pattern", "by hand"))
+    got = where(few, few, ("bolt", "nut"), None)
+    assert got.reliability == ()
+    assert got.calibration[0].figure.status == "too_few"
+    assert "It takes 200 detections in 5 sessions" in got.calibration[0].figure.note
+    many = Side.of(*scattered(40, seed=2), PhotoSessions(np.arange(40), "pattern", "by hand"))
+    assert len(where(many, many, ("bolt", "nut"), None).reliability) == 10
+
+
+def test_errors_stand_in_points_of_ap50_with_their_interval(sides: tuple[Side, Side]) -> None:
+    errors = {one.label: one.figure for one in where(*sides, ("bolt", "nut"), None).errors}
+    assert errors["missed"].value is not None
+    assert errors["missed"].value > 10
+    assert errors["missed"].low is not None
+    assert all(figure.p is None for figure in errors.values())
