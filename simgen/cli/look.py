@@ -182,7 +182,7 @@ def _page(data: DataSet, path: Path, name: str, clips: int, frames: int) -> str:
     with track("page", count) as step:
         text = page(data, _source(data, config), clips, frames, title=name, step=step)
     _, size = write_atomically(path, text.encode())
-    return f"{count} scenes, {size / 1e6:.1f} MB"
+    return f"{count} scene{'s' * (count > 1)}, {size / 1e6:.1f} MB"
 
 
 def _picture(data: DataSet, what: str, path: Path, count: tuple[int, int], raw: bool, scene: int | None) -> str:

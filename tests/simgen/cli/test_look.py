@@ -11,7 +11,7 @@ from tests.simgen.cli.test_cli import simgen
 def test_a_preset_is_previewed_as_a_page_and_as_a_sheet_and_leaves_nothing_else(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     stdout, _ = simgen("preview", "tiny", "--clips", 1, "--html", "tiny.html", "--set", "parts.count=3", "--seed", 9)
-    assert stdout.startswith("tiny.html (1 scenes, ")
+    assert stdout.startswith("tiny.html (1 scene, ")
     text = (tmp_path / "tiny.html").read_text()
     assert '"preset":"tiny","seed":9,"clips":1' in text
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.html"]
