@@ -19,6 +19,7 @@ from pipelines.line.trial import seconds_a_scene
 from tests.pipelines.scripts import photographs
 
 
+@pytest.mark.slow
 def test_what_is_found_is_drawn_listed_and_what_cannot_be_read_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
