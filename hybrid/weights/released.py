@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 RUNS = Path(__file__).parent / "runs"
-DEFAULT = "fasteners"  # bolts, nuts and washers, from simulation alone
+DEFAULT = "fasteners"  # bolts, nuts and washers, from simulation and photos without parts
 
 
 def released() -> tuple[str, ...]:

@@ -144,6 +144,9 @@ def _report(line: Line, test: Labelled, names: Sequence[str], costs: Costs) -> S
     command: Words = ["-m", "pipelines.gap_report", "--sim", SIM, "--real", _inside(line, test.path), "--out", REPORT]
     command += ["--sim-clips", str(SIM_CLIPS), "--runs", *runs, *(["--categories", *only] if only else [])]
     made_of = {_shown(line, test.path): test.sha256, "runs": list(names)}
+    if line.unlabelled is not None and line.pictures:  # how they look says which knobs are too narrow
+        command += ["--look", _inside(line, line.unlabelled)]
+        made_of["look"] = listing_sha256(line.unlabelled, line.pictures)
     return Step(
         "report", "measure and write the report", costs.report_s, command, line.folder / REPORT, "rest", made_of,
         tuple(names), costs_little=True,

@@ -64,6 +64,13 @@ def test_what_is_read_is_what_an_earlier_step_writes_in_the_lines_own_folder(tmp
         assert not any(str(tmp_path) in word for word in words(step)), "the folder may be moved"
 
 
+def test_the_report_looks_at_photos_without_labels_where_there_are_some(tmp_path: Path) -> None:
+    few, many = (planned(line(tmp_path / str(n), test=True, pictures=n))["report"] for n in (1, 2))
+    assert value(few, "--look") == "photos"
+    assert few.made_of != many.made_of, "other photos make another report"
+    assert "--look" not in words(planned(line(tmp_path / "none", train=True, test=True))["report"])
+
+
 def test_no_training_and_no_choice_sees_a_test_photo(tmp_path: Path) -> None:
     todo = planned(line(tmp_path, train=True, test=True, pictures=2))
     for name, step in todo.items():
