@@ -100,7 +100,10 @@ def _opened(what: str, seed: int, overrides: list[str], scenes: int) -> Iterator
     """A data set, and ""; or one of a few scenes of a preset, which goes away afterwards, and the preset's name."""
     preset = _preset(what)
     if preset is None:
-        if not (Path(what).exists() or "://" in what):
+        from simgen.dataset.store.locations import location
+
+        place = location(what)
+        if isinstance(place, Path) and not place.exists() and "://" not in what:
             from simgen.presets.layers import suggest
 
             names = preset_names()

@@ -50,10 +50,11 @@ def unknown_names(tree: Tree) -> Iterator[tuple[KeyPath, str]]:
     for path, value in _leaves_and_groups(tree.values, ()):
         if path == ("render", "renderer") and isinstance(value, str) and value not in RENDERERS:
             yield path, f"{tree.where(path)}: render.renderer: {_no('renderer', value, sorted(RENDERERS))}"
+        dotted = dotted_key(path)
         for what, pattern, known in tables:
-            match = re.fullmatch(pattern, dotted_key(path))
+            match = re.fullmatch(pattern, dotted)
             if match and match[1] not in known:
-                yield path, f"{tree.where(path)}: {dotted_key(path)}: {_no(what, match[1], known)}"
+                yield path, f"{tree.where(path)}: {dotted}: {_no(what, match[1], known)}"
 
 
 def missing_sizes(config: SceneConfig, tree: Tree) -> Iterator[str]:

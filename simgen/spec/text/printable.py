@@ -21,7 +21,7 @@ def printable(text: str) -> str:
     >>> printable("a\x1b[31m.png")
     'a\\x1b[31m.png'
     """
-    return "".join(_shown(one) for one in text)
+    return text if text.isprintable() else "".join(_shown(one) for one in text)
 
 
 def _shown(character: str) -> str:

@@ -61,7 +61,7 @@ CASES = {
     "fixed beyond the bounds": ("camera:\n  focal_px: -400",
                                 "scene.yaml:3: camera.focal_px: needs 1 to 1e+06 px, got -400.0: a length in the picture"),
     "part by half": ("parts:\n  kinds:\n    gear: {weight: 1}",
-                     "scene.yaml:4: parts.kinds.gear: no part 'gear'; there are hex_bolt, hex_nut, hex_screw, washer"),
+                     "scene.yaml:4: parts.kinds.gear: no part 'gear'; did you mean 'spur_gear'? there are ball_bearing, "),
     "no size": ("parts:\n  kinds:\n    hex_nut: {diameter_mm: 5.5}",
                 "scene.yaml:4: parts.kinds.hex_nut: ISO 4032 has no size in"),
     "only an unknown part": ("parts:\n  only: [gear]",
@@ -150,7 +150,7 @@ def test_a_file_that_is_no_mapping_and_one_that_is_not_there(scene, tmp_path):
 def test_an_unknown_preset_gets_the_list_and_a_suggestion():
     (line,) = problems("convayor")
     assert line.startswith(
-        "no preset 'convayor'; did you mean 'conveyor'? there are belt, bin, bolts_on_table, conveyor,"
+        "no preset 'convayor'; did you mean 'conveyor'? there are belt, belt_line, bin, bolts_on_table, conveyor,"
     )
 
 
