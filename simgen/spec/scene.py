@@ -1,7 +1,4 @@
-"""A scene in numbers: everything that decides one clip. Frozen dataclasses; units are in the names.
-
-Units and frames are those of `simgen.spec.types`.
-"""
+"""A scene in numbers: everything that decides one clip. Units are in the names, and are those of simgen.spec.types."""
 
 from __future__ import annotations
 
@@ -303,7 +300,11 @@ class RenderSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class SceneSpec:
-    """Everything that decides one clip: numbers, no distributions. Bullet's result depends on the order of `parts`."""
+    """Everything that decides one clip: numbers, no distributions. Bullet's result depends on the order of `parts`.
+
+    >>> sample(load_config("tiny"), seed=7, index=41).camera.width_px
+    96
+    """
 
     index: int
     parts: tuple[PartSpec, ...]
