@@ -96,7 +96,7 @@ class FinishedRun:
         if self.experiment.mixed_in:
             words += f", with {Path(self.experiment.mixed_in).name} mixed in"
         init = self.experiment.init
-        return words + (f", from {Path(init.run).name}" if init else ", from scratch")
+        return words + (f", from {Path(init.run).name}" if init else "")
 
 
 def open_run(folder: Path) -> FinishedRun:

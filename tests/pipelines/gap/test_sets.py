@@ -168,10 +168,10 @@ def test_photos_that_were_trained_on_are_left_out_under_any_name_also_where_they
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({}, "2 photos, from scratch"),
-        ({"kind": "stand-in"}, "2 stand-in clips, from scratch"),
-        ({"kind": "simulated"}, "2 simulated scenes, from scratch"),
-        ({"mixed_in": "data/sim"}, "2 photos, with sim mixed in, from scratch"),
+        ({}, "2 photos"),
+        ({"kind": "stand-in"}, "2 stand-in clips"),
+        ({"kind": "simulated"}, "2 simulated scenes"),
+        ({"mixed_in": "data/sim"}, "2 photos, with sim mixed in"),
         ({"init": StartingRun(run="out/first", sha256="")}, "2 photos, from first"),
     ],
 )
