@@ -226,7 +226,6 @@ def _trust(
     runs = [one.run for own in groups for one in own.members]
     purpose: Purpose = "final" if wishes.final else "look"
     ledger = _counted(inputs.target, runs, purpose, wishes.made)
-    left_out = [f"{reason}: {len(items)}, such as {items[0]}" for reason, items in sets.target.skipped.items() if items]
     return Trust(
         sessions=real.count,
         sessions_made=real.made,
@@ -236,7 +235,7 @@ def _trust(
         readings_in_words=ledger.in_words(),
         smallest_difference=smallest(groups, real),
         seeds="; ".join(f"{row.name}: {len(row.runs)}" for row in rows),
-        left_out=tuple(left_out + [note for note in (sets.target_note,) if note]),
+        left_out=(*_left_out(sets.target), *([sets.target_note] if sets.target_note else [])),
     )
 
 
@@ -255,7 +254,12 @@ def _data(inputs: ReportInputs, sets: ReportSets) -> tuple[DataSet, ...]:
 
 def data_set(role: Role, path: Location, source: ClipSource, note: str) -> DataSet:
     """A data set's row in the table of data."""
-    left_out = tuple(f"{why}: {len(items)}, such as {items[0]}" for why, items in source.skipped.items() if items)
     boxes = sum(source.counts().values())
     where_from = redacted(str(path))
-    return DataSet(role=role, path=where_from, images=len(source.frames), boxes=boxes, note=note, left_out=left_out)
+    return DataSet(
+        role=role, path=where_from, images=len(source.frames), boxes=boxes, note=note, left_out=_left_out(source)
+    )
+
+
+def _left_out(source: ClipSource) -> tuple[str, ...]:
+    return tuple(f"{reason}: {len(items)}, such as {items[0]}" for reason, items in source.skipped.items() if items)

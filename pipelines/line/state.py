@@ -19,6 +19,8 @@ from hybrid.weights.record import where_and_why
 from pipelines.line.running.engine import Step
 from pipelines.line.sizes import Costs
 from simgen.dataset.store.files import write_atomically
+from simgen.spec.differences import Difference
+from simgen.spec.differences import differences as every_difference
 from simgen.spec.errors import TextFileError
 from simgen.spec.text.json_text import read_json
 
@@ -104,17 +106,15 @@ def stale(state: LineState, steps: Sequence[Step]) -> dict[str, str]:
     return found
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], above: str = "") -> list[str]:
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between two trees, with the values where they are short."""
-    found: list[str] = []
-    for key in dict.fromkeys([*before, *now]):
-        one, other, name = before.get(key), now.get(key), f"{above}{key}"
-        if isinstance(one, Mapping) and isinstance(other, Mapping):
-            found += differences(one, other, f"{name}.")
-        elif one != other:
-            short = len(repr(one)) <= LONGEST_VALUE and len(repr(other)) <= LONGEST_VALUE
-            found.append(f"{name} was {one!r}, is {other!r}" if short and None not in (one, other) else name)
-    return found
+    return [_in_words(one) for one in every_difference(before, now)]
+
+
+def _in_words(one: Difference) -> str:
+    short = len(repr(one.before)) <= LONGEST_VALUE and len(repr(one.after)) <= LONGEST_VALUE
+    known = one.before is not None and one.after is not None
+    return f"{one.path} was {one.before!r}, is {one.after!r}" if short and known else one.path
 
 
 def set_aside(result: Path, paths: Sequence[Path]) -> Path | None:

@@ -81,7 +81,8 @@ def _hexagon_headed(size: Size, plain_mm: float) -> PartModel:
     return turned_part(mesh, (*hexagon_prism(flats_m, 0.0, head_m), shank), thread)
 
 
-def _sizes(ranges_mm: dict[int, tuple[int, int]]) -> tuple[Size, ...]:
+def screw_sizes(ranges_mm: dict[int, tuple[int, int]]) -> tuple[Size, ...]:
+    """Every preferred length from the shortest to the longest of each diameter, by its name: M8x40."""
     return tuple(
         Size(designation=f"M{d}x{length}", diameter_mm=float(d), length_mm=float(length))
         for d, (shortest, longest) in ranges_mm.items()
@@ -90,5 +91,5 @@ def _sizes(ranges_mm: dict[int, tuple[int, int]]) -> tuple[Size, ...]:
     )
 
 
-HEX_BOLT = Family(standard="ISO 4014", category="bolt", sizes=_sizes(BOLT_RANGE_MM), build=_bolt)
-HEX_SCREW = Family(standard="ISO 4017", category="bolt", sizes=_sizes(SCREW_RANGE_MM), build=_screw)
+HEX_BOLT = Family(standard="ISO 4014", category="bolt", sizes=screw_sizes(BOLT_RANGE_MM), build=_bolt)
+HEX_SCREW = Family(standard="ISO 4017", category="bolt", sizes=screw_sizes(SCREW_RANGE_MM), build=_screw)

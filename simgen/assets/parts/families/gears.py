@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float64
 
-from simgen.assets.parts.families.hexagons import ring_of_boxes
+from simgen.assets.parts.families.hexagons import round_ring
 from simgen.assets.parts.families.solids import SEGMENTS, disc, mesh_of, polygon, turns_about_z
 from simgen.assets.parts.model import Family, PartModel, Size, turned_part
 
@@ -58,8 +58,7 @@ def _gear(size: Size) -> PartModel:
     _, tip, bore = radii_mm(module_mm, teeth)
     wide_mm = WIDE * module_mm
     solid = (polygon(_outline(module_mm, teeth)) - disc(2 * bore, segments=SEGMENTS)).extrude(wide_mm)
-    across_m = 2 * tip / 1000 * 2 / (1 + 1 / math.cos(math.pi / SIDES))
-    boxes = ring_of_boxes(across_m, 2 * bore / 1000, 0.0, wide_mm / 1000, SIDES)
+    boxes = round_ring(2 * tip / 1000, 2 * bore / 1000, 0.0, wide_mm / 1000, SIDES)
     return replace(turned_part(mesh_of(solid), boxes, thread=None), symmetries=turns_about_z(teeth))
 
 

@@ -53,6 +53,20 @@ def hexagon_prism(flats_m: float, z_from_m: float, z_to_m: float) -> tuple[Primi
     )
 
 
+def round_ring(outer_m: float, inner_m: float, z_from_m: float, z_to_m: float, sides: int) -> tuple[Primitive, ...]:
+    """A round ring, as one box for each side. Its flats lie as far inside the outer circle as its corners outside.
+
+    Args:
+        outer_m: outer diameter.
+        inner_m: diameter of the hole.
+        z_from_m: lower end.
+        z_to_m: upper end.
+        sides: how many boxes.
+    """
+    across_m = outer_m * 2 / (1 + 1 / math.cos(math.pi / sides))
+    return ring_of_boxes(across_m, inner_m, z_from_m, z_to_m, sides)
+
+
 def ring_of_boxes(outer_m: float, inner_m: float, z_from_m: float, z_to_m: float, sides: int) -> tuple[Primitive, ...]:
     """A regular prism with a through hole, as one box for each side.
 

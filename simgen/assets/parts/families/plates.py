@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from simgen.assets.parts.families.hexagons import ring_of_boxes
+from simgen.assets.parts.families.hexagons import round_ring
 from simgen.assets.parts.families.solids import (
     SEGMENTS,
     box_hull,
@@ -48,8 +48,7 @@ def _flange(size: Size) -> PartModel:
     for k in range(bolts):
         angle = 2 * math.pi * (k + 0.5) / bolts
         outline -= disc(hole, circle / 2 * math.cos(angle), circle / 2 * math.sin(angle))
-    across_m = outer / 1000 * 2 / (1 + 1 / math.cos(math.pi / SIDES))
-    boxes = ring_of_boxes(across_m, bore / 1000, 0.0, thick / 1000, SIDES)
+    boxes = round_ring(outer / 1000, bore / 1000, 0.0, thick / 1000, SIDES)
     model = turned_part(mesh_of(outline.extrude(thick)), boxes, thread=None)
     return replace(model, symmetries=turns_about_z(bolts))
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from simgen.assets.parts.families.hexagons import ring_of_boxes
+from simgen.assets.parts.families.hexagons import round_ring
 from simgen.assets.parts.families.solids import mesh_of, principal_part, turned
 from simgen.assets.parts.mesh import Hull, Mesh, loft, mass_properties
 from simgen.assets.parts.model import Family, PartModel, Size, turned_part
@@ -79,8 +79,7 @@ def _bushing(size: Size) -> PartModel:
 
 
 def _ring(profile: list[tuple[float, float]], bore_mm: float, outer_mm: float, wide_mm: float) -> PartModel:
-    across_m = outer_mm / 1000 * 2 / (1 + 1 / math.cos(math.pi / SIDES))
-    boxes = ring_of_boxes(across_m, bore_mm / 1000, 0.0, wide_mm / 1000, SIDES)
+    boxes = round_ring(outer_mm / 1000, bore_mm / 1000, 0.0, wide_mm / 1000, SIDES)
     return turned_part(mesh_of(turned(profile)), boxes, thread=None)
 
 

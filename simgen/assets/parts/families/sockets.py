@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simgen.assets.parts.families.bolts import LENGTHS_MM
+from simgen.assets.parts.families.bolts import screw_sizes
 from simgen.assets.parts.families.hexagons import PITCH_MM, pitch_diameter_m, thread_depth_m
 from simgen.assets.parts.families.solids import hexagonal_hole, mesh_of, turned
 from simgen.assets.parts.mesh import Primitive
@@ -82,16 +82,7 @@ def _cylinder(diameter_mm: float, low_mm: float, high_mm: float) -> Primitive:
     return Primitive(shape="cylinder", size_m=size, position_m=(0.0, 0.0, (low_mm + high_mm) / 2000))
 
 
-def _sizes(ranges_mm: dict[int, tuple[int, int]]) -> tuple[Size, ...]:
-    return tuple(
-        Size(designation=f"M{d}x{length}", diameter_mm=float(d), length_mm=float(length))
-        for d, (shortest, longest) in ranges_mm.items()
-        for length in LENGTHS_MM
-        if shortest <= length <= longest
-    )
-
-
-CAP_SCREW = Family(standard="ISO 4762", category="cap_screw", sizes=_sizes(CAP_RANGE_MM), build=_cap_screw)
+CAP_SCREW = Family(standard="ISO 4762", category="cap_screw", sizes=screw_sizes(CAP_RANGE_MM), build=_cap_screw)
 COUNTERSUNK_SCREW = Family(
-    standard="ISO 10642", category="countersunk_screw", sizes=_sizes(SUNK_RANGE_MM), build=_countersunk_screw
+    standard="ISO 10642", category="countersunk_screw", sizes=screw_sizes(SUNK_RANGE_MM), build=_countersunk_screw
 )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
-from simgen.assets.parts.families.hexagons import ring_of_boxes
+from simgen.assets.parts.families.hexagons import round_ring
 from simgen.assets.parts.mesh import circle, loft
 from simgen.assets.parts.model import Family, PartModel, Size, turned_part
 
 SEGMENTS = 36
-SIDES = 12  # of the collision shape; its flats lie as far inside the outer circle as its corners lie outside
+SIDES = 12  # of the collision shape
 RING_MM = {  # d1 min, d2 max, h nominal
     2: (2.2, 5.0, 0.3), 2.5: (2.7, 6.0, 0.5), 3: (3.2, 7.0, 0.5), 4: (4.3, 9.0, 0.8), 5: (5.3, 10.0, 1.0),
     6: (6.4, 12.0, 1.6), 8: (8.4, 16.0, 1.6), 10: (10.5, 20.0, 2.0), 12: (13.0, 24.0, 2.5), 16: (17.0, 30.0, 3.0),
@@ -21,8 +19,7 @@ def _washer(size: Size) -> PartModel:
     inner_m, outer_m, thick_m = (mm / 1000 for mm in RING_MM[size.diameter_mm])
     rings = [(outer_m, 0.0), (outer_m, thick_m), (inner_m, thick_m), (inner_m, 0.0)]
     mesh = loft([circle(diameter / 2, z, SEGMENTS) for diameter, z in rings], closed=True)
-    across_m = outer_m * 2 / (1 + 1 / math.cos(math.pi / SIDES))
-    return turned_part(mesh, ring_of_boxes(across_m, inner_m, 0.0, thick_m, SIDES), thread=None)
+    return turned_part(mesh, round_ring(outer_m, inner_m, 0.0, thick_m, SIDES), thread=None)
 
 
 WASHER = Family(
