@@ -39,7 +39,11 @@ Targets = Sequence[Sequence[Target]]  # [clip][frame]
 
 @dataclass(frozen=True)
 class Detections:
-    """The detections of one frame, best first."""
+    """The detections of one frame, best first.
+
+    `scores` of an object that is followed tell whether it is there, also while it is hidden; `visible` tells how much
+    of it can be seen.
+    """
 
     boxes_xyxy_px: Float32[Tensor, "n 4"]
     scores: Float32[Tensor, " n"]
@@ -51,6 +55,7 @@ class Detections:
         None  # of length 1, similar for the same object; None: no embedding head
     )
     unseen: Bool[Tensor, " n"] | None = None  # predicted while hidden in this frame; None: the detector does not track
+    visible: Float32[Tensor, " n"] | None = None  # the share that is believed to be visible, 0..1; None: not known
 
     def to(self, device: torch.device | str) -> Detections:
         return _mapped(self, lambda tensor: tensor.to(device))  # type: ignore[no-any-return]

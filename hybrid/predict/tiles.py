@@ -206,6 +206,7 @@ def merge(tiles: Sequence[Tile], detections: Sequence[Detections], view: View) -
     scores, labels = torch.cat([one.scores for one in detections]), torch.cat([one.labels for one in detections])
     vectors = [one.embeddings for one in detections if one.embeddings is not None]
     unseen = [one.unseen for one in detections if one.unseen is not None]
+    visible = [one.visible for one in detections if one.visible is not None]
     every = Detections(
         boxes,
         scores,
@@ -213,6 +214,7 @@ def merge(tiles: Sequence[Tile], detections: Sequence[Detections], view: View) -
         _ids(detections),
         torch.cat(vectors) if len(vectors) == len(detections) else None,
         torch.cat(unseen) if len(unseen) == len(detections) else None,
+        torch.cat(visible) if len(visible) == len(detections) else None,
     )
     useful = (scores >= view.threshold) & (boxes[:, 2:] > boxes[:, :2]).all(1)
     every, is_cut = every.take(useful), is_cut[useful]

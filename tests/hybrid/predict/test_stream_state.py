@@ -88,6 +88,7 @@ def test_merged_tiles_keep_each_boxs_embedding_and_make_ids_unique() -> None:
             torch.tensor([3, -1]),
             torch.eye(4)[2 * k : 2 * k + 2],
             torch.tensor([False, k == 1]),
+            torch.tensor([1.0, 0.5 * k]),
         )
         for k in range(2)
     ]
@@ -96,6 +97,7 @@ def test_merged_tiles_keep_each_boxs_embedding_and_make_ids_unique() -> None:
     assert merged.boxes_xyxy_px[:, 0].tolist() == [20, 80, 20 + tiles[1].left, 80 + tiles[1].left]
     assert torch.equal(merged.embeddings, torch.eye(4))
     assert merged.unseen.tolist() == [False, False, False, True]
+    assert merged.visible.tolist() == [1.0, 0.0, 1.0, 0.5]
     assert merged.track_ids.tolist() == [6, -1, 7, -1]
     without = Detections(of_tiles[1].boxes_xyxy_px, of_tiles[1].scores, of_tiles[1].labels)
     assert merge(tiles, [of_tiles[0], without], view).track_ids is None
