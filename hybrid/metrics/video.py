@@ -9,7 +9,7 @@ only changes weights. No torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -210,7 +210,9 @@ def steadiness(detections: Sequence[FrameDetections], frames: Sequence[FrameReco
     for detected, frame in zip(detections, frames, strict=True):
         if frame.track_ids is None:
             raise DataError(f"{frame.name}: its labels have no track ids")
-        pairs = _correspondence(detected, detected.scores >= score, frame, last)
+        overlap = iou(frame.boxes_xyxy_px, detected.boxes_xyxy_px)
+        fits = (overlap >= IOU) & (detected.scores >= score) & (frame.labels[:, None] == detected.labels)
+        pairs = correspondence(overlap, fits, frame.track_ids, detected.track_ids, last)
         switches = 0
         for box, row in pairs.items():
             who, track = int(frame.track_ids[box]), int(detected.track_ids[row])
@@ -224,16 +226,28 @@ def steadiness(detections: Sequence[FrameDetections], frames: Sequence[FrameReco
     return total
 
 
-def _correspondence(
-    detected: FrameDetections, certain: Bool[np.ndarray, " n"], frame: FrameRecord, last: dict[int, int]
+def correspondence(
+    overlap: Float[np.ndarray, "n m"],
+    fits: Bool[np.ndarray, "n m"],
+    ids: Int64[np.ndarray, " n"],
+    track_ids: Int64[np.ndarray, " m"],
+    last: Mapping[int, int],
 ) -> dict[int, int]:
-    """The index of the detection of each detected box of the frame."""
-    assert frame.track_ids is not None
-    overlap = iou(frame.boxes_xyxy_px, detected.boxes_xyxy_px)
-    fits = (overlap >= IOU) & certain & (frame.labels[:, None] == detected.labels)
-    pairs: dict[int, int] = {}
-    for box, who in enumerate(frame.track_ids.tolist()):
-        same = fits[box] & (detected.track_ids == last.get(who, -1)) & (detected.track_ids >= 0)
+    """The index of the detection of each detected object of a frame, as in CLEAR MOT.
+
+    An object keeps the track that it had before where they still fit. The others take those with the highest total
+    overlap.
+
+    Args:
+        overlap: of each object with each detection.
+        fits: which of them may belong together.
+        ids: of the objects.
+        track_ids: of the detections; -1: none.
+        last: the track that each object had before.
+    """
+    fits, pairs = fits.copy(), dict[int, int]()
+    for box, who in enumerate(ids.tolist()):
+        same = fits[box] & (track_ids == last.get(who, -1)) & (track_ids >= 0)
         if same.any():
             pairs[box] = int(np.argmax(same))
     fits[list(pairs)] = False

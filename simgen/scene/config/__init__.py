@@ -31,11 +31,12 @@ from simgen.scene.config.parts import ClutterKnobs, KindKnobs, PartsKnobs
 from simgen.scene.config.passing import PassingKnobs
 from simgen.scene.config.photo import PhotoFile, PhotoKnobs
 from simgen.scene.config.sensor import SensorKnobs
-from simgen.scene.config.stage import BeltKnobs, FeederKnobs, ScatterKnobs, StageKnobs, TrayKnobs
+from simgen.scene.config.stage import BeltKnobs, BridgeKnobs, FeederKnobs, ScatterKnobs, StageKnobs, TrayKnobs
 from simgen.spec.knobs import Uniform
 
 __all__ = [
     "BeltKnobs",
+    "BridgeKnobs",
     "CameraKnobs",
     "ClutterKnobs",
     "ColourKnobs",

@@ -8,8 +8,25 @@ from typing import Annotated, Any
 from pydantic import model_serializer, model_validator
 
 from simgen.scene.config.bounds import Group, Knob, count, none_or_over, plain, share
+from simgen.scene.config.bounds import count as how_many  # a knob here is named count
 from simgen.scene.config.photo import PhotoKnobs
 from simgen.spec.knobs import Choice, IntRange, Uniform
+
+
+class BridgeKnobs(Group):
+    """Bridges over a belt, or arms that reach over it from one side. Parts pass below; none touches them."""
+
+    count: Annotated[IntRange, how_many("Bridges over the belt.", 20)] = IntRange(1, 2)
+    at_m: Annotated[Uniform, Knob("m", -50, 50, "Where a bridge stands along x; the stage's middle is 0.")] = Uniform(
+        -0.1, 0.1
+    )
+    run_m: Annotated[Uniform, Knob("m", 0.005, 5, "How far it covers the belt along x.")] = Uniform(0.03, 0.12)
+    clear_m: Annotated[Uniform, Knob("m", 0.01, 2, "Its height above the belt.")] = Uniform(0.05, 0.09)
+    reach: Annotated[
+        Uniform,
+        Knob("", 0.1, 10, "Share of the belt's width that it reaches over from one side; from 1 on all.",
+             "a share of a whole"),
+    ] = Uniform(1.0, 1.0)  # fmt: skip
 
 
 class BeltKnobs(Group):
@@ -47,6 +64,12 @@ class BeltKnobs(Group):
     ramp_s: Annotated[
         Uniform, Knob("s", 0.001, 60, "How long it takes to reach its speed, and to stop; at most half of run_s.")
     ] = Uniform(0.05, 0.2)
+    bridges: BridgeKnobs | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Without bridges where there are none, so that the config of such a preset is as it always was."""
+        return {name: value for name, value in write(self).items() if value is not None}
 
 
 class TrayKnobs(Group):

@@ -48,6 +48,7 @@ class Setting:
     walls: tuple[BodySpec, ...] = ()  # stand still
     riding: tuple[BodySpec, ...] = ()  # go with the work surface; here they are when the parts start to fall
     loop_m: float = 0.0  # after which they come again
+    above: tuple[BodySpec, ...] = ()  # stand still over the parts, which pass below
     sheets: tuple[SheetSpec, ...] = ()  # on the stage, on top of its own
     half_width_m: float | None = None  # parts are laid so close to the stage's middle line; None: as far as it goes
     contents: tuple[tuple[str, PartSource], ...] | None = None  # a kind of the preset and a size for each part

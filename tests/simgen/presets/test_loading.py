@@ -150,7 +150,7 @@ def test_a_file_that_is_no_mapping_and_one_that_is_not_there(scene, tmp_path):
 def test_an_unknown_preset_gets_the_list_and_a_suggestion():
     (line,) = problems("convayor")
     assert line.startswith(
-        "no preset 'convayor'; did you mean 'conveyor'? there are belt, belt_line, bin, bolts_on_table, conveyor,"
+        "no preset 'convayor'; did you mean 'conveyor'? there are belt, belt_line, belt_memory, bin, bolts_on_table, conveyor,"
     )
 
 

@@ -12,18 +12,22 @@ from pydantic import ValidationError
 
 from simgen.assets.parts import part_model
 from simgen.dataset.format.plain import from_plain
+from simgen.labels.boxes import annotate
 from simgen.presets.read import load_config
-from simgen.scene.config import BeltKnobs, PassingKnobs, StageKnobs
+from simgen.renderers import render
+from simgen.scene.config import BeltKnobs, BridgeKnobs, PassingKnobs, StageKnobs
 from simgen.scene.kinds import KINDS, draw_kind, with_kind
 from simgen.scene.kinds.drop import DropArea, lying_size_m
 from simgen.scene.kinds.setting import Setting, bar
 from simgen.scene.sampling.parts import Ground, stock
 from simgen.scene.sampling.passing import PASSING, draw_passing
 from simgen.scene.sampling.sample import sample
+from simgen.scene.simulate import simulate
 from simgen.spec.errors import ConfigError
 from simgen.spec.geometry import invert, transform
-from simgen.spec.knobs import Choice, Uniform
+from simgen.spec.knobs import Choice, IntRange, Uniform
 from simgen.spec.scene import FamilySize, SceneSpec
+from tests.simgen.scenes import part as one_part
 from tests.simgen.scenes import scene
 
 FULL = ["stage.tray={empty_share: 0, wrong_share: 0, columns: 4, rows: 3}", "parts.kinds.hex_bolt.diameter_mm=10"]
@@ -144,6 +148,50 @@ def test_each_fitting_of_a_belt_has_a_share_of_its_own_and_is_solid(share, walls
         assert body.world_from_body.position_m[2] == pytest.approx(body.size_m[2] / 2)
     area = Ground(stage, setting).area(spread=1.0, standing_share=0.0, pile_share=0.0)
     assert area.half_m[1] == pytest.approx(0.15 - (0.02 + 0.012 if share == "guide_share" else 0.0))
+
+
+def test_a_bridge_stands_over_the_belt_and_lets_all_parts_pass_below():
+    for reach, bodies in ((1.4, 3), (0.4, 2)):
+        knobs = BridgeKnobs(
+            count=IntRange(2, 2), at_m=Uniform(0.1, 0.1), run_m=Uniform(0.06, 0.06), clear_m=Uniform(0.07, 0.07),
+            reach=Uniform(reach, reach),
+        )  # fmt: skip
+        stage = scene([], belt_speed_m_s=0.3, size_m=(1.0, 0.3)).stage
+        config = conveyor().stage.model_copy(update={"belt": BeltKnobs(bridges=knobs)})
+        setting = KINDS["belt"].furnish(stage, config, stock(conveyor().parts), np.random.default_rng(0))
+        assert (len(setting.above), setting.walls, setting.solid) == (2 * bodies, (), ())
+        slab, *posts = setting.above[:bodies]
+        assert slab.size_m[0] == 0.06
+        assert slab.world_from_body.position_m[0] == 0.1
+        assert slab.world_from_body.position_m[2] - slab.size_m[2] / 2 == pytest.approx(0.07)
+        ends = [slab.world_from_body.position_m[1] + side * slab.size_m[1] / 2 for side in (-1, 1)]
+        covered = min(ends[1], 0.15) - max(ends[0], -0.15)
+        assert covered == pytest.approx(0.3 * min(reach, 1))
+        assert all(abs(post.world_from_body.position_m[1]) > 0.15 for post in posts)
+
+
+def test_bridges_move_nothing_else_and_belts_without_them_are_as_before():
+    plain = drawn("belt_line")
+    bridged = drawn("belt_line", "stage.belt.bridges={count: {low: 1, high: 1}}")
+    assert len(bridged.occluders) == len(plain.occluders) + 3
+    assert replace(bridged, occluders=plain.occluders) == plain
+    assert "bridges" not in load_config("belt_line").model_dump_json()
+    again = load_config("belt_memory").model_dump(mode="json")["stage"]["belt"]["bridges"]
+    assert again["run_m"] == {"low": 0.03, "high": 0.11}
+
+
+def test_a_bridge_hides_what_lies_below_it_and_nothing_beside_it():
+    knobs = BridgeKnobs(count=IntRange(1, 1), at_m=Uniform(0.0, 0.0), run_m=Uniform(0.06, 0.06))
+    config = conveyor().stage.model_copy(update={"belt": BeltKnobs(bridges=knobs)})
+    nuts = [one_part("hex_nut", "M8", (x, 0.0, 0.01)) for x in (0.0, 0.09)]
+    spec = scene(nuts, belt_speed_m_s=0.3, size_m=(1.0, 0.3), frames=1, settle_s=0.0)
+    above = KINDS["belt"].furnish(spec.stage, config, stock(conveyor().parts), np.random.default_rng(0)).above
+    spec = replace(spec, occluders=above)
+    trajectory = simulate(spec)
+    (frame,) = render(spec, trajectory)
+    (labels,) = annotate(spec, trajectory, frame.ids[None]).frames
+    assert [part.visible_share for part in labels.parts] == [0.0, pytest.approx(1.0, abs=0.05)]
+    assert labels.parts[0].amodal_box_xyxy_px is not None
 
 
 def test_a_belt_with_fittings_is_stored_and_read_again():
