@@ -36,6 +36,8 @@ class Asked:
     runs: tuple[Path, ...] = ()
     out: Path | None = None
     look: str | None = None
+    unlabelled: Path | None = None
+    write_config: Path | None = None
     sim_clips: int = 40
     sessions: str | None = None
     run_to_look_at: str | None = None
@@ -76,6 +78,14 @@ def main(
             rich_help_panel=options.DATA,
         ),
     ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Photos without labels: the next ten to label are chosen, and listed in a text file beside the page.",
+            rich_help_panel=options.DATA,
+        ),
+    ] = None,
     sim_clips: Annotated[
         int | None,
         typer.Option(
@@ -109,6 +119,14 @@ def main(
             max=1.0,
             help="Share of the parts to find in use; the score is chosen for it on --look.",
             show_default="the best F1",
+            rich_help_panel=SECTION,
+        ),
+    ] = None,
+    write_config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="YAML",
+            help="Write what to widen as a preset, on top of that of --sim, for simgen render.",
             rich_help_panel=SECTION,
         ),
     ] = None,
@@ -148,7 +166,8 @@ def main(
 ) -> None:
     """Measure runs on simulated validation data and on real test data, and write one HTML page."""
     given = dict(
-        sim=sim, real=real, runs=runs, out=out, look=look, sim_clips=sim_clips, sessions=sessions, rename=rename,
+        sim=sim, real=real, runs=runs, out=out, look=look, unlabelled=unlabelled, write_config=write_config,
+        sim_clips=sim_clips, sessions=sessions, rename=rename,
         run_to_look_at=run_to_look_at, wanted_recall=wanted_recall, quick=quick or None, final=final or None,
         without_photos=without_photos or None, stand_in=stand_in or None, categories=categories,
     )  # fmt: skip
@@ -174,19 +193,23 @@ def asked(plan: Path | None, given: dict[str, Any]) -> Asked:
     values.setdefault("sim_clips", 20 if values.get("quick") else 40)
     for name in ("runs", "rename", "categories"):
         values[name] = tuple(values.get(name) or ())
-    if values.get("out") is not None:
-        values["out"] = Path(values["out"])
+    for name in ("out", "unlabelled", "write_config"):
+        if values.get(name) is not None:
+            values[name] = Path(values[name])
     return Asked(**values)
 
 
 def _report(wish: Asked, overwrite: bool) -> Path:
     from hybrid.core.errors import DataError
     from pipelines.common.paths import check_report, check_runs, data_at
+    from pipelines.gap.advice.written import check_preset_file, write_advice
 
     missing = [f"--{name}" for name in ("sim", "real", "runs", "out") if not getattr(wish, name)]
     if wish.out is None or wish.sim is None or wish.real is None or missing:
         raise DataError(f"needs {', '.join(missing)}, on the command line or in a plan")
     check_report(wish.out, overwrite)
+    if wish.write_config is not None:
+        check_preset_file(wish.write_config, overwrite)
     check_runs(wish.runs, "--runs")
     locations = data_at(wish.sim, "--sim"), data_at(wish.real, "--real")
     look = data_at(wish.look, "--look") if wish.look else None
@@ -201,9 +224,11 @@ def _report(wish: Asked, overwrite: bool) -> Path:
     wishes = Wishes(
         out=wish.out, made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), command=command(wish),
         photos=not wish.without_photos, quick=wish.quick, final=wish.final, look_at=wish.run_to_look_at,
-        sessions=wish.sessions, recall=wish.wanted_recall,
+        sessions=wish.sessions, recall=wish.wanted_recall, unlabelled=wish.unlabelled, config=wish.write_config,
     )  # fmt: skip
-    return _write(report_of(inputs, read_sets(inputs, runs), runs, wishes), wish.out)
+    report = report_of(inputs, read_sets(inputs, runs), runs, wishes)
+    write_advice(report, wish.out, wish.unlabelled, wish.write_config)
+    return _write(report, wish.out)
 
 
 def _write(report: Report, out: Path) -> Path:

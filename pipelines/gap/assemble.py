@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from hybrid.core.errors import DataError
 from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource
+from hybrid.weights.checkpoint import load
 from pipelines.common.data import STAND_IN, data_hash, split_to_measure
 from pipelines.common.record import weights_hash
+from pipelines.gap.advice.advise import Advice, advice
+from pipelines.gap.advice.labelling import Labelling
+from pipelines.gap.advice.photos import next_photos
+from pipelines.gap.features.compared import Compared, Side, compared
 from pipelines.gap.finished import FinishedRun
 from pipelines.gap.ledger import Ledger, Purpose, count_reading
-from pipelines.gap.measure import detect_changed, measure
+from pipelines.gap.measure import detect_changed, device, measure
 from pipelines.gap.panels import run_pictures
 from pipelines.gap.schema.figure import counted, not_measured
 from pipelines.gap.schema.report import Report
@@ -25,7 +30,8 @@ from pipelines.gap.sections.knobs import knobs, photo_changes
 from pipelines.gap.sections.performance import comparisons, gap, performance, smallest
 from pipelines.gap.sections.pool import chosen_score, unseen
 from pipelines.gap.sections.runs import Measured, RunGroup, draws_of, grouped, run_row
-from pipelines.gap.sections.where import Side, where
+from pipelines.gap.sections.where import Side as OfRun
+from pipelines.gap.sections.where import where
 from pipelines.gap.sections.why import Looks, alikeness, looks, no_pictures, why
 from pipelines.gap.sets import ReportInputs, ReportSets, with_labels_of
 from pipelines.gap.stats.grouping import PhotoSessions, group, renumbered
@@ -51,10 +57,17 @@ class Wishes:
     look_at: str | None = None  # the run that the sections are about; None: the first that saw no photo
     sessions: str | None = None  # a regular expression; None: guess
     recall: float | None = None  # wanted in use; None: the best F1
+    unlabelled: Path | None = None  # a folder of photos of which the next to label are chosen
+    config: Path | None = None  # where the wider ranges shall be written as a preset
 
     @property
     def cache(self) -> Path:
         return self.out.with_name(f"{self.out.stem}-cache")
+
+    @property
+    def preset_folder(self) -> Path:
+        """Where the preset with the wider ranges will lie: its base is named from there."""
+        return (self.out if self.config is None else self.config).parent
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,9 @@ def report_of(inputs: ReportInputs, sets: ReportSets, runs: Sequence[FinishedRun
     coverage = no_pictures(NO_POOL) if seen is None or pool is None else why(seen, _compared(pool))
     found = _where(looked, sets, sim, real, _score(looked.run, pool, wishes))
     effects = () if wishes.quick or pool is None or seen is None else _knobs(looked.run, pool, seen, wishes)
+    advised = advice(inputs.sim, coverage.coverage, effects, wishes.preset_folder, wishes.made)
+    label = _to_label(looked.run, pool, wishes)
+    seen_as = _features(looked.run, sets, pool, wishes)
     top = groups[[id(row) for row in rows].index(id(headline(rows)))]
     photos = "photos" if sets.word != STAND_IN else "stand-in photos"
     return Report(
@@ -100,14 +116,15 @@ def report_of(inputs: ReportInputs, sets: ReportSets, runs: Sequence[FinishedRun
         comparisons=pairs,
         label_efficiency=efficiency,
         where=found,
-        why=coverage,
+        why=replace(coverage, features=seen_as.rows, map=seen_as.points),
         knobs=effects,
-        do_next=do_next(coverage.coverage, effects, found, efficiency, "Which photos to label next is not measured."),
-        trust=_trust(inputs, sets, groups, rows, real, seen, wishes),
+        do_next=do_next(coverage.coverage, effects, found, efficiency, advised, label),
+        trust=_trust(inputs, sets, groups, rows, real, seen, wishes, advised),
         runs=tuple(run_row(one) for one in measured),
         data=_data(inputs, sets),
         command=wishes.command,
-        pictures=run_pictures(sets, looked.run, looked.sim, looked.real, wishes.photos),
+        pictures=run_pictures(sets, looked.run, looked.sim, looked.real, wishes.photos)
+        | seen_as.pictures | label.pictures,
     )  # fmt: skip
 
 
@@ -160,8 +177,8 @@ def _score(run: FinishedRun, pool: Pool | None, wishes: Wishes) -> float | None:
 def _where(looked: Measured, sets: ReportSets, sim: PhotoSessions, real: PhotoSessions, score: float | None) -> Where:
     of_sim, of_real = with_labels_of(sets.sim, looked.run), with_labels_of(sets.target, looked.run)
     sides = (
-        Side.of(looked.sim.detections, of_sim.frames, sim),
-        Side.of(looked.real.detections, of_real.frames, real),
+        OfRun.of(looked.sim.detections, of_sim.frames, sim),
+        OfRun.of(looked.real.detections, of_real.frames, real),
     )
     return where(*sides, of_real.categories, score)
 
@@ -194,6 +211,23 @@ def _knobs(run: FinishedRun, pool: Pool, seen: Looks, wishes: Wishes) -> tuple[K
     return knobs(changes, detections, drawn, drawn(plain), sessions)
 
 
+def _features(run: FinishedRun, sets: ReportSets, pool: Pool | None, wishes: Wishes) -> Compared:
+    """Parts in the detector's features: those of the pool beside simulated ones. The test photos are not looked at."""
+    if pool is None or not sum(pool.source.counts().values()):
+        return Compared()
+    sim = Side(sets.sim_images, group(sets.sim_images, None, scenes=True))
+    word: Literal["real", "stand-in"] = "stand-in" if sets.word == STAND_IN else "real"
+    return compared(load(run.folder, device=device()), sim, Side(pool.source, pool.sessions), word, wishes.photos)
+
+
+def _to_label(run: FinishedRun, pool: Pool | None, wishes: Wishes) -> Labelling:
+    """The photos of --unlabelled to label next."""
+    if wishes.unlabelled is None:
+        return Labelling()
+    labelled = None if pool is None or not sum(pool.source.counts().values()) else pool.source
+    return next_photos(wishes.unlabelled, run, labelled, wishes.sessions, wishes.cache, wishes.photos)
+
+
 def _in_use(top: RunGroup, real: PhotoSessions, score: float | None, wishes: Wishes) -> tuple[Named, ...]:
     """What the detector of the first sentence finds at the score in use."""
     labels = ("Parts found", "False alarms a photo", "At score")
@@ -221,7 +255,7 @@ def _in_use(top: RunGroup, real: PhotoSessions, score: float | None, wishes: Wis
 
 def _trust(
     inputs: ReportInputs, sets: ReportSets, groups: Sequence[RunGroup], rows: Sequence[Performance],
-    real: PhotoSessions, seen: Looks | None, wishes: Wishes,
+    real: PhotoSessions, seen: Looks | None, wishes: Wishes, advised: Advice,
 ) -> Trust:  # fmt: skip
     runs = [one.run for own in groups for one in own.members]
     purpose: Purpose = "final" if wishes.final else "look"
@@ -235,7 +269,7 @@ def _trust(
         readings_in_words=ledger.in_words(),
         smallest_difference=smallest(groups, real),
         seeds="; ".join(f"{row.name}: {len(row.runs)}" for row in rows),
-        left_out=(*_left_out(sets.target), *([sets.target_note] if sets.target_note else [])),
+        left_out=(*_left_out(sets.target), *(note for note in (sets.target_note, advised.left_out) if note)),
     )
 
 

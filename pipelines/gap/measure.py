@@ -42,7 +42,7 @@ def measure(run: FinishedRun, source: ClipSource, cache: Path, title: str) -> Me
     if detections is not None and len(detections) == len(source.frames):
         return Measurement(score(detections, source.frames, source.categories), detections)
     with bar(title) as progress:
-        evaluation = evaluate(load(run.folder, device=_device()), source, run.view, progress)
+        evaluation = evaluate(load(run.folder, device=device()), source, run.view, progress)
     about = {"run": str(run.folder), "data": source.name, "metrics": evaluation.metrics.to_plain()}
     _store(path, about, evaluation.detections)
     return Measurement(evaluation.metrics, evaluation.detections)
@@ -56,7 +56,7 @@ def detect_changed(
     stored = _stored(path)
     if stored is not None and len(stored) == len(source.frames):
         return stored
-    detector, found = load(run.folder, device=_device()), list[Detections]()
+    detector, found = load(run.folder, device=device()), list[Detections]()
     with bar(title) as progress:
         for clip in source.clips:
             for one in stream(detector, (change(decode(frame)) for frame in clip.frames), run.view):
@@ -66,7 +66,7 @@ def detect_changed(
     return found
 
 
-def _device() -> str:
+def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

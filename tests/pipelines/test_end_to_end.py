@@ -232,3 +232,25 @@ def test_categories_that_no_run_knows_are_left_out_with_a_note_or_renamed(
     error = refused(script("gap_report", *words[:3], none, *words[4:]))
     assert "which no run was trained on" in error
     assert "--rename Bolt=bolt" in error
+
+
+def test_the_report_lists_photos_that_are_not_labelled(line: Path, tiny_data_set: Path, tmp_path: Path) -> None:
+    photographs(tmp_path / "more", seed=7)
+    folder = tmp_path / "unlabelled"
+    shutil.copytree(tmp_path / "more", folder, ignore=lambda *_: ["photos.json"])
+    shutil.copy(line / "photos/0.png", folder / "labelled.png")
+    out, config = tmp_path / "report.html", tmp_path / "next.yaml"
+    words = ["--sim", tiny_data_set, "--real", line / "test-photos/photos.json", "--runs", line / "sim", "--quick"]
+    more = ["--look", line / "photos/photos.json", "--unlabelled", folder, "--write-config", config]
+    done(script("gap_report", *words, *more, "--out", out))
+    report = json.loads(out.with_suffix(".json").read_text())
+    rows = report["do_next"]["label"]
+    assert sorted(row["photo"] for row in rows) == [f"{k}.png" for k in range(6)]
+    assert all(report["pictures"][row["picture"]]["uri"] for row in rows)
+    assert "not known" in report["do_next"]["label_note"]
+    lines = out.with_name("report-label-next.txt").read_text().splitlines()
+    assert lines == [str(folder / row["photo"]) for row in rows]
+    assert [row["distance"]["status"] for row in report["why"]["features"]] == ["too_few"] * 3
+    assert not config.exists()  # so few photos say nothing of any range
+    page = out.read_text()
+    assert "Label these photos next" in page

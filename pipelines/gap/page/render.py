@@ -18,6 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from pipelines.gap.page import charts, strips
+from pipelines.gap.page.feature_map import feature_map
 from pipelines.gap.page.listing import figures
 from pipelines.gap.page.words import WHY_NOT, Notes, duration, interval, number, p_value
 from pipelines.gap.schema.figure import Figure
@@ -107,7 +108,7 @@ def _environment() -> jinja2.Environment:
         "performance_dots": charts.performance_dots, "effect_dots": _effect_dots, "comparison_dots": _comparison_dots,
         "colour": charts.colour, "largest": charts.largest, "loss_level": _loss_level,
         "efficiency_curve": charts.efficiency_curve, "reliability_plot": charts.reliability_plot,
-        "coverage_ranges": charts.coverage_ranges, "bar": strips.bar, "mark": strips.mark,
+        "coverage_ranges": charts.coverage_ranges, "feature_map": feature_map, "bar": strips.bar, "mark": strips.mark,
         "css": css, "js": js, "css_sha256": _sha256(css), "js_sha256": _sha256(js),
     }  # fmt: skip
     return environment

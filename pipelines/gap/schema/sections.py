@@ -170,6 +170,18 @@ class Features:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MapPoint:
+    """A part on the map of features: near each other lies what looks alike to the detector."""
+
+    x: float
+    y: float
+    of: Literal["simulated", "real", "stand-in"]
+    group: str
+    picture: str | None = None  # the key of its thumbnail in `Report.pictures`
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
 class Why:
     """What the simulation does not cover."""
 
@@ -177,6 +189,7 @@ class Why:
     coverage: tuple[Coverage, ...]
     features: tuple[Features, ...]
     note: str  # what the photos are that were compared
+    map: tuple[MapPoint, ...] = ()
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
 
+from pipelines.gap.advice.advise import Advice
+from pipelines.gap.advice.labelling import Labelling
+from pipelines.gap.advice.widening import Change, in_words
 from pipelines.gap.appearance import STATISTICS
 from pipelines.gap.schema.figure import Figure, not_measured
 from pipelines.gap.schema.sections import (
@@ -104,11 +109,29 @@ def _with_interval(figure: Figure) -> str | None:
 
 
 def do_next(
-    coverage: Sequence[Coverage], knobs: Sequence[Knob], where: Where, efficiency: LabelEfficiency, label_note: str
-) -> DoNext:
+    coverage: Sequence[Coverage], knobs: Sequence[Knob], where: Where, efficiency: LabelEfficiency, advised: Advice,
+    label: Labelling,
+) -> DoNext:  # fmt: skip
     """Actions, the best evidence first. Nothing inside the simulated range is advised, no range narrowed."""
     actions = [*_of_knobs(knobs), *_of_coverage(coverage), *_of_errors(where.errors), *_of_runs(efficiency)]
-    return DoNext(actions=tuple(actions[:MOST_ACTIONS]), next_config="", label=(), label_note=label_note)
+    return DoNext(
+        actions=tuple(_with_range(one, advised.changes) for one in actions[:MOST_ACTIONS]),
+        next_config=advised.preset, label=label.photos, label_note=label.note,
+    )  # fmt: skip
+
+
+def _with_range(action: Action, widened: Sequence[Change]) -> Action:
+    """The action with the ranges of its preset, where it has one."""
+    own = [one for one in widened if any(_is_of(one.key, knob) for knob in action.knob.split(", "))]
+    if action.evidence not in ("up_to", "coverage") or not own:
+        return action
+    first, more = own[0], f" and {len(own) - 1} more" if len(own) > 1 else ""
+    return replace(action, knob=first.key + more, from_value=in_words(first.before), to_value=in_words(first.after))
+
+
+def _is_of(key: str, knob: str) -> bool:
+    """Whether a key is one of a knob with * for any name. Words behind the knob's key are left out."""
+    return fnmatchcase(key, knob.split(" ")[0])
 
 
 def _of_knobs(knobs: Sequence[Knob]) -> list[Action]:

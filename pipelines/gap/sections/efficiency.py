@@ -58,19 +58,26 @@ def _missing(simulation: Arm, photos: Arm, pool: int | None) -> tuple[tuple[str,
     """The runs that a complete curve takes, and how long they would train."""
     largest = pool or max([*simulation, *photos, 0])
     numbers = [n for n in NUMBERS if n < largest] + ([largest] if largest else [])
-    rows, seconds, known = [], 0.0, True
+    lacking, seconds, known = dict[tuple[str, int], list[int]](), 0.0, True
     for words, arm, start in (("simulation first", simulation, [0]), ("photos alone", photos, [])):
         times = [one.run.seconds for group in arm.values() for one in group.members if group.photos]
         for number in [*start, *numbers]:
             have = len(arm[number].members) if number in arm else 0
             if have < LEAST_SEEDS:
-                each = "run" if LEAST_SEEDS - have == 1 else "runs"
-                rows.append(f"{words}, {number} photos: {LEAST_SEEDS - have} {each} of other seeds")
+                lacking.setdefault((words, LEAST_SEEDS - have), []).append(number)
                 seconds += (LEAST_SEEDS - have) * (float(np.mean(times)) if times else 0.0)
                 known &= bool(times)
+    rows = [_in_words(*key, on) for key, on in lacking.items()]
     if not known:
         return tuple(rows), not_measured("no run of this kind has been timed", "hours")
     return tuple(rows), counted(seconds / 3600, "hours", note="by the runs that were timed")
+
+
+def _in_words(way: str, runs: int, numbers: Sequence[int]) -> str:
+    """Runs that are missing, in one line: photos alone: 3 runs of other seeds on each of 1, 2 and 5 photos."""
+    *first, last = map(str, numbers)
+    on = f"each of {', '.join(first)} and {last}" if first else last
+    return f"{way}: {runs} run{'' if runs == 1 else 's'} of other seeds on {on} photos"
 
 
 def _worth(simulation: Arm, photos: Arm, number: int | None) -> tuple[Figure, str, bool]:

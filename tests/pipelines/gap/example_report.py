@@ -19,6 +19,7 @@ from pipelines.gap.schema.sections import (
     Group,
     Knob,
     LabelEfficiency,
+    MapPoint,
     Measures,
     Named,
     Performance,
@@ -205,6 +206,11 @@ def _why() -> Why:
             Features(group="bolt", distance=counted(0.063, "MMD2"), floor=counted(0.057, "MMD2"), unlike=share(0.41)),
         ),
         note="52 photos of the pool in 13 sessions",
+        map=(
+            MapPoint(x=0.1, y=0.2, of="simulated", group="bolt", picture="sim-0"),
+            MapPoint(x=0.5, y=0.2, of="simulated", group="bolt"),
+            MapPoint(x=0.9, y=0.8, of="real", group="bolt", picture="missed-0"),
+        ),
     )  # fmt: skip
 
 

@@ -191,9 +191,9 @@ def test_photos_can_be_left_out_and_simulated_pictures_stay() -> None:
     report = example_report()
     assert sum(one.of == "real" and one.uri is not None for one in report.pictures.values()) == 1
     page = render_page(report.without_photos())
-    assert page.count(SQUARE) == 1
+    assert page.count(SQUARE) == 2  # of a scene, in the gallery and on the map
     assert page.count("photo left out") >= 2
-    assert example_page().count(SQUARE) == 3  # the pair, and the photo to label
+    assert example_page().count(SQUARE) == 4  # those, the photo of the pair, and the photo to label
 
 
 def test_the_page_forbids_all_that_is_not_in_it() -> None:

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from hybrid.core.errors import DataError
+from pipelines.gap.advice.advise import Advice
+from pipelines.gap.advice.labelling import Labelling
+from pipelines.gap.advice.widening import NOT_KNOWN, Change
 from pipelines.gap.schema.figure import counted
 from pipelines.gap.schema.sections import Coverage
 from pipelines.gap.sections.answer import do_next, headline, lead, sentence
@@ -105,11 +108,14 @@ def test_too_few_runs_say_which_are_missing_and_how_long_they_take(groups: list[
     got = label_efficiency(groups, SESSIONS, 52)
     assert got.worth.status == "not_measured"
     assert got.worth_in_words == "not known"
-    assert "photos alone, 20 photos: 3 runs of other seeds" in got.missing
-    assert "simulation first, 10 photos: 1 run of other seeds" in got.missing
-    assert "photos alone, 52 photos: 3 runs of other seeds" in got.missing
-    counts = [int(row.split(": ")[1].split()[0]) for row in got.missing]
-    assert got.missing_hours.value == pytest.approx(sum(counts))  # each run took an hour
+    assert got.missing == (
+        "simulation first: 2 runs of other seeds on 0 photos",
+        "simulation first: 3 runs of other seeds on each of 1, 2, 5, 20 and 52 photos",
+        "simulation first: 1 run of other seeds on 10 photos",
+        "photos alone: 3 runs of other seeds on each of 1, 2, 5, 20 and 52 photos",
+        "photos alone: 1 run of other seeds on 10 photos",
+    )
+    assert got.missing_hours.value == pytest.approx(2 + 5 * 3 + 1 + 5 * 3 + 1)  # each run took an hour
     assert [point.photos for point in got.photos] == [10]
     assert got.stop.startswith("Not known. It takes 4 numbers")
 
@@ -178,7 +184,7 @@ def test_only_what_lies_beyond_the_simulated_range_is_advised(verdict: str, line
     report = example_report()
     quiet = replace(report.where, errors=())
     enough = replace(report.label_efficiency, missing=())
-    got = do_next([coverage(verdict)], [], quiet, enough, "")
+    got = do_next([coverage(verdict)], [], quiet, enough, Advice(), Labelling())
     assert len(got.actions) == lines
     if lines:
         assert (got.actions[0].evidence, got.actions[0].effect.status) == ("coverage", "not_measured")
@@ -191,7 +197,23 @@ def test_a_change_that_gains_beyond_chance_comes_first_and_others_are_not_advise
     )
     unsure = replace(sure, name="noise", effect=replace(sure.effect, p=0.2, p_holm=0.4))
     loss = replace(sure, name="sharpness", effect=replace(sure.effect, value=-3.0, low=-5.0, high=-1.0))
-    got = do_next([coverage("beyond")], [unsure, loss, sure], report.where, report.label_efficiency, "")
+    got = do_next(
+        [coverage("beyond")], [unsure, loss, sure], report.where, report.label_efficiency, Advice(), Labelling()
+    )
     assert [one.evidence for one in got.actions[:2]] == ["up_to", "coverage"]
     assert "light.temperature_k" in got.actions[0].knob
     assert len([one for one in got.actions if one.evidence == "up_to"]) == 1
+
+
+def test_an_action_has_the_range_that_its_preset_has() -> None:
+    report = example_report()
+    row = replace(coverage("beyond"), knobs="texture.finishes.*.colour.value (simgen finish fit measures it), other")
+    wide = Change("texture.finishes.zinc.colour.value", (0.74, 0.95), (0.6, 0.95), "coverage", "", NOT_KNOWN, "")
+    advised = Advice((wide, replace(wide, key="texture.finishes.dark.colour.value")), "base: tiny\n")
+    got = do_next([row], [], replace(report.where, errors=()), report.label_efficiency, advised, Labelling())
+    assert (got.actions[0].from_value, got.actions[0].to_value) == ("0.74 to 0.95", "0.6 to 0.95")
+    assert got.actions[0].knob == "texture.finishes.zinc.colour.value and 1 more"
+    assert got.next_config == "base: tiny\n"
+    other = replace(advised, changes=(replace(wide, key="sensor.exposure"),))
+    plain = do_next([row], [], replace(report.where, errors=()), report.label_efficiency, other, Labelling())
+    assert plain.actions[0].knob == row.knobs
