@@ -58,7 +58,7 @@ def main(
     sessions: options.Sessions = None,
     steps: options.Steps = 600,
     batch: options.Batch = 8,
-    clip_length: options.ClipLength = 2,
+    clip_length: options.ClipLength = None,
     tile: options.Tile = options.TILE_PX,
     lr: options.LearningRate = 3e-4,
     backbone_rate: options.BackboneRate = None,
@@ -113,7 +113,8 @@ def main(
 
         planned = runs.architecture(init, ("any",), preset, branches, model or ())
         settings = dict(
-            steps=steps, batch_clips=batch, clip_length=clip_length, tile_px=tile, learning_rate=lr, seed=seed,
+            steps=steps, batch_clips=batch, clip_length=runs.clip_length(planned, clip_length, out), tile_px=tile,
+            learning_rate=lr, seed=seed,
             backbone_rate=runs.backbone_rate(planned, backbone_rate, out), frozen_stages=frozen_stages,
             stage_decay=stage_decay, precision=precision, accumulate=accumulate, truncate=truncate,
             validate_every=validate_every, patience=patience, log_to=log_to,

@@ -25,7 +25,7 @@ class Defaults:
     """Training settings of one kind of detector, for options that are not given."""
 
     batch: int  # clips
-    clip_length: int  # frames
+    clip_length: int  # frames, where it needs clips
     blank: float  # share of a clip's frames after the first
     cnn_first: float  # share of the steps
     occluders: float  # share of the clips
@@ -66,7 +66,14 @@ def main(
     model: options.Model = None,
     steps: options.Steps = 2000,
     batch: Annotated[int | None, _training_option("batch", options.BATCH)] = None,
-    clip_length: Annotated[int | None, _training_option("clip_length", options.CLIP_LENGTH)] = None,
+    clip_length: Annotated[
+        int | None,
+        typer.Option(
+            help=options.CLIP_LENGTH,
+            show_default="1 for a detector that looks at each frame alone; 5 with tracks; else 2",
+            rich_help_panel=options.TRAINING,
+        ),
+    ] = None,
     tile: options.Tile = options.TILE_PX,
     lr: options.LearningRate = 5e-4,
     backbone_rate: options.BackboneRate = None,
@@ -147,7 +154,7 @@ def main(
         settings = dict(
             steps=steps,
             batch_clips=defaults.batch if batch is None else batch,
-            clip_length=defaults.clip_length if clip_length is None else clip_length,
+            clip_length=runs.clip_length(planned, clip_length, out, defaults.clip_length),
             tile_px=tile,
             learning_rate=lr,
             backbone_rate=runs.backbone_rate(planned, backbone_rate, out),

@@ -66,7 +66,7 @@ def main(
     model: options.Model = None,
     steps: options.Steps = 400,
     batch: options.Batch = 8,
-    clip_length: options.ClipLength = 2,
+    clip_length: options.ClipLength = None,
     tile: options.Tile = options.TILE_PX,
     seed: options.Seed = options.SEED,
     threads: options.Threads = options.THREADS,
@@ -90,6 +90,7 @@ def main(
         check_folder(out)
         check_device_name(device)
 
+        from pipelines.common import runs
         from pipelines.common.extras import Extras
         from pipelines.common.tuning.job import prepare
         from pipelines.common.tuning.search import Search
@@ -99,8 +100,9 @@ def main(
             categories=categories, sim=sim, sim_share=None, preset=preset, branches=branches, model=model or (),
             more=Extras(),
         )  # fmt: skip
+        length = runs.clip_length(runs.architecture(init, ("any",), preset, branches, model or ()), clip_length)
         fixed: dict[str, Any] = {
-            "steps": steps, "batch": batch, "clip-length": clip_length, "tile": tile, "seed": seed,
+            "steps": steps, "batch": batch, "clip-length": length, "tile": tile, "seed": seed,
         }  # fmt: skip
         machine = {"threads": threads, "workers": workers, "device": device}
         one = Search(tuning=tuning, photos=photos, knobs=ranges, fixed=fixed, machine=machine, out=out)

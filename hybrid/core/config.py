@@ -146,6 +146,11 @@ class ModelConfig:
         return "rnn" in self.branches
 
     @property
+    def needs_clips(self) -> bool:
+        """Whether it learns from several frames of a clip; else a clip of one frame teaches it as much for less."""
+        return self.branches != "cnn" or self.tracks > 0 or self.embedding > 0 or bool(self.clip_classes)
+
+    @property
     def transformer(self) -> bool:
         """Whether the network has the encoder: attention over frames."""
         return "transformer" in self.branches

@@ -127,7 +127,14 @@ Model = Annotated[
 TILE_PX, SEED = 256, 0
 Steps = Annotated[int, typer.Option(help="Optimizer steps.", rich_help_panel=TRAINING)]
 Batch = Annotated[int, typer.Option(help=BATCH, rich_help_panel=TRAINING)]
-ClipLength = Annotated[int, typer.Option(help=CLIP_LENGTH, rich_help_panel=TRAINING)]
+ClipLength = Annotated[
+    int | None,
+    typer.Option(
+        help=CLIP_LENGTH,
+        show_default="1 for a detector that looks at each frame alone, else 2",
+        rich_help_panel=TRAINING,
+    ),
+]
 Tile = Annotated[int, typer.Option(help="Side of a training tile, in pixels.", rich_help_panel=TRAINING)]
 LearningRate = Annotated[float, typer.Option("--lr", help="Peak learning rate.", max=1.0, rich_help_panel=TRAINING)]
 BackboneRate = Annotated[

@@ -101,12 +101,29 @@ def backbone_rate(model: ModelConfig, given: float | None, out: Path) -> float:
     """
     if given is not None:
         return given
+    begun = _begun_with(out, "backbone_rate")
+    return (1.0 if model.weights == "none" else PRETRAINED_RATE) if begun is None else begun
+
+
+def clip_length(model: ModelConfig, given: int | None, out: Path | None = None, clips: int = 2) -> int:
+    """Frames of a training clip: what was `given`; else 1 for a detector that looks at each frame alone, or `clips`.
+
+    A run that was begun in `out` keeps its own: runs of earlier versions had 2 in any case.
+    """
+    if given is not None:
+        return given
+    begun = None if out is None else _begun_with(out, "clip_length")
+    return (clips if model.needs_clips else 1) if begun is None else int(begun)
+
+
+def _begun_with(out: Path, key: str) -> float | None:
+    """A number of the training config of the run that was begun in `out`; None: there is none."""
     stored = out / CONFIG
     try:
         begun = read_json(stored) if stored.is_file() else {}
-        return float(begun["train"]["backbone_rate"])
+        return float(begun["train"][key])
     except (TextFileError, KeyError, TypeError, ValueError):  # none, or damaged: the training will say so
-        return 1.0 if model.weights == "none" else PRETRAINED_RATE
+        return None
 
 
 def start(

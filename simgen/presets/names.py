@@ -9,7 +9,7 @@ from typing import Any
 from simgen.presets.layers import suggest
 from simgen.presets.meshes import named_kinds
 from simgen.scene.config import SceneConfig
-from simgen.scene.config.decoys import BLOCKS, FASTENERS, MESHES
+from simgen.scene.config.decoys import BLOCKS, FASTENERS, MESHES, SORTS, THINGS
 from simgen.scene.quiet import quiet_stderr
 from simgen.spec.text.yaml_text import KeyPath, Tree, dotted_key
 
@@ -33,7 +33,8 @@ def unknown_names(tree: Tree) -> Iterator[tuple[KeyPath, str]]:
     imported = [name for name, _ in named_kinds(tree.values)]
     tables: tuple[tuple[str, str, Sequence[str]], ...] = (
         ("part", r"parts\.kinds\.([^.]+)", sorted({*PARTS, *imported})),
-        ("kind of decoy", r"decoys\.kinds\.weights\.([^.]+)", (BLOCKS, FASTENERS, MESHES)),
+        ("kind of decoy", r"decoys\.kinds\.weights\.([^.]+)", (BLOCKS, FASTENERS, MESHES, THINGS)),
+        ("thing", r"decoys\.things\.weights\.([^.]+)", SORTS),
         ("finish", r"parts\.kinds\.[^.]+\.finishes\.weights\.([^.]+)", sorted(_group(tree, "texture", "finishes"))),
         ("texture", r".*\.texture\.weights\.([^.]+)", sorted(TEXTURES)),
         ("scene kind", r"stage\.kinds\.weights\.([^.]+)", sorted(SCENE_KINDS)),

@@ -123,14 +123,14 @@ class MeshFile:
 
 @dataclass(frozen=True)
 class Block:
-    """A plain solid, as decoys are."""
+    """A plain solid or a foreign thing, as decoys are."""
 
-    block: str  # "box" | "cylinder", along z
-    block_size_m: Vec3  # full extents; a cylinder's diameter is x
+    block: str  # "box" | "cylinder", along z; or a row of simgen.assets.parts.things.THINGS
+    block_size_m: Vec3  # full extents; a cylinder's diameter is x; all three are a thing's longest extent
+    block_form: int | None = None  # of a thing: which of its shapes
 
 
-# Where a part's shape comes from. A further kind of source joins by `|`; its fields need names of their own, by which a
-# stored part is told apart from the others.
+# Where a part's shape comes from. The fields of each kind have names of their own, which tell stored parts apart.
 PartSource = FamilySize | MeshFile | Block
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hybrid.core.config import BoxesOf
 from hybrid.data.clips import ClipSource
-from pipelines.common.data import REAL, data_hash, note, read_all, selected, target_kind
+from pipelines.common.data import REAL, data_hash, hold_out, names, note, read_all, selected, target_kind
 from pipelines.common.paths import data_at
 from pipelines.common.record import read_experiment
 from pipelines.common.tuning.begun import Begun
@@ -22,6 +22,8 @@ from simgen.spec.errors import SimgenError
 
 SHARE = 0.5  # of the samples
 NONE = "none"  # --sim none: no replay
+HELD_OUT = 0.1  # of the scenes of --sim, where the checkpoint did not learn from them
+FEWEST_SCENES = 10  # of which some are held out
 KEPT_FRAMES = 24  # of held-out scenes, at most, to measure on what a run has kept
 
 
@@ -121,12 +123,28 @@ def mixture(
         return Mixture(kept=scenes)
     same = learned is not None and learned.sha256 == data.sha256
     simulated = own if own and same else read_all(data.at, boxes=boxes)
+    if not same and not _begun_whole(begun):
+        data = _without_some(data, simulated)
+        scenes = scenes or _kept_scenes(simulated, data)
     if option is None and not any(simulated.counts().get(name) for name in categories):
         note(f"{data.at}: shows none of {list(categories)}, so it is not mixed in")
         return Mixture(kept=scenes)
     source = selected(_drawn(simulated, data), data.at, categories, "the detector", own_only=True)
     all_of_it = same and data.trained_on is None  # a run of an earlier version: it draws from the held-out scenes too
     return Mixture(data, source, None if all_of_it else scenes)
+
+
+def _begun_whole(begun: Begun | None) -> bool:
+    """Whether a run was begun that draws from all of its simulated clips, as those of earlier versions do."""
+    return begun is not None and begun.experiment.mixed_in_trained_on is None
+
+
+def _without_some(data: SimData, simulated: ClipSource) -> SimData:
+    """The data without the scenes that are held out: on them the run measures, and the gap report too."""
+    if len(simulated) < FEWEST_SCENES or target_kind(data.at) == REAL:
+        return data
+    training, held_out = hold_out(simulated, HELD_OUT, seed=0)
+    return replace(data, trained_on=names(training), held_out=names(held_out))
 
 
 def share_of(option: float | None, begun: Begun | None) -> float:

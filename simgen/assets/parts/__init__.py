@@ -20,6 +20,7 @@ from simgen.assets.parts.families.washers import WASHER
 from simgen.assets.parts.library import imported_model
 from simgen.assets.parts.mesh import Hull, Primitive
 from simgen.assets.parts.model import Family, PartModel, Rest, Size, Thread
+from simgen.assets.parts.things import THINGS, thing_model
 from simgen.spec.scene import Block, FamilySize, MeshFile, PartSource
 
 __all__ = [
@@ -98,6 +99,8 @@ def _of_file(source: MeshFile) -> PartModel:
 
 @lru_cache(maxsize=MODELS)
 def _of_block(source: Block) -> PartModel:
+    if source.block in THINGS:
+        return thing_model(source.block, source.block_form or 0, source.block_size_m[0])
     return block_model(source)
 
 

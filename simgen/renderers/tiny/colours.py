@@ -7,13 +7,15 @@ cells, so that both sides of a thin plate are told apart.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int64
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
 from simgen.assets.parts.model import PartModel
 from simgen.renderers.surfaces import Colours
 
 CELLS = 40  # along each axis
+NEAR = 1.5  # a cell within this distance of the surface, in cells, has the colour of the nearest piece
 HALVINGS = 8  # of the longest triangles, until they are as small as a cell
 
 
@@ -27,12 +29,23 @@ class ColourGrid:
         corners = ((model.vertices_m - self._low_m) / self._cell_m)[model.triangles]
         places, colours = _pieces(corners, model.colours[model.triangles])
         middles = np.stack(np.meshgrid(*[np.arange(CELLS) + 0.5] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-        self._rgb = np.asarray(colours[cKDTree(places).query(middles)[1]], np.float32)
+        self._rgb = np.asarray(colours[_nearest(places, middles)], np.float32)
 
     def at(self, local_m: Colours) -> Colours:
         """The colours at points of the part's surface, in the part's frame."""
         x, y, z = np.clip(((local_m - self._low_m) / self._cell_m).astype(np.int64), 0, CELLS - 1).T
         return np.asarray(self._rgb[(x * CELLS + y) * CELLS + z])
+
+
+def _nearest(places: Float64[np.ndarray, "n 3"], middles: Float64[np.ndarray, "c 3"]) -> Int64[np.ndarray, " c"]:
+    """The index of the nearest piece for the cells near the surface; the others have that of the nearest such cell.
+
+    Deep inside a part very many pieces are about equally near, which makes the search slow.
+    """
+    nearest = np.asarray(cKDTree(places).query(middles, distance_upper_bound=NEAR)[1], np.int64)
+    grid = nearest.reshape((CELLS,) * 3)
+    cells = distance_transform_edt(grid == len(places), return_distances=False, return_indices=True)
+    return np.asarray(grid[tuple(cells)].reshape(-1), np.int64)
 
 
 def _pieces(

@@ -8,7 +8,8 @@ from simgen.scene.config.bounds import Group, Knob, plain, share
 from simgen.scene.config.bounds import count as how_many  # a field has the name count
 from simgen.spec.knobs import Choice, IntRange, LogUniform, MeshContent, Uniform
 
-BLOCKS, FASTENERS, MESHES = "blocks", "fasteners", "meshes"
+BLOCKS, FASTENERS, MESHES, THINGS = "blocks", "fasteners", "meshes", "things"
+SORTS = ("cable", "carton", "glove", "label", "roll", "spanner", "swarf", "tape")
 
 
 class DecoyKnobs(Group):
@@ -17,12 +18,21 @@ class DecoyKnobs(Group):
     count: Annotated[IntRange, how_many("Decoys in a scene.", 500)] = IntRange(2, 8)
     kinds: Annotated[
         Choice,
-        plain("blocks: plain boxes and cylinders; fasteners: of categories that no part has; meshes: of a folder."),
+        plain(
+            "blocks: plain boxes and cylinders; fasteners: of categories that no part has; meshes: of a folder; "
+            "things: what lies about in a workshop, see the knob things."
+        ),
     ] = Choice({BLOCKS: 1.0})
     meshes: Annotated[
         tuple[MeshContent, ...],
         plain("A folder of imported parts (simgen parts add), for the kind meshes; relative to the preset."),
     ] = ()
+    things: Annotated[
+        Choice, plain("Things, for the kind things: cable, carton, glove, label, roll (of tape), spanner, swarf, tape.")
+    ] = Choice({sort: 1.0 for sort in SORTS})
+    thing_size: Annotated[
+        LogUniform, Knob("", 0.1, 100, "Longest extent of a thing, relative to a part's.", "a size ratio")
+    ] = LogUniform(0.5, 3.0)
     size: Annotated[
         LogUniform, Knob("", 0.05, 20, "Size of blocks and fasteners, relative to a part's.", "a size ratio")
     ] = LogUniform(0.4, 1.6)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from simgen.assets.parts import PARTS, part_model
+from simgen.assets.parts.things import FORMS
 from simgen.scene.config import PartsKnobs, TextureKnobs
-from simgen.scene.config.decoys import BLOCKS, FASTENERS, DecoyKnobs
+from simgen.scene.config.decoys import BLOCKS, FASTENERS, THINGS, DecoyKnobs
 from simgen.scene.kinds.drop import Drop
 from simgen.scene.sampling.parts import category_of, draw_source
 from simgen.scene.sampling.surfaces import draw_surface
@@ -73,6 +74,9 @@ def _draw_source(knobs: DecoyKnobs, parts: PartsKnobs, rng: np.random.Generator)
     radius_m = ratio * part_model(draw_source(name, parts.kinds[name], rng)).radius_m
     if kind == BLOCKS:
         return _draw_block(radius_m, rng)
+    if kind == THINGS:
+        longest_m = 2 * radius_m / ratio * knobs.thing_size.draw(rng)
+        return Block(knobs.things.draw(rng), (longest_m,) * 3, int(rng.integers(FORMS)))
     if kind == FASTENERS:
         sizes = foreign_sizes(parts)
         apart = [abs(np.log(part_model(size).radius_m / radius_m)) for size in sizes]

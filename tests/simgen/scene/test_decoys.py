@@ -9,11 +9,13 @@ pytest.importorskip("pybullet")
 
 from simgen.assets.cad.packed import write_packed
 from simgen.assets.parts import PARTS, part_model
+from simgen.assets.parts.things import THINGS
 from simgen.generation.clip import categories, make_clip
 from simgen.labels.boxes import annotate
 from simgen.labels.flow import flow_px
 from simgen.presets.read import load_config
 from simgen.renderers import RENDERERS, render
+from simgen.scene.config.decoys import SORTS
 from simgen.scene.sampling.sample import sample
 from simgen.scene.simulate import simulate
 from simgen.spec.errors import ConfigError
@@ -43,7 +45,7 @@ def test_decoys_change_nothing_else():
     assert replace(with_them, decoys=None) == plain
 
 
-@pytest.mark.parametrize(("kind", "source"), [("blocks", Block), ("fasteners", FamilySize)])
+@pytest.mark.parametrize(("kind", "source"), [("blocks", Block), ("fasteners", FamilySize), ("things", Block)])
 def test_each_kind_of_decoy_is_drawn(kind, source):
     decoys = [decoy for index in range(5) for decoy in spec_with(f"decoys.kinds={kind}", index=index).decoys]
     assert all(isinstance(decoy.source, source) for decoy in decoys)
@@ -52,7 +54,39 @@ def test_each_kind_of_decoy_is_drawn(kind, source):
         assert {PARTS[decoy.source.kind].category for decoy in decoys} == {"bolt", "washer"}
     sizes = [part_model(decoy.source).radius_m for decoy in decoys]
     nuts = [part_model(made.source).radius_m for made in spec_with().parts]
-    assert 0.2 * min(nuts) < min(sizes) < max(sizes) < 3 * max(nuts)
+    assert 0.2 * min(nuts) < min(sizes) < max(sizes) < (4.5 if kind == "things" else 3) * max(nuts)
+
+
+def test_things_are_those_of_the_knob_and_have_several_forms():
+    assert set(SORTS) == set(THINGS)
+    some = ["decoys.kinds=things", "decoys.things={weights: {cable: 1, label: 1}}", "decoys.count={low: 12, high: 12}"]
+    things = [decoy.source for index in range(3) for decoy in spec_with(*some, index=index).decoys]
+    assert {thing.block for thing in things} == {"cable", "label"}
+    assert len({thing.block_form for thing in things}) > 3
+    with pytest.raises(ConfigError, match=r"decoys\.things.*no thing 'rope'"):
+        load_config("tiny", ["decoys.things=rope"])
+
+
+@pytest.mark.parametrize("kind", SORTS)
+def test_a_thing_is_a_closed_solid_of_the_size_asked_for(kind):
+    """It is built again from its name, form and size alone, and physics gets hulls that span it."""
+    models = [part_model(Block(kind, (0.12,) * 3, form)) for form in range(2)]
+    for model in models:
+        assert np.ptp(model.vertices_m, axis=0).max() == pytest.approx(0.12, rel=0.3)  # the axes are the principal ones
+        corners = np.round(model.vertices_m / 1e-6).astype(np.int64)
+        _, place = np.unique(corners, axis=0, return_inverse=True)
+        turned = place.reshape(-1)[model.triangles]
+        sides = np.concatenate([turned[:, [0, 1]], turned[:, [1, 2]], turned[:, [2, 0]]])
+        forward, back = (sorted(map(tuple, one.tolist())) for one in (sides, sides[:, ::-1]))
+        assert forward == back  # each side has its opposite: nothing is open
+        hulls = np.concatenate([piece.points_m for piece in model.collision])
+        assert np.abs(hulls.min(0) - model.vertices_m.min(0)).max() < 0.02
+        assert np.abs(hulls.max(0) - model.vertices_m.max(0)).max() < 0.02
+        assert 0 < model.volume_m3 < 0.12**3
+        assert (model.colours is not None) == (kind in ("carton", "label"))
+    assert len(models[0].vertices_m) != len(models[1].vertices_m) or not np.allclose(
+        models[0].vertices_m, models[1].vertices_m
+    )
 
 
 def test_imported_parts_of_a_folder_are_decoys(tmp_path, monkeypatch):

@@ -136,6 +136,34 @@ def test_without_replay_what_is_kept_is_measured_all_the_same(tiny_data_set: Pat
     assert (moved.data.trained_on, str(moved.data.at)) == (first.trained_on, str(other))
 
 
+def test_of_scenes_that_the_checkpoint_did_not_learn_from_some_are_held_out(
+    tiny_data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Released weights come without their data. The gap report needs scenes that no run trained on."""
+    monkeypatch.setattr("pipelines.common.tuning.replay.FEWEST_SCENES", 2)
+    simulated(tmp_path / "sim", tiny_data_set, data="gone/sim")
+    given = mixture(str(tiny_data_set), tmp_path / "sim", None, NAMES, "visible")
+    assert given.data is not None
+    assert given.source is not None
+    assert given.kept is not None
+    drawn, kept = {clip.name for clip in given.source.clips}, {clip.name for clip in given.kept.clips}
+    assert drawn == set(given.data.trained_on or ())
+    assert kept == set(given.data.held_out)
+    assert kept
+    assert not drawn & kept
+    assert drawn | kept == {clip.name for clip in read_shards(tiny_data_set).clips}
+
+    out = tmp_path / "run"
+    out.mkdir()
+    first = Experiment(script="finetune_real", data="photos.json", kind="real", trained_on=(), shuffle_seed=0)
+    set_there = dict(mixed_in=str(tiny_data_set), mixed_in_sha256=given.data.sha256)
+    for trained_on in (given.data.trained_on, None):  # as this version began it, and as earlier ones did
+        write_experiment(out, replace(first, **set_there, mixed_in_trained_on=trained_on))
+        again = mixture(None, tmp_path / "sim", begun_in(out), NAMES, "visible")
+        assert again.data is not None
+        assert again.data.trained_on == trained_on
+
+
 def test_fine_tuning_replays_by_default_and_says_what_it_keeps(line: Path, tmp_path: Path) -> None:
     before, tuned = record(line / "sim"), record(line / "tuned")
     assert tuned["mixed_in"] == before["data"]
