@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 
 from hybrid.core.errors import DataError
 from pipelines.common.options import one_line_errors
+from simgen.spec.evenly import evenly
 
 MOST_PHOTOS = 24
 COLUMNS, CELL_PX, GAP_PX = 3, 480, 6
@@ -40,7 +41,7 @@ def look(run: Path, photos: Path, out: Path, sheet: Path) -> None:
 
     detector = Detector.load(run)
     names = pictures_in(photos)
-    some = spread(names, MOST_PHOTOS)
+    some = evenly(names, MOST_PHOTOS)
     if len(some) < len(names):
         note(f"{photos}: looked at {len(some)} of {len(names)} photos, spread over the folder")
     out.mkdir(parents=True, exist_ok=True)
@@ -62,13 +63,6 @@ def look(run: Path, photos: Path, out: Path, sheet: Path) -> None:
         raise DataError(f"{photos}: none of its {len(some)} photos can be read")
     write_atomically(out / LISTING, "".join(f"{row}\n" for row in rows).encode())
     write_atomically(sheet, encoded(arranged(drawn), ".jpg"))
-
-
-def spread(names: Sequence[str], most: int) -> list[str]:
-    """At most so many of the names, evenly spread, the first and the last among them."""
-    if len(names) <= most:
-        return list(names)
-    return [names[round(k * (len(names) - 1) / (most - 1))] for k in range(most)]
 
 
 def cell(picture: Image) -> Image:

@@ -261,9 +261,9 @@ def view(
     """Open a data set in the viewer Rerun: pictures, boxes, areas, depth, and camera and parts in space."""
     with clear_errors():
         from simgen.cli.progress import track
-        from simgen.dataset.contact_sheet import spread
         from simgen.dataset.rerun_log import log_clips, rerun
         from simgen.dataset.store.files import write_atomically
+        from simgen.spec.evenly import evenly
 
         if save is not None and save.suffix != ".rrd":
             fail(f"--save: needs a name that ends in .rrd, got {save}")
@@ -276,7 +276,7 @@ def view(
         config, why = _config(data)
         if config is None:
             typer.echo(f"simgen: note: {why}", err=True)
-        chosen = [data.clip(scene)] if scene is not None else [data[i] for i in spread(len(data), clips)]
+        chosen = [data.clip(scene)] if scene is not None else [data[i] for i in evenly(range(len(data)), clips)]
         text = f"{len(chosen)} clip{'s' * (len(chosen) > 1)}"
         with track("view", len(chosen)) as step, tempfile.TemporaryDirectory(prefix="simgen-view-") as folder_here:
             stream, recorded = rr.RecordingStream("simgen"), Path(folder_here) / "recording.rrd"

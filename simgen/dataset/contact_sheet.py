@@ -12,6 +12,7 @@ from simgen.dataset.check.pictures import decoded
 from simgen.dataset.format.archive import StoredClip
 from simgen.dataset.format.reader import DataSet
 from simgen.spec.errors import ShardError
+from simgen.spec.evenly import evenly
 from simgen.spec.frames import FrameLabels, Image, PartLabel
 
 TILE_PX = 640  # width of a shown frame; smaller frames are enlarged by a whole factor
@@ -42,7 +43,7 @@ def contact_sheet(data: DataSet, clips: int = 4, frames: int = 4, raw: bool = Fa
     if len(data) == 0:
         raise ShardError(f"{data.folder}: holds no clip, so there is nothing to show")
     colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(data.categories)}
-    rows = [_row(data[int(i)], colours, frames, raw) for i in spread(len(data), clips)]
+    rows = [_row(data[i], colours, frames, raw) for i in evenly(range(len(data)), clips)]
     width = max(row.shape[1] for row in rows)
     legend = [] if raw else [_legend(data, colours, width)]
     return np.concatenate([_wide(band, width) for band in (*legend, *rows)])
@@ -79,14 +80,9 @@ def encoded(image: Image, suffix: str) -> bytes:
     return bytes(data)
 
 
-def spread(count: int, picks: int) -> list[int]:
-    """So many of `count` places, spread evenly: the first, the last, and those between."""
-    return [int(i) for i in np.unique(np.linspace(0, count - 1, min(count, picks)).round())]
-
-
 def _row(clip: StoredClip, colours: dict[str, Colour], frames: int, raw: bool) -> Image:
     labels = clip.labels()
-    picks = spread(min(clip.frames, len(labels.frames)), frames)
+    picks = evenly(range(min(clip.frames, len(labels.frames))), frames)
     if not picks:
         raise ShardError(f"{clip.path}: clip {clip.index} has no frame")
     if raw:

@@ -19,6 +19,7 @@ from simgen.dataset.format.coco_json import read_coco_json
 from simgen.dataset.format.coco_rows import CocoImage, coco_content
 from simgen.dataset.format.picture_files import PictureFiles
 from simgen.spec.errors import BadPhoto, CocoError
+from simgen.spec.evenly import evenly
 from simgen.spec.frames import Image
 from simgen.spec.picture import Picture, decoded, read_bytes, stored, turned
 
@@ -55,9 +56,8 @@ def median_of(files: Sequence[Path], leave_out: Say) -> EmptyPlace:
     Raises:
         BadPhoto: too few photos can be used, or the camera does not stand still.
     """
-    picks = np.unique(np.linspace(0, len(files) - 1, min(len(files), MOST_FRAMES)).round().astype(int))
     frames: list[Image] = []
-    for path in (files[int(k)] for k in picks):
+    for path in evenly(files, MOST_FRAMES):
         picture = _picture(path)
         if isinstance(picture, str):
             leave_out(f"{path}: {picture}")
@@ -157,9 +157,8 @@ def _grain(pixels: Image, mask: Mask) -> Float32[np.ndarray, "h w 3"]:
 
 def sheet(places: Sequence[EmptyPlace]) -> Image:
     """A picture of up to six rows: a photo with what changes outlined, and the empty place that was made of it."""
-    picks = np.unique(np.linspace(0, len(places) - 1, min(len(places), SHEET_ROWS)).round().astype(int))
     rows = []
-    for place in (places[int(k)] for k in picks):
+    for place in evenly(places, SHEET_ROWS):
         height, width = place.image.shape[:2]
         size = (SHEET_PX, max(1, round(height * SHEET_PX / width)))
         before, after = (cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in (place.photo, place.image))

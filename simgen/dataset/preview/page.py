@@ -11,13 +11,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from simgen.dataset.contact_sheet import COLOURS, spread
+from simgen.dataset.contact_sheet import COLOURS
 from simgen.dataset.format.reader import DataSet
 from simgen.dataset.page_style import STYLE
 from simgen.dataset.preview.pictures import Room
 from simgen.dataset.preview.scenes import scene
 from simgen.dataset.statistics.draws import Source
 from simgen.spec.errors import ShardError
+from simgen.spec.evenly import evenly
 
 MOST_SCENES, MOST_FRAMES = 64, 16
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -50,7 +51,7 @@ def page(
     """
     if not len(data):
         raise ShardError(f"{data.folder}: holds no clip, so there is nothing to show")
-    picks = spread(len(data), min(scenes, MOST_SCENES))
+    picks = evenly(range(len(data)), min(scenes, MOST_SCENES))
     frames = min(frames, MOST_FRAMES)
     clips = [data[i] for i in picks]
     room = Room.of(sum(min(clip.frames, frames) for clip in clips))

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from simgen.dataset.check.pictures import PictureError
-from simgen.dataset.contact_sheet import spread
 from simgen.dataset.format.archive import StoredClip
 from simgen.dataset.preview.outlines import outlines
 from simgen.dataset.preview.pictures import Room, depth_ends, depth_picture, thumbnail
 from simgen.dataset.statistics.draws import Draws, KnobValue, Source, Value, is_fixed, ranges_of
 from simgen.dataset.statistics.knobs import range_text
 from simgen.spec.errors import ShardError, SimgenError
+from simgen.spec.evenly import evenly
 from simgen.spec.frames import FrameLabels, Labels, PartLabel
 from simgen.spec.knobs import Choice
 from simgen.spec.scene import SceneSpec
@@ -36,7 +36,7 @@ def scene(clip: StoredClip, frames: int, room: Room, source: Source | None) -> P
     count = min(clip.frames, len(labels.frames))
     if not count:
         raise ShardError(f"{clip.path}: clip {clip.index} has no frame")
-    picks = spread(count, frames)
+    picks = evenly(range(count), frames)
     ends = depth_ends(clip.depth_m(0))
     return {
         "index": clip.index,

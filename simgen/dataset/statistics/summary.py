@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from simgen.dataset.contact_sheet import spread
 from simgen.dataset.format.archive import StoredClip
 from simgen.dataset.format.plain import from_plain
 from simgen.dataset.format.reader import DataSet
@@ -15,6 +14,7 @@ from simgen.dataset.statistics.draws import Source
 from simgen.dataset.statistics.histogram import Bins, Spread
 from simgen.dataset.statistics.knobs import KnobTable
 from simgen.spec.errors import ShardError
+from simgen.spec.evenly import evenly
 from simgen.spec.frames import Labels, PartLabel
 from simgen.spec.scene import SceneSpec
 
@@ -108,7 +108,7 @@ def summary(
 def _clips(data: DataSet, wanted: int | None, found: Summary) -> Iterator[StoredClip]:
     """The clips, shard by shard, or some of them, spread evenly. A damaged shard is noted and left out."""
     if wanted is not None and wanted < len(data):
-        for i in spread(len(data), wanted):
+        for i in evenly(range(len(data)), wanted):
             try:
                 yield data[i]
             except ShardError as error:

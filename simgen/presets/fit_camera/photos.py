@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from simgen.camera.sensor import decode
 from simgen.dataset.format.manifest import MANIFEST
 from simgen.dataset.format.reader import DataSet
 from simgen.presets.fit_camera.jpeg import Compression, read_header
 from simgen.spec.errors import CameraError
+from simgen.spec.evenly import evenly
 from simgen.spec.frames import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -84,19 +83,15 @@ def _of_one_size(folder: Path, photos: list[Photo], leave: LeaveOut) -> list[Pho
     return [photo for photo in photos if photo.image.shape[:2] == (height, width)]
 
 
-def _spread(count: int, picks: int) -> list[int]:
-    return [int(i) for i in np.unique(np.linspace(0, count - 1, min(count, picks)).round())] if count else []
-
-
 def _of_folder(folder: Path, most: int, fewest: int, leave: LeaveOut) -> Iterator[Photo]:
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
     if len(paths) < fewest:
         inner = next((p for p in sorted(folder.iterdir()) if p.is_dir() and any(_pictures(p))), None)
         hint = f"; there are some in {inner}" if inner and not paths else ""
         raise CameraError(f"{folder}: needs at least {fewest} .jpg or .png files, there are {len(paths)}{hint}")
-    for i in _spread(len(paths), most):
+    for path in evenly(paths, most):
         try:
-            yield read_picture(paths[i])
+            yield read_picture(path)
         except CameraError as error:
             leave(str(error))
 
@@ -107,7 +102,7 @@ def _pictures(folder: Path) -> Iterator[Path]:
 
 def _of_data_set(folder: Path, most: int) -> Iterator[Photo]:
     data = DataSet(folder)
-    for i in _spread(len(data), most):
+    for i in evenly(range(len(data)), most):
         clip = data[i]
         yield _photo(f"{folder.name}, scene {clip.index}", clip.jpeg(0))
 

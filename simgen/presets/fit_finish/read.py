@@ -20,6 +20,7 @@ from simgen.dataset.format.reader import DataSet
 from simgen.presets.fit_camera.photos import LeaveOut, read_picture
 from simgen.presets.fit_finish.looks import Look, look
 from simgen.spec.errors import CameraError, CocoError, FinishError
+from simgen.spec.evenly import evenly
 from simgen.spec.frames import Image
 from simgen.spec.picture import stored_size
 from simgen.spec.scene import MaterialSpec
@@ -68,8 +69,7 @@ def photographed(path: Path, leave_out: LeaveOut = _refuse) -> list[Look]:
         raise FinishError(f"{path}: no annotation has an outline (segmentation), and boxes include background")
     root = path.parent.resolve()
     looks: list[Look] = []
-    for place in np.unique(np.linspace(0, len(labelled) - 1, min(len(labelled), MOST)).round().astype(int)):
-        row = labelled[place]
+    for row in evenly(labelled, MOST):
         try:
             image = _picture(path, root, str(row["file_name"]))
         except (FinishError, CameraError) as error:

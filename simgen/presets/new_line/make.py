@@ -21,6 +21,7 @@ from simgen.scene.config import PhotoFile
 from simgen.scene.sampling.photo import MID_GREY
 from simgen.spec.colour import LUMINANCE
 from simgen.spec.errors import CameraError
+from simgen.spec.evenly import evenly
 from simgen.spec.picture import decoded, read_bytes
 
 MOST_MEASURED = 24  # photos, spread over the folder
@@ -87,7 +88,7 @@ def write_line(folder: Path, name: str, asked: NewLine, seen: Seen, sizes_m: dic
     _copy(list(seen.empty), folder / "backgrounds")
     if asked.photos is not None:
         busy = files_of(asked.photos)
-        _copy(_spread(busy, MOST_COPIED), folder / "photos" / "unlabelled")
+        _copy(evenly(busy, MOST_COPIED), folder / "photos" / "unlabelled")
         say(f"photos: {min(len(busy), MOST_COPIED)} of {len(busy)} copied to photos/unlabelled, to look at later")
     (folder / "line.yaml").write_text(preset_text(name, sizes_m, view, fit, white), "utf-8")
     (folder / "README.md").write_text(readme_text(name, list(sizes_m)), "utf-8")
@@ -129,7 +130,7 @@ def _measured(
     """What the photos say of the camera at the size of the rendered pictures, or why they say nothing."""
     files = files_of(asked.photos) if asked.photos is not None else list(empty)
     photos = []
-    for path in _spread(files, MOST_MEASURED):
+    for path in evenly(files, MOST_MEASURED):
         read = _at_size(path, photo_px, size_px)
         if isinstance(read, Photo):
             photos.append(read)
@@ -158,12 +159,6 @@ def _at_size(path: Path, photo_px: tuple[int, int], size_px: tuple[int, int]) ->
         else cv2.resize(picture.pixels, size_px, interpolation=cv2.INTER_AREA)
     )
     return Photo(str(path), np.ascontiguousarray(scaled), None)
-
-
-def _spread(files: Sequence[Path], most: int) -> list[Path]:
-    """At most so many of the files, evenly spread."""
-    picks = np.unique(np.linspace(0, len(files) - 1, min(len(files), most)).round().astype(int))
-    return [files[int(k)] for k in picks]
 
 
 def _copy(photos: Sequence[Path], folder: Path) -> None:

@@ -14,8 +14,9 @@ from hybrid.model.network import Network
 from hybrid.weights.checkpoint import save_detector
 from pipelines.line import sheet
 from pipelines.line.conclusion import detections
-from pipelines.line.sheet import CELL_PX, GAP_PX, arranged, cell, spread
+from pipelines.line.sheet import CELL_PX, GAP_PX, arranged, cell
 from pipelines.line.trial import seconds_a_scene
+from simgen.spec.evenly import evenly
 from tests.pipelines.scripts import photographs
 
 
@@ -46,8 +47,8 @@ def test_what_is_found_is_drawn_listed_and_what_cannot_be_read_is_named(
 
 def test_photos_are_spread_over_the_folder() -> None:
     names = [str(k) for k in range(100)]
-    assert spread(names, 4) == ["0", "33", "66", "99"]
-    assert spread(names[:3], 4) == names[:3]
+    assert evenly(names, 4) == ["0", "33", "66", "99"]
+    assert evenly(names[:3], 4) == names[:3]
 
 
 @pytest.mark.parametrize(("height", "width"), [(300, 400), (4000, 100), (20, 30), (1, 5000)])
