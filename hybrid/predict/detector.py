@@ -28,7 +28,7 @@ from hybrid.predict.io.sources import open_source
 from hybrid.predict.io.video import Source, SourceFrame
 from hybrid.predict.linking import Linking, link
 from hybrid.predict.onnx import OnnxDetector
-from hybrid.predict.result import Image, Result, StreamState
+from hybrid.predict.result import Ids, Image, Result, StreamState
 from hybrid.predict.runtime.choice import Runtime
 from hybrid.predict.runtime.onnx_engine import OnnxEngine
 from hybrid.predict.stream import TileStates, step
@@ -159,32 +159,41 @@ class Detector:
         results = [replace(result, image=image) for image, result in self.watch(Source("images", clips))]
         return results[0] if given.single else results
 
-    def stream(self, source: Frames, state: StreamState | None = None) -> Iterator[Result]:
+    def stream(self, source: Frames, state: StreamState | None = None, tracks: bool | None = None) -> Iterator[Result]:
         """Detections of each frame as it comes. The state is carried from frame to frame within a clip.
 
         Args:
             source: a file, a folder, a camera's number, a stream's URL, or an iterator of RGB images or SourceFrames.
             state: `Result.state` of the last frame, to continue a stream; with frames of the same size.
+            tracks: True: parts are followed, and hidden ones reported; the pictures of a folder are consecutive frames
+                then. `hybrid.predict.counting.Counter` counts them. False: no ids, and only what is seen. None: parts
+                of videos and streams are followed, those of stills are not.
 
         Raises:
             DataError: there is no such source, or it cannot be read.
-            InputError: a frame has another size than the first frame of its clip.
+            InputError: a frame has another size than the first frame of its clip, or tracks of stills are wanted.
         """
-        for _, result in self.watch(source, state):
+        for _, result in self.watch(source, state, tracks):
             yield result
 
-    def watch(self, source: Frames, state: StreamState | None = None) -> Iterator[tuple[Image, Result]]:
+    def watch(
+        self, source: Frames, state: StreamState | None = None, tracks: bool | None = None
+    ) -> Iterator[tuple[Image, Result]]:
         """As `stream`, but with the image of each frame."""
-        opened = source if isinstance(source, Source) else open_source(source)
+        opened = source if isinstance(source, Source) else open_source(source, sequence=tracks is True)
         if isinstance(self.engine, Runtime):
             self.engine.expect(opened.total, opened.frames_per_s is not None)
+        ids = Ids()
         for clip in opened.clips:
             before = state
             for frame in clip:
+                if tracks and frame.still:
+                    raise InputError(f"{frame.name}: is a still; tracks need a video, a stream or consecutive frames")
                 (result,) = self._step([frame], [before])
-                yield frame.image, result
+                yield frame.image, result.unfollowed() if tracks is False else ids.unique(result)
                 before = result.state
             state = None
+            ids.next_clip()
 
     def streams(self, sources: Sequence[Frames]) -> Iterator[list[Result | None]]:
         """The next result of every source, until all have ended; None for a source that has ended.
@@ -197,15 +206,19 @@ class Detector:
         opened = [one if isinstance(one, Source) else open_source(one) for one in sources]
         iterators = [_frames_of(one) for one in opened]
         states: list[StreamState | None] = [None] * len(iterators)
+        ids = [Ids() for _ in iterators]
         while True:
             nexts = {k: item for k, frames in enumerate(iterators) if (item := next(frames, None)) is not None}
             if not nexts:
                 return
             frames = [frame for frame, _ in nexts.values()]
+            for k, (_, begins) in nexts.items():
+                if begins:
+                    ids[k].next_clip()
             before = [None if begins else states[k] for k, (_, begins) in nexts.items()]
             results = dict(zip(nexts, self._step(frames, before), strict=True))
             states = [results[k].state if k in results else None for k in range(len(iterators))]
-            yield [results.get(k) for k in range(len(iterators))]
+            yield [ids[k].unique(results[k]) if k in results else None for k in range(len(iterators))]
 
     def _step(self, frames: Sequence[SourceFrame], before: Sequence[StreamState | None]) -> list[Result]:
         """The results of the next frame of each of several streams."""
@@ -244,6 +257,7 @@ class Detector:
             np.full(len(detections.scores), -1) if frame.still else _unique_ids(detections.track_ids.numpy()),
             StreamState(tiles, linked, times_s),
             None if detections.unseen is None else detections.unseen.numpy(),
+            None if detections.visible is None else detections.visible.clamp(0, 1).numpy(),
             view=self._told(frame.image),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from hybrid.predict.linking import Linked
 from hybrid.predict.stream import TileStates
 
 if TYPE_CHECKING:
-    import supervision  # type: ignore[import-not-found]
+    import supervision  # type: ignore[import-not-found, unused-ignore]
 
 
 Image = UInt8[np.ndarray, "h w 3"]
@@ -30,13 +30,32 @@ class StreamState:
     times_s: tuple[float, ...] = ()  # of the last frames, where they have times
 
 
+@dataclass
+class Ids:
+    """Keeps the track ids of a source's clips apart: each clip's own begin with 0."""
+
+    offset: int = 0
+    highest: int = -1
+
+    def unique(self, result: Result) -> Result:
+        """The result with ids that no earlier clip has had. Its state keeps the clip's own."""
+        ids = np.where(result.track_ids < 0, -1, result.track_ids + self.offset)
+        self.highest = max(self.highest, int(ids.max(initial=-1)))
+        return replace(result, track_ids=ids) if self.offset else result
+
+    def next_clip(self) -> None:
+        self.offset = self.highest + 1
+
+
 @dataclass(frozen=True)
 class Result:
     """The detections of one frame, best first. Boxes are (x_min, y_min, x_max, y_max) in pixels, max exclusive.
 
     `track_ids` identify objects within a clip; -1: no track, as in still images. `unseen` marks objects that are not
     visible in this frame and whose boxes are predicted from earlier frames, as behind an occluder or in a blank frame;
-    None: the network does not track objects. `state` is the stream's state after this frame.
+    None: the network does not track objects. `scores` of a followed object say that it is there, also while it is
+    hidden; `visible` is the share of it that is believed to be visible, 0 to 1; None: not known. `state` is the
+    stream's state after this frame.
 
     Raises:
         ValueError: the columns do not fit each other, or a value is impossible.
@@ -59,6 +78,7 @@ class Result:
     track_ids: Int64[np.ndarray, " _"]
     state: StreamState | None = field(default=None, repr=False, compare=False)
     unseen: Bool[np.ndarray, " _"] | None = None
+    visible: Float32[np.ndarray, " _"] | None = None
     image: Image | None = field(default=None, repr=False, compare=False)  # of `Detector.predict`; a stream keeps none
     view: str = field(default="", compare=False)  # how the network looked at it, such as "640x480: whole at scale 1"
 
@@ -71,6 +91,8 @@ class Result:
             raise ValueError(f"{self.name}: a score outside 0..1")
         if not ((self.labels >= 0) & (self.labels < len(self.categories))).all():
             raise ValueError(f"{self.name}: a label outside the {len(self.categories)} categories {self.categories}")
+        if self.visible is not None and not ((self.visible >= 0) & (self.visible <= 1)).all():
+            raise ValueError(f"{self.name}: a visible share outside 0..1")
         ids = self.track_ids[self.track_ids >= 0]
         if self.track_ids.min(initial=-1) < -1 or len(np.unique(ids)) != len(ids):
             raise ValueError(f"{self.name}: track ids below -1 or given twice: {self.track_ids.tolist()}")
@@ -78,7 +100,8 @@ class Result:
     def _check_shapes(self) -> None:
         count = len(self.scores)
         shapes = {"boxes_xyxy_px": (count, 4), "scores": (count,), "labels": (count,), "track_ids": (count,)}
-        for name, shape in (shapes if self.unseen is None else {**shapes, "unseen": (count,)}).items():
+        shapes |= {name: (count,) for name in ("unseen", "visible") if getattr(self, name) is not None}
+        for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{self.name}: {name} is {getattr(self, name).shape}; {count} scores need {shape}")
 
@@ -94,6 +117,19 @@ class Result:
     def hidden(self) -> list[bool]:
         """Whether each detection is predicted while its object is hidden; all False without tracking."""
         return [False] * len(self) if self.unseen is None else self.unseen.tolist()
+
+    def unfollowed(self) -> Result:
+        """The same without tracks: no ids, and no objects that are hidden."""
+        seen = ~np.array(self.hidden, bool)
+        return replace(
+            self,
+            boxes_xyxy_px=self.boxes_xyxy_px[seen],
+            scores=self.scores[seen],
+            labels=self.labels[seen],
+            track_ids=np.full(int(seen.sum()), -1),
+            unseen=None,
+            visible=None if self.visible is None else self.visible[seen],
+        )
 
     def plot(self, image: Image | None = None) -> Image:
         """The image with the boxes, categories and scores drawn on it: uint8 RGB [h, w, 3], a copy.
@@ -131,7 +167,8 @@ class Result:
     def to_plain(self) -> dict[str, Any]:
         """As JSON values: coordinates to a hundredth of a pixel, scores to four digits.
 
-        A detection has the key `track` only if it has a track, and `unseen` only if its object is hidden.
+        A detection has the key `track` only if it has a track, `unseen` only if its object is hidden, and `visible`
+        only where it is known.
         """
         boxes, scores, tracks = self.boxes_xyxy_px.tolist(), self.scores.tolist(), self.track_ids.tolist()
         detections = [
@@ -140,20 +177,27 @@ class Result:
             | ({"unseen": True} if hidden else {})
             for box, score, name, track, hidden in zip(boxes, scores, self.names, tracks, self.hidden, strict=True)
         ]
+        for detection, share in zip(detections, [] if self.visible is None else self.visible.tolist(), strict=False):
+            detection["visible"] = round(share, 3)
         return {"frame": self.name, "time_s": self.time_s, "detections": detections}
 
     def to_supervision(self) -> supervision.Detections:
         """As the `supervision` package has it, for its annotators, zones and trackers.
+
+        `confidence` is the score: that the part is there, also while it is hidden. `data` has `class_name`, `hidden`,
+        and `visible`: the visible share, 1 where it is not known and the part is seen.
 
         Raises:
             ImportError: the package is not installed (pip install supervision).
         """
         import supervision
 
+        hidden = np.array(self.hidden, bool)
+        visible = (~hidden).astype(np.float32) if self.visible is None else self.visible
         return supervision.Detections(
             xyxy=self.boxes_xyxy_px,
             confidence=self.scores,
             class_id=self.labels.astype(int),
             tracker_id=self.track_ids.astype(int),
-            data={"class_name": np.array(self.names, dtype=str)},
+            data={"class_name": np.array(self.names, dtype=str), "hidden": hidden, "visible": visible},
         )

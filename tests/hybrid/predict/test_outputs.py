@@ -19,7 +19,7 @@ from hybrid.model.network import Network
 from hybrid.predict.detector import elapsed
 from hybrid.predict.io.drawing import TRAIL_FRAMES, Trails, draw_result, extend_trails
 from hybrid.predict.io.formats import read_coco_results, read_mot, write_coco_results, write_mot
-from hybrid.predict.io.video import SourceFrame
+from hybrid.predict.io.video import Source, SourceFrame
 from hybrid.predict.postprocess import postprocess
 from hybrid.predict.result import Result, StreamState
 from hybrid.predict.stream import TileStates
@@ -48,6 +48,8 @@ def result(name: str = "f", ids: tuple[int, ...] = (3, -1), shift: float = 0.0, 
         ({"labels": np.array([0, 2])}, "a label outside the 2 categories"),
         ({"track_ids": np.array([3, 3])}, "given twice"),
         ({"unseen": np.array([True])}, r"unseen is \(1,\); 2 scores need \(2,\)"),
+        ({"visible": np.array([0.5], np.float32)}, r"visible is \(1,\); 2 scores need \(2,\)"),
+        ({"visible": np.array([0.5, 1.5], np.float32)}, "a visible share outside"),
         ({"track_ids": np.array([3, -2])}, "below -1"),
         ({"boxes_xyxy_px": np.array([[0, 0, 5, 5], [9, 9, 9, 12]], np.float32)}, "has no area"),
         ({"boxes_xyxy_px": np.array([[0, 0, 5, 5], [0, 0, np.inf, 12]], np.float32)}, "not finite"),
@@ -245,3 +247,20 @@ def test_only_what_is_no_jitter_counts_as_lost_or_burst() -> None:
     assert after(usual, None) == 1.0
     assert elapsed(0.5, None) == 1.0
     assert after([1.0] * 5, 1.5) == 1.0, "a camera without a clock"
+
+
+def test_clips_of_one_source_have_ids_of_their_own_and_stills_have_none(detectors: dict[str, Detector]) -> None:
+    detector = detectors["linked"]
+    small, large = frames(2, 0), frames(2, 1, (48, 32))
+    alone = list(detector.stream(large))
+    clips = [[SourceFrame("", image) for image in clip] for clip in (small, large)]
+    both = list(detector.stream(Source("belt", clips)))
+    first, second = (np.concatenate([one.track_ids for one in part]) for part in (both[:2], both[2:]))
+    assert first.max() >= 0
+    assert second[second >= 0].min() > first.max()
+    np.testing.assert_array_equal(second - first.max() - 1, np.concatenate([one.track_ids for one in alone]))
+    unfollowed = list(detector.stream(small, tracks=False))
+    assert all((one.track_ids == -1).all() and one.unseen is None for one in unfollowed)
+    still = SourceFrame("a.png", small[0], still=True)
+    with pytest.raises(ValueError, match=r"a\.png: is a still; tracks need a video"):
+        list(detector.stream([still], tracks=True))
