@@ -46,6 +46,8 @@ def sentence(rows: Sequence[Performance], photos: str) -> str:
         beside = f"; with the {top.photos} {photos} alone, {other}"
     if top.arm == "simulation" and top.photos:
         way = f"With simulation and {top.photos} labelled {photos}"
+    elif top.arm == "simulation" and top.photos is None:
+        way = f"With simulation and labelled {photos} whose number is not known"
     elif top.arm == "simulation":
         way = "With simulation alone"
     elif top.photos:
