@@ -225,11 +225,17 @@ class Detector:
         tiles = [None if state is None else state.tiles for state in before]
         images, depths_m = [frame.image for frame in frames], [frame.depth_m for frame in frames]
         intervals = [elapsed(frame.time_s, state) for frame, state in zip(frames, before, strict=True)]
-        stepped = step(self.engine, images, tiles, self.view, depths_m, intervals)
+        stepped = step(self.engine, images, tiles, self._looked(frames), depths_m, intervals)
         return [
-            self._result(frame, detections, after, state)
-            for frame, (detections, after), state in zip(frames, stepped, before, strict=True)
+            self._result(frame, detections, after, state, interval)
+            for frame, (detections, after), state, interval in zip(frames, stepped, before, intervals, strict=True)
         ]
+
+    def _looked(self, frames: Sequence[SourceFrame]) -> View:
+        """The view, with unsure detections as well where they can continue a track."""
+        if self.engine.tracks or all(frame.still for frame in frames):
+            return self.view
+        return replace(self.view, threshold=min(self.view.threshold, self.linking.unsure))
 
     def _of_objects(self, detections: Detections) -> Detections:
         """One detection for each object: one label, and no boxes of its parts."""
@@ -239,12 +245,22 @@ class Detector:
         return best.take(~inside | hidden)
 
     def _result(
-        self, frame: SourceFrame, detections: Detections, tiles: TileStates, before: StreamState | None
+        self,
+        frame: SourceFrame,
+        detections: Detections,
+        tiles: TileStates,
+        before: StreamState | None,
+        interval: float,
     ) -> Result:
         linked, detections = None, self._of_objects(detections)
-        if detections.track_ids is None:
-            detections, linked = link(detections, None if before is None else before.linked, self.linking)
-        assert detections.track_ids is not None
+        if detections.track_ids is None and not frame.still:
+            earlier = None if before is None else before.linked
+            height, width = frame.image.shape[:2]
+            detections, linked = link(detections, earlier, self.linking, size_hw_px=(height, width), step=interval)
+        detections = detections.take(detections.scores >= self.view.threshold)
+        ids = np.full(len(detections.scores), -1)
+        if detections.track_ids is not None and not frame.still:
+            ids = _unique_ids(detections.track_ids.numpy())
         earlier_times_s = () if before is None else before.times_s
         times_s = () if frame.time_s is None else (*earlier_times_s, frame.time_s)[-MOST_TIMES:]
         return Result(
@@ -254,7 +270,7 @@ class Detector:
             detections.scores.numpy(),
             detections.labels.numpy(),
             self.categories,
-            np.full(len(detections.scores), -1) if frame.still else _unique_ids(detections.track_ids.numpy()),
+            ids,
             StreamState(tiles, linked, times_s),
             None if detections.unseen is None else detections.unseen.numpy(),
             None if detections.visible is None else detections.visible.clamp(0, 1).numpy(),

@@ -22,8 +22,7 @@ from simgen.spec.errors import TextFileError
 from simgen.spec.text.json_text import parse_json, read_text
 from simgen.spec.text.printable import printable
 
-Purpose = Literal["look", "final", "ask"]
-Kind = Literal["reads", "asks"]  # readings of the test photos, questions to the pool
+Purpose = Literal["look", "final"]
 MOST_BYTES = 4 * 2**20
 _TEXTS = ("time", "data", "runs", "names", "purpose", "before")
 
@@ -51,21 +50,21 @@ class Ledger:
         return text if self.whole else f"{text} A line of {self.path.name} was changed or taken out."
 
 
-def ledger_of(data: Location, kind: Kind = "reads") -> Path | None:
+def ledger_of(data: Location) -> Path | None:
     """Where the readings of a data set are counted: beside its file or folder."""
     if not isinstance(data, Path):
         return None
     data = data.parent if data.name == MANIFEST else data
-    return data.with_name(f"{data.name}.{kind}.jsonl")
+    return data.with_name(f"{data.name}.reads.jsonl")
 
 
-def read_ledger(data: Location, kind: Kind = "reads") -> Ledger:
+def read_ledger(data: Location) -> Ledger:
     """The readings of a data set so far.
 
     Raises:
         DataError: the file is damaged. Names the line.
     """
-    path = ledger_of(data, kind)
+    path = ledger_of(data)
     if path is None or not path.exists():
         return Ledger(path, (), whole=True)
     try:
@@ -88,28 +87,22 @@ def _row(line: str, where: str) -> dict[str, str]:
 
 
 def count_reading(
-    data: Location,
-    data_sha256: str,
-    runs: Sequence[tuple[str, str]],
-    purpose: Purpose,
-    time: str,
-    kind: Kind = "reads",
+    data: Location, data_sha256: str, runs: Sequence[tuple[str, str]], purpose: Purpose, time: str
 ) -> Ledger:
     """The readings with this one, which is written down unless it stands there.
 
     Args:
-        data: the test data, or the pool.
+        data: the test data.
         data_sha256: of them.
         runs: the name and the sha256 of each run that is measured.
-        purpose: final, or only to look; ask: whether a change is kept.
+        purpose: final, or only to look.
         time: now.
-        kind: which ledger.
 
     Raises:
         DataError: the ledger is damaged.
         OSError: it cannot be written.
     """
-    ledger = read_ledger(data, kind)
+    ledger = read_ledger(data)
     if ledger.path is None:
         return ledger
     sha256s = _hash(" ".join(sorted(sha256 for _, sha256 in runs)))

@@ -114,7 +114,8 @@ def _linked(clip: Sequence[Detections], sure: float) -> Sequence[Detections]:
     """The detections with track ids: those of a detector that tracks, or by linking."""
     if all(one.track_ids is not None for one in clip):
         return clip
-    linking, before, tracked = Linking(sure=sure, unsure=UNSURE * sure), Linked.none(), list[Detections]()
+    linking = Linking(sure=sure, unsure=UNSURE * sure, hidden=False, whole=False)  # what is seen is labelled, no more
+    before, tracked = Linked.none(), list[Detections]()
     for one in clip:
         detections, before = link(one, before, linking)
         tracked.append(detections)

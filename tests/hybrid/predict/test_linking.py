@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from hybrid.core.types import Detections
 from hybrid.predict.linking import Linked, Linking, link
+
+SIZE = (240, 320)  # height and width of the pictures
 
 
 def at(
@@ -23,29 +26,41 @@ def at(
     )
 
 
-def ids(frames: list[Detections], linking: Linking | None = None) -> list[list[int]]:
+def followed(frames: list[Detections], linking: Linking | None = None, **options: object) -> list[Detections]:
     state, told = None, []
     for one in frames:
-        linked, state = link(one, state, linking)
-        assert linked.track_ids is not None
-        told.append(linked.track_ids.tolist())
+        linked, state = link(one, state, linking, **options)  # type: ignore[arg-type]
+        told.append(linked)
     return told
 
 
+def ids(frames: list[Detections], linking: Linking | None = None) -> list[list[int]]:
+    """The ids of what is seen, from left to right."""
+    rows = []
+    for one in followed(frames, linking):
+        order = one.boxes_xyxy_px[:, 0].argsort(stable=True)
+        rows.append([int(one.track_ids[k]) for k in order if not one.unseen[k]])
+    return rows
+
+
 def test_objects_that_pass_each_other_keep_their_ids() -> None:
-    frames = [at((10 + 10 * t, 50), (110 - 10 * t, 54)) for t in range(11)]
-    told = ids(frames)
-    assert told == [[0, 1]] * 11
-    swapped = [at((110 - 10 * t, 54), (10 + 10 * t, 50)) if t % 2 else one for t, one in enumerate(frames)]
-    assert ids(swapped) == [[1, 0] if t % 2 else [0, 1] for t in range(11)]
+    frames = [at((11 + 10 * t, 50), (110 - 10 * t, 54)) for t in range(11)]
+    assert ids(frames) == [[0, 1]] * 5 + [[1, 0]] * 6
+    swapped = [at((110 - 10 * t, 54), (11 + 10 * t, 50)) if t % 2 else one for t, one in enumerate(frames)]
+    assert ids(swapped) == ids(frames)
 
 
-def test_a_hidden_object_is_expected_where_it_was_going_and_forgotten_in_time() -> None:
+def test_a_hidden_object_is_told_where_it_is_expected_and_keeps_its_id_until_it_is_forgotten() -> None:
     path = [at((20 + 12 * t, 40)) for t in range(12)]
-    nothing = at()
-    hidden = [one if t < 4 or t > 7 else nothing for t, one in enumerate(path)]
+    hidden = [one if t < 4 or t > 7 else at() for t, one in enumerate(path)]
+    told = followed(hidden)
+    for t in range(4, 8):
+        assert (told[t].track_ids.tolist(), told[t].unseen.tolist(), told[t].visible.tolist()) == ([0], [True], [0.0])
+        assert told[t].boxes_xyxy_px[0].tolist() == pytest.approx(path[t].boxes_xyxy_px[0].tolist(), abs=2.0)
     assert ids(hidden) == [[0]] * 4 + [[]] * 4 + [[0]] * 4
     assert ids(hidden, Linking(patience=3))[8:] == [[1]] * 4
+    silent = followed(hidden, Linking(hidden=False))
+    assert [len(one.scores) for one in silent] == [1] * 4 + [0] * 4 + [1] * 4
 
 
 def test_unsure_detections_keep_a_track_and_begin_none() -> None:
@@ -56,30 +71,137 @@ def test_unsure_detections_keep_a_track_and_begin_none() -> None:
 def test_embeddings_decide_where_places_do_not() -> None:
     a, b = torch.eye(2)[:1], torch.eye(2)[1:]
     first = at((40, 40), (60, 40), embeddings=torch.cat([a, b]))
-    meet = at((50, 38), (50, 42), embeddings=torch.cat([b, a]))
+    meet = at((50.5, 38), (49.5, 42), embeddings=torch.cat([a, b]))
     assert ids([first, meet]) == [[0, 1], [1, 0]]
 
 
-def test_categories_decide_where_places_do_not() -> None:
+@pytest.mark.parametrize("labels", [[0, 1], [1, 0]])
+def test_categories_decide_where_places_do_not(labels: list[int]) -> None:
     first = at((40, 40), (60, 40), labels=[0, 1])
-    assert ids([first, at((50, 38), (50, 42), labels=[0, 1])]) == [[0, 1], [0, 1]]
-    assert ids([first, at((50, 38), (50, 42), labels=[1, 0])]) == [[0, 1], [1, 0]]
+    assert ids([first, at((49.9, 38), (50.1, 42), labels=labels)]) == [[0, 1], labels]
 
 
-def test_sizes_decide_where_places_do_not() -> None:
+@pytest.mark.parametrize("sides", [[12.0, 24.0], [24.0, 12.0]])
+def test_sizes_decide_where_places_do_not(sides: list[float]) -> None:
     first = at((47, 40), (53, 40), side_px=[12.0, 24.0])
-    assert ids([first, at((50, 39), (50, 41), side_px=[12.0, 24.0])]) == [[0, 1], [0, 1]]
-    assert ids([first, at((50, 39), (50, 41), side_px=[24.0, 12.0])]) == [[0, 1], [1, 0]]
+    (told,) = followed([first, at((50, 39), (50, 41), side_px=sides)])[1:]
+    of_size = {round(float(box[2] - box[0])): int(k) for box, k in zip(told.boxes_xyxy_px, told.track_ids, strict=True)}
+    assert of_size == {12: 0, 24: 1}
 
 
 def test_far_away_is_another_object_and_state_is_not_changed() -> None:
     _, state = link(at((20, 20)), None)
-    before = state.boxes_cxcywh_px.clone()
+    before = state.boxes_cxcywh_px.copy()
     linked, later = link(at((90, 90)), state)
-    assert linked.track_ids.tolist() == [1]
-    assert torch.equal(state.boxes_cxcywh_px, before)
+    assert 1 in linked.track_ids.tolist()
+    assert np.array_equal(state.boxes_cxcywh_px, before)
     assert len(later.ids) == 2
     assert later.next_id == 2
-    assert len(Linked.none().ids) == 0
-    with pytest.raises(ValueError, match="needs 0 <= unsure <= sure"):
-        Linking(unsure=0.5, sure=0.2)
+    assert len(Linked.none()) == 0
+    for wrong in ({"unsure": 0.5, "sure": 0.2}, {"told": 0.0}):
+        with pytest.raises(ValueError, match="needs 0 <"):
+            Linking(**wrong)
+
+
+def belt(frames: int, hidden: slice, moves: list[float], missing: int = 0) -> list[Detections]:
+    """Five parts on a belt; the part `missing` is not detected in the frames `hidden`."""
+    places = [(30.0 + 45 * k, 40.0 + 35 * k) for k in range(5)]
+    gone = set(range(frames)[hidden])
+    shift, told = 0.0, []
+    for t in range(frames):
+        shift += moves[t]
+        told.append(at(*((x + shift, y) for k, (x, y) in enumerate(places) if not (k == missing and t in gone))))
+    return told
+
+
+def place_of(told: Detections, track: int) -> float:
+    (row,) = (told.track_ids == track).nonzero()[:, 0].tolist()
+    return float(told.boxes_xyxy_px[row, [0, 2]].mean())
+
+
+def test_a_hidden_part_stops_and_goes_with_the_belt() -> None:
+    moves = [0.0] + [6.0] * 6 + [0.0] * 6 + [9.0] * 5
+    told = followed(belt(18, slice(5, 16), moves), size_hw_px=SIZE)
+    for t in range(5, 16):
+        assert place_of(told[t], 0) == pytest.approx(30 + sum(moves[: t + 1]), abs=5)
+    assert [0 in one.track_ids[~one.unseen].tolist() for one in told] == [t < 5 or t > 15 for t in range(18)]
+
+
+def test_lost_frames_are_bridged_by_the_time_that_passed() -> None:
+    moves = [0.0] + [8.0] * 5 + [32.0]
+    frames, state = belt(7, slice(6, 7), moves), None
+    for t, one in enumerate(frames):
+        told, state = link(one, state, size_hw_px=SIZE, step=4.0 if t == 6 else 1.0)
+    assert place_of(told, 0) == pytest.approx(30 + sum(moves), abs=4)
+    assert sorted(told.track_ids.tolist()) == [0, 1, 2, 3, 4]
+
+
+def test_a_blank_frame_is_less_evidence_against_a_part_than_a_clear_one() -> None:
+    clear = belt(8, slice(6, 8), [0.0] + [6.0] * 7)
+    blank = [*clear[:6], at(), at()]
+    (of_clear,), (of_blank,) = (
+        [float(one.scores[one.track_ids == 0]) for one in followed(frames, size_hw_px=SIZE)[-1:]]
+        for frames in (clear, blank)
+    )
+    assert of_blank > of_clear + 0.03
+    assert len(followed(blank, size_hw_px=SIZE)[-1].scores) == 5
+
+
+def test_a_part_that_leaves_at_the_edge_is_not_told_beyond_it() -> None:
+    frames = [at((280 + 10 * t, 100), (60, 200)) if t < 4 else at((60, 200)) for t in range(9)]
+    told = followed(frames, size_hw_px=SIZE)
+    assert [len(one.scores) for one in told[-3:]] == [1, 1, 1]
+    assert len(followed(frames)[-1].scores) == 2, "without a size nothing leaves"
+
+
+def test_a_piece_of_a_part_gives_the_whole_box_and_the_share_that_is_seen() -> None:
+    def seen(low: float, high: float) -> Detections:
+        return Detections(torch.tensor([[low, 80.0, high, 120.0]]), torch.tensor([0.9]), torch.tensor([0]))
+
+    whole = [seen(20 + 8 * t, 60 + 8 * t) for t in range(8)]
+    under = [seen(20 + 8 * t, min(60 + 8 * t, 124.0)) for t in range(8, 12)]  # a bridge begins at 124
+    told = followed(whole + under, size_hw_px=SIZE)
+    assert told[7].visible.tolist() == pytest.approx([1.0], abs=0.05)
+    for t in (10, 11):
+        assert told[t].boxes_xyxy_px[0].tolist() == pytest.approx([20 + 8 * t, 80, 60 + 8 * t, 120], abs=4)
+        assert told[t].visible.tolist() == pytest.approx([(104 - 8 * t) / 40], abs=0.12)
+        assert told[t].track_ids.tolist() == [0]
+    as_seen = followed(whole + under, Linking(whole=False), size_hw_px=SIZE)
+    assert torch.equal(as_seen[11].boxes_xyxy_px, under[3].boxes_xyxy_px)
+
+
+def test_a_false_alarm_of_one_frame_is_not_told_on() -> None:
+    told = followed([at((50, 50)), at((50, 50), (200, 200), scores=[0.9, 0.35]), at((50, 50))], size_hw_px=SIZE)
+    assert [len(one.scores) for one in told] == [1, 2, 1]
+
+
+def test_a_place_where_parts_are_found_again_keeps_the_next_ones_longer_than_one_where_they_end() -> None:
+    def passage(state: Linked | None, reappears: bool) -> tuple[float, Linked]:
+        for x in range(60, 230, 10):
+            seen = x < 120 or (reappears and x > 170)
+            told, state = link(at(*([(x, 100.0)] if seen else []), (30.0, 200.0)), state, size_hw_px=SIZE)
+            if x == 160:
+                existence = float(told.scores[told.unseen].max())
+        assert state is not None
+        return existence, state
+
+    first, bridge = passage(None, reappears=True)
+    for _ in range(2):
+        later, bridge = passage(bridge, reappears=True)
+    assert later > first + 0.05
+    _, sink = passage(None, reappears=False)
+    for _ in range(2):
+        lost, sink = passage(sink, reappears=False)
+    assert lost < later - 0.05
+
+
+def test_the_state_stays_small_over_a_hundred_thousand_frames_worth_of_tracks() -> None:
+    rng, state = np.random.default_rng(0), None
+    sizes = []
+    for _ in range(100):
+        centres = [tuple(rng.uniform(20, 220, 2).tolist()) for _ in range(4)]
+        _, state = link(at(*centres), state, Linking(patience=5), size_hw_px=SIZE)
+        sizes.append(sum(value.nbytes for value in vars(state).values() if isinstance(value, np.ndarray)))
+    assert max(sizes[50:]) <= 1.5 * max(sizes[10:50])
+    assert state.next_id > 100
+    assert state.places.counts.max() <= 30

@@ -8,7 +8,7 @@ import torch
 
 from hybrid.core.errors import ConfigError, InputError
 from hybrid.core.types import Detections
-from hybrid.predict.linking import Linked, link
+from hybrid.predict.linking import Linked, Linking, link
 from hybrid.predict.stream import step
 from hybrid.predict.tiles import View, layout, merge, tiled_view
 from tests.hybrid.variants import build
@@ -121,7 +121,7 @@ def test_a_track_without_detections_moves_on_and_its_id_is_never_given_again() -
     for x in (0.0, 8.0):
         _, state = link(detection(x), state)
     for _ in range(13):
-        _, state = link(nothing, state)
+        _, state = link(nothing, state, Linking(patience=12))
     assert len(state.ids) == 0, "forgotten after 12 frames"
     tracked, state = link(detection(8.0), state)
     assert tracked.track_ids.tolist() == [1]

@@ -1,0 +1,22 @@
+"""Tracking by detection: parts are followed from frame to frame, also while something hides them.
+
+For networks that do not track objects themselves (`ModelConfig.tracks` = 0). Frame by frame, with a state that the
+caller passes on; its size depends on the number of parts that are followed, not on the number of frames.
+
+settings.py    what can be set
+state.py       the tracks after a frame
+motion.py      where they are expected: a Kalman filter for each, and what moves together
+assignment.py  which detection shows which track
+boxes.py       the whole box of a part of which a piece is hidden
+existence.py   whether a part is seen, covered or gone
+places.py      where parts were lost and found again, and where they were not
+follow.py      one frame: all of this in turn
+"""
+
+from __future__ import annotations
+
+from hybrid.predict.linking.follow import link
+from hybrid.predict.linking.settings import Linking
+from hybrid.predict.linking.state import Linked
+
+__all__ = ["Linked", "Linking", "link"]

@@ -1,0 +1,62 @@
+"""The whole box of a part of which a piece may be hidden, from the box of what is seen.
+
+A detector of visible parts draws a smaller box where something covers a piece. Then one edge of it is still the part's
+own, and the other one is the cover's. Each axis is looked at by itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+GROW, SHRINK = 0.3, 0.06  # share of a difference that the size takes over in a frame
+YOUNG = 4  # detections up to which a size follows faster
+SAME = 0.12  # a smaller difference, in sizes, is noise: both edges are the part's own
+EDGE_PX = 1.5  # a detection so near to the picture's edge is cut by it
+
+
+def measured(
+    expected_cxcywh_px: Float[np.ndarray, "m 4"],
+    found_cxcywh_px: Float[np.ndarray, "m 4"],
+    hits: Int64[np.ndarray, " m"],
+    size_hw_px: tuple[int, int] | None,
+) -> tuple[Float[np.ndarray, "m 2"], Float[np.ndarray, "m 2"], Bool[np.ndarray, " m"]]:
+    """Centres and sizes of whole parts, from where they were expected and the boxes of what is seen of them.
+
+    Also whether all four edges are the part's own.
+    """
+    size, part = expected_cxcywh_px[:, 2:], found_cxcywh_px[:, 2:]
+    low, high = found_cxcywh_px[:, :2] - part / 2, found_cxcywh_px[:, :2] + part / 2
+    cut_low, cut_high = cut_by_picture(low, high, size_hw_px)
+    young = (hits < YOUNG)[:, None]
+    rate = np.where(part > size, np.where(young, 0.6, GROW), np.where(young, 0.3, SHRINK))
+    rate = np.where((cut_low | cut_high) & (part < size), 0.0, rate)
+    size = size + rate * (part - size)
+    off_low = np.abs(low - (expected_cxcywh_px[:, :2] - size / 2)) + 1e6 * cut_low
+    off_high = np.abs(high - (expected_cxcywh_px[:, :2] + size / 2)) + 1e6 * cut_high
+    by_edge = np.where(off_low < off_high, low + size / 2, high - size / 2)
+    both = (np.abs(part - size) <= SAME * size) & ~cut_low & ~cut_high | (cut_low & cut_high)
+    return np.where(both, (low + high) / 2, by_edge), size, (both & ~cut_low & ~cut_high).all(1)
+
+
+def cut_by_picture(
+    low: Float[np.ndarray, "m 2"], high: Float[np.ndarray, "m 2"], size_hw_px: tuple[int, int] | None
+) -> tuple[Bool[np.ndarray, "m 2"], Bool[np.ndarray, "m 2"]]:
+    """Which low and high edges are at the picture's edge."""
+    if size_hw_px is None:
+        return np.zeros(low.shape, bool), np.zeros(low.shape, bool)
+    return low <= EDGE_PX, high >= np.array(size_hw_px[::-1]) - EDGE_PX
+
+
+def within(
+    boxes_cxcywh_px: Float[np.ndarray, "k 4"], size_hw_px: tuple[int, int] | None
+) -> tuple[Float[np.ndarray, "k 4"], Float[np.ndarray, " k"]]:
+    """The boxes as xyxy, cut by the picture, and the share of each that is in it."""
+    half = boxes_cxcywh_px[:, 2:] / 2
+    low, high = boxes_cxcywh_px[:, :2] - half, boxes_cxcywh_px[:, :2] + half
+    if size_hw_px is None:
+        return np.concatenate([low, high], 1), np.ones(len(low))
+    extent = np.array(size_hw_px[::-1], float)
+    low_in, high_in = low.clip(0, extent), high.clip(0, extent)
+    share = (high_in - low_in).prod(1) / np.maximum((high - low).prod(1), 1e-9)
+    return np.concatenate([low_in, high_in], 1), share
