@@ -4,13 +4,15 @@ python benchmarks/training_speed.py ANNOTATIONS.json [--preset lite] [--rounds 4
 
 The two take turns in one process, so that a busy machine disturbs both alike. The bare loop is forward, losses,
 backward, AdamW: no loader, no moving average, no log, no check of the loss. Time is told twice: on the clock, and as
-processor time of this process (without the workers), which other programs disturb less.
+processor time of this process (without the workers), which other programs disturb less. Memory is the largest resident
+size: of this process after the bare loop, after the training, and of its largest worker (this holds both networks).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import tempfile
 import time
@@ -64,6 +66,11 @@ def timed(step: Callable[[], None], count: int) -> tuple[float, float]:
     return (time.perf_counter() - wall) / count, (time.process_time() - cpu) / count
 
 
+def peak_mib(who: int) -> int:
+    """The largest resident size so far of this process, or of its largest child that has ended."""
+    return resource.getrusage(who).ru_maxrss // 1024
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("annotations", type=Path)
@@ -92,7 +99,9 @@ def main() -> None:
     stream = loader(batches, 0, config.workers, pin=False)
     bare = bare_loop(model, config, batches[0])
     engine = lambda: training.step(next(stream)) and None  # noqa: E731
-    engine(), bare()  # the first step of each allocates
+    bare()  # the first step of each allocates
+    with_bare = peak_mib(resource.RUSAGE_SELF)
+    engine()
     rows = [(timed(bare, options.steps), timed(engine, options.steps)) for _ in range(options.rounds)]
     for k, what in enumerate(("on the clock", "of processor time")):
         one, other = (statistics.median(row[i][k] for row in rows) for i in (0, 1))
@@ -102,6 +111,10 @@ def main() -> None:
         )
     with tempfile.TemporaryDirectory() as folder:
         run = train(network(model), source, config, Path(folder) / "run").run["this_process"]
+    memory = [peak_mib(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(
+        f"memory: {with_bare} MiB after the bare loop, {memory[0]} MiB at the end, {memory[1]} MiB the largest worker"
+    )
     print(f"alone: {run['seconds'] / run['steps']:.2f} s a step, {100 * run['data_wait_share']:.2f} % waits for data")
     print(f"load average {os.getloadavg()[0]:.1f} after")
 

@@ -71,6 +71,8 @@ def main(
     match_share: extras.MatchShareOption = extras.MATCH_SHARE,
     empty: extras.EmptyOption = None,
     empty_share: extras.EmptyShareOption = extras.EMPTY_SHARE,
+    warm_up: extras.WarmUpOption = None,
+    warm_up_steps: extras.WarmUpStepsOption = extras.WARM_UP_STEPS,
     recipe: options.Recipe = None,
     precision: options.Precision = options.PRECISION,
     accumulate: options.Accumulate = options.ACCUMULATE,
@@ -103,7 +105,10 @@ def main(
         check_unlabelled(unlabelled)
         check_folder(out)
         check_device_name(device)
-        more = extras.Extras(copy_paste, mosaic, match, match_by, match_share, empty, empty_share)
+        more = extras.Extras(
+            copy_paste, mosaic, match, match_by, match_share, empty, empty_share, warm_up, warm_up_steps
+        )
+        more.check_start(init)
         begun = begun_in(out)
 
         from pipelines.common import runs

@@ -38,6 +38,9 @@ class Asked:
     look: str | None = None
     unlabelled: Path | None = None
     write_config: Path | None = None
+    iterate: int = 0
+    trial_scenes: int = 64
+    trial_steps: int = 200
     sim_clips: int = 40
     sessions: str | None = None
     run_to_look_at: str | None = None
@@ -130,6 +133,25 @@ def main(
             rich_help_panel=SECTION,
         ),
     ] = None,
+    iterate: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="K",
+            help="Try at most K changes: render, train on with three seeds, measure on --look. Only what helps is "
+            "kept. The pool is asked ten times at the most.",
+            show_default="0",
+            rich_help_panel=SECTION,
+        ),
+    ] = None,
+    trial_scenes: Annotated[
+        int | None,
+        typer.Option(min=2, help="Scenes of each trial.", show_default="64", rich_help_panel=SECTION),
+    ] = None,
+    trial_steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Training steps of each run of a trial.", show_default="200", rich_help_panel=SECTION),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out what takes long: changes of the photos.", rich_help_panel=SECTION)
     ] = False,
@@ -167,6 +189,7 @@ def main(
     """Measure runs on simulated validation data and on real test data, and write one HTML page."""
     given = dict(
         sim=sim, real=real, runs=runs, out=out, look=look, unlabelled=unlabelled, write_config=write_config,
+        iterate=iterate, trial_scenes=trial_scenes, trial_steps=trial_steps,
         sim_clips=sim_clips, sessions=sessions, rename=rename,
         run_to_look_at=run_to_look_at, wanted_recall=wanted_recall, quick=quick or None, final=final or None,
         without_photos=without_photos or None, stand_in=stand_in or None, categories=categories,
@@ -225,6 +248,7 @@ def _report(wish: Asked, overwrite: bool) -> Path:
         out=wish.out, made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), command=command(wish),
         photos=not wish.without_photos, quick=wish.quick, final=wish.final, look_at=wish.run_to_look_at,
         sessions=wish.sessions, recall=wish.wanted_recall, unlabelled=wish.unlabelled, config=wish.write_config,
+        iterate=wish.iterate, trial_scenes=wish.trial_scenes, trial_steps=wish.trial_steps,
     )  # fmt: skip
     report = report_of(inputs, read_sets(inputs, runs), runs, wishes)
     write_advice(report, wish.out, wish.unlabelled, wish.write_config)

@@ -112,6 +112,8 @@ def main(
     match_share: extras.MatchShareOption = extras.MATCH_SHARE,
     empty: extras.EmptyOption = None,
     empty_share: extras.EmptyShareOption = extras.EMPTY_SHARE,
+    warm_up: extras.WarmUpOption = None,
+    warm_up_steps: extras.WarmUpStepsOption = extras.WARM_UP_STEPS,
     recipe: options.Recipe = None,
     precision: options.Precision = options.PRECISION,
     accumulate: options.Accumulate = options.ACCUMULATE,
@@ -141,10 +143,14 @@ def main(
         check_runs([init] if init else [], "--init")
         check_folder(out)
         check_device_name(device)
-        more = extras.Extras(copy_paste, mosaic, match, match_by, match_share, empty, empty_share)
+        more = extras.Extras(
+            copy_paste, mosaic, match, match_by, match_share, empty, empty_share, warm_up, warm_up_steps
+        )
+        more.check_start(init)
 
         from hybrid.training.samples.sampler import WeightedSource
         from pipelines.common import runs
+        from pipelines.common.unlabelled import warm_up_on
 
         planned = runs.architecture(init, ("any",), preset, branches, model or ())
         whole, defaults = planned.boxes == "whole", VIDEO if planned.tracks else STILLS
@@ -187,6 +193,7 @@ def main(
             kind="simulated",
             trained_on=names(training),
             held_out=names(validation),
+            warm_up=str(warm_up) if warm_up else None,
         )
         run = runs.carry_out(
             lambda: runs.start(init, source.categories, preset, branches, seed, model or ()),
@@ -195,6 +202,7 @@ def main(
             config,
             out,
             experiment,
+            warming=warm_up_on(warm_up, warm_up_steps, source.categories, out),
         )
         if run:  # of several processes the first one speaks
             typer.echo(

@@ -8,6 +8,7 @@ batch, up to rounding.
 
 A run's folder:
     config.json               what decides the weights: the model's and the training's config, the counts of the data
+    warm-up.safetensors       the stage before the steps, where there is one: `hybrid.training.methods.warm_up`
     checkpoint.safetensors    weights, their moving average, optimizer; the header holds the step. Written atomically
     metrics.jsonl             one line every `log_every` steps; metrics.csv is the same as a table
     samples.jpg               detections on a few held-out or training images, every ten minutes and at the end
@@ -37,6 +38,7 @@ from hybrid.predict.tiles import View
 from hybrid.training.config import TrainConfig
 from hybrid.training.device import TrainingDevice, training_device
 from hybrid.training.methods.method import Method
+from hybrid.training.methods.warm_up import WarmUp, warm_up
 from hybrid.training.run.best import BestWeights
 from hybrid.training.run.folder import (
     CHECKPOINT,
@@ -71,6 +73,7 @@ def train(
     view: View | None = None,
     criterion: Criterion | None = None,
     methods: Sequence[Method] = (),
+    warming: WarmUp | None = None,
     progress: Progress = silent,
     measuring: Progress = silent,
 ) -> Summary:
@@ -86,6 +89,7 @@ def train(
         view: how the validation images are tiled; see `hybrid.predict.tiles.View`.
         criterion: the losses, by default those of `hybrid.losses.criterion`.
         methods: what takes part in the steps beside the engine; see `hybrid.training.methods`.
+        warming: the stage before the steps, in which the backbone learns from pictures without labels.
         progress: is called after every step.
         measuring: is called after every frame of the evaluation at the end.
 
@@ -110,13 +114,15 @@ def train(
     sources = [WeightedSource(data)] if isinstance(data, ClipSource) else data
     if config.validate_every and not (validation and any(len(frame.labels) for frame in validation.frames)):
         raise ConfigError(f"validate_every: {config.validate_every} needs held-out clips with boxes to measure on")
-    identity = run_identity(detector, sources, config, [method.settings() for method in methods])
+    settings = [method.settings() for method in methods]
+    identity = run_identity(detector, sources, config, settings, warming.settings() if warming else None)
     device = training_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
     with device.losses_of_processes_told():
         if device.first_decides(lambda: claim_folder(folder, identity, resume)):
             return Summary(folder, record_of(folder) if device.is_first else {})
+        warmed = warming and warm_up(detector, warming, config, device, folder)
         training = _training(detector, config, criterion or Criterion(), device, folder, methods)
         batches = Batches(sources, config, device.rank, device.world_size, "depth" in detector.config.inputs)
         best = BestWeights(folder, config, lambda net: _ap(net, validation, view), training.kept)
@@ -130,6 +136,8 @@ def train(
         weights = method.end(detector, weights)
     save_detector(folder / "ema.safetensors", detector, weights)
     record = run_record(detector, sources, config, device, times) | best.record(training.steps_done)
+    if warmed:
+        record["warm_up"] = warmed
     if methods:
         record["methods"] = [method.settings() | method.results() for method in methods]
     record |= measure_run(folder, validation, sources, view, device.torch_device, measuring)

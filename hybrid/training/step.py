@@ -24,6 +24,7 @@ from hybrid.predict.runtime.engine import as_input
 from hybrid.training.config import TrainConfig
 from hybrid.training.device import TrainingDevice
 from hybrid.training.methods.method import Method
+from hybrid.training.run.state import STEP, optimizer_tensors, restore_optimizer, steps_in, with_prefix
 from hybrid.training.samples.batch import TrainBatch
 from hybrid.training.schedule import ema_decay, group_rate, keep_frozen, parameter_groups
 from hybrid.training.watch import STEPS, LossWatch
@@ -217,12 +218,12 @@ class Training:
         """A checkpoint as safetensors, with `more` tensors; its header holds the number of steps done."""
         tensors = {f"raw/{name}": tensor for name, tensor in self.detector.state_dict().items()}
         tensors |= {f"ema/{name}": tensor for name, tensor in self.average.module.state_dict().items()}
-        for parameter, state in self.optimizer.state.items():
-            tensors |= {f"adam/{self.names[parameter]}/{key}": value for key, value in state.items()}
+        adam = optimizer_tensors(self.optimizer, self.names)
+        tensors |= {f"adam/{name}": tensor for name, tensor in adam.items()}
         kept = {"watch": self.watch.state()} | dict(more or {})
         tensors |= {f"run/{name}": tensor for name, tensor in kept.items()}
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        return save(plain, {"step": str(self.steps_done), PROCESSES: str(self.device.world_size)})
+        return save(plain, {STEP: str(self.steps_done), PROCESSES: str(self.device.world_size)})
 
     def restore(self, file: Path) -> None:
         """Go back to the state that `to_bytes` wrote to `file`.
@@ -231,25 +232,13 @@ class Training:
             RunError: the file is no checkpoint of a training, or of a detector with another config.
         """
         tensors, header = read_tensors(file)
-        step = header.get("step", "")
-        if not (step.isascii() and step.isdigit() and len(step) < 20 and int(step) <= self.config.steps):
-            problem = f"has the step {step!r:.40}, needs 0 to {self.config.steps}" if step else "has no step"
-            raise RunError(f"{file}: is no checkpoint of this training: its header {problem}")
-        fill(self.detector, _with_prefix(tensors, "raw/"), file)
-        fill(self.average.module, _with_prefix(tensors, "ema/"), file)
-        for parameter, name in self.names.items():
-            state = _with_prefix(tensors, f"adam/{name}/")
-            if state:
-                wrong = [key for key, value in state.items() if key != "step" and value.shape != parameter.shape]
-                if wrong or not state.keys() >= {"step", "exp_avg", "exp_avg_sq"}:
-                    raise RunError(f"{file}: the optimizer's tensors of {name} do not fit it: {wrong or sorted(state)}")
-                self.optimizer.state[parameter] = {
-                    key: value if key == "step" else torch.empty_like(parameter).copy_(value)
-                    for key, value in state.items()
-                }
-        self.kept = _with_prefix(tensors, "run/")
+        step = steps_in(header, self.config.steps, file)
+        fill(self.detector, with_prefix(tensors, "raw/"), file)
+        fill(self.average.module, with_prefix(tensors, "ema/"), file)
+        restore_optimizer(self.optimizer, self.names, with_prefix(tensors, "adam/"), file)
+        self.kept = with_prefix(tensors, "run/")
         self.watch.restore(self.kept.get("watch", torch.zeros(1)))
-        self.steps_done = int(step)
+        self.steps_done = step
         self._note_processes(header.get(PROCESSES, ""))
 
     def _note_processes(self, before: str) -> None:
@@ -265,8 +254,3 @@ class Training:
 def _most(batch: TrainBatch) -> int:
     """The largest number of boxes of a frame."""
     return int(batch.counts.max())
-
-
-def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with `prefix`, without it."""
-    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}

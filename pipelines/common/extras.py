@@ -1,4 +1,7 @@
-"""What can be added to the training data: parts pasted in, mosaics, the look of photos, pictures without parts."""
+"""What can be added to the training data: parts pasted in, mosaics, the look of photos, pictures without parts.
+
+And pictures without labels that the backbone warms up on before the training.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 MatchBy = Literal["fourier", "histogram", "both"]
 MATCH_BY: MatchBy = "fourier"
-MATCH_SHARE, EMPTY_SHARE = 0.5, 0.1
+MATCH_SHARE, EMPTY_SHARE, WARM_UP_STEPS = 0.5, 0.1, 200
 
 CopyPasteOption = Annotated[
     float,
@@ -66,6 +69,20 @@ EmptyShareOption = Annotated[
     float,
     typer.Option("--empty-share", help="Share of the samples that come from --empty.", rich_help_panel=options.DATA),
 ]
+WarmUpOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--warm-up",
+        metavar="DIR",
+        help="Pictures or video without labels. Before the training the backbone learns from them, by filling in "
+        "covered squares. For a detector that starts from no run.",
+        rich_help_panel=options.DATA,
+    ),
+]
+WarmUpStepsOption = Annotated[
+    int,
+    typer.Option("--warm-up-steps", min=1, help="Steps of --warm-up.", rich_help_panel=options.TRAINING),
+]
 
 
 @dataclass(frozen=True)
@@ -79,6 +96,8 @@ class Extras:
     match_share: float = MATCH_SHARE
     empty: Path | None = None
     empty_share: float = EMPTY_SHARE
+    warm_up: Path | None = None
+    warm_up_steps: int = WARM_UP_STEPS
 
     def __post_init__(self) -> None:
         for folder, option in ((self.match, "--match"), (self.empty, "--empty")):
@@ -89,6 +108,21 @@ class Extras:
                 raise DataError(f"--{name.replace('_', '-')}: needs a share from 0 to 1, got {getattr(self, name)}")
         if not 0.0 < self.empty_share < 1.0:
             raise DataError(f"--empty-share: needs a share between 0 and 1, got {self.empty_share}")
+
+    def check_start(self, init: Path | None) -> None:
+        """Check that a warm-up has pictures, and that the run starts from no other one.
+
+        Raises:
+            DataError: it has none; or the heads of `init` have learned from the backbone that it would change.
+        """
+        from pipelines.common.paths import check_unlabelled
+
+        check_unlabelled(self.warm_up, "--warm-up")
+        if self.warm_up is not None and init is not None:
+            raise DataError(
+                f"--warm-up {self.warm_up}: changes the backbone, and the heads of {init} have learned from it as it "
+                "is. It goes with a new detector; --unlabelled of finetune_real adapts a trained one"
+            )
 
     def augmentation(self, occluders: float = 0.0) -> AugmentConfig:
         """The augmentation, with these settings and this share of occluders."""

@@ -83,8 +83,8 @@ def check_sim(sim: str | None) -> None:
         data_at(sim, "--sim")
 
 
-def check_unlabelled(path: Path | None) -> None:
-    """Check that there is a picture or a video to adapt to.
+def check_unlabelled(path: Path | None, option: str = "--unlabelled") -> None:
+    """Check that there is a picture or a video to learn from.
 
     Raises:
         DataError: there is none.
@@ -93,10 +93,10 @@ def check_unlabelled(path: Path | None) -> None:
         return
     kinds = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
     if not path.exists():
-        raise DataError(f"--unlabelled {path}: there is no such file or folder")
+        raise DataError(f"{option} {path}: there is no such file or folder")
     files = (file for file in path.rglob("*") if file.is_file()) if path.is_dir() else iter([path])
     if not any(file.suffix.lower() in kinds for file in files):
-        raise DataError(f"--unlabelled {path}: holds no picture and no video ({', '.join(kinds)})")
+        raise DataError(f"{option} {path}: holds no picture and no video ({', '.join(kinds)})")
 
 
 def check_folder(out: Path, option: str = "--out") -> None:

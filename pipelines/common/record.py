@@ -54,6 +54,7 @@ class Experiment:
     mixed_in_trained_on: tuple[str, ...] | None = None  # the clips of it that were drawn from; None: all of them
     method: str | None = None  # of finetune_real, see hybrid.training.methods.table; None: not recorded
     unlabelled: str | None = None  # photos or video without labels that the method learned from
+    warm_up: str | None = None  # photos or video that its backbone learned from before its steps, without labels
     init: StartingRun | None = None  # None: from scratch
     trained_on: tuple[str, ...]  # names of clips; a photo is a clip of one frame
     held_out: tuple[str, ...] = ()

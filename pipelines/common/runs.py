@@ -25,6 +25,7 @@ from hybrid.predict.tiles import view_of
 from hybrid.training.config import TrainConfig
 from hybrid.training.loop import train
 from hybrid.training.methods.method import Method
+from hybrid.training.methods.warm_up import WarmUp
 from hybrid.training.methods.weights import Fresh
 from hybrid.training.run.folder import CONFIG, METRICS, read_metrics
 from hybrid.training.samples.sampler import WeightedSource
@@ -205,18 +206,20 @@ def carry_out(
     experiment: Experiment,
     scenes: ClipSource | None = None,
     methods: Callable[[Start], Sequence[Method]] = lambda begun: (),
+    warming: WarmUp | None = None,
 ) -> dict[str, Any]:
     """Train in the folder `out`, resume a stopped run there, or return what a finished one wrote: its `run.json`.
 
     `experiment` is completed with the run that the weights came from. `scenes` are simulated ones that neither run
-    trained on: what this run keeps of what that one knew is measured on them. `methods` take part in the training.
+    trained on: what this run keeps of what that one knew is measured on them. `methods` take part in the training;
+    `warming` comes before it.
     Of several processes that train together, the first one writes and returns the record; the others an empty one.
     """
     begun = begin()
     whole = replace(experiment, init=begun.init)
     if is_first_process():
         claim(out, whole)
-    with _bars(out.name, "measuring") as (progress, measuring):
+    with _bars(out.name, "measuring", "warm-up") as (progress, measuring, warmed):
         summary = train(
             begun.detector,
             shares,
@@ -226,6 +229,7 @@ def carry_out(
             validation=validation,
             view=view_of(config.tile_px),
             methods=methods(begun),
+            warming=warming and replace(warming, progress=warmed),
             progress=progress,
             measuring=measuring,
         )

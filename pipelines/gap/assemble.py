@@ -16,6 +16,7 @@ from pipelines.common.record import weights_hash
 from pipelines.gap.advice.advise import Advice, advice
 from pipelines.gap.advice.labelling import Labelling
 from pipelines.gap.advice.photos import next_photos
+from pipelines.gap.advice.trials import TrialWishes, try_out
 from pipelines.gap.features.compared import Compared, Side, compared
 from pipelines.gap.finished import FinishedRun
 from pipelines.gap.ledger import Ledger, Purpose, count_reading
@@ -24,17 +25,17 @@ from pipelines.gap.panels import run_pictures
 from pipelines.gap.schema.figure import counted, not_measured
 from pipelines.gap.schema.report import Report
 from pipelines.gap.schema.sections import Answer, DataSet, Knob, Named, Performance, Trust, Where
-from pipelines.gap.sections.answer import do_next, headline, lead, sentence
+from pipelines.gap.sections.answer import do_next, headline, lead, no_labels, sentence
 from pipelines.gap.sections.efficiency import label_efficiency
 from pipelines.gap.sections.knobs import knobs, photo_changes
 from pipelines.gap.sections.performance import comparisons, gap, performance, smallest
-from pipelines.gap.sections.pool import chosen_score, unseen
+from pipelines.gap.sections.pool import Pool, chosen_score
 from pipelines.gap.sections.runs import Measured, RunGroup, draws_of, grouped, run_row
+from pipelines.gap.sections.where import NOWHERE, where
 from pipelines.gap.sections.where import Side as OfRun
-from pipelines.gap.sections.where import where
 from pipelines.gap.sections.why import Looks, alikeness, looks, no_pictures, why
-from pipelines.gap.sets import ReportInputs, ReportSets, with_labels_of
-from pipelines.gap.stats.grouping import PhotoSessions, group, renumbered
+from pipelines.gap.sets import NO_LABELS, ReportInputs, ReportSets, with_labels_of
+from pipelines.gap.stats.grouping import PhotoSessions, group
 from pipelines.gap.stats.interval import LEAST_SESSIONS, mean_figure, share_figure
 from pipelines.gap.stats.resampled import DRAWS, Resampled, resampled
 from simgen.dataset.store.locations import Location
@@ -59,24 +60,26 @@ class Wishes:
     recall: float | None = None  # wanted in use; None: the best F1
     unlabelled: Path | None = None  # a folder of photos of which the next to label are chosen
     config: Path | None = None  # where the wider ranges shall be written as a preset
+    iterate: int = 0  # changes to try by rendering and training
+    trial_scenes: int = 64
+    trial_steps: int = 200
 
     @property
     def cache(self) -> Path:
         return self.out.with_name(f"{self.out.stem}-cache")
 
     @property
+    def trials(self) -> TrialWishes:
+        """What is to be tried."""
+        return TrialWishes(
+            self.iterate, self.trial_scenes, self.trial_steps, self.out.with_name(f"{self.out.stem}-trials"),
+            self.cache, self.preset_folder, self.made,
+        )  # fmt: skip
+
+    @property
     def preset_folder(self) -> Path:
         """Where the preset with the wider ranges will lie: its base is named from there."""
         return (self.out if self.config is None else self.config).parent
-
-
-@dataclass(frozen=True)
-class Pool:
-    """The photos beside the test photos, and their sessions."""
-
-    source: ClipSource
-    location: Location
-    sessions: PhotoSessions
 
 
 def report_of(inputs: ReportInputs, sets: ReportSets, runs: Sequence[FinishedRun], wishes: Wishes) -> Report:
@@ -92,10 +95,12 @@ def report_of(inputs: ReportInputs, sets: ReportSets, runs: Sequence[FinishedRun
     rows = [performance(one, sim, real) for one in groups]
     pairs, efficiency = comparisons(groups, real), label_efficiency(groups, real, None)
     pool, seen = _pool(inputs, sets, wishes)
-    coverage = no_pictures(NO_POOL) if seen is None or pool is None else why(seen, _compared(pool))
-    found = _where(looked, sets, sim, real, _score(looked.run, pool, wishes))
+    coverage = no_pictures(NO_POOL) if seen is None or pool is None else why(seen, _compared(pool, inputs))
+    found = _where(looked, sets, sim, real, _score(looked.run, pool, wishes)) if sets.labelled else NOWHERE
     effects = () if wishes.quick or pool is None or seen is None else _knobs(looked.run, pool, seen, wishes)
     advised = advice(inputs.sim, coverage.coverage, effects, wishes.preset_folder, wishes.made)
+    tried = try_out(advised, looked.run, pool, wishes.trials)
+    advised, effects = tried.advice, (*tried.effects, *effects)
     label = _to_label(looked.run, pool, wishes)
     seen_as = _features(looked.run, sets, pool, wishes)
     top = groups[[id(row) for row in rows].index(id(headline(rows)))]
@@ -107,10 +112,13 @@ def report_of(inputs: ReportInputs, sets: ReportSets, runs: Sequence[FinishedRun
         mode="final" if wishes.final else "quick" if wishes.quick else "full",
         categories=sets.target.categories,
         answer=Answer(
-            sentence=sentence(rows, photos), lead=lead(rows, pairs, efficiency, photos),
+            sentence=sentence(rows, photos) if sets.labelled else no_labels(len(sets.target.frames), coverage.coverage),
+            lead=lead(rows, pairs, efficiency, photos) if sets.labelled else f"{NO_LABELS}.",
             looked_at=_why_looked_at(looked, wishes.look_at),
-            in_use=_in_use(top, real, _score(top.first, pool, wishes), wishes),
-            gap=gap(next(one for one in groups if looked in one.members), sim, real),
+            in_use=_in_use(top, real, _score(top.first, pool, wishes), wishes) if sets.labelled else (),
+            gap=gap(next(one for one in groups if looked in one.members), sim, real)
+            if sets.labelled
+            else not_measured(NO_LABELS, "points of AP50"),
         ),
         performance=tuple(rows),
         comparisons=pairs,
@@ -153,23 +161,25 @@ def _why_looked_at(looked: Measured, named: str | None) -> str:
 
 
 def _pool(inputs: ReportInputs, sets: ReportSets, wishes: Wishes) -> tuple[Pool | None, Looks | None]:
-    if inputs.look is None:
-        return None, None
+    if inputs.look is None and sets.labelled:
+        return None, None  # test photos are not looked at
     sessions = group(sets.target_images, wishes.sessions, scenes=sets.word == STAND_IN)
-    pool = Pool(sets.target_images, inputs.look, sessions)
+    pool = Pool(sets.target_images, inputs.look or inputs.target, sessions)
     return pool, looks(sets.sim_images, sets.target_images, sessions)
 
 
-def _compared(pool: Pool) -> str:
+def _compared(pool: Pool, inputs: ReportInputs) -> str:
+    if inputs.look is None:
+        return f"Compared with --real, photos without labels: {pool.sessions.in_words()}."
     return f"Compared with --look: {pool.sessions.in_words()}. None of them is a test photo."
 
 
 def _score(run: FinishedRun, pool: Pool | None, wishes: Wishes) -> float | None:
     """The score in use, chosen on photos of the pool that the run was not trained on; None: there are none."""
-    unknown = None if pool is None else unseen(pool.source, pool.location, run)
-    if unknown is None:
+    part = None if pool is None else pool.unseen(run)
+    if part is None:
         return None
-    source = with_labels_of(unknown, run)
+    source, _ = part
     found = measure(run, source, wishes.cache, f"{run.folder.name} on --look")
     return chosen_score(found.detections, source, wishes.recall)
 
@@ -184,19 +194,10 @@ def _where(looked: Measured, sets: ReportSets, sim: PhotoSessions, real: PhotoSe
 
 
 def _knobs(run: FinishedRun, pool: Pool, seen: Looks, wishes: Wishes) -> tuple[Knob, ...]:
-    unknown = unseen(pool.source, pool.location, run)
-    if unknown is None:
+    part = pool.unseen(run)
+    if part is None:
         return ()
-    source = with_labels_of(unknown, run)
-    kept = {clip.name for clip in unknown.clips}
-    of_frame = [
-        number
-        for number, name in zip(
-            pool.sessions.of_frame.tolist(), [c.name for c in pool.source.clips for _ in c.frames], strict=True
-        )
-        if name in kept
-    ]
-    sessions = renumbered(pool.sessions, of_frame)
+    source, sessions = part
     draws = DRAWS if sessions.count >= LEAST_SESSIONS else 0
 
     def drawn(found: Sequence[Detections]) -> Resampled:
@@ -259,14 +260,14 @@ def _trust(
 ) -> Trust:  # fmt: skip
     runs = [one.run for own in groups for one in own.members]
     purpose: Purpose = "final" if wishes.final else "look"
-    ledger = _counted(inputs.target, runs, purpose, wishes.made)
+    ledger = _counted(inputs.target, runs, purpose, wishes.made) if sets.labelled else Ledger(None, (), whole=True)
     return Trust(
         sessions=real.count,
         sessions_made=real.made,
         sessions_in_words=real.in_words("photos" if sets.word != STAND_IN else "stand-in photos"),
         icc=() if seen is None else alikeness(seen),
         readings=ledger.readings,
-        readings_in_words=ledger.in_words(),
+        readings_in_words=ledger.in_words() if sets.labelled else "Photos without labels are not counted.",
         smallest_difference=smallest(groups, real),
         seeds="; ".join(f"{row.name}: {len(row.runs)}" for row in rows),
         left_out=(*_left_out(sets.target), *(note for note in (sets.target_note, advised.left_out) if note)),

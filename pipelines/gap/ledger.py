@@ -22,7 +22,8 @@ from simgen.spec.errors import TextFileError
 from simgen.spec.text.json_text import parse_json, read_text
 from simgen.spec.text.printable import printable
 
-Purpose = Literal["look", "final"]
+Purpose = Literal["look", "final", "ask"]
+Kind = Literal["reads", "asks"]  # readings of the test photos, questions to the pool
 MOST_BYTES = 4 * 2**20
 _TEXTS = ("time", "data", "runs", "names", "purpose", "before")
 
@@ -50,21 +51,21 @@ class Ledger:
         return text if self.whole else f"{text} A line of {self.path.name} was changed or taken out."
 
 
-def ledger_of(data: Location) -> Path | None:
+def ledger_of(data: Location, kind: Kind = "reads") -> Path | None:
     """Where the readings of a data set are counted: beside its file or folder."""
     if not isinstance(data, Path):
         return None
     data = data.parent if data.name == MANIFEST else data
-    return data.with_name(f"{data.name}.reads.jsonl")
+    return data.with_name(f"{data.name}.{kind}.jsonl")
 
 
-def read_ledger(data: Location) -> Ledger:
+def read_ledger(data: Location, kind: Kind = "reads") -> Ledger:
     """The readings of a data set so far.
 
     Raises:
         DataError: the file is damaged. Names the line.
     """
-    path = ledger_of(data)
+    path = ledger_of(data, kind)
     if path is None or not path.exists():
         return Ledger(path, (), whole=True)
     try:
@@ -87,22 +88,28 @@ def _row(line: str, where: str) -> dict[str, str]:
 
 
 def count_reading(
-    data: Location, data_sha256: str, runs: Sequence[tuple[str, str]], purpose: Purpose, time: str
+    data: Location,
+    data_sha256: str,
+    runs: Sequence[tuple[str, str]],
+    purpose: Purpose,
+    time: str,
+    kind: Kind = "reads",
 ) -> Ledger:
     """The readings with this one, which is written down unless it stands there.
 
     Args:
-        data: the test data.
+        data: the test data, or the pool.
         data_sha256: of them.
         runs: the name and the sha256 of each run that is measured.
-        purpose: final, or only to look.
+        purpose: final, or only to look; ask: whether a change is kept.
         time: now.
+        kind: which ledger.
 
     Raises:
         DataError: the ledger is damaged.
         OSError: it cannot be written.
     """
-    ledger = read_ledger(data)
+    ledger = read_ledger(data, kind)
     if ledger.path is None:
         return ledger
     sha256s = _hash(" ".join(sorted(sha256 for _, sha256 in runs)))

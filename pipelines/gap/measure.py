@@ -21,7 +21,7 @@ from hybrid.core.progress import bar
 from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource, Image
 from hybrid.data.pixels import decode
-from hybrid.metrics.detection import evaluate, score
+from hybrid.metrics.detection import Metrics, Score, evaluate, score
 from hybrid.predict.stream import stream
 from hybrid.weights.checkpoint import load
 from pipelines.common.record import weights_hash
@@ -30,13 +30,19 @@ from pipelines.gap.stats.resampled import Measurement
 from simgen.dataset.store.files import write_atomically
 from simgen.dataset.store.locations import Location
 
+AS_THEY_ARE = "as they are"  # no change
+
 
 def measure(run: FinishedRun, source: ClipSource, cache: Path, title: str) -> Measurement:
     """The run's metrics and detections on `source`, from the folder `cache` if it has been measured before.
 
-    The categories of `source` must be the run's, in its order; see `pipelines.gap.sets.with_labels_of`.
+    The categories of `source` must be the run's, in its order; see `pipelines.gap.sets.with_labels_of`. Where it holds
+    no box, there are detections and no metrics.
     `title` is the name of the progress bar.
     """
+    if not any(len(frame.labels) for frame in source.frames):
+        found = detect_changed(run, source, cache, AS_THEY_ARE, _same, title)
+        return Measurement(Metrics(Score(None, None, None, None, 0), {}, {}, len(found)), found)
     path = cache / f"{_key(run, source)}.json"
     detections = _stored(path)
     if detections is not None and len(detections) == len(source.frames):
@@ -64,6 +70,10 @@ def detect_changed(
                 progress(len(found), len(source.frames), {})
     _store(path, {"run": str(run.folder), "data": source.name, "change": name}, found)
     return found
+
+
+def _same(image: Image) -> Image:
+    return image
 
 
 def device() -> str:

@@ -61,11 +61,18 @@ def run_pictures(
 
 def _judged(source: ClipSource, detections: Sequence[Detections], score: float) -> Iterator[JudgedFrame]:
     """The frames with the detections that `hybrid predict` would show: of `score` or more, one label to an object."""
+    unlabelled = not any(len(frame.labels) for frame in source.frames)
     for frame, every in zip(source.frames, detections, strict=True):
         shown = one_label(every.take(every.scores >= score))
         boxes, labels = shown.boxes_xyxy_px.numpy().astype(float), shown.labels.numpy()
-        outcome = judge(boxes, labels, frame.boxes_xyxy_px.astype(float), frame.labels)
+        truth = frame.boxes_xyxy_px.astype(float)
+        outcome = _not_judged(len(boxes)) if unlabelled else judge(boxes, labels, truth, frame.labels)
         yield JudgedFrame(frame, boxes, shown.scores.numpy(), outcome)
+
+
+def _not_judged(count: int) -> Outcome:
+    """Of photos without labels: no detection is called wrong."""
+    return Outcome(np.arange(count), np.zeros(0, int), np.zeros(0, int))
 
 
 def _scenes(frames: Sequence[JudgedFrame]) -> list[Shown]:

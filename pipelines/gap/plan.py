@@ -13,7 +13,7 @@ from simgen.spec.text.yaml_text import read_tree
 PATHS = ("real", "sim", "look", "out", "unlabelled", "write_config")  # texts that are paths, or URLs
 KEYS: Mapping[str, type] = {
     "sim": str, "real": str, "look": str, "unlabelled": str, "write_config": str, "runs": list, "out": str,
-    "sessions": str, "run_to_look_at": str,
+    "sessions": str, "run_to_look_at": str, "iterate": int, "trial_scenes": int, "trial_steps": int,
     "rename": dict, "categories": list, "sim_clips": int, "wanted_recall": float, "quick": bool, "final": bool,
     "stand_in": bool, "without_photos": bool,
 }  # fmt: skip

@@ -17,6 +17,7 @@ from hybrid.data.clips import ClipSource, FrameRecord
 from hybrid.data.shared import digests
 from pipelines.common.data import (
     MANIFEST,
+    REAL,
     STAND_IN,
     data_hash,
     data_sets,
@@ -33,6 +34,11 @@ from pipelines.common.data import (
 from pipelines.common.record import DataKind
 from pipelines.gap.finished import FinishedRun
 from simgen.dataset.store.locations import Location, location
+
+NO_LABELS = (
+    "The photos have no labels: AP, recall, kinds of errors, false alarms and the gap are left out. What stands is how "
+    "the photos look beside simulation"
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,11 @@ class ReportSets:
     note: str  # which simulated clips `sim` holds
     target_note: str = ""  # which clips of the target were left out
 
+    @property
+    def labelled(self) -> bool:
+        """Whether the target has labels, so that detections can be judged."""
+        return any(len(frame.labels) for frame in self.target.frames)
+
 
 def read_sets(inputs: ReportInputs, runs: Sequence[FinishedRun]) -> ReportSets:
     """Read the data sets, without the simulated clips that one of the runs was trained on.
@@ -70,6 +81,8 @@ def read_sets(inputs: ReportInputs, runs: Sequence[FinishedRun]) -> ReportSets:
         DataError: a set cannot be read, a run was trained on the target or on all simulated clips, or the runs' boxes
             differ in meaning.
     """
+    if is_pictures(inputs.target):
+        return _without_labels(inputs, runs)
     split, boxes = split_to_measure(inputs.target), _boxes(runs)
     labelled = renamed(read_all(inputs.target, split, boxes), inputs.rename, inputs.target)
     chosen = selected(labelled, inputs.target, inputs.categories or None, "--categories")
@@ -88,13 +101,37 @@ def read_sets(inputs: ReportInputs, runs: Sequence[FinishedRun]) -> ReportSets:
     return ReportSets(sim, target, sim_images, target_images, word, sim_note, target_note)
 
 
+def is_pictures(data: Location) -> bool:
+    """Whether it is a folder of pictures without labels: no YOLO folder, and no data set."""
+    if not isinstance(data, Path) or not data.is_dir() or is_yolo(data):
+        return False
+    return not (data_sets(data)[0] / MANIFEST).exists()
+
+
+def _without_labels(inputs: ReportInputs, runs: Sequence[FinishedRun]) -> ReportSets:
+    """The sets where the photos to measure on have no labels: only how they look can be compared."""
+    all_sim = read_all(inputs.sim, boxes=_boxes(runs))
+    known = [name for name in all_sim.categories if all(name in run.categories for run in runs)]
+    if not known:
+        raise DataError(f"{inputs.sim}: labels {list(all_sim.categories)}, none of which all runs know")
+    all_sim = selected(all_sim, inputs.sim, known, "--runs")
+    sim, sim_note = without_trained_on(all_sim, inputs.sim, runs)
+    if 0 < inputs.sim_clips < len(sim):
+        sim, sim_note = sim.take(inputs.sim_clips), f"{sim_note}; {inputs.sim_clips} of them measured"
+    assert isinstance(inputs.target, Path), "pictures are in a folder"
+    target = read_pictures(inputs.target, known)
+    target_images = target if inputs.look is None else read_pool(inputs.look, inputs, known)
+    return ReportSets(sim, target, all_sim, target_images, REAL, sim_note, NO_LABELS)
+
+
 def read_pool(data: Location, inputs: ReportInputs, categories: Sequence[str]) -> ClipSource:
     """The photos beside the test photos: labelled ones, or a folder of pictures without labels.
 
     Raises:
         DataError: nothing there can be used.
     """
-    if isinstance(data, Path) and data.is_dir() and not is_yolo(data) and not (data_sets(data)[0] / MANIFEST).exists():
+    if is_pictures(data):
+        assert isinstance(data, Path), "pictures are in a folder"
         return read_pictures(data, categories)
     pool = renamed(read_all(data), inputs.rename, data, strict=False)
     return selected(pool, data, categories, inputs.target)

@@ -5,16 +5,30 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from hybrid.data.shards import read_shards
 from hybrid.weights.checkpoint import load
+from pipelines.common.data import read
 from pipelines.common.runs import start
+from pipelines.gap.advice.advise import Advice
+from pipelines.gap.advice.preset import rendered_with
+from pipelines.gap.advice.trials import TrialWishes, try_out
+from pipelines.gap.advice.widening import NOT_KNOWN, Change
 from pipelines.gap.appearance import STATISTICS
+from pipelines.gap.finished import open_run
+from pipelines.gap.sections.pool import Pool
+from pipelines.gap.stats.grouping import PhotoSessions
+from simgen.cli import app as simgen_app
 from tests.pipelines.scripts import SMALL, done, photographs, record, refused, script, yolo
+
+ONE_EACH = PhotoSessions(np.arange(6), "photos", "one for each photo")
 
 
 def test_a_run_says_what_it_was_trained_on(line: Path) -> None:
@@ -254,3 +268,53 @@ def test_the_report_lists_photos_that_are_not_labelled(line: Path, tiny_data_set
     assert not config.exists()  # so few photos say nothing of any range
     page = out.read_text()
     assert "Label these photos next" in page
+
+
+def test_photos_without_labels_give_what_can_be_given_and_say_what_is_left_out(
+    line: Path, tiny_data_set: Path, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "report.html"
+    shutil.copytree(line / "test-photos", folder, ignore=lambda *_: ["photos.json"])
+    done(script("gap_report", "--sim", tiny_data_set, "--real", folder, "--runs", line / "sim", "--out", out))
+    report = json.loads(out.with_suffix(".json").read_text())
+    assert report["target"] == "real"
+    assert report["answer"]["sentence"].startswith("The 6 photos have no labels")
+    assert report["answer"]["gap"]["status"] == "not_measured"
+    (row,) = report["performance"]
+    assert {figure["status"] for figure in row["real"].values()} == {"too_few"}
+    assert row["simulated"]["ap50"]["status"] == "measured"
+    assert report["where"]["tables"] == report["where"]["false_alarms"] == report["where"]["errors"] == []
+    looked_at = {one["name"] for one in report["why"]["coverage"]}
+    assert looked_at == {name for name, one in STATISTICS.items() if not one.of_parts}
+    assert any("AP, recall, kinds of errors" in text for text in report["trust"]["left_out"])
+    assert report["trust"]["readings"] == []
+    assert not folder.with_name("photos.reads.jsonl").exists()
+    kinds = {one["kind"] for one in report["pictures"].values() if one["of"] == "real"}
+    assert kinds == {"scene"}  # no detection is called a false alarm
+
+
+@pytest.mark.slow
+def test_a_change_is_tried_with_scenes_and_trainings_and_asked_of_the_pool(
+    line: Path, tiny_data_set: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(line / "photos", tmp_path / "pool")
+    pool = Pool(read(tmp_path / "pool/photos.json"), tmp_path / "pool/photos.json", ONE_EACH)
+    rendered = rendered_with(tiny_data_set)
+    before = rendered.config.sensor.exposure
+    ends, wider = (before.low, before.high), (0.5 * before.low, before.high)
+    wide = Change("sensor.exposure", ends, wider, "coverage", "", NOT_KNOWN, "")
+    asked = TrialWishes(1, 4, 2, tmp_path / "trials", tmp_path / "cache", tmp_path, "now")
+
+    def command(words: Sequence[str | Path]) -> None:
+        if words[0] == "-m":
+            done(script("train_sim", *words[2:], "--batch", 2, "--threads", 1, "--workers", 0))
+        else:
+            result = CliRunner().invoke(simgen_app, list(map(str, words[2:])))
+            assert result.exit_code == 0, result.output
+
+    got = try_out(Advice((wide,), rendered), open_run(line / "sim"), pool, asked, command)
+    (row,) = got.effects
+    assert row.effect.status == "measured"
+    assert row.effect.seeds == 3
+    assert len(list((tmp_path / "trials").glob("with*/seed*/run.json"))) == 6
+    assert len((tmp_path / "pool/photos.json.asks.jsonl").read_text().splitlines()) == 1

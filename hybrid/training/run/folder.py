@@ -52,10 +52,11 @@ def run_identity(
     sources: Sequence[WeightedSource],
     config: TrainConfig,
     methods: Sequence[Mapping[str, Any]] = (),
+    warm_up: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What decides the weights of a run, as JSON. Two runs of one identity are the same run.
 
-    `methods` are the settings of the training methods that take part.
+    `methods` are the settings of the training methods that take part, `warm_up` those of the stage before the steps.
     """
     data = [
         {"name": one.source.name, "weight": one.weight, "clips": len(one.source), "boxes": one.source.counts()}
@@ -66,6 +67,8 @@ def run_identity(
     identity = {"model": model, "train": config.identity(), "data": data}
     if methods:
         identity["methods"] = list(methods)
+    if warm_up is not None:
+        identity["warm_up"] = dict(warm_up)
     return json.loads(json.dumps(identity))  # type: ignore[no-any-return]
 
 

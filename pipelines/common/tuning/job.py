@@ -17,14 +17,14 @@ from hybrid.training.methods.method import Method
 from hybrid.training.methods.table import Materials, make_methods, method_names
 from hybrid.training.methods.weights import Measure
 from hybrid.training.samples.sampler import WeightedSource
-from hybrid.training.samples.unlabelled import read_unlabelled, without_labels
 from hybrid.weights.record import read_record
-from pipelines.common.data import is_yolo, names, photo_digests, read_all, without_copies_of
+from pipelines.common.data import names, photo_digests, without_copies_of
 from pipelines.common.extras import Extras
 from pipelines.common.record import Experiment
 from pipelines.common.tuning.begun import Begun
 from pipelines.common.tuning.photos import Chosen, choose, experiment
 from pipelines.common.tuning.replay import Mixture, mixture, share_of
+from pipelines.common.unlabelled import unlabelled_clips, warm_up_on
 from simgen.dataset.store.locations import Location
 
 NEEDS_START = ("l2-sp", "wise-ft", "mean-teacher")  # methods that go back to what a checkpoint knew
@@ -79,6 +79,7 @@ class FineTuning:
         record = replace(
             self.experiment, method=method, trained_on=names(photos), held_out=names(validation),
             shots=len(photos.frames) if photos else 0, photo_digests=tuple(sorted(digests)),
+            warm_up=str(self.more.warm_up) if self.more.warm_up else None,
         )  # fmt: skip
         seed = config.seed
         return carry_out(
@@ -90,6 +91,7 @@ class FineTuning:
             record,
             self.mixed.kept,
             lambda begun: [*make_methods(chosen, replace(given, fresh=begun.fresh)), *watch(given.measure)],
+            warm_up_on(self.more.warm_up, self.more.warm_up_steps, self.categories, out),
         )
 
     def _checked(self, method: str) -> tuple[str, ...]:
@@ -119,9 +121,7 @@ class FineTuning:
         path, categories = self.unlabelled, self.categories
         if path is None:
             return None
-        if is_labelled(path):
-            return lambda: replace(without_labels(read_all(path)), categories=categories)
-        return lambda: read_unlabelled(path, categories, out / "unlabelled")
+        return lambda: unlabelled_clips(path, categories, out / "unlabelled")
 
 
 def prepare(
@@ -164,11 +164,6 @@ def prepare(
         more=more,
     )
     return tuning, photos
-
-
-def is_labelled(path: Path) -> bool:
-    """Whether a path of pictures is a data set with labels, which are then not read."""
-    return is_yolo(path) or path.suffix == ".json" or (path.is_dir() and (path / "manifest.json").is_file())
 
 
 def _measure(validation: ClipSource | None, tile_px: int) -> Measure | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hybrid.core.errors import DataError
-from pipelines.gap.advice.preset import check_preset, preset_text, rendered_with
+from pipelines.gap.advice.preset import Rendered, check_preset, preset_text, rendered_with
 from pipelines.gap.advice.widening import Change, changes
 from pipelines.gap.schema.sections import Coverage, Knob
 from simgen.dataset.store.locations import Location
@@ -18,6 +18,7 @@ class Advice:
     """Ranges to widen, and the preset that does it."""
 
     changes: tuple[Change, ...] = ()
+    rendered: Rendered | None = None  # what the simulated set was rendered with
     preset: str = ""  # YAML; empty: nothing is to be widened, or it cannot be written
     left_out: str = ""  # why it cannot be written
 
@@ -31,4 +32,4 @@ def advice(sim: Location, coverage: Sequence[Coverage], effects: Sequence[Knob],
             check_preset(rendered, found)
     except DataError as error:
         return Advice(left_out=f"The wider ranges as a preset: {error}")
-    return Advice(found, preset_text(rendered, found, folder, made))
+    return Advice(found, rendered, preset_text(rendered, found, folder, made))

@@ -14,7 +14,6 @@ from pipelines.gap.advice.labelling import (
     MOST_PHOTOS,
     NOT_SHOWN,
     Chosen,
-    Image,
     Labelling,
     choose,
     disagreements,
@@ -23,7 +22,7 @@ from pipelines.gap.advice.labelling import (
 )
 from pipelines.gap.features.extract import of_pictures
 from pipelines.gap.finished import FinishedRun
-from pipelines.gap.measure import detect_changed, device
+from pipelines.gap.measure import detect_changed, device, measure
 from pipelines.gap.pictures import to_uri
 from pipelines.gap.schema.sections import Picture, ToLabel
 from pipelines.gap.stats.grouping import PhotoSessions, group
@@ -52,7 +51,7 @@ def next_photos(
     if not len(source):
         return Labelling(note=f"All photos of {printable(folder.name)} are labelled.")
     sessions = group(source, pattern)
-    plain = detect_changed(run, source, cache, "as they are", _same, f"{run.folder.name} on --unlabelled")
+    plain = measure(run, source, cache, f"{run.folder.name} on --unlabelled").detections
     turned = detect_changed(run, source, cache, "mirrored", mirror, f"{run.folder.name}, photos mirrored")
     widths = [frame.width_px for frame in source.frames]
     network = load(run.folder, device=device())
@@ -67,10 +66,6 @@ def next_photos(
         if row.picture is not None
     }
     return Labelling(rows, _note(source, sessions, labelled), shown)
-
-
-def _same(image: Image) -> Image:
-    return image
 
 
 def _without(source: ClipSource, labelled: ClipSource | None) -> ClipSource:

@@ -94,8 +94,15 @@ def _overrides(base: SceneConfig, config: SceneConfig, name: str) -> dict[str, A
 
 def preset_text(rendered: Rendered, changes: Sequence[Change], folder: Path, made: str) -> str:
     """The YAML; nothing where there is no change. `folder` is where the file will lie."""
-    if not changes:
-        return ""
+    head = [
+        f"# Wider ranges, as the gap report of {made} advises. No range is narrower. Not tried yet, but where it says",
+        "# measured: render, train, and measure on photos that are not the test.",
+    ]
+    return layered(rendered, changes, folder, head) if changes else ""
+
+
+def layered(rendered: Rendered, changes: Sequence[Change], folder: Path, head: Sequence[str] = ()) -> str:
+    """The YAML of the set's own preset with these changes, or with none."""
     tree: Tree = {}
     for key, value in rendered.overrides.items():
         for inner, leaf in _leaves(key, value):
@@ -104,12 +111,8 @@ def preset_text(rendered: Rendered, changes: Sequence[Change], folder: Path, mad
         low, high = map(_number, one.after)
         _put(tree, one.key, f"{{low: {low}, high: {high}}}    # was {in_words(one.before)}: {_why(one)}")
     base = rendered.preset if isinstance(rendered.preset, str) else os.path.relpath(rendered.preset, folder.resolve())
-    head = [
-        f"# Wider ranges, as the gap report of {made} advises. No range is narrower. Not tried yet:",
-        "# render, train, and measure on photos that are not the test.",
-        f"base: {base if _PLAIN_KEY.fullmatch(base) else json.dumps(base)}",
-    ]
-    return "\n".join([*head, *_lines(tree, 0)]) + "\n"
+    own = f"base: {base if _PLAIN_KEY.fullmatch(base) else json.dumps(base)}"
+    return "\n".join([*head, own, *_lines(tree, 0)]) + "\n"
 
 
 def _number(value: float) -> str:
@@ -129,7 +132,10 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _why(one: Change) -> str:
     effect = one.effect
-    known = "effect not known, try" if effect.value is None else f"up to {effect.value:+.1f} points of AP50"
+    known = "effect not known, try"
+    if effect.value is not None:
+        word = "measured" if one.evidence == "measured" else "up to"
+        known = f"{word} {effect.value:+.1f} points of AP50"
     return printable(f"{one.because}; {known}")
 
 

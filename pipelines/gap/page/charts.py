@@ -33,7 +33,7 @@ def colour(performance: Performance) -> str:
         return "none"
     if performance.arm == "photos":
         return "real"
-    return "both" if performance.photos else "sim"
+    return "sim" if performance.photos == 0 else "both"
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,8 @@ def sentence(rows: Sequence[Performance], photos: str) -> str:
         beside = f"; with the {top.photos} {photos} alone, {other}"
     if top.arm == "simulation" and top.photos:
         way = f"With simulation and {top.photos} labelled {photos}"
+    elif top.arm == "simulation" and top.photos is None:
+        way = f"With simulation and labelled {photos} whose number is not known"
     elif top.arm == "simulation":
         way = "With simulation alone"
     elif top.photos:
@@ -53,6 +55,16 @@ def sentence(rows: Sequence[Performance], photos: str) -> str:
     else:
         way = f"Trained on data that are not known, {top.name}:"
     return f"{way} the detector reaches AP50 {value} on the test{beside}."
+
+
+def no_labels(photos: int, coverage: Sequence[Coverage]) -> str:
+    """The first sentence where the photos have no labels."""
+    beyond = [one.title for one in coverage if one.verdict == "beyond"]
+    known = sum(one.verdict != "too_few" for one in coverage)
+    if not known:
+        return f"The {photos} photos have no labels, and they are too few to say whether the simulation covers them."
+    how = f"beyond it in {', '.join(beyond)}" if beyond else "not shown to be beyond it in anything"
+    return f"The {photos} photos have no labels, so there is no AP; beside the simulated range they are {how}."
 
 
 def lead(rows: Sequence[Performance], pairs: Sequence[Comparison], efficiency: LabelEfficiency, photos: str) -> str:
@@ -123,7 +135,7 @@ def do_next(
 def _with_range(action: Action, widened: Sequence[Change]) -> Action:
     """The action with the ranges of its preset, where it has one."""
     own = [one for one in widened if any(_is_of(one.key, knob) for knob in action.knob.split(", "))]
-    if action.evidence not in ("up_to", "coverage") or not own:
+    if action.evidence not in ("up_to", "coverage", "measured") or not own:
         return action
     first, more = own[0], f" and {len(own) - 1} more" if len(own) > 1 else ""
     return replace(action, knob=first.key + more, from_value=in_words(first.before), to_value=in_words(first.after))
@@ -182,7 +194,7 @@ def _of_errors(errors: Sequence[Named]) -> list[Action]:
         "both": "Look at the boxes that fit no part",
         "missed": "Look at the missed parts: are there such poses, sizes and looks in simulation?",
     }
-    top = max(errors, key=lambda one: one.figure.value or 0.0, default=None)
+    top = max((one for one in errors if one.label in words), key=lambda one: one.figure.value or 0.0, default=None)
     if top is None or top.figure.value is None or top.figure.value < 1.0:
         return []
     return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,10 +13,31 @@ from hybrid.metrics.detection import matched_frames, operating_score
 from hybrid.metrics.video import score_at_recall
 from hybrid.predict.suppression import one_label
 from pipelines.gap.finished import FinishedRun
-from pipelines.gap.sets import trained_on
+from pipelines.gap.sets import trained_on, with_labels_of
+from pipelines.gap.stats.grouping import PhotoSessions, renumbered
 from simgen.dataset.store.locations import Location
 
 LEAST_PHOTOS = 5
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The photos beside the test photos, and their sessions."""
+
+    source: ClipSource
+    location: Location
+    sessions: PhotoSessions
+
+    def unseen(self, run: FinishedRun) -> tuple[ClipSource, PhotoSessions] | None:
+        """The labelled photos that the run was not trained on, labelled as its detector does; None: fewer than five."""
+        unknown = unseen(self.source, self.location, run)
+        if unknown is None:
+            return None
+        kept = {clip.name for clip in unknown.clips}
+        names = [clip.name for clip in self.source.clips for _ in clip.frames]
+        of_all = self.sessions.of_frame.tolist()
+        of_frame = [number for number, name in zip(of_all, names, strict=True) if name in kept]
+        return with_labels_of(unknown, run), renumbered(self.sessions, of_frame)
 
 
 def unseen(pool: ClipSource, data: Location, run: FinishedRun) -> ClipSource | None:

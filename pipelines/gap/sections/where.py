@@ -18,7 +18,7 @@ from hybrid.metrics.detection import SIZE_BINS_PX
 from pipelines.gap.schema.figure import Figure, counted, not_measured, too_few
 from pipelines.gap.schema.sections import Group, Named, Table, Where
 from pipelines.gap.stats.calibration import LEAST_DETECTIONS, LEAST_SCORE, reliability
-from pipelines.gap.stats.errors import KINDS, gains
+from pipelines.gap.stats.errors import KINDS, PLACES, gains, in_work_area
 from pipelines.gap.stats.grouping import PhotoSessions
 from pipelines.gap.stats.interval import (
     LEAST_SESSIONS,
@@ -36,6 +36,9 @@ FALSE_ALARMS = 1.0  # a picture, on both sides
 WEAK = 0.5  # a recall below it in simulation is the detector's own weakness
 RECALL = f"recall at {FALSE_ALARMS:.0f} false alarm a picture"
 LOST = "points of recall"
+
+
+NOWHERE = Where(tables=(), errors=(), calibration=(), reliability=(), false_alarms=())  # photos without labels
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,8 @@ def _so(row: Group, lost: Figure) -> str:
 def errors(real: Side) -> tuple[Named, ...]:
     """Points of AP50 that repairing each kind of error alone would win."""
     photos, units = len(real.frames), real.sessions.count
-    found = gains(real.found, real.weights, average_precisions)
+    places = in_work_area(real.found, real.frames, real.sessions.of_frame)
+    found = gains(real.found, real.weights, average_precisions, places)
     rows = []
     for kind, values in found.items():
         figure = (
@@ -154,7 +158,7 @@ def errors(real: Side) -> tuple[Named, ...]:
             if np.isfinite(values[0])
             else too_few("no object", "points of AP50")
         )
-        rows.append(Named(label=kind, figure=replace(figure, p=None), so=KINDS[kind]))
+        rows.append(Named(label=kind, figure=replace(figure, p=None), so=(KINDS | PLACES)[kind]))
     return tuple(rows)
 
 

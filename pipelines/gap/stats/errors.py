@@ -9,11 +9,13 @@ as missed where no localisation or classification error could be repaired into i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 
+from hybrid.data.clips import FrameRecord
 from hybrid.metrics.video import MatchedDetections
 from pipelines.gap.stats.matches import NONE, Matches
 
@@ -27,6 +29,12 @@ KINDS = {
     "missed": "a part without any box",
 }
 Mask = Bool[np.ndarray, " n"]
+INSIDE, OUTSIDE = "background, inside the work area", "background, outside the work area"
+PLACES = {
+    INSIDE: "of these, boxes among the parts: inside the hull of the session's labelled boxes",
+    OUTSIDE: "of these, boxes beside the parts",
+}
+Places = Int64[np.ndarray, " n"]
 
 
 def kinds(found: Matches) -> dict[str, Mask]:
@@ -47,8 +55,11 @@ def kinds(found: Matches) -> dict[str, Mask]:
     return of_kind
 
 
-def repaired(found: Matches, kind: str) -> MatchedDetections:
-    """The detections as they would be without the errors of one kind; "none": as they are."""
+def repaired(found: Matches, kind: str, only: Mask | None = None) -> MatchedDetections:
+    """The detections as they would be without the errors of one kind; "none": as they are.
+
+    `only`: of false alarms on the background, and of duplicates, those alone are repaired.
+    """
     of_kind = kinds(found)
     correct, labels = ~found.false, found.labels.copy()
     kept, objects = np.ones(len(labels), bool), np.ones(len(found.object_labels), bool)
@@ -60,7 +71,7 @@ def repaired(found: Matches, kind: str) -> MatchedDetections:
     elif kind == "missed":
         objects = ~missed(found)
     elif kind != "none":
-        kept = ~of_kind[kind]
+        kept = ~(of_kind[kind] if only is None else of_kind[kind] & only)
     order = np.argsort(-found.scores[kept], kind="stable")
     return MatchedDetections(
         scores=found.scores[kept][order].astype(np.float32), correct=correct[kept][order], labels=labels[kept][order],
@@ -92,7 +103,36 @@ def gains(
     found: Matches,
     weights: Float[np.ndarray, "draws photos"],
     precision: Callable[[MatchedDetections, Float[np.ndarray, "draws photos"]], Float[np.ndarray, " draws"]],
+    inside: Places | None = None,
 ) -> dict[str, Float[np.ndarray, " draws"]]:
-    """What AP50 gains on each draw where one kind alone is repaired; never less than 0."""
+    """What AP50 gains on each draw where one kind alone is repaired; never less than 0.
+
+    `inside`: of `in_work_area`; with it, false alarms on the background are repaired by their place too.
+    """
     before = precision(repaired(found, "none"), weights)
-    return {kind: np.maximum(precision(repaired(found, kind), weights) - before, 0.0) for kind in KINDS}
+    rows = {kind: np.maximum(precision(repaired(found, kind), weights) - before, 0.0) for kind in KINDS}
+    if inside is not None:
+        for name, which in ((INSIDE, inside == 1), (OUTSIDE, inside == 0)):
+            mended = precision(repaired(found, "background", which), weights)
+            rows[name] = np.maximum(mended - before, 0.0)
+    return rows
+
+
+def in_work_area(found: Matches, frames: Sequence[FrameRecord], sessions: Int64[np.ndarray, " photos"]) -> Places:
+    """Where each detection's centre lies: 1 inside the work area of its session, 0 outside, -1: no area is known.
+
+    The work area is the convex hull of all labelled boxes of the session, in which the camera stands still.
+    """
+    hulls = dict[int, np.ndarray]()
+    for number in np.unique(sessions).tolist():
+        own = [frame.boxes_xyxy_px for frame, of in zip(frames, sessions.tolist(), strict=True) if of == number]
+        boxes = np.concatenate(own).astype(np.float32)
+        if len(boxes):
+            hulls[number] = cv2.convexHull(np.concatenate([boxes[:, [k, j]] for k in (0, 2) for j in (1, 3)]))
+    centres = (found.boxes_xyxy_px[:, :2] + found.boxes_xyxy_px[:, 2:]) / 2
+    places = np.full(len(centres), -1, np.int64)
+    for k, (x, y) in enumerate(centres.tolist()):
+        hull = hulls.get(int(sessions[found.frames[k]]))
+        if hull is not None:
+            places[k] = int(cv2.pointPolygonTest(hull, (x, y), False) >= 0)
+    return places

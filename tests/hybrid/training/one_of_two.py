@@ -14,6 +14,7 @@ from hybrid.losses.criterion import Criterion
 from hybrid.model.network import Network
 from hybrid.training.config import TrainConfig
 from hybrid.training.loop import train
+from hybrid.training.methods.warm_up import WarmUp
 from hybrid.training.samples.sampler import WeightedSource
 from tests.hybrid.photos import CATEGORIES
 from tests.hybrid.variants import full
@@ -37,6 +38,11 @@ def source(file: Path) -> list[WeightedSource]:
     return [WeightedSource(photos.labelled({clip.name: k % 2 for k, clip in enumerate(photos.clips) if k % 3}))]
 
 
+def warming(file: Path) -> WarmUp:
+    """Two steps on the same photos, before the others."""
+    return WarmUp(lambda: read_coco(file, CATEGORIES), 2)
+
+
 class Deadly(Criterion):
     """Kills its process in the given step."""
 
@@ -54,7 +60,7 @@ def one_of_two(rank: int, file: Path, folder: Path, dies_at: int) -> None:
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2"}
     Deadly.at, Deadly.calls = dies_at if rank == 1 else 0, 0
     try:
-        train(network(rank), source(file), PLAN, folder, criterion=Deadly(), resume=True)
+        train(network(rank), source(file), PLAN, folder, criterion=Deadly(), warming=warming(file), resume=True)
     except RunError as error:
         folder.with_name(f"said-{rank}").write_text(str(error))
         os._exit(2)

@@ -13,7 +13,7 @@ import pytest
 from hybrid.training.loop import train
 from hybrid.weights.checkpoint import read_tensors
 from tests.hybrid.photos import coco_document, write_coco
-from tests.hybrid.training.one_of_two import PLAN, network, one_of_two, source
+from tests.hybrid.training.one_of_two import PLAN, network, one_of_two, source, warming
 
 
 def by_two(file: Path, folder: Path, dies_at: int = 0) -> list[int | None]:
@@ -56,7 +56,12 @@ def test_two_processes_train_as_one_and_the_run_survives_the_loss_of_one(tmp_pat
 
     assert by_two(file, two) == [0, 0]
     assert json.loads((two / "run.json").read_text())["devices"] == 2
-    whole = train(network(), source(file), PLAN, tmp_path / "whole").folder
+    whole = train(network(), source(file), PLAN, tmp_path / "whole", warming=warming(file)).folder
+    one, other = (json.loads((run / "run.json").read_text())["warm_up"] for run in (whole, two))
+    assert [other.pop(key) for key in ("first_loss", "last_loss")] == pytest.approx(
+        [one.pop(key) for key in ("first_loss", "last_loss")], rel=1e-4
+    )
+    assert one == other == {"name": "masked-pictures", "steps": 2, "frames": 6}
     assert [row["step"] for row in rows(two)] == [1, 2, 3, 4]
     for one, other in zip(rows(whole), rows(two), strict=True):
         assert other.pop("grad_norm") == pytest.approx(one.pop("grad_norm"), rel=0.01)

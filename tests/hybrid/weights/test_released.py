@@ -35,13 +35,14 @@ def test_a_name_is_a_run_unless_the_user_has_a_file_of_that_name(
 @pytest.mark.parametrize("name", released())
 def test_each_is_small_has_a_card_and_names_no_path_of_the_machine_that_made_it(name: str) -> None:
     folder = RUNS / name
-    assert {path.name for path in folder.iterdir()} == {"README.md", "ema.safetensors", "run.json"}
+    assert {path.name for path in folder.iterdir()} == {"README.md", "ema.safetensors", "run.json", "experiment.json"}
     assert weights_file(Path(name)).stat().st_size < LARGEST_BYTES
     record = read_record(Path(name))
     assert record is not None
     assert record.operating_point is not None
     assert record.categories
     assert all("/" not in one["name"] for one in json.loads((folder / "run.json").read_text())["data"])
+    assert "/" not in (folder / "experiment.json").read_text()
 
 
 def test_without_any_training_most_parts_of_a_scene_are_found() -> None:

@@ -76,6 +76,49 @@ def test_wandb_goes_on_in_the_same_run(tmp_path: Path, monkeypatch: pytest.Monke
     assert begun[0]["config"] == SETTINGS
 
 
+def test_a_run_that_changes_its_tracker_begins_anew_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+    monkeypatch.setitem(sys.modules, "mlflow", fake_mlflow(calls))
+    (tmp_path / "tracker.json").write_text('{"tracker": "wandb", "id": "of another"}')
+    open_tracker("mlflow", tmp_path, SETTINGS, 0).close()
+    assert calls[0] == ("start", None, tmp_path.name)
+    (tmp_path / "tracker.json").write_text('{"id": "of an earlier version"}')
+    open_tracker("mlflow", tmp_path, SETTINGS, 0).close()
+    assert ("start", "of an earlier version", None) in calls
+
+
+def test_a_tracker_that_fails_later_is_left_out_and_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls: list[Any] = []
+    broken = fake_mlflow(calls)
+
+    def fails(values: dict[str, float], step: int) -> None:
+        calls.append(step)
+        raise OSError("the server\nis gone")
+
+    broken.__dict__["log_metrics"] = fails
+    monkeypatch.setitem(sys.modules, "mlflow", broken)
+    tracker = open_tracker("mlflow", tmp_path, SETTINGS, 0)
+    for step in (2, 4):
+        tracker.add(step, {"loss": 0.5})
+    tracker.close()
+    assert calls[2:] == [2]
+    told = "--log-to mlflow: the server is gone: step 2 and those after it are in the run's folder alone"
+    assert capsys.readouterr().err == f"note: {told}\n"
+
+
+def test_a_tracker_that_cannot_begin_is_answered_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**given: Any) -> None:
+        raise RuntimeError("No API key configured.\nUse `wandb login` to log in. " + "x" * 2000)
+
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init))
+    with pytest.raises(ConfigError) as caught:
+        open_tracker("wandb", tmp_path, SETTINGS, 0)
+    assert str(caught.value).startswith("--log-to wandb: No API key configured. Use `wandb login` to log in. xx")
+    assert len(str(caught.value)) < 800
+
+
 def test_tensorboard_gets_event_files(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     tracker = open_tracker("tensorboard", tmp_path, SETTINGS, 0)

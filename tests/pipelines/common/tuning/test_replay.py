@@ -13,10 +13,12 @@ import pytest
 from hybrid.core.errors import DataError
 from hybrid.data.clips import Clip, ClipSource, FrameRecord
 from hybrid.data.shards import read_shards
+from hybrid.weights.released import RUNS, released
 from pipelines.common.data import data_hash, onto, together
 from pipelines.common.record import Experiment, StartingRun, read_experiment, write_experiment
 from pipelines.common.tuning.begun import begun_in
 from pipelines.common.tuning.replay import KEPT_FRAMES, learned_from, mixture, share_of
+from pipelines.gap.finished import open_run
 from tests.pipelines.scripts import SMALL, done, photographs, record, refused, script
 
 NAMES = ("bolt", "nut", "washer")
@@ -162,6 +164,16 @@ def test_of_scenes_that_the_checkpoint_did_not_learn_from_some_are_held_out(
         again = mixture(None, tmp_path / "sim", begun_in(out), NAMES, "visible")
         assert again.data is not None
         assert again.data.trained_on == trained_on
+
+
+@pytest.mark.parametrize("name", released())
+def test_released_weights_are_known_to_have_seen_no_photo_and_to_come_without_their_data(name: str) -> None:
+    """A report of a run that started from them counts that run's photos alone."""
+    assert open_run(RUNS / name).photos == 0
+    assert open_run(RUNS / name).arm == "simulation"
+    data, why = learned_from(RUNS / name)
+    assert data is None
+    assert why.endswith("which is not there any more")
 
 
 def test_fine_tuning_replays_by_default_and_says_what_it_keeps(line: Path, tmp_path: Path) -> None:

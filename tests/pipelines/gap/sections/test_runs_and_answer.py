@@ -11,6 +11,7 @@ from hybrid.core.errors import DataError
 from pipelines.gap.advice.advise import Advice
 from pipelines.gap.advice.labelling import Labelling
 from pipelines.gap.advice.widening import NOT_KNOWN, Change
+from pipelines.gap.page.charts import colour
 from pipelines.gap.schema.figure import counted
 from pipelines.gap.schema.sections import Coverage
 from pipelines.gap.sections.answer import do_next, headline, lead, sentence
@@ -102,6 +103,10 @@ def test_the_first_sentence_is_of_the_most_photos_after_simulation_however_bad_i
     assert "Simulation alone reaches 0." in more
     assert "Simulation first raises AP50 by" in more
     assert sentence(rows[:1], "photos").startswith("With simulation alone the detector reaches")
+    unknown = [replace(rows[0], photos=None)]  # a run before it left no record
+    assert sentence(unknown, "photos").startswith("With simulation and labelled photos whose number is not known the")
+    assert colour(unknown[0]) == "both"
+    assert [colour(row) for row in rows[:2]] == ["sim", "both"]
 
 
 def test_too_few_runs_say_which_are_missing_and_how_long_they_take(groups: list[RunGroup]) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from hybrid.core.types import Detections
 from hybrid.data.clips import FrameRecord
-from pipelines.gap.stats.errors import KINDS, gains, kinds, missed
+from pipelines.gap.stats.errors import INSIDE, KINDS, OUTSIDE, gains, in_work_area, kinds, missed
 from pipelines.gap.stats.matches import Matches, matches
 from pipelines.gap.stats.resampled import average_precisions
 from tests.pipelines.gap.scenes import scattered
@@ -110,3 +110,26 @@ def test_without_detections_and_without_objects_nothing_breaks() -> None:
     assert gains(none, np.ones((1, 1)), average_precisions)["missed"].shape == (1,)
     empty = matches([found(CASES["background"])], [frame()])
     assert kinds(empty)["background"].tolist() == [True]
+
+
+def test_false_alarms_are_told_by_the_hull_of_their_sessions_labelled_boxes() -> None:
+    """Two sessions: parts on the left in the first one, on the right in the second; a session without a part."""
+    left = frame((0, 0, 20, 20, 0), (0, 180, 20, 200, 0), (180, 0, 200, 20, 0), (180, 180, 200, 200, 0))
+    right = frame((200, 0, 220, 20, 0), (200, 180, 220, 200, 0), (380, 0, 400, 20, 0), (380, 180, 400, 200, 0))
+    alarm = found((90, 90, 110, 110, 0, 0.9), (290, 90, 310, 110, 0, 0.8))
+    got = matches([alarm, alarm, alarm], [left, right, frame()])
+    places = in_work_area(got, [left, right, frame()], np.array([0, 1, 2]))
+    by_frame = {k: places[got.frames == k].tolist() for k in range(3)}
+    assert by_frame == {0: [1, 0], 1: [0, 1], 2: [-1, -1]}
+
+
+def test_repairing_one_place_wins_no_more_than_repairing_both() -> None:
+    detections, frames = scattered(frames=20, seed=1, false=6)
+    both, ones = matches(detections, frames), np.ones((1, 20))
+    some = np.arange(len(both.labels)) % 2
+    got = {name: float(values[0]) for name, values in gains(both, ones, average_precisions, some).items()}
+    assert 0 < max(got[INSIDE], got[OUTSIDE]) < got["background"]
+    everywhere = gains(both, ones, average_precisions, np.ones_like(some))
+    assert everywhere[INSIDE][0] == pytest.approx(got["background"])
+    assert everywhere[OUTSIDE][0] == 0.0
+    assert INSIDE not in gains(both, ones, average_precisions)

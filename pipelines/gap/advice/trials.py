@@ -1,0 +1,163 @@
+"""Trying changes for real: scenes with and without them are rendered, the detector is trained on for the same steps on
+each, with the same seeds, and both are measured on photos of the pool that it never saw.
+
+Scenes and runs lie in a folder beside the report, named after what they are made of, so a stopped trial continues.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hybrid.core.errors import DataError, RunError
+from hybrid.data.clips import ClipSource
+from pipelines.common.data import data_hash, note, split_to_measure
+from pipelines.common.record import weights_hash
+from pipelines.gap.advice.advise import Advice
+from pipelines.gap.advice.preset import Rendered, layered, preset_text
+from pipelines.gap.advice.rounds import Answer, answer_of, effects, rounds
+from pipelines.gap.advice.widening import Change
+from pipelines.gap.finished import FinishedRun, open_run
+from pipelines.gap.ledger import count_reading, read_ledger
+from pipelines.gap.measure import measure
+from pipelines.gap.schema.sections import Knob
+from pipelines.gap.stats.grouping import PhotoSessions
+from pipelines.gap.stats.interval import LEAST_SESSIONS
+from pipelines.gap.stats.resampled import DRAWS, resampled
+from simgen.dataset.store.files import write_atomically
+
+if TYPE_CHECKING:
+    from pipelines.gap.sections.pool import Pool
+
+MOST_ASKS = 10  # of the pool, in all
+SEEDS = (0, 1, 2)
+SCENE_SEED = 1018  # another one than that of the set that the detector was trained on
+HELD_OUT = "0.05"
+LAST_LINES = 8
+
+
+@dataclass(frozen=True)
+class TrialWishes:
+    """What is to be tried, and where."""
+
+    most: int  # changes to try; 0: none
+    scenes: int
+    steps: int
+    folder: Path
+    cache: Path
+    preset_folder: Path
+    made: str
+
+
+@dataclass(frozen=True)
+class TriedOut:
+    """The advice after the trials, and their rows in the report."""
+
+    advice: Advice
+    effects: tuple[Knob, ...] = ()
+
+
+Command = Callable[[Sequence[str | Path]], None]  # runs Python with these words
+
+
+def try_out(
+    advised: Advice, run: FinishedRun, pool: Pool | None, wishes: TrialWishes, command: Command | None = None
+) -> TriedOut:
+    """Try the advised changes; only those that help stay in the preset.
+
+    Raises:
+        DataError: nothing can be tried.
+        RunError: a command failed.
+    """
+    if not wishes.most or not advised.changes:
+        if wishes.most:
+            note(advised.left_out or "--iterate: no figure of the report asks for a wider range, so nothing is tried")
+        return TriedOut(advised)
+    part = None if pool is None else pool.unseen(run)
+    if pool is None or part is None or part[1].count < LEAST_SESSIONS or advised.rendered is None:
+        needed = f"labelled photos in {LEAST_SESSIONS} sessions that {run.folder.name} was not trained on"
+        raise DataError(f"--iterate: needs --look with {needed}")
+    trial = _Trial(advised.rendered, run, pool, *part, wishes, command or _run)
+    tried = rounds(advised.changes, wishes.most, trial.ask)
+    text = preset_text(advised.rendered, tried.kept, wishes.preset_folder, wishes.made)
+    rows = effects(tried, wishes.steps, wishes.scenes)
+    return TriedOut(replace(advised, changes=tried.kept, preset=text), rows)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    rendered: Rendered
+    run: FinishedRun
+    pool: Pool
+    source: ClipSource  # of the pool: what the run never saw
+    sessions: PhotoSessions
+    wishes: TrialWishes
+    command: Command
+
+    def ask(self, kept: tuple[Change, ...], candidate: tuple[Change, ...]) -> Answer | None:
+        """What a candidate wins on top of what is kept; None where the pool was asked too often."""
+        if len(read_ledger(self.pool.location, "asks").lines) >= MOST_ASKS:
+            note(f"--iterate: the pool was asked {MOST_ASKS} times: by now chance would win; label other photos")
+            return None
+        before, after = self.trained(kept), self.trained((*kept, *candidate))
+        named = [(one.folder.parent.name, weights_hash(one.folder)) for one in (*before, *after)]
+        of_pool = data_hash(self.pool.location, split_to_measure(self.pool.location))
+        count_reading(self.pool.location, of_pool, named, "ask", self.wishes.made, "asks")
+        differences = np.array([self.ap50(b) - self.ap50(a) for a, b in zip(before, after, strict=True)])
+        return answer_of(differences, self.sessions.count, len(self.sessions.of_frame))
+
+    def ap50(self, run: FinishedRun) -> np.ndarray:
+        """On the pool, for each draw of its sessions."""
+        found = measure(run, self.source, self.wishes.cache, f"{run.folder.parent.name} on --look").detections
+        return resampled(found, self.source.frames, self.sessions.of_frame, DRAWS).ap50
+
+    def trained(self, changes: tuple[Change, ...]) -> list[FinishedRun]:
+        """The run, trained on scenes with these changes: one run for each seed."""
+        wishes = self.wishes
+        text = layered(self.rendered, changes, wishes.folder / "presets")
+        about = f"{text} {wishes.scenes} {wishes.steps} {weights_hash(self.run.folder)}"
+        name = f"{'with' if changes else 'without'}-{hashlib.sha256(about.encode()).hexdigest()[:10]}"
+        preset, own = wishes.folder / "presets" / f"{name}.yaml", wishes.folder / name
+        preset.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(preset, text.encode())
+        scenes = own / "scenes"
+        if not (scenes / "manifest.json").is_file():
+            self.command(render_words(preset, wishes.scenes, scenes))
+        frames = self.rendered.config.timing.frames
+        for seed in SEEDS:
+            self.command(train_words(self.run, scenes, wishes.steps, seed, own / f"seed{seed}", frames))
+        return [open_run(own / f"seed{seed}") for seed in SEEDS]
+
+
+def render_words(preset: Path, scenes: int, out: Path) -> list[str | Path]:
+    """Python's words that render a data set."""
+    return [
+        "-c", "from simgen.cli import main; main()", "render", "--preset", preset, "--scenes", str(scenes), "--seed",
+        str(SCENE_SEED), "--out", out, "--shard-scenes", str(max(1, min(8, scenes // 4))), "--resume",
+    ]  # fmt: skip
+
+
+def train_words(run: FinishedRun, scenes: Path, steps: int, seed: int, out: Path, frames: int) -> list[str | Path]:
+    """Python's words that train a run on; they do nothing where it has finished."""
+    words: list[str | Path] = ["-m", "pipelines.train_sim", "--data", scenes, "--init", run.folder, "--out", out]
+    words += ["--steps", str(steps), "--seed", str(seed), "--tile", str(run.tile_px), "--holdout", HELD_OUT]
+    return words + (["--clip-length", "1"] if frames == 1 else [])
+
+
+def _run(words: Sequence[str | Path]) -> None:
+    """Run Python; what it prints is shown only where it fails.
+
+    Raises:
+        RunError: it failed.
+    """
+    ended = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if ended.returncode:
+        last = " | ".join((ended.stderr or ended.stdout).strip().splitlines()[-LAST_LINES:])
+        raise RunError(f"--iterate: {' '.join(map(str, words[:4]))} ... ended with {ended.returncode}: {last}")
