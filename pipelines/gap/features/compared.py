@@ -87,7 +87,7 @@ def _lacking(real: Parts, simulated: Parts) -> str:
         (len(real), LEAST_PARTS, "parts on photos"), (len(simulated), LEAST_PARTS, "simulated parts"),
     )  # fmt: skip
     short = [f"{count} of {least} {what}" for count, least, what in have if count < least]
-    return f"It takes more: {', '.join(short)}." if short else ""
+    return f"Too few: {', '.join(short)}." if short else ""
 
 
 def _units(parts: Parts) -> int:

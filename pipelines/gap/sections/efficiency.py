@@ -84,7 +84,7 @@ def _worth(simulation: Arm, photos: Arm, number: int | None) -> tuple[Figure, st
     unit = "photos"
     seeds = min([len(group.members) for group in [*simulation.values(), *photos.values()]], default=0)
     if len(photos) < LEAST_NUMBERS or seeds < LEAST_SEEDS or number is None:
-        need = f"It takes {LEAST_NUMBERS} numbers of photos for photos alone and {LEAST_SEEDS} seeds of each run"
+        need = f"Runs on {LEAST_NUMBERS} numbers of photos alone are needed, with {LEAST_SEEDS} seeds each"
         have = f"there are {len(photos)} and {seeds}"
         return not_measured(f"{need}; {have}.", unit), "not known", False
     alone = _drawn(photos)
@@ -134,8 +134,8 @@ def _stop(simulation: Arm, sessions: PhotoSessions) -> tuple[Figure, str]:
     """What ten more photos would bring after simulation, and whether they are worth it."""
     if len(simulation) < LEAST_NUMBERS or sessions.count < LEAST_SESSIONS:
         missing = (
-            f"It takes {LEAST_NUMBERS} numbers of photos after simulation and {LEAST_SESSIONS} sessions; there are "
-            f"{len(simulation)} and {sessions.count}."
+            f"Runs on {LEAST_NUMBERS} numbers of photos after simulation are needed, and {LEAST_SESSIONS} sessions; "
+            f"there are {len(simulation)} and {sessions.count}."
         )
         return not_measured(missing, POINTS), f"Not known. {missing}"
     most = max(simulation)

@@ -79,14 +79,14 @@ def smallest(groups: Sequence[RunGroup], sessions: PhotoSessions) -> Figure:
         if np.isfinite(values[:, 0]).all():
             photos = len(sessions.of_frame)
             return smallest_difference(values[:, 0].tolist(), values[:, 1:], sessions.count, photos)
-    return not_measured("It takes two runs.", POINTS)
+    return not_measured("Two runs are needed.", POINTS)
 
 
 def gap(group: RunGroup, sim: PhotoSessions, real: PhotoSessions) -> Figure:
     """AP50 on simulated validation data minus AP50 on the photos, of a group that saw no photo."""
     if group.photos != 0:
         seen = "an unknown number of" if group.photos is None else str(group.photos)
-        return not_measured(f"{group.name} saw {seen} photos: the gap is that of a run that saw none.", POINTS)
+        return not_measured(f"{group.name} saw {seen} photos. The gap needs a run that saw none.", POINTS)
     labels = [
         set(one.matched[AT_50].truth_labels.tolist()) for one in (group.members[0].on_sim, group.members[0].on_real)
     ]

@@ -123,10 +123,10 @@ def _row(name: str, sim: Side, real: Side, of_sim: np.ndarray, of_real: np.ndarr
     sides = [
         side.figure(objects)
         if objects.sum() >= LEAST_BOXES
-        else too_few(f"{objects.sum()} of the {LEAST_BOXES} boxes that it takes", RECALL, int(objects.sum()))
+        else too_few(f"{objects.sum()} boxes; {LEAST_BOXES} are needed", RECALL, int(objects.sum()))
         for side, objects in ((sim, of_sim), (real, of_real))
     ]
-    lost = too_few(f"it takes {LEAST_BOXES} boxes on both sides", LOST)
+    lost = too_few(f"{LEAST_BOXES} boxes on both sides are needed", LOST)
     if all(one.status == "measured" for one in sides):
         units = sim.sessions.count, real.sessions.count
         lost = unpaired_figure(sim.recall(of_sim)[None], real.recall(of_real)[None], *units, LOST)
@@ -171,7 +171,7 @@ def _enough(real: Side) -> str:
     count = int((real.found.scores >= LEAST_SCORE).sum())
     if count < LEAST_DETECTIONS or real.sessions.count < LEAST_SESSIONS:
         have = f"there are {count} in {real.sessions.count}"
-        return f"It takes {LEAST_DETECTIONS} detections in {LEAST_SESSIONS} sessions; {have}."
+        return f"{LEAST_DETECTIONS} detections in {LEAST_SESSIONS} sessions are needed; {have}."
     return ""
 
 

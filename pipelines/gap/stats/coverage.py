@@ -184,7 +184,7 @@ def _lacking(simulated: Mapping[str, PerPicture], sessions: np.ndarray) -> str:
         (scenes, LEAST_SCENES, "scenes"),
     )
     short = [f"{count} of {least} {what}" for count, least, what in have if count < least]
-    return f"It takes more: {', '.join(short)}." if short else ""
+    return f"Too few: {', '.join(short)}." if short else ""
 
 
 def _is_beyond(figure: Figure) -> bool:

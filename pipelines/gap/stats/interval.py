@@ -183,5 +183,5 @@ def _figure(found: Interval, unit: str, method: str, photos: int, sessions: int,
 
 def _why_none(sessions: int) -> str:
     if sessions < LEAST_SESSIONS:
-        return f"No interval: {sessions} of the {LEAST_SESSIONS} sessions that it takes."
+        return f"No interval: {LEAST_SESSIONS} sessions are needed, and there are {sessions}."
     return "No interval: nothing varies between the sessions."

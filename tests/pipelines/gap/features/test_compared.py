@@ -106,4 +106,4 @@ def test_dark_parts_are_told_from_light_ones(
 def test_too_few_parts_are_said(network: Network, sides: tuple[Side, Side]) -> None:
     (row,) = compared(network, *sides, "real", photos=True).rows
     assert row.distance.status == row.unlike.status == "too_few"
-    assert row.distance.note == "It takes more: 48 of 50 parts on photos."
+    assert row.distance.note == "Too few: 48 of 50 parts on photos."

@@ -147,7 +147,7 @@ def test_empty_sections_say_that_they_are_empty() -> None:
     )  # fmt: skip
     shown = words(render_page(bare))
     for said in (
-        "No run was measured", "Not known: it takes labelled photos", "No curve yet", "No change was tried",
+        "No run was measured", "Not known: labelled photos are needed", "No curve yet", "No change was tried",
         "ask for no change", "No pictures were",
     ):  # fmt: skip
         assert said in shown

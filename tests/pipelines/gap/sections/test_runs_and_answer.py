@@ -60,7 +60,7 @@ def test_with_few_sessions_there_are_values_by_session_and_no_interval() -> None
     group = RunGroup((measured("sim", 0.3, sessions=few),))
     row = performance(group, SCENES, few)
     assert row.real.ap50.low is None
-    assert "3 of the 5 sessions" in row.real.ap50.note
+    assert "5 sessions are needed, and there are 3" in row.real.ap50.note
     assert len(row.by_session) == 3
     assert gap(group, SCENES, few).low is None
 
@@ -81,7 +81,7 @@ def test_differences_are_paired_by_seed(groups: list[RunGroup]) -> None:
     assert first.difference.p is not None
     assert first.difference.p_holm >= first.difference.p
     assert smallest(groups, SESSIONS).status == "measured"
-    assert smallest(groups[:1], SESSIONS).note == "It takes two runs."
+    assert smallest(groups[:1], SESSIONS).note == "Two runs are needed."
 
 
 def test_the_gap_is_that_of_a_run_that_saw_no_photo(groups: list[RunGroup]) -> None:
@@ -89,7 +89,7 @@ def test_the_gap_is_that_of_a_run_that_saw_no_photo(groups: list[RunGroup]) -> N
     member = groups[0].members[0]
     assert figure.value == pytest.approx(100 * float(member.on_sim.ap50[0] - member.on_real.ap50[0]))
     assert figure.low is not None
-    assert gap(groups[1], SCENES, SESSIONS).note == "sim10-s saw 10 photos: the gap is that of a run that saw none."
+    assert gap(groups[1], SCENES, SESSIONS).note == "sim10-s saw 10 photos. The gap needs a run that saw none."
 
 
 def test_the_first_sentence_is_of_the_most_photos_after_simulation_however_bad_it_is(groups: list[RunGroup]) -> None:
@@ -122,7 +122,7 @@ def test_too_few_runs_say_which_are_missing_and_how_long_they_take(groups: list[
     )
     assert got.missing_hours.value == pytest.approx(2 + 5 * 3 + 1 + 5 * 3 + 1)  # each run took an hour
     assert [point.photos for point in got.photos] == [10]
-    assert got.stop.startswith("Not known. It takes 4 numbers")
+    assert got.stop.startswith("Not known. Runs on 4 numbers")
 
 
 class Known(Resampled):
@@ -214,7 +214,7 @@ def test_an_action_has_the_range_that_its_preset_has() -> None:
     report = example_report()
     row = replace(coverage("beyond"), knobs="texture.finishes.*.colour.value (simgen finish fit measures it), other")
     wide = Change("texture.finishes.zinc.colour.value", (0.74, 0.95), (0.6, 0.95), "coverage", "", NOT_KNOWN, "")
-    advised = Advice((wide, replace(wide, key="texture.finishes.dark.colour.value")), "base: tiny\n")
+    advised = Advice((wide, replace(wide, key="texture.finishes.dark.colour.value")), preset="base: tiny\n")
     got = do_next([row], [], replace(report.where, errors=()), report.label_efficiency, advised, Labelling())
     assert (got.actions[0].from_value, got.actions[0].to_value) == ("0.74 to 0.95", "0.6 to 0.95")
     assert got.actions[0].knob == "texture.finishes.zinc.colour.value and 1 more"

@@ -83,7 +83,7 @@ def test_calibration_says_how_many_detections_it_takes(sides: tuple[Side, Side])
     got = where(few, few, ("bolt", "nut"), None)
     assert got.reliability == ()
     assert got.calibration[0].figure.status == "too_few"
-    assert "It takes 200 detections in 5 sessions" in got.calibration[0].figure.note
+    assert "200 detections in 5 sessions are needed" in got.calibration[0].figure.note
     many = Side.of(*scattered(40, seed=2), PhotoSessions(np.arange(40), "pattern", "by hand"))
     assert len(where(many, many, ("bolt", "nut"), None).reliability) == 10
 

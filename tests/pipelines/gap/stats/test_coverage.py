@@ -81,7 +81,7 @@ def test_photos_of_one_odd_session_are_not_beyond() -> None:
 def test_too_little_data_says_what_it_takes() -> None:
     few = outside({"a": one_each(np.zeros(99))}, {"a": one_each(np.zeros(19))}, np.arange(19) % 5, {})["a"]
     assert few.verdict == "too_few"
-    assert few.below.note == "It takes more: 5 of 6 sessions, 19 of 20 photos, 99 of 100 scenes."
+    assert few.below.note == "Too few: 5 of 6 sessions, 19 of 20 photos, 99 of 100 scenes."
 
 
 def test_values_under_the_floor_cannot_be_told_but_one_side_over_it_can() -> None:

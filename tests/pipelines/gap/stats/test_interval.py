@@ -106,7 +106,7 @@ def test_a_share_says_what_it_counts_and_that_one_seed_holds_no_training_noise()
 def test_without_an_interval_the_value_stays_and_the_note_says_why() -> None:
     few = share_figure([0.9], normal(0.9), 4, "AP50", 16)
     assert (few.value, few.low, few.high) == (0.9, None, None)
-    assert "4 of the 5 sessions" in few.note
+    assert "5 sessions are needed, and there are 4" in few.note
     same = share_figure([1.0], np.ones((1, 50)), 8, "AP50", 16)
     assert (same.value, same.low) == (1.0, None)
     assert "nothing varies" in same.note
