@@ -39,6 +39,13 @@ class LineClip:
         """Of its pictures."""
         return self.records[0].height_px, self.records[0].width_px
 
+    @property
+    def is_fast(self) -> bool:
+        """Whether a part moves by half its side or more from frame to frame, as a median."""
+        sides = [np.sqrt((b[:, 2:] - b[:, :2]).prod(1)) for b in (f.whole_xyxy_px[f.clear] for f in self.truth)]
+        side = np.median(np.concatenate(sides)) if sum(map(len, sides)) else np.inf
+        return bool(np.median(np.linalg.norm(self.belt_px, axis=1)) >= side / 2)
+
     def images(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         """Its pictures."""
         return (decode(record) for record in self.records)

@@ -7,7 +7,6 @@ detector has by itself, and with the settings that count the fewest parts wrong 
 
 from __future__ import annotations
 
-import bisect
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ import numpy as np
 
 from benchmarks.line.clips import LineClip
 from benchmarks.line.rivals import RIVALS, Settings
-from hybrid.metrics.line import Tally, combined, false_alarms, figures, tally_clip
+from hybrid.metrics.line import Tally, combined, false_scores, figures, tally_clip
 from hybrid.metrics.video import FrameDetections
 
-SCORES = tuple(k / 40 for k in range(2, 38))  # 0.05 to 0.925
+WRONG, SWITCHES = "counted wrong per 1,000", "id switches per 1,000 parts"
 DRAWS, SEED = 1000, 0  # of the bootstrap over clips
 ALONE = "frame by frame"
 
@@ -41,7 +40,7 @@ def follow(name: str, settings: Settings, clips: Sequence[LineClip], point: floa
 
 def _reported(one: FrameDetections, point: float) -> FrameDetections:
     kept = (one.track_ids >= 0) | (one.scores >= point)
-    return FrameDetections(one.boxes_xyxy_px[kept], one.scores[kept], one.labels[kept], one.track_ids[kept])
+    return one.take(kept)
 
 
 def tallies(
@@ -51,32 +50,29 @@ def tallies(
     return [tally_clip(one, clip.truth, score, least_iou) for one, clip in zip(told, clips, strict=True)]
 
 
-def choose(name: str, clips: Sequence[LineClip], point: float, most_false: float) -> Choice:
-    """The settings and the score of a follower, from the validation clips."""
-    choices = [_at_score(settings, follow(name, settings, clips, point), clips, most_false)
-               for settings in RIVALS[name].grid]  # fmt: skip
-    return min(
-        choices, key=lambda c: c.validation["counted wrong per 1,000"] + c.validation["id switches per 1,000 parts"]
-    )
+def choose(name: str, clips: Sequence[LineClip], point: float, most_false: int) -> Choice:
+    """The settings and the score of a follower, from the validation clips.
+
+    Args:
+        name: of the follower.
+        clips: to choose on.
+        point: the detector's operating point.
+        most_false: false alarms over all clips.
+    """
+    choices = []
+    for settings in RIVALS[name].grid:
+        told = follow(name, settings, clips, point)
+        false = np.sort(np.concatenate([false_scores(a, b.truth) for a, b in zip(told, clips, strict=True)]))[::-1]
+        score = float(np.nextafter(false[most_false], 2)) if len(false) > most_false else 0.0
+        choices.append(Choice(settings, score, figures(combined(tallies(told, clips, score)))))
+    return min(choices, key=lambda c: c.validation[WRONG] + c.validation[SWITCHES])
 
 
-def _at_score(
-    settings: Settings, told: Sequence[Sequence[FrameDetections]], clips: Sequence[LineClip], most_false: float
-) -> Choice:
-    frames = sum(len(clip.truth) for clip in clips)
-
-    def is_quiet(score: float) -> bool:
-        false = sum(false_alarms(one, clip.truth, score) for one, clip in zip(told, clips, strict=True))
-        return false / frames <= most_false + 1e-9
-
-    score = SCORES[min(bisect.bisect_left(SCORES, True, key=is_quiet), len(SCORES) - 1)]
-    return Choice(settings, score, figures(combined(tallies(told, clips, score))))
-
-
-def alone(clips: Sequence[LineClip], point: float) -> Choice:
-    """The detector by itself, at its own operating point."""
-    found = figures(combined(tallies(follow(ALONE, {}, clips, point), clips, point)))
-    return Choice({}, point, found)
+def alone(clips: Sequence[LineClip], point: float) -> tuple[Choice, int]:
+    """The detector by itself, at its own operating point, and its false alarms over all clips."""
+    told = follow(ALONE, {}, clips, point)
+    false = sum(int((false_scores(a, b.truth) >= point).sum()) for a, b in zip(told, clips, strict=True))
+    return Choice({}, point, figures(combined(tallies(told, clips, point)))), false
 
 
 def intervals(one: Sequence[Tally], base: Sequence[Tally]) -> dict[str, tuple[float, float]]:

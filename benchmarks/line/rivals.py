@@ -21,7 +21,9 @@ from scipy.optimize import linear_sum_assignment
 from benchmarks.line.clips import LineClip
 from hybrid.core.types import Detections
 from hybrid.metrics.video import FrameDetections
+from hybrid.predict.detector import MOST_TIMES, elapsed
 from hybrid.predict.linking import Linking, link
+from hybrid.predict.result import StreamState
 
 Settings = Mapping[str, Any]
 Follow = Callable[[LineClip, Settings], list[FrameDetections]]
@@ -122,6 +124,7 @@ class _Belt:
             np.concatenate([one.scores, self.scores[hidden].astype(np.float32)]),
             np.concatenate([one.labels, self.labels[hidden]]),
             np.concatenate([ids, self.ids[hidden]]),
+            np.arange(len(ids) + int(hidden.sum())) >= len(ids),
         )
 
 
@@ -142,18 +145,30 @@ def _sides(boxes: np.ndarray) -> np.ndarray:
 def linked(clip: LineClip, settings: Settings) -> list[FrameDetections]:
     """This project's own follower, as `Detector.stream` uses it."""
     linking, before, told = Linking(**settings), None, []
-    for one in clip.detections:
+    for number, one in enumerate(clip.detections):
         rows = Detections(
             torch.from_numpy(one.boxes_xyxy_px), torch.from_numpy(one.scores), torch.from_numpy(one.labels)
         )
-        after, before = link(rows, before, linking)
+        after, before = link(
+            rows, before, linking, size_hw_px=clip.size_hw_px, step=_elapsed(clip.times_s[: number + 1])
+        )
         assert after.track_ids is not None
         told.append(
             FrameDetections(
-                after.boxes_xyxy_px.numpy(), after.scores.numpy(), after.labels.numpy(), after.track_ids.numpy()
+                after.boxes_xyxy_px.numpy(),
+                after.scores.numpy(),
+                after.labels.numpy(),
+                after.track_ids.numpy(),
+                None if after.unseen is None else after.unseen.numpy(),
             )
         )
     return told
+
+
+def _elapsed(times_s: list[float]) -> float:
+    """As the detector takes it from the frames so far."""
+    before = StreamState(None, None, tuple(times_s[:-1][-MOST_TIMES:]))
+    return elapsed(times_s[-1], before)
 
 
 _LOST = (30, 90)  # thirtieths of a second
@@ -179,5 +194,5 @@ RIVALS: dict[str, Rival] = {
         ),
     ),
     "belt speed": Rival(belt_speed, _grid(patience=(10, 30), gate=(0.3, 0.6, 1.0), sure=_SURE)),
-    "link": Rival(linked, _grid(patience=(12, 30), reach=(0.75, 1.5, 2.5), sure=_SURE)),
+    "link": Rival(linked, _grid(told=(0.25, 0.6, 0.85), reach=(1.5, 2.5), sure=_SURE)),
 }

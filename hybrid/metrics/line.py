@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -151,22 +151,31 @@ def tally_clip(
     )
 
 
-def false_alarms(
-    detections: Sequence[FrameDetections], frames: Sequence[LineFrame], score: float, least_iou: float = 0.5
-) -> int:
-    """`Tally.false` of a clip alone, which is fast: to choose a score."""
-    told = [_sure(one, score) for one in detections]
-    overlaps = [frame.overlap(one.boxes_xyxy_px) for frame, one in zip(frames, told, strict=True)]
-    pairs = _followed(told, frames, overlaps, least_iou)
-    return sum(len(one.scores) - len(p) for one, p in zip(told, pairs, strict=True))
+def false_scores(
+    detections: Sequence[FrameDetections], frames: Sequence[LineFrame], least_iou: float = 0.5
+) -> Float[np.ndarray, " n"]:
+    """The scores of a clip's false reports, highest first, to choose the score from which reports are taken.
+
+    Each report takes the free part that it fits best, in the order of the scores: so one pass holds for every score.
+    """
+    scores: list[float] = []
+    for one, frame in zip(detections, frames, strict=True):
+        overlap, free = frame.overlap(one.boxes_xyxy_px), np.ones(len(frame.ids), bool)
+        for row in np.argsort(-one.scores, kind="stable"):
+            fits = np.where(free, overlap[:, row], 0.0)
+            best = int(np.argmax(fits)) if len(fits) else -1
+            if best >= 0 and fits[best] >= least_iou:
+                free[best] = False
+            else:
+                scores.append(float(one.scores[row]))
+    return np.sort(np.array(scores))[::-1]
 
 
 _KINDS = ("hidden", "half", "clear")
 
 
 def _sure(one: FrameDetections, score: float) -> FrameDetections:
-    kept = one.scores >= score
-    return FrameDetections(one.boxes_xyxy_px[kept], one.scores[kept], one.labels[kept], one.track_ids[kept])
+    return one.take(one.scores >= score)
 
 
 def _with_own_ids(detections: Sequence[FrameDetections]) -> list[FrameDetections]:
@@ -177,7 +186,7 @@ def _with_own_ids(detections: Sequence[FrameDetections]) -> list[FrameDetections
         ids, none = one.track_ids.copy(), one.track_ids < 0
         ids[none] = free + np.arange(int(none.sum()))
         free += int(none.sum())
-        rows.append(FrameDetections(one.boxes_xyxy_px, one.scores, one.labels, ids))
+        rows.append(replace(one, track_ids=ids))
     return rows
 
 

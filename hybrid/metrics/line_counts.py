@@ -1,38 +1,28 @@
 """Parts counted at lines across the picture, against those that cross them.
 
-A track counts once, when its centre crosses the line in either direction. A count belongs to the part that the track
-then fits best. A part must be counted if it crosses the line and can be seen on both sides of it; counts of one that
-crosses and cannot be seen before or behind are left out.
+The rule is that of `hybrid.predict.counting`: a track counts once, when its centre crosses the line in either
+direction; if it is hidden then, when it is seen again beyond the line. Its category is that of most frames in which it
+is seen. A count belongs to the part that the track then fits best. A part must be counted if it crosses the line and
+can be seen on both sides of it; counts of one that crosses and cannot be seen before or behind are left out.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from hybrid.metrics.line_truth import LineFrame
 from hybrid.metrics.video import FrameDetections
+from hybrid.predict.counting.places import CountLine, crossings
 
 LINES = (0.25, 0.5, 0.75)  # where parts are counted, as shares of the picture's width
 SEEN = 0.5  # visible share with which a part can be seen before a line, and behind it
 COUNT_IOU = 0.3  # of a track with the part that it counts
 NAMES = ("crossings", "right", "missed", "twice", "mistaken", "invented", "error")
 
-Path = list[tuple[int, float]]  # of a centre: frame, x
-
-
-def crossing(path: Iterable[tuple[int, float]], at_px: float) -> int | None:
-    """The first frame in which the centre is on the other side of the line than at first; None: it never is."""
-    first: bool | None = None
-    for frame, x in path:
-        beyond = x >= at_px
-        if first is None:
-            first = beyond
-        if beyond != first:
-            return frame
-    return None
+Path = list[tuple[int, float, float]]  # of a centre: frame, x, y
 
 
 def count_crossings(
@@ -45,17 +35,17 @@ def count_crossings(
         frames: the truth.
         lines: as shares of the picture's width.
     """
-    total = Counter[str]()
+    total, categories = Counter[str](), _categories(told)
     (parts, seen), tracks = _part_paths(frames), _track_paths(told)
     for line in lines if frames else ():
-        at_px = line * frames[0].width_px
-        crossed = {who: len({x >= at_px for _, x in seen[who]}) == 2 for who, path in parts.items()
-                   if crossing(path, at_px) is not None}  # fmt: skip
+        place, size_hw_px = CountLine.vertical(line), frames[0].size_hw_px
+        crossed = {who: crossings(seen[who], place, size_hw_px) is not None for who, path in parts.items()
+                   if crossings(path, place, size_hw_px) is not None}  # fmt: skip
         counts: defaultdict[int | None, list[tuple[int, int]]] = defaultdict(list)  # frame and category, by part
         for track, path in tracks.items():
-            frame = crossing(path, at_px)
+            frame = crossings(path, place, size_hw_px)
             if frame is not None:
-                counts[_part_at(told, frames, frame, track)].append((frame, _category(told, frame, track)))
+                counts[_part_at(told[frame], frames[frame], track)].append((frame, categories[track]))
         total.update(_judged(frames, crossed, counts))
     return {name: float(total[name]) for name in NAMES}
 
@@ -89,7 +79,7 @@ def _part_paths(frames: Sequence[LineFrame]) -> tuple[dict[int, Path], defaultdi
     for number, frame in enumerate(frames):
         clear = ~frame.ignored & (frame.shares >= SEEN)
         for k, (who, box) in enumerate(zip(frame.ids.tolist(), frame.whole_xyxy_px.tolist(), strict=True)):
-            at = (number, (box[0] + box[2]) / 2)
+            at = (number, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
             paths[who].append(at)
             if clear[k]:
                 seen[who].append(at)
@@ -97,26 +87,34 @@ def _part_paths(frames: Sequence[LineFrame]) -> tuple[dict[int, Path], defaultdi
 
 
 def _track_paths(told: Sequence[FrameDetections]) -> dict[int, Path]:
+    """Of each track, where it is seen."""
     paths: defaultdict[int, Path] = defaultdict(list)
-    for number, one in enumerate(told):
+    for number, given in enumerate(told):
+        one = _seen(given)
         for track, box in zip(one.track_ids.tolist(), one.boxes_xyxy_px.tolist(), strict=True):
-            paths[track].append((number, (box[0] + box[2]) / 2))
+            paths[track].append((number, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2))
     return paths
 
 
-def _part_at(told: Sequence[FrameDetections], frames: Sequence[LineFrame], number: int, track: int) -> int | None:
+def _seen(one: FrameDetections) -> FrameDetections:
+    return one if one.hidden is None else one.take(~one.hidden)
+
+
+def _part_at(one: FrameDetections, frame: LineFrame, track: int) -> int | None:
     """The part that a track's box fits best in a frame; None: it fits none."""
-    one, frame = told[number], frames[number]
     row = int(np.flatnonzero(one.track_ids == track)[0])
     overlap = frame.overlap(one.boxes_xyxy_px[row : row + 1])[:, 0]
     best = int(np.argmax(overlap)) if len(overlap) else -1
     return int(frame.ids[best]) if best >= 0 and overlap[best] >= COUNT_IOU else None
 
 
-def _category(told: Sequence[FrameDetections], until: int, track: int) -> int:
-    """The most frequent category of a track up to a frame."""
-    votes = Counter(int(label) for one in told[: until + 1] for label in one.labels[one.track_ids == track])
-    return votes.most_common(1)[0][0]
+def _categories(told: Sequence[FrameDetections]) -> dict[int, int]:
+    """The most frequent category of each track, where it is seen."""
+    votes: defaultdict[int, Counter[int]] = defaultdict(Counter)
+    for one in map(_seen, told):
+        for track, label in zip(one.track_ids.tolist(), one.labels.tolist(), strict=True):
+            votes[track][label] += 1
+    return {track: of_track.most_common(1)[0][0] for track, of_track in votes.items()}
 
 
 def _label(frames: Sequence[LineFrame], who: int) -> int:

@@ -1,8 +1,8 @@
 """What is there on a line, frame by frame: whole boxes, visible shares and ids of all parts, hidden ones as well.
 
 A visible share is that of `FrameRecord.visible_share`: what lies outside the picture counts as not visible. A part is
-    hidden         share below 0.1, and its box is not cut by the picture's edge,
-    half hidden    share from 0.1 to 0.8, and its box is not cut,
+    hidden         share below 0.1,
+    half hidden    share from 0.1 to 0.8, and its box is not cut by the picture's edge,
     clear          share from 0.8,
     ignored        never yet visible in the clip, or cut with a share below 0.3. A report of it is no false alarm.
 A part is seen where it is neither ignored nor hidden. No torch.
@@ -35,12 +35,12 @@ class LineFrame:
     ids: Int64[np.ndarray, " n"]
     cut: Bool[np.ndarray, " n"]
     ignored: Bool[np.ndarray, " n"]
-    width_px: int
+    size_hw_px: tuple[int, int]
 
     @property
     def hidden(self) -> Bool[np.ndarray, " n"]:
         """Which parts are wholly hidden."""
-        return (self.shares < HIDDEN) & ~self.cut & ~self.ignored  # type: ignore[no-any-return]
+        return (self.shares < HIDDEN) & ~self.ignored  # type: ignore[no-any-return]
 
     @property
     def half(self) -> Bool[np.ndarray, " n"]:
@@ -103,5 +103,5 @@ def _line_frame(whole: FrameRecord, visible: FrameRecord) -> LineFrame:
         ids=np.concatenate([whole.track_ids, visible.track_ids[new]]),
         cut=cut,
         ignored=never | (cut & (shares < LEAST_CUT)),
-        width_px=whole.width_px,
+        size_hw_px=(whole.height_px, whole.width_px),
     )

@@ -33,6 +33,13 @@ class FrameDetections:
     scores: Float32[np.ndarray, " n"]
     labels: Int64[np.ndarray, " n"]
     track_ids: Int64[np.ndarray, " n"]
+    hidden: Bool[np.ndarray, " n"] | None = None  # told where it is expected, not seen; None: none is
+
+    def take(self, which: Bool[np.ndarray, " n"] | Int64[np.ndarray, " _"]) -> FrameDetections:
+        """The detections at these indices, or where this mask is True."""
+        hidden = None if self.hidden is None else self.hidden[which]
+        kept = (self.boxes_xyxy_px[which], self.scores[which], self.labels[which], self.track_ids[which])
+        return FrameDetections(*kept, hidden)
 
 
 @dataclass(frozen=True)

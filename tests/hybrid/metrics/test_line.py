@@ -10,8 +10,7 @@ import pytest
 
 from hybrid.core.errors import DataError
 from hybrid.data.clips import Clip, FrameRecord
-from hybrid.metrics.line import combined, false_alarms, figures, tally_clip
-from hybrid.metrics.line_counts import crossing
+from hybrid.metrics.line import combined, false_scores, figures, tally_clip
 from hybrid.metrics.line_truth import LineFrame, line_frames
 from hybrid.metrics.video import FrameDetections
 
@@ -31,7 +30,7 @@ def frame(parts: dict[int, tuple[list[float], float]]) -> LineFrame:
     seen[:, 2] = whole[:, 0] + (whole[:, 2] - whole[:, 0]) * shares
     none = np.zeros(len(parts), bool)
     ids = np.array(list(parts), np.int64)
-    return LineFrame(whole, seen, shares, np.zeros(len(parts), np.int64), ids, none, none.copy(), 200)
+    return LineFrame(whole, seen, shares, np.zeros(len(parts), np.int64), ids, none, none.copy(), (150, 200))
 
 
 def belt(shares: list[float] | None = None) -> list[LineFrame]:
@@ -81,18 +80,37 @@ def test_two_tracks_on_one_part_count_it_twice() -> None:
 def test_the_category_of_a_count_is_what_most_of_its_track_says() -> None:
     wrong = [replace(one, labels=one.labels + (k < 3)) for k, one in enumerate(follows([1] * FRAMES))]
     assert tally_clip(wrong, belt(), lines=LINE).right == 1
-    wrong = [replace(one, labels=one.labels + (k < 6)) for k, one in enumerate(follows([1] * FRAMES))]
+    wrong = [replace(one, labels=one.labels + (k < 9)) for k, one in enumerate(follows([1] * FRAMES))]
     tally = tally_clip(wrong, belt(), lines=LINE)
     assert (tally.right, tally.mistaken, tally.missed, tally.error) == (0, 1, 0, 0)
+
+
+def test_a_track_that_is_hidden_on_the_line_counts_when_it_is_seen_again_beyond_and_else_never() -> None:
+    rows = [replace(one, hidden=np.array([7 <= k <= 9])) for k, one in enumerate(follows([1] * FRAMES))]
+    rows[8] = replace(rows[8], labels=np.array([1]))  # hidden frames do not vote
+    tally = tally_clip(rows, belt(BRIDGE), lines=LINE)
+    assert (tally.right, tally.hidden_found, tally.error) == (1, 3, 0)
+    ghost = [told({1: box(20 + STEP * k), 5: box(20 + STEP * k, y=120)}) for k in range(FRAMES)]
+    lost = [replace(one, hidden=np.array([False, k > 6])) for k, one in enumerate(ghost)]
+    assert tally_clip(lost, belt(), lines=LINE).invented == 0
 
 
 def test_a_track_over_nothing_counts_what_is_not_there() -> None:
     ghost = [told({1: box(20 + STEP * k), 5: box(20 + STEP * k, y=120)}) for k in range(FRAMES)]
     tally = tally_clip(ghost, belt(), lines=LINE)
     assert (tally.right, tally.invented, tally.error, tally.false) == (1, 1, 1, FRAMES)
-    assert false_alarms(ghost, belt(), 0.0) == FRAMES
-    assert false_alarms(ghost, belt(), 0.95) == 0
+    surest = [replace(one, scores=np.array([0.4, 0.8], np.float32)) for one in ghost]
+    assert false_scores(surest, belt()) == pytest.approx(np.full(FRAMES, 0.8))
+    twice = [told({1: box(20 + STEP * k), 2: box(20 + STEP * k)}) for k in range(FRAMES)]
+    assert len(false_scores(twice, belt())) == FRAMES
     assert figures(tally)["false alarms per frame"] == 1.0
+
+
+def test_a_track_that_goes_over_to_a_part_beyond_the_line_invents_a_count() -> None:
+    frames = [frame({7: (box(20 + STEP * k), 1.0), 8: (box(150), 1.0)}) for k in range(6)]
+    rows = [told({1: box(20 + STEP * k) if k < 4 else box(150)}) for k in range(6)]
+    tally = tally_clip(rows, frames, lines=LINE)
+    assert (tally.crossings, tally.invented, tally.error, tally.switches) == (0, 1, 1, 0)
 
 
 def test_a_part_that_is_never_seen_behind_the_line_is_not_asked_for() -> None:
@@ -101,11 +119,9 @@ def test_a_part_that_is_never_seen_behind_the_line_is_not_asked_for() -> None:
     assert (tally.crossings, tally.invented, tally.missed, tally.error) == (0, 0, 0, 0)
 
 
-def test_a_centre_that_wavers_over_a_line_crosses_once_and_one_that_begins_beyond_never() -> None:
-    assert crossing([(0, 98.0), (1, 101.0), (2, 99.0), (3, 102.0)], 100.0) == 1
-    assert crossing([(4, 120.0), (5, 90.0)], 100.0) == 5
-    assert crossing([(0, 101.0), (1, 140.0)], 100.0) is None
-    assert crossing([], 100.0) is None
+def test_a_part_that_begins_beyond_the_line_is_neither_asked_for_nor_invented() -> None:
+    late = tally_clip(follows([1] * FRAMES)[9:], belt()[9:], lines=LINE)
+    assert (late.crossings, late.invented, late.error) == (0, 0, 0)
 
 
 def test_hidden_and_half_hidden_parts_are_recalled_where_they_are_reported() -> None:
