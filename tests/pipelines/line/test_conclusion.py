@@ -87,9 +87,23 @@ def test_what_was_measured_is_said_with_its_range(
     tmp_path: Path, ap50: float | None, ap50_range: tuple[float, float] | None, result: str, meaning: str, then: str
 ) -> None:
     of = line(tmp_path, train=True, test=True)
+    ran(of, PRETRAIN, steps=900)
     measured(of, ap50, ap50_range)
     for text, words in zip(last(of, PRETRAIN, FINE_TUNE), (result, meaning, then), strict=True):
         assert words in text
+
+
+@pytest.mark.parametrize(
+    ("steps", "then"), [(61, "--again, with more minutes: 61 steps are few"), (900, "label ten other photos")]
+)
+def test_more_time_comes_before_more_labels(tmp_path: Path, steps: int, then: str) -> None:
+    of = line(tmp_path, test=True)
+    ran(of, PRETRAIN, steps=steps)
+    (tmp_path / "result/report.json").write_text(measured_report({PRETRAIN: (0, steps, 0.33, None)}, images=8))
+    assert then in last(of, PRETRAIN)[-1]
+    ran(of, PRETRAIN, steps="many")
+    with pytest.raises(RunError, match=r"run\.json: cannot be read"):
+        last(of, PRETRAIN)
 
 
 def test_a_trial_says_that_its_figures_mean_nothing(tmp_path: Path) -> None:
