@@ -175,9 +175,10 @@ def _of_coverage(coverage: Sequence[Coverage]) -> list[Action]:
             low = min(one.simulated[1], one.real[0]) if _sure(one.below) else one.simulated[1]
             high = max(one.simulated[-2], one.real[-1]) if _sure(one.above) else one.simulated[-2]
             wider = f"{low:.3g} to {high:.3g} {one.unit}"
+            title = one.title[0].upper() + one.title[1:]
             rows.append(
                 Action(
-                    action=f"{one.title[0].upper()}{one.title[1:]}: {one.so}", knob=one.knobs, from_value=ends, to_value=wider,
+                    action=f"{title}: {one.so}", knob=one.knobs, from_value=ends, to_value=wider,
                     because=f"{share:.0%} of the values lie beyond the simulated range", evidence="coverage",
                     effect=not_measured("Not known: try it, and measure.", POINTS), cost="render and train again",
                 )
