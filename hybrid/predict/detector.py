@@ -274,6 +274,7 @@ class Detector:
             StreamState(tiles, linked, times_s),
             None if detections.unseen is None else detections.unseen.numpy(),
             None if detections.visible is None else detections.visible.clamp(0, 1).numpy(),
+            followed=None if linked is None else linked.ids,
             view=self._told(frame.image),
         )
 

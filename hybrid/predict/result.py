@@ -41,7 +41,8 @@ class Ids:
         """The result with ids that no earlier clip has had. Its state keeps the clip's own."""
         ids = np.where(result.track_ids < 0, -1, result.track_ids + self.offset)
         self.highest = max(self.highest, int(ids.max(initial=-1)))
-        return replace(result, track_ids=ids) if self.offset else result
+        followed = None if result.followed is None else result.followed + self.offset
+        return replace(result, track_ids=ids, followed=followed) if self.offset else result
 
     def next_clip(self) -> None:
         self.offset = self.highest + 1
@@ -55,7 +56,8 @@ class Result:
     visible in this frame and whose boxes are predicted from earlier frames, as behind an occluder or in a blank frame;
     None: the network does not track objects. `scores` of a followed object say that it is there, also while it is
     hidden; `visible` is the share of it that is believed to be visible, 0 to 1; None: not known. `state` is the
-    stream's state after this frame.
+    stream's state after this frame. `followed` are the ids of all parts that are still followed, in this result or not;
+    None: not known.
 
     Raises:
         ValueError: the columns do not fit each other, or a value is impossible.
@@ -80,6 +82,7 @@ class Result:
     unseen: Bool[np.ndarray, " _"] | None = None
     visible: Float32[np.ndarray, " _"] | None = None
     image: Image | None = field(default=None, repr=False, compare=False)  # of `Detector.predict`; a stream keeps none
+    followed: Int64[np.ndarray, " _"] | None = field(default=None, repr=False, compare=False)
     view: str = field(default="", compare=False)  # how the network looked at it, such as "640x480: whole at scale 1"
 
     def __post_init__(self) -> None:
@@ -128,6 +131,7 @@ class Result:
             labels=self.labels[seen],
             track_ids=np.full(int(seen.sum()), -1),
             unseen=None,
+            followed=None,
             visible=None if self.visible is None else self.visible[seen],
         )
 

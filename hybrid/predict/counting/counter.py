@@ -13,7 +13,7 @@ from hybrid.predict.counting.places import CountLine, Place, Size
 if TYPE_CHECKING:
     from hybrid.predict.result import Result
 
-GONE_FRAMES = 30  # without a word about a track, after which it has left; longer than any tracker here is silent
+GONE_FRAMES = 90  # without a word about a track, after which it has left; longer than any tracker here is silent
 
 
 class Counter:
@@ -28,7 +28,7 @@ class Counter:
         """
         Args:
             places: lines and regions, with names of their own; none: only the parts' events are told.
-            gone_frames: frames without a word about a track, after which it has left.
+            gone_frames: frames without a word about a track, after which it has left, where `Result.followed` is None.
 
         Raises:
             ConfigError: two places have one name.
@@ -39,11 +39,12 @@ class Counter:
         self.places = tuple(places)
         self._gone_frames = gone_frames
         self._passages: dict[int, Passage] = {}
-        self._number, self._size_hw_px = 0, (0, 0)
-        self._categories: tuple[str, ...] = ()
+        self.frames, self._size_hw_px = 0, (0, 0)
+        self.categories: tuple[str, ...] = ()
         self._defective: tuple[int, ...] = ()
         self._tally: Tally[tuple[str, int]] = Tally()
         self._unconfirmed: Tally[tuple[str, int]] = Tally()
+        self.verdicts: Tally[str] = Tally()  # ok and defective; with places, of the parts that were counted at one
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
@@ -68,16 +69,22 @@ class Counter:
         size_hw_px = size_hw_px or (None if result.state is None else result.state.tiles.size_hw)
         if size_hw_px is None:
             raise InputError(f"{result.name}: comes from no stream; give the frame's size: update(result, (480, 640))")
-        at = Moment(self._number, result.name, result.time_s)
+        at = Moment(self.frames, result.name, result.time_s)
         events = self._change_size(size_hw_px)
-        self._number += 1
-        if self._categories != result.categories:
-            self._categories, self._defective = result.categories, defective_labels(result.categories)
+        self.frames += 1
+        if self.categories != result.categories:
+            self.categories, self._defective = result.categories, defective_labels(result.categories)
         for row, track in enumerate(result.track_ids.tolist()):
             if track >= 0:
                 events += self._told(result, row, track, at)
-        gone = [one for one in self._passages.values() if at.number - one.last.number >= self._gone_frames]
-        return events + [event for passage in gone for event in self._end(passage, "leave")]
+        return events + [event for passage in self._gone(result, at) for event in self._end(passage, "leave")]
+
+    def _gone(self, result: Result, at: Moment) -> list[Passage]:
+        """The parts that are not followed any more."""
+        if result.followed is None:
+            return [one for one in self._passages.values() if at.number - one.last.number >= self._gone_frames]
+        followed = {*result.followed.tolist(), *result.track_ids.tolist()}
+        return [one for track, one in self._passages.items() if track not in followed]
 
     def finish(self) -> list[Event]:
         """End the stream: tell of the parts that are still there."""
@@ -127,7 +134,7 @@ class Counter:
                 passage.counted[place.name] = at
                 self._tally[place.name, passage.label] += 1
                 direction = {"direction": "forward" if way > 0 else "backward"} if isinstance(place, CountLine) else {}
-                events.append(self._event("count", passage, at, line=place.name, **direction))
+                events.append(self._event("count", passage, at, **_of(place), **direction))
         return events
 
     def _relabel(self, passage: Passage, before: int) -> None:
@@ -140,20 +147,28 @@ class Counter:
     def _end(self, passage: Passage, kind: str) -> list[Event]:
         del self._passages[passage.track]
         events = []
-        for name, at in passage.pending.items():
-            self._unconfirmed[name, passage.label] += 1
-            events.append(self._event("unconfirmed", passage, at, line=name))
-        return [*events, self._event(kind, passage, passage.last, **passage.summary(self._defective))]
+        for place in self.places:
+            if place.name in passage.pending:
+                self._unconfirmed[place.name, passage.label] += 1
+                events.append(self._event("unconfirmed", passage, passage.pending[place.name], **_of(place)))
+        summary = passage.summary(self._defective)
+        if "verdict" in summary and (passage.counted or not self.places):
+            self.verdicts[summary["verdict"]] += 1
+        return [*events, self._event(kind, passage, passage.last, **summary)]
 
     def _event(self, kind: str, passage: Passage, at: Moment, **more: object) -> Event:
-        return Event(kind, at, passage.track, self._categories[passage.label], more)
+        return Event(kind, at, passage.track, self.categories[passage.label], more)
 
     def _by_place(self, tally: Tally[tuple[str, int]]) -> dict[str, dict[str, int]]:
         return {
             place.name: {
                 name: tally[place.name, label]
-                for label, name in enumerate(self._categories)
+                for label, name in enumerate(self.categories)
                 if tally[place.name, label] > 0
             }
             for place in self.places
         }
+
+
+def _of(place: Place) -> dict[str, str]:
+    return {"line" if isinstance(place, CountLine) else "region": place.name}

@@ -41,7 +41,7 @@ class Event:
     at: Moment
     track: int
     category: str
-    more: dict[str, Any] = field(default_factory=dict)  # "line" of a count, the summary of a passage
+    more: dict[str, Any] = field(default_factory=dict)  # "line" or "region" of a count, the summary of a passage
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON values."""

@@ -74,6 +74,10 @@ class CountLine:
             return 0
         return 1 if from_left > 0 else -1
 
+    def is_outside(self, size_hw_px: Size) -> bool:
+        """Whether no part of it is inside the picture; its edge is not."""
+        return _is_outside(self.points_px(size_hw_px), size_hw_px)
+
     @property
     def counts_as(self) -> tuple[int, ...]:
         return DIRECTIONS[self.direction]
@@ -113,6 +117,10 @@ class Region:
         crosses = _inside(corners, after_xy_px) or any(_meet(*edge, before_xy_px, after_xy_px) for edge in edges)
         return int(crosses)
 
+    def is_outside(self, size_hw_px: Size) -> bool:
+        """Whether no part of it is inside the picture."""
+        return _is_outside(self.points_px(size_hw_px), size_hw_px)
+
     @property
     def counts_as(self) -> tuple[int, ...]:
         return (1,)
@@ -149,6 +157,13 @@ def _check_points(name: str, points: Sequence[Point]) -> None:
             raise ConfigError(
                 f"{name}: {value:g} is no coordinate: a share of the picture is from 0 to 1, pixels are whole numbers"
             )
+
+
+def _is_outside(points: Sequence[Point], size_hw_px: Size) -> bool:
+    """Whether all points are beyond one edge of the picture, or on it. A slanted line by a corner may seem inside."""
+    height, width = size_hw_px
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return max(xs) <= 0 or min(xs) >= width or max(ys) <= 0 or min(ys) >= height
 
 
 def _in_pixels(point: Point, size_hw_px: Size) -> Point:

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
+from hybrid.predict.counting.places import Region
+
 if TYPE_CHECKING:
+    from hybrid.predict.counting.counter import Counter
     from hybrid.predict.result import Result
 
 Image = UInt8[np.ndarray, "h w 3"]
@@ -19,6 +22,7 @@ COLOURS = (
     (0, 171, 179),
     (218, 54, 51),
 )  # RGB, repeating
+PLACE_COLOUR = (255, 221, 51)  # RGB
 TRAIL_FRAMES = 24  # length of the trail that is drawn behind a track
 Trails = dict[int, list[tuple[int, int]]]  # the last centres of each track
 
@@ -58,6 +62,33 @@ def draw_result(image: Image, result: Result, trails: Trails | None = None) -> I
             cv2.LINE_AA,
         )
     return canvas
+
+
+def draw_counts(canvas: Image, counter: Counter) -> None:
+    """Draw the lines and regions of a counter into the image, and what has been counted at each."""
+    import cv2
+
+    height, width = canvas.shape[:2]
+    thick, letters = max(1, round(max(height, width) / 800)), max(0.35, max(height, width) / 2200)
+    row = round(34 * letters)
+    for number, (name, counts) in enumerate(counter.counts.items()):
+        place = counter.places[number]
+        points = np.array(place.points_px((height, width)), np.float64).clip(-10_000, 10_000).round().astype(np.int32)
+        cv2.polylines(canvas, [points], isinstance(place, Region), PLACE_COLOUR, thick + 1, cv2.LINE_AA)
+        kinds = ", ".join(f"{kind} {count}" for kind, count in counts.items())
+        text = f"{name}: {sum(counts.values())}" + (f" ({kinds})" if kinds else "")
+        _draw_plate(canvas, text, (4 * thick, row * (number + 1)), letters)
+
+
+def _draw_plate(canvas: Image, text: str, at_xy: tuple[int, int], letters: float) -> None:
+    """Write on a dark plate, so that it can be read on any picture. `at_xy` is where the letters' feet begin."""
+    import cv2
+
+    thick = max(1, round(2 * letters))
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, letters, thick)
+    x, y = at_xy
+    cv2.rectangle(canvas, (x - 2, y - height - 2), (x + width + 2, y + below), (24, 24, 24), -1)
+    cv2.putText(canvas, text, at_xy, cv2.FONT_HERSHEY_SIMPLEX, letters, PLACE_COLOUR, thick, cv2.LINE_AA)
 
 
 def _draw_dashed(canvas: Image, box: tuple[int, int, int, int], colour: tuple[int, int, int], thick: int) -> None:

@@ -15,7 +15,7 @@ from hybrid.predict.io.video import VIDEO_SUFFIXES
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "MJPG"}
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-LISTING = "detections.jsonl"
+LISTING, EVENTS, COUNTS = "detections.jsonl", "events.jsonl", "counts.csv"
 
 
 class Kind(Enum):
@@ -47,6 +47,11 @@ def listing_of(out: Path) -> Path:
     return out / LISTING if kind_of(out) is Kind.FOLDER else out.with_suffix(".jsonl")
 
 
+def beside(out: Path, name: str) -> Path:
+    """EVENTS or COUNTS: in the folder, or beside a video with its name in front."""
+    return out / name if kind_of(out) is Kind.FOLDER else out.with_name(f"{out.stem}_{name}")
+
+
 def check_out(out: Path, sources: Sequence[Path], overwrite: bool = False) -> None:
     """Check an output before anything is read.
 
@@ -58,8 +63,10 @@ def check_out(out: Path, sources: Sequence[Path], overwrite: bool = False) -> No
     Raises:
         DataError: it is a source, exists already, or cannot be written. Says what would do.
     """
-    folder = kind_of(out) is Kind.FOLDER
-    for path in [out] if folder else [out, listing_of(out)]:
+    folder, others = kind_of(out) is Kind.FOLDER, [] if kind_of(out) is Kind.FOLDER else [listing_of(out)]
+    if kind_of(out) is Kind.VIDEO:
+        others += [beside(out, EVENTS), beside(out, COUNTS)]
+    for path in [out, *others]:
         for source in sources:
             if _same(path, source):
                 raise DataError(f"--out: {path} is what is read; give another name")

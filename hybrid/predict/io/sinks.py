@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -13,8 +13,21 @@ from typing import TYPE_CHECKING, TextIO
 
 from hybrid.core.errors import DataError
 from hybrid.core.progress import bar
-from hybrid.predict.io.drawing import Image, Trails, draw_result, extend_trails
-from hybrid.predict.io.outputs import CODECS, Kind, check_out, encoded, kind_of, listing_of, replace_file
+from hybrid.predict.counting.places import Place
+from hybrid.predict.io.counted import Counted
+from hybrid.predict.io.drawing import Image, Trails, draw_counts, draw_result, extend_trails
+from hybrid.predict.io.outputs import (
+    CODECS,
+    COUNTS,
+    EVENTS,
+    Kind,
+    beside,
+    check_out,
+    encoded,
+    kind_of,
+    listing_of,
+    replace_file,
+)
 from hybrid.predict.io.video import USUAL_RATE, Source
 
 if TYPE_CHECKING:
@@ -23,10 +36,15 @@ if TYPE_CHECKING:
     from hybrid.predict.result import Result
 
 
+MOST_COPIES = 100  # of one frame in a video, while a live source is lost
+
+
 class Sinks:
     """All outputs of a detection run. Use it in a `with`. `written` lists the files and folders."""
 
-    def __init__(self, source: Source, out: Path | None, show: bool, overwrite: bool = False) -> None:
+    def __init__(
+        self, source: Source, out: Path | None, show: bool, overwrite: bool = False, places: Sequence[Place] = ()
+    ) -> None:
         """Check the outputs.
 
         Args:
@@ -34,21 +52,29 @@ class Sinks:
             out: a video file, a file for one picture, or a folder for images; None: nothing is written.
             show: also show the frames in a window.
             overwrite: `out` may exist.
+            places: lines and regions at which the parts of a video or stream are counted.
 
         Raises:
-            DataError: `out` cannot be written, exists, or does not fit the source, as a video does not fit stills; or
-                no window can be opened.
+            DataError: `out` cannot be written, exists, or does not fit the source, as a video or a line to count at
+                does not fit stills; or no window can be opened.
+            ConfigError: two places have one name.
         """
         self.source, self._out, self._show = source, out, show
         self._kind = None if out is None else kind_of(out)
         self._video: cv2.VideoWriter | None = None
-        self._video_size = (0, 0)
+        self._video_size, self._videos = (0, 0), 0
         self._frames = 0
         self._trails: Trails | None = None if source.frames_per_s is None else {}  # still images have no tracks
         self._stack = ExitStack()
+        self.counted = Counted(places, None, source.skips)
+        self._shown_s = 0.0  # of the video that is written
         self.written: list[Path] = []
         if out is not None:
             check_out(out, (), overwrite)
+        if places and source.frames_per_s is None:
+            raise DataError(
+                f"a count line or region needs tracks, but {source.name} holds stills; give a video, or say --sequence"
+            )
         if self._kind is Kind.VIDEO and source.frames_per_s is None:
             raise DataError(
                 f"--out: {out} is a video, but {source.name} holds stills; give a folder, or say --sequence"
@@ -69,13 +95,28 @@ class Sinks:
             listing.unlink(missing_ok=True)
             self._lines = self._stack.enter_context(listing.open("w"))
             self.written.append(listing)
+            if self._trails is not None:
+                self._open_events(self._out)
         return self
+
+    def _open_events(self, out: Path) -> None:
+        """Of videos, streams and consecutive frames, whose parts have tracks."""
+        events = beside(out, EVENTS)
+        events.unlink(missing_ok=True)
+        beside(out, COUNTS).unlink(missing_ok=True)
+        lines = self._stack.enter_context(events.open("w"))
+        self.counted = Counted(self.counted.counter.places, lines, self.source.skips)
+        self.written.append(events)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._video is not None:
             self._video.release()
+        counts = None if self._out is None or not self.counted.counter.frames else beside(self._out, COUNTS)
+        self.counted.finish(counts)
+        if counts is not None and self.counted.counter.places:
+            self.written.append(counts)
         if self._show:
             import cv2
 
@@ -90,13 +131,16 @@ class Sinks:
         if self._lines is not None:
             self._lines.write(json.dumps(result.to_plain()) + "\n")
             self._lines.flush()
+        if self._trails is not None:
+            self.counted.put(result, image.shape[:2])
         if self._out is None and not self._show:
             return True
         if self._trails is not None:
             self._trails = extend_trails(self._trails, result)
         picture = draw_result(image, result, self._trails)
+        draw_counts(picture, self.counted.counter)
         if self._out is not None:
-            self._write(self._out, picture, result.name)
+            self._write(self._out, picture, result)
         return not self._show or self._is_wanted(picture)
 
     def _is_wanted(self, picture: Image) -> bool:
@@ -106,16 +150,25 @@ class Sinks:
         cv2.imshow(self.source.name, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         return cv2.waitKey(1) & 0xFF not in (ord("q"), 27)
 
-    def _write(self, out: Path, picture: Image, name: str) -> None:
+    def _write(self, out: Path, picture: Image, result: Result) -> None:
         if self._kind is Kind.VIDEO:
-            self._write_video(out, picture)
+            self._write_video(out, picture, self._copies(result.time_s))
         elif self._kind is Kind.FOLDER:
-            replace_file(out / f"{name.removesuffix('.jpg')}.jpg", encoded(picture, ".jpg"))
+            replace_file(out / f"{result.name.removesuffix('.jpg')}.jpg", encoded(picture, ".jpg"))
         else:
             replace_file(out, encoded(picture, out.suffix))
             self.written.insert(0, out)
 
-    def _write_video(self, out: Path, picture: Image) -> None:
+    def _copies(self, time_s: float | None) -> int:
+        """How often a frame is written, so that the video of a live source with dropped frames plays at its speed."""
+        if self.source.live is None or time_s is None:
+            return 1
+        rate = self.source.frames_per_s or USUAL_RATE
+        copies = max(0, round((time_s - self._shown_s) * rate)) if self._frames > 1 else 1
+        self._shown_s = time_s if copies > MOST_COPIES else self._shown_s + copies / rate
+        return min(copies, MOST_COPIES)
+
+    def _write_video(self, out: Path, picture: Image, copies: int) -> None:
         """Add a frame. A frame of another size begins a file of its own: a video has one size."""
         import cv2
 
@@ -131,8 +184,11 @@ class Sinks:
             self._video_size = size
             if not self._video.isOpened():
                 raise DataError(f"--out: {out}: this OpenCV cannot write such a video; try .avi, or a folder")
-            self.written.insert(len(self.written) - 1, out)
-        self._video.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            self.written.insert(self._videos, out)
+            self._videos += 1
+        bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+        for _ in range(copies):
+            self._video.write(bgr)
 
 
 def _free_name(path: Path) -> Path:

@@ -17,6 +17,7 @@ from jaxtyping import Float32, UInt8
 from hybrid.core.errors import DataError, InputError
 from hybrid.data.clips import IMAGE_SUFFIXES, Skips
 from hybrid.data.pixels import read_depth, read_picture
+from hybrid.predict.io.live import Reconnect
 from hybrid.predict.io.video import (
     VIDEO_SUFFIXES,
     Source,
@@ -52,6 +53,7 @@ def open_source(
     what: str | int | Path | Iterable[UInt8[np.ndarray, "h w 3"] | SourceFrame],
     sequence: bool = False,
     depth: DepthFolder | None = None,
+    reconnect: Reconnect | None = None,
 ) -> Source:
     """Open a source.
 
@@ -60,6 +62,7 @@ def open_source(
             `SourceFrame`s, which may have depth.
         sequence: the images of a folder are consecutive frames, in the natural order of their names (9 before 10).
         depth: of an image or of a folder's images.
+        reconnect: how a camera or a stream is opened again when it is lost; by default for a minute.
 
     Raises:
         DataError: there is no such source, it cannot be opened, or it cannot have depth.
@@ -78,9 +81,9 @@ def open_source(
     if path is not None:
         return open_video(str(path), path.stem)
     if isinstance(what, str) and STREAM.match(what):
-        return open_video(what, name_of_address(what), live=True)
+        return open_video(what, name_of_address(what), live=True, reconnect=reconnect)
     if isinstance(what, int | str):
-        return open_camera(int(what))
+        return open_camera(int(what), reconnect)
     if isinstance(what, Path) or not isinstance(what, Iterable):
         raise DataError(f"{type(what).__name__} is no source: give a path, a camera's number, an address or images")
     return Source("frames", [_given_frames(what)])

@@ -1,14 +1,12 @@
 """Videos, cameras and streams as frames, by OpenCV. Each frame has its own time, also where the rate varies.
 
-A damaged frame is left out, counted and named. A video that ends before its stated number of frames is said to, and so
-is a file that is cut off.
+What comes live is grabbed by `hybrid.predict.io.live`; of a file every frame is read. A damaged frame is left out,
+counted and named. A video that ends before its stated number of frames is said to, and so is a file that is cut off.
 """
 
 from __future__ import annotations
 
-import math
 import re
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, groupby
@@ -21,6 +19,8 @@ from jaxtyping import Float32, UInt8
 from hybrid.core.errors import DataError
 from hybrid.data.clips import Skips
 from hybrid.predict.io.cut_off import cut_off
+from hybrid.predict.io.live import JOIN_S, Feed, Reconnect
+from hybrid.predict.io.times import FileTimes
 from simgen.spec.text.printable import HIDDEN, redacted
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ USUAL_RATE = 25.0  # frames per second, where none is stated
 MOST_DAMAGED = 1000  # frames in a row; more is the end
 TRIES = 10  # at what may be the end of a file that states no number of frames
 LONGEST_NAME = 80
+STREAM_TIMEOUT_S = 10  # without an answer or a frame
 MOST_CAMERAS = 1000  # OpenCV reads larger numbers as the choice of a driver
 
 
@@ -59,24 +60,31 @@ class SourceFrame:
 
 @dataclass(frozen=True)
 class Source:
-    """Clips of frames, which can be iterated once. `skips` collects unusable files on the way."""
+    """Clips of frames, which can be iterated once. `skips` collects unusable files on the way.
+
+    `live`: what grabs the frames of a camera or a stream; it counts those that were dropped.
+    """
 
     name: str
     clips: Iterable[Iterable[SourceFrame]]
     total: int | None = None  # number of frames, if known
     frames_per_s: float | None = None  # None: still images
     skips: Skips = field(default_factory=Skips)
+    live: Feed | None = None
 
 
-def open_video(address: str, name: str, live: bool = False) -> Source:
+def open_video(address: str, name: str, live: bool = False, reconnect: Reconnect | None = None) -> Source:
     """A video file, or the stream at an address. `name` is that of its frames, with their numbers.
+
+    A stream without a length is live: of a slow detector it drops frames, and it is opened again when it is lost. One
+    of http(s) is only where `reconnect` never gives up, since a stored one would begin anew.
 
     Raises:
         DataError: it cannot be opened.
     """
     import cv2
 
-    capture = cv2.VideoCapture(address)
+    capture = _open_stream(address) if live else cv2.VideoCapture(address)
     if not capture.isOpened():
         capture.release()
         raise DataError(
@@ -85,24 +93,35 @@ def open_video(address: str, name: str, live: bool = False) -> Source:
     total, rate = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), float(capture.get(cv2.CAP_PROP_FPS))
     counted = not address.lower().partition("?")[0].endswith(ESTIMATED)
     rate = rate if 0 < rate <= MOST_RATE else USUAL_RATE
+    title = redacted(address) if live else Path(address).name
+    if live and not 0 < total < 10**9:
+        reconnect = reconnect or Reconnect()
+        again = not address.lower().startswith("http") or reconnect.give_up_s is None
+        feed = Feed(name, capture, (lambda: _open_stream(address)) if again else None, reconnect)
+        return _live_source(title, name, feed, rate)
     file = None if live else Path(address)
-    video = _Video(capture, name, total if 0 < total < 10**9 else None, rate, live, counted, file)
-    return _source(redacted(address) if live else Path(address).name, video)
+    return _source(title, _Video(capture, name, total if 0 < total < 10**9 else None, rate, counted, file))
 
 
-def open_camera(number: int) -> Source:
-    """A camera of this machine.
+def open_camera(number: int, reconnect: Reconnect | None = None) -> Source:
+    """A camera of this machine. It drops the frames for which the detector is too slow, and is opened again when lost.
 
     Raises:
         DataError: it cannot be opened.
     """
     import cv2
 
-    capture = cv2.VideoCapture(number) if 0 <= number < MOST_CAMERAS else cv2.VideoCapture()
+    def opens() -> cv2.VideoCapture:
+        camera = cv2.VideoCapture(number) if 0 <= number < MOST_CAMERAS else cv2.VideoCapture()
+        camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # no old frames, where the driver can
+        return camera
+
+    capture = opens()
     if not capture.isOpened():
         capture.release()
         raise DataError(f"camera {number}: cannot be opened; is it plugged in, free, and this user allowed to use it?")
-    return _source(f"camera {number}", _Video(capture, f"camera{number}", None, USUAL_RATE, live=True))
+    feed = Feed(f"camera{number}", capture, opens, reconnect or Reconnect())
+    return _live_source(f"camera {number}", f"camera{number}", feed, USUAL_RATE)
 
 
 def name_of_address(address: str) -> str:
@@ -148,7 +167,6 @@ class _Video:
     name: str
     total: int | None  # number of frames, as its header states it
     rate: float
-    live: bool
     counted: bool = True  # `total` was counted when the file was written; False: estimated from its length
     file: Path | None = None
 
@@ -158,11 +176,44 @@ def _source(name: str, video: _Video) -> Source:
     return Source(name, clips_by_size(_frames(video, skips), skips), video.total, video.rate, skips)
 
 
+def _open_stream(address: str) -> cv2.VideoCapture:
+    """A stream whose silence is noticed after STREAM_TIMEOUT_S; OpenCV's own 30 s are long for a line that runs."""
+    import cv2
+
+    if cv2.CAP_FFMPEG not in cv2.videoio_registry.getStreamBackends():
+        return cv2.VideoCapture(address)
+    timeouts = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
+    options = [number for key in timeouts for number in (key, 1000 * STREAM_TIMEOUT_S)]
+    return cv2.VideoCapture(address, cv2.CAP_FFMPEG, options)
+
+
+def _live_source(title: str, name: str, feed: Feed, rate: float) -> Source:
+    skips = Skips()
+    return Source(title, clips_by_size(_live_frames(name, feed), skips), None, rate, skips, feed)
+
+
+def _live_frames(name: str, feed: Feed) -> Iterator[SourceFrame]:
+    """The newest frame, each time one is asked for. Times are those at which the frames were grabbed."""
+    import cv2
+
+    thread, first_s = feed.start(), None
+    try:
+        while (grabbed := feed.take()) is not None:
+            first_s = grabbed.at_s if first_s is None else first_s
+            pixels = np.asarray(cv2.cvtColor(grabbed.bgr, cv2.COLOR_BGR2RGB), np.uint8)
+            yield SourceFrame(f"{name}_{grabbed.number:06d}", pixels, grabbed.at_s - first_s)
+    finally:
+        feed.stop()
+        thread.join(JOIN_S)
+    if first_s is None:
+        raise DataError(f"{name}: not one frame could be read")
+
+
 def _frames(video: _Video, skips: Skips) -> Iterator[SourceFrame]:
     import cv2
 
     position, missing = 0, 0
-    clock = _Clock() if video.live and video.total is None else _Times(video)
+    times = FileTimes(video.rate, skips)
     try:
         while _may_go_on(video, position, missing):
             read, image = video.capture.read()
@@ -173,20 +224,21 @@ def _frames(video: _Video, skips: Skips) -> Iterator[SourceFrame]:
                 skips.add("video frame damaged", f"{video.name}_{number:06d}")
             position, missing = position + missing + 1, 0
             pixels = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-            yield SourceFrame(f"{video.name}_{position - 1:06d}", pixels, clock.stamp())
+            name = f"{video.name}_{position - 1:06d}"
+            yield SourceFrame(name, pixels, times.stamp(video.capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, name))
     finally:
         video.capture.release()
     if not position:
         raise DataError(f"{video.name}: not one frame could be read")
-    if video.counted and video.total and _ends_early(video.total / video.rate, clock, 1 / video.rate):
+    if video.counted and video.total and _ends_early(video.total / video.rate, times, 1 / video.rate):
         skips.add("video ends before its stated number of frames", f"{position} of {video.total}")
     elif video.file is not None and (where := cut_off(video.file)):
         skips.add("video file is cut off: its last frames may be missing", f"{position} frames read; {where}")
 
 
-def _ends_early(stated_s: float, clock: _Clock, interval_s: float) -> bool:
+def _ends_early(stated_s: float, times: FileTimes, interval_s: float) -> bool:
     """Whether more than a frame is missing at the end; where the rate varies, a frame may last as long as any other."""
-    return stated_s - clock.last_s > 1.5 * max(interval_s, clock.longest_s)
+    return stated_s - times.last_s > 1.5 * max(interval_s, times.longest_s)
 
 
 def _may_go_on(video: _Video, position: int, missing: int) -> bool:
@@ -195,41 +247,4 @@ def _may_go_on(video: _Video, position: int, missing: int) -> bool:
         return True
     if video.total is not None:
         return position + missing < video.total and missing < MOST_DAMAGED
-    return missing < TRIES and not video.live
-
-
-class _Clock:
-    """The time of the frame that was read last, by this machine's clock, for what comes live."""
-
-    def __init__(self) -> None:
-        self.first_s = self.last_s = math.nan
-        self.longest_s = 0.0  # between two frames that were read
-
-    def stamp(self) -> float:
-        """Seconds since the first frame."""
-        return self._at(time.monotonic())
-
-    def _at(self, now_s: float) -> float:
-        if math.isnan(self.first_s):
-            self.first_s = now_s
-        else:
-            self.longest_s = max(self.longest_s, now_s - self.last_s)
-        self.last_s = now_s
-        return now_s - self.first_s
-
-
-class _Times(_Clock):
-    """The same as the file states it, or by its rate where it states none."""
-
-    def __init__(self, video: _Video) -> None:
-        super().__init__()
-        self._video = video
-
-    def stamp(self) -> float:
-        import cv2
-
-        stated = float(self._video.capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
-        if math.isnan(self.first_s):
-            return self._at(stated if math.isfinite(stated) else 0.0)
-        is_later = math.isfinite(stated) and stated > self.last_s
-        return self._at(stated if is_later else self.last_s + 1 / self._video.rate)
+    return missing < TRIES

@@ -258,6 +258,9 @@ def test_clips_of_one_source_have_ids_of_their_own_and_stills_have_none(detector
     both = list(detector.stream(Source("belt", clips)))
     first, second = (np.concatenate([one.track_ids for one in part]) for part in (both[:2], both[2:]))
     assert first.max() >= 0
+    for one in both:
+        assert one.followed is not None
+        assert set(one.track_ids[one.track_ids >= 0].tolist()) <= set(one.followed.tolist())
     assert second[second >= 0].min() > first.max()
     np.testing.assert_array_equal(second - first.max() - 1, np.concatenate([one.track_ids for one in alone]))
     unfollowed = list(detector.stream(small, tracks=False))

@@ -345,4 +345,5 @@ def test_a_sequence_of_two_sizes_is_answered_in_two_clips_with_a_note(run: Path,
     assert "image size changes: a new clip begins: 1, such as part 2.png with 32x32" in noted
     assert noted.count("whole at scale 1\n") == 2
     assert "note: images of 32x32: whole at scale 1" in noted
-    assert sorted(path.name for path in tmp_path.glob("boxes*")) == ["boxes.avi", "boxes.jsonl", "boxes_2.avi"]
+    names = ["boxes.avi", "boxes.jsonl", "boxes_2.avi", "boxes_events.jsonl"]
+    assert sorted(path.name for path in tmp_path.glob("boxes*")) == names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,6 +127,7 @@ def test_the_summary_of_a_passage_and_its_verdict() -> None:
     }  # fmt: skip
     assert (ends[6]["verdict"], ends[6]["defective_share"]) == ("ok", 0.0)
     assert counter.finish() == []
+    assert counter.verdicts == {"defective": 1}, "the other part was not counted"
 
 
 def test_frames_in_which_little_is_seen_say_little_about_defects() -> None:
@@ -147,11 +149,21 @@ def test_another_size_is_another_clip() -> None:
     assert [event.kind for event in counter.update(frame(2, (7, 290, 50)), (400, 600))] == ["count"]
 
 
+def test_a_part_leaves_when_it_is_not_followed_any_more_however_long_nothing_is_told_of_it() -> None:
+    counter = Counter([CountLine.vertical(0.5)])
+    told(counter, [frame(0, (1, 90, 50), (2, 20, 20))])
+    followed = np.array([1])
+    events = told(counter, [replace(frame(k), followed=followed) for k in range(1, 100)])
+    assert [(event.kind, event.track) for event in events] == [("leave", 2)]
+    events = told(counter, [replace(frame(100, (1, 110, 50)), followed=followed)])
+    assert [(event.kind, event.track) for event in events] == [("count", 1)]
+
+
 def test_what_is_forgotten_is_bounded() -> None:
     counter = Counter([CountLine.vertical(0.5)])
     for k in range(120):
         counter.update(frame(k, (k, 90, 50), (k - 1, 110, 50)), SIZE)
-        assert len(counter._passages) <= 32
+        assert len(counter._passages) <= 92
     assert counter.counts == {"line": {"bolt": 119}}
 
 

@@ -140,7 +140,7 @@ def test_a_video_begins_anew_where_the_size_changes_and_writes_over_nothing(tmp_
     with Sinks(source, tmp_path / "boxes.avi", show=False) as sinks:
         for shape in ((24, 32, 3), (24, 32, 3), (48, 64, 3)):
             sinks.put(np.zeros(shape, np.uint8), result("f"))
-    names = ["boxes.avi", "boxes_3.avi", "boxes.jsonl"]
+    names = ["boxes.avi", "boxes_3.avi", "boxes.jsonl", "boxes_events.jsonl"]
     assert sinks.written == [tmp_path / name for name in names]
     assert (tmp_path / "boxes_2.avi").read_bytes() == b"mine"
     sizes = [[frame.image.shape[1] for frame in next(iter(open_source(tmp_path / n).clips))] for n in names[:2]]

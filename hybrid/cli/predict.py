@@ -1,4 +1,4 @@
-"""The command `hybrid` (or `python -m hybrid`): run a trained detector, export it. Loads torch only when it works."""
+"""`hybrid predict`: run a detector on pictures, videos, cameras and streams, and count parts."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hybrid import __version__
-from hybrid.classify import app as classify
+from hybrid.cli.common import app
 from hybrid.core.console import note, one_line_errors, stop
+from hybrid.predict.io.latency import Latency
 from hybrid.weights.released import DEFAULT
 from simgen.spec.text.printable import printable
 
@@ -27,6 +27,9 @@ hybrid predict --source photo.jpg --out detections/   (bolts, nuts, washers: the
 hybrid predict --checkpoint out/sim10 --source photos/ --out detections/\n\n
 hybrid predict --checkpoint my_line --source photo.jpg --out detections/   (what pipelines.line has made)\n\n
 hybrid predict --checkpoint out/sim10 --source belt.mp4 --out belt-boxes.mp4\n\n
+hybrid predict --source belt.mp4 --count-line 0.7 --out counted.mp4   (counted_counts.csv, counted_events.jsonl)\n\n
+hybrid predict --source belt.mp4 --count-line y:0.5:forward --count-region 0.1,0.2,0.4,0.9\n\n
+hybrid predict --source rtsp://10.0.0.7/belt --count-line lines.yaml --out counted/ --reconnect\n\n
 hybrid predict --checkpoint out/sim10 --source 0 --show\n\n
 hybrid predict --checkpoint out/rgbd --source rgb/ --depth depth/ --out detections/
 """
@@ -34,24 +37,6 @@ EXPORT_EPILOG = """example:\n\n
 hybrid export --checkpoint out/sim10 --out parts.onnx --height 480 --width 640
 """
 MOST_VIEWS = 3  # sizes of images that are told of
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-app.add_typer(classify, name="classify")
-
-
-def _version(asked: bool) -> bool:
-    if asked:
-        typer.echo(f"hybrid {__version__}")
-        raise typer.Exit
-    return asked
-
-
-@app.callback()
-def main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    """Run a detector of manufactured parts. pipelines.train_sim and pipelines.finetune_real train it."""
 
 
 @app.command(epilog=EPILOG)
@@ -79,6 +64,20 @@ def predict(
         Path | None, typer.Option(help="Folder with the depth of the images: 16-bit .png files of the same names.")
     ] = None,
     depth_unit: Annotated[float, typer.Option(help="One step of the depth images, in metres.")] = 0.001,
+    count_line: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Count the parts that cross a line: 0.7 (an x), y:0.7, or two points 0.1,0.2,0.9,0.8. Shares of the "
+            "picture, or pixels; with :forward or :backward one way only. Or a .yaml file. May be repeated."
+        ),
+    ] = None,
+    count_region: Annotated[
+        list[str] | None,
+        typer.Option(help="Count the parts that enter a region: two corners 0.2,0.3,0.6,0.9, or three or more points."),
+    ] = None,
+    reconnect: Annotated[
+        bool, typer.Option("--reconnect", help="Open a lost camera or stream again for ever, not for a minute only.")
+    ] = False,
     show: Annotated[bool, typer.Option("--show", help="Show a window; q or Esc closes it.")] = False,
     whole: Annotated[bool, typer.Option("--whole", help="Look once at each whole image, whatever its size.")] = False,
     tiles: Annotated[
@@ -93,14 +92,17 @@ def predict(
     ] = "auto",
     precision: Annotated[str, typer.Option(help="float32, or bf16, which runs in torch.")] = "float32",
 ) -> None:
-    """Detect parts: draw boxes, write JSON lines, report the speed."""
+    """Detect parts: draw boxes, write JSON lines, count, report the speed.
+
+    Beside a video, or in the folder: events of each part (enter, hidden, reappeared, count, leave), and the counts.
+    """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if whole and tiles:
         stop("--whole and --tiles exclude each other")
     with one_line_errors():
         open_sinks = _checked(
             checkpoint, source, out, show, overwrite=overwrite, sequence=sequence, depth=depth, depth_unit=depth_unit,
-            device=device,
+            device=device, lines=count_line or [], regions=count_region or [], reconnect=reconnect,
         )  # fmt: skip
         from hybrid.predict.detector import Detector, operating_point, trained_view
         from hybrid.predict.tiles import WHOLE
@@ -120,25 +122,27 @@ def predict(
             stop("--flip: this detector follows objects, and a mirrored look would give them other ids")
         _tell_runtime(detector)
         with open_sinks() as sinks:
-            frames, detections, busy_s, views = _detect(detector, sinks)
+            ran = _detect(detector, sinks)
     _tell_runtime(detector)
-    for view_told in sorted(views)[:MOST_VIEWS]:
+    for view_told in sorted(ran.views)[:MOST_VIEWS]:
         note(f"images of {view_told}")
     for reason, items in sinks.source.skips.done().items():
         note(f"{reason}: {len(items)}, such as {items[0]}")
-    if not frames:
+    if not ran.frames:
         stop(f"{source}: not one frame could be used")
-    rate = frames / max(busy_s, 1e-9)
+    rate = ran.frames / max(ran.busy_s, 1e-9)
     typer.echo(
-        f"{detections} detections in {frames} frames, {rate:.2f} frames/s, score >= {least_score:.2f} ({origin})"
+        f"{ran.detections} detections in {ran.frames} frames, {rate:.2f} frames/s, "
+        f"score >= {least_score:.2f} ({origin})"
     )
+    _tell_stream(sinks, ran)
     for path in sinks.written:
         typer.echo(printable(f"  {path}"))
 
 
 def _checked(
     checkpoint: Path, source: str, out: Path | None, show: bool, *, overwrite: bool, sequence: bool, depth: Path | None,
-    depth_unit: float, device: str,
+    depth_unit: float, device: str, lines: list[str], regions: list[str], reconnect: bool,
 ) -> Callable[[], Sinks]:  # fmt: skip
     """Check all that needs no torch, whose import takes seconds. Returns what opens the source and the outputs.
 
@@ -146,6 +150,8 @@ def _checked(
         HybridError: a path or a name is wrong, or the output would be written over something.
     """
     from hybrid.core.device import check_device_name
+    from hybrid.predict.counting.given import given_places
+    from hybrid.predict.io.live import Reconnect
     from hybrid.predict.io.outputs import check_out
     from hybrid.predict.io.sinks import Sinks
     from hybrid.predict.io.sources import DepthFolder, open_source, path_of
@@ -153,13 +159,14 @@ def _checked(
 
     check_device_name(device)
     weights = weights_file(checkpoint)
-    path = path_of(source)
+    path, places = path_of(source), given_places(lines, regions)
+    again = Reconnect(give_up_s=None if reconnect else Reconnect.give_up_s, say=note)
     if out is not None:
         check_out(out, [one for one in (path, depth, checkpoint, weights) if one is not None], overwrite)
 
     def opens() -> Sinks:
         depths = None if depth is None else DepthFolder(depth, depth_unit)
-        return Sinks(open_source(source, sequence, depths), out, show, overwrite)
+        return Sinks(open_source(source, sequence, depths, again), out, show, overwrite, places)
 
     if path is None:  # a camera or a stream: its frames would be old when the detector is ready
         return opens
@@ -167,21 +174,51 @@ def _checked(
     return lambda: opened
 
 
-def _detect(detector: Detector, sinks: Sinks) -> tuple[int, int, float, set[str]]:
-    """The numbers of frames and of detections, the seconds spent in the detector, and how it looked at the images."""
-    frames, detections, busy_s, views = 0, 0, 0.0, set[str]()
+@dataclass
+class _Ran:
+    """What a run has come to."""
+
+    frames: int = 0
+    detections: int = 0
+    busy_s: float = 0.0  # spent in the detector
+    views: set[str] = field(default_factory=set)  # how it looked at the images
+    latency: Latency = field(
+        default_factory=Latency
+    )  # of live frames since they were grabbed, of others in the detector
+
+
+def _detect(detector: Detector, sinks: Sinks) -> _Ran:
+    """Detect in all frames, and hand them out."""
+    ran, live = _Ran(), sinks.source.live
     began = time.perf_counter()
     try:
         for image, result in detector.watch(sinks.source):
-            busy_s += time.perf_counter() - began
-            frames, detections = frames + 1, detections + len(result)
-            views.add(result.view)
+            took_s = time.perf_counter() - began
+            ran.latency.add(took_s if live is None else live.age_s())
+            ran.busy_s, ran.frames, ran.detections = ran.busy_s + took_s, ran.frames + 1, ran.detections + len(result)
+            ran.views.add(result.view)
             if not sinks.put(image, result):
                 break
             began = time.perf_counter()
     except KeyboardInterrupt:  # the usual end of a camera; the results so far are complete
         sys.stderr.write("stopped\n")
-    return frames, detections, busy_s, views
+    return ran
+
+
+def _tell_stream(sinks: Sinks, ran: _Ran) -> None:
+    """Of a video or a stream: how long its frames took, which were dropped, what was counted."""
+    if sinks.source.frames_per_s is None:
+        return
+    live = sinks.source.live
+    since = "in the detector" if live is None else "from the camera to the answer"
+    typer.echo(f"latency {since}: {ran.latency.told()}")
+    if live is not None and live.dropped:
+        share = live.dropped / max(1, live.dropped + ran.frames)
+        typer.echo(
+            f"{live.dropped} frames dropped ({share:.0%}): they came faster than they were answered, newest first"
+        )
+    for line in sinks.counted.table():
+        typer.echo(printable(line))
 
 
 def _tell_runtime(detector: Detector) -> None:
@@ -189,73 +226,3 @@ def _tell_runtime(detector: Detector) -> None:
     told: list[str] = getattr(detector.engine, "told", [])
     while told:
         note(told.pop(0))
-
-
-@app.command(epilog=EXPORT_EPILOG)
-def export(
-    checkpoint: Annotated[Path, typer.Option(help="Folder of a finished run or of a line, or a .safetensors file.")],
-    out: Annotated[Path, typer.Option(help="The .onnx file to write.")],
-    height: Annotated[int, typer.Option(min=1, help="Height of the frames in pixels; fixed in the file.")],
-    width: Annotated[int, typer.Option(min=1, help="Width of the frames in pixels; fixed in the file.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over the file at --out.")] = False,
-    int8: Annotated[
-        bool, typer.Option("--int8", help="Convolutions in 8 bits: faster; compare its detections. Needs --calibrate.")
-    ] = False,
-    calibrate: Annotated[
-        Path | None, typer.Option(help="With --int8: folder of pictures as the camera takes them, without labels.")
-    ] = None,
-) -> None:
-    """Write one step of the detector, (frame, state) -> (detections, state), as ONNX.
-
-    `hybrid predict --checkpoint FILE.onnx` runs it; hybrid.predict.onnx.OnnxDetector does without torch.
-    """
-    if int8 != (calibrate is not None):
-        stop("--int8 and --calibrate FOLDER go together: the folder's pictures tell the ranges of the 8 bits")
-    with one_line_errors():
-        from hybrid.predict.io.outputs import check_file
-        from hybrid.weights.record import weights_file
-
-        check_file(out, ".onnx", [weights_file(checkpoint)], overwrite)
-        from hybrid.predict import onnx
-        from hybrid.predict.detector import operating_point
-        from hybrid.weights.checkpoint import load
-        from simgen.dataset.store.files import write_atomically
-
-        pictures = [] if calibrate is None else _pictures(calibrate)
-        try:
-            content = onnx.exported(load(checkpoint), height, width, operating_point(checkpoint)[0])
-            if int8:
-                from hybrid.predict.runtime.int8 import quantised
-
-                content, count = quantised(content, pictures)
-        except ImportError as error:
-            from simgen.spec.install import install_hint
-
-            stop(f"{error.name} is not installed: {install_hint('onnx')}")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, content)
-    typer.echo(printable(f"{out}: {len(content) / 1e6:.1f} MB"))
-    if int8:
-        typer.echo(f"  Its convolutions are in 8 bits, calibrated on {count} pictures.")
-    typer.echo(
-        f"  It sees whole frames of {width}x{height} and answers as `hybrid predict --whole` does.\n"
-        "  Without --whole, predict may look at two scales or in tiles: it finds smaller parts, with other scores.\n"
-        "  Objects get track ids only where the network itself tracks them."
-    )
-
-
-def _pictures(folder: Path) -> list[Path]:
-    """The files of pictures in a folder, by name.
-
-    Raises:
-        DataError: there is none, or no such folder.
-    """
-    from hybrid.core.errors import DataError
-    from hybrid.data.clips import IMAGE_SUFFIXES
-
-    if not folder.is_dir():
-        raise DataError(f"--calibrate {folder}: there is no such folder; it needs pictures as the camera takes them")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    if not found:
-        raise DataError(f"{folder}: holds no pictures to calibrate on")
-    return found
