@@ -84,7 +84,7 @@ def try_out(
     if pool is None or part is None or part[1].count < LEAST_SESSIONS or advised.rendered is None:
         needed = f"labelled photos in {LEAST_SESSIONS} sessions that {run.folder.name} was not trained on"
         raise DataError(f"--iterate: needs --look with {needed}")
-    trial = _Trial(advised.rendered, run, pool, *part, wishes, command or _run)
+    trial = _Trial(advised.rendered, run, pool, *part, wishes, command or run_python)
     tried = rounds(advised.changes, wishes.most, trial.ask)
     text = preset_text(advised.rendered, tried.kept, wishes.preset_folder, wishes.made)
     rows = effects(tried, wishes.steps, wishes.scenes)
@@ -136,11 +136,11 @@ class _Trial:
         return [open_run(own / f"seed{seed}") for seed in SEEDS]
 
 
-def render_words(preset: Path, scenes: int, out: Path) -> list[str | Path]:
+def render_words(preset: Path, scenes: int, out: Path, seed: int = SCENE_SEED) -> list[str | Path]:
     """Python's words that render a data set."""
     return [
         "-c", "from simgen.cli import main; main()", "render", "--preset", preset, "--scenes", str(scenes), "--seed",
-        str(SCENE_SEED), "--out", out, "--shard-scenes", str(max(1, min(8, scenes // 4))), "--resume",
+        str(seed), "--out", out, "--shard-scenes", str(max(1, min(8, scenes // 4))), "--resume",
     ]  # fmt: skip
 
 
@@ -151,7 +151,7 @@ def train_words(run: FinishedRun, scenes: Path, steps: int, seed: int, out: Path
     return words + (["--clip-length", "1"] if frames == 1 else [])
 
 
-def _run(words: Sequence[str | Path]) -> None:
+def run_python(words: Sequence[str | Path]) -> None:
     """Run Python; what it prints is shown only where it fails.
 
     Raises:

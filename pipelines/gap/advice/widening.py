@@ -97,7 +97,7 @@ def _of_effects(effects: Iterable[Knob], config: SceneConfig) -> Iterator[Change
         name = STATISTIC_OF.get(one.name, one.name)
         because = f"{one.change}, the same detector gains on the photos"
         if name in RULES:
-            yield from _widened(name, config, (A_STEP, A_STEP), "up_to", because, one.effect)
+            yield from widened(name, config, (A_STEP, A_STEP), "up_to", because, one.effect)
 
 
 def _of_coverage(coverage: Iterable[Coverage], config: SceneConfig) -> Iterator[Change]:
@@ -114,7 +114,7 @@ def _of_coverage(coverage: Iterable[Coverage], config: SceneConfig) -> Iterator[
             factors = (max(factors), max(factors))
         share = max(side.value or 0.0 for side in (one.below, one.above))
         because = f"{share:.0%} of the values of {one.title} lie beyond the simulated range"
-        yield from _widened(one.name, config, factors, "coverage", because, NOT_KNOWN)
+        yield from widened(one.name, config, factors, "coverage", because, NOT_KNOWN)
 
 
 def _times(rule: Rule, smaller: float, larger: float) -> float:
@@ -126,7 +126,7 @@ def _times(rule: Rule, smaller: float, larger: float) -> float:
     return max(1.0, min(MOST, (larger / smaller) ** rule.power)) if smaller > 0 else MOST
 
 
-def _widened(
+def widened(
     name: str, config: SceneConfig, factors: tuple[float, float], evidence: Evidence, because: str, effect: Figure
 ) -> Iterator[Change]:
     """The low bound is divided by the first factor, the high one multiplied by the second, inside what is possible."""

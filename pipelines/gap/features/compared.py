@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -109,7 +109,9 @@ def _row(one: _Category) -> Features:
             status="measured", value=found.floor, unit=UNIT, n=count, n_units=sessions,
             method="95th percentile between two halves of the real sessions",
         ),
-        unlike=share_figure([float(one.near.unlike.mean())], drawn[None], sessions, "share", count),
+        unlike=replace(
+            share_figure([float(one.near.unlike.mean())], drawn[None], sessions, "share", count), seeds=None, note=""
+        ),
     )  # fmt: skip
 
 

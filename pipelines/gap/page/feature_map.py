@@ -30,4 +30,4 @@ def feature_map(points: Sequence[MapPoint], pictures: Mapping[str, Picture], rea
         shown.append(element("rect", class_=f"frame-{colour}", x=left, y=top, width=THUMBNAIL, height=THUMBNAIL))
     counts = [sum((one.of == "simulated") == of for one in points) for of in (True, False)]
     title = f"Map of {counts[0]} simulated and {counts[1]} {real} parts by what the detector sees"
-    return drawing(SIDE, SIDE, title, [*plain, *shown], "wide")
+    return drawing(SIDE, SIDE, title, [*plain, *shown], "map")

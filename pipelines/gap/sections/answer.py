@@ -22,6 +22,7 @@ from pipelines.gap.schema.sections import (
     Performance,
     Where,
 )
+from pipelines.gap.stats.errors import INSIDE, OUTSIDE
 
 POINTS = "points of AP50"
 SIGNIFICANT = 0.05
@@ -174,9 +175,10 @@ def _of_coverage(coverage: Sequence[Coverage]) -> list[Action]:
             low = min(one.simulated[1], one.real[0]) if _sure(one.below) else one.simulated[1]
             high = max(one.simulated[-2], one.real[-1]) if _sure(one.above) else one.simulated[-2]
             wider = f"{low:.3g} to {high:.3g} {one.unit}"
+            title = one.title[0].upper() + one.title[1:]
             rows.append(
                 Action(
-                    action=f"{one.title}: {one.so}", knob=one.knobs, from_value=ends, to_value=wider,
+                    action=f"{title}: {one.so}", knob=one.knobs, from_value=ends, to_value=wider,
                     because=f"{share:.0%} of the values lie beyond the simulated range", evidence="coverage",
                     effect=not_measured("Not known: try it, and measure.", POINTS), cost="render and train again",
                 )
@@ -197,6 +199,9 @@ def _of_errors(errors: Sequence[Named]) -> list[Action]:
     top = max((one for one in errors if one.label in words), key=lambda one: one.figure.value or 0.0, default=None)
     if top is None or top.figure.value is None or top.figure.value < 1.0:
         return []
+    of_place = {one.label: one.figure.value or 0.0 for one in errors}
+    if top.label == "background" and of_place.get(OUTSIDE, 0.0) > of_place.get(INSIDE, 0.0):
+        words["background"] = "Look at the false alarms beside the work area: put such things around it in simulation"
     return [
         Action(
             action=words[top.label], knob="", from_value="", to_value="",

@@ -18,7 +18,7 @@ from hybrid.metrics.detection import SIZE_BINS_PX
 from pipelines.gap.schema.figure import Figure, counted, not_measured, too_few
 from pipelines.gap.schema.sections import Group, Named, Table, Where
 from pipelines.gap.stats.calibration import LEAST_DETECTIONS, LEAST_SCORE, reliability
-from pipelines.gap.stats.errors import KINDS, PLACES, gains, in_work_area
+from pipelines.gap.stats.errors import INSIDE, KINDS, OUTSIDE, PLACES, gains, in_work_area
 from pipelines.gap.stats.grouping import PhotoSessions
 from pipelines.gap.stats.interval import (
     LEAST_SESSIONS,
@@ -152,7 +152,8 @@ def errors(real: Side) -> tuple[Named, ...]:
     places = in_work_area(real.found, real.frames, real.sessions.of_frame)
     found = gains(real.found, real.weights, average_precisions, places)
     rows = []
-    for kind, values in found.items():
+    for kind in ("localisation", "classification", "duplicate", "background", INSIDE, OUTSIDE, "both", "missed"):
+        values = found[kind]
         figure = (
             difference_figure([float(values[0])], values[None, 1:], units, "points of AP50", photos)
             if np.isfinite(values[0])

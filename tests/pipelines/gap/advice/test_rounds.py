@@ -202,4 +202,4 @@ def test_the_words_are_those_of_the_commands(tmp_path: Path) -> None:
     assert "--clip-length" not in train_words(run, tmp_path, 20, 1, tmp_path, 2)
     assert "--resume" in render_words(tmp_path / "a.yaml", 8, tmp_path)
     with pytest.raises(RunError, match=r"-c import sys; sys\.exit\('no disk'\) \.\.\. ended with 1: no disk"):
-        module._run(["-c", "import sys; sys.exit('no disk')"])
+        module.run_python(["-c", "import sys; sys.exit('no disk')"])

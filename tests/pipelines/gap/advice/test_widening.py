@@ -185,6 +185,9 @@ def test_a_range_that_makes_no_preset_is_not_written() -> None:
     wrong = replace(some_changes()[0], after=(-5.0, 2.0))
     with pytest.raises(DataError, match="make no preset"):
         check_preset(rendered, [wrong])
+    other = Rendered(load_config("bolts_on_table", ["sensor.gamma.low=1.8"]), "bolts_on_table", {})
+    with pytest.raises(DataError, match=r"would change sensor\.gamma\.low too"):
+        check_preset(other, some_changes())
     text = preset.preset_text(rendered, [wrong], Path(), "")
     assert "low: -5" in text
 

@@ -18,6 +18,7 @@ from pipelines.gap.sections.answer import do_next, headline, lead, sentence
 from pipelines.gap.sections.efficiency import label_efficiency
 from pipelines.gap.sections.performance import comparisons, gap, paired, performance, smallest
 from pipelines.gap.sections.runs import RunGroup, grouped, run_row
+from pipelines.gap.stats.errors import INSIDE, OUTSIDE
 from pipelines.gap.stats.grouping import PhotoSessions
 from pipelines.gap.stats.resampled import Resampled
 from tests.pipelines.gap.example_report import example_report
@@ -222,3 +223,16 @@ def test_an_action_has_the_range_that_its_preset_has() -> None:
     other = replace(advised, changes=(replace(wide, key="sensor.exposure"),))
     plain = do_next([row], [], replace(report.where, errors=()), report.label_efficiency, other, Labelling())
     assert plain.actions[0].knob == row.knobs
+
+
+@pytest.mark.parametrize(("outside", "words"), [(9.0, "beside the work area"), (1.0, "into the simulated scenes")])
+def test_false_alarms_beside_the_work_area_are_told_from_those_among_the_parts(outside: float, words: str) -> None:
+    report = example_report()
+    (row,) = report.where.errors
+    assert row.label == "background"
+    of_place = {INSIDE: 5.0, OUTSIDE: outside}
+    places = [replace(row, label=name, figure=counted(value, "p")) for name, value in of_place.items()]
+    where = replace(report.where, errors=(row, *places))
+    got = do_next([], [], where, replace(report.label_efficiency, missing=()), Advice(), Labelling())
+    assert len(got.actions) == 1
+    assert words in got.actions[0].action

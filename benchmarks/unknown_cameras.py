@@ -1,0 +1,219 @@
+"""Does the gap report's advice find what a camera that it does not know does otherwise, and does following it help?
+
+    python benchmarks/unknown_cameras.py --out out/unknown                      (hours; a stopped run goes on)
+    python benchmarks/unknown_cameras.py --out out/unknown --worlds 1 --nulls 1 --seeds 1 --scenes 100 --steps 100
+
+Worlds are made by seeds: each is the base preset with two or three groups of knobs moved outside of it, and two decoys
+that should cost no AP. Null worlds are the base preset itself. Of a world the advice sees a pool alone: 30 labelled
+pictures in six sessions. Then detectors are trained from the same start, with the same scenes and steps, on
+
+    base        the base preset
+    advised     the base preset with the ranges that the advice widens
+    sham        as many other groups, drawn at random, widened by half on both sides
+    everything  all ranges that the advice knows, widened by half on both sides
+    oracle      the world itself
+
+and measured on 60 pictures of the world. closed = 1 - (oracle - advised) / (oracle - base), of AP50; the interval of
+its mean over the worlds is Student's t. Groups that were named are compared with those that were moved. Each world is a
+file, world-N.json; the table is printed from these files, and nothing is left out of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+from hybrid.data.clips import ClipSource
+from pipelines.common.data import read
+from pipelines.gap.advice.preset import Rendered, layered
+from pipelines.gap.advice.trials import render_words, run_python
+from pipelines.gap.advice.widening import NOT_KNOWN, RULES, Change, changes, widened
+from pipelines.gap.finished import open_run
+from pipelines.gap.measure import measure
+from pipelines.gap.sections.why import looks, why
+from pipelines.gap.sets import with_labels_of
+from pipelines.gap.stats.grouping import PhotoSessions
+from simgen.presets.read import load_config
+from simgen.scene.config import SceneConfig
+
+BASE = "demo"
+SMALL = ["camera.width_px=160", "camera.height_px=128", "timing.frames=1", "timing.settle_s=0.5"]
+# Groups that a world moves: the statistic that should tell, and by how much the ends of its knob are multiplied.
+GROUPS: Mapping[str, tuple[str, float]] = {
+    "noise": ("noise", 4.0), "blur": ("sharpness", 3.0), "white balance": ("warmth", 1.6),
+    "exposure": ("brightness", 0.5), "distance": ("box_size", 1.6), "finish": ("part_brightness", 0.5),
+    "density": ("parts_per_image", 2.0), "colour": ("saturation", 2.0),
+}  # fmt: skip
+DECOYS = {"sensor.vignetting": (0.0, 0.3), "sensor.jpeg_quality": (70, 80)}
+OF_SESSION = ("sensor.exposure", "sensor.read_noise_e", "camera.distance_m", "light.temperature_k")
+SESSIONS, PHOTOS, TESTS = 6, 5, 60
+EVERYTHING = 1.5
+ARMS = ("base", "advised", "sham", "everything", "oracle")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    for name, default in (("worlds", 8), ("nulls", 20), ("seeds", 3), ("scenes", 200), ("steps", 400)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    asked = parser.parse_args()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    for number in range(asked.worlds + asked.nulls):
+        is_null = number >= asked.worlds
+        path = asked.out / f"world-{number}.json"
+        if not path.exists():
+            path.write_text(json.dumps(World(number, is_null, asked).judged(), indent=1) + "\n")
+    print(table([json.loads(path.read_text()) for path in sorted(asked.out.glob("world-*.json"))]))
+
+
+class World:
+    """One camera that the advice does not know."""
+
+    def __init__(self, number: int, is_null: bool, asked: argparse.Namespace) -> None:
+        self.number, self.is_null, self.asked = number, is_null, asked
+        self.folder: Path = asked.out / f"world-{number}"
+        self.rng = np.random.default_rng([2026, number])
+        self.base = load_config(BASE, SMALL)
+        self.moved = (
+            [] if is_null else sorted(self.rng.choice(sorted(GROUPS), int(self.rng.integers(2, 4)), False).tolist())
+        )
+
+    def judged(self) -> dict[str, Any]:
+        """What the advice says; and, of a world that is none of the null ones, what following it wins."""
+        hidden = self.hidden()
+        pool = self.pool(hidden)
+        sim = self.scenes("base", self.layer(()), self.asked.out / "base")
+        advised = self.advised(sim, pool)
+        of_statistic = {statistic: name for name, (statistic, _) in GROUPS.items()}
+        named = sorted({of_statistic.get(one.statistic, one.statistic) for one in advised})
+        row = {"number": self.number, "null": self.is_null, "moved": self.moved, "named": named}
+        if self.is_null:
+            return row
+        test = read(self.rendered("test", self.sets(hidden), TESTS, 7), sim.categories)
+        layers = {
+            "base": self.layer(()), "advised": self.layer(advised), "sham": self.layer(self.sham(advised)),
+            "everything": self.layer(self.every(EVERYTHING)), "oracle": self.sets(hidden),
+        }  # fmt: skip
+        return row | {"ap50": {arm: self.trained(arm, text, test) for arm, text in layers.items()}}
+
+    def hidden(self) -> dict[str, tuple[float, float]]:
+        """The ranges of the world that are others than the base's."""
+        found: dict[str, tuple[float, float]] = {}
+        for name in self.moved:
+            statistic, factor = GROUPS[name]
+            for one in widened(statistic, self.base, (1.0, 2.0), "guess", "", NOT_KNOWN):
+                low, high = one.before
+                least = low / factor if name == "white balance" else low * factor  # gains of two colours: wider apart
+                found[one.key] = (least, high * factor)
+        return found if self.is_null else found | {key: (float(a), float(b)) for key, (a, b) in DECOYS.items()}
+
+    def sets(self, ranges: Mapping[str, tuple[float, float]]) -> str:
+        """The base preset with these ranges, as YAML."""
+        rows = [Change(key, (0.0, 0.0), ends, "guess", "hidden", NOT_KNOWN, "") for key, ends in ranges.items()]
+        return self.layer(rows)
+
+    def layer(self, rows: Sequence[Change]) -> str:
+        rest = {line.split("=")[0]: json.loads(line.split("=")[1]) for line in SMALL}
+        return layered(Rendered(self.base, BASE, rest), rows, self.folder)
+
+    def pool(self, hidden: Mapping[str, tuple[float, float]]) -> tuple[ClipSource, PhotoSessions]:
+        """Six sessions of five pictures: in each, camera and light stand still."""
+        world = dict(ranges_of(self.base)) | dict(hidden)
+        for k in range(SESSIONS):
+            still = {key: (value, value) for key in OF_SESSION for value in [float(self.rng.uniform(*world[key]))]}
+            self.rendered(f"pool/s{k}", self.sets({**hidden, **still}), PHOTOS, 11 + k)
+        source = read(self.folder / "pool")
+        sessions = [int(clip.name.split("/")[0][1:]) for clip in source.clips]
+        return source, PhotoSessions(np.array(sessions, np.int64), "plan", "as they were rendered")
+
+    def advised(self, sim: ClipSource, pool: tuple[ClipSource, PhotoSessions]) -> tuple[Change, ...]:
+        """What the report would widen."""
+        source, sessions = pool
+        return changes(why(looks(sim, source, sessions), "").coverage, (), self.base)
+
+    def sham(self, advised: Sequence[Change]) -> list[Change]:
+        """As many other ranges, widened on both sides by the same factors."""
+        taken = {one.statistic for one in advised}
+        names = [name for name in sorted(RULES) if name not in taken]
+        chosen = self.rng.permutation(names)[: len(taken)].tolist()
+        return [one for name in chosen for one in widened(name, self.base, (EVERYTHING,) * 2, "guess", "", NOT_KNOWN)]
+
+    def every(self, factor: float) -> list[Change]:
+        return [one for name in RULES for one in widened(name, self.base, (factor, factor), "guess", "", NOT_KNOWN)]
+
+    def rendered(self, name: str, preset: str, scenes: int, seed: int, folder: Path | None = None) -> Path:
+        """A data set of a preset; rendered once."""
+        out = (folder or self.folder) / name
+        path = out.with_name(f"{out.name}.yaml")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(preset)
+        if not (out / "manifest.json").exists():
+            run_python(render_words(path, scenes, out, seed))
+        return out
+
+    def scenes(self, name: str, preset: str, folder: Path | None = None) -> ClipSource:
+        return read(self.rendered(f"scenes-{name}", preset, self.asked.scenes, 5, folder))
+
+    def trained(self, arm: str, preset: str, test: ClipSource) -> list[float]:
+        """AP50 on the test pictures, of each seed. The base's runs are those of all worlds."""
+        folder = self.asked.out / "base" if arm == "base" else self.folder
+        data = self.rendered(f"scenes-{arm}", preset, self.asked.scenes, 5, folder)
+        values = []
+        for seed in range(self.asked.seeds):
+            out = folder / f"run-{arm}-{seed}"
+            words: list[str | Path] = ["-m", "pipelines.train_sim", "--data", data, "--out", out, "--preset", "tiny"]
+            words += ["--steps", str(self.asked.steps), "--seed", str(seed), "--clip-length", "1", "--tile", "160"]
+            run_python([*words, "--holdout", "0.05", "--threads", "1", "--workers", "0"])
+            run = open_run(out)
+            source = with_labels_of(test, run)
+            ap50 = measure(
+                run, source, self.folder / "cache", f"world {self.number}, {arm} {seed}"
+            ).metrics.overall.ap50
+            values.append(float(ap50 or 0.0))
+        return values
+
+
+def ranges_of(config: SceneConfig) -> dict[str, tuple[float, float]]:
+    """The ranges of the knobs that a session holds still."""
+    found = {}
+    for key in OF_SESSION:
+        group, name = key.split(".")
+        knob = getattr(getattr(config, group), name)
+        found[key] = (float(knob.low), float(knob.high))
+    return found
+
+
+def closed(row: Mapping[str, Any], arm: str) -> float:
+    """The share of a world's gap that an arm closes, over the seeds."""
+    mean = {name: float(np.mean(values)) for name, values in row["ap50"].items()}
+    return 1 - (mean["oracle"] - mean[arm]) / (mean["oracle"] - mean["base"])
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The worlds; closed with its interval, precision of the names, silence in null worlds."""
+    worlds, nulls = ([row for row in rows if row["null"] == null] for null in (False, True))
+    lines = ["| world | moved | named | " + " | ".join(ARMS) + " |", "|---" * (3 + len(ARMS)) + "|"]
+    for row in worlds:
+        values = [f"{np.mean(row['ap50'][arm]):.3f}" for arm in ARMS]
+        cells = [str(row["number"]), ", ".join(row["moved"]), ", ".join(row["named"]), *values]
+        lines.append(f"| {' | '.join(cells)} |")
+    for arm in ("advised", "sham", "everything"):
+        shares = np.array([closed(row, arm) for row in worlds])
+        if len(shares) > 1:
+            half = student.ppf(0.975, len(shares) - 1) * shares.std(ddof=1) / np.sqrt(len(shares))
+            lines.append(f"{arm}: closed {shares.mean():.2f} [{shares.mean() - half:.2f}, {shares.mean() + half:.2f}]")
+    named = sum(len(row["named"]) for row in worlds)
+    right = sum(len(set(row["named"]) & set(row["moved"])) for row in worlds)
+    lines.append(f"named and moved: {right} of {named} named; {sum(len(row['moved']) for row in worlds)} were moved")
+    lines.append(f"silent null worlds: {sum(not row['named'] for row in nulls)} of {len(nulls)}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
