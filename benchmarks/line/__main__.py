@@ -5,6 +5,7 @@
     python -m benchmarks.line choose --clips val --out choices.json
     python -m benchmarks.line measure --clips test --choices choices.json --out test.json
     python -m benchmarks.line table test.json
+    python -m benchmarks.line picture --clips test --clip 000016 --out line.webp
     python -m benchmarks.line real --data real/belt_packs --gaps 2 10 --choices choices.json
 
 Detections are stored beside the clips, in `<clips>-detections`. ByteTrack and OC-SORT need `pip install --no-deps
@@ -31,6 +32,7 @@ from benchmarks.line.measure import (
     tallies,
 )  # fmt: skip
 from benchmarks.line.page import table
+from benchmarks.line.picture import animate
 from benchmarks.line.real import measured as measured_real
 from benchmarks.line.rivals import RIVALS
 from hybrid.metrics.line import Tally, combined, figures
@@ -57,9 +59,16 @@ def main() -> None:
         "--gaps", type=int, nargs=2, help="lengths of drop-outs, in frames; else where a hand hides parts"
     )
     real.add_argument("--choices", type=Path, required=True)
+    picture = commands.add_parser("picture")
+    picture.add_argument("--clips", type=Path, required=True)
+    picture.add_argument("--clip", required=True, help="its name, as 000019")
+    picture.add_argument("--weights", default=WEIGHTS)
+    picture.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     if given.command == "table":
         print(table(json.loads(given.file.read_text()), AGAINST))
+    elif given.command == "picture":
+        animate(given.clips, given.clip, given.weights, given.out)
     elif given.command == "real":
         print(measured_real(given.data, given.gaps, json.loads(given.choices.read_text())))
     else:

@@ -30,7 +30,7 @@ def _cell(one: dict[str, Any], of: str, difference: str, metric: str, is_base: b
     value, (low, high) = one[of][metric], one[difference][metric]
     if math.isnan(value):
         return "-"
-    scale, form = (100.0, ".1f") if metric in SHARES else (1.0, ".2f" if "per frame" in metric or "per clip" in metric
+    scale, form = (100.0, ".1f") if metric in SHARES else (1.0, ".2f" if " frame" in metric or "per clip" in metric
                                                            or "until" in metric else ".0f")  # fmt: skip
     shown = f"{value * scale:{form}}" + (" %" if metric in SHARES else "")
     if is_base or math.isnan(low):

@@ -35,6 +35,7 @@ class Rival:
 
     follow: Follow
     grid: tuple[Settings, ...] = ({},)
+    as_it_comes: bool = False  # with the settings of `Detector.stream`, however many false alarms that makes
 
 
 def _grid(**choices: Iterable[Any]) -> tuple[Settings, ...]:
@@ -194,5 +195,6 @@ RIVALS: dict[str, Rival] = {
         ),
     ),
     "belt speed": Rival(belt_speed, _grid(patience=(10, 30), gate=(0.3, 0.6, 1.0), sure=_SURE)),
-    "link": Rival(linked, _grid(told=(0.25, 0.6, 0.85), reach=(1.5, 2.5), sure=_SURE)),
+    "link": Rival(linked, _grid(unsure=(0.2, 0.3, 0.44), told=(0.6, 0.85), sure=(0.45, 0.6))),
+    "link, as it comes": Rival(linked, as_it_comes=True),
 }
