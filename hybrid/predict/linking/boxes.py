@@ -6,13 +6,31 @@ own, and the other one is the cover's. Each axis is looked at by itself.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-GROW, SHRINK = 0.3, 0.06  # share of a difference that the size takes over in a frame
+GROW, SHRINK, PIECE_SHRINK = 0.3, 0.06, 0.02  # share of a difference that the size takes over in a frame
+PIECE = 0.8  # a detection of less than this share of the whole box shows a piece
 YOUNG = 4  # detections up to which a size follows faster
 SAME = 0.12  # a smaller difference, in sizes, is noise: both edges are the part's own
 EDGE_PX = 1.5  # a detection so near to the picture's edge is cut by it
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What detections tell of m whole parts.
+
+    A box that gets smaller or larger keeps the edge that is the part's own, so its centre moves without any motion:
+    `expected_px` has that in it, and only what is left to `centres_px` is motion.
+    """
+
+    centres_px: Float[np.ndarray, "m 2"]
+    expected_px: Float[np.ndarray, "m 2"]  # the expected centres, of boxes of the new size
+    sizes_px: Float[np.ndarray, "m 2"]
+    entire: Bool[np.ndarray, " m"]  # all four edges are the part's own
+    shares: Float[np.ndarray, " m"]  # of the whole box, that the detection covers
 
 
 def measured(
@@ -20,23 +38,38 @@ def measured(
     found_cxcywh_px: Float[np.ndarray, "m 4"],
     hits: Int64[np.ndarray, " m"],
     size_hw_px: tuple[int, int] | None,
-) -> tuple[Float[np.ndarray, "m 2"], Float[np.ndarray, "m 2"], Bool[np.ndarray, " m"]]:
-    """Centres and sizes of whole parts, from where they were expected and the boxes of what is seen of them.
-
-    Also whether all four edges are the part's own.
-    """
-    size, part = expected_cxcywh_px[:, 2:], found_cxcywh_px[:, 2:]
+) -> Measured:
+    """Whole parts, from where they were expected and the boxes of what is seen of them."""
+    centre, old, part = expected_cxcywh_px[:, :2], expected_cxcywh_px[:, 2:], found_cxcywh_px[:, 2:]
     low, high = found_cxcywh_px[:, :2] - part / 2, found_cxcywh_px[:, :2] + part / 2
     cut_low, cut_high = cut_by_picture(low, high, size_hw_px)
+    size = old + _rates(old, part, hits, cut_low | cut_high) * (part - old)
+    off_low = np.abs(low - (centre - old / 2)) + 1e6 * cut_low
+    off_high = np.abs(high - (centre + old / 2)) + 1e6 * cut_high
+    both = (np.abs(part - old) <= SAME * old) & ~cut_low & ~cut_high | (cut_low & cut_high)
+    side = np.where(both, 0.0, np.where(off_low < off_high, 1.0, -1.0))  # which edge stays
+    edge = np.where(off_low < off_high, low + size / 2, high - size / 2)
+    shares = (part.prod(1) / np.maximum(size.prod(1), 1e-9)).clip(0, 1)
+    return Measured(
+        np.where(both, (low + high) / 2, edge),
+        centre + side * (size - old) / 2,
+        size,
+        (both & ~cut_low & ~cut_high).all(1),
+        shares,
+    )
+
+
+def _rates(
+    size: Float[np.ndarray, "m 2"],
+    part: Float[np.ndarray, "m 2"],
+    hits: Int64[np.ndarray, " m"],
+    cut: Bool[np.ndarray, "m 2"],
+) -> Float[np.ndarray, "m 2"]:
+    """How fast sizes follow what is seen: a larger box is believed sooner than a smaller one, which may be a piece."""
     young = (hits < YOUNG)[:, None]
-    rate = np.where(part > size, np.where(young, 0.6, GROW), np.where(young, 0.3, SHRINK))
-    rate = np.where((cut_low | cut_high) & (part < size), 0.0, rate)
-    size = size + rate * (part - size)
-    off_low = np.abs(low - (expected_cxcywh_px[:, :2] - size / 2)) + 1e6 * cut_low
-    off_high = np.abs(high - (expected_cxcywh_px[:, :2] + size / 2)) + 1e6 * cut_high
-    by_edge = np.where(off_low < off_high, low + size / 2, high - size / 2)
-    both = (np.abs(part - size) <= SAME * size) & ~cut_low & ~cut_high | (cut_low & cut_high)
-    return np.where(both, (low + high) / 2, by_edge), size, (both & ~cut_low & ~cut_high).all(1)
+    shrink = np.where(part < PIECE * size, PIECE_SHRINK, SHRINK)
+    rate = np.where(part > size, np.where(young, 0.6, GROW), np.where(young, 0.3, shrink))
+    return np.where(cut & (part < size), 0.0, rate)
 
 
 def cut_by_picture(

@@ -78,7 +78,7 @@ def detected(evidence: Float[np.ndarray, " k"], hits: Int64[np.ndarray, " k"], s
     The first detection counts as its own score. Few of the next ones count, as the frames of a video are much alike.
     """
     base = log_odds(np.array([sure]))
-    odds = base + evidence + GAIN * (np.minimum(hits, TELLING) - 1) * (evidence + 0.5)
+    odds = base + evidence * (1 + GAIN * (np.minimum(hits, TELLING) - 1))
     exists = 1 / (1 + np.exp(-odds))
     belief = np.zeros((len(hits), 3))
     belief[:, SEEN], belief[:, COVERED], belief[:, GONE] = exists, 0.0, 1 - exists

@@ -13,7 +13,7 @@ from hybrid.core.overlap import iou
 from hybrid.core.types import Detections
 from hybrid.predict.linking import existence as exist
 from hybrid.predict.linking.assignment import assigned
-from hybrid.predict.linking.boxes import measured, within
+from hybrid.predict.linking.boxes import PIECE, measured, within
 from hybrid.predict.linking.motion import (
     NEW_SPEED,
     NEW_SPEED_ON_BELT,
@@ -34,7 +34,6 @@ SAME_IOU = 0.5  # a new detection that overlaps a followed one by this or more i
 LEFT = 0.15  # a part of which a smaller share is in the picture, and which is not detected, has left
 FORGOTTEN = 0.02  # existence below which a track ends
 ESTABLISHED = 5  # detections of a track whose end is worth learning from
-PIECE = 0.8  # a detection of less than this share of the whole box shows a piece
 
 
 def link(
@@ -84,17 +83,17 @@ def _moved(
     """The tracks where they are now: by their detections, and the others by what all have in common."""
     rows = np.flatnonzero(slot >= 0)
     of, found = slot[rows], seen.boxes_cxcywh_px[rows]
-    centres, _, entire = measured(expected.boxes_cxcywh_px[of], found, before.hits[of], size_hw_px)
-    steady = entire & (before.unseen[of] == 0) & (before.hits[of] >= 2)
-    change = common_change(before, expected.boxes_cxcywh_px[:, :2], centres[steady], of[steady], step)
+    first = measured(expected.boxes_cxcywh_px[of], found, before.hits[of], size_hw_px)
+    steady = first.entire & (before.unseen[of] == 0) & (before.hits[of] >= 2)
+    change = common_change(before, expected.boxes_cxcywh_px[:, :2], first.centres_px[steady], of[steady], step)
     expected = shifted(expected, change, step)
-    centres, sizes, _ = measured(expected.boxes_cxcywh_px[of], found, before.hits[of], size_hw_px)
-    moved = corrected(expected, of, centres)
-    boxes = moved.boxes_cxcywh_px.copy()
-    boxes[of, 2:] = sizes
+    now = measured(expected.boxes_cxcywh_px[of], found, before.hits[of], size_hw_px)
+    boxes = expected.boxes_cxcywh_px.copy()
+    boxes[of] = np.concatenate([now.expected_px, now.sizes_px], 1)
+    moved = corrected(replace(expected, boxes_cxcywh_px=boxes), of, now.centres_px, now.shares)
     hidden = np.ones(len(before), bool)
     hidden[of] = False
-    return with_the_others(replace(moved, boxes_cxcywh_px=boxes), hidden)
+    return with_the_others(moved, hidden)
 
 
 def _believed(

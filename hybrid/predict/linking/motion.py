@@ -14,9 +14,12 @@ from jaxtyping import Bool, Float
 from hybrid.predict.linking.state import Linked, Seen
 
 NOISE = 0.08  # standard deviation of a detection's centre, in sides
+PIECE_NOISE = 2.0  # more of it where nearly all of a part is hidden
 DRIFT, HIDDEN_DRIFT = 0.04, 0.015  # of a speed's change per interval, in sides; the others tell a hidden one's
 NEW_SPEED, NEW_SPEED_ON_BELT = 0.6, 0.15  # of a new track's speed, in sides: alone, and beside others
 BELT_SPEED = 0.05  # standard deviation of the speeds of parts that move together, in sides
+OWN_WAY = 0.15  # least uncertainty of a part's own speed, in sides
+UNLIKE = 0.1  # likeness of the most alike part from which its speed counts
 FEWEST_VOTES = 2.0  # tracks that must agree on a jump that their speeds do not explain
 JUMP_COST = 0.03  # of a jump by a side, in shares of the tracks that agree
 OWN_SPEED = 0.3  # tracks without a change for which a track's own speed counts
@@ -124,10 +127,12 @@ def common_change(
     return change * (worth / (1 + worth))[:, None]  # type: ignore[no-any-return]
 
 
-def corrected(expected: Linked, of: np.ndarray, centres_px: Float[np.ndarray, "m 2"]) -> Linked:
-    """The tracks with the tracks `of` updated by their measured centres."""
+def corrected(
+    expected: Linked, of: np.ndarray, centres_px: Float[np.ndarray, "m 2"], shares: Float[np.ndarray, " m"]
+) -> Linked:
+    """The tracks with the tracks `of` updated by their measured centres; `shares`: of each part, that are seen."""
     place, both, speed = expected.variance_px[of].T
-    noise = np.square(NOISE * expected.side_px[of])
+    noise = np.square(NOISE * expected.side_px[of] * (1 + PIECE_NOISE * (1 - shares)))
     gain, speed_gain = place / (place + noise), both / (place + noise)
     off = centres_px - expected.boxes_cxcywh_px[of, :2]
     boxes, speeds, variance = (
@@ -140,25 +145,39 @@ def corrected(expected: Linked, of: np.ndarray, centres_px: Float[np.ndarray, "m
 
 
 def with_the_others(tracks: Linked, hidden: Bool[np.ndarray, " k"]) -> Linked:
-    """The tracks, the hidden ones of uncertain speed with that of the parts near them, unless it is clearly another."""
-    speed, known = speed_at(tracks, tracks.boxes_cxcywh_px[:, :2])
-    if not known:
+    """The tracks, the hidden ones with the speed of parts that move like them, if there are any."""
+    variance = np.maximum(tracks.variance_px[:, 2], np.square(OWN_WAY * tracks.side_px))
+    belt = np.square(BELT_SPEED * tracks.side_px)
+    known = tracks.take((tracks.hits >= 3) & (tracks.unseen == 0))
+    if not len(known):
         return tracks
-    variance, belt = tracks.variance_px[:, 2], np.square(BELT_SPEED * tracks.side_px)
-    differ = speed - tracks.speed_px
-    odd = np.square(differ).sum(1) > 9 * (variance + belt)
-    gain = np.where(hidden & ~odd, variance / (variance + belt), 0.0)
+    off = np.square(tracks.speed_px[:, None] - known.speed_px[None]).sum(-1) / (variance + belt)[:, None]
+    alike = np.exp(-off / 2)
+    weight = _nearness(known, tracks.boxes_cxcywh_px[:, :2]) * (alike + 1e-9)
+    differ = _most_common(known, weight) - tracks.speed_px
+    trust = alike.max(1) / (alike.max(1) + UNLIKE)
+    gain = np.where(hidden, trust * variance / (variance + belt), 0.0)
     spread = tracks.variance_px.copy()
     spread[:, 1:] *= (1 - gain)[:, None]
     return replace(tracks, speed_px=tracks.speed_px + gain[:, None] * differ, variance_px=spread)
 
 
 def speed_at(tracks: Linked, centres_px: Float[np.ndarray, "n 2"]) -> tuple[Float[np.ndarray, "n 2"], bool]:
-    """The speed of new parts: that of the known ones that are near; whether there are any."""
-    known = (tracks.hits >= 3) & (tracks.unseen == 0)
-    if not known.any():
+    """The speed of new parts: what most of the known ones near them have; whether there are any."""
+    known = tracks.take((tracks.hits >= 3) & (tracks.unseen == 0))
+    if not len(known):
         return np.zeros((len(centres_px), 2)), False
-    far = np.square(centres_px[:, None] - tracks.boxes_cxcywh_px[None, known, :2]).sum(-1)
-    scale = np.square(3 * float(np.median(tracks.side_px[known])))
-    weight = 1 / (1 + far / scale)
-    return weight @ tracks.speed_px[known] / weight.sum(1)[:, None], True
+    return _most_common(known, _nearness(known, centres_px)), True
+
+
+def _nearness(known: Linked, centres_px: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n m"]:
+    far = np.square(centres_px[:, None] - known.boxes_cxcywh_px[None, :, :2]).sum(-1)
+    return 1 / (1 + far / np.square(3 * float(np.median(known.side_px))))  # type: ignore[no-any-return]
+
+
+def _most_common(known: Linked, weight: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n 2"]:
+    """The mode of the speeds of known tracks with these weights, so that what stands still does not slow a belt."""
+    width = 2 * np.square(0.15 * float(np.median(known.side_px)))
+    alike = np.exp(-np.square(known.speed_px[:, None] - known.speed_px[None]).sum(-1) / width)
+    weight = weight * alike[(weight @ alike).argmax(1)]
+    return weight @ known.speed_px / weight.sum(1)[:, None]  # type: ignore[no-any-return]

@@ -12,13 +12,13 @@ class Linking:
     """Settings of the linking. Distances are in units of the object's side (the square root of its box's area)."""
 
     sure: float = 0.3  # lowest score that begins a track; `Detector.load` takes the run's operating point
-    unsure: float = 0.1  # lowest score that continues one
+    unsure: float = 0.25  # lowest score that continues one
     reach: float = 1.5  # largest distance from the predicted position of a new track; it grows while it is not seen
     patience: int = 60  # usual intervals without a detection after which a track ends
     memory: float = 0.8  # weight of a track's embedding against that of a new detection
     told: float = 0.25  # lowest existence with which a hidden part is told
     hidden: bool = True  # tell parts while they are hidden, where they are expected
-    whole: bool = True  # the whole box of a part of which a piece is hidden; False: the box of the detection
+    whole: bool = False  # the whole box of a part of which a piece is hidden; by default that of the detection
 
     def __post_init__(self) -> None:
         if not 0 <= self.unsure <= self.sure <= 1 or self.reach <= 0 or self.patience < 0:

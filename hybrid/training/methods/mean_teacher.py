@@ -114,7 +114,7 @@ def _linked(clip: Sequence[Detections], sure: float) -> Sequence[Detections]:
     """The detections with track ids: those of a detector that tracks, or by linking."""
     if all(one.track_ids is not None for one in clip):
         return clip
-    linking = Linking(sure=sure, unsure=UNSURE * sure, hidden=False, whole=False)  # what is seen is labelled, no more
+    linking = Linking(sure=sure, unsure=UNSURE * sure, hidden=False)  # what is seen is labelled, no more
     before, tracked = Linked.none(), list[Detections]()
     for one in clip:
         detections, before = link(one, before, linking)

@@ -64,7 +64,7 @@ def test_a_hidden_object_is_told_where_it_is_expected_and_keeps_its_id_until_it_
 
 
 def test_unsure_detections_keep_a_track_and_begin_none() -> None:
-    unsure = at((20, 20), scores=[0.15])
+    unsure = at((20, 20), scores=[0.27])
     assert ids([unsure, at((20, 20)), unsure, at((20, 20), scores=[0.05])]) == [[-1], [0], [0], [-1]]
 
 
@@ -160,14 +160,37 @@ def test_a_piece_of_a_part_gives_the_whole_box_and_the_share_that_is_seen() -> N
 
     whole = [seen(20 + 8 * t, 60 + 8 * t) for t in range(8)]
     under = [seen(20 + 8 * t, min(60 + 8 * t, 124.0)) for t in range(8, 12)]  # a bridge begins at 124
-    told = followed(whole + under, size_hw_px=SIZE)
+    told = followed(whole + under, Linking(whole=True), size_hw_px=SIZE)
     assert told[7].visible.tolist() == pytest.approx([1.0], abs=0.05)
     for t in (10, 11):
         assert told[t].boxes_xyxy_px[0].tolist() == pytest.approx([20 + 8 * t, 80, 60 + 8 * t, 120], abs=4)
         assert told[t].visible.tolist() == pytest.approx([(104 - 8 * t) / 40], abs=0.12)
         assert told[t].track_ids.tolist() == [0]
-    as_seen = followed(whole + under, Linking(whole=False), size_hw_px=SIZE)
+    as_seen = followed(whole + under, size_hw_px=SIZE)
     assert torch.equal(as_seen[11].boxes_xyxy_px, under[3].boxes_xyxy_px)
+
+
+def test_a_part_that_enters_the_picture_has_the_belts_speed_though_its_box_grows() -> None:
+    def seen(t: int) -> Detections:
+        high = 8.0 + 8 * t
+        box = torch.tensor([[max(0.0, high - 60), 80.0, high, 120.0]])
+        return Detections(box, torch.tensor([0.9]), torch.tensor([0]))
+
+    state = None
+    for t in range(7):
+        _, state = link(seen(t), state, size_hw_px=SIZE)
+    assert state is not None
+    assert state.speed_px[0].tolist() == pytest.approx([8, 0], abs=1)
+
+
+def test_what_stands_still_does_not_slow_the_hidden_parts_of_a_belt() -> None:
+    frames = []
+    for t in range(14):
+        moving = [(20.0 + 9 * t, 60.0), (50.0 + 9 * t, 120.0), (80.0 + 9 * t, 180.0)]
+        still = [(100.0, 20.0), (200.0, 20.0)]
+        frames.append(at(*(moving[1:] if t > 5 else moving), *still))
+    told = followed(frames, size_hw_px=SIZE)
+    assert place_of(told[13], 0) == pytest.approx(20 + 9 * 13, abs=5)
 
 
 def test_a_false_alarm_of_one_frame_is_not_told_on() -> None:
