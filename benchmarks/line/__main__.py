@@ -5,7 +5,7 @@
     python -m benchmarks.line choose --clips val --out choices.json
     python -m benchmarks.line measure --clips test --choices choices.json --out test.json
     python -m benchmarks.line table test.json
-    python -m benchmarks.line picture --clips test --clip 000016 --out line.webp
+    python -m benchmarks.line picture --clips test --clip 000019 --out line.webp
     python -m benchmarks.line real --data real/belt_packs --gaps 2 10 --choices choices.json
 
 Detections are stored beside the clips, in `<clips>-detections`. ByteTrack and OC-SORT need `pip install --no-deps

@@ -54,7 +54,7 @@ class LineClip:
 def read_clips(folder: Path, stored: Path, weights: str) -> list[LineClip]:
     """The clips of a simulated data set, with the detections of these weights.
 
-    Half of the clips lose some frames, drawn by the clip's number: a tenth of them, one to three at a time.
+    Half of the clips lose some frames, drawn by the clip's number: one to three at a time.
 
     Args:
         folder: the data set.
