@@ -91,10 +91,14 @@ def test_a_blank_frame_is_reported_hidden_and_a_clear_one_is_not(tile_px: int | 
 
 def test_supervisions_detections_carry_tracks() -> None:
     supervision = pytest.importorskip("supervision", reason="pip install supervision")
-    theirs = result().to_supervision()
+    theirs = result(unseen=np.array([False, True]), visible=np.array([0.6, 0.0], np.float32)).to_supervision()
     assert isinstance(theirs, supervision.Detections)
     assert theirs.tracker_id.tolist() == [3, -1]
     assert theirs.data["class_name"].tolist() == ["nut", "bolt"]
+    assert theirs.confidence.tolist() == pytest.approx([0.9, 0.4])
+    assert theirs.data["hidden"].tolist() == [False, True]
+    assert theirs.data["visible"].tolist() == pytest.approx([0.6, 0.0])
+    assert result(unseen=np.array([False, True])).to_supervision().data["visible"].tolist() == [1, 0]
 
 
 def test_coco_results_are_read_by_cocos_api_and_by_us(tmp_path: Path) -> None:
