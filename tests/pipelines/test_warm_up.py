@@ -56,6 +56,14 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path: Path, words: lis
     assert not (tmp_path / "run").exists()
 
 
+def test_the_simulated_training_looks_at_the_pictures_first_too(tiny_data_set: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.png").write_bytes(b"no picture")
+    words = ["--data", tiny_data_set, *SMALL, "--warm-up", tmp_path / "photos", "--out", tmp_path / "run"]
+    assert "none of its pictures and videos can be used" in refused(script("train_sim", *words))
+    assert not (tmp_path / "run").exists()
+
+
 def test_videos_are_read_when_the_stage_begins_and_a_data_sets_labels_are_not(tmp_path: Path) -> None:
     made = cv2.VideoWriter(str(tmp_path / "belt.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
     for level in range(7):
