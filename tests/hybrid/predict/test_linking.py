@@ -8,6 +8,7 @@ import torch
 
 from hybrid.core.types import Detections
 from hybrid.predict.linking import Linked, Linking, link
+from hybrid.predict.linking.motion import common_change
 
 SIZE = (240, 320)  # height and width of the pictures
 
@@ -127,6 +128,20 @@ def test_a_hidden_part_stops_and_goes_with_the_belt() -> None:
     assert [0 in one.track_ids[~one.unseen].tolist() for one in told] == [t < 5 or t > 15 for t in range(18)]
 
 
+@pytest.mark.parametrize("change", [(-3.0, 0.0), (2.0, 4.0)])
+def test_a_small_change_that_the_seen_parts_have_in_common_is_the_hidden_ones_too(change: tuple[float, float]) -> None:
+    state = None
+    for one in belt(6, slice(6, 6), [0.0] + [4.0] * 5):
+        _, state = link(one, state, size_hw_px=SIZE)
+    assert state is not None
+    places = state.boxes_cxcywh_px[:, :2] + state.speed_px
+    told = common_change(state, places, places[1:] + change, np.arange(1, 5), 1.0)
+    assert told[0].tolist() == pytest.approx(change, abs=0.6)
+    alone = places[1:].copy()
+    alone[0] += 9
+    assert common_change(state, places, alone, np.arange(1, 5), 1.0)[0].tolist() == pytest.approx((0, 0), abs=0.6)
+
+
 def test_lost_frames_are_bridged_by_the_time_that_passed() -> None:
     moves = [0.0] + [8.0] * 5 + [32.0]
     frames, state = belt(7, slice(6, 7), moves), None
@@ -151,6 +166,11 @@ def test_a_part_that_leaves_at_the_edge_is_not_told_beyond_it() -> None:
     frames = [at((280 + 10 * t, 100), (60, 200)) if t < 4 else at((60, 200)) for t in range(9)]
     told = followed(frames, size_hw_px=SIZE)
     assert [len(one.scores) for one in told[-3:]] == [1, 1, 1]
+    state = None
+    for one in frames:
+        _, state = link(one, state, size_hw_px=SIZE)
+    assert state is not None
+    assert state.ids.tolist() == [1]
     assert len(followed(frames)[-1].scores) == 2, "without a size nothing leaves"
 
 
@@ -183,7 +203,7 @@ def test_a_part_that_enters_the_picture_has_the_belts_speed_though_its_box_grows
     assert state.speed_px[0].tolist() == pytest.approx([8, 0], abs=1)
 
 
-def test_what_stands_still_does_not_slow_the_hidden_parts_of_a_belt() -> None:
+def test_what_stands_still_does_not_slow_the_hidden_and_the_new_parts_of_a_belt() -> None:
     frames = []
     for t in range(14):
         moving = [(20.0 + 9 * t, 60.0), (50.0 + 9 * t, 120.0), (80.0 + 9 * t, 180.0)]
@@ -191,6 +211,13 @@ def test_what_stands_still_does_not_slow_the_hidden_parts_of_a_belt() -> None:
         frames.append(at(*(moving[1:] if t > 5 else moving), *still))
     told = followed(frames, size_hw_px=SIZE)
     assert place_of(told[13], 0) == pytest.approx(20 + 9 * 13, abs=5)
+    state = None
+    for one in frames:
+        _, state = link(one, state, size_hw_px=SIZE)
+    assert state is not None
+    _, state = link(at((176, 120), (206, 180), (100, 20), (200, 20), (140, 100)), state, size_hw_px=SIZE)
+    new = state.ids == 5
+    assert state.speed_px[new][0].tolist() == pytest.approx([9, 0], abs=1)
 
 
 def test_a_false_alarm_of_one_frame_is_not_told_on() -> None:
