@@ -140,12 +140,23 @@ def _most_beyond(values: PerPicture, limit: float, sessions: Int64[np.ndarray, "
     steps = (limit - float(every.mean())) / spread_of_all * np.sqrt(pictures)
 
     def confidence_over(share: float) -> float:
-        return float(nct.cdf(steps, pictures - 1, norm.isf(share) * np.sqrt(pictures))) - LEVEL
+        return noncentral_t(steps, pictures - 1, float(norm.isf(share) * np.sqrt(pictures))) - LEVEL
 
     least, most = 1e-4, 0.9
     if confidence_over(least) >= 0:
         return least
     return float(brentq(confidence_over, least, most)) if confidence_over(most) > 0 else most
+
+
+def noncentral_t(x: float, freedom: float, shift: float) -> float:
+    """The distribution function of the noncentral t. Far in its tails, where scipy's is NaN, the normal approximation.
+
+    M. Abramowitz and I. Stegun, Handbook of Mathematical Functions, 1964, 26.7.10.
+    """
+    exact = float(nct.cdf(x, freedom, shift))
+    if np.isfinite(exact):
+        return exact
+    return float(norm.cdf((x * (1 - 1 / (4 * freedom)) - shift) / np.sqrt(1 + x**2 / (2 * freedom))))
 
 
 def independent(values: Float[np.ndarray, " n"], sessions: Int64[np.ndarray, " n"]) -> float:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import f_oneway, norm
+from scipy.stats import f_oneway, nct, norm
 
-from pipelines.gap.stats.coverage import Outside, icc, independent, outside, share_outside
+from pipelines.gap.stats.coverage import Outside, icc, independent, noncentral_t, outside, share_outside
 
 SESSIONS = np.repeat(np.arange(12), 4)
 
@@ -134,3 +134,25 @@ def test_photos_of_a_session_that_are_alike_are_worth_one() -> None:
     alike = np.repeat(np.random.default_rng(0).normal(size=12), 4)
     assert independent(alike, SESSIONS) == pytest.approx(12.0)
     assert independent(np.random.default_rng(0).normal(size=48), SESSIONS) > 30
+
+
+@pytest.mark.parametrize(("x", "freedom", "shift", "wanted"), [(1.846, 99.0, 37.19, 0.0), (-3.0, 51.0, 11.86, 0.0)])
+def test_far_in_the_tails_there_is_a_number_where_scipy_has_none(
+    x: float, freedom: float, shift: float, wanted: float
+) -> None:
+    assert noncentral_t(x, freedom, shift) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_the_approximation_is_near_the_exact_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = [(5.0, 30.0, 4.0), (12.0, 60.0, 11.0), (2.0, 20.0, -1.0)]
+    exact = [noncentral_t(*case) for case in cases]
+    monkeypatch.setattr(nct, "cdf", lambda *_: np.nan)
+    assert [noncentral_t(*case) for case in cases] == pytest.approx(exact, abs=0.01)
+
+
+def test_a_reality_that_hardly_varies_in_a_very_wide_simulation_gives_bounds() -> None:
+    for spread in (1.0, 10.0, 100.0, 1000.0):
+        got = judged(photos(0.0, 1e-3, 1e-3), spread=spread)
+        assert (got.below.value, got.above.value) == (0.0, 0.0)
+        assert got.above.high is not None
+        assert 0.0 < got.above.high < 0.05
