@@ -69,6 +69,9 @@ def draws_of(measurement: Measurement, source: ClipSource, sessions: PhotoSessio
 def grouped(measured: Sequence[Measured]) -> list[RunGroup]:
     """Runs by all that they share, in the order of the first of each group.
 
+    Two runs of one seed are no seeds of one way of training: they differ in something that no record holds, such as the
+    photos without parts that they saw. So they stand apart.
+
     Raises:
         DataError: a run is named twice.
     """
@@ -76,13 +79,14 @@ def grouped(measured: Sequence[Measured]) -> list[RunGroup]:
     twice = [one.run.folder for one in measured if folders.count(one.run.folder.resolve()) > 1]
     if twice:
         raise DataError(f"--runs: {twice[0]} is named twice; its two copies would count as two seeds")
-    groups: dict[object, list[Measured]] = {}
+    groups: dict[tuple[object, int], list[Measured]] = {}
     for one in measured:
         run = one.run
         method = None if run.experiment is None else (run.experiment.method, run.experiment.mixed_in_sha256)
         alone = run.folder if run.experiment is None or run.seed is None else None
         key = (run.arm, run.photos, run.steps, run.steps_in_all, run.tile_px, method, repr(run.model), alone)
-        groups.setdefault(key, []).append(one)
+        twins = sum(run.seed == other.run.seed for known, own in groups.items() if known[0] == key for other in own)
+        groups.setdefault((key, twins), []).append(one)
     return [RunGroup(tuple(sorted(own, key=lambda one: one.run.seed or 0))) for own in groups.values()]
 
 

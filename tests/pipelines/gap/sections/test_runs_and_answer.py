@@ -40,6 +40,15 @@ def test_runs_that_differ_in_their_seed_alone_are_one_group_sorted_by_seed(group
     assert [(one.first.arm, one.photos) for one in groups] == [("simulation", 0), ("simulation", 10), ("photos", 10)]
 
 
+def test_two_runs_of_one_seed_are_no_seeds_of_one_way_of_training() -> None:
+    runs = [
+        measured(f"{name}-{seed}", missed, seed=seed) for seed in (0, 1) for name, missed in (("a", 0.4), ("b", 0.1))
+    ]
+    assert [[member.name for member in one.members] for one in grouped(runs)] == [
+        ["a-0", "a-1"], ["b-0", "b-1"],
+    ]  # fmt: skip
+
+
 def test_a_run_named_twice_is_refused() -> None:
     run = measured("sim", 0.4)
     with pytest.raises(DataError, match="sim is named twice"):
