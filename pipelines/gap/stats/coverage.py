@@ -135,7 +135,7 @@ def _most_beyond(values: PerPicture, limit: float, sessions: Int64[np.ndarray, "
     pictures = independent(means[kept], sessions[kept])
     every = np.concatenate(list(values))
     spread_of_all = float(every.std(ddof=1)) if len(every) > 1 else 0.0
-    if pictures < 2 or spread_of_all == 0.0:
+    if pictures < 2 or spread_of_all <= 1e-9 * max(1.0, float(np.abs(every).max())):  # all the same, but for rounding
         return float(1 - (1 - LEVEL) ** (1 / max(pictures, 1.0)))
     steps = (limit - float(every.mean())) / spread_of_all * np.sqrt(pictures)
 

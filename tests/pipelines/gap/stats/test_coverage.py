@@ -156,3 +156,9 @@ def test_a_reality_that_hardly_varies_in_a_very_wide_simulation_gives_bounds() -
         assert (got.below.value, got.above.value) == (0.0, 0.0)
         assert got.above.high is not None
         assert 0.0 < got.above.high < 0.05
+
+
+def test_values_that_are_all_the_same_are_worth_a_session_each_whatever_their_rounding() -> None:
+    got = share_outside([np.array([-0.29])] * 52, -0.29, np.repeat(np.arange(13), 4))
+    assert np.full(52, -0.29).std(ddof=1) > 0.0  # the sum rounds
+    assert got.high == pytest.approx(1 - 0.05 ** (1 / 13))
