@@ -81,7 +81,8 @@ def lead(rows: Sequence[Performance], pairs: Sequence[Comparison], efficiency: L
         said.append(f"Simulation is worth {efficiency.worth_in_words}.")
     if top.real.ap50.value is not None and top.real.ap50.low is None:
         said.append(top.real.ap50.note)
-    return " ".join(said) or f"Only {len(rows)} way of training was measured on these {photos}."
+    ways = "way of training was" if len(rows) == 1 else "ways of training were"
+    return " ".join(said) or f"{len(rows)} {ways} measured on these {photos}."
 
 
 def _alone(rows: Sequence[Performance], top: Performance) -> Performance | None:
