@@ -145,6 +145,7 @@ def test_a_small_change_that_the_seen_parts_have_in_common_is_the_hidden_ones_to
 def test_lost_frames_are_bridged_by_the_time_that_passed() -> None:
     moves = [0.0] + [8.0] * 5 + [32.0]
     frames, state = belt(7, slice(6, 7), moves), None
+    frames[6] = at()
     for t, one in enumerate(frames):
         told, state = link(one, state, size_hw_px=SIZE, step=4.0 if t == 6 else 1.0)
     assert place_of(told, 0) == pytest.approx(30 + sum(moves), abs=4)
@@ -220,6 +221,14 @@ def test_what_stands_still_does_not_slow_the_hidden_and_the_new_parts_of_a_belt(
     assert state.speed_px[new][0].tolist() == pytest.approx([9, 0], abs=1)
 
 
+def test_the_score_of_a_followed_part_tells_that_it_is_there_not_how_well_it_is_seen() -> None:
+    told = followed([at((50, 50), scores=[0.6])] * 4 + [at((50, 50), scores=[0.26])], size_hw_px=SIZE)
+    scores = [float(one.scores[0]) for one in told]
+    assert scores[0] == pytest.approx(0.6, abs=0.01)
+    assert scores[3] > scores[0] + 0.1
+    assert scores[4] > 0.6
+
+
 def test_a_false_alarm_of_one_frame_is_not_told_on() -> None:
     told = followed([at((50, 50)), at((50, 50), (200, 200), scores=[0.9, 0.35]), at((50, 50))], size_hw_px=SIZE)
     assert [len(one.scores) for one in told] == [1, 2, 1]
@@ -245,7 +254,7 @@ def test_a_place_where_parts_are_found_again_keeps_the_next_ones_longer_than_one
     assert lost < later - 0.05
 
 
-def test_the_state_stays_small_over_a_hundred_thousand_frames_worth_of_tracks() -> None:
+def test_the_state_stays_small_however_many_tracks_there_were() -> None:
     rng, state = np.random.default_rng(0), None
     sizes = []
     for _ in range(100):
