@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 SHARES = ("hidden recall", "half-hidden recall", "clear recall", "flicker", "HOTA, seen", "HOTA, all", "IDF1, seen",
-          "IDF1, all", "told again, old id", "told again, new id")  # fmt: skip
+          "IDF1, all", "found again, old id", "found again, new id")  # fmt: skip
 
 
 def table(measured: dict[str, Any], against: str) -> str:

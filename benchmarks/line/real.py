@@ -25,7 +25,7 @@ SEEDS = 40  # of the gaps and of the boxes' errors
 ERROR = 0.02  # standard deviation of a box's sides, as a share of its size
 SCORE = 0.9
 METRICS = ("hidden recall", "clear recall", "false alarms per frame", "id switches per 1,000 parts",
-           "told again, old id", "told again, new id", "counted wrong per 1,000", "IDF1, all")  # fmt: skip
+           "found again, old id", "found again, new id", "counted wrong per 1,000", "IDF1, all")  # fmt: skip
 
 
 def measured(folder: Path, gaps: list[int] | None, choices: dict[str, Any]) -> str:

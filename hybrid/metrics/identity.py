@@ -58,30 +58,30 @@ def identity_counts(frames: Sequence[FramePairs]) -> IdentityCounts:
     """The counts of one clip."""
     objects, rows = _numbered([frame.ids for frame in frames])
     tracks, columns = _numbered([frame.track_ids for frame in frames])
-    seen, told = np.zeros(objects), np.zeros(tracks)
+    seen, reported = np.zeros(objects), np.zeros(tracks)
     likely, fitting = np.zeros((objects, tracks)), np.zeros((objects, tracks))
     for frame, own, theirs in zip(frames, rows, columns, strict=True):
         seen[own] += 1
-        told[theirs] += 1
+        reported[theirs] += 1
         either = frame.overlap.sum(0)[None] + frame.overlap.sum(1)[:, None] - frame.overlap
         likely[np.ix_(own, theirs)] += np.where(either > _TINY, frame.overlap / np.maximum(either, _TINY), 0.0)
         fitting[np.ix_(own, theirs)] += frame.overlap >= LEAST_IOU
-    alike = likely / np.maximum(seen[:, None] + told[None] - likely, _TINY)
+    alike = likely / np.maximum(seen[:, None] + reported[None] - likely, _TINY)
     matched = np.zeros((len(ALPHAS), objects, tracks))
     for frame, own, theirs in zip(frames, rows, columns, strict=True):
         r, c = linear_sum_assignment(-alike[np.ix_(own, theirs)] * frame.overlap)
         matched[:, own[r], theirs[c]] += frame.overlap[r, c] >= ALPHAS[:, None] - _TINY
     correct = matched.sum((1, 2))
-    association = matched / np.maximum(1, seen[:, None] + told[None] - matched)
+    association = matched / np.maximum(1, seen[:, None] + reported[None] - matched)
     id_correct = float(fitting[linear_sum_assignment(-fitting)].sum())
     return IdentityCounts(
         correct=correct,
         missed=seen.sum() - correct,
-        false=told.sum() - correct,
+        false=reported.sum() - correct,
         associated=(matched * association).sum((1, 2)),
         id_correct=id_correct,
         id_missed=float(seen.sum()) - id_correct,
-        id_false=float(told.sum()) - id_correct,
+        id_false=float(reported.sum()) - id_correct,
     )
 
 

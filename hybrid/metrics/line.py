@@ -25,7 +25,7 @@ from hybrid.metrics.line_truth import HIDDEN, LineFrame
 from hybrid.metrics.video import FrameDetections, correspondence
 
 BACK = 0.5  # visible share from which a part counts as there again
-LEAST_HIDDEN, LEAST_BACK = 2, 3  # frames: of a time in hiding that counts, and in which the part can be told again
+LEAST_HIDDEN, LEAST_BACK = 2, 3  # frames: of a time in hiding that counts, and in which the part can be found again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +55,9 @@ class Tally:
     invented: float  # counts of what does not cross the line, or of nothing
     error: float  # counts less crossings
     returns: float  # parts that come out of hiding
-    back_old: float  # of these: told again under the old track
-    back_new: float  # told again under a new one
-    back_frames: float  # until they are told again, over both
+    back_old: float  # of these: found again under the old track
+    back_new: float  # found again under a new one
+    back_frames: float  # until they are found again, over both
     identity_seen: IdentityCounts  # of the seen parts; a report of a hidden one neither helps nor hurts
     identity_all: IdentityCounts  # of hidden parts as well
 
@@ -79,9 +79,9 @@ def figures(tally: Tally) -> dict[str, float]:
         "false alarms per empty frame": _per(tally.empty_false, tally.empty_frames),
         "id switches per 1,000 parts": _per(1000 * tally.switches, tally.parts),
         "flicker": _per(tally.flickers, tally.pairs),
-        "told again, old id": _per(tally.back_old, tally.returns),
-        "told again, new id": _per(tally.back_new, tally.returns),
-        "frames until told again": _per(tally.back_frames, tally.back_old + tally.back_new),
+        "found again, old id": _per(tally.back_old, tally.returns),
+        "found again, new id": _per(tally.back_new, tally.returns),
+        "frames until found again": _per(tally.back_frames, tally.back_old + tally.back_new),
         "HOTA, seen": hota(tally.identity_seen),
         "HOTA, all": hota(tally.identity_all),
         "IDF1, seen": idf1(tally.identity_seen),
@@ -126,12 +126,12 @@ def tally_clip(
         least_iou: from which a report fits a part.
         lines: where parts are counted, as shares of the picture's width.
     """
-    told = [_sure(one, score) for one in detections]
-    named = _with_own_ids(told)
-    overlaps = [frame.overlap(one.boxes_xyxy_px) for frame, one in zip(frames, told, strict=True)]
-    pairs = _followed(told, frames, overlaps, least_iou)
+    reported = [_sure(one, score) for one in detections]
+    named = _with_own_ids(reported)
+    overlaps = [frame.overlap(one.boxes_xyxy_px) for frame, one in zip(frames, reported, strict=True)]
+    pairs = _followed(reported, frames, overlaps, least_iou)
     found = [np.isin(np.arange(len(f.ids)), list(p)) for f, p in zip(frames, pairs, strict=True)]
-    false = [len(one.scores) - len(p) for one, p in zip(told, pairs, strict=True)]
+    false = [len(one.scores) - len(p) for one, p in zip(reported, pairs, strict=True)]
     empty = [not len(frame.ids) for frame in frames]
     rows = list(zip(frames, found, strict=True))
     return Tally(
@@ -143,9 +143,9 @@ def tally_clip(
         empty_false=float(sum(count for count, none in zip(false, empty, strict=True) if none)),
         **{name: float(sum(getattr(f, name).sum() for f in frames)) for name in ("hidden", "half", "clear")},
         **{f"{name}_found": float(sum((getattr(f, name) & g).sum() for f, g in rows)) for name in _KINDS},
-        **_steadiness(frames, told, pairs),
+        **_steadiness(frames, reported, pairs),
         **count_crossings(named, frames, lines),
-        **_returns(frames, told, pairs),
+        **_returns(frames, reported, pairs),
         identity_seen=_identity(frames, named, overlaps, pairs, hidden=False),
         identity_all=_identity(frames, named, overlaps, pairs, hidden=True),
     )
@@ -191,7 +191,7 @@ def _with_own_ids(detections: Sequence[FrameDetections]) -> list[FrameDetections
 
 
 def _followed(
-    told: Sequence[FrameDetections],
+    reported: Sequence[FrameDetections],
     frames: Sequence[LineFrame],
     overlaps: Sequence[Float[np.ndarray, "_ _"]],
     least_iou: float,
@@ -199,7 +199,7 @@ def _followed(
     """For each frame the report of each part that has one, by their indices."""
     last: dict[int, int] = {}
     every: list[dict[int, int]] = []
-    for one, frame, overlap in zip(told, frames, overlaps, strict=True):
+    for one, frame, overlap in zip(reported, frames, overlaps, strict=True):
         pairs = correspondence(overlap, overlap >= least_iou, frame.ids, one.track_ids, last)
         tracks = {int(frame.ids[part]): int(one.track_ids[row]) for part, row in pairs.items()}
         last |= {who: track for who, track in tracks.items() if track >= 0}
@@ -208,13 +208,13 @@ def _followed(
 
 
 def _steadiness(
-    frames: Sequence[LineFrame], told: Sequence[FrameDetections], pairs: Sequence[Mapping[int, int]]
+    frames: Sequence[LineFrame], reported: Sequence[FrameDetections], pairs: Sequence[Mapping[int, int]]
 ) -> dict[str, float]:
     """Flicker and switches, of seen parts alone."""
     last: dict[int, int] = {}
     before: dict[int, bool] = {}
     total = Counter[str]()
-    for frame, one, matched in zip(frames, told, pairs, strict=True):
+    for frame, one, matched in zip(frames, reported, pairs, strict=True):
         now = {int(frame.ids[k]): k in matched for k in np.flatnonzero(frame.seen)}
         both = now.keys() & before.keys()
         total["pairs"] += len(both)
@@ -230,7 +230,7 @@ def _steadiness(
 
 def _identity(
     frames: Sequence[LineFrame],
-    told: Sequence[FrameDetections],
+    reported: Sequence[FrameDetections],
     overlaps: Sequence[Float[np.ndarray, "_ _"]],
     pairs: Sequence[Mapping[int, int]],
     *,
@@ -238,7 +238,7 @@ def _identity(
 ) -> IdentityCounts:
     """Without the parts that do not count, and without the reports that were matched with these."""
     kept: list[FramePairs] = []
-    for frame, one, overlap, matched in zip(frames, told, overlaps, pairs, strict=True):
+    for frame, one, overlap, matched in zip(frames, reported, overlaps, pairs, strict=True):
         counts = ~frame.ignored if hidden else frame.seen
         rows = np.ones(len(one.scores), bool)
         rows[[row for part, row in matched.items() if not counts[part]]] = False
@@ -247,39 +247,39 @@ def _identity(
 
 
 def _returns(
-    frames: Sequence[LineFrame], told: Sequence[FrameDetections], pairs: Sequence[Mapping[int, int]]
+    frames: Sequence[LineFrame], reported: Sequence[FrameDetections], pairs: Sequence[Mapping[int, int]]
 ) -> dict[str, float]:
-    """How parts that come out of hiding are told again."""
+    """How parts that come out of hiding are found again."""
     total = Counter[str]()
-    for states in _histories(frames, told, pairs).values():
+    for states in _histories(frames, reported, pairs).values():
         hidden, old = 0, -1
         for k, (share, track) in enumerate(states):
             if share < HIDDEN:
                 hidden += 1
                 continue
             if hidden >= LEAST_HIDDEN and old >= 0 and share >= BACK:
-                total += _told_again(states[k:], old)
+                total += _found_again(states[k:], old)
             hidden = 0 if share >= BACK or not hidden else hidden
             old = track if track >= 0 and not hidden else old
     return {name: float(total[name]) for name in ("returns", "back_old", "back_new", "back_frames")}
 
 
-def _told_again(after: Sequence[tuple[float, int]], old: int) -> Counter[str]:
+def _found_again(after: Sequence[tuple[float, int]], old: int) -> Counter[str]:
     """What happens to a part from the frame on in which it is there again, whose track was `old` before."""
     hides = next((k for k, (share, _) in enumerate(after) if share < HIDDEN), len(after))
-    told = next((k for k, (_, track) in enumerate(after[:hides]) if track >= 0), None)
-    if told is None:
+    reported = next((k for k, (_, track) in enumerate(after[:hides]) if track >= 0), None)
+    if reported is None:
         return Counter({"returns": int(hides >= LEAST_BACK)})
-    which = "back_old" if after[told][1] == old else "back_new"
-    return Counter({"returns": 1, which: 1, "back_frames": told})
+    which = "back_old" if after[reported][1] == old else "back_new"
+    return Counter({"returns": 1, which: 1, "back_frames": reported})
 
 
 def _histories(
-    frames: Sequence[LineFrame], told: Sequence[FrameDetections], pairs: Sequence[Mapping[int, int]]
+    frames: Sequence[LineFrame], reported: Sequence[FrameDetections], pairs: Sequence[Mapping[int, int]]
 ) -> dict[int, list[tuple[float, int]]]:
     """Of each part its visible share and its track (-1: not reported), in the frames in which it counts."""
     states: dict[int, list[tuple[float, int]]] = {}
-    for frame, one, matched in zip(frames, told, pairs, strict=True):
+    for frame, one, matched in zip(frames, reported, pairs, strict=True):
         for part in np.flatnonzero(~frame.ignored).tolist():
             track = int(one.track_ids[matched[part]]) if part in matched else -1
             share = max(float(frame.shares[part]), HIDDEN) if frame.cut[part] else float(frame.shares[part])

@@ -26,17 +26,17 @@ Path = list[tuple[int, float, float]]  # of a centre: frame, x, y
 
 
 def count_crossings(
-    told: Sequence[FrameDetections], frames: Sequence[LineFrame], lines: Sequence[float] = LINES
+    reported: Sequence[FrameDetections], frames: Sequence[LineFrame], lines: Sequence[float] = LINES
 ) -> dict[str, float]:
     """The counts of one clip, summed over the lines, by the names of `Tally`'s fields.
 
     Args:
-        told: the reports of each frame, each with a track id.
+        reported: the reports of each frame, each with a track id.
         frames: the truth.
         lines: as shares of the picture's width.
     """
-    total, categories = Counter[str](), _categories(told)
-    (parts, seen), tracks = _part_paths(frames), _track_paths(told)
+    total, categories = Counter[str](), _categories(reported)
+    (parts, seen), tracks = _part_paths(frames), _track_paths(reported)
     for line in lines if frames else ():
         place, size_hw_px = CountLine.vertical(line), frames[0].size_hw_px
         crossed = {who: crossings(seen[who], place, size_hw_px) is not None for who, path in parts.items()
@@ -45,7 +45,7 @@ def count_crossings(
         for track, path in tracks.items():
             frame = crossings(path, place, size_hw_px)
             if frame is not None:
-                counts[_part_at(told[frame], frames[frame], track)].append((frame, categories[track]))
+                counts[_part_at(reported[frame], frames[frame], track)].append((frame, categories[track]))
         total.update(_judged(frames, crossed, counts))
     return {name: float(total[name]) for name in NAMES}
 
@@ -86,10 +86,10 @@ def _part_paths(frames: Sequence[LineFrame]) -> tuple[dict[int, Path], defaultdi
     return paths, seen
 
 
-def _track_paths(told: Sequence[FrameDetections]) -> dict[int, Path]:
+def _track_paths(reported: Sequence[FrameDetections]) -> dict[int, Path]:
     """Of each track, where it is seen."""
     paths: defaultdict[int, Path] = defaultdict(list)
-    for number, given in enumerate(told):
+    for number, given in enumerate(reported):
         one = _seen(given)
         for track, box in zip(one.track_ids.tolist(), one.boxes_xyxy_px.tolist(), strict=True):
             paths[track].append((number, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2))
@@ -108,10 +108,10 @@ def _part_at(one: FrameDetections, frame: LineFrame, track: int) -> int | None:
     return int(frame.ids[best]) if best >= 0 and overlap[best] >= COUNT_IOU else None
 
 
-def _categories(told: Sequence[FrameDetections]) -> dict[int, int]:
+def _categories(reported: Sequence[FrameDetections]) -> dict[int, int]:
     """The most frequent category of each track, where it is seen."""
     votes: defaultdict[int, Counter[int]] = defaultdict(Counter)
-    for one in map(_seen, told):
+    for one in map(_seen, reported):
         for track, label in zip(one.track_ids.tolist(), one.labels.tolist(), strict=True):
             votes[track][label] += 1
     return {track: of_track.most_common(1)[0][0] for track, of_track in votes.items()}

@@ -33,7 +33,7 @@ class FrameDetections:
     scores: Float32[np.ndarray, " n"]
     labels: Int64[np.ndarray, " n"]
     track_ids: Int64[np.ndarray, " n"]
-    hidden: Bool[np.ndarray, " n"] | None = None  # told where it is expected, not seen; None: none is
+    hidden: Bool[np.ndarray, " n"] | None = None  # predicted, not seen; None: none is
 
     def take(self, which: Bool[np.ndarray, " n"] | Int64[np.ndarray, " _"]) -> FrameDetections:
         """The detections at these indices, or where this mask is True."""

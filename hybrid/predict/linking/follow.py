@@ -68,8 +68,8 @@ def link(
     tracks = _moved(before, expected, seen, slot, size_hw_px, step)
     tracks = _believed(before, tracks, seen, slot, linking, size_hw_px, step)
     tracks, slot = _with_new(tracks, seen, slot, linking, size_hw_px)
-    told = _told(detections, tracks, slot, linking, size_hw_px)
-    return told, _without_lost(tracks, linking, size_hw_px)
+    reported = _reported(detections, tracks, slot, linking, size_hw_px)
+    return reported, _without_lost(tracks, linking, size_hw_px)
 
 
 def _moved(
@@ -197,7 +197,7 @@ def _new(tracks: Linked, seen: Seen, rows: np.ndarray, linking: Linking, size_hw
     )
 
 
-def _told(
+def _reported(
     detections: Detections,
     tracks: Linked,
     slot: Int64[np.ndarray, " n"],
@@ -249,12 +249,12 @@ def _vectors(detections: Detections, tracks: Linked, lost: np.ndarray) -> Tensor
 def _hidden(
     tracks: Linked, whole_xyxy_px: Float[np.ndarray, "k 4"], share: Float[np.ndarray, " k"], linking: Linking
 ) -> np.ndarray:
-    """The tracks that are told though they are not detected: not those that lie on a part that is seen."""
+    """The tracks that are reported though they are not detected: not those that lie on a part that is seen."""
     shown = tracks.unseen == 0
     same = (iou(whole_xyxy_px, whole_xyxy_px[shown]) > SAME_IOU) & (tracks.labels[:, None] == tracks.labels[shown])
     area = (whole_xyxy_px[:, 2:] > whole_xyxy_px[:, :2]).all(1)
-    told = ~shown & (tracks.existence >= linking.told) & (share >= LEFT) & area & ~same.any(1)
-    return np.flatnonzero(told & (tracks.unseen <= linking.patience))
+    reported = ~shown & (tracks.existence >= linking.reported) & (share >= LEFT) & area & ~same.any(1)
+    return np.flatnonzero(reported & (tracks.unseen <= linking.patience))
 
 
 def _without_lost(tracks: Linked, linking: Linking, size_hw_px: tuple[int, int] | None) -> Linked:

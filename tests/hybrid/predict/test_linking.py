@@ -99,7 +99,7 @@ def test_far_away_is_another_object_and_state_is_not_changed() -> None:
     assert len(later.ids) == 2
     assert later.next_id == 2
     assert len(Linked.none()) == 0
-    for wrong in ({"unsure": 0.5, "sure": 0.2}, {"told": 0.0}):
+    for wrong in ({"unsure": 0.5, "sure": 0.2}, {"reported": 0.0}):
         with pytest.raises(ValueError, match="needs 0 <"):
             Linking(**wrong)
 
