@@ -5,7 +5,7 @@ python benchmarks/training_speed.py ANNOTATIONS.json [--preset lite] [--rounds 4
 The two take turns in one process, so that a busy machine disturbs both alike. The bare loop is forward, losses,
 backward, AdamW: no loader, no moving average, no log, no check of the loss. Time is told twice: on the clock, and as
 processor time of this process (without the workers), which other programs disturb less. Memory is the largest resident
-size: of this process after the bare loop, after the training, and of its largest worker (this holds both networks).
+size of this process: after the bare loop, and at the end, which has both networks and has measured on whole photos.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ def timed(step: Callable[[], None], count: int) -> tuple[float, float]:
     return (time.perf_counter() - wall) / count, (time.process_time() - cpu) / count
 
 
-def peak_mib(who: int) -> int:
-    """The largest resident size so far of this process, or of its largest child that has ended."""
-    return resource.getrusage(who).ru_maxrss // 1024
+def peak_mib() -> int:
+    """The largest resident size of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def main() -> None:
@@ -100,7 +100,7 @@ def main() -> None:
     bare = bare_loop(model, config, batches[0])
     engine = lambda: training.step(next(stream)) and None  # noqa: E731
     bare()  # the first step of each allocates
-    with_bare = peak_mib(resource.RUSAGE_SELF)
+    with_bare = peak_mib()
     engine()
     rows = [(timed(bare, options.steps), timed(engine, options.steps)) for _ in range(options.rounds)]
     for k, what in enumerate(("on the clock", "of processor time")):
@@ -111,10 +111,7 @@ def main() -> None:
         )
     with tempfile.TemporaryDirectory() as folder:
         run = train(network(model), source, config, Path(folder) / "run").run["this_process"]
-    memory = [peak_mib(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    print(
-        f"memory: {with_bare} MiB after the bare loop, {memory[0]} MiB at the end, {memory[1]} MiB the largest worker"
-    )
+    print(f"memory: {with_bare} MiB after the bare loop, {peak_mib()} MiB at the end, with the measurement")
     print(f"alone: {run['seconds'] / run['steps']:.2f} s a step, {100 * run['data_wait_share']:.2f} % waits for data")
     print(f"load average {os.getloadavg()[0]:.1f} after")
 
