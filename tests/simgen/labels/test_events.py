@@ -41,6 +41,7 @@ def test_a_part_that_passes_under_a_bridge() -> None:
 
 def test_at_the_edge_a_part_is_not_hidden_and_behind_something_it_has_not_entered() -> None:
     assert events(*[(part(1, x, 1.0),) for x in (90, 95, 97)]) == [("enter", 0, 1)]
+    assert events((part(1, 94, 0.25),)) == [("enter", 0, 1)], "a quarter of what is inside is seen"
     assert events(*[(part(1, 10 + k, 0.0),) for k in range(3)]) == []
     assert events((part(1, 10, 0.0), part(2, 10, 1.0)), (part(1, 10, 1.0), part(2, 10, 0.0)), (part(2, 110, 1),)) == [
         ("enter", 0, 2), ("enter", 1, 1), ("hidden", 1, 2), ("leave", 2, 2),

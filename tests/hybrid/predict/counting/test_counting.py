@@ -109,6 +109,10 @@ def test_a_hidden_part_counts_when_it_is_seen_beyond_and_is_told_apart_if_it_nev
         ("reappeared", 1, 6), ("count", 1, 6), ("unconfirmed", 2, 4), ("leave", 2, 5), ("leave", 1, 6),
     ]  # fmt: skip
     assert counter.counts == counter.unconfirmed == {"line": {"bolt": 1}}
+    returned = Counter([CountLine.vertical(0.5)])
+    told(returned, [frame(k, (1, x, 30), hidden=[1] if k else []) for k, x in enumerate((90, 110, 95))])
+    returned.finish()
+    assert returned.unconfirmed == {"line": {}}, "it is expected before the line again"
     back = Counter([CountLine.vertical(0.5)])
     told(back, [*hides, frame(6, (1, 90, 30), (2, 90, 60))])
     back.finish()
