@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipelines.gap.schema.report import Report
 
 SECTION = "Report"
+TRIALS = ("iterate", "trial_scenes", "trial_steps")  # options that count together
 EPILOG = """Examples:
 
   python -m pipelines.gap_report --sim data/sim --real photos/test.json --look photos/train.json --runs out/sim out/sim10 --out report.html
@@ -310,6 +311,8 @@ def command(wish: Asked) -> str:
     words: list[object] = []
     for field in fields(Asked):
         value = getattr(wish, field.name)
+        if field.name in TRIALS and not wish.iterate:
+            continue
         if value is True:
             words.append(f"--{field.name.replace('_', '-')}")
         elif isinstance(value, tuple):

@@ -121,6 +121,7 @@ def parameters() -> dict[str, list[tuple[str, object]]]:
 def test_an_option_of_several_commands_has_one_help_and_one_group() -> None:
     own_meaning = {"--data", "--out", "--sim", "--real"}  # other data, or another file, in each command
     own_meaning |= {"--quick", "--compare"}  # a report leaves out, and compares, other things than a training
+    own_meaning |= {"--unlabelled"}  # a training adapts to them, a report chooses what to label
     shared = {flag: rows for flag, rows in parameters().items() if len(rows) > 1 and flag not in own_meaning}
     assert set(shared) >= {"--preset", "--branches", "--steps", "--batch", "--tile", "--lr", "--workers", "--device"}
     for flag, rows in shared.items():

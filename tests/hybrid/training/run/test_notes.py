@@ -207,18 +207,19 @@ def test_a_sheet_has_rows_of_three_with_each_picture_in_its_cell(heights: list[i
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '"a"', '{"id": 3}', '{"id": null}', '{"name": "a"}'])
 def test_an_id_that_is_none_begins_a_new_run(content: str, tmp_path: Path) -> None:
-    assert _known_id(tmp_path) is None
+    assert _known_id(tmp_path, "mlflow") is None
     (tmp_path / IDS).write_text(content)
-    assert _known_id(tmp_path) is None
+    assert _known_id(tmp_path, "mlflow") is None
 
 
 @settings(max_examples=15)
 @given(st.text(max_size=20))
 def test_an_id_is_read_as_it_was_kept(tmp_path_factory: pytest.TempPathFactory, run_id: str) -> None:
     folder = tmp_path_factory.getbasetemp()
-    _keep_id(folder, run_id)
-    assert _known_id(folder) == run_id
-    assert json.loads((folder / IDS).read_text()) == {"id": run_id}
+    _keep_id(folder, "mlflow", run_id)
+    assert _known_id(folder, "mlflow") == run_id
+    assert _known_id(folder, "wandb") is None
+    assert json.loads((folder / IDS).read_text()) == {"tracker": "mlflow", "id": run_id}
 
 
 def source_of(lengths: list[int], folder: Path = Path()) -> ClipSource:
