@@ -17,6 +17,7 @@ from tests.pipelines.scripts import SMALL, photographs, record, refused, script
 NEW = ["--checkpoint", "none", "--preset", "tiny", "--steps", "1", *SMALL[4:]]
 
 
+@pytest.mark.slow
 def test_a_new_detector_warms_up_and_both_its_steps_and_its_record_know_it(tmp_path: Path) -> None:
     photos = photographs(tmp_path / "photos", count=2)
     (tmp_path / "photos/0.txt").write_text("no picture")

@@ -159,6 +159,7 @@ def test_the_detector_starts_from_its_weights(whole: tuple[Path, dict, Start]) -
         assert not moved({name.removeprefix("net/backbone."): x for name, x in stored.items()}, state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_in", ["the warm-up", "its own steps"])
 def test_a_killed_run_ends_with_the_same_weights(
     photos: ClipSource, whole: tuple[Path, dict, Start], tmp_path: Path, killed_in: str
