@@ -142,6 +142,19 @@ def test_a_small_change_that_the_seen_parts_have_in_common_is_the_hidden_ones_to
     assert common_change(state, places, alone, np.arange(1, 5), 1.0)[0].tolist() == pytest.approx((0, 0), abs=0.6)
 
 
+def test_a_hidden_part_shakes_with_the_camera() -> None:
+    """One frame in which all parts seem to move by a sixth of a part's side, and back: no speed explains it."""
+    moves = [0.0] + [4.0] * 5 + [1.5, 6.5, 4.0]
+    told = followed(belt(9, slice(5, 9), moves), size_hw_px=SIZE)
+    for t in (6, 7, 8):
+        assert place_of(told[t], 0) == pytest.approx(30 + sum(moves[: t + 1]), abs=1.2)
+
+
+def test_a_part_has_the_category_of_most_of_its_frames() -> None:
+    told = followed([at((40 + 3 * t, 60), labels=[int(t in (0, 5))]) for t in range(7)], size_hw_px=SIZE)
+    assert [one.labels.tolist() for one in told[2:]] == [[0]] * 5
+
+
 def test_lost_frames_are_bridged_by_the_time_that_passed() -> None:
     moves = [0.0] + [8.0] * 5 + [32.0]
     frames, state = belt(7, slice(6, 7), moves), None
@@ -167,6 +180,9 @@ def test_a_part_that_leaves_at_the_edge_is_not_told_beyond_it() -> None:
     frames = [at((280 + 10 * t, 100), (60, 200)) if t < 4 else at((60, 200)) for t in range(9)]
     told = followed(frames, size_hw_px=SIZE)
     assert [len(one.scores) for one in told[-3:]] == [1, 1, 1]
+    edge = followed([at((287 + 10 * t, 100)) for t in range(4)] + [at()], size_hw_px=SIZE)
+    assert len(edge[3].scores) == 1
+    assert len(edge[4].scores) == 0, "a pixel of it is in the picture"
     state = None
     for one in frames:
         _, state = link(one, state, size_hw_px=SIZE)
