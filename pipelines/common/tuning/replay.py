@@ -168,8 +168,7 @@ def _chosen(option: str | None, learned: SimData | None, why: str, begun: Begun 
         return learned
     at = data_at(option or str(before and before.mixed_in), "--sim")
     sha256 = data_hash(at)
-    whole = before is not None and before.mixed_in_trained_on is None  # begun by an earlier version
-    if learned is not None and learned.sha256 == sha256 and not whole:
+    if learned is not None and learned.sha256 == sha256 and not _begun_whole(begun):
         return replace(learned, at=at)
     return SimData(at, sha256)
 

@@ -15,7 +15,7 @@ from pipelines.gap.features.distance import Features as Values
 from pipelines.gap.features.distance import Neighbours, distance, neighbours, reduced
 from pipelines.gap.features.extract import Parts, cut_out, of_parts, parts_of
 from pipelines.gap.pictures import to_uri
-from pipelines.gap.schema.figure import Figure, too_few
+from pipelines.gap.schema.figure import Figure, lacking, too_few
 from pipelines.gap.schema.sections import Features, MapPoint, Picture
 from pipelines.gap.sessions import session_weights
 from pipelines.gap.stats.grouping import PhotoSessions
@@ -67,9 +67,9 @@ def compared(network: Network, sim: Side, real: Side, word: Of, photos: bool) ->
     rows, points, pictures = list[Features](), list[MapPoint](), dict[str, Picture]()
     for label, name in enumerate(real.source.categories):
         sides = [parts_of(side.source.frames, side.units.of_frame.tolist(), label, MOST_PARTS) for side in (real, sim)]
-        if lacking := _lacking(*sides):
-            few = too_few(lacking, UNIT)
-            rows.append(Features(group=name, distance=few, floor=few, unlike=too_few(lacking, "share")))
+        if missing := _missing(*sides):
+            few = too_few(missing, UNIT)
+            rows.append(Features(group=name, distance=few, floor=few, unlike=too_few(missing, "share")))
             continue
         at = reduced(of_parts(network, sides[0]), of_parts(network, sides[1]))
         one = _Category(name, sides[0], sides[1], at, neighbours(at[0], sides[0].units, at[1]))
@@ -81,13 +81,12 @@ def compared(network: Network, sim: Side, real: Side, word: Of, photos: bool) ->
     return Compared(tuple(rows), tuple(points), pictures)
 
 
-def _lacking(real: Parts, simulated: Parts) -> str:
+def _missing(real: Parts, simulated: Parts) -> str:
     have = (
         (_units(real), LEAST_SESSIONS, "sessions"), (_units(simulated), LEAST_SESSIONS, "scenes"),
         (len(real), LEAST_PARTS, "parts on photos"), (len(simulated), LEAST_PARTS, "simulated parts"),
     )  # fmt: skip
-    short = [f"{count} of {least} {what}" for count, least, what in have if count < least]
-    return f"Too few: {', '.join(short)}." if short else ""
+    return lacking(have)
 
 
 def _units(parts: Parts) -> int:

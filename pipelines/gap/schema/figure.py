@@ -6,6 +6,7 @@ A figure without a value says what is missing. So nothing can be shown that has 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -67,6 +68,12 @@ def not_measured(missing: str, unit: str = "") -> Figure:
 def too_few(missing: str, unit: str = "", n: int | None = None, n_units: int | None = None) -> Figure:
     """A figure for which there is too little data; `missing` says how much it takes."""
     return Figure(status="too_few", note=missing, unit=unit, n=n, n_units=n_units)
+
+
+def lacking(have: Iterable[tuple[int, int, str]]) -> str:
+    """What there is too little of, for `too_few`; empty where nothing is. Each row: how many, the least, of what."""
+    short = [f"{count} of {least} {what}" for count, least, what in have if count < least]
+    return f"Too few: {', '.join(short)}." if short else ""
 
 
 def counted(value: float, unit: str, n: int | None = None, note: str = "") -> Figure:

@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 from scipy.stats import beta, nct, norm
 from scipy.stats import t as student
 
-from pipelines.gap.schema.figure import Figure, too_few
+from pipelines.gap.schema.figure import Figure, lacking, too_few
 from pipelines.gap.schema.sections import Verdict
 from pipelines.gap.sessions import session_weights
 from pipelines.gap.stats.interval import LEVEL, holm, share_interval, spread
@@ -60,9 +60,9 @@ def outside(
         sessions: the session of each photo.
         floors: the least value that can be told from 0, for the statistics that have one.
     """
-    lacking = _lacking(simulated, sessions)
-    if lacking:
-        few = too_few(lacking, "share", len(sessions), len(np.unique(sessions)))
+    missing = _missing(simulated, sessions)
+    if missing:
+        few = too_few(missing, "share", len(sessions), len(np.unique(sessions)))
         return {name: Outside(few, few, "too_few") for name in real}
     shares: dict[str, Figure] = {}
     blind = []
@@ -187,15 +187,14 @@ def _logit(share: float) -> float:
     return float(np.log(share / (1 - share)))
 
 
-def _lacking(simulated: Mapping[str, PerPicture], sessions: np.ndarray) -> str:
+def _missing(simulated: Mapping[str, PerPicture], sessions: np.ndarray) -> str:
     scenes = max((len(values) for values in simulated.values()), default=0)
     have = (
         (len(np.unique(sessions)), LEAST_SESSIONS, "sessions"),
         (len(sessions), LEAST_PHOTOS, "photos"),
         (scenes, LEAST_SCENES, "scenes"),
     )
-    short = [f"{count} of {least} {what}" for count, least, what in have if count < least]
-    return f"Too few: {', '.join(short)}." if short else ""
+    return lacking(have)
 
 
 def _is_beyond(figure: Figure) -> bool:

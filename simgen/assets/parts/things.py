@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from simgen.assets.parts.families.solids import Solid, disc, mesh_of, polygon, principal_part
-from simgen.assets.parts.mesh import Hull, mass_properties
+from simgen.assets.parts.mesh import Hull
 from simgen.assets.parts.model import PartModel
 
 FORMS = 8  # shapes of each kind
@@ -50,14 +50,13 @@ def _unit_model(kind: str, form: int) -> PartModel:
     model = principal_part(mesh, tuple(Hull(one.points_m * scale) for one in hulls), rests_by_hull=True)
     if kind not in PRINTED:
         return model
-    centre_m = mass_properties(mesh)[1]
-    return replace(model, colours=PRINTED[kind](model.vertices_m + centre_m, rng))
+    return replace(model, colours=PRINTED[kind](model.vertices_m, rng))
 
 
 def _chain(sections: list[Solid]) -> Row:
     """The union of the convex hulls of each two successive sections, and these hulls."""
     links = [manifold3d.Manifold.batch_hull(list(pair)) for pair in itertools.pairwise(sections)]
-    hulls = tuple(Hull(np.asarray(link.to_mesh64().vert_properties[:, :3], float) / 1000) for link in links)
+    hulls = tuple(Hull(mesh_of(link).vertices_m) for link in links)
     return manifold3d.Manifold.batch_boolean(links, manifold3d.OpType.Add), hulls
 
 
@@ -148,7 +147,7 @@ def _hull_of(ball: Solid, centres_mm: list[tuple[float, float]]) -> Solid:
 
 
 def _points(solid: Solid) -> Hull:
-    return Hull(np.asarray(solid.hull().to_mesh64().vert_properties[:, :3], float) / 1000)
+    return Hull(mesh_of(solid.hull()).vertices_m)
 
 
 def _one(solid: Solid) -> Row:
