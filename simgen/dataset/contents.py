@@ -1,7 +1,7 @@
 """The files that a data set's scenes are made of, beside its shards.
 
     photos/<sha256>.jpg    a photograph of the empty place
-    meshes/<sha256>.glb    an imported part
+    meshes/<sha256>.glb    an imported part, or the card of a cut-out picture
 
 A data set holds its own copies, so that its scenes can be made again anywhere. The config in the manifest names them by
 their sha256.
@@ -95,7 +95,8 @@ def _meshes(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for knobs in kinds.values() if isinstance(kinds, Mapping) else ():
         if isinstance(knobs, Mapping) and isinstance(knobs.get("mesh"), Mapping):
             yield knobs["mesh"]
-    yield from decoys.get("meshes", ()) if isinstance(decoys, Mapping) else ()
+    for knob in ("meshes", "cutouts"):
+        yield from decoys.get(knob, ()) if isinstance(decoys, Mapping) else ()
 
 
 def _checked(sha256: Any, name: str) -> str:

@@ -1,7 +1,8 @@
 """Imported parts in a preset: `parts.kinds.bracket.mesh: parts/bracket.glb` becomes the content that the file has.
 
-So does each file of the folder `decoys.meshes`. A path is relative to the preset that names it, and to the working
-folder in `--set`. A file is read once: the config holds its name and sha256, `simgen.spec.contents` its bytes.
+So does each file of the folder `decoys.meshes`, and the card of each picture of `decoys.cutouts`. A path is relative to
+the preset that names it, and to the working folder in `--set`. A file is read once: the config holds its name and
+sha256, `simgen.spec.contents` its bytes.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from typing import Any
 
 from simgen.assets.cad.packed import MAX_FILE_BYTES, read_packed
 from simgen.dataset.store.files import check_plain
+from simgen.presets.cutouts import read_cutouts
 from simgen.spec.contents import keep
 from simgen.spec.errors import SimgenError
 from simgen.spec.text.yaml_text import KeyPath, Tree, dotted_key
 
-DECOYS: KeyPath = ("decoys", "meshes")
+OF_DECOYS = ("meshes", "cutouts")  # knobs of decoys that name files
 _PATHS = re.compile(
-    r"""((?:^base:|\bmesh(?:es)?:)\s*)(["']?)([^\s"',{}\#][^"',{}\#\n]*?)(\2)(?=\s*(?:[,}\#\n]|$))""", re.MULTILINE
+    r"""((?:^base:|\b(?:mesh(?:es)?|cutouts):)\s*)(["']?)([^\s"',{}\#][^"',{}\#\n]*?)(\2)(?=\s*(?:[,}\#\n]|$))""",
+    re.MULTILINE,
 )
 
 
@@ -29,7 +32,7 @@ def moved(text: str, folder: Path, to: Path) -> str:
 
     def seen_from_there(found: re.Match[str]) -> str:
         key, quote, path = found[1], found[2], found[3]
-        is_file = key.startswith("mesh") or "/" in path or path.endswith((".yaml", ".yml"))
+        is_file = not key.startswith("base") or "/" in path or path.endswith((".yaml", ".yml"))
         if not is_file or Path(path).is_absolute():
             return found[0]
         return f"{key}{quote}{Path(os.path.relpath(folder / path, to)).as_posix()}{quote}"
@@ -49,7 +52,10 @@ def named_kinds(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 def anchored_meshes(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The values of a layer with the paths of its meshes, which are relative to `folder`, as seen from here."""
     paths = {name: str(folder / knobs["mesh"]) for name, knobs in named_kinds(values) if isinstance(knobs["mesh"], str)}
-    decoys = [str(folder / one) if isinstance(one, str) else one for one in _of_decoys(values)]
+    decoys = {
+        knob: [str(folder / one) if isinstance(one, str) else one for one in _of_decoys(values, knob)]
+        for knob in OF_DECOYS
+    }
     return _with_meshes(values, paths, decoys)
 
 
@@ -59,12 +65,12 @@ def read_meshes(tree: Tree) -> tuple[dict[str, Any], dict[KeyPath, str]]:
     The content of a file is kept for this process.
     """
     found: dict[str, Any] = {}
-    decoys: list[Any] = []
+    decoys: dict[str, list[Any]] = {knob: [] for knob in OF_DECOYS}
     problems: dict[KeyPath, str] = {}
     for path, mesh in _named(tree.values):
         try:
-            if path == DECOYS:
-                decoys += [_read(file) for file in _files(Path(mesh))] if isinstance(mesh, str) else [_stored(mesh)]
+            if path[0] == "decoys":
+                decoys[str(path[1])] += _of_path(str(path[1]), Path(mesh)) if isinstance(mesh, str) else [_stored(mesh)]
             else:
                 found[str(path[2])] = _read(Path(mesh)) if isinstance(mesh, str) else _stored(mesh)
         except SimgenError as error:
@@ -76,22 +82,29 @@ def _named(values: dict[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
     """All that names a mesh, with its key."""
     for kind, knobs in named_kinds(values):
         yield ("parts", "kinds", kind, "mesh"), knobs["mesh"]
-    for mesh in _of_decoys(values):
-        yield DECOYS, mesh
+    for knob in OF_DECOYS:
+        for mesh in _of_decoys(values, knob):
+            yield ("decoys", knob), mesh
 
 
-def _of_decoys(values: dict[str, Any]) -> list[Any]:
+def _of_decoys(values: dict[str, Any], knob: str) -> list[Any]:
     decoys = values.get("decoys")
-    meshes = decoys.get("meshes") if isinstance(decoys, dict) else None
-    return meshes if isinstance(meshes, list) else []
+    files = decoys.get(knob) if isinstance(decoys, dict) else None
+    return files if isinstance(files, list) else []
 
 
-def _with_meshes(values: dict[str, Any], by_kind: dict[str, Any], of_decoys: list[Any]) -> dict[str, Any]:
+def _of_path(knob: str, path: Path) -> list[dict[str, str]]:
+    """What a path of a knob of decoys holds, as the config of a data set names it."""
+    return read_cutouts(path) if knob == "cutouts" else [_read(file) for file in _files(path)]
+
+
+def _with_meshes(values: dict[str, Any], by_kind: dict[str, Any], of_decoys: dict[str, list[Any]]) -> dict[str, Any]:
     if by_kind:
         kinds = values["parts"]["kinds"]
         others = {name: {**kinds[name], "mesh": mesh} for name, mesh in by_kind.items()}
         values = {**values, "parts": {**values["parts"], "kinds": {**kinds, **others}}}
-    return {**values, "decoys": {**values["decoys"], "meshes": of_decoys}} if of_decoys else values
+    found = {knob: files for knob, files in of_decoys.items() if files}
+    return {**values, "decoys": {**values["decoys"], **found}} if found else values
 
 
 def _stored(mesh: Any) -> dict[str, str]:

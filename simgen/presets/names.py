@@ -9,7 +9,7 @@ from typing import Any
 from simgen.presets.layers import suggest
 from simgen.presets.meshes import named_kinds
 from simgen.scene.config import SceneConfig
-from simgen.scene.config.decoys import BLOCKS, FASTENERS, MESHES, SORTS, THINGS
+from simgen.scene.config.decoys import BLOCKS, CUTOUTS, FASTENERS, MESHES, SORTS, THINGS
 from simgen.scene.quiet import quiet_stderr
 from simgen.spec.text.yaml_text import KeyPath, Tree, dotted_key
 
@@ -33,7 +33,7 @@ def unknown_names(tree: Tree) -> Iterator[tuple[KeyPath, str]]:
     imported = [name for name, _ in named_kinds(tree.values)]
     tables: tuple[tuple[str, str, Sequence[str]], ...] = (
         ("part", r"parts\.kinds\.([^.]+)", sorted({*PARTS, *imported})),
-        ("kind of decoy", r"decoys\.kinds\.weights\.([^.]+)", (BLOCKS, FASTENERS, MESHES, THINGS)),
+        ("kind of decoy", r"decoys\.kinds\.weights\.([^.]+)", (BLOCKS, CUTOUTS, FASTENERS, MESHES, THINGS)),
         ("thing", r"decoys\.things\.weights\.([^.]+)", SORTS),
         ("finish", r"parts\.kinds\.[^.]+\.finishes\.weights\.([^.]+)", sorted(_group(tree, "texture", "finishes"))),
         ("texture", r".*\.texture\.weights\.([^.]+)", sorted(TEXTURES)),
@@ -83,11 +83,15 @@ def useless_decoys(config: SceneConfig, tree: Tree) -> Iterator[str]:
         yield f"{where}: decoys.kinds: no fasteners are left for decoys: the parts have all their categories"
     if weights.get(MESHES, 0) > 0 and not config.decoys.meshes:
         yield f"{where}: decoys.kinds: meshes needs decoys.meshes, a folder of imported parts (simgen parts add)"
+    if weights.get(CUTOUTS, 0) > 0 and not config.decoys.cutouts:
+        yield f"{where}: decoys.kinds: cutouts needs decoys.cutouts, a folder of pictures with transparency"
     labelled = {category_of(kind, knobs) for kind, knobs in config.parts.kinds.items()}
-    for mesh in config.decoys.meshes:
-        if (category := packed_part(mesh.sha256).category) in labelled:
-            problem = f"{mesh.name} is a {category!r}, as parts are: a part without a label would teach the wrong thing"
-            yield f"{tree.where(('decoys', 'meshes'))}: decoys.meshes: {problem}"
+    for knob, contents in (("meshes", config.decoys.meshes), ("cutouts", config.decoys.cutouts)):
+        for one in contents:
+            if (category := packed_part(one.sha256).category) in labelled:
+                problem = f"{one.name} is a {category!r}, as parts are"
+                problem += ": a part without a label would teach the wrong thing"
+                yield f"{tree.where(('decoys', knob))}: decoys.{knob}: {problem}"
 
 
 def _group(tree: Tree, *path: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from simgen.scene.config.bounds import Group, Knob, plain, share
 from simgen.scene.config.bounds import count as how_many  # a field has the name count
 from simgen.spec.knobs import Choice, IntRange, LogUniform, MeshContent, Uniform
 
-BLOCKS, FASTENERS, MESHES, THINGS = "blocks", "fasteners", "meshes", "things"
+BLOCKS, CUTOUTS, FASTENERS, MESHES, THINGS = "blocks", "cutouts", "fasteners", "meshes", "things"
 SORTS = ("cable", "carton", "glove", "label", "roll", "spanner", "swarf", "tape")
 
 
@@ -19,19 +19,26 @@ class DecoyKnobs(Group):
     kinds: Annotated[
         Choice,
         plain(
-            "blocks: plain boxes and cylinders; fasteners: of categories that no part has; meshes: of a folder; "
-            "things: what lies about in a workshop, see the knob things."
+            "blocks: boxes and cylinders; cutouts: cards with pictures; fasteners: of categories that no part has; "
+            "meshes: of a folder; things: of a workshop, see the knob things."
         ),
     ] = Choice({BLOCKS: 1.0})
     meshes: Annotated[
         tuple[MeshContent, ...],
         plain("A folder of imported parts (simgen parts add), for the kind meshes; relative to the preset."),
     ] = ()
+    cutouts: Annotated[
+        tuple[MeshContent, ...],
+        plain(
+            "Folder of pictures with transparency, or COCO JSON with polygons, of things that are no parts, for the "
+            "kind cutouts; relative to the preset."
+        ),
+    ] = ()
     things: Annotated[
         Choice, plain("Things, for the kind things: cable, carton, glove, label, roll (of tape), spanner, swarf, tape.")
     ] = Choice({sort: 1.0 for sort in SORTS})
     thing_size: Annotated[
-        LogUniform, Knob("", 0.1, 100, "Longest extent of a thing, relative to a part's.", "a size ratio")
+        LogUniform, Knob("", 0.1, 100, "Longest extent of a thing or a cut-out, relative to a part's.", "a size ratio")
     ] = LogUniform(0.5, 3.0)
     size: Annotated[
         LogUniform, Knob("", 0.05, 20, "Size of blocks and fasteners, relative to a part's.", "a size ratio")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from simgen.assets.parts import PARTS, part_model
+from simgen.assets.parts.cards import CARD_M
 from simgen.assets.parts.things import FORMS
 from simgen.scene.config import PartsKnobs, TextureKnobs
-from simgen.scene.config.decoys import BLOCKS, FASTENERS, THINGS, DecoyKnobs
+from simgen.scene.config.decoys import BLOCKS, CUTOUTS, FASTENERS, THINGS, DecoyKnobs
 from simgen.scene.kinds.drop import Drop
 from simgen.scene.sampling.parts import category_of, draw_source
 from simgen.scene.sampling.surfaces import draw_surface
@@ -57,7 +60,7 @@ def draw_decoys(
                 world_from_part=drop.next_pose(model, rng, near=is_near),
             )
         )
-    return tuple(decoys)
+    return tuple(_printed(decoy) if _is_card(decoy.source, knobs) else decoy for decoy in decoys)
 
 
 def foreign_sizes(parts: PartsKnobs) -> list[FamilySize]:
@@ -81,8 +84,21 @@ def _draw_source(knobs: DecoyKnobs, parts: PartsKnobs, rng: np.random.Generator)
         sizes = foreign_sizes(parts)
         apart = [abs(np.log(part_model(size).radius_m / radius_m)) for size in sizes]
         return sizes[int(rng.choice(np.argsort(apart, kind="stable")[:8]))]
+    if kind == CUTOUTS:
+        one = knobs.cutouts[int(rng.integers(len(knobs.cutouts)))]
+        scale = 2 * radius_m / ratio * knobs.thing_size.draw(rng) / CARD_M
+        return MeshFile(one.name, one.sha256, mesh_scale=float(f"{scale:.2g}"))
     mesh = knobs.meshes[int(rng.integers(len(knobs.meshes)))]
     return MeshFile(mesh.name, mesh.sha256)
+
+
+def _is_card(source: PartSource, knobs: DecoyKnobs) -> bool:
+    return isinstance(source, MeshFile) and any(one.sha256 == source.mesh_sha256 for one in knobs.cutouts)
+
+
+def _printed(decoy: PartSpec) -> PartSpec:
+    """The decoy without a pattern and a metal's reflection: a picture on paper."""
+    return replace(decoy, material=replace(decoy.material, metallic=0.0, contrast=0.0))
 
 
 def _draw_block(radius_m: float, rng: np.random.Generator) -> Block:
