@@ -46,6 +46,7 @@ class Tally:
     clear_found: float
     pairs: float  # of consecutive frames in which a part is seen
     flickers: float  # of these: reported in one, missed in the other
+    interruptions: float  # of seen parts: reported, missed while they are seen, and reported again
     switches: float  # seen parts that are reported under another track than before
     crossings: float  # parts that cross a line and are seen on both sides of it
     right: float  # of these: counted once, and as the right category
@@ -79,6 +80,7 @@ def figures(tally: Tally) -> dict[str, float]:
         "false alarms per empty frame": _per(tally.empty_false, tally.empty_frames),
         "id switches per 1,000 parts": _per(1000 * tally.switches, tally.parts),
         "flicker": _per(tally.flickers, tally.pairs),
+        "interruptions per 1,000 parts": _per(1000 * tally.interruptions, tally.parts),
         "found again, old id": _per(tally.back_old, tally.returns),
         "found again, new id": _per(tally.back_new, tally.returns),
         "frames until found again": _per(tally.back_frames, tally.back_old + tally.back_new),
@@ -210,8 +212,9 @@ def _followed(
 def _steadiness(
     frames: Sequence[LineFrame], reported: Sequence[FrameDetections], pairs: Sequence[Mapping[int, int]]
 ) -> dict[str, float]:
-    """Flicker and switches, of seen parts alone."""
+    """Flicker, interruptions and switches, of seen parts alone."""
     last: dict[int, int] = {}
+    lost: dict[int, bool] = {}  # of each part that was reported: whether it was missed since
     before: dict[int, bool] = {}
     total = Counter[str]()
     for frame, one, matched in zip(frames, reported, pairs, strict=True):
@@ -219,13 +222,15 @@ def _steadiness(
         both = now.keys() & before.keys()
         total["pairs"] += len(both)
         total["flickers"] += sum(now[who] != before[who] for who in both)
+        total["interruptions"] += sum(lost.get(who, False) for who, is_found in now.items() if is_found)
+        lost |= {who: not is_found for who, is_found in now.items() if is_found or who in lost}
         for part, row in matched.items():
             who, track = int(frame.ids[part]), int(one.track_ids[row])
             if frame.seen[part] and track >= 0:
                 total["switches"] += last.get(who, track) != track
                 last[who] = track
         before = now
-    return {name: float(total[name]) for name in ("pairs", "flickers", "switches")}
+    return {name: float(total[name]) for name in ("pairs", "flickers", "interruptions", "switches")}
 
 
 def _identity(

@@ -10,7 +10,9 @@ A part is seen where it is neither ignored nor hidden. No torch.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
@@ -104,4 +106,61 @@ def _line_frame(whole: FrameRecord, visible: FrameRecord) -> LineFrame:
         cut=cut,
         ignored=never | (cut & (shares < LEAST_CUT)),
         size_hw_px=(whole.height_px, whole.width_px),
+    )
+
+
+def has_tracks(clip: Clip) -> bool:
+    """Whether the labels of a clip say which part each box is of: every box has a track id, its own in its frame."""
+    ids = [np.zeros(0, np.int64) if one.track_ids is None else one.track_ids for one in clip.frames]
+    whole = all(
+        len(own) == len(frame.labels) == len(np.unique(own)) and (own >= 0).all()
+        for own, frame in zip(ids, clip.frames, strict=True)
+    )
+    return whole and any(map(len, ids))
+
+
+def labelled_frames(clip: Clip) -> list[LineFrame]:
+    """The truth of a clip from one reading of its labels, such as those of photographs.
+
+    A part is hidden where it is labelled before and after, and there has no box, or one that is marked as hidden. Where
+    it has no box, it is taken to move straight on. Labels without visible shares count as wholly visible.
+
+    Raises:
+        DataError: the labels have no track ids; see `has_tracks`.
+    """
+    if not has_tracks(clip):
+        raise DataError(f"{clip.name}: its labels have no track ids")
+    places: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)  # frame and row, by part
+    for number, frame in enumerate(clip.frames):
+        for row, who in enumerate([] if frame.track_ids is None else frame.track_ids.tolist()):
+            places[who].append((number, row))
+    gaps: defaultdict[int, list[tuple[int, int, np.ndarray]]] = defaultdict(list)  # part, label and box, by frame
+    for who, seen in places.items():
+        for (a, row_a), (b, row_b) in pairwise(seen):
+            before, after = clip.frames[a].boxes_xyxy_px[row_a], clip.frames[b].boxes_xyxy_px[row_b]
+            for k in range(a + 1, b):
+                box = before + (after - before) * ((k - a) / (b - a))
+                gaps[k].append((who, int(clip.frames[a].labels[row_a]), box))
+    return [_labelled_frame(frame, gaps[number]) for number, frame in enumerate(clip.frames)]
+
+
+def _labelled_frame(frame: FrameRecord, gaps: list[tuple[int, int, np.ndarray]]) -> LineFrame:
+    own, hidden = len(frame.labels), len(gaps)
+    given = np.ones(own, np.float32) if frame.visible_share is None else frame.visible_share
+    shown = np.ones(own, bool) if frame.hidden is None else ~frame.hidden
+    boxes, none = frame.boxes_xyxy_px, np.zeros(hidden)
+    cut = np.any((boxes[:, :2] < EDGE_PX) | (boxes[:, 2:] > (frame.width_px - EDGE_PX, frame.height_px - EDGE_PX)), 1)
+    shares = np.concatenate([np.where(shown, given, 0.0), none]).astype(np.float32)
+    cut = np.concatenate([cut, none.astype(bool)])
+    return LineFrame(
+        whole_xyxy_px=np.concatenate([boxes, np.array([box for *_, box in gaps], np.float32).reshape(-1, 4)]),
+        seen_xyxy_px=np.concatenate([boxes * shown[:, None].astype(np.float32), np.zeros((hidden, 4), np.float32)]),
+        shares=shares,
+        labels=np.concatenate([frame.labels, np.array([label for _, label, _ in gaps], np.int64)]),
+        ids=np.concatenate(
+            [np.zeros(0, np.int64) if frame.track_ids is None else frame.track_ids, [who for who, *_ in gaps]]
+        ).astype(np.int64),
+        cut=cut,
+        ignored=cut & (shares < LEAST_CUT),
+        size_hw_px=(frame.height_px, frame.width_px),
     )

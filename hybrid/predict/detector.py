@@ -20,9 +20,9 @@ from jaxtyping import Float32, Int64, UInt8
 from hybrid.core.config import LABEL_IOU, NESTED_SHARE, SCORE, TRAINED_PX
 from hybrid.core.device import device_named
 from hybrid.core.errors import ConfigError, InputError, RunError
-from hybrid.core.overlap import nested
 from hybrid.core.types import Detections
 from hybrid.model.network import Network
+from hybrid.predict.following import linking_at, of_objects
 from hybrid.predict.images import given_images
 from hybrid.predict.io.sources import open_source
 from hybrid.predict.io.video import Source, SourceFrame
@@ -32,7 +32,6 @@ from hybrid.predict.result import Ids, Image, Result, StreamState
 from hybrid.predict.runtime.choice import Runtime
 from hybrid.predict.runtime.onnx_engine import OnnxEngine
 from hybrid.predict.stream import TileStates, step
-from hybrid.predict.suppression import one_label
 from hybrid.predict.tiles import WHOLE, View, tiled_view, told, view_of
 from hybrid.weights.checkpoint import load
 from hybrid.weights.record import read_record
@@ -125,9 +124,8 @@ class Detector:
         else:
             point, _ = operating_point(Path(run))
             network, view = load(Path(run), device=str(device_named(device))), view or trained_view(Path(run))
-        linking = Linking(sure=point, unsure=min(point, Linking.unsure))
         score = point if score is None else score
-        return cls(network, view, score, label_iou, nested_share, linking, runtime, precision)
+        return cls(network, view, score, label_iou, nested_share, linking_at(point), runtime, precision)
 
     def predict(self, images: object, depth_m: Depths = None) -> Result | list[Result]:
         """Detections of one image, of every image of a list, or of every frame of a clip.
@@ -237,13 +235,6 @@ class Detector:
             return self.view
         return replace(self.view, threshold=min(self.view.threshold, self.linking.unsure))
 
-    def _of_objects(self, detections: Detections) -> Detections:
-        """One detection for each object: one label, and no boxes of its parts."""
-        best = one_label(detections, self.label_iou)
-        inside = torch.from_numpy(nested(best.boxes_xyxy_px.numpy(), best.labels.numpy(), self.nested_share))
-        hidden = torch.zeros_like(inside) if best.unseen is None else best.unseen  # may lie behind another part
-        return best.take(~inside | hidden)
-
     def _result(
         self,
         frame: SourceFrame,
@@ -252,7 +243,7 @@ class Detector:
         before: StreamState | None,
         interval: float,
     ) -> Result:
-        linked, detections = None, self._of_objects(detections)
+        linked, detections = None, of_objects(detections, self.label_iou, self.nested_share)
         if detections.track_ids is None and not frame.still:
             earlier = None if before is None else before.linked
             height, width = frame.image.shape[:2]

@@ -28,6 +28,7 @@ from pipelines.gap.schema.sections import Answer, DataSet, Knob, Named, Performa
 from pipelines.gap.sections.answer import do_next, headline, lead, no_labels, sentence
 from pipelines.gap.sections.efficiency import label_efficiency
 from pipelines.gap.sections.knobs import knobs, photo_changes
+from pipelines.gap.sections.over_time import followed_clips, has_clips, over_time
 from pipelines.gap.sections.performance import comparisons, gap, performance, smallest
 from pipelines.gap.sections.pool import Pool, chosen_score
 from pipelines.gap.sections.runs import Measured, RunGroup, draws_of, grouped, run_row
@@ -190,7 +191,12 @@ def _where(looked: Measured, sets: ReportSets, sim: PhotoSessions, real: PhotoSe
         OfRun.of(looked.sim.detections, of_sim.frames, sim),
         OfRun.of(looked.real.detections, of_real.frames, real),
     )
-    return where(*sides, of_real.categories, score)
+    found = where(*sides, of_real.categories, score)
+    if not has_clips(of_real):
+        return found
+    used = looked.run.score if score is None else score
+    simulated = followed_clips(looked.sim.detections, of_sim, sim, used)
+    return replace(found, time=over_time(simulated, followed_clips(looked.real.detections, of_real, real, used), used))
 
 
 def _knobs(run: FinishedRun, pool: Pool, seen: Looks, wishes: Wishes) -> tuple[Knob, ...]:

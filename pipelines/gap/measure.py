@@ -95,7 +95,8 @@ def _stored(path: Path) -> list[Detections] | None:
 
 
 def _key(run: FinishedRun, source: ClipSource, change: str = "") -> str:
-    about = f"{weights_hash(run.folder)} {asdict(run.view)} {source.categories} {change}"
+    tracks = " tracks" if run.model.tracks else ""  # earlier files of networks that track hold none
+    about = f"{weights_hash(run.folder)} {asdict(run.view)} {source.categories} {change}{tracks}"
     digest = hashlib.sha256(about.encode())
     for frame in source.frames:
         status = frame.path.stat()
@@ -112,12 +113,17 @@ def _content(path: Location, offset: int, length: int | None, mtime_ns: int, siz
         return hashlib.sha256(file.read(-1 if length is None else length)).digest()
 
 
+_OF_TRACKS = ("track_ids", "unseen", "visible")  # columns that a network has which tracks objects itself
+
+
 def _to_json(detections: Detections) -> dict[str, Any]:
-    return {
+    plain = {
         "boxes_xyxy_px": detections.boxes_xyxy_px.tolist(),
         "scores": detections.scores.tolist(),
         "labels": detections.labels.tolist(),
     }
+    more = {name: getattr(detections, name) for name in _OF_TRACKS}
+    return plain | {name: column.tolist() for name, column in more.items() if column is not None}
 
 
 def _from_json(plain: dict[str, Any]) -> Detections:
@@ -125,4 +131,11 @@ def _from_json(plain: dict[str, Any]) -> Detections:
         torch.tensor(plain["boxes_xyxy_px"], dtype=torch.float32).reshape(-1, 4),
         torch.tensor(plain["scores"], dtype=torch.float32),
         torch.tensor(plain["labels"], dtype=torch.int64),
+        track_ids=_column(plain.get("track_ids"), torch.int64),
+        unseen=_column(plain.get("unseen"), torch.bool),
+        visible=_column(plain.get("visible"), torch.float32),
     )
+
+
+def _column(values: list[Any] | None, kind: torch.dtype) -> torch.Tensor | None:
+    return None if values is None else torch.tensor(values, dtype=kind)

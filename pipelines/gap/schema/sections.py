@@ -128,6 +128,41 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TimeRow:
+    """What happens from frame to frame, on both sides."""
+
+    name: str
+    so: str  # what is counted
+    simulated: Figure
+    real: Figure
+    difference: Figure  # real minus simulated
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipCount:
+    """How many parts are in a clip of the test data, and how many are reported."""
+
+    clip: str
+    frames: int
+    parts: Figure  # labelled, each once
+    tracks: Figure  # reported, each once
+    labelled: Figure  # a frame
+    reported: Figure  # a frame
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverTime:
+    """Of clips: flicker, identities, parts found again, counts."""
+
+    rows: tuple[TimeRow, ...]
+    clips: tuple[ClipCount, ...]
+    note: str
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
 class Where:
     """Where detections fail."""
 
@@ -136,7 +171,7 @@ class Where:
     calibration: tuple[Named, ...]  # D-ECE, before and after a repair
     reliability: tuple[tuple[float, float, int], ...]  # mean score, share that is right, detections; for a plot
     false_alarms: tuple[Named, ...]  # a photo, and on photos without an object
-    time: tuple[Named, ...] = ()  # of clips: flicker, switches of identity, ...
+    time: OverTime | None = None  # None: the test data are single pictures
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
 

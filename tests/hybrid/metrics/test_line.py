@@ -11,7 +11,7 @@ import pytest
 from hybrid.core.errors import DataError
 from hybrid.data.clips import Clip, FrameRecord
 from hybrid.metrics.line import combined, false_scores, figures, tally_clip
-from hybrid.metrics.line_truth import LineFrame, line_frames
+from hybrid.metrics.line_truth import LineFrame, has_tracks, labelled_frames, line_frames
 from hybrid.metrics.video import FrameDetections
 
 SIDE, STEP, FRAMES = 20.0, 10.0, 16
@@ -232,3 +232,39 @@ def test_two_readings_of_other_clips_are_refused() -> None:
         line_frames(Clip("c", (a,)), Clip("d", (b,)))
     with pytest.raises(DataError, match="do not say how much"):
         line_frames(Clip("c", (replace(a, visible_share=None),)), Clip("c", (a,)))
+
+
+def test_a_part_that_is_missed_while_it_is_seen_and_found_again_is_interrupted_and_a_hidden_one_is_not() -> None:
+    ids: list[int | None] = [1, None, None, 1, 1, None, 1]
+    back: list[int | None] = [*GONE, *[1] * 6]
+    assert tally_clip(follows(ids), belt()[:7], lines=LINE).interruptions == 2
+    assert tally_clip(follows([None, 1, 1, None]), belt()[:4], lines=LINE).interruptions == 0  # begins late, ends early
+    assert tally_clip(follows(back), belt(BRIDGE), lines=LINE).interruptions == 0
+
+
+def test_a_part_without_a_label_between_two_is_hidden_there_and_moves_straight_on() -> None:
+    frames = [record([[x, 20, x + 20, 40]], [4], [1.0]) for x in (20, 50, 80)]
+    frames = [replace(one, visible_share=None) for one in frames]
+    gap = record([[0, 0, 30, 30]], [6], [1.0])
+    clip = Clip("c", (frames[0], gap, replace(frames[1], track_ids=None, boxes_xyxy_px=np.zeros((0, 4), np.float32),
+                                              labels=np.zeros(0, np.int64)), frames[2]))  # fmt: skip
+    assert has_tracks(clip)
+    first, second, third, last = labelled_frames(clip)
+    assert (first.ids.tolist(), first.shares.tolist(), first.hidden.tolist()) == ([4], [1.0], [False])
+    assert second.ids.tolist() == [6, 4]
+    assert second.hidden.tolist() == [False, True]
+    assert second.cut.tolist() == [True, False]
+    assert second.whole_xyxy_px[1].tolist() == [40, 20, 60, 40]
+    assert (third.ids.tolist(), third.whole_xyxy_px[0].tolist()) == ([4], [60, 20, 80, 40])
+    assert third.seen_xyxy_px.tolist() == [[0, 0, 0, 0]]
+    assert last.seen.tolist() == [True]
+
+
+def test_labels_without_an_id_for_every_box_tell_no_identities() -> None:
+    whole = record([[20, 20, 40, 40], [60, 20, 80, 40]], [4, 5], [1.0, 1.0])
+    for ids in (None, np.array([4, -1]), np.array([4, 4])):
+        clip = Clip("c", (whole, replace(whole, track_ids=ids)))
+        assert not has_tracks(clip)
+        with pytest.raises(DataError, match="no track ids"):
+            labelled_frames(clip)
+    assert not has_tracks(Clip("c", (record([], [], []),)))

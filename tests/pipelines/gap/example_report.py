@@ -10,6 +10,7 @@ from pipelines.gap.schema.report import Report
 from pipelines.gap.schema.sections import (
     Action,
     Answer,
+    ClipCount,
     Comparison,
     Coverage,
     CurvePoint,
@@ -22,11 +23,13 @@ from pipelines.gap.schema.sections import (
     MapPoint,
     Measures,
     Named,
+    OverTime,
     Performance,
     Picture,
     Reading,
     Run,
     Table,
+    TimeRow,
     ToLabel,
     Trust,
     Where,
@@ -180,7 +183,27 @@ def _where() -> Where:
         calibration=(Named(label="D-ECE", figure=share(0.11), so="scores are too high"),),
         reliability=((0.1, 0.05, 40), (0.5, 0.45, 40), (0.9, 0.85, 40)),
         false_alarms=(Named(label="on photos without an object", figure=not_measured("no empty photo", "a photo")),),
-        time=(Named(label="flicker", figure=not_measured("stills: no clip")),),
+        time=OverTime(
+            rows=(
+                TimeRow(
+                    name="flicker", so="found in one of two frames in a row alone", simulated=share(0.04),
+                    real=share(0.09), difference=points(5.0),
+                ),
+                TimeRow(
+                    name="switches of identity", so="a part goes on under another track id",
+                    simulated=counted(0.02, "a part"), real=not_measured("no track ids", "a part"),
+                    difference=not_measured("Needs both.", "a part"),
+                ),
+            ),
+            clips=(
+                ClipCount(
+                    clip="segment_1", frames=99, parts=not_measured("no track ids", "parts"),
+                    tracks=counted(7.0, "parts"), labelled=counted(4.5, "parts a frame"),
+                    reported=counted(4.2, "parts a frame"),
+                ),
+            ),
+            note="1 clip with 99 frames",
+        ),
     )  # fmt: skip
 
 

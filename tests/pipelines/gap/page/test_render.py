@@ -141,7 +141,7 @@ def test_empty_sections_say_that_they_are_empty() -> None:
     bare = replace(
         report, performance=(), comparisons=(), knobs=(), runs=(), data=(), pictures={},
         label_efficiency=replace(report.label_efficiency, simulation=(), photos=(), missing=()),
-        where=replace(report.where, tables=(), errors=(), calibration=(), reliability=(), false_alarms=(), time=()),
+        where=replace(report.where, tables=(), errors=(), calibration=(), reliability=(), false_alarms=(), time=None),
         why=replace(report.why, coverage=(), features=()),
         do_next=replace(report.do_next, actions=(), next_config="", label=()),
     )  # fmt: skip
