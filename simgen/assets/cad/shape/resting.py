@@ -21,6 +21,8 @@ from simgen.spec.geometry import quaternion, rotation_matrix
 ANALYSIS_DROPS = 50
 ONE_POSE_COS = float(np.cos(np.radians(5.0)))  # standing faces that differ by less are one, such as those of a round
 FOUND_COS = float(np.cos(np.radians(10.0)))  # between where a drop ended and the pose that it counts for
+ROLL_COS = float(np.cos(np.radians(20.0)))  # poses that differ by less are one where the part rolls between them:
+ROLL_M = 0.01  # where it then lies as high, to this share of its largest distance from the centre of mass
 LEAST = 0.002  # probability of a pose that is kept
 
 
@@ -44,7 +46,7 @@ def poses_by_hull(vertices_m: Float64[np.ndarray, "v 3"], symmetries: Symmetries
     ends = _tips_to(corners, normals, feet, hull.neighbors)
     shares = np.bincount(ends, _solid_angles(corners) / (4 * np.pi), minlength=len(normals))
     found = [_Pose(-normals[k], float(shares[k])) for k in np.flatnonzero(shares > 0)]
-    return _as_poses(_merged(found, symmetries, ONE_POSE_COS), vertices_m, [])
+    return _as_poses(_merged(found, _Likeness(hull.points[hull.vertices], symmetries, ONE_POSE_COS)), vertices_m, [])
 
 
 def _tips_to(
@@ -94,20 +96,44 @@ def confirmed(
     known = [_Pose(rotation_matrix(pose.rotation_xyzw)[2], pose.probability) for pose in poses]
     counts = np.zeros(len(known))
     others = []
+    alike = _Likeness(vertices_m, symmetries, FOUND_COS)
     for up in drops_up:
-        cos = [likeness(up, pose.up, symmetries) for pose in known]
-        best = int(np.argmax(cos))
-        if cos[best] > FOUND_COS:
-            counts[best] += 1
-        else:
+        best = alike.best(up, known)
+        if best is None:
             others.append(_Pose(up, 1.0))
-    new = [pose for pose in _merged(others, symmetries, FOUND_COS) if pose.share >= 2]
+        else:
+            counts[best] += 1
+    new = [pose for pose in _merged(others, alike) if pose.share >= 2]
     counts = np.concatenate([counts, [pose.share for pose in new]])
     by_hull = np.array([pose.share for pose in known] + [0.0] * len(new))
     total = max(float(counts.sum()), 1.0)
     share = (counts + ANALYSIS_DROPS * by_hull) / (counts.sum() + ANALYSIS_DROPS)
     both = [replace(pose, share=float(p)) for pose, p in zip(known + new, share, strict=True)]
     return _as_poses(both, vertices_m, list(counts / total))
+
+
+@dataclass(frozen=True)
+class _Likeness:
+    """Which of the table's normals in a part's frame are one pose."""
+
+    vertices_m: Float64[np.ndarray, "v 3"]
+    symmetries: Symmetries
+    least_cos: float
+
+    def best(self, up: Float64[np.ndarray, " 3"], poses: list[_Pose]) -> int | None:
+        """The pose that this normal belongs to; None: it is another one."""
+        cos = np.array([likeness(up, pose.up, self.symmetries) for pose in poses])
+        for k in np.argsort(-cos, kind="stable").tolist():
+            if cos[k] <= min(self.least_cos, ROLL_COS):
+                return None
+            if cos[k] > self.least_cos or self._rolls(up, poses[k].up):
+                return int(k)
+        return None
+
+    def _rolls(self, a: Float64[np.ndarray, " 3"], b: Float64[np.ndarray, " 3"]) -> bool:
+        """Whether the part lies as high in both, as a round one does."""
+        heights_m = -(self.vertices_m @ np.stack([a, b], axis=1)).min(axis=0)
+        return bool(np.ptp(heights_m) < ROLL_M * np.linalg.norm(self.vertices_m, axis=1).max())
 
 
 def likeness(a: Float64[np.ndarray, " 3"], b: Float64[np.ndarray, " 3"], symmetries: Symmetries) -> float:
@@ -122,16 +148,15 @@ def likeness(a: Float64[np.ndarray, " 3"], b: Float64[np.ndarray, " 3"], symmetr
     return float(max(np.cos(angle - np.arccos(np.clip(axis @ other, -1, 1))) for other in turned))
 
 
-def _merged(found: list[_Pose], symmetries: Symmetries, least_cos: float) -> list[_Pose]:
-    """The poses, likeliest first, with those that look the same added to the first of them."""
+def _merged(found: list[_Pose], alike: _Likeness) -> list[_Pose]:
+    """The poses, likeliest first, with those that are one added to the likest of them."""
     merged: list[_Pose] = []
     for pose in sorted(found, key=lambda pose: (-round(pose.share, 9), *np.round(-pose.up, 6))):
-        for k, kept in enumerate(merged):
-            if likeness(pose.up, kept.up, symmetries) > least_cos:
-                merged[k] = replace(kept, share=kept.share + pose.share)
-                break
-        else:
+        k = alike.best(pose.up, merged)
+        if k is None:
             merged.append(pose)
+        else:
+            merged[k] = replace(merged[k], share=merged[k].share + pose.share)
     return merged
 
 

@@ -1,7 +1,10 @@
 """Sheet and plate: flanges with a bolt circle (EN 1092-1), L-brackets and slotted plates.
 
 No standard gives sizes of brackets and slotted plates. These are such as shops sell; their holes are those of ISO 273,
-medium series. A bracket's bend is drawn sharp.
+medium series (the same in `clearance_hole_sizes.csv` of cq_warehouse). A bracket's bend is drawn sharp.
+
+The flanges' D, K, L and number of bolts agree with an open table of EN 1092-1, PN 16. For the thickness C1 and the bore
+B1 no second source was found; B1 is 0.6 to 1.2 mm over the diameter of the pipe that the flange takes.
 """
 
 from __future__ import annotations

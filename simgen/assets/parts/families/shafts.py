@@ -1,4 +1,8 @@
-"""Shafts with a keyway (DIN 6885, form A: round ends). Length and chamfers of the shaft are no matter of DIN 6885."""
+"""Shafts with a keyway (DIN 6885, form A: round ends). Length and chamfers of the shaft are no matter of DIN 6885.
+
+Width and depth agree with the open package din6885 (hanslhansl, after DIN 6885-1:2021-11). For the lengths of keys no
+second source was found.
+"""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import trimesh
 pytest.importorskip("manifold3d", reason="importing parts needs the extra cad")
 
 from simgen.assets.cad.making import make_part
+from simgen.assets.cad.packed import Symmetries
 from simgen.assets.cad.request import Request
 from simgen.assets.cad.shape.budget import change, painted, simplified
 from simgen.assets.cad.shape.hulls import convex_pieces, few_corners
@@ -17,8 +18,10 @@ from simgen.assets.cad.shape.resting import confirmed, poses_by_hull
 from simgen.assets.cad.shape.shading import shaded
 from simgen.assets.cad.shape.solid import Solid, is_closed, mass_of, part_axes
 from simgen.assets.cad.shape.symmetry import symmetries
+from simgen.assets.parts import part_model
 from simgen.spec.errors import PartFileError
 from simgen.spec.geometry import rotation_matrix
+from simgen.spec.scene import FamilySize
 from tests.simgen.assets.cad.cad_files import box, write_mesh
 
 TURN = rotation_matrix((0.3, -0.5, 0.2, 0.7))
@@ -153,6 +156,41 @@ def test_drops_move_the_probabilities_and_add_poses():
     assert sum(pose.drop_share for pose in after) == pytest.approx(1)
     assert sum(pose.probability for pose in after) == pytest.approx(1)
     assert any(np.allclose(rotation_matrix(pose.rotation_xyzw)[2], (0, 0.6, 0.8)) for pose in after)
+
+
+def notched(sections):
+    """A bar of so many sides with a notch in one end: no turn looks the same, but it rolls as if there were none."""
+    bar = trimesh.creation.cylinder(5, 30, sections=sections)
+    return trimesh.boolean.difference([bar, box((2, 3, 4), (2.5, 0, 14))])
+
+
+@pytest.mark.parametrize(("sections", "lying"), [(48, range(8, 19)), (6, [6])])
+def test_poses_between_which_a_part_rolls_are_one(sections, lying):
+    solid, moments = in_frame(notched(sections))
+    turns = symmetries(solid, moments)
+    assert turns == Symmetries()
+    poses = poses_by_hull(solid.vertices_m, turns)
+    flat = [pose for pose in poses if abs(rotation_matrix(pose.rotation_xyzw)[2, 2]) < 0.1]
+    assert len(flat) in lying
+    assert len(poses) == len(flat) + 2
+    angles = 2 * np.pi * (np.arange(200) + 0.5) / 200
+    if sections == 48:  # where a round bar ends in a drop, no pose is added
+        ups = np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1)
+        after = confirmed(poses, ups, solid.vertices_m, turns)
+        assert len(after) <= len(poses)
+        assert sum(pose.drop_share for pose in after) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("size", ["m1z36", "m2z18"])
+def test_a_gear_looks_the_same_after_each_tooth(size):
+    """Turns by 1/37 of a circle are within the tolerance on 36 teeth, but not twice and more often."""
+    gear = part_model(FamilySize("spur_gear", size))
+    solid = Solid(gear.vertices_m, gear.triangles.astype(np.int64))
+    found = symmetries(solid, np.array(gear.inertia_m2))
+    teeth = int(size.partition("z")[2])
+    assert len(found.rotations_xyzw) == 2 * teeth - 1
+    angles = sorted(2 * np.arctan2(z, w) for x, y, z, w in found.rotations_xyzw if abs(x) + abs(y) < 1e-6)
+    assert np.remainder(np.array(angles) * teeth / (2 * np.pi) + 0.5, 1) == pytest.approx(0.5, abs=1e-6)
 
 
 def test_normals_are_smooth_on_a_round_and_apart_at_an_edge():
