@@ -14,10 +14,11 @@ WHERE: KeyPath = ("stage", "photo")
 def anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The values of a layer with the paths of its files, which are relative to `folder`, as seen from here."""
     values = anchored_meshes(values, folder)
-    files = (photo_group(values) or {}).get("files")
-    if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
-        return values
-    return with_photo(values, {"files": [str(folder / file) for file in files]})
+    group = photo_group(values) or {}
+    files, area = group.get("files"), group.get("area")
+    if isinstance(files, list) and all(isinstance(file, str) for file in files):
+        values = with_photo(values, {"files": [str(folder / file) for file in files]})
+    return with_photo(values, {"area": str(folder / area)}) if isinstance(area, str) and area else values
 
 
 def photo_group(values: dict[str, Any]) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from simgen.assets.cad.packed import MAX_FILE_BYTES, read_packed
 from simgen.dataset.store.files import check_plain
-from simgen.presets.cutouts import read_cutouts
+from simgen.presets.outlines.cutouts import read_cutouts
 from simgen.spec.contents import keep
 from simgen.spec.errors import SimgenError
 from simgen.spec.text.yaml_text import KeyPath, Tree, dotted_key

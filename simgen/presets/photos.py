@@ -17,6 +17,7 @@ from jaxtyping import Float64
 from simgen.assets.photos import median_light, photo_pixels
 from simgen.presets.anchors import WHERE, photo_group, with_photo
 from simgen.presets.fit_camera.measures import neutral_cast
+from simgen.presets.outlines.work_areas import with_areas
 from simgen.scene.config import PhotoFile
 from simgen.spec.colour import LUMINANCE
 from simgen.spec.contents import keep
@@ -36,7 +37,8 @@ LeaveOut = Callable[[str], None]
 
 def read_photos(tree: Tree) -> tuple[dict[str, Any], dict[KeyPath, str]]:
     """The values of a merged tree with what was found in its photos, and a message for each problem."""
-    files = (photo_group(tree.values) or {}).get("files")
+    group = photo_group(tree.values) or {}
+    files, area = group.get("files"), group.get("area")
     if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
         return tree.values, {}
     where, left_out = (*WHERE, "files"), list[str]()
@@ -44,7 +46,14 @@ def read_photos(tree: Tree) -> tuple[dict[str, Any], dict[KeyPath, str]]:
         found = found_photos([Path(file) for file in files], left_out.append)
     except BadPhoto as error:
         return tree.values, {WHERE: f"{tree.where(where)}: {dotted_key(where)}: {error}"}
-    pictures = [file.model_dump(mode="json") for file in found.values()]
+    used = list(found.values())
+    if isinstance(area, str) and area:
+        try:
+            used = with_areas(used, Path(area), left_out)
+        except BadPhoto as error:
+            at = (*WHERE, "area")
+            return tree.values, {WHERE: f"{tree.where(at)}: {dotted_key(at)}: {error}"}
+    pictures = [file.model_dump(mode="json") for file in used]
     return with_photo(tree.values, {"pictures": pictures, "left_out": left_out}), {}
 
 

@@ -26,6 +26,7 @@ from simgen.presets.explain import explain
 from simgen.presets.layers import find, read_preset, with_overrides
 from simgen.presets.meshes import read_meshes
 from simgen.presets.names import missing_sizes, unknown_names, useless_decoys
+from simgen.presets.outlines.work_areas import misplaced
 from simgen.presets.photos import read_photos
 from simgen.scene.config import SceneConfig
 from simgen.spec.errors import ConfigError
@@ -63,7 +64,11 @@ def config_of(tree: Tree) -> SceneConfig:
     except ValidationError as error:
         errors = [one for one in error.errors(include_url=False) if not _is_below(one["loc"], unknown)]
         raise ConfigError(*unknown.values(), *explain(tree, errors, may_inherit=True)) from None
-    if problems := list(unknown.values()) or [*missing_sizes(config, tree), *useless_decoys(config, tree)]:
+    if problems := list(unknown.values()) or [
+        *missing_sizes(config, tree),
+        *useless_decoys(config, tree),
+        *misplaced(config, tree),
+    ]:
         raise ConfigError(*problems)
     return config
 

@@ -13,6 +13,7 @@ from typing import NewType
 
 Metres = NewType("Metres", float)
 Radians = NewType("Radians", float)
+Vec2 = tuple[float, float]
 Vec3 = tuple[float, float, float]
 Quat = tuple[float, float, float, float]
 Distortion = tuple[float, float, float, float, float]  # k1, k2, p1, p2, k3 of Brown and Conrady, in OpenCV's order

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, model_serializer, model_validator
 
 from simgen.scene.config.bounds import Group, Knob, plain
 from simgen.scene.config.bounds import share as of_all  # a knob here is named share
 from simgen.spec.knobs import LogUniform, Uniform
-from simgen.spec.types import Vec3
+from simgen.spec.types import Vec2, Vec3
 
 
 class PhotoFile(Group):
@@ -22,6 +23,12 @@ class PhotoFile(Group):
     median_rgb: Vec3  # of its linear light
     tint_rgb: Vec3  # of what is nearly grey in it, of luminance 1
     is_grey: bool
+    area_px: tuple[Vec2, Vec2, Vec2, Vec2] | None = None  # corners of the work surface, counter-clockwise as seen
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Without corners where there are none, so that the config of such a preset is as it always was."""
+        return {name: value for name, value in write(self).items() if value is not None}
 
 
 class PhotoKnobs(Group):
@@ -39,6 +46,14 @@ class PhotoKnobs(Group):
         ),
         Field(exclude=True),
     ] = ()
+    area: Annotated[
+        str,
+        plain(
+            "COCO JSON with a polygon of four corners on each photo: the work surface, as large as the stage. Each "
+            "photo's camera follows from it. Relative as files."
+        ),
+        Field(exclude=True),
+    ] = ""
     pictures: tuple[PhotoFile, ...] = ()  # of `files`
     left_out: Annotated[tuple[str, ...], Field(exclude=True)] = ()  # of `files`: which cannot be used, and why
     share: Annotated[float, of_all("Share of the scenes that show a photo; the others are synthetic as a whole.")] = 1.0

@@ -14,8 +14,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from simgen.assets import light as lighting
+from simgen.camera.over_rectangle import Place, place_over
 from simgen.scene.config import CameraKnobs, PhotoFile, PhotoKnobs
 from simgen.spec.colour import LUMINANCE
+from simgen.spec.errors import BadPhoto
 from simgen.spec.geometry import pose, rotation_matrix, vec3
 from simgen.spec.knobs import LogUniform
 from simgen.spec.scene import CameraSpec, MaterialSpec, PhotoSpec, SceneSpec, SensorSpec, StageSpec
@@ -54,14 +56,46 @@ def on_photo(spec: SceneSpec, photo: PhotoSpec, knobs: PhotoKnobs) -> SceneSpec:
     """The scene with a photo of the empty place in place of its stage and of all that stands round it."""
     file = next(file for file in knobs.pictures if file.photo_sha256 == photo.photo_sha256)
     light = replace(spec.light, flicker=None)  # the photo has none
+    camera = _at_its_place(spec.camera, file, spec.stage.size_m)
     return replace(
         spec,
         stage=_bare(spec.stage, photo, file),
         clutter=(),
         light=light,
-        camera=_through_the_crop(spec.camera, photo, file),
+        camera=_through_the_crop(camera, photo, file),
         sensor=_matched(spec.sensor, lighting.card(light), photo, file),
     )
+
+
+def place_of(file: PhotoFile, knobs: CameraKnobs, sides_m: tuple[float, float]) -> Place | None:
+    """The place of a photo's camera over its work surface, for the middle of the range of focal lengths, undistorted.
+
+    Raises:
+        AssertionError: the photo has no corners of its work surface.
+    """
+    focal_px = (knobs.focal_px.low + knobs.focal_px.high) / 2
+    size, straight = (knobs.width_px, knobs.height_px), (0.0, 0.0, 0.0, 0.0, 0.0)
+    return place_over(_corners_px(file, size), sides_m, focal_px, (size[0] / 2, size[1] / 2), straight)
+
+
+def _at_its_place(camera: CameraSpec, file: PhotoFile, sides_m: tuple[float, float]) -> CameraSpec:
+    """The camera from where the photo was taken, if the corners of its work surface tell; else as it is."""
+    if file.area_px is None:
+        return camera
+    corners_px = _corners_px(file, (camera.width_px, camera.height_px))
+    place = place_over(corners_px, sides_m, camera.focal_px, camera.centre_px, camera.distortion)
+    if place is None:
+        raise BadPhoto(f"{file.name}: no camera sees a surface of {sides_m[0]:g} x {sides_m[1]:g} m at its corners")
+    away_m = float(np.linalg.norm(place.world_from_camera.position_m))
+    return replace(camera, world_from_camera=(place.world_from_camera,) * len(camera.world_from_camera),
+                   focus_m=Metres(away_m))  # fmt: skip
+
+
+def _corners_px(file: PhotoFile, size: tuple[int, int]) -> Float64[np.ndarray, "4 2"]:
+    """The corners of the work surface in the picture (width, height) that shows the photo's largest crop."""
+    assert file.area_px is not None
+    left, top, width, height = _largest(file, size[0] / size[1])
+    return (np.array(file.area_px) - [left, top]) * [size[0] / width, size[1] / height]
 
 
 def _crop_px(file: PhotoFile, aspect: float, part: float, place: tuple[float, float]) -> tuple[int, int, int, int]:
@@ -107,11 +141,13 @@ def _through_the_crop(camera: CameraSpec, photo: PhotoSpec, file: PhotoFile) -> 
     x, y = camera.centre_px[0] * zoom - left, camera.centre_px[1] * whole[3] / crop[3] - top
     x, y = round(2 * x) / 2, round(2 * y) / 2  # as the path tracer needs it behind an aperture
     first = camera.world_from_camera[0]
+    if photo.mirrored:
+        first = _mirrored(first) if file.area_px is None else _mirrored_with_the_stage(first)
     seen = replace(
         camera,
         focal_px=camera.focal_px * zoom,
         centre_px=(x, y),
-        world_from_camera=(_mirrored(first) if photo.mirrored else first,) * len(camera.world_from_camera),
+        world_from_camera=(first,) * len(camera.world_from_camera),
         velocity_m_s=(0.0, 0.0, 0.0),
     )
     if not photo.mirrored:
@@ -129,6 +165,12 @@ def _mirrored(world_from_camera: Pose) -> Pose:
     aside = aside / np.linalg.norm(aside)
     mirror = np.eye(3) - 2 * np.outer(aside, aside)
     return pose(mirror @ rotation @ np.diag([-1.0, 1.0, 1.0]), np.asarray(world_from_camera.position_m))
+
+
+def _mirrored_with_the_stage(world_from_camera: Pose) -> Pose:
+    """The camera whose picture of the level stage is the mirrored picture: the stage is the same when x is reversed."""
+    mirror, rotation = np.diag([-1.0, 1.0, 1.0]), rotation_matrix(world_from_camera.rotation_xyzw)
+    return pose(mirror @ rotation @ mirror, mirror @ np.asarray(world_from_camera.position_m))
 
 
 def _matched(sensor: SensorSpec, card: Float64[np.ndarray, "3"], photo: PhotoSpec, file: PhotoFile) -> SensorSpec:

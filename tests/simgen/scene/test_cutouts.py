@@ -14,7 +14,7 @@ from simgen.assets.parts.cards import CARD_M, THICKNESS, WHITEST, card
 from simgen.assets.parts.library import packed_part
 from simgen.assets.parts.mesh import Mesh, mass_properties
 from simgen.dataset.contents import contents_of
-from simgen.presets import cutouts
+from simgen.presets.outlines import cutouts
 from simgen.presets.read import load_config
 from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import linear_from_srgb

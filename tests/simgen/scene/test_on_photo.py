@@ -16,6 +16,8 @@ from simgen.presets.read import load_config
 from simgen.scene.sampling.photo import MID_GREY
 from simgen.scene.sampling.sample import sample
 from simgen.spec.colour import LUMINANCE
+from simgen.spec.errors import ConfigError
+from simgen.spec.geometry import look_at
 from simgen.spec.scene import SceneSpec
 from tests.simgen import photos
 
@@ -93,6 +95,66 @@ def test_the_ground_is_where_the_photo_shows_it(place, mirrored):
             flat, _ = project(_mirrored(ground, one), other.camera, 0)
             flat[:, 0] = width - flat[:, 0]
             assert flat * (cw / width, ch / height) + (left, top) == pytest.approx(in_photo, abs=0.7)
+
+
+SIDES_M = (0.6, 0.4)
+LENS = ["lens.k1=-0.1", "lens.p2=0.002", "stage.length_m=0.6", "stage.width_m=0.4", "camera.hfov_deg=60"]
+
+
+def write_area(path, corners_px, names=("empty0",)):
+    """A COCO JSON in which the photos have these corners."""
+    images = [{"id": k, "file_name": f"{name}.jpg"} for k, name in enumerate(names)]
+    rows = [
+        {"image_id": k, "category_id": 1, "bbox": [0, 0, 9, 9], "segmentation": [np.ravel(corners_px).tolist()]}
+        for k in range(len(names))
+    ]
+    path.write_text(json.dumps({"images": images, "annotations": rows, "categories": [{"id": 1, "name": "table"}]}))
+    return path
+
+
+@pytest.mark.parametrize("mirrored", [0, 1])
+def test_the_work_surface_lies_at_the_corners_that_the_photo_has_of_it(place, tmp_path, mirrored):
+    """The camera of the photo looks past the table, which lies askew; its corners are given clockwise."""
+    plain = sample(on(place, *LENS, "stage.photo.crop=1", "stage.photo.mirrored=0"), 0, 0)
+    pose = look_at((0.5, -0.9, 0.7), (0.1, 0.05, 0.0), (0.05, 0.0, 1.0))
+    x, y = SIDES_M[0] / 2, SIDES_M[1] / 2
+    corners_m = np.array([[-x, -y, 0.0], [-x, y, 0.0], [x, y, 0.0], [x, -y, 0.0]])
+    scale = np.array([160 / plain.camera.width_px, 120 / plain.camera.height_px])
+    given_px = project(corners_m, replace(plain.camera, world_from_camera=(pose,)), 0)[0] * scale
+    area = write_area(tmp_path / "area.json", given_px)
+    more = [f"stage.photo.area={area}", "stage.photo.crop=0.7", f"stage.photo.mirrored={mirrored}"]
+    config = on(place / "empty0.png", *LENS, *more)
+    for k in range(3):
+        spec = sample(config, 0, k)
+        assert spec.stage.photo
+        left, top, width, height = spec.stage.photo.crop_px
+        seen_px = project(corners_m, spec.camera, 0)[0]
+        if mirrored:
+            seen_px[:, 0] = spec.camera.width_px - seen_px[:, 0]
+        in_photo = seen_px * (width / spec.camera.width_px, height / spec.camera.height_px) + (left, top)
+        apart = np.linalg.norm(in_photo[:, None] - given_px[None], axis=2)
+        assert apart.min(axis=0).max() < 0.7
+        eye_m = spec.camera.world_from_camera[0].position_m  # the stage looks the same turned by half, and mirrored
+        assert np.abs(eye_m) == pytest.approx(np.abs(pose.position_m), abs=0.01)
+
+
+@pytest.mark.parametrize(("corners_px", "words"), [
+    ([[10, 10], [50, 10], [50, 40]], "a polygon of 3 corners; the work surface has four"),
+    ([[10, 10], [50, 50], [50, 10], [10, 50]], "the four corners of its work surface are not in turn"),
+    ([[10, 20], [150, 20], [90, 100], [80, 100]], "stage.photo.area: empty0.png: no camera of this field of view sees"),
+])  # fmt: skip
+def test_corners_that_cannot_be_a_work_surface_are_named(place, tmp_path, corners_px, words):
+    area = write_area(tmp_path / "area.json", corners_px)
+    with pytest.raises(ConfigError, match=words) as caught:
+        on(place / "empty0.png", *LENS, f"stage.photo.area={area}")
+    assert len(caught.value.problems) == 1
+
+
+def test_a_photo_without_corners_is_left_out_and_named(place, tmp_path):
+    area = write_area(tmp_path / "area.json", [[40, 100], [120, 100], [100, 40], [60, 40]], ("empty1", "other"))
+    photo = on(place, "stage.length_m=0.4", "stage.width_m=0.5", f"stage.photo.area={area}").stage.photo
+    assert [file.name for file in photo.pictures] == ["empty1.png"]
+    assert photo.left_out[0].startswith("empty0.png: no polygon of its work surface in ")
 
 
 def _mirrored(points, spec):

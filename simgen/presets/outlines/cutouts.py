@@ -9,7 +9,6 @@ import io
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,9 +17,10 @@ from jaxtyping import UInt8
 from simgen.assets.cad.packed import PackedPart, write_packed
 from simgen.assets.parts.cards import card
 from simgen.dataset.format.coco_json import read_coco_json
-from simgen.dataset.format.coco_rows import LARGEST, CocoAnnotation, CocoImage, coco_content
+from simgen.dataset.format.coco_rows import CocoAnnotation, CocoImage, coco_content
 from simgen.dataset.format.picture_files import PictureFiles
 from simgen.dataset.store.files import check_plain
+from simgen.presets.outlines import MAX_JSON_BYTES, NEEDED, polygons_of
 from simgen.spec.contents import keep
 from simgen.spec.errors import BadPhoto, CocoError
 from simgen.spec.evenly import evenly
@@ -32,9 +32,7 @@ FORMATS = ("PNG", "WEBP", "TIFF")
 CATEGORY = "cutout"  # of a file with transparency
 MOST = 100  # cards of a source: a data set holds a copy of each, up to half a megabyte
 MAX_FILES = 10_000  # in a folder
-MAX_BYTES = 64 * 2**20  # of a picture, or of a COCO JSON
-MAX_POINTS = 10_000  # of a thing's polygons
-NEEDED = {"images": ("id", "file_name"), "annotations": ("image_id",), "categories": ("id", "name")}
+MAX_BYTES = 64 * 2**20  # of a picture
 POLYGONS = "a cut-out needs transparency, or a polygon in a COCO JSON"
 
 Thing = tuple[UInt8[np.ndarray, "rows columns 3"], UInt8[np.ndarray, "rows columns"]]
@@ -109,14 +107,14 @@ def _alpha(data: bytes, picture: Picture, path: Path) -> UInt8[np.ndarray, "h w"
 def _of_json(path: Path) -> Iterator[PackedPart]:
     """The cards of the things that a COCO JSON outlines by polygons."""
     try:
-        content = coco_content(read_coco_json(path, NEEDED, most_bytes=MAX_BYTES))
+        content = coco_content(read_coco_json(path, NEEDED, most_bytes=MAX_JSON_BYTES))
     except CocoError as error:
         raise BadPhoto(f"{path}: {error}") from None
     outlined = [
         (image, one, polygons)
         for image in content.images
         for one in image.annotations
-        if not one.crowd and (polygons := _polygons(one.row.get("segmentation")))
+        if not one.crowd and (polygons := polygons_of(one.row.get("segmentation")))
     ]
     if not outlined:
         raise BadPhoto(f"{path}: no annotation with a polygon (segmentation: [[x, y, ...]]): {POLYGONS}")
@@ -151,18 +149,6 @@ def _pixels(files: PictureFiles, image: CocoImage, path: Path) -> UInt8[np.ndarr
     height, width = picture.pixels.shape[:2]
     is_stored = image.size_px == picture.stored_size and image.size_px != (width, height)
     return stored(picture) if is_stored else picture.pixels
-
-
-def _polygons(value: Any) -> list[np.ndarray]:
-    """The polygons of an annotation; empty where it has none that can be used."""
-    if not isinstance(value, list):
-        return []
-    lists = [one for one in value if isinstance(one, list) and len(one) >= 6 and len(one) % 2 == 0]
-    if sum(map(len, lists)) > 2 * MAX_POINTS or len(lists) < len(value):
-        return []
-    if not all(type(number) in (int, float) and abs(number) < LARGEST for one in lists for number in one):
-        return []  # NaN is not below anything
-    return [np.array(one, np.float64).reshape(-1, 2) for one in lists]
 
 
 def _cut(pixels: UInt8[np.ndarray, "h w 3"], polygons: list[np.ndarray]) -> Thing:
