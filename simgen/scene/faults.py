@@ -2,7 +2,7 @@
 
 The bounds lie beyond what sound scenes show: in 23 scenes of `tiny`, `conveyor` and `bolts_on_table` the deepest
 contact was 0.8 mm and the fastest part had 0.19 m/s; `simgen.scene.simulate` tells of 1.9 mm in piles. In 20 scenes of
-`bin` (1,930 parts) 17 are sound: 1.0 mm at the deepest, which is 46 % of the thinner part, at most 0.05 m/s, and no part
+`bin` (1,930 parts) 17 are sound: 1.0 mm at the deepest, which is 46 % of the thinner part, at most 0.05 m/s, no part
 nearer to a wall than 0.8 mm. In three a washer sticks in a nut, 3.7 to 5.5 mm deep: 1.5 to 1.8 times its thickness.
 """
 
