@@ -56,6 +56,15 @@ def new(
     view_m: Annotated[
         float | None, typer.Option(help="Width of the ground that a photo shows, in place of --height-m.")
     ] = None,
+    work_area: Annotated[
+        Path | None,
+        typer.Option(
+            help="COCO JSON with the four corners of the work surface in each photo of --empty; see --area-m."
+        ),
+    ] = None,
+    area_m: Annotated[
+        tuple[float, float] | None, typer.Option(help="Its two sides in metres, such as --area-m 1.2 0.8.")
+    ] = None,
 ) -> None:
     """Make a folder for your line: your parts, photos of the empty place, and a preset that renders both together.
 
@@ -74,7 +83,7 @@ def new(
         density = density_of(material)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             fail(f"{folder}: is there already; give a new folder")
-        asked = NewLine(tuple(empty), photos, camera, height_m, tilt_deg, view_m)
+        asked = NewLine(tuple(empty), photos, camera, height_m, tilt_deg, view_m, work_area, area_m)
         left_out, said, sizes_m = list[str](), list[str](), {}
         seen = look(asked, left_out.append)
         with building(folder) as hidden:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import cv2
 import numpy as np
 
@@ -24,4 +26,15 @@ def folder(path, count=2, **options):
     """A folder of drawn photos."""
     for k in range(count):
         save(path / f"empty{k}.png", drawn(seed=k, **options))
+    return path
+
+
+def write_area(path, corners_px, names=("empty0",)):
+    """A COCO JSON in which the photos have these corners."""
+    images = [{"id": k, "file_name": f"{name}.jpg"} for k, name in enumerate(names)]
+    rows = [
+        {"image_id": k, "category_id": 1, "bbox": [0, 0, 9, 9], "segmentation": [np.ravel(corners_px).tolist()]}
+        for k in range(len(names))
+    ]
+    path.write_text(json.dumps({"images": images, "annotations": rows, "categories": [{"id": 1, "name": "table"}]}))
     return path

@@ -21,6 +21,7 @@ from simgen.spec.text.yaml_text import compose, values_of
 from simgen.spec.types import Distortion
 
 MAX_BYTES = 2**20
+GUESS = "guessed"
 GUESSED_HFOV_DEG = 50.0  # of the longer side: between a machine's lens and a phone's
 FULL_FRAME_MM = math.hypot(36, 24)  # diagonal of the 35 mm film to which EXIF's focal length refers (CIPA DCG-001)
 ASPECT = 0.01  # by which the shapes of two pictures of one camera may differ: a row was cut
@@ -58,7 +59,7 @@ class LensFound:
 def guessed(size_px: tuple[int, int]) -> LensFound:
     """A usual lens."""
     focal_px = max(size_px) / (2 * math.tan(math.radians(GUESSED_HFOV_DEG) / 2))
-    return LensFound(size_px, focal_px, NO_DISTORTION, f"guessed: {GUESSED_HFOV_DEG:g} degrees of view")
+    return LensFound(size_px, focal_px, NO_DISTORTION, f"{GUESS}: {GUESSED_HFOV_DEG:g} degrees of view")
 
 
 def from_exif(photo: Path, data: bytes, size_px: tuple[int, int]) -> LensFound | None:

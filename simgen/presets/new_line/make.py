@@ -13,8 +13,9 @@ import numpy as np
 from simgen.presets.fit_camera.fit import CameraFit, fit_camera
 from simgen.presets.fit_camera.photos import FEWEST, Photo
 from simgen.presets.new_line.lens import LensFound, from_exif, guessed, read_calibration
-from simgen.presets.new_line.text import preset_text, readme_text
-from simgen.presets.new_line.view import View, check_place, placed, rendered_size
+from simgen.presets.new_line.text import AREA, preset_text, readme_text
+from simgen.presets.new_line.view import View, check_area, check_place, over_area, placed, rendered_size
+from simgen.presets.outlines.work_areas import with_areas
 from simgen.presets.photos import files_of, found_photos
 from simgen.presets.read import load_config
 from simgen.scene.config import PhotoFile
@@ -23,6 +24,7 @@ from simgen.spec.colour import LUMINANCE
 from simgen.spec.errors import CameraError
 from simgen.spec.evenly import evenly
 from simgen.spec.picture import decoded, read_bytes
+from simgen.spec.types import Vec2
 
 MOST_MEASURED = 24  # photos, spread over the folder
 MOST_COPIED = 100  # photos, spread over the folder
@@ -40,6 +42,8 @@ class NewLine:
     height_m: float | None
     tilt_deg: float | None
     view_m: float | None
+    work_area: Path | None = None  # COCO JSON with the corners of the work surface in each photo of the empty place
+    area_m: Vec2 | None = None  # its sides
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,10 @@ def look(asked: NewLine, leave_out: Say) -> Seen:
         BadPhoto, CameraError: something that was given cannot be used.
     """
     check_place(asked.height_m, asked.tilt_deg, asked.view_m)
+    check_area(asked.work_area, asked.area_m)
     empty = found_photos(list(asked.empty), leave_out)
+    if asked.work_area is not None:
+        empty = _with_corners(empty, asked.work_area, leave_out)
     first = next(iter(empty.values()))
     photo_px = (first.width_px, first.height_px)
     size_px = rendered_size(photo_px)
@@ -82,7 +89,11 @@ def write_line(folder: Path, name: str, asked: NewLine, seen: Seen, sizes_m: dic
         ConfigError: the preset cannot be read.
     """
     lens, fit = seen.lens, seen.fit
-    view = placed(seen.size_px, lens, asked.height_m, asked.tilt_deg, asked.view_m, max(sizes_m.values()))
+    if asked.work_area is not None and asked.area_m is not None:
+        view = over_area(seen.size_px, lens, list(seen.empty.values()), asked.area_m)
+        shutil.copyfile(asked.work_area, folder / AREA)
+    else:
+        view = placed(seen.size_px, lens, asked.height_m, asked.tilt_deg, asked.view_m, max(sizes_m.values()))
     _check_parts(sizes_m, view)
     white = float(np.median([LUMINANCE @ np.asarray(file.median_rgb) for file in seen.empty.values()])) / MID_GREY
     _copy(list(seen.empty), folder / "backgrounds")
@@ -93,13 +104,22 @@ def write_line(folder: Path, name: str, asked: NewLine, seen: Seen, sizes_m: dic
     (folder / "line.yaml").write_text(preset_text(name, sizes_m, view, fit, white), "utf-8")
     (folder / "README.md").write_text(readme_text(name, list(sizes_m)), "utf-8")
     load_config(str(folder / "line.yaml"))
-    say(f"camera: {view.size_px[0]} x {view.size_px[1]} px, focal length {lens.focal_px:.0f} px ({lens.how})")
+    say(f"camera: {view.size_px[0]} x {view.size_px[1]} px, focal length {view.lens.focal_px:.0f} px ({view.lens.how})")
     say(f"camera: {view.distance_m:.2f} m from the ground, tilted {view.tilt_deg:g} degrees ({view.how})")
     say(
         f"sensor: {fit}"
         if isinstance(fit, str)
         else f"sensor: {len(fit.ranges)} knobs measured from {fit.photos} photos"
     )
+
+
+def _with_corners(empty: dict[Path, PhotoFile], area: Path, leave_out: Say) -> dict[Path, PhotoFile]:
+    """The photos that have the corners of their work surface."""
+    left_out: list[str] = []
+    placed_files = {file.photo_sha256: file for file in with_areas(list(empty.values()), area, left_out)}
+    for reason in left_out:
+        leave_out(reason)
+    return {path: placed_files[file.photo_sha256] for path, file in empty.items() if file.photo_sha256 in placed_files}
 
 
 def _lens(asked: NewLine, empty: dict[Path, PhotoFile], photo_px: tuple[int, int]) -> LensFound:

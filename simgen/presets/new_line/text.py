@@ -9,6 +9,7 @@ from simgen.presets.new_line.view import INSIDE, SHARE, TURN_DEG, View
 
 BASE = "bolts_on_table"
 BASE_KINDS = ("hex_bolt", "hex_screw", "washer")  # of that preset
+AREA = "area.json"
 MOST_PARTS = 25
 DENSEST = 0.25  # share of the ground that parts may cover
 BRIGHT_CARD = 0.9  # of full scale: what a white card gives at the most in a well exposed photo
@@ -77,7 +78,8 @@ def kind_of(name: str) -> str:
 
 
 def _stage(view: View, white: float) -> list[str]:
-    width, depth = (INSIDE * side for side in view.ground_m)
+    inside = INSIDE if view.area_m is None else 1.0
+    width, depth = (inside * side for side in view.ground_m)
     brightest = max(BRIGHTER, BRIGHT_CARD / max(white, 0.01))  # as if the ground were as dark as it may be
     return [
         "",
@@ -86,6 +88,7 @@ def _stage(view: View, white: float) -> list[str]:
         f"  width_m: {depth:.3g}                             # along it",
         "  photo:",
         "    files: backgrounds                        # photos of the empty place; add more",
+        *([f"    area: {AREA}                           # corners of the stage in each"] if view.area_m else []),
         "    share: 0.85                               # of the scenes; the others are on an invented table",
         "    crop: {low: 0.85, high: 1.0}              # how much of the photo is shown",
         "    exposure: {low: 0.8, high: 1.15}          # brighter or darker, the parts with it",

@@ -7,16 +7,25 @@ from h / cos(t). The stage is the part of the ground that is in the picture.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from simgen.presets.new_line.lens import LensFound
+import numpy as np
+
+from simgen.presets.new_line.lens import GUESS, LensFound
+from simgen.scene.config import PhotoFile
+from simgen.scene.sampling.photo import place_of
 from simgen.spec.errors import CameraError
+from simgen.spec.geometry import rotation_matrix
+from simgen.spec.types import Vec2
 
 LONGEST_PX = 768  # of a rendered picture: larger photos are scaled down
 PARTS_ACROSS = 10  # a guessed view is as wide as so many parts
 GUESSED_TILT_DEG = 20.0
 STEEPEST_DEG = 80.0
 INSIDE = 0.9  # of the picture's ground: parts at its edge are still seen
+FOCALS = (0.42, 3.0)  # bounds of a focal length that is looked for, in widths of the picture: 100 to 19 degrees
 TURN_DEG, SHARE = 2.0, 0.05  # how exactly angles and distances are known: the ranges are so much to either side
 
 
@@ -29,10 +38,13 @@ class View:
     distance_m: float  # along the optical axis
     tilt_deg: float  # 0: straight down
     how: str
+    area_m: tuple[float, float] | None = None  # of the work surface, where its corners are known in each photo
 
     @property
     def ground_m(self) -> tuple[float, float]:
-        """Width and depth of the ground that the picture shows, at its middle."""
+        """Width and depth of the ground that the picture shows, at its middle; or of the work surface."""
+        if self.area_m is not None:
+            return self.area_m
         width, height = (self.distance_m * px / self.lens.focal_px for px in self.size_px)
         return width, height / math.cos(math.radians(self.tilt_deg))
 
@@ -70,6 +82,45 @@ def placed(
         distance_m = PARTS_ACROSS * part_m * lens.focal_px / size_px[0]
         how = f"guessed: the view is as wide as {PARTS_ACROSS} parts; give --height-m or --view-m"
     return View(size_px, lens, distance_m, tilt, f"{how}, {said}")
+
+
+def over_area(size_px: tuple[int, int], lens: LensFound, photos: Sequence[PhotoFile], area_m: Vec2) -> View:
+    """The camera's place over a work surface whose corners each photo has: the median over the photos.
+
+    A focal length that is a guess is replaced by the one with which the corners fit best.
+
+    Raises:
+        CameraError: no camera sees such a surface at the corners of a photo.
+    """
+    if lens.how.startswith(GUESS):
+        focal_px = min(np.geomspace(*FOCALS, 80) * size_px[0], key=lambda one: _off_px(size_px, one, photos, area_m))
+        lens = replace(lens, focal_px=float(focal_px), how="from the corners of the work surface")
+    places = [place_of(photo, size_px, lens.focal_px, area_m) for photo in photos]
+    found = [place.world_from_camera for place in places if place is not None]
+    if not found:
+        raise CameraError(f"--work-area: no camera sees a surface of {area_m[0]:g} x {area_m[1]:g} m at these corners")
+    down = [-rotation_matrix(one.rotation_xyzw)[2, 2] for one in found]
+    tilt_deg = math.degrees(math.acos(min(1.0, float(np.median(down)))))
+    distance_m = float(np.median([np.linalg.norm(one.position_m) for one in found]))
+    return View(size_px, lens, distance_m, tilt_deg, "from the corners of the work surface", area_m)
+
+
+def _off_px(size_px: tuple[int, int], focal_px: float, photos: Sequence[PhotoFile], area_m: Vec2) -> float:
+    """How far the corners are off, over all photos."""
+    places = [place_of(photo, size_px, focal_px, area_m) for photo in photos]
+    return sum(size_px[0] if place is None else place.off_px for place in places)
+
+
+def check_area(work_area: Path | None, area_m: Vec2 | None) -> None:
+    """Refuse corners without a size, and a size without corners.
+
+    Raises:
+        CameraError: one of the two is missing, or a side is out of bounds.
+    """
+    if (work_area is None) != (area_m is None):
+        raise CameraError("--work-area and --area-m go together: the corners of the work surface, and its two sides")
+    if area_m is not None and not all(0.01 <= side <= 50 for side in area_m):
+        raise CameraError(f"--area-m: needs two sides of 0.01 to 50 metres, got {area_m[0]:g} {area_m[1]:g}")
 
 
 def check_place(height_m: float | None, tilt_deg: float | None, view_m: float | None) -> None:

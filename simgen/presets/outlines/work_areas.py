@@ -69,13 +69,14 @@ def _corners(points: Float64[np.ndarray, "n 2"]) -> Corners | str:
 
 def misplaced(config: SceneConfig, tree: Tree) -> Iterator[str]:
     """A message where no camera sees a rectangle of the stage's size at the corners that a photo has."""
-    photo = config.stage.photo
+    photo, camera = config.stage.photo, config.camera
     for file in photo.pictures if photo else ():
         if file.area_px is None:
             continue
         sides_m = tuple((side.low + side.high) / 2 for side in (config.stage.length_m, config.stage.width_m))
-        place = place_of(file, config.camera, (sides_m[0], sides_m[1]))
-        if place is None or place.off_px > MOST_OFF * config.camera.width_px:
+        focal_px = (camera.focal_px.low + camera.focal_px.high) / 2
+        place = place_of(file, (camera.width_px, camera.height_px), focal_px, (sides_m[0], sides_m[1]))
+        if place is None or place.off_px > MOST_OFF * camera.width_px:
             off = "" if place is None else f"; the nearest is {place.off_px:.0f} px off"
             yield (
                 f"{tree.where(('stage', 'photo', 'area'))}: stage.photo.area: {file.name}: no camera of this field of "

@@ -67,15 +67,15 @@ def on_photo(spec: SceneSpec, photo: PhotoSpec, knobs: PhotoKnobs) -> SceneSpec:
     )
 
 
-def place_of(file: PhotoFile, knobs: CameraKnobs, sides_m: tuple[float, float]) -> Place | None:
-    """The place of a photo's camera over its work surface, for the middle of the range of focal lengths, undistorted.
+def place_of(file: PhotoFile, size_px: tuple[int, int], focal_px: float, sides_m: tuple[float, float]) -> Place | None:
+    """The place over its work surface of a photo's camera with a lens that does not distort.
 
-    Raises:
-        AssertionError: the photo has no corners of its work surface.
+    Args:
+        file: with the corners of its work surface.
+        size_px: of the picture that shows the photo's largest crop, for which the focal length holds.
     """
-    focal_px = (knobs.focal_px.low + knobs.focal_px.high) / 2
-    size, straight = (knobs.width_px, knobs.height_px), (0.0, 0.0, 0.0, 0.0, 0.0)
-    return place_over(_corners_px(file, size), sides_m, focal_px, (size[0] / 2, size[1] / 2), straight)
+    centre_px = (size_px[0] / 2, size_px[1] / 2)
+    return place_over(_corners_px(file, size_px), sides_m, focal_px, centre_px, (0.0, 0.0, 0.0, 0.0, 0.0))
 
 
 def _at_its_place(camera: CameraSpec, file: PhotoFile, sides_m: tuple[float, float]) -> CameraSpec:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -15,6 +17,7 @@ from simgen.presets.read import load_config
 from simgen.spec.errors import PartFileError
 from tests.simgen import photos
 from tests.simgen.assets.cad.packed_parts import packed_box
+from tests.simgen.photos import write_area
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,31 @@ def test_a_calibration_gives_focal_length_and_distortion(given):
     assert config.lens.k1.low == -0.1
 
 
+def test_the_corners_of_a_table_place_the_camera_and_tell_its_focal_length(given):
+    """The table of 0.5 x 0.4 m lies in the first photo as a camera of 60 degrees sees it from 1 m, tilted by 40."""
+    focal_px, tilt, eye_m = 160 / (2 * math.tan(math.radians(30))), math.radians(40), 1.0
+    forward, down = np.array([0.0, math.sin(tilt), -math.cos(tilt)]), np.array([0.0, -math.cos(tilt), -math.sin(tilt)])
+    corners_m = np.array([[-0.25, -0.2, 0.0], [0.25, -0.2, 0.0], [0.25, 0.2, 0.0], [-0.25, 0.2, 0.0]])
+    seen = corners_m + eye_m * forward
+    corners_px = focal_px * np.stack([seen[:, 0], seen @ down], axis=1) / (seen @ forward)[:, None] + [80, 60]
+    write_area(given / "table.json", corners_px)
+    words = ("--work-area", given / "table.json", "--area-m", "0.5", "0.4")
+    result = run(given, *parts(given), "--empty", given / "empty", *words)
+    assert result.exit_code == 0, result.output
+    assert "empty1.png: no polygon of its work surface" in result.output
+    config = load_config(str(given / "line" / "line.yaml"))
+    assert (config.stage.length_m.low, config.stage.width_m.low) == (0.5, 0.4)
+    assert config.camera.focal_px.low == pytest.approx(focal_px, rel=0.02)
+    assert config.camera.distance_m.low < eye_m < config.camera.distance_m.high
+    assert config.camera.elevation_deg.low < 50 < config.camera.elevation_deg.high
+    (file,) = config.stage.photo.pictures
+    assert file.area_px == pytest.approx([tuple(corner) for corner in corners_px])
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--part", "bracket.step", "--empty", "empty", "--area-m", "1", "1"], "--work-area and --area-m go together"),
         (["--part", "none.step", "--empty", "empty"], "none.step: there is no such file"),
         (["--part", "bracket.step", "--empty", "none"], "none: no such file or folder"),
         (["--part", "bracket.step", "--empty", "bracket.step"], "no photo that can be used"),

@@ -20,6 +20,7 @@ from simgen.spec.errors import ConfigError
 from simgen.spec.geometry import look_at
 from simgen.spec.scene import SceneSpec
 from tests.simgen import photos
+from tests.simgen.photos import write_area
 
 BASE = ["clutter.occluders={low: 1, high: 1}", "camera.drift_m_s={low: 0.1, high: 0.2}"]
 
@@ -99,17 +100,6 @@ def test_the_ground_is_where_the_photo_shows_it(place, mirrored):
 
 SIDES_M = (0.6, 0.4)
 LENS = ["lens.k1=-0.1", "lens.p2=0.002", "stage.length_m=0.6", "stage.width_m=0.4", "camera.hfov_deg=60"]
-
-
-def write_area(path, corners_px, names=("empty0",)):
-    """A COCO JSON in which the photos have these corners."""
-    images = [{"id": k, "file_name": f"{name}.jpg"} for k, name in enumerate(names)]
-    rows = [
-        {"image_id": k, "category_id": 1, "bbox": [0, 0, 9, 9], "segmentation": [np.ravel(corners_px).tolist()]}
-        for k in range(len(names))
-    ]
-    path.write_text(json.dumps({"images": images, "annotations": rows, "categories": [{"id": 1, "name": "table"}]}))
-    return path
 
 
 @pytest.mark.parametrize("mirrored", [0, 1])
