@@ -2,6 +2,9 @@
 
     simgen render --preset belt_memory --scenes 20 --seed 7101 --out val
     simgen render --preset belt_memory --scenes 50 --seed 7102 --out test
+    simgen render --preset belt_memory --scenes 60 --seed 7201 --out train
+    python -m benchmarks.line teach --clips train --out followers
+    python -m benchmarks.line choose --clips val --followers followers/*.safetensors --out choices.json
     python -m benchmarks.line choose --clips val --out choices.json
     python -m benchmarks.line measure --clips test --choices choices.json --out test.json
     python -m benchmarks.line table test.json
@@ -34,9 +37,10 @@ from benchmarks.line.measure import (
 from benchmarks.line.page import table
 from benchmarks.line.picture import animate
 from benchmarks.line.real import measured as measured_real
-from benchmarks.line.rivals import RIVALS
+from benchmarks.line.rivals import RIVALS, network_rival
+from benchmarks.line.teach import PARTS, teach_all
 from hybrid.metrics.line import Tally, combined, figures
-from hybrid.predict.detector import Detector
+from hybrid.predict.detector import operating_point
 
 WEIGHTS = "fasteners"
 AGAINST = "ByteTrack"
@@ -51,7 +55,15 @@ def main() -> None:
         one.add_argument("--weights", default=WEIGHTS)
         one.add_argument("--out", type=Path, required=True)
         one.add_argument("--only", nargs="+", default=[name for name in RIVALS if name != ALONE])
+        one.add_argument("--followers", type=Path, nargs="*", default=[], help="files of more track networks")
     commands.choices["measure"].add_argument("--choices", type=Path, required=True)
+    taught = commands.add_parser("teach")
+    taught.add_argument("--clips", type=Path, nargs="+", required=True)
+    taught.add_argument("--weights", default=WEIGHTS)
+    taught.add_argument("--only", nargs="+", default=list(PARTS), choices=list(PARTS))
+    taught.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    taught.add_argument("--steps", type=int, default=1200)
+    taught.add_argument("--out", type=Path, required=True, help="folder of the files")
     commands.add_parser("table").add_argument("file", type=Path)
     real = commands.add_parser("real")
     real.add_argument("--data", type=Path, required=True)
@@ -59,22 +71,29 @@ def main() -> None:
         "--gaps", type=int, nargs=2, help="lengths of drop-outs, in frames; else where a hand hides parts"
     )
     real.add_argument("--choices", type=Path, required=True)
+    real.add_argument("--followers", type=Path, nargs="*", default=[])
     picture = commands.add_parser("picture")
     picture.add_argument("--clips", type=Path, required=True)
     picture.add_argument("--clip", required=True, help="its name, as 000019")
     picture.add_argument("--weights", default=WEIGHTS)
     picture.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
+    for file in getattr(given, "followers", []):
+        RIVALS[file.stem] = network_rival(file)
+        if "only" in given and file.stem not in given.only:
+            given.only.append(file.stem)
     if given.command == "table":
         print(table(json.loads(given.file.read_text()), AGAINST))
     elif given.command == "picture":
         animate(given.clips, given.clip, given.weights, given.out)
+    elif given.command == "teach":
+        teach_all(given.clips, given.weights, given.only, given.seeds, given.steps, given.out)
     elif given.command == "real":
         print(measured_real(given.data, given.gaps, json.loads(given.choices.read_text())))
     else:
         clips = read_clips(given.clips, given.clips.with_name(f"{given.clips.name}-detections"), given.weights)
         before = json.loads(given.out.read_text()) if given.out.exists() else {}
-        point = Detector.load(given.weights).view.threshold
+        point = operating_point(Path(given.weights))[0]
         act = _choose if given.command == "choose" else _measure
         given.out.write_text(json.dumps(before | act(given, clips, point), indent=1) + "\n")
 

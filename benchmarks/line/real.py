@@ -34,7 +34,8 @@ def measured(folder: Path, gaps: list[int] | None, choices: dict[str, Any]) -> s
     Args:
         folder: with annotations.json.
         gaps: the shortest and the longest drop-out, one for each part and seed; None: where a hand is.
-        choices: settings of the followers, as `choose` wrote them. The follower that needs an encoder is left out.
+        choices: settings and scores of the followers, as `choose` wrote them. The one that needs an encoder is left
+            out.
     """
     clips = [clip for seed in range(SEEDS) for clip in _clips(folder, gaps, seed)]
     lines = ["| | " + " | ".join(METRICS) + " |", "|---" * (len(METRICS) + 1) + "|"]
@@ -43,7 +44,8 @@ def measured(folder: Path, gaps: list[int] | None, choices: dict[str, Any]) -> s
             continue
         settings = {} if name == ALONE else choices[name]["settings"]
         told = follow(name, settings, clips, 0.0)
-        total = combined([tally_clip(rows, clip.truth, 0.0) for rows, clip in zip(told, clips, strict=True)])
+        score = 0.0 if name == ALONE else choices[name]["score"]
+        total = combined([tally_clip(rows, clip.truth, score) for rows, clip in zip(told, clips, strict=True)])
         found = figures(total)
         lines.append(f"| {name} | " + " | ".join(f"{found[metric]:.3g}" for metric in METRICS) + " |")
     lines.append(f"\n{len(clips)} runs of {len(clips) // SEEDS} clips, {total.hidden:.0f} hidden boxes, "
@@ -75,8 +77,8 @@ def _clips(folder: Path, gaps: list[int] | None, seed: int) -> list[LineClip]:
                 [_detected(frame, rng) for frame in truth],
                 [k / video["fps"] for k in range(len(images))],
                 [_record(folder, image) for image in images],
-                np.zeros((len(images), 2)),
                 truth,
+                np.zeros((len(images), 2)),
             )
         )
     return clips

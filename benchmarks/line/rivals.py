@@ -11,20 +11,21 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
 from benchmarks.line.clips import LineClip
-from hybrid.core.types import Detections
 from hybrid.metrics.video import FrameDetections
-from hybrid.predict.detector import MOST_TIMES, elapsed
-from hybrid.predict.linking import Linking, link
-from hybrid.predict.result import StreamState
+from hybrid.predict.linking import Judge, Linking
+from hybrid.training.follow.measure import follow_clip
+from hybrid.weights.released import DEFAULT_FOLLOWER
 
+LEAST = 0.05  # score of what the track network reports, from which a choice is made
 Settings = Mapping[str, Any]
 Follow = Callable[[LineClip, Settings], list[FrameDetections]]
 
@@ -144,32 +145,26 @@ def _sides(boxes: np.ndarray) -> np.ndarray:
 
 
 def linked(clip: LineClip, settings: Settings) -> list[FrameDetections]:
-    """This project's own follower, as `Detector.stream` uses it."""
-    linking, before, told = Linking(**settings), None, []
-    for number, one in enumerate(clip.detections):
-        rows = Detections(
-            torch.from_numpy(one.boxes_xyxy_px), torch.from_numpy(one.scores), torch.from_numpy(one.labels)
-        )
-        after, before = link(
-            rows, before, linking, size_hw_px=clip.size_hw_px, step=_elapsed(clip.times_s[: number + 1])
-        )
-        assert after.track_ids is not None
-        told.append(
-            FrameDetections(
-                after.boxes_xyxy_px.numpy(),
-                after.scores.numpy(),
-                after.labels.numpy(),
-                after.track_ids.numpy(),
-                None if after.unseen is None else after.unseen.numpy(),
-            )
-        )
-    return told
+    """This project's own follower by its rules alone."""
+    return follow_clip(clip, Linking(**settings))
 
 
-def _elapsed(times_s: list[float]) -> float:
-    """As the detector takes it from the frames so far."""
-    before = StreamState(None, None, tuple(times_s[:-1][-MOST_TIMES:]))
-    return elapsed(times_s[-1], before)
+def judged(clip: LineClip, settings: Settings) -> list[FrameDetections]:
+    """The same with the track network, of which `settings` may name the file."""
+    rest = dict(settings)
+    judge = _judge(rest.pop("follower", DEFAULT_FOLLOWER))
+    return follow_clip(clip, Linking(reported=LEAST, **rest), judge)
+
+
+@cache
+def _judge(name: str) -> Judge:
+    return Judge.load(name)
+
+
+def network_rival(file: Path | None = None) -> Rival:
+    """The follower with the released track network, or with another one."""
+    grid = _grid(unsure=(0.15, 0.3), sure=(0.4, 0.45, 0.5))
+    return Rival(judged, grid if file is None else tuple({**one, "follower": str(file)} for one in grid))
 
 
 _LOST = (30, 90)  # thirtieths of a second
@@ -196,5 +191,6 @@ RIVALS: dict[str, Rival] = {
     ),
     "belt speed": Rival(belt_speed, _grid(patience=(10, 30), gate=(0.3, 0.6, 1.0), sure=_SURE)),
     "link": Rival(linked, _grid(unsure=(0.2, 0.3, 0.44), reported=(0.6, 0.85), sure=(0.45, 0.6))),
+    "network": network_rival(),
     "link, as it comes": Rival(linked, as_it_comes=True),
 }

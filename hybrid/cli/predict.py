@@ -15,7 +15,7 @@ import typer
 from hybrid.cli.common import app
 from hybrid.core.console import note, one_line_errors, stop
 from hybrid.predict.io.latency import Latency
-from hybrid.weights.released import DEFAULT
+from hybrid.weights.released import DEFAULT, DEFAULT_FOLLOWER
 from simgen.spec.text.printable import printable
 
 if TYPE_CHECKING:
@@ -75,6 +75,13 @@ def predict(
         list[str] | None,
         typer.Option(help="Count the parts that enter a region: two corners 0.2,0.3,0.6,0.9, or three or more points."),
     ] = None,
+    follower: Annotated[
+        str,
+        typer.Option(
+            help="What follows parts in video: belts (a network that comes with it), a file of hybrid follow train, "
+            "or rules."
+        ),
+    ] = DEFAULT_FOLLOWER,
     reconnect: Annotated[
         bool, typer.Option("--reconnect", help="Open a lost camera or stream again for ever, not for a minute only.")
     ] = False,
@@ -113,7 +120,7 @@ def predict(
         view = WHOLE if whole or exported else trained_view(checkpoint, tiled=tiles)
         view = replace(view, mirrored=flip)
         detector = Detector.load(
-            checkpoint, device=device, score=score, view=view, runtime=runtime, precision=precision
+            checkpoint, device=device, score=score, view=view, runtime=runtime, precision=precision, follower=follower
         )
         least_score, origin = detector.view.threshold, "as given"
         if score is None:

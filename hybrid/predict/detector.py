@@ -22,11 +22,11 @@ from hybrid.core.device import device_named
 from hybrid.core.errors import ConfigError, InputError, RunError
 from hybrid.core.types import Detections
 from hybrid.model.network import Network
-from hybrid.predict.following import linking_at, of_objects
+from hybrid.predict.following import MOST_TIMES, elapsed, is_reported, linking_at, of_objects
 from hybrid.predict.images import given_images
 from hybrid.predict.io.sources import open_source
 from hybrid.predict.io.video import Source, SourceFrame
-from hybrid.predict.linking import Linking, link
+from hybrid.predict.linking import Judge, Linking, link
 from hybrid.predict.onnx import OnnxDetector
 from hybrid.predict.result import Ids, Image, Result, StreamState
 from hybrid.predict.runtime.choice import Runtime
@@ -35,15 +35,11 @@ from hybrid.predict.stream import TileStates, step
 from hybrid.predict.tiles import WHOLE, View, tiled_view, told, view_of
 from hybrid.weights.checkpoint import load
 from hybrid.weights.record import read_record
-from hybrid.weights.released import DEFAULT
+from hybrid.weights.released import DEFAULT, DEFAULT_FOLLOWER, RULES
 from simgen.spec.install import install_hint
 from simgen.spec.text.printable import printable
 
 Frames = str | int | Path | Source | Iterable[UInt8[np.ndarray, "_ _ 3"] | SourceFrame]
-MOST_TIMES, LEAST_TIMES = 16, 4  # frames whose median interval is the stream's usual one: at most, at least
-JITTER = 0.3  # of the usual interval: smaller deviations are no lost frame
-SHORTEST, LONGEST = 0.25, 16.0  # limits of the elapsed time, in usual intervals
-
 
 Depths = Float32[np.ndarray, "..."] | Sequence[Float32[np.ndarray, "_ _"]] | None
 
@@ -70,17 +66,19 @@ class Detector:
         linking: Linking | None = None,
         runtime: str = "auto",
         precision: str = "float32",
+        judge: Judge | None = None,
     ) -> None:
         """Use a network, or an exported one. The arguments are those of `load`.
 
-        `linking`: of a network that tracks no objects itself.
+        `linking`, `judge`: of a network that tracks no objects itself. Parts that are followed are reported from
+        `judge.score` on.
         """
         self.network = network
         self.engine = Runtime(network, runtime, precision) if isinstance(network, Network) else network
         self.categories = self.engine.categories
         self.label_iou, self.nested_share = label_iou, nested_share
         self.view = replace(view or view_of(TRAINED_PX), threshold=score)
-        self.linking = linking or Linking()
+        self.linking, self.judge = linking or Linking(), judge
 
     @classmethod
     def load(
@@ -94,6 +92,7 @@ class Detector:
         nested_share: float = NESTED_SHARE,
         runtime: str = "auto",
         precision: str = "float32",
+        follower: str | Path = DEFAULT_FOLLOWER,
     ) -> Detector:
         """The detector of a finished run.
 
@@ -112,9 +111,11 @@ class Detector:
             runtime: what runs the network: torch, onnx (ONNX Runtime, exported at the first frame of a size), or auto:
                 ONNX Runtime on a CPU, once it pays to export; see `hybrid.predict.runtime.choice`.
             precision: float32, or bf16, which runs in torch.
+            follower: what follows parts in video: the name of a track network that comes with the package, a file of
+                `hybrid follow train`, or "rules": no network. A detector that follows parts itself does without.
 
         Raises:
-            RunError: the file does not exist, or holds no detector.
+            RunError: the file does not exist, or holds no detector or no track network.
             ConfigError: this machine has no such device, or no such runtime.
         """
         network: Network | OnnxEngine
@@ -124,8 +125,10 @@ class Detector:
         else:
             point, _ = operating_point(Path(run))
             network, view = load(Path(run), device=str(device_named(device))), view or trained_view(Path(run))
+        judge = None if str(follower) == RULES else Judge.load(follower, score)
+        linking = linking_at(point, judge)
         score = point if score is None else score
-        return cls(network, view, score, label_iou, nested_share, linking_at(point), runtime, precision)
+        return cls(network, view, score, label_iou, nested_share, linking, runtime, precision, judge)
 
     def predict(self, images: object, depth_m: Depths = None) -> Result | list[Result]:
         """Detections of one image, of every image of a list, or of every frame of a clip.
@@ -222,7 +225,8 @@ class Detector:
         """The results of the next frame of each of several streams."""
         tiles = [None if state is None else state.tiles for state in before]
         images, depths_m = [frame.image for frame in frames], [frame.depth_m for frame in frames]
-        intervals = [elapsed(frame.time_s, state) for frame, state in zip(frames, before, strict=True)]
+        earlier = [() if state is None else state.times_s for state in before]
+        intervals = [elapsed(frame.time_s, times_s) for frame, times_s in zip(frames, earlier, strict=True)]
         stepped = step(self.engine, images, tiles, self._looked(frames), depths_m, intervals)
         return [
             self._result(frame, detections, after, state, interval)
@@ -247,8 +251,11 @@ class Detector:
         if detections.track_ids is None and not frame.still:
             earlier = None if before is None else before.linked
             height, width = frame.image.shape[:2]
-            detections, linked = link(detections, earlier, self.linking, size_hw_px=(height, width), step=interval)
-        detections = detections.take(detections.scores >= self.view.threshold)
+            detections, linked = link(
+                detections, earlier, self.linking, size_hw_px=(height, width), step=interval, judge=self.judge
+            )
+        judge = None if linked is None else self.judge
+        detections = detections.take(is_reported(detections, self.view.threshold, judge))
         ids = np.full(len(detections.scores), -1)
         if detections.track_ids is not None and not frame.still:
             ids = _unique_ids(detections.track_ids.numpy())
@@ -272,15 +279,6 @@ class Detector:
     def _told(self, image: Image) -> str:
         height, width = image.shape[:2]
         return f"{width}x{height}: {told(width, height, self.view)}"
-
-
-def elapsed(time_s: float | None, before: StreamState | None) -> float:
-    """The time since the stream's last frame, in its usual intervals; 1 unless frames were lost or came in a burst."""
-    if time_s is None or before is None or len(before.times_s) < LEAST_TIMES:
-        return 1.0
-    usual = float(np.median(np.diff(before.times_s)))
-    intervals = (time_s - before.times_s[-1]) / usual if usual > 0 else 1.0
-    return 1.0 if abs(intervals - 1) < JITTER else min(max(intervals, SHORTEST), LONGEST)
 
 
 def _unique_ids(track_ids: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:

@@ -5,15 +5,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from hybrid.core.config import LABEL_IOU, NESTED_SHARE
 from hybrid.core.overlap import nested
 from hybrid.core.types import Detections
-from hybrid.predict.linking import Linked, Linking, link
+from hybrid.predict.linking import Judge, Linking, link
 from hybrid.predict.suppression import one_label
+
+UNSURE = 0.15  # lowest score of a detection that continues a track, with a track network
+SURER = 0.06  # above the operating point: the lowest score that begins a track there, so that fewer parts have two
+LEAST_REPORTED = 1e-3
+MOST_TIMES, LEAST_TIMES = 16, 4  # frames whose median interval is the stream's usual one: at most, at least
+JITTER = 0.3  # of the usual interval: smaller deviations are no lost frame
+SHORTEST, LONGEST = 0.25, 16.0  # limits of the elapsed time, in usual intervals
 
 
 def of_objects(detections: Detections, label_iou: float = LABEL_IOU, nested_share: float = NESTED_SHARE) -> Detections:
@@ -24,12 +34,25 @@ def of_objects(detections: Detections, label_iou: float = LABEL_IOU, nested_shar
     return best.take(~inside | hidden)
 
 
-def linking_at(score: float) -> Linking:
-    """The settings with which a detector of this operating point follows parts."""
-    return Linking(sure=score, unsure=min(score, Linking.unsure))
+def linking_at(score: float, judge: Judge | None = None) -> Linking:
+    """The settings with which a detector of this operating point follows parts, with a track network or without."""
+    if judge is None:
+        return Linking(sure=score, unsure=min(score, Linking.unsure))
+    sure = min(score + SURER, 1.0)
+    return Linking(sure=sure, unsure=min(score, UNSURE), reported=max(judge.score, LEAST_REPORTED))
 
 
-def followed(clip: Iterable[Detections], size_hw_px: tuple[int, int], score: float) -> Iterator[Detections]:
+def is_reported(rows: Detections, score: float, judge: Judge | None) -> Bool[Tensor, " n"]:
+    """Which rows are sure enough. Those of tracks that a track network judged have its scale."""
+    least = torch.full_like(rows.scores, score)
+    if judge is not None and rows.track_ids is not None:
+        least[rows.track_ids >= 0] = judge.score
+    return rows.scores >= least
+
+
+def followed(
+    clip: Iterable[Detections], size_hw_px: tuple[int, int], score: float, judge: Judge | None = None
+) -> Iterator[Detections]:
     """The detections of each frame of a clip as `Detector.stream` gives them, with track ids and hidden parts.
 
     Args:
@@ -37,18 +60,28 @@ def followed(clip: Iterable[Detections], size_hw_px: tuple[int, int], score: flo
             track ids are kept where the network tracks objects itself.
         size_hw_px: of the frames.
         score: the operating point: detections below it are left out.
+        judge: the track network; None: rules alone.
     """
-    linking, linked = linking_at(score), None
+    linking, linked = linking_at(score, judge), None
     for every in clip:
         if every.track_ids is None:
-            linked, rows = _linked(every, linked, linking, size_hw_px)
+            unsure = of_objects(every.take(every.scores >= linking.unsure))
+            rows, linked = link(unsure, linked, linking, size_hw_px=size_hw_px, judge=judge)
+            yield rows.take(is_reported(rows, score, judge))
         else:
             rows = of_objects(every.take(every.scores >= score))
-        yield rows.take(rows.scores >= score)
+            yield rows.take(rows.scores >= score)
 
 
-def _linked(
-    every: Detections, before: Linked | None, linking: Linking, size_hw_px: tuple[int, int]
-) -> tuple[Linked, Detections]:
-    rows, after = link(of_objects(every.take(every.scores >= linking.unsure)), before, linking, size_hw_px=size_hw_px)
-    return after, rows
+def elapsed(time_s: float | None, before_s: Sequence[float]) -> float:
+    """The time since a stream's last frame, in its usual intervals; 1 unless frames were lost or came in a burst.
+
+    Args:
+        time_s: of the frame.
+        before_s: of the frames before, the last MOST_TIMES of them.
+    """
+    if time_s is None or len(before_s) < LEAST_TIMES:
+        return 1.0
+    usual = float(np.median(np.diff(before_s)))
+    intervals = (time_s - before_s[-1]) / usual if usual > 0 else 1.0
+    return 1.0 if abs(intervals - 1) < JITTER else min(max(intervals, SHORTEST), LONGEST)

@@ -10,11 +10,29 @@ from pathlib import Path
 
 RUNS = Path(__file__).parent / "runs"
 DEFAULT = "fasteners"  # bolts, nuts and washers, from simulation and photos without parts
+FOLLOWERS = Path(__file__).parent / "followers"  # track networks
+DEFAULT_FOLLOWER = "belts"  # learned from clips of the preset belt_memory
+RULES = "rules"  # in place of a track network
 
 
 def released() -> tuple[str, ...]:
     """The names of the detectors that come with the package."""
     return tuple(sorted(path.name for path in RUNS.iterdir() if (path / "ema.safetensors").is_file()))
+
+
+def followers() -> tuple[str, ...]:
+    """The names of the track networks that come with the package."""
+    return tuple(sorted(path.stem for path in FOLLOWERS.glob("*.safetensors")))
+
+
+def follower_file(name: str | Path) -> Path:
+    """The file that a name or a path stands for: the user's first, else one of the package's.
+
+    >>> follower_file("mine.safetensors")
+    PosixPath('mine.safetensors')
+    """
+    path = Path(name)
+    return FOLLOWERS / f"{path}.safetensors" if not path.exists() and str(name) in followers() else path
 
 
 def run_at(name: Path | str) -> Path:

@@ -11,12 +11,16 @@ boxes.py       the whole box of a part of which a piece is hidden
 existence.py   whether a part is seen, covered or gone
 places.py      where parts were lost and found again, and where they were not
 follow.py      one frame: all of this in turn
+evidence.py    what is known of each track, as numbers for the track network
+judge.py       the track network in use, and its opinion
+report.py      the rows of a frame
 """
 
 from __future__ import annotations
 
 from hybrid.predict.linking.follow import link
+from hybrid.predict.linking.judge import Judge
 from hybrid.predict.linking.settings import Linking
 from hybrid.predict.linking.state import Linked
 
-__all__ = ["Linked", "Linking", "link"]
+__all__ = ["Judge", "Linked", "Linking", "link"]

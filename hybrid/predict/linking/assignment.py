@@ -6,37 +6,40 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 from scipy.optimize import linear_sum_assignment
 
-from hybrid.predict.linking.boxes import YOUNG
+from hybrid.predict.linking.boxes import YOUNG, cut_by_picture
 from hybrid.predict.linking.motion import NOISE
 from hybrid.predict.linking.state import Linked, Seen
 
-FARTHEST = 3.0  # standard deviations from the expected place
+FARTHEST, FARTHEST_YOUNG = 2.0, 3.0  # standard deviations from the expected place; young: of unknown speed
 LEAST_REACH = 0.4  # in sides, however certain the place is
 LEAST_PIECE = 0.15  # of a part's area, by which it is still known
 SIZE, CATEGORY, EMBEDDING = 0.5, 1.0, 1.0  # weights of the differences
 IMPOSSIBLE = 1e6
 
 
-def assigned(expected: Linked, seen: Seen, sure: float, unsure: float, reach: float) -> Int64[np.ndarray, " n"]:
+def assigned(
+    expected: Linked, seen: Seen, sure: float, unsure: float, reach: float, size_hw_px: tuple[int, int] | None = None
+) -> Int64[np.ndarray, " n"]:
     """The index of each detection's track; -1: none. Sure detections come first, as in ByteTrack.
 
     (Zhang et al., ECCV 2022.)
     """
-    cost = _cost(expected, seen, reach)
+    cost = _cost(expected, seen, reach, size_hw_px)
     slot = np.full(len(seen.scores), -1, np.int64)
     for first, last in ((sure, 2.0), (unsure, sure)):
         _assign(cost, (seen.scores >= first) & (seen.scores < last), slot)
     return slot
 
 
-def _cost(expected: Linked, seen: Seen, reach: float) -> Float[np.ndarray, "n k"]:
+def _cost(expected: Linked, seen: Seen, reach: float, size_hw_px: tuple[int, int] | None) -> Float[np.ndarray, "n k"]:
     """As of the negative logarithm of a likelihood; inf: too far."""
     side = np.maximum(expected.side_px[None], seen.side_px[:, None])
     spread = np.sqrt(expected.variance_px[:, 0] + np.square(2 * NOISE * expected.side_px))
     off = _apart(expected.boxes_cxcywh_px, seen.boxes_cxcywh_px)
-    allowed = np.clip(FARTHEST * spread, LEAST_REACH * side, reach * side * np.sqrt(1 + expected.unseen))
+    farthest = np.where(expected.hits < YOUNG, FARTHEST_YOUNG, FARTHEST)
+    allowed = np.clip(farthest * spread, LEAST_REACH * side, reach * side * np.sqrt(1 + expected.unseen))
     size = np.abs(np.log(seen.side_px[:, None] / expected.side_px))
-    fits = _fits(expected, seen)
+    fits = _fits(expected, seen, size_hw_px)
     votes = expected.votes / np.maximum(expected.votes.sum(1, keepdims=True), 1e-9)
     other = 1.0 - votes[:, seen.labels].T
     cost = np.square(off / spread) / 2 + np.log(spread / expected.side_px) + SIZE * size + CATEGORY * other
@@ -45,11 +48,17 @@ def _cost(expected: Linked, seen: Seen, reach: float) -> Float[np.ndarray, "n k"
     return np.where(fits & (off <= allowed), cost, np.inf)
 
 
-def _fits(expected: Linked, seen: Seen) -> Bool[np.ndarray, "n k"]:
-    """Whether the sizes can be one part's: a piece may be seen of it, but hardly more than all of it."""
-    ratio = seen.boxes_cxcywh_px[:, None, 2:] / np.maximum(expected.boxes_cxcywh_px[None, :, 2:], 1e-6)
-    most = np.where(expected.hits < YOUNG, 3.0, 1.6)
-    return ((ratio <= most[:, None]).all(-1)) & (ratio.prod(-1) >= LEAST_PIECE)  # type: ignore[no-any-return]
+def _fits(expected: Linked, seen: Seen, size_hw_px: tuple[int, int] | None) -> Bool[np.ndarray, "n k"]:
+    """Whether the sizes can be one part's: a piece may be seen of it, but hardly more than all of it.
+
+    A part that the picture's edge cut may come in further, so its size across that edge tells nothing.
+    """
+    boxes = expected.boxes_cxcywh_px
+    ratio = seen.boxes_cxcywh_px[:, None, 2:] / np.maximum(boxes[None, :, 2:], 1e-6)
+    most = np.where(expected.hits < YOUNG, 3.0, 1.6)[:, None]
+    cut = np.logical_or(*cut_by_picture(boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2, size_hw_px))
+    most = np.where(cut & (expected.unseen == 0)[:, None], np.inf, most)
+    return (ratio <= most).all(-1) & (ratio.prod(-1) >= LEAST_PIECE)  # type: ignore[no-any-return]
 
 
 def _apart(expected: Float[np.ndarray, "k 4"], found: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n k"]:

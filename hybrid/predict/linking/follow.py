@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int64
-from torch import Tensor
+from jaxtyping import Float, Float32, Int64
 
 from hybrid.core.overlap import iou
 from hybrid.core.types import Detections
 from hybrid.predict.linking import existence as exist
 from hybrid.predict.linking.assignment import assigned
-from hybrid.predict.linking.boxes import PIECE, measured, within
+from hybrid.predict.linking.boxes import measured, within
+from hybrid.predict.linking.evidence import Look, evidence
+from hybrid.predict.linking.judge import Judge
 from hybrid.predict.linking.motion import (
     NEW_SPEED,
     NEW_SPEED_ON_BELT,
@@ -27,13 +27,22 @@ from hybrid.predict.linking.motion import (
     with_the_others,
 )
 from hybrid.predict.linking.places import CELLS, cells_at
+from hybrid.predict.linking.report import LEFT, SAME_IOU, reported
 from hybrid.predict.linking.settings import Linking
-from hybrid.predict.linking.state import GONE, Linked, Seen
+from hybrid.predict.linking.state import Linked, Seen
 
-SAME_IOU = 0.5  # a new detection that overlaps a followed one by this or more is the same part
-LEFT = 0.15  # a part of which a smaller share is in the picture, and which is not detected, has left
-FORGOTTEN = 0.02  # existence below which a track ends
+Shares = Float[np.ndarray, " k"]
 ESTABLISHED = 5  # detections of a track whose end is worth learning from
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The tracks after a frame, and how they came to be so."""
+
+    tracks: Linked
+    look: Look
+    seen: Seen
+    evidence: Float32[np.ndarray, "k f"]
 
 
 def link(
@@ -43,6 +52,7 @@ def link(
     *,
     size_hw_px: tuple[int, int] | None = None,
     step: float = 1.0,
+    judge: Judge | None = None,
 ) -> tuple[Detections, Linked]:
     """The detections of the next frame with `track_ids` (-1: no track), and the tracks after this frame.
 
@@ -55,21 +65,53 @@ def link(
         linking: settings.
         size_hw_px: of the picture; None: unknown, so that parts do not leave at its edge.
         step: the time since the frame before, in usual intervals.
+        judge: the track network; None: rules alone.
 
     Returns:
         The rows, best first, and the tracks.
     """
-    linking, seen = linking or Linking(), Seen.of(detections)
+    linking = linking or Linking()
+    frame = followed(detections, before, linking, size_hw_px, step)
+    tracks, opinion = frame.tracks, None
+    if judge is not None:
+        opinion, memory = judge.judge(frame.evidence, tracks.boxes_cxcywh_px, tracks.memory)
+        tracks = replace(tracks, memory=memory)
+    rows = reported(detections, tracks, frame.look.slot, linking, size_hw_px, opinion)
+    return rows, without_lost(tracks, linking, size_hw_px, None if opinion is None else opinion.exists)
+
+
+def followed(
+    detections: Detections,
+    before: Linked | None,
+    linking: Linking,
+    size_hw_px: tuple[int, int] | None,
+    step: float,
+) -> Frame:
+    """The tracks in the next frame, those that are lost as well: the arguments are those of `link`."""
+    seen = Seen.of(detections)
     before = Linked.none() if before is None else before
     before = before.with_categories(int(seen.labels.max(initial=-1)) + 1)
     expected = predicted(before, step)
     expected = shifted(expected, jump(expected, seen, seen.scores >= linking.sure), step)
-    slot = assigned(expected, seen, linking.sure, linking.unsure, linking.reach)
-    tracks = _moved(before, expected, seen, slot, size_hw_px, step)
-    tracks = _believed(before, tracks, seen, slot, linking, size_hw_px, step)
+    slot = assigned(expected, seen, linking.sure, linking.unsure, linking.reach, size_hw_px)
+    moved = _moved(before, expected, seen, slot, size_hw_px, step)
+    tracks, rate, cover, end = _believed(before, moved, seen, slot, linking, size_hw_px, step)
+    old = len(tracks)
     tracks, slot = _with_new(tracks, seen, slot, linking, size_hw_px)
-    reported = _reported(detections, tracks, slot, linking, size_hw_px)
-    return reported, _without_lost(tracks, linking, size_hw_px)
+    new = len(tracks) - old
+    boxes, scores = tracks.boxes_cxcywh_px.copy(), np.zeros(len(tracks))
+    has = slot >= 0
+    boxes[slot[has]], scores[slot[has]] = seen.boxes_cxcywh_px[has], seen.scores[has]
+    look = Look(
+        expected_cxcywh_px=np.concatenate([expected.boxes_cxcywh_px, tracks.boxes_cxcywh_px[old:]]),
+        found_cxcywh_px=boxes,
+        scores=scores,
+        slot=slot,
+        rate=np.append(rate, np.full(new, exist.DETECTED)),
+        cover=np.append(cover, np.full(new, exist.COVER)),
+        end=np.append(end, np.full(new, exist.VANISH)),
+    )
+    return Frame(tracks, look, seen, evidence(tracks, look, seen, size_hw_px, step))
 
 
 def _moved(
@@ -104,8 +146,8 @@ def _believed(
     linking: Linking,
     size_hw_px: tuple[int, int] | None,
     step: float,
-) -> Linked:
-    """The tracks with what their detections, or the lack of one, tell."""
+) -> tuple[Linked, Shares, Shares, Shares]:
+    """The tracks with what their detections, or the lack of one, tell; the rates of detection, of cover and of ends."""
     rows = np.flatnonzero(slot >= 0)
     of = slot[rows]
     found = np.zeros(len(tracks), bool)
@@ -125,7 +167,7 @@ def _believed(
     covered[~found, cells[~found]] = True
     places = tracks.places if size_hw_px is None else tracks.places.after(cells[found], covered[found])
     covered[found] = False
-    return replace(
+    told = replace(
         tracks,
         belief=belief,
         hits=hits,
@@ -138,6 +180,7 @@ def _believed(
         last_cell=np.where(found, cells, tracks.last_cell),
         embeddings=_embeddings(tracks, seen, rows, of, linking.memory),
     )
+    return told, rate, cover, end
 
 
 def _embeddings(
@@ -197,70 +240,15 @@ def _new(tracks: Linked, seen: Seen, rows: np.ndarray, linking: Linking, size_hw
     )
 
 
-def _reported(
-    detections: Detections,
+def without_lost(
     tracks: Linked,
-    slot: Int64[np.ndarray, " n"],
     linking: Linking,
     size_hw_px: tuple[int, int] | None,
-) -> Detections:
-    """The rows: detections, with what is known of their tracks, then the hidden parts; best first."""
-    whole, share = within(tracks.boxes_cxcywh_px, size_hw_px)
-    has = slot >= 0
-    of = slot[has]
-    boxes, scores, labels = (x.numpy().copy() for x in (detections.boxes_xyxy_px, detections.scores, detections.labels))
-    ids, visible = np.full(len(slot), -1, np.int64), np.ones(len(slot))
-    scores[has], labels[has], ids[has] = tracks.existence[of], tracks.labels[of], tracks.ids[of]
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    visible[has] = (area[has] / np.maximum((whole[of, 2:] - whole[of, :2]).prod(1), 1e-9)).clip(0, 1)
-    if linking.whole:
-        piece = np.flatnonzero(has)[visible[has] < PIECE]
-        boxes[piece] = whole[slot[piece]]
-    lost = _hidden(tracks, whole, share, linking) if linking.hidden else np.zeros(0, np.int64)
-    columns = [
-        (boxes, whole[lost]),
-        (scores, tracks.existence[lost]),
-        (labels, tracks.labels[lost]),
-        (ids, tracks.ids[lost]),
-        (visible, np.zeros(len(lost))),
-        (np.zeros(len(slot), bool), np.ones(len(lost), bool)),
-    ]
-    boxes, scores, labels, ids, visible, unseen = (np.concatenate(pair) for pair in columns)
-    rows = Detections(
-        torch.from_numpy(boxes.astype(np.float32)),
-        torch.from_numpy(scores.astype(np.float32)),
-        torch.from_numpy(labels),
-        torch.from_numpy(ids),
-        _vectors(detections, tracks, lost),
-        torch.from_numpy(unseen),
-        torch.from_numpy(visible.astype(np.float32)),
-    )
-    return rows.take(rows.scores.argsort(descending=True, stable=True))
-
-
-def _vectors(detections: Detections, tracks: Linked, lost: np.ndarray) -> Tensor | None:
-    if detections.embeddings is None:
-        return None
-    given = detections.embeddings.float()
-    kept = np.zeros((len(tracks), given.shape[1])) if tracks.embeddings is None else tracks.embeddings
-    return torch.cat([given, torch.from_numpy(kept[lost].astype(np.float32))])
-
-
-def _hidden(
-    tracks: Linked, whole_xyxy_px: Float[np.ndarray, "k 4"], share: Float[np.ndarray, " k"], linking: Linking
-) -> np.ndarray:
-    """The tracks that are reported though they are not detected: not those that lie on a part that is seen."""
-    shown = tracks.unseen == 0
-    same = (iou(whole_xyxy_px, whole_xyxy_px[shown]) > SAME_IOU) & (tracks.labels[:, None] == tracks.labels[shown])
-    area = (whole_xyxy_px[:, 2:] > whole_xyxy_px[:, :2]).all(1)
-    reported = ~shown & (tracks.existence >= linking.reported) & (share >= LEFT) & area & ~same.any(1)
-    return np.flatnonzero(reported & (tracks.unseen <= linking.patience))
-
-
-def _without_lost(tracks: Linked, linking: Linking, size_hw_px: tuple[int, int] | None) -> Linked:
-    """The tracks without those that have left or are given up."""
+    exists: Float32[np.ndarray, " k"] | None = None,
+) -> Linked:
+    """The tracks without those that have left or are given up. `exists`: by the network; None: by rules."""
     _, share = within(tracks.boxes_cxcywh_px, size_hw_px)
-    gone = (tracks.unseen > linking.patience) | (tracks.belief[:, GONE] > 1 - FORGOTTEN)
+    gone = (tracks.unseen > linking.patience) | ((tracks.existence if exists is None else exists) < linking.forgotten)
     left = (share < LEFT) & (tracks.unseen > 0)
     ended = tracks.last_cell[gone & ~left & (tracks.hits >= ESTABLISHED)]
     places = tracks.places

@@ -15,6 +15,7 @@ class Linking:
     unsure: float = 0.25  # lowest score that continues one
     reach: float = 1.5  # largest distance from the predicted position of a new track; it grows while it is not seen
     patience: int = 60  # usual intervals without a detection after which a track ends
+    forgotten: float = 0.02  # probability of being there below which a track ends
     memory: float = 0.8  # weight of a track's embedding against that of a new detection
     reported: float = 0.25  # lowest existence with which a hidden part is reported
     hidden: bool = True  # tell parts while they are hidden, where they are expected
@@ -23,5 +24,5 @@ class Linking:
     def __post_init__(self) -> None:
         if not 0 <= self.unsure <= self.sure <= 1 or self.reach <= 0 or self.patience < 0:
             raise ConfigError(f"needs 0 <= unsure <= sure <= 1, reach > 0 and patience >= 0, got {self}")
-        if not 0 < self.reported <= 1 or not 0 <= self.memory <= 1:
-            raise ConfigError(f"needs 0 < reported <= 1 and 0 <= memory <= 1, got {self}")
+        if not 0 < self.reported <= 1 or not 0 <= self.memory <= 1 or not 0 <= self.forgotten < 1:
+            raise ConfigError(f"needs 0 < reported <= 1, 0 <= memory <= 1 and 0 <= forgotten < 1, got {self}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 
 from hybrid.core.boxes import to_centre
 from hybrid.core.types import Detections
@@ -36,6 +36,7 @@ class Linked:
     covered: Bool[np.ndarray, "k _"]  # the cells of the picture that it has crossed since
     last_cell: Int64[np.ndarray, " k"]  # the cell of the last detection
     embeddings: Float[np.ndarray, "k e"] | None = None
+    memory: Float32[np.ndarray, "k _"] | None = None  # of the track network; None: there is none
     next_id: int = 0
     places: Places = field(default_factory=Places.none)
 
@@ -77,6 +78,8 @@ class Linked:
         rows, theirs = _columns(self), _columns(new)
         if len(self) and "embeddings" not in rows:
             theirs.pop("embeddings", None)
+        if "memory" in rows:
+            theirs["memory"] = np.zeros((len(new), rows["memory"].shape[1]), np.float32)
         columns: dict[str, Any] = {k: np.concatenate([rows[k], new]) if k in rows else new for k, new in theirs.items()}
         return replace(self, **columns)
 

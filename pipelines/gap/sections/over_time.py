@@ -19,6 +19,7 @@ from hybrid.metrics.line import Tally, tally_clip
 from hybrid.metrics.line_truth import has_tracks, labelled_frames
 from hybrid.metrics.video import IGNORED, IOU, FrameDetections, boxes_taken
 from hybrid.predict.following import followed
+from hybrid.predict.linking import Judge
 from pipelines.gap.schema.figure import Figure, counted, not_measured, too_few
 from pipelines.gap.schema.sections import ClipCount, OverTime, TimeRow
 from pipelines.gap.stats.grouping import PhotoSessions
@@ -117,19 +118,21 @@ def followed_clips(
     detections: Sequence[Detections], source: ClipSource, sessions: PhotoSessions, score: float
 ) -> list[FollowedClip]:
     """The clips of two frames or more, with their parts followed. Both lists are in the order of `source.frames`."""
-    clips, first = [], 0
+    clips, first, judge = [], 0, Judge.load() if has_clips(source) else None
     for clip in source.clips:
         own = detections[first : first + len(clip.frames)]
         if len(clip.frames) > 1:
-            clips.append(followed_clip(own, clip, int(sessions.of_frame[first]), score))
+            clips.append(followed_clip(own, clip, int(sessions.of_frame[first]), score, judge))
         first += len(clip.frames)
     return clips
 
 
-def followed_clip(detections: Sequence[Detections], clip: Clip, session: int, score: float) -> FollowedClip:
+def followed_clip(
+    detections: Sequence[Detections], clip: Clip, session: int, score: float, judge: Judge | None = None
+) -> FollowedClip:
     """One clip of two frames or more."""
     size = clip.frames[0].height_px, clip.frames[0].width_px
-    rows = [_arrays(one) for one in followed(detections, size, score)]
+    rows = [_arrays(one) for one in followed(detections, size, score, judge)]
     seen = [one.take(np.ones(len(one.scores), bool) if one.hidden is None else ~one.hidden) for one in rows]
     labelled, reported = np.zeros(len(rows)), np.zeros(len(rows))
     for k, (frame, one) in enumerate(zip(clip.frames, seen, strict=True)):

@@ -270,6 +270,29 @@ def test_a_place_where_parts_are_found_again_keeps_the_next_ones_longer_than_one
     assert lost < later - 0.05
 
 
+def test_a_part_that_comes_in_at_the_picture_s_edge_keeps_its_id_while_it_gets_wider() -> None:
+    def seen(t: int) -> Detections:
+        left = 316.0 - 14 * t
+        corners = torch.tensor([[left, 100.0, min(left + 48, 320.0), 130.0]])
+        return Detections(corners, torch.tensor([0.9]), torch.tensor([0]))
+
+    told = followed([seen(t) for t in range(9)], size_hw_px=SIZE)
+    assert [one.track_ids.tolist() for one in told] == [[0]] * 9
+    assert told[-1].boxes_xyxy_px[0].tolist() == pytest.approx([204, 100, 252, 130])
+    inside = followed([at((100, 100), side_px=[8.0]), at((100, 100), side_px=[40.0])], size_hw_px=SIZE)
+    assert inside[1].track_ids.tolist()[0] == 1  # far from the edge that is another part
+
+
+@pytest.mark.parametrize(("off_px", "same"), [(4, True), (9, False)])
+def test_what_is_half_a_side_off_is_not_the_part_that_was_hidden(off_px: int, same: bool) -> None:
+    """Parts on a belt follow each other closely: a hidden one must not take the next one's detection."""
+    others = [[(60 + 8 * t, 20 + 40 * k) for k in range(2)] for t in range(12)]
+    rows = [at(*others[t], *([(40 + 8 * t, 150)] if t < 6 else [])) for t in range(11)]
+    told = followed([*rows, at(*others[11], (40 + 8 * 11 - off_px, 150))], size_hw_px=SIZE)
+    seen = told[-1].track_ids[~told[-1].unseen].tolist()
+    assert (2 in seen, len(seen)) == (same, 3)
+
+
 def test_the_state_stays_small_however_many_tracks_there_were() -> None:
     rng, state = np.random.default_rng(0), None
     sizes = []

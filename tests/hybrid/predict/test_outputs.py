@@ -16,13 +16,12 @@ from faster_coco_eval import COCO
 from hybrid import Detector
 from hybrid.core.errors import DataError
 from hybrid.model.network import Network
-from hybrid.predict.detector import elapsed
+from hybrid.predict.following import elapsed
 from hybrid.predict.io.drawing import TRAIL_FRAMES, Trails, draw_result, extend_trails
 from hybrid.predict.io.formats import read_coco_results, read_mot, write_coco_results, write_mot
 from hybrid.predict.io.video import Source, SourceFrame
 from hybrid.predict.postprocess import postprocess
-from hybrid.predict.result import Result, StreamState
-from hybrid.predict.stream import TileStates
+from hybrid.predict.result import Result
 from hybrid.predict.suppression import one_label
 from hybrid.predict.tiles import View
 from tests.hybrid.variants import build, full
@@ -241,7 +240,7 @@ def test_a_lost_frame_is_reported_to_the_network_as_time_that_passed(detectors: 
 
 def test_only_what_is_no_jitter_counts_as_lost_or_burst() -> None:
     def after(times_s: list[float], now: float | None) -> float:
-        return elapsed(now, StreamState(TileStates((1, 1), ()), None, tuple(times_s)))
+        return elapsed(now, times_s)
 
     usual = [0.0, 0.04, 0.08, 0.12, 0.16]
     assert after(usual, 0.2) == after(usual, 0.21) == after(usual, 0.19) == 1.0
@@ -250,7 +249,7 @@ def test_only_what_is_no_jitter_counts_as_lost_or_burst() -> None:
     assert after(usual, 0.16) == after(usual, 0.1) == 0.25, "frames at one moment, and a clock put back"
     assert after(usual[:3], 0.24) == 1.0, "too few to know"
     assert after(usual, None) == 1.0
-    assert elapsed(0.5, None) == 1.0
+    assert after([], 0.5) == 1.0
     assert after([1.0] * 5, 1.5) == 1.0, "a camera without a clock"
 
 

@@ -121,7 +121,7 @@ def test_what_a_run_says_is_best_is_where_its_detections_are_cut(run: Path, tmp_
         Detector.load(tmp_path / "run", view=WHOLE).predict(image).scores, scores[scores >= np.float32(middle)]
     )
     assert operating_point(run) == (SCORE, "by default")
-    sure = Detector.load(tmp_path / "run", score=0.0, view=WHOLE)
+    sure = Detector.load(tmp_path / "run", score=0.0, view=WHOLE, follower="rules")
     assert (sure.linking.sure, sure.linking.unsure) == (middle, min(middle, 0.1)), "what begins a track is the same"
     told["operating_point"]["score"] = None
     (tmp_path / "run" / RUN).write_text(json.dumps(told))

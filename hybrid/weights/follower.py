@@ -1,0 +1,69 @@
+"""Files of track networks: safetensors with the config in the header."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors.torch import save
+
+from hybrid.core.errors import ConfigError, RunError
+from hybrid.model.objects.track_net import TrackNetConfig, TrackNetwork
+from hybrid.weights.checkpoint import check_finite, check_fit, read_tensors
+from hybrid.weights.released import RULES, follower_file, followers
+from simgen.dataset.store.files import write_atomically
+
+KEY = "follower"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Follower:
+    """What a file of a track network holds beside its weights."""
+
+    config: TrackNetConfig
+    inputs: tuple[str, ...]  # the names of its numbers, in their order
+    score: float  # tracks from this probability on are reported
+    made_from: str = ""  # in words: the detector and the clips that it learned from
+
+
+def save_follower(path: Path, network: TrackNetwork, inputs: tuple[str, ...], score: float, made_from: str) -> None:
+    """Write a track network as one file, as a whole or not at all."""
+    kept = Follower(config=network.config, inputs=inputs, score=score, made_from=made_from)
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_atomically(path, save(plain, {KEY: json.dumps(asdict(kept))}))
+
+
+def load_follower(name: str | Path, inputs: tuple[str, ...]) -> tuple[TrackNetwork, Follower]:
+    """A track network and what is known of it.
+
+    Args:
+        name: of one that comes with the package, or a file of `save_follower`.
+        inputs: the names of the numbers that this version gives it.
+
+    Raises:
+        RunError: there is no such file, it is damaged, holds something else, or needs other numbers.
+    """
+    file = follower_file(name)
+    if not file.is_file() and not file.suffix:
+        raise RunError(
+            f"{name}: there is no such file or track network; released: {', '.join(followers())}; or {RULES}"
+        )
+    tensors, header = read_tensors(file)
+    if KEY not in header:
+        raise RunError(f"{file}: holds no track network: its header has no {KEY}; hybrid follow train makes one")
+    try:
+        kept = TypeAdapter(Follower).validate_json(header[KEY])
+        if kept.inputs != inputs or kept.config.inputs != len(inputs):
+            raise RunError(f"{file}: is of another version, it looks at other numbers; train it again")
+        with torch.device("meta"):
+            shapes = {name: tensor.shape for name, tensor in TrackNetwork(kept.config).state_dict().items()}
+    except (ValidationError, ConfigError, ValueError, RecursionError) as error:
+        raise RunError(f"{file}: this version cannot build the track network of its header: {error!s:.200}") from None
+    check_fit({name: tensor.shape for name, tensor in tensors.items()}, shapes, file)
+    check_finite(tensors, file)
+    network = TrackNetwork(kept.config)
+    network.load_state_dict(tensors)
+    return network.eval(), kept
