@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,6 +45,7 @@ class Asked:
     trial_steps: int = 200
     sim_clips: int = 40
     sessions: str | None = None
+    work_area: str | None = None
     run_to_look_at: str | None = None
     wanted_recall: float | None = None
     rename: tuple[str, ...] = ()
@@ -99,6 +101,16 @@ def main(
         ),
     ] = None,
     sessions: options.Sessions = None,
+    work_area: Annotated[
+        str | None,
+        typer.Option(
+            metavar='"X,Y X,Y X,Y ..."',
+            help="Corners of the area in the photos where parts can be, in pixels or as shares from 0 to 1: false "
+            "alarms inside and outside are told apart.",
+            show_default="round the labelled boxes",
+            rich_help_panel=options.DATA,
+        ),
+    ] = None,
     rename: Annotated[
         list[str] | None,
         typer.Option(
@@ -191,7 +203,7 @@ def main(
     given = dict(
         sim=sim, real=real, runs=runs, out=out, look=look, unlabelled=unlabelled, write_config=write_config,
         iterate=iterate, trial_scenes=trial_scenes, trial_steps=trial_steps,
-        sim_clips=sim_clips, sessions=sessions, rename=rename,
+        sim_clips=sim_clips, sessions=sessions, work_area=work_area, rename=rename,
         run_to_look_at=run_to_look_at, wanted_recall=wanted_recall, quick=quick or None, final=final or None,
         without_photos=without_photos or None, stand_in=stand_in or None, categories=categories,
     )  # fmt: skip
@@ -225,8 +237,10 @@ def asked(plan: Path | None, given: dict[str, Any]) -> Asked:
 
 def _report(wish: Asked, overwrite: bool) -> Path:
     from hybrid.core.errors import DataError
+    from hybrid.core.progress import Together, bar
     from pipelines.common.paths import check_report, check_runs, data_at
     from pipelines.gap.advice.written import check_preset_file, write_advice
+    from pipelines.gap.plan import polygon
 
     missing = [f"--{name}" for name in ("sim", "real", "runs", "out") if not getattr(wish, name)]
     if wish.out is None or wish.sim is None or wish.real is None or missing:
@@ -238,6 +252,7 @@ def _report(wish: Asked, overwrite: bool) -> Path:
     locations = data_at(wish.sim, "--sim"), data_at(wish.real, "--real")
     look = data_at(wish.look, "--look") if wish.look else None
     rename = pairs(wish.rename)
+    area = None if wish.work_area is None else polygon(wish.work_area)
 
     from pipelines.gap.assemble import Wishes, report_of
     from pipelines.gap.finished import open_run
@@ -248,22 +263,26 @@ def _report(wish: Asked, overwrite: bool) -> Path:
     wishes = Wishes(
         out=wish.out, made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), command=command(wish),
         photos=not wish.without_photos, quick=wish.quick, final=wish.final, look_at=wish.run_to_look_at,
-        sessions=wish.sessions, recall=wish.wanted_recall, unlabelled=wish.unlabelled, config=wish.write_config,
-        iterate=wish.iterate, trial_scenes=wish.trial_scenes, trial_steps=wish.trial_steps,
+        sessions=wish.sessions, area=area, recall=wish.wanted_recall, unlabelled=wish.unlabelled,
+        config=wish.write_config, iterate=wish.iterate, trial_scenes=wish.trial_scenes, trial_steps=wish.trial_steps,
     )  # fmt: skip
-    report = report_of(inputs, read_sets(inputs, runs), runs, wishes)
+    sets = read_sets(inputs, runs)
+    with bar("report, pictures looked at") as progress:
+        report = report_of(inputs, sets, runs, replace(wishes, show=Together(progress)))
     write_advice(report, wish.out, wish.unlabelled, wish.write_config)
     return _write(report, wish.out)
 
 
 def _write(report: Report, out: Path) -> Path:
-    """The JSON file and the page, each whole or not at all."""
+    """The JSON file and the page that is drawn from it alone, each whole or not at all."""
     from pipelines.gap.page.render import render_page
+    from pipelines.gap.schema.report import report_from_json
     from simgen.dataset.store.files import write_atomically
 
-    page = render_page(report)
+    text = report.to_json()
+    page = render_page(report_from_json(json.loads(text)))
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out.with_suffix(".json"), report.to_json().encode(errors="replace"))
+    write_atomically(out.with_suffix(".json"), text.encode(errors="replace"))
     write_atomically(out, page.encode(errors="replace"))
     return out
 

@@ -24,6 +24,37 @@ def silent(done: int, total: int, values: Mapping[str, float]) -> None:
     """Show nothing."""
 
 
+class Together:
+    """Several pieces of work in one display: what is done of all of them, and so how long all will take.
+
+    Pieces that are to come are announced with `expect`; one that turns out to be done already is taken out again.
+    """
+
+    def __init__(self, report: Progress = silent) -> None:
+        self._report = report
+        self._sizes: dict[str, int] = {}
+        self._done: dict[str, int] = {}
+
+    def expect(self, name: str, size: int) -> None:
+        """A piece of this size is to come."""
+        self._sizes.setdefault(name, size)
+
+    def drop(self, name: str) -> None:
+        """Nothing is to be done for a piece that was expected."""
+        if name not in self._done:
+            self._sizes.pop(name, None)
+
+    def piece(self, name: str, size: int) -> Progress:
+        """A piece begins. Returns what it calls with (done, total, values)."""
+        self._sizes[name] = size
+
+        def report(done: int, total: int, values: Mapping[str, float]) -> None:
+            self._done[name], self._sizes[name] = done, total
+            self._report(sum(self._done.values()), sum(self._sizes.values()), values)
+
+        return report
+
+
 @contextmanager
 def bar(title: str) -> Iterator[Progress]:
     """A progress bar on the terminal, with the remaining time and the latest values."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from hybrid.core.errors import DataError
+from hybrid.core.progress import Together
 from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource
 from hybrid.weights.checkpoint import load
@@ -32,10 +33,12 @@ from pipelines.gap.sections.over_time import followed_clips, has_clips, over_tim
 from pipelines.gap.sections.performance import comparisons, gap, performance, smallest
 from pipelines.gap.sections.pool import Pool, chosen_score
 from pipelines.gap.sections.runs import Measured, RunGroup, draws_of, grouped, run_row
+from pipelines.gap.sections.scenes import scenes
 from pipelines.gap.sections.where import NOWHERE, where
 from pipelines.gap.sections.where import Side as OfRun
 from pipelines.gap.sections.why import Looks, alikeness, looks, no_pictures, why
 from pipelines.gap.sets import NO_LABELS, ReportInputs, ReportSets, with_labels_of
+from pipelines.gap.stats.errors import Area, check_area
 from pipelines.gap.stats.grouping import PhotoSessions, group
 from pipelines.gap.stats.interval import LEAST_SESSIONS, mean_figure, share_figure
 from pipelines.gap.stats.resampled import DRAWS, Resampled, resampled
@@ -58,12 +61,14 @@ class Wishes:
     final: bool = False
     look_at: str | None = None  # the run that the sections are about; None: the first that saw no photo
     sessions: str | None = None  # a regular expression; None: guess
+    area: Area | None = None  # where parts can be in the test photos; None: round the labelled boxes
     recall: float | None = None  # wanted in use; None: the best F1
     unlabelled: Path | None = None  # a folder of photos of which the next to label are chosen
     config: Path | None = None  # where the wider ranges shall be written as a preset
     iterate: int = 0  # changes to try by rendering and training
     trial_scenes: int = 64
     trial_steps: int = 200
+    show: Together = field(default_factory=Together)  # the one display of what is done
 
     @property
     def cache(self) -> Path:
@@ -74,7 +79,7 @@ class Wishes:
         """What is to be tried."""
         return TrialWishes(
             self.iterate, self.trial_scenes, self.trial_steps, self.out.with_name(f"{self.out.stem}-trials"),
-            self.cache, self.preset_folder, self.made,
+            self.cache, self.preset_folder, self.made, self.show,
         )  # fmt: skip
 
     @property
@@ -87,17 +92,22 @@ def report_of(inputs: ReportInputs, sets: ReportSets, runs: Sequence[FinishedRun
     """Measure what is not measured yet, and make all sections.
 
     Raises:
-        DataError: a run is named twice, the run to look at is none of them, or sessions do not fit the names.
+        DataError: a run is named twice, the run to look at is none of them, sessions do not fit the names, or the work
+            area does not fit the photos.
     """
+    if wishes.area is not None:
+        check_area(wishes.area, sets.target.frames)
     sim = group(sets.sim, None, scenes=True)
     real = group(sets.target, wishes.sessions, scenes=sets.word == STAND_IN)
-    measured = [_measured(run, sets, sim, real, wishes.cache) for run in runs]
+    _expect(sets, runs, wishes)
+    measured = [_measured(run, sets, sim, real, wishes) for run in runs]
     groups, looked = grouped(measured), _looked_at(measured, wishes.look_at)
     rows = [performance(one, sim, real) for one in groups]
-    pairs, efficiency = comparisons(groups, real), label_efficiency(groups, real, None)
+    pairs, efficiency = comparisons(groups, real), label_efficiency(groups, real, None, scenes(groups, real))
     pool, seen = _pool(inputs, sets, wishes)
     coverage = no_pictures(NO_POOL) if seen is None or pool is None else why(seen, _compared(pool, inputs))
-    found = _where(looked, sets, sim, real, _score(looked.run, pool, wishes)) if sets.labelled else NOWHERE
+    score = _score(looked.run, pool, wishes)
+    found = _where(looked, sets, sim, real, score, wishes.area) if sets.labelled else NOWHERE
     effects = () if wishes.quick or pool is None or seen is None else _knobs(looked.run, pool, seen, wishes)
     advised = advice(inputs.sim, coverage.coverage, effects, wishes.preset_folder, wishes.made)
     tried = try_out(advised, looked.run, pool, wishes.trials)
@@ -137,10 +147,17 @@ def report_of(inputs: ReportInputs, sets: ReportSets, runs: Sequence[FinishedRun
     )  # fmt: skip
 
 
-def _measured(run: FinishedRun, sets: ReportSets, sim: PhotoSessions, real: PhotoSessions, cache: Path) -> Measured:
+def _expect(sets: ReportSets, runs: Sequence[FinishedRun], wishes: Wishes) -> None:
+    """Announce how many pictures the runs will look at. What is stored already is taken out when it is found."""
+    for run in runs:
+        wishes.show.expect(f"{run.folder.name} on simulated", len(sets.sim.frames))
+        wishes.show.expect(f"{run.folder.name} on {sets.word}", len(sets.target.frames))
+
+
+def _measured(run: FinishedRun, sets: ReportSets, sim: PhotoSessions, real: PhotoSessions, wishes: Wishes) -> Measured:
     on_sim, on_real = with_labels_of(sets.sim, run), with_labels_of(sets.target, run)
-    first = measure(run, on_sim, cache, f"{run.folder.name} on simulated")
-    second = measure(run, on_real, cache, f"{run.folder.name} on {sets.word}")
+    first = measure(run, on_sim, wishes.cache, f"{run.folder.name} on simulated", wishes.show)
+    second = measure(run, on_real, wishes.cache, f"{run.folder.name} on {sets.word}", wishes.show)
     return Measured(run, first, second, draws_of(first, on_sim, sim), draws_of(second, on_real, real))
 
 
@@ -181,17 +198,19 @@ def _score(run: FinishedRun, pool: Pool | None, wishes: Wishes) -> float | None:
     if part is None:
         return None
     source, _ = part
-    found = measure(run, source, wishes.cache, f"{run.folder.name} on --look")
+    found = measure(run, source, wishes.cache, f"{run.folder.name} on --look", wishes.show)
     return chosen_score(found.detections, source, wishes.recall)
 
 
-def _where(looked: Measured, sets: ReportSets, sim: PhotoSessions, real: PhotoSessions, score: float | None) -> Where:
+def _where(
+    looked: Measured, sets: ReportSets, sim: PhotoSessions, real: PhotoSessions, score: float | None, area: Area | None
+) -> Where:
     of_sim, of_real = with_labels_of(sets.sim, looked.run), with_labels_of(sets.target, looked.run)
     sides = (
         OfRun.of(looked.sim.detections, of_sim.frames, sim),
         OfRun.of(looked.real.detections, of_real.frames, real),
     )
-    found = where(*sides, of_real.categories, score)
+    found = where(*sides, of_real.categories, score, area)
     if not has_clips(of_real):
         return found
     used = looked.run.score if score is None else score
@@ -209,13 +228,14 @@ def _knobs(run: FinishedRun, pool: Pool, seen: Looks, wishes: Wishes) -> tuple[K
     def drawn(found: Sequence[Detections]) -> Resampled:
         return resampled(found, source.frames, sessions.of_frame, draws)
 
-    changes = photo_changes(seen)
-    plain = measure(run, source, wishes.cache, f"{run.folder.name} on --look").detections
+    changes = {f"{run.folder.name}, {one.name} changed": one for one in photo_changes(seen)}
+    for title in changes:
+        wishes.show.expect(title, len(source.frames))
+    plain = measure(run, source, wishes.cache, f"{run.folder.name} on --look", wishes.show).detections
     detections = [
-        detect_changed(run, source, wishes.cache, one.key, one.of, f"{run.folder.name}, {one.name} changed")
-        for one in changes
+        detect_changed(run, source, wishes.cache, one.key, one.of, title, wishes.show) for title, one in changes.items()
     ]
-    return knobs(changes, detections, drawn, drawn(plain), sessions)
+    return knobs(list(changes.values()), detections, drawn, drawn(plain), sessions)
 
 
 def _features(run: FinishedRun, sets: ReportSets, pool: Pool | None, wishes: Wishes) -> Compared:
@@ -232,7 +252,7 @@ def _to_label(run: FinishedRun, pool: Pool | None, wishes: Wishes) -> Labelling:
     if wishes.unlabelled is None:
         return Labelling()
     labelled = None if pool is None or not sum(pool.source.counts().values()) else pool.source
-    return next_photos(wishes.unlabelled, run, labelled, wishes.sessions, wishes.cache, wishes.photos)
+    return next_photos(wishes.unlabelled, run, labelled, wishes.sessions, wishes.cache, wishes.photos, wishes.show)
 
 
 def _in_use(top: RunGroup, real: PhotoSessions, score: float | None, wishes: Wishes) -> tuple[Named, ...]:

@@ -1,18 +1,28 @@
-"""What the files in a finished run's folder say about it: `run.json`, `experiment.json`, the header of its weights."""
+"""What the files in a finished run's folder say about it: `run.json`, `experiment.json`, the header of its weights.
+
+Two runs are seeds of one way of training where their `recipe` is the same: all settings but the seed and the shuffle.
+"""
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from hybrid.core.config import SCORE, ModelConfig
 from hybrid.core.errors import DataError, RunError
 from hybrid.predict.tiles import View, view_of
+from hybrid.training.config import TrainConfig
 from hybrid.weights.checkpoint import load_config
 from hybrid.weights.record import RUN, read_record
+from hybrid.weights.released import run_at
+from pipelines.common.data import MANIFEST
 from pipelines.common.record import EXPERIMENT, Experiment, read_experiment
+from simgen.spec.errors import TextFileError
+from simgen.spec.text.json_text import read_json
 
 _KINDS = {"simulated": "simulated scenes", "real": "photos", "stand-in": "stand-in clips"}
 
@@ -81,6 +91,42 @@ class FinishedRun:
         return max([len(seen), *shots]) if seen else 0
 
     @property
+    def scenes(self) -> int | None:
+        """How many simulated scenes it, or the run before it that saw some, was trained on; None: none or not known."""
+        of_scenes = [one.experiment for one in self.lineage if one.experiment and one.experiment.kind == "simulated"]
+        return len(of_scenes[0].trained_on) or None if of_scenes else None
+
+    @cached_property
+    def method(self) -> str:
+        """All settings of its training and of the runs before it, as JSON: without the seed and its own data."""
+        return json.dumps([_settings(run) for run in self.lineage], sort_keys=True)
+
+    @cached_property
+    def recipe(self) -> str:
+        """`method` with the data: the same for runs that differ in the seed and the shuffle of the photos alone."""
+        records = [run.experiment for run in self.lineage if run.experiment is not None]
+        data = [
+            [one.data_sha256 or one.data, one.shots if one.kind != "simulated" else len(one.trained_on)]
+            for one in records
+        ]
+        return json.dumps([self.method, data])
+
+    @cached_property
+    def preset(self) -> str | None:
+        """Tells the preset of its scenes from others: the config of the data set or, where it is gone, the data's hash.
+
+        None: it was not trained on simulated scenes alone.
+        """
+        record = self.experiment
+        if record is None or record.kind != "simulated":
+            return None
+        try:
+            config = read_json(Path(record.data) / MANIFEST)["request"]["config"]
+        except (TextFileError, KeyError, TypeError):
+            return record.data_sha256 or record.data
+        return json.dumps(config, sort_keys=True)
+
+    @property
     def arm(self) -> Literal["simulation", "photos", "unknown"]:
         """Whether it, or a run before it, saw simulated scenes, or photos alone."""
         experiments = [run.experiment for run in self.lineage]
@@ -97,6 +143,22 @@ class FinishedRun:
             words += f", with {Path(self.experiment.mixed_in).name} mixed in"
         init = self.experiment.init
         return words + (f", from {Path(init.run).name}" if init else "")
+
+
+def _settings(run: FinishedRun) -> list[Any]:
+    """How one run was trained, without the seed: settings, what the record says of the method, and other sources."""
+    file = run_at(run.folder) / RUN
+    stated = read_json(file) if file.is_file() else {}
+    train = {key: value for key, value in stated.get("train", {}).items() if key != "seed"}
+    with suppress(AttributeError, TypeError, ValueError):  # of another version: compared as it is
+        train = TrainConfig.from_stored(train).identity() | {"seed": None}
+    listed = stated.get("data")
+    sources = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    weights = [f"{weight:.6g}" if isinstance(weight := one.get("weight"), float) else weight for one in sources]
+    others = [[str(one.get("name")).rsplit("/", 1)[-1], one.get("frames")] for one in sources[1:]]
+    record = run.experiment
+    how = None if record is None else [record.kind, record.method, record.mixed_in_sha256, record.warm_up]
+    return [train, weights, others, how, None if record is None else record.unlabelled]
 
 
 def open_run(folder: Path) -> FinishedRun:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 import torch
 
-from hybrid.core.progress import bar
+from hybrid.core.progress import Progress, Together, bar
 from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource, Image
 from hybrid.data.pixels import decode
@@ -33,21 +34,22 @@ from simgen.dataset.store.locations import Location
 AS_THEY_ARE = "as they are"  # no change
 
 
-def measure(run: FinishedRun, source: ClipSource, cache: Path, title: str) -> Measurement:
+def measure(run: FinishedRun, source: ClipSource, cache: Path, title: str, show: Together | None = None) -> Measurement:
     """The run's metrics and detections on `source`, from the folder `cache` if it has been measured before.
 
     The categories of `source` must be the run's, in its order; see `pipelines.gap.sets.with_labels_of`. Where it holds
     no box, there are detections and no metrics.
-    `title` is the name of the progress bar.
+    `title` names the piece of work in `show`; None: it has a progress bar of its own.
     """
     if not any(len(frame.labels) for frame in source.frames):
-        found = detect_changed(run, source, cache, AS_THEY_ARE, _same, title)
+        found = detect_changed(run, source, cache, AS_THEY_ARE, _same, title, show)
         return Measurement(Metrics(Score(None, None, None, None, 0), {}, {}, len(found)), found)
     path = cache / f"{_key(run, source)}.json"
     detections = _stored(path)
     if detections is not None and len(detections) == len(source.frames):
+        _done_before(show, title)
         return Measurement(score(detections, source.frames, source.categories), detections)
-    with bar(title) as progress:
+    with _shown(show, title, len(source.frames)) as progress:
         evaluation = evaluate(load(run.folder, device=device()), source, run.view, progress)
     about = {"run": str(run.folder), "data": source.name, "metrics": evaluation.metrics.to_plain()}
     _store(path, about, evaluation.detections)
@@ -55,21 +57,42 @@ def measure(run: FinishedRun, source: ClipSource, cache: Path, title: str) -> Me
 
 
 def detect_changed(
-    run: FinishedRun, source: ClipSource, cache: Path, name: str, change: Callable[[Image], Image], title: str
+    run: FinishedRun,
+    source: ClipSource,
+    cache: Path,
+    name: str,
+    change: Callable[[Image], Image],
+    title: str,
+    show: Together | None = None,
 ) -> list[Detections]:
     """The detections in changed pictures, from the cache if there are any. `name` tells the change from others."""
     path = cache / f"{_key(run, source, name)}.json"
     stored = _stored(path)
     if stored is not None and len(stored) == len(source.frames):
+        _done_before(show, title)
         return stored
     detector, found = load(run.folder, device=device()), list[Detections]()
-    with bar(title) as progress:
+    with _shown(show, title, len(source.frames)) as progress:
         for clip in source.clips:
             for one in stream(detector, (change(decode(frame)) for frame in clip.frames), run.view):
                 found.append(one)
                 progress(len(found), len(source.frames), {})
     _store(path, {"run": str(run.folder), "data": source.name, "change": name}, found)
     return found
+
+
+@contextmanager
+def _shown(show: Together | None, title: str, size: int) -> Iterator[Progress]:
+    if show is not None:
+        yield show.piece(title, size)
+    else:
+        with bar(title) as progress:
+            yield progress
+
+
+def _done_before(show: Together | None, title: str) -> None:
+    if show is not None:
+        show.drop(title)
 
 
 def _same(image: Image) -> Image:

@@ -68,7 +68,7 @@ def test_the_report_measures_every_run_on_both_and_a_second_call_measures_nothin
     words = ["--sim", tiny_data_set, "--real", line / "test-photos/photos.json", "--runs", *runs, "--out", out]
     assert str(out) in done(script("gap_report", *words))
     stored = json.loads(out.with_suffix(".json").read_text())
-    assert (stored["schema"], stored["target"], stored["mode"]) == (2, "real", "full")
+    assert (stored["schema"], stored["target"], stored["mode"]) == (3, "real", "full")
     assert [run["name"] for run in stored["runs"]] == ["scratch", "sim", "tuned"]
     assert stored["answer"]["looked_at"] == "sim: the first run that saw no photo"
     sim, test = stored["data"]
@@ -101,7 +101,7 @@ def test_the_report_measures_every_run_on_both_and_a_second_call_measures_nothin
     assert 'alt="real: ' in html
     assert 'alt="simulated: ' in out.read_text()
     assert 'alt="real: ' not in out.read_text()
-    assert "on simulated" not in again.stdout + again.stderr
+    assert "pictures looked at" not in again.stdout + again.stderr
     assert {path: path.stat().st_mtime_ns for path in out.with_name("report-cache").iterdir()} == cached
     now = json.loads(out.with_suffix(".json").read_text())
     assert (now["runs"], now["trust"]["readings"]) == (stored["runs"], stored["trust"]["readings"])

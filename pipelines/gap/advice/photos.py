@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from hybrid.core.progress import Together
 from hybrid.data.clips import ClipSource
 from hybrid.data.pixels import decode
 from hybrid.data.shared import digests
@@ -32,7 +33,13 @@ THUMBNAIL_PX = 260
 
 
 def next_photos(
-    folder: Path, run: FinishedRun, labelled: ClipSource | None, pattern: str | None, cache: Path, photos: bool
+    folder: Path,
+    run: FinishedRun,
+    labelled: ClipSource | None,
+    pattern: str | None,
+    cache: Path,
+    photos: bool,
+    show: Together | None = None,
 ) -> Labelling:
     """Choose from the photos of a folder; those that are labelled already do not count.
 
@@ -43,6 +50,7 @@ def next_photos(
         pattern: of the sessions; see `pipelines.gap.stats.grouping.group`.
         cache: the folder in which detections are kept.
         photos: whether pictures of photos may be shown.
+        show: the display that this is a piece of; None: its own.
 
     Raises:
         DataError: the folder holds no photo, or the pattern does not fit a name.
@@ -51,8 +59,8 @@ def next_photos(
     if not len(source):
         return Labelling(note=f"All photos of {printable(folder.name)} are labelled.")
     sessions = group(source, pattern)
-    plain = measure(run, source, cache, f"{run.folder.name} on --unlabelled").detections
-    turned = detect_changed(run, source, cache, "mirrored", mirror, f"{run.folder.name}, photos mirrored")
+    plain = measure(run, source, cache, f"{run.folder.name} on --unlabelled", show).detections
+    turned = detect_changed(run, source, cache, "mirrored", mirror, f"{run.folder.name}, photos mirrored", show)
     widths = [frame.width_px for frame in source.frames]
     network = load(run.folder, device=device())
     features = of_pictures(network, pictures_of(source))

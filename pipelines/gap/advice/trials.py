@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybrid.core.errors import DataError, RunError
+from hybrid.core.progress import Together
 from hybrid.data.clips import ClipSource
 from pipelines.common.data import data_hash, note, split_to_measure
 from pipelines.common.record import weights_hash
@@ -54,6 +55,7 @@ class TrialWishes:
     cache: Path
     preset_folder: Path
     made: str
+    show: Together | None = None  # the display that its measurements are pieces of
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,8 @@ class _Trial:
 
     def ap50(self, run: FinishedRun) -> np.ndarray:
         """On the pool, for each draw of its sessions."""
-        found = measure(run, self.source, self.wishes.cache, f"{run.folder.parent.name} on --look").detections
+        title = f"{run.folder.parent.name}, {run.folder.name} on --look"
+        found = measure(run, self.source, self.wishes.cache, title, self.wishes.show).detections
         return resampled(found, self.source.frames, self.sessions.of_frame, DRAWS).ap50
 
     def trained(self, changes: tuple[Change, ...]) -> list[FinishedRun]:

@@ -1,9 +1,13 @@
-"""report.json, version 2: written by the report, read to draw the page, to compare two reports, and by the demo."""
+"""report.json, version 3: written by the report, read to draw the page, to compare two reports, and by the demo.
+
+Each section is one line. Keys that have their default (an empty note, no interval) are left out, and numbers have six
+digits. The form is described in docs/reference/report-json.md.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -30,7 +34,8 @@ from pipelines.gap.schema.sections import (
 from simgen.spec.errors import TextFileError
 from simgen.spec.text.json_text import read_json
 
-SCHEMA: Literal[2] = 2
+SCHEMA: Literal[3] = 3
+DIGITS = 6  # of a number
 _EARLIER = {"verdict", "runs", "sim", "real", "differences"}  # keys of version 1, which stated no version
 MOST_BYTES = 256 * 2**20  # pictures included
 
@@ -39,7 +44,7 @@ MOST_BYTES = 256 * 2**20  # pictures included
 class Report:
     """All that the page shows, in its order."""
 
-    schema: Literal[2] = SCHEMA
+    schema: Literal[3] = SCHEMA
     made: str  # date and time
     title: str
     target: DataKind  # what the test data are called: real, or stand-in where they were simulated too
@@ -63,12 +68,33 @@ class Report:
     def to_json(self, photos: bool = True) -> str:
         """As a JSON text. Without `photos`, no picture of the photos is in it."""
         report = self if photos else self.without_photos()
-        return json.dumps(asdict(report), indent=1, allow_nan=False) + "\n"
+        lines = [f"{json.dumps(key)}: {_line(value)}" for key, value in {"schema": SCHEMA, **_compact(report)}.items()]
+        return "{\n" + ",\n".join(lines) + "\n}\n"
 
     def without_photos(self) -> Report:
         """The same without the pictures of photos; their captions stay."""
         kept = {key: one if one.of == "simulated" else replace(one, uri=None) for key, one in self.pictures.items()}
         return replace(self, pictures=kept)
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def _compact(item: Any) -> Any:
+    """As JSON values, without what has its default."""
+    if is_dataclass(item):
+        values = {field.name: (getattr(item, field.name), _default(field)) for field in fields(item)}
+        return {name: _compact(value) for name, (value, default) in values.items() if value != default}
+    if isinstance(item, dict):
+        return {key: _compact(value) for key, value in item.items()}
+    if isinstance(item, tuple):
+        return [_compact(value) for value in item]
+    return float(f"{item:.{DIGITS}g}") if isinstance(item, float) else item
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def report_from_json(plain: Any, name: str = "the report") -> Report:
@@ -83,7 +109,8 @@ def report_from_json(plain: Any, name: str = "the report") -> Report:
     if not isinstance(version, int) or isinstance(version, bool):
         raise RunError(f"{name}: is no report: it states no schema")
     if version != SCHEMA:
-        raise RunError(f"{name}: is a report of version {version}; this program reads version {SCHEMA}")
+        again = ": make the report again" if version < SCHEMA else ""
+        raise RunError(f"{name}: is a report of version {version}; this program reads version {SCHEMA}{again}")
     try:
         return _ADAPTER.validate_json(json.dumps(plain))
     except ValidationError as error:

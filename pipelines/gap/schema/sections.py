@@ -88,6 +88,27 @@ class CurvePoint:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScenesPoint:
+    """AP50 on the photos at one number of simulated scenes, after simulation alone."""
+
+    scenes: int
+    ap50: Figure
+    by_seed: tuple[float, ...]
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenes:
+    """Whether more scenes of the same kind pay, or only other ones."""
+
+    points: tuple[ScenesPoint, ...]
+    stop: str  # one sentence: more scenes, other scenes, or not known
+    gain_of_double: Figure  # points of AP50 that twice as many scenes bring
+    left: Figure  # points of AP50 that no number of such scenes wins
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
 class LabelEfficiency:
     """How many labelled photos simulation is worth, and whether more of them pay."""
 
@@ -100,6 +121,7 @@ class LabelEfficiency:
     missing_hours: Figure
     stop: str  # one sentence: whether to stop labelling
     gain_of_ten: Figure  # points of AP50 that ten more photos bring
+    scenes: Scenes
     worth_at: int | None = None  # the number of photos with simulation that `worth` starts from
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 

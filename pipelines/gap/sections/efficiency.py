@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pipelines.gap.schema.figure import Figure, counted, not_measured
-from pipelines.gap.schema.sections import CurvePoint, LabelEfficiency
+from pipelines.gap.schema.sections import CurvePoint, LabelEfficiency, Scenes
 from pipelines.gap.sections.runs import POINTS, RunGroup, figure_of
 from pipelines.gap.stats.curve import LEAST_NUMBERS, LEAST_SEEDS, MORE, WORTH_IT, fitted, photos_alone
 from pipelines.gap.stats.grouping import PhotoSessions
@@ -20,8 +20,17 @@ Arm = Mapping[int, RunGroup]
 Table = Float[np.ndarray, "seeds draws"]
 
 
-def label_efficiency(groups: Sequence[RunGroup], sessions: PhotoSessions, pool: int | None) -> LabelEfficiency:
-    """The two curves, and what follows from them. `pool`: how many labelled photos there are to train on."""
+def label_efficiency(
+    groups: Sequence[RunGroup], sessions: PhotoSessions, pool: int | None, scenes: Scenes
+) -> LabelEfficiency:
+    """The two curves, and what follows from them.
+
+    Args:
+        groups: of runs.
+        sessions: of the test photos.
+        pool: how many labelled photos there are to train on; None: not known.
+        scenes: what the numbers of scenes say, see `pipelines.gap.sections.scenes`.
+    """
     simulation, photos = _arm(groups, "simulation"), _arm(groups, "photos")
     missing, hours = _missing(simulation, photos, pool)
     at = max((n for n in simulation if n <= max(photos, default=0)), default=None)
@@ -31,14 +40,14 @@ def label_efficiency(groups: Sequence[RunGroup], sessions: PhotoSessions, pool: 
         simulation=_points(simulation, sessions), photos=_points(photos, sessions), worth=worth, worth_in_words=words,
         high_is_all=is_all, missing=missing if worth.status != "measured" else (),
         missing_hours=hours if worth.status != "measured" else counted(0.0, "hours"), stop=stop, gain_of_ten=gain,
-        worth_at=at,
+        worth_at=at, scenes=scenes,
     )  # fmt: skip
 
 
 def _arm(groups: Sequence[RunGroup], arm: str) -> dict[int, RunGroup]:
-    """The first group of each number of photos: nothing is chosen by the test photos."""
+    """The group with the most scenes of each number of photos, the first of them: not chosen by the test photos."""
     found: dict[int, RunGroup] = {}
-    for group in groups:
+    for group in sorted(groups, key=lambda one: -(one.first.scenes or 0)):
         if group.first.arm == arm and group.photos is not None and np.isfinite(group.members[0].on_real.ap50[0]):
             found.setdefault(group.photos, group)
     return dict(sorted(found.items()))
@@ -87,8 +96,8 @@ def _worth(simulation: Arm, photos: Arm, number: int | None) -> tuple[Figure, st
         need = f"Runs on {LEAST_NUMBERS} numbers of photos alone are needed, with {LEAST_SEEDS} seeds each"
         have = f"there are {len(photos)} and {seeds}"
         return not_measured(f"{need}; {have}.", unit), "not known", False
-    alone = _drawn(photos)
-    first = _drawn({number: simulation[number]})[number]
+    alone = drawn(photos)
+    first = drawn({number: simulation[number]})[number]
     draws = np.array(
         [photos_alone({n: float(v[k]) for n, v in alone.items()}, float(first[k])) for k in range(len(first))]
     )
@@ -119,15 +128,15 @@ def _worth_in_words(draws: np.ndarray, number: int, most: int) -> tuple[Figure, 
     return figure, f"{value - number:.0f} photos [{ends}]", is_all
 
 
-def _drawn(arm: Arm) -> dict[int, np.ndarray]:
-    """AP50 of each number of photos on each draw of sessions and seeds; the first is on all, the mean of all seeds."""
+def drawn(arm: Arm) -> dict[int, np.ndarray]:
+    """AP50 of each number of photos or scenes on each draw of sessions and seeds; first on all, the mean of seeds."""
     rng, tables = np.random.default_rng(0), {n: np.array([m.on_real.ap50 for m in g.members]) for n, g in arm.items()}
-    drawn = {}
+    values = {}
     for number, table in tables.items():
         chosen = rng.integers(len(table), size=(len(table), table.shape[1] - 1))
         rest = np.take_along_axis(table[:, 1:], chosen, 0).mean(0)
-        drawn[number] = np.nan_to_num(np.concatenate([[table[:, 0].mean()], rest]))
-    return drawn
+        values[number] = np.nan_to_num(np.concatenate([[table[:, 0].mean()], rest]))
+    return values
 
 
 def _stop(simulation: Arm, sessions: PhotoSessions) -> tuple[Figure, str]:
@@ -141,8 +150,8 @@ def _stop(simulation: Arm, sessions: PhotoSessions) -> tuple[Figure, str]:
     most = max(simulation)
     if most < MORE:
         return not_measured(f"The curve ends at {most} photos.", POINTS), "Not yet: too few photos were tried to tell."
-    drawn, numbers = _drawn(simulation), np.array(sorted(simulation), np.float64)
-    errors = 1 - np.array([drawn[int(n)] for n in numbers])
+    values, numbers = drawn(simulation), np.array(sorted(simulation), np.float64)
+    errors = 1 - np.array([values[int(n)] for n in numbers])
     gains = np.array([fitted(numbers, errors[:, k]).gain(most) for k in range(min(errors.shape[1], MOST_FITS + 1))])
     value, low, high = float(gains[0]), *(float(np.quantile(gains[1:], level)) for level in (0.05, 0.95))
     figure = Figure(

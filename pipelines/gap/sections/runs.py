@@ -82,9 +82,8 @@ def grouped(measured: Sequence[Measured]) -> list[RunGroup]:
     groups: dict[tuple[object, int], list[Measured]] = {}
     for one in measured:
         run = one.run
-        method = None if run.experiment is None else (run.experiment.method, run.experiment.mixed_in_sha256)
         alone = run.folder if run.experiment is None or run.seed is None else None
-        key = (run.arm, run.photos, run.steps, run.steps_in_all, run.tile_px, method, repr(run.model), alone)
+        key = (run.arm, run.photos, run.steps, run.steps_in_all, run.recipe, repr(run.model), alone)
         twins = sum(run.seed == other.run.seed for known, own in groups.items() if known[0] == key for other in own)
         groups.setdefault((key, twins), []).append(one)
     return [RunGroup(tuple(sorted(own, key=lambda one: one.run.seed or 0))) for own in groups.values()]

@@ -18,7 +18,7 @@ from hybrid.metrics.detection import SIZE_BINS_PX
 from pipelines.gap.schema.figure import Figure, counted, not_measured, too_few
 from pipelines.gap.schema.sections import Group, Named, Table, Where
 from pipelines.gap.stats.calibration import LEAST_DETECTIONS, LEAST_SCORE, reliability
-from pipelines.gap.stats.errors import INSIDE, KINDS, OUTSIDE, PLACES, gains, in_work_area
+from pipelines.gap.stats.errors import IN_PLAN, INSIDE, KINDS, OUTSIDE, PLACES, Area, gains, in_work_area
 from pipelines.gap.stats.grouping import PhotoSessions
 from pipelines.gap.stats.interval import (
     LEAST_SESSIONS,
@@ -80,8 +80,16 @@ def score_at(found: Matches, pictures: int, per_picture: float) -> float:
     return 0.0 if len(false) <= allowed else float(np.nextafter(false[allowed], 2.0))
 
 
-def where(sim: Side, real: Side, categories: Sequence[str], operating: float | None) -> Where:
-    """Where a run fails. `operating`: its score in use, chosen on photos that are not the test; None: not chosen."""
+def where(sim: Side, real: Side, categories: Sequence[str], operating: float | None, area: Area | None = None) -> Where:
+    """Where a run fails.
+
+    Args:
+        sim: the run on simulated pictures.
+        real: on the test photos.
+        categories: in the order of the labels.
+        operating: its score in use, chosen on photos that are not the test; None: not chosen.
+        area: where parts can be, see `pipelines.gap.stats.errors.in_work_area`; None: round the labelled boxes.
+    """
     names = list(categories)
     of_class = {name: (sim.found.object_labels == k, real.found.object_labels == k) for k, name in enumerate(names)}
     of_size = {
@@ -99,7 +107,7 @@ def where(sim: Side, real: Side, categories: Sequence[str], operating: float | N
             _table("by size", sim, real, of_size),
             _table("by category and size", sim, real, both),
         ),
-        errors=errors(real),
+        errors=errors(real, area),
         calibration=_calibration(real),
         reliability=_bins(real),
         false_alarms=false_alarms(real, operating),
@@ -146,10 +154,11 @@ def _so(row: Group, lost: Figure) -> str:
     return "nothing lost that can be told"
 
 
-def errors(real: Side) -> tuple[Named, ...]:
+def errors(real: Side, area: Area | None = None) -> tuple[Named, ...]:
     """Points of AP50 that repairing each kind of error alone would win."""
     photos, units = len(real.frames), real.sessions.count
-    places = in_work_area(real.found, real.frames, real.sessions.of_frame)
+    places = in_work_area(real.found, real.frames, real.sessions.of_frame, area)
+    words = KINDS | PLACES | ({} if area is None else {INSIDE: IN_PLAN})
     found = gains(real.found, real.weights, average_precisions, places)
     rows = []
     for kind in ("localisation", "classification", "duplicate", "background", INSIDE, OUTSIDE, "both", "missed"):
@@ -159,7 +168,7 @@ def errors(real: Side) -> tuple[Named, ...]:
             if np.isfinite(values[0])
             else too_few("no object", "points of AP50")
         )
-        rows.append(Named(label=kind, figure=replace(figure, p=None), so=(KINDS | PLACES)[kind]))
+        rows.append(Named(label=kind, figure=replace(figure, p=None), so=words[kind]))
     return tuple(rows)
 
 

@@ -1,8 +1,9 @@
-"""AP50 against the number of labelled photos: how many photos simulation is worth, and what ten more would bring.
+"""AP50 against the number of labelled photos or simulated scenes: what photos are worth, and what more would bring.
 
 Between the numbers that were trained on, the curve is linear in log2(N + 1); it never falls (isotonic regression, R.
 Barlow et al., 1972). What more photos bring is read from an error c + a (N + 1)^-b, fitted by least squares of its
-logarithm (J. Hestness et al., "Deep Learning Scaling is Predictable, Empirically", 2017).
+logarithm (J. Hestness et al., "Deep Learning Scaling is Predictable, Empirically", 2017). Of m scenes it is c + a m^-b
+(H. Mikami et al., "A Scaling Law for Synthetic-to-Real Transfer", 2021): c is what only other scenes can win.
 """
 
 from __future__ import annotations
@@ -42,28 +43,31 @@ def photos_alone(curve: Curve, reached: float) -> float:
 
 @dataclass(frozen=True)
 class Law:
-    """The error c + a (N + 1)^-b after N photos."""
+    """The error c + a (N + offset)^-b after N photos, with an offset of 1, or N scenes, with none."""
 
     c: float
     a: float
     b: float
+    offset: float = 1.0
 
-    def error(self, photos: int) -> float:
-        return float(self.c + self.a * (photos + 1) ** -self.b)
+    def error(self, number: int) -> float:
+        return float(self.c + self.a * (number + self.offset) ** -self.b)
 
-    def gain(self, photos: int, more: int = MORE) -> float:
-        """Points of AP50 that `more` photos bring."""
-        return 100 * (self.error(photos) - self.error(photos + more))
+    def gain(self, number: int, more: int = MORE) -> float:
+        """Points of AP50 that `more` photos or scenes bring."""
+        return 100 * (self.error(number) - self.error(number + more))
 
 
-def fitted(numbers: Float[np.ndarray, " n"], errors: Float[np.ndarray, " n"]) -> Law:
-    """The law of errors 1 - AP50, with c from 0 and b from 0.1 to 2."""
+def fitted(numbers: Float[np.ndarray, " n"], errors: Float[np.ndarray, " n"], offset: float = 1.0) -> Law:
+    """The law of errors 1 - AP50, with c from 0 and b from 0.1 to 2. `offset`: see `Law`."""
     known = np.log(np.maximum(errors, 1e-4))
 
     def missing(law: np.ndarray) -> np.ndarray:
         c, a, b = law
-        return np.log(np.maximum(c + a * (numbers + 1) ** -b, 1e-6)) - known  # type: ignore[no-any-return]
+        return np.log(np.maximum(c + a * (numbers + offset) ** -b, 1e-6)) - known  # type: ignore[no-any-return]
 
-    start = (0.5 * float(errors.min()), max(float(errors.max() - 0.5 * errors.min()), 1e-3), 0.5)
-    found = least_squares(missing, start, bounds=((0.0, 0.0, 0.1), (1.0, 10.0, 2.0)))
-    return Law(*(float(value) for value in found.x))
+    first = float(numbers.min() + offset)
+    start = (0.5 * float(errors.min()), max(float(errors.max() - 0.5 * errors.min()), 1e-3) * first**0.5, 0.5)
+    most = 10.0 * first**2
+    found = least_squares(missing, start, bounds=((0.0, 0.0, 0.1), (1.0, most, 2.0)))
+    return Law(*(float(value) for value in found.x), offset)

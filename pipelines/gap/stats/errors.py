@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from hybrid.core.errors import DataError
 from hybrid.data.clips import FrameRecord
 from hybrid.metrics.video import MatchedDetections
 from pipelines.gap.stats.matches import NONE, Matches
@@ -34,7 +35,9 @@ PLACES = {
     INSIDE: "of these, boxes among the parts: inside the hull of the session's labelled boxes",
     OUTSIDE: "of these, boxes beside the parts",
 }
+IN_PLAN = "of these, boxes in the work area that the plan states"
 Places = Int64[np.ndarray, " n"]
+Area = Float[np.ndarray, "corners 2"]  # corners (x, y) of a polygon, in pixels or, all from 0 to 1, as shares
 
 
 def kinds(found: Matches) -> dict[str, Mask]:
@@ -118,21 +121,51 @@ def gains(
     return rows
 
 
-def in_work_area(found: Matches, frames: Sequence[FrameRecord], sessions: Int64[np.ndarray, " photos"]) -> Places:
+def in_work_area(
+    found: Matches, frames: Sequence[FrameRecord], sessions: Int64[np.ndarray, " photos"], area: Area | None = None
+) -> Places:
     """Where each detection's centre lies: 1 inside the work area of its session, 0 outside, -1: no area is known.
 
-    The work area is the convex hull of all labelled boxes of the session, in which the camera stands still.
+    Without `area` it is the convex hull of all labelled boxes of the session, in which the camera stands still.
     """
-    hulls = dict[int, np.ndarray]()
+    outlines = dict[int, np.ndarray]()  # by session
     for number in np.unique(sessions).tolist():
-        own = [frame.boxes_xyxy_px for frame, of in zip(frames, sessions.tolist(), strict=True) if of == number]
-        boxes = np.concatenate(own).astype(np.float32)
-        if len(boxes):
-            hulls[number] = cv2.convexHull(np.concatenate([boxes[:, [k, j]] for k in (0, 2) for j in (1, 3)]))
+        own = [frame for frame, of in zip(frames, sessions.tolist(), strict=True) if of == number]
+        boxes = np.concatenate([frame.boxes_xyxy_px for frame in own]).astype(np.float32)
+        if area is not None:
+            outlines[number] = _in_px(area, own[0])
+        elif len(boxes):
+            outlines[number] = cv2.convexHull(np.concatenate([boxes[:, [k, j]] for k in (0, 2) for j in (1, 3)]))
     centres = (found.boxes_xyxy_px[:, :2] + found.boxes_xyxy_px[:, 2:]) / 2
     places = np.full(len(centres), -1, np.int64)
     for k, (x, y) in enumerate(centres.tolist()):
-        hull = hulls.get(int(sessions[found.frames[k]]))
-        if hull is not None:
-            places[k] = int(cv2.pointPolygonTest(hull, (x, y), False) >= 0)
+        outline = outlines.get(int(sessions[found.frames[k]]))
+        if outline is not None:
+            places[k] = int(cv2.pointPolygonTest(outline, (x, y), False) >= 0)
     return places
+
+
+def _in_px(area: Area, frame: FrameRecord) -> Float[np.ndarray, "corners 2"]:
+    scale = (frame.width_px, frame.height_px) if area.max() <= 1 else (1, 1)
+    return (area * scale).astype(np.float32)
+
+
+def check_area(area: Area, frames: Sequence[FrameRecord]) -> None:
+    """Check that a work area fits the photos.
+
+    Raises:
+        DataError: it is in pixels and the photos have several sizes, or a corner lies outside of them.
+    """
+    sizes = sorted({(frame.width_px, frame.height_px) for frame in frames})
+    if area.max() <= 1:
+        return
+    if len(sizes) > 1:
+        listed = ", ".join(f"{width}x{height}" for width, height in sizes[:4])
+        raise DataError(
+            f"work_area: is in pixels, but the photos have several sizes: {listed}; give shares from 0 to 1"
+        )
+    for x, y in area.tolist():
+        if x > sizes[0][0] or y > sizes[0][1]:
+            raise DataError(
+                f"work_area: {x:g}, {y:g} lies outside of the photos, which are {sizes[0][0]}x{sizes[0][1]}"
+            )

@@ -35,3 +35,18 @@ def test_a_short_task_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None
     with progress.bar("train") as report:
         report(1, 1, {})
     assert capsys.readouterr() == ("", "")
+
+
+def test_pieces_of_work_are_shown_as_one_and_what_is_done_already_is_taken_out() -> None:
+    seen: list[tuple[int, int]] = []
+    whole = progress.Together(lambda done, total, values: seen.append((done, total)))
+    for name in ("a", "b", "c"):
+        whole.expect(name, 10)
+    first = whole.piece("a", 10)
+    first(1, 10, {})
+    first(10, 10, {})
+    whole.drop("b")
+    whole.piece("c", 10)(4, 10, {})
+    whole.drop("c")  # it has begun: it stays
+    whole.piece("a", 10)(10, 10, {})
+    assert seen == [(1, 30), (10, 30), (14, 20), (14, 20)]

@@ -40,3 +40,8 @@ def test_a_stored_clip_is_followed_as_the_detector_follows_it(tracks: bool) -> N
         assert other.track_ids is not None
         told = one.track_ids >= 0  # of a track's second row in a frame the live result has no id
         np.testing.assert_array_equal(one.track_ids[told], other.track_ids.numpy()[told])
+
+
+def test_unsure_detections_go_on_with_a_track_and_begin_none() -> None:
+    assert (linking_at(0.5).sure, linking_at(0.5).unsure) == (0.5, 0.25)
+    assert (linking_at(0.1).sure, linking_at(0.1).unsure) == (0.1, 0.1)

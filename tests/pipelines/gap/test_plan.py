@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hybrid.core.errors import DataError
-from pipelines.gap.plan import read_plan
+from pipelines.gap.plan import polygon, read_plan
 from pipelines.gap_report import Asked, asked, command, pairs
 from simgen.spec.errors import ConfigError
 
@@ -41,6 +41,7 @@ def test_paths_are_those_of_the_plans_folder_and_urls_stay(tmp_path: Path) -> No
         ("sim_clips: true", "sim_clips: needs a whole number, got True"),
         ("wanted_recall: high", "wanted_recall: needs a number"),
         ("rename: [a]", "rename: needs pairs such as Bolt: bolt"),
+        ("work_area: [[1, 2], [3]]", r"work_area: needs corners: \[\[120, 80\]"),
         ("- a", "needs groups"),
         ("sim: [", "not YAML"),
     ],
@@ -76,3 +77,13 @@ def test_renames_are_pairs_and_a_name_may_hold_an_equals_sign() -> None:
     for text in ("bolt", "=bolt", "bolt="):
         with pytest.raises(DataError, match="needs OLD=NEW"):
             pairs((text,))
+
+
+def test_a_work_area_has_three_corners_or_more_and_encloses_something(tmp_path: Path) -> None:
+    plan = written(tmp_path, "work_area: [[0, 0], [10.5, 0], [0, 20]]\n")
+    got = asked(plan, none())
+    assert got.work_area == "0,0 10.5,0 0,20"
+    assert polygon(got.work_area).tolist() == [[0, 0], [10.5, 0], [0, 20]]
+    for text in ("", "1,2", "0,0 1,1", "0,0 1,1 2,2", "a,b c,d e,f", "0,0 1 2,2", "0,0 nan,1 2,2", "0,0 -5,1 2,2"):
+        with pytest.raises(DataError, match=r"work_area: .*needs three corners"):
+            polygon(text)

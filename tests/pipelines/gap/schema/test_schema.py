@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hybrid.core.errors import RunError
+from pipelines.gap.page.listing import figures
 from pipelines.gap.schema.figure import Figure, counted, not_measured, too_few
-from pipelines.gap.schema.report import read_report, report_from_json
+from pipelines.gap.schema.report import SCHEMA, Report, read_report, report_from_json
 from pipelines.gap.schema.sections import Picture
 from tests.pipelines.gap.example_report import SQUARE, example_report
 
@@ -20,9 +22,34 @@ def plain() -> Any:
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
-    path = tmp_path / "report.json"
-    path.write_text(example_report().to_json())
-    assert read_report(path) == example_report()
+    path, text = tmp_path / "report.json", example_report().to_json()
+    path.write_text(text)
+    again = read_report(path)
+    assert again.to_json() == text
+    rows = list(zip(figures(example_report()), figures(again), strict=True))
+    assert len(rows) > 50
+    for (place, one), (_, other) in rows:
+        assert (one.value is None and other.value is None) or other.value == pytest.approx(one.value), place
+        assert (one.status, one.note, one.unit, one.n) == (other.status, other.note, other.unit, other.n), place
+
+
+def test_a_section_is_one_line_and_what_has_its_default_is_left_out() -> None:
+    lines = example_report().to_json().splitlines()
+    assert len(lines) == len(plain()) + 2
+    assert plain()["answer"]["in_use"][2]["figure"] == {
+        "status": "measured", "value": 0.35, "unit": "score", "method": "counted",
+    }  # fmt: skip
+    exact = replace(example_report().answer.gap, value=16.123456789, low=None, high=None)
+    report = replace(example_report(), answer=replace(example_report().answer, gap=exact))
+    assert json.loads(report.to_json())["answer"]["gap"]["value"] == 16.1235
+
+
+def test_every_key_of_a_report_is_described() -> None:
+    text = Path("docs/reference/report-json.md").read_text("utf-8")
+    keys = {field.name for field in fields(Report)} | {field.name for field in fields(Figure)}
+    assert len(keys) > 25
+    assert [key for key in sorted(keys) if f"`{key}`" not in text] == []
+    assert f"version {SCHEMA}" in text
 
 
 def test_without_photos_no_picture_of_a_photo_is_written_and_simulated_ones_stay() -> None:
@@ -81,7 +108,8 @@ NO_NUMBER = dict(plain()["performance"][0], by_seed=[float("nan")])
 BAD: dict[str, tuple[Any, str]] = {
     "a list": ([], "states no schema"),
     "version 1": (VERSION_1, "report of version 1"),
-    "version 3": (changed(schema=3), "report of version 3; this program reads version 2"),
+    "version 2": (changed(schema=2), "report of version 2; this program reads version 3: make the report again"),
+    "version 4": (changed(schema=4), "report of version 4; this program reads version 3$"),
     "true is no version": (changed(schema=True), "states no schema"),
     "a key of its own": (changed(extra=1), "extra: "),
     "a missing key": (without("trust"), "trust: "),

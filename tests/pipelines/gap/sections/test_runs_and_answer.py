@@ -18,11 +18,14 @@ from pipelines.gap.sections.answer import do_next, headline, lead, sentence
 from pipelines.gap.sections.efficiency import label_efficiency
 from pipelines.gap.sections.performance import comparisons, gap, paired, performance, smallest
 from pipelines.gap.sections.runs import RunGroup, grouped, run_row
+from pipelines.gap.sections.scenes import scenes
 from pipelines.gap.stats.errors import INSIDE, OUTSIDE
 from pipelines.gap.stats.grouping import PhotoSessions
 from pipelines.gap.stats.resampled import Resampled
 from tests.pipelines.gap.example_report import example_report
 from tests.pipelines.gap.sections.measured import SCENES, SESSIONS, invented, measured
+
+NO_SCENES = example_report().label_efficiency.scenes
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +112,7 @@ def test_the_first_sentence_is_of_the_most_photos_after_simulation_however_bad_i
     text = sentence(rows, "photos")
     assert text.startswith("With simulation and 10 labelled photos the detector reaches AP50 0.")
     assert "; with the 10 photos alone, 0." in text
-    more = lead(rows, comparisons(groups, SESSIONS), label_efficiency(groups, SESSIONS, None), "photos")
+    more = lead(rows, comparisons(groups, SESSIONS), label_efficiency(groups, SESSIONS, None, NO_SCENES), "photos")
     assert "Simulation alone reaches 0." in more
     assert "Simulation first raises AP50 by" in more
     assert sentence(rows[:1], "photos").startswith("With simulation alone the detector reaches")
@@ -120,7 +123,7 @@ def test_the_first_sentence_is_of_the_most_photos_after_simulation_however_bad_i
 
 
 def test_too_few_runs_say_which_are_missing_and_how_long_they_take(groups: list[RunGroup]) -> None:
-    got = label_efficiency(groups, SESSIONS, 52)
+    got = label_efficiency(groups, SESSIONS, 52, NO_SCENES)
     assert got.worth.status == "not_measured"
     assert got.worth_in_words == "not known"
     assert got.missing == (
@@ -158,7 +161,7 @@ def curve_runs(first: dict[int, float], alone: dict[int, float]) -> list[RunGrou
 
 def test_simulation_is_worth_the_photos_that_reach_as_much_alone() -> None:
     """0.5 lies halfway between 3 and 7 photos, so that one photo with simulation does the work of 4.66."""
-    got = label_efficiency(curve_runs({1: 0.5}, {1: 0.2, 3: 0.4, 7: 0.6, 15: 0.7}), SESSIONS, None)
+    got = label_efficiency(curve_runs({1: 0.5}, {1: 0.2, 3: 0.4, 7: 0.6, 15: 0.7}), SESSIONS, None, NO_SCENES)
     assert got.worth.value == pytest.approx(2**2.5 - 2)
     assert got.worth.low is not None
     assert got.worth.high is not None
@@ -168,14 +171,14 @@ def test_simulation_is_worth_the_photos_that_reach_as_much_alone() -> None:
 
 
 def test_an_interval_that_reaches_the_end_of_the_curve_is_open() -> None:
-    got = label_efficiency(curve_runs({1: 0.695}, {1: 0.2, 3: 0.4, 7: 0.6, 15: 0.7}), SESSIONS, None)
+    got = label_efficiency(curve_runs({1: 0.695}, {1: 0.2, 3: 0.4, 7: 0.6, 15: 0.7}), SESSIONS, None, NO_SCENES)
     assert got.high_is_all
     assert got.worth.high == 14.0
     assert got.worth_in_words.endswith("to more than all]")
 
 
 def test_more_than_all_photos_is_said_and_not_a_number() -> None:
-    got = label_efficiency(curve_runs({1: 0.9}, {1: 0.2, 3: 0.4, 7: 0.6, 15: 0.7}), SESSIONS, None)
+    got = label_efficiency(curve_runs({1: 0.9}, {1: 0.2, 3: 0.4, 7: 0.6, 15: 0.7}), SESSIONS, None, NO_SCENES)
     assert got.worth.status == "not_measured"
     assert got.worth_in_words.startswith("more than all: 15 photos alone do not reach")
     assert got.high_is_all
@@ -184,10 +187,44 @@ def test_more_than_all_photos_is_said_and_not_a_number() -> None:
 @pytest.mark.parametrize(("last", "word"), [(0.801, "Stop"), (0.95, "Not yet")])
 def test_labelling_stops_where_ten_more_photos_bring_less_than_half_a_point(last: float, word: str) -> None:
     curve = {0: 0.3, 5: 0.799, 10: 0.8, 20: last} if word == "Stop" else {0: 0.3, 5: 0.6, 10: 0.8, 20: last}
-    got = label_efficiency(curve_runs(curve, {}), SESSIONS, None)
+    got = label_efficiency(curve_runs(curve, {}), SESSIONS, None, NO_SCENES)
     assert got.stop.startswith(word)
     assert got.gain_of_ten.value is not None
     assert (got.gain_of_ten.value > 0.5) == (word == "Not yet")
+
+
+SCALING = {
+    "Other scenes": {80: 0.58, 160: 0.599, 320: 0.6, 640: 0.6},
+    "More scenes": {80: 0.2, 160: 0.35, 320: 0.48, 640: 0.58},
+}
+
+
+@pytest.mark.parametrize(("word", "curve"), SCALING.items(), ids=SCALING)
+def test_more_scenes_pay_where_twice_as_many_bring_more_than_half_a_point(word: str, curve: dict[int, float]) -> None:
+    example, groups, rng = measured("sim", 0.4), [], np.random.default_rng(0)
+    for number, ap50 in curve.items():
+        run = invented(f"sim-{number}", 0, 0, True)
+        assert run.experiment is not None
+        record = replace(run.experiment, trained_on=tuple(map(str, range(number))), data_sha256="same")
+        drawn = Known(example.on_real.matched, example.on_real.weights)
+        object.__setattr__(drawn, "ap50", np.concatenate([[ap50], ap50 + rng.normal(0, 0.0005, 60)]))
+        groups += grouped([replace(example, run=replace(run, experiment=record), on_real=drawn)])
+    got = scenes(groups, SESSIONS)
+    assert got.stop.startswith(word)
+    assert [point.scenes for point in got.points] == [80, 160, 320, 640]
+    assert got.gain_of_double.value is not None
+    assert (got.gain_of_double.value > 0.5) == (word == "More scenes")
+    assert got.left.value is not None
+    assert scenes(groups[:3], SESSIONS).stop.startswith("Not known. Runs on 4 numbers of scenes")
+    assert scenes(groups[:3], SESSIONS).gain_of_double.status == "not_measured"
+
+
+def test_the_point_without_photos_is_the_run_with_the_most_scenes() -> None:
+    few, many = measured("few", 0.4), measured("many", 0.1)
+    assert few.run.experiment is not None
+    less = replace(few.run, experiment=replace(few.run.experiment, trained_on=("a",)))
+    got = label_efficiency(grouped([replace(few, run=less), many]), SESSIONS, None, NO_SCENES)
+    assert [point.by_seed for point in got.simulation] == [(float(many.on_real.ap50[0]),)]
 
 
 def coverage(verdict: str) -> Coverage:

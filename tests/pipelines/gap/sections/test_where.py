@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines.gap.sections.where import LEAST_BOXES, Side, score_at, where
+from pipelines.gap.stats.errors import IN_PLAN, INSIDE
 from pipelines.gap.stats.grouping import PhotoSessions
 from pipelines.gap.stats.matches import matches
 from tests.pipelines.gap.scenes import scattered
@@ -89,7 +90,9 @@ def test_calibration_says_how_many_detections_it_takes(sides: tuple[Side, Side])
 
 
 def test_errors_stand_in_points_of_ap50_with_their_interval(sides: tuple[Side, Side]) -> None:
-    errors = {one.label: one.figure for one in where(*sides, ("bolt", "nut"), None).errors}
+    rows = where(*sides, ("bolt", "nut"), None, np.array([[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]])).errors
+    assert [row.so for row in rows if row.label == INSIDE] == [IN_PLAN]
+    errors = {row.label: row.figure for row in rows}
     assert errors["missed"].value is not None
     assert errors["missed"].value > 10
     assert errors["missed"].low is not None

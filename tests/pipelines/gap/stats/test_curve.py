@@ -38,3 +38,15 @@ def test_a_law_is_found_again(law: Law) -> None:
 
 def test_the_gain_of_ten_photos_by_hand() -> None:
     assert Law(0.1, 1.0, 1.0).gain(9) == pytest.approx(100 * (1 / 10 - 1 / 20))
+
+
+@pytest.mark.parametrize("law", [Law(0.2, 5.0, 0.6, 0.0), Law(0.05, 2.0, 0.3, 0.0), Law(0.3, 40.0, 1.2, 0.0)])
+def test_a_law_of_scenes_is_found_again(law: Law) -> None:
+    numbers = (80, 160, 320, 640)
+    got = fitted(np.array(numbers, float), np.array([law.error(n) for n in numbers]), 0.0)
+    assert got.c == pytest.approx(law.c, abs=0.02)
+    assert got.gain(640, 640) == pytest.approx(law.gain(640, 640), abs=0.1)
+
+
+def test_the_gain_of_twice_as_many_scenes_by_hand() -> None:
+    assert Law(0.1, 2.0, 1.0, 0.0).gain(10, 10) == pytest.approx(100 * (2 / 10 - 2 / 20))

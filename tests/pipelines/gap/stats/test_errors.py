@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from hybrid.core.errors import DataError
 from hybrid.core.types import Detections
 from hybrid.data.clips import FrameRecord
-from pipelines.gap.stats.errors import INSIDE, KINDS, OUTSIDE, gains, in_work_area, kinds, missed
+from pipelines.gap.stats.errors import INSIDE, KINDS, OUTSIDE, check_area, gains, in_work_area, kinds, missed
 from pipelines.gap.stats.matches import Matches, matches
 from pipelines.gap.stats.resampled import average_precisions
 from tests.pipelines.gap.scenes import scattered
@@ -133,3 +135,21 @@ def test_repairing_one_place_wins_no_more_than_repairing_both() -> None:
     assert everywhere[INSIDE][0] == pytest.approx(got["background"])
     assert everywhere[OUTSIDE][0] == 0.0
     assert INSIDE not in gains(both, ones, average_precisions)
+
+
+def test_a_stated_work_area_holds_whatever_is_labelled_in_pixels_or_as_shares() -> None:
+    boxes = [(*PART, 0, 0.9), (300.0, 300.0, 340.0, 340.0, 0, 0.8), (190.0, 60.0, 220.0, 80.0, 0, 0.7)]
+    got = matches([found(*boxes)], [frame((*PART, 0))])
+    px = np.array([[50.0, 50.0], [350.0, 50.0], [50.0, 350.0]])  # a triangle: its edge runs from 350, 50 to 50, 350
+    for area in (px, px / 400):
+        places = in_work_area(got, [frame()], np.zeros(1, np.int64), area)
+        assert {score: place for score, place in zip(got.scores.round(1).tolist(), places.tolist(), strict=True)} == {
+            0.9: 1, 0.8: 0, 0.7: 1,
+        }  # fmt: skip
+    check_area(px, [frame()])
+    with pytest.raises(DataError, match=r"work_area: 401, 50 lies outside of the photos, which are 400x400"):
+        check_area(px + np.array([51.0, 0.0]), [frame()])
+    other = replace(frame(), width_px=300)
+    check_area(px / 400, [frame(), other])
+    with pytest.raises(DataError, match="several sizes: 300x400, 400x400; give shares"):
+        check_area(px, [frame(), other])
