@@ -83,6 +83,6 @@ def polygon(text: str) -> Float[np.ndarray, "corners 2"]:
         corners = np.zeros((0, 2))
     if corners.ndim != 2 or corners.shape[1] != 2 or not np.isfinite(corners).all() or (corners < 0).any():
         corners = np.zeros((0, 2))
-    if len(corners) < 3 or cv2.contourArea(corners.astype(np.float32)) <= 0:
+    if cv2.contourArea(corners.astype(np.float32)) <= 0:
         raise DataError(f"work_area: {text:.60}: needs three corners X,Y or more, in pixels or from 0 to 1")
     return corners
