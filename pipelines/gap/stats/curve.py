@@ -70,4 +70,5 @@ def fitted(numbers: Float[np.ndarray, " n"], errors: Float[np.ndarray, " n"], of
     start = (0.5 * float(errors.min()), max(float(errors.max() - 0.5 * errors.min()), 1e-3) * first**0.5, 0.5)
     most = 10.0 * first**2
     found = least_squares(missing, start, bounds=((0.0, 0.0, 0.1), (1.0, most, 2.0)))
-    return Law(*(float(value) for value in found.x), offset)
+    c, a, b = found.x.tolist()
+    return Law(c, a, b, offset)
