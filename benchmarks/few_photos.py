@@ -1,16 +1,17 @@
 """What are simulation and photos worth, where every detector starts from ImageNet weights?
 
-    python benchmarks/few_photos.py --data ../shared/real/bolts_washers --sim out/sim --elsewhere data/standin data/belt
+    python benchmarks/few_photos.py --data DATA --sim fasteners --replay data/sim --elsewhere data/standin data/belt
         --shots 1 10 52 --steps 400 --out out/few
     ... --choose        measure on the pool's held-out sessions; the test photos are not read
 
 The folder `--data` holds pool/annotations.json (to train on) and test/annotations.json (measured when all runs are
-done). `--sim` is a finished run of train_sim. Each run is a folder under --out. A run that was stopped goes on, a
-finished one is left as it is. `--only` trains and measures some of them:
+done). `--sim` is a finished run of train_sim, or the name of released weights; with these, `--replay` names simulated
+data to mix in, since what they learned from is not there. Each run is a folder under --out. A run that was stopped goes
+on, a finished one is left as it is. `--only` trains and measures some of them:
 
     sim                 simulation alone
     photos-N-rR         the first N photos of shuffle R, from ImageNet weights, no simulation
-    sim-N-rR            simulation, then the same photos, by the default recipe (half of the samples simulated)
+    sim-N-rR            simulation, then the same photos, by the default recipe (--sim-share of the samples simulated)
     METHOD-N-rR         as sim-N-rR, by a method of --methods (such as plain, without simulated samples)
 
 `--elsewhere` names simulated data sets that show what the photos do not show. AP50 there, before and after, says what
@@ -34,7 +35,7 @@ import numpy as np
 METHODS: dict[str, list[str]] = {  # what is added to the command of the default recipe
     "plain": ["--sim", "none"],
     "l2-sp": ["--sim", "none", "--method", "l2-sp"],
-    "wise-ft": ["--sim", "none", "--method", "wise-ft", "--holdout", "0.2"],
+    "wise-ft": ["--sim", "none", "--method", "wise-ft"],  # half and half: --holdout would choose other photos
     "frozen-first": ["--sim", "none", "--method", "frozen-first"],
 }
 DRAWS = 400
@@ -54,7 +55,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder with pool/ and test/")
-    add("--sim", type=Path, required=True, help="a finished run of train_sim")
+    add("--sim", required=True, help="a finished run of train_sim, or the name of released weights")
+    add("--replay", help="simulated data to mix in (default: what --sim learned from)")
+    add("--sim-share", help="share of the samples that are simulated (default: that of finetune_real)")
     add("--elsewhere", type=Path, nargs="*", default=[], help="simulated data sets that no run has seen")
     add("--out", type=Path, required=True)
     add("--shots", type=int, nargs="+", default=[1, 10, 52])
@@ -62,6 +65,7 @@ def arguments() -> argparse.Namespace:
     add("--steps", type=int, default=400)
     add("--lr", type=float, default=1e-3)
     add("--tile", type=int, default=256, help="as the run on simulation")
+    add("--frozen-stages", type=int, default=0)
     add("--methods", nargs="*", default=[], choices=list(METHODS))
     add("--method-shots", type=int, nargs="*", default=[10], help="numbers of photos that the methods are run with")
     add("--choose", action="store_true", help="hold out a fifth of the pool and measure there")
@@ -75,22 +79,25 @@ def plans(options: argparse.Namespace) -> dict[str, Plan]:
     """All runs but the one on simulation, by name."""
     photos = ["pipelines.finetune_real", "--data", str(options.data / "pool/annotations.json"), "--clip-length", "1"]
     photos += ["--steps", str(options.steps), "--lr", str(options.lr), "--threads", str(options.threads)]
-    photos += ["--tile", str(options.tile)]
+    photos += ["--tile", str(options.tile), "--frozen-stages", str(options.frozen_stages)]
     photos += ["--holdout", "0.2"] if options.choose else []
+    replay = ["--sim", options.replay] if options.replay else []
+    replay += ["--sim-share", options.sim_share] if options.sim_share else []
     runs = {}
     for shots in options.shots:
         for shuffle in range(options.shuffles):
             few = [*photos, "--shots", str(shots), "--shuffle-seed", str(shuffle), "--seed", str(shuffle)]
-            arms = {"photos": ["--checkpoint", "none"], "sim": ["--checkpoint", str(options.sim)]}
+            start = ["--checkpoint", options.sim]
+            arms = {"photos": ["--checkpoint", "none"], "sim": [*start, *replay]}
             if shots in options.method_shots:
-                arms |= {name: [*arms["sim"], *METHODS[name]] for name in options.methods}
+                arms |= {name: [*start, *METHODS[name]] for name in options.methods}
             for arm, more in arms.items():
                 runs[f"{arm}-{shots}-r{shuffle}"] = Plan(arm, shots, shuffle, [*few, *more])
     return runs
 
 
-def measured(run: Path, data: Path, sessions: bool) -> dict[str, Any]:
-    """A run's AP50, AP and AR on data, and AP50 on each draw of the sessions. Kept beside the run."""
+def measured(run: Path, data: Path, sessions: bool, folder: Path) -> dict[str, Any]:
+    """A run's AP50, AP and AR on data, and AP50 on each draw of the sessions. Kept in `folder`."""
     from hybrid.metrics.detection import evaluate, matched_frames
     from hybrid.metrics.video import average_precision
     from hybrid.weights.checkpoint import load
@@ -99,7 +106,7 @@ def measured(run: Path, data: Path, sessions: bool) -> dict[str, Any]:
     from pipelines.gap.sessions import session_weights, sessions_of
 
     key = f"{weights_hash(run)[:16]}-{data_hash(data)[:16]}"
-    kept = run.parent / "measured" / f"{key}.json"
+    kept = folder / f"{key}.json"
     if kept.is_file():
         row: dict[str, Any] = json.loads(kept.read_text())
         return row
@@ -123,7 +130,8 @@ def row_of(name: str, runs: list[Path], options: argparse.Namespace, on_photos: 
     """A line of the table: one arm and number of photos, over all shuffles."""
     from pipelines.gap.stats.interval import share_interval
 
-    real = [measured(run, on_photos, sessions=True) for run in runs]
+    folder = options.out / "measured"
+    real = [measured(run, on_photos, True, folder) for run in runs]
     draws = np.array([one["draws"] for one in real], np.float64)
     interval = share_interval([one["ap50"] for one in real], draws, real[0]["sessions"])
     row = {"name": name, "runs": len(runs), "ap50": interval.value, "low": interval.low, "high": interval.high}
@@ -133,7 +141,7 @@ def row_of(name: str, runs: list[Path], options: argparse.Namespace, on_photos: 
         for key, value in real[0]["by_category"].items()
         if value is not None
     }
-    elsewhere = {data.name: [measured(run, data, sessions=False)["ap50"] for run in runs] for data in options.elsewhere}
+    elsewhere = {data.name: [measured(run, data, False, folder)["ap50"] for run in runs] for data in options.elsewhere}
     row["elsewhere"] = {key: float(np.mean(values)) for key, values in elsewhere.items()}
     row["draws"], row["by_seed"], row["sessions"] = draws, [one["ap50"] for one in real], real[0]["sessions"]
     return row
@@ -197,6 +205,8 @@ def differences(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def main() -> None:
+    from hybrid.weights.released import run_at
+
     options = arguments()
     chosen = {name: plan for name, plan in plans(options).items() if not options.only or name in options.only}
     began = time.monotonic()
@@ -212,7 +222,7 @@ def main() -> None:
             validation = json.loads((options.out / name / "run.json").read_text())["validation"]["ema"]["overall"]
             print(f"{name}: AP50 {validation['ap50']:.3f}, AP {validation['ap']:.3f} on held-out photos of the pool")
         return
-    groups: dict[str, list[Path]] = {"sim": [options.sim]}
+    groups: dict[str, list[Path]] = {"sim": [run_at(options.sim)]}
     for name, plan in chosen.items():
         groups.setdefault(f"{plan.arm}-{plan.shots}", []).append(options.out / name)
     test = options.data / "test/annotations.json"

@@ -164,7 +164,8 @@ def _chosen(option: str | None, learned: SimData | None, why: str, begun: Begun 
             note(f"{learned.at}, which the checkpoint learned from, is mixed in; --sim {NONE} goes without")
         elif why:
             note(f"{why}: no simulated samples are mixed in, and what simulation taught may be lost. "
-                 f"Pass --sim DIR with that data set, or --sim {NONE} to go without")  # fmt: skip
+                 f"Pass --sim DIR with that data set, or --method wise-ft, which keeps a part, or --sim {NONE} to go "
+                 "without")  # fmt: skip
         return learned
     at = data_at(option or str(before and before.mixed_in), "--sim")
     sha256 = data_hash(at)
