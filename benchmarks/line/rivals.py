@@ -192,5 +192,6 @@ RIVALS: dict[str, Rival] = {
     "belt speed": Rival(belt_speed, _grid(patience=(10, 30), gate=(0.3, 0.6, 1.0), sure=_SURE)),
     "link": Rival(linked, _grid(unsure=(0.2, 0.3, 0.44), reported=(0.6, 0.85), sure=(0.45, 0.6))),
     "network": network_rival(),
+    "network, each by itself": Rival(judged, _grid(unsure=(0.15, 0.3), sure=(0.4, 0.45, 0.5), together=(False,))),
     "link, as it comes": Rival(linked, as_it_comes=True),
 }

@@ -92,9 +92,10 @@ def followed(
     before = Linked.none() if before is None else before
     before = before.with_categories(int(seen.labels.max(initial=-1)) + 1)
     expected = predicted(before, step)
-    expected = shifted(expected, jump(expected, seen, seen.scores >= linking.sure), step)
+    if linking.together:
+        expected = shifted(expected, jump(expected, seen, seen.scores >= linking.sure), step)
     slot = assigned(expected, seen, linking.sure, linking.unsure, linking.reach, size_hw_px)
-    moved = _moved(before, expected, seen, slot, size_hw_px, step)
+    moved = _moved(before, expected, seen, slot, linking, size_hw_px, step)
     tracks, rate, cover, end = _believed(before, moved, seen, slot, linking, size_hw_px, step)
     old = len(tracks)
     tracks, slot = _with_new(tracks, seen, slot, linking, size_hw_px)
@@ -119,6 +120,7 @@ def _moved(
     expected: Linked,
     seen: Seen,
     slot: Int64[np.ndarray, " n"],
+    linking: Linking,
     size_hw_px: tuple[int, int] | None,
     step: float,
 ) -> Linked:
@@ -127,15 +129,16 @@ def _moved(
     of, found = slot[rows], seen.boxes_cxcywh_px[rows]
     first = measured(expected.boxes_cxcywh_px[of], found, before.hits[of], size_hw_px)
     steady = first.entire & (before.unseen[of] == 0) & (before.hits[of] >= 2)
-    change = common_change(before, expected.boxes_cxcywh_px[:, :2], first.centres_px[steady], of[steady], step)
-    expected = shifted(expected, change, step)
+    if linking.together:
+        change = common_change(before, expected.boxes_cxcywh_px[:, :2], first.centres_px[steady], of[steady], step)
+        expected = shifted(expected, change, step)
     now = measured(expected.boxes_cxcywh_px[of], found, before.hits[of], size_hw_px)
     boxes = expected.boxes_cxcywh_px.copy()
     boxes[of] = np.concatenate([now.expected_px, now.sizes_px], 1)
     moved = corrected(replace(expected, boxes_cxcywh_px=boxes), of, now.centres_px, now.shares)
     hidden = np.ones(len(before), bool)
     hidden[of] = False
-    return with_the_others(moved, hidden)
+    return with_the_others(moved, hidden) if linking.together else moved
 
 
 def _believed(
@@ -217,7 +220,7 @@ def _with_new(
 
 def _new(tracks: Linked, seen: Seen, rows: np.ndarray, linking: Linking, size_hw_px: tuple[int, int] | None) -> Linked:
     boxes, scores, count = seen.boxes_cxcywh_px[rows], seen.scores[rows], len(rows)
-    speed, known = speed_at(tracks, boxes[:, :2])
+    speed, known = speed_at(tracks, boxes[:, :2]) if linking.together else (np.zeros((count, 2)), False)
     side = seen.side_px[rows]
     speed_variance = np.square((NEW_SPEED_ON_BELT if known else NEW_SPEED) * side)
     evidence, hits = exist.evidence_of(scores, linking.sure), np.ones(count, np.int64)

@@ -283,6 +283,17 @@ def test_a_part_that_comes_in_at_the_picture_s_edge_keeps_its_id_while_it_gets_w
     assert inside[1].track_ids.tolist()[0] == 1  # far from the edge that is another part
 
 
+def test_a_belt_that_stops_stops_the_hidden_part_too_unless_each_is_by_itself() -> None:
+    def place(t: int) -> float:
+        return 40.0 + 8 * min(t, 7)  # the belt stops after frame 7
+
+    rows = [at((place(t), 60), (place(t) + 60, 120), *([(place(t) + 30, 180)] if t < 6 else [])) for t in range(12)]
+    for together, off in ((True, 0.0), (False, 32.0)):
+        told = followed(rows, Linking(together=together), size_hw_px=SIZE)[-1]
+        (box,) = told.boxes_xyxy_px[told.track_ids == 2]
+        assert float(box[[0, 2]].mean()) == pytest.approx(place(11) + 30 + off, abs=4)
+
+
 @pytest.mark.parametrize(("off_px", "same"), [(4, True), (9, False)])
 def test_what_is_half_a_side_off_is_not_the_part_that_was_hidden(off_px: int, same: bool) -> None:
     """Parts on a belt follow each other closely: a hidden one must not take the next one's detection."""
