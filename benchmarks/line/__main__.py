@@ -64,7 +64,10 @@ def main() -> None:
     taught.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     taught.add_argument("--steps", type=int, default=1200)
     taught.add_argument("--out", type=Path, required=True, help="folder of the files")
-    commands.add_parser("table").add_argument("file", type=Path)
+    table_of = commands.add_parser("table")
+    table_of.add_argument("file", type=Path)
+    for one in (commands.choices["measure"], table_of):
+        one.add_argument("--against", default=AGAINST, help="the follower that all are compared with")
     real = commands.add_parser("real")
     real.add_argument("--data", type=Path, required=True)
     real.add_argument(
@@ -83,7 +86,7 @@ def main() -> None:
         if "only" in given and file.stem not in given.only:
             given.only.append(file.stem)
     if given.command == "table":
-        print(table(json.loads(given.file.read_text()), AGAINST))
+        print(table(json.loads(given.file.read_text()), given.against))
     elif given.command == "picture":
         animate(given.clips, given.clip, given.weights, given.out)
     elif given.command == "teach":
@@ -109,7 +112,7 @@ def _choose(given: argparse.Namespace, clips: list[LineClip], point: float) -> d
 
 def _measure(given: argparse.Namespace, clips: list[LineClip], point: float) -> dict[str, Any]:
     stored = json.loads(given.choices.read_text())
-    names = list(dict.fromkeys([ALONE, AGAINST, *given.only]))
+    names = list(dict.fromkeys([ALONE, given.against, *given.only]))
     chosen = {name: Choice(stored[name]["settings"], stored[name]["score"], {}) for name in names}
     told = {name: follow(name, one.settings, clips, point) for name, one in chosen.items()}
     rows = {name: tallies(told[name], clips, one.score) for name, one in chosen.items()}
@@ -121,13 +124,13 @@ def _measure(given: argparse.Namespace, clips: list[LineClip], point: float) -> 
             "score": one.score,
             "figures": figures(combined(rows[name])),
             "at IoU 0.3": figures(combined(loose[name])),
-            "difference": intervals(rows[name], rows[AGAINST]),
-            "difference at IoU 0.3": intervals(loose[name], loose[AGAINST]),
+            "difference": intervals(rows[name], rows[given.against]),
+            "difference at IoU 0.3": intervals(loose[name], loose[given.against]),
             "slow belts": _slow(rows[name], clips),
             "milliseconds": milliseconds(name, one.settings, clips),
         }
         print(name, result[name]["figures"], flush=True)
-    total = combined(rows[AGAINST])
+    total = combined(rows[given.against])
     counted = ("clips", "frames", "parts", "hidden", "half", "clear", "crossings", "empty_frames")
     return result | {"clips": {name: getattr(total, name) for name in counted}}
 
