@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from hybrid.core.config import PRESETS
 from hybrid.core.errors import RunError
 from hybrid.model.network import Network
 from hybrid.model.objects.queries import ANCHOR_PX
@@ -111,6 +112,34 @@ def test_the_exported_step_agrees_over_a_clip(tmp_path: Path) -> None:
 
 
 @torch.inference_mode()
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("preset", "order"), [(name, "x" if "video" in name else "off") for name in PRESETS], ids=list(PRESETS)
+)
+def test_every_preset_can_be_exported(preset: str, order: str, tmp_path: Path) -> None:
+    """Also with a recurrence over the objects of a frame, whose sort ONNX once lacked."""
+    pytest.importorskip("onnxscript", reason='export needs pip install ".[onnx]"')
+    from hybrid.predict.onnx import OnnxDetector
+
+    torch.manual_seed(0)
+    config = replace(PRESETS[preset](("bolt", "nut")), weights="none", belt_order=order, quiet_start=False)
+    detector = Network(config, pretrained=False).eval()
+    save_detector(tmp_path / "net.safetensors", detector)
+    line = ["-m", "hybrid", "export", "--checkpoint", str(tmp_path / "net.safetensors")]
+    line += ["--out", str(tmp_path / "step.onnx"), "--height", "64", "--width", "96"]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", *line], capture_output=True, text=True, cwd=Path(__file__).parents[3]
+    )
+    assert done.returncode == 0, done.stderr
+    runner, state, carried = OnnxDetector(tmp_path / "step.onnx"), None, None
+    for frame in np.random.default_rng(0).integers(0, 255, (2, 64, 96, 3)).astype(np.uint8):
+        images = torch.from_numpy(frame).permute(2, 0, 1)[None, None].float() / 255
+        with torch.inference_mode():
+            output, state = detector(images, state)
+        answers, carried = runner.step(frame, carried, None)
+        np.testing.assert_allclose(answers["scores"], output.logits[0, 0].sigmoid(), atol=1e-3)
+
+
 def test_a_memory_with_empty_places_is_a_shorter_memory() -> None:
     """What ONNX's fixed sizes rest on, and streams that begin at different times."""
     detector = small_detector()
