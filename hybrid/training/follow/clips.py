@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from hybrid.predict.detector import Detector
 from hybrid.predict.following import MOST_TIMES, elapsed
 from hybrid.weights.released import RULES
 from simgen.dataset.format.reader import DataSet
+from simgen.dataset.store.files import write_atomically
 from simgen.dataset.store.locations import location
 
 LEAST_SCORE = 0.05  # of the stored detections
@@ -102,15 +105,20 @@ def _detect(detector: Detector, frames: Sequence[FrameRecord], categories: tuple
         columns["scores"].append(result.scores)
         columns["labels"].append(of_set[result.labels])
         columns["frames"].append(np.full(len(result), number))
-    file.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: np.concatenate(rows) for name, rows in columns.items()}
-    np.savez_compressed(file, count=len(frames), allow_pickle=False, **arrays)
+    content = io.BytesIO()
+    np.savez_compressed(content, count=len(frames), allow_pickle=False, **arrays)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, content.getvalue())
 
 
 def _stored(file: Path) -> list[FrameDetections]:
-    with np.load(file, allow_pickle=False) as rows:
-        every = [rows["frames"] == number for number in range(int(rows["count"]))]
-        boxes, scores, labels = rows["boxes"], rows["scores"], rows["labels"]
+    try:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as rows:
+            every = [rows["frames"] == number for number in range(int(rows["count"]))]
+            boxes, scores, labels = rows["boxes"], rows["scores"], rows["labels"]
+    except (BadZipFile, KeyError, ValueError, EOFError) as error:
+        raise DataError(f"{file}: is damaged ({error!s:.80}): delete it, then it is made again") from None
     return [
         FrameDetections(
             boxes[own].reshape(-1, 4).astype(np.float32),

@@ -68,3 +68,6 @@ def test_what_does_not_do_is_said_in_words(tiny_data_set: Path, occluded_data_se
         np.savez_compressed(first, **{**rows, "count": 3})
     with pytest.raises(DataError, match="is of 3 frames, the clip has 5: delete it"):
         read_known(occluded_data_set, tmp_path / "stored", DEFAULT)
+    first.write_bytes(first.read_bytes()[:200])
+    with pytest.raises(DataError, match=r"is damaged .*: delete it"):
+        read_known(occluded_data_set, tmp_path / "stored", DEFAULT)
