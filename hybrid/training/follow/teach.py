@@ -76,21 +76,17 @@ def _rate(step: int, settings: TeachConfig) -> float:
 
 
 def _batch(lessons: Sequence[Lesson], most: int, rng: np.random.Generator) -> dict[str, Tensor]:
-    """Clips [t, b, n, ...], of the length of the shortest; padded with tracks that are not alive."""
-    frames = min(len(one.alive) for one in lessons)
+    """Clips [t, b, n, ...], padded at their ends with frames, and with tracks, that are not alive."""
     drawn = []
     for one in lessons:
-        begin = int(rng.integers(0, len(one.alive) - frames + 1))
-        columns = {name: value[begin : begin + frames] for name, value in vars(one).items()}
-        rows = np.flatnonzero(columns["alive"].any(0))
-        rows = np.sort(rng.permutation(rows)[:most])
-        drawn.append({name: value[:, rows] for name, value in columns.items()})
-    count = max(one["alive"].shape[1] for one in drawn)
-    return {name: torch.from_numpy(np.stack([_padded(one[name], count) for one in drawn], 1)) for name in drawn[0]}
+        rows = np.sort(rng.permutation(one.alive.shape[1])[:most])
+        drawn.append({name: value[:, rows] for name, value in vars(one).items()})
+    size = tuple(max(one["alive"].shape[k] for one in drawn) for k in (0, 1))
+    return {name: torch.from_numpy(np.stack([_padded(one[name], size) for one in drawn], 1)) for name in drawn[0]}
 
 
-def _padded(value: np.ndarray, count: int) -> np.ndarray:
-    return np.pad(value, ((0, 0), (0, count - value.shape[1]), *[(0, 0)] * (value.ndim - 2)))
+def _padded(value: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return np.pad(value, [(0, whole - own) for own, whole in zip(value.shape, size + value.shape[2:], strict=True)])
 
 
 def losses_of(network: TrackNetwork, batch: dict[str, Tensor]) -> dict[str, Tensor]:
