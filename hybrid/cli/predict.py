@@ -140,11 +140,18 @@ def predict(
     rate = ran.frames / max(ran.busy_s, 1e-9)
     typer.echo(
         f"{ran.detections} detections in {ran.frames} frames, {rate:.2f} frames/s, "
-        f"score >= {least_score:.2f} ({origin})"
+        f"score >= {least_score:.2f} ({origin}){_of_tracks(detector, score, sinks)}"
     )
     _tell_stream(sinks, ran)
     for path in sinks.written:
         typer.echo(printable(f"  {path}"))
+
+
+def _of_tracks(detector: Detector, score: float | None, sinks: Sinks) -> str:
+    """From which score parts are told that a track network follows, where that is another one."""
+    if score is not None or detector.judge is None or detector.engine.tracks or sinks.source.frames_per_s is None:
+        return ""
+    return f"; followed parts >= {detector.judge.score:.2f}"
 
 
 def _checked(
