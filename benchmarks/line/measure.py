@@ -16,9 +16,10 @@ import numpy as np
 
 from benchmarks.line.clips import LineClip
 from benchmarks.line.rivals import RIVALS, Settings
-from hybrid.metrics.line import Tally, combined, false_scores, figures, tally_clip
+from hybrid.metrics.line import Tally, combined, figures, tally_clip
 from hybrid.metrics.video import FrameDetections
 from hybrid.predict.linking import Linking
+from hybrid.training.follow.measure import false_alarms, score_at
 
 WRONG, SWITCHES = "counted wrong per 1,000", "id switches per 1,000 parts"
 DRAWS, SEED = 1000, 0  # of the bootstrap over clips
@@ -66,8 +67,7 @@ def choose(name: str, clips: Sequence[LineClip], point: float, most_false: int) 
     choices = []
     for settings in RIVALS[name].grid:
         told = follow(name, settings, clips, point)
-        false = np.sort(np.concatenate([false_scores(a, b.truth) for a, b in zip(told, clips, strict=True)]))[::-1]
-        score = float(np.nextafter(false[most_false], 2)) if len(false) > most_false else 0.0
+        score = score_at(told, clips, most_false)
         choices.append(Choice(settings, score, figures(combined(tallies(told, clips, score)))))
     return min(choices, key=lambda c: c.validation[WRONG] + c.validation[SWITCHES])
 
@@ -75,8 +75,7 @@ def choose(name: str, clips: Sequence[LineClip], point: float, most_false: int) 
 def alone(clips: Sequence[LineClip], point: float) -> tuple[Choice, int]:
     """The detector by itself, at its own operating point, and its false alarms over all clips."""
     told = follow(ALONE, {}, clips, point)
-    false = sum(int((false_scores(a, b.truth) >= point).sum()) for a, b in zip(told, clips, strict=True))
-    return Choice({}, point, figures(combined(tallies(told, clips, point)))), false
+    return Choice({}, point, figures(combined(tallies(told, clips, point)))), false_alarms(clips, point)
 
 
 def intervals(one: Sequence[Tally], base: Sequence[Tally]) -> dict[str, tuple[float, float]]:

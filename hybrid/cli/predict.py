@@ -78,8 +78,7 @@ def predict(
     follower: Annotated[
         str,
         typer.Option(
-            help="What follows parts in video: belts (a network that comes with it), a file of hybrid follow train, "
-            "or rules."
+            help="What follows parts in video: belts (a network that comes with it), a file of hybrid follow, or rules."
         ),
     ] = DEFAULT_FOLLOWER,
     reconnect: Annotated[

@@ -112,7 +112,7 @@ class Detector:
                 ONNX Runtime on a CPU, once it pays to export; see `hybrid.predict.runtime.choice`.
             precision: float32, or bf16, which runs in torch.
             follower: what follows parts in video: the name of a track network that comes with the package, a file of
-                `hybrid follow train`, or "rules": no network. A detector that follows parts itself does without.
+                `hybrid follow`, or "rules": no network. A detector that follows parts itself does without.
 
         Raises:
             RunError: the file does not exist, or holds no detector or no track network.

@@ -53,7 +53,7 @@ def load_follower(name: str | Path, inputs: tuple[str, ...]) -> tuple[TrackNetwo
         )
     tensors, header = read_tensors(file)
     if KEY not in header:
-        raise RunError(f"{file}: holds no track network: its header has no {KEY}; hybrid follow train makes one")
+        raise RunError(f"{file}: holds no track network: its header has no {KEY}; hybrid follow makes one")
     try:
         kept = TypeAdapter(Follower).validate_json(header[KEY])
         if kept.inputs != inputs or kept.config.inputs != len(inputs):

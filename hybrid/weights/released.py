@@ -11,7 +11,7 @@ from pathlib import Path
 RUNS = Path(__file__).parent / "runs"
 DEFAULT = "fasteners"  # bolts, nuts and washers, from simulation and photos without parts
 FOLLOWERS = Path(__file__).parent / "followers"  # track networks
-DEFAULT_FOLLOWER = "belts"  # learned from clips of the preset belt_memory
+DEFAULT_FOLLOWER = "belts"  # learned from clips of the presets belt_memory and line_mix
 RULES = "rules"  # in place of a track network
 
 
