@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from pipelines.gap.schema.figure import STRICT, Figure
+from pipelines.gap.schema.over_time import OverTime
 
 Verdict = Literal["beyond", "covered", "not_decided", "cannot_be_told", "too_few"]
 Evidence = Literal["measured", "up_to", "screened", "counted", "coverage", "guess"]  # of an action, the best one first
@@ -146,41 +147,6 @@ class Table:
     title: str
     rows: tuple[Group, ...]
     note: str = ""
-    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
-
-
-@dataclass(frozen=True, kw_only=True)
-class TimeRow:
-    """What happens from frame to frame, on both sides."""
-
-    name: str
-    so: str  # what is counted
-    simulated: Figure
-    real: Figure
-    difference: Figure  # real minus simulated
-    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipCount:
-    """How many parts are in a clip of the test data, and how many are reported."""
-
-    clip: str
-    frames: int
-    parts: Figure  # labelled, each once
-    tracks: Figure  # reported, each once
-    labelled: Figure  # a frame
-    reported: Figure  # a frame
-    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
-
-
-@dataclass(frozen=True, kw_only=True)
-class OverTime:
-    """Of clips: flicker, identities, parts found again, counts."""
-
-    rows: tuple[TimeRow, ...]
-    clips: tuple[ClipCount, ...]
-    note: str
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
 

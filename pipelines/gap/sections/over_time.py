@@ -21,7 +21,7 @@ from hybrid.metrics.video import IGNORED, IOU, FrameDetections, boxes_taken
 from hybrid.predict.following import followed
 from hybrid.predict.linking import Judge
 from pipelines.gap.schema.figure import Figure, counted, not_measured, too_few
-from pipelines.gap.schema.sections import ClipCount, OverTime, TimeRow
+from pipelines.gap.schema.over_time import ClipCount, OverTime, TimeRow
 from pipelines.gap.stats.grouping import PhotoSessions
 from pipelines.gap.stats.interval import LEAST_SESSIONS, holm, mean_figure, share_figure, unpaired_figure
 from pipelines.gap.stats.resampled import DRAWS, draw_weights

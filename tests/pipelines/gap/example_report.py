@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from pipelines.common.record import DataKind
 from pipelines.gap.schema.figure import Figure, counted, not_measured, too_few
+from pipelines.gap.schema.over_time import ClipCount, OverTime, TimeRow
 from pipelines.gap.schema.report import Report
 from pipelines.gap.schema.sections import (
     Action,
     Answer,
-    ClipCount,
     Comparison,
     Coverage,
     CurvePoint,
@@ -23,7 +23,6 @@ from pipelines.gap.schema.sections import (
     MapPoint,
     Measures,
     Named,
-    OverTime,
     Performance,
     Picture,
     Reading,
@@ -31,7 +30,6 @@ from pipelines.gap.schema.sections import (
     Scenes,
     ScenesPoint,
     Table,
-    TimeRow,
     ToLabel,
     Trust,
     Where,

@@ -12,7 +12,7 @@ import torch
 from hybrid.core.types import Detections
 from hybrid.data.clips import Clip, ClipSource, FrameRecord
 from pipelines.gap.schema.figure import Figure
-from pipelines.gap.schema.sections import OverTime
+from pipelines.gap.schema.over_time import OverTime
 from pipelines.gap.sections.over_time import FollowedClip, followed_clips, has_clips, over_time
 from pipelines.gap.stats.grouping import PhotoSessions
 
