@@ -2,6 +2,7 @@
 
     python benchmarks/unknown_cameras.py --out out/unknown                      (hours; a stopped run goes on)
     python benchmarks/unknown_cameras.py --out out/unknown --worlds 1 --nulls 1 --seeds 1 --scenes 100 --steps 100
+    python benchmarks/unknown_cameras.py --out out/unknown --advice-only        what is named, untrained (minutes)
 
 Worlds are made by seeds: each is the base preset with two or three groups of knobs moved outside of it, and two decoys
 that should cost no AP. Null worlds are the base preset itself. Of a world the advice sees a pool alone: 30 labelled
@@ -62,12 +63,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     for name, default in (("worlds", 8), ("nulls", 20), ("seeds", 3), ("scenes", 200), ("steps", 400)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--advice-only", action="store_true", help="say what the advice names, and train nothing")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     for number in range(asked.worlds + asked.nulls):
         is_null = number >= asked.worlds
         path = asked.out / f"world-{number}.json"
-        if not path.exists():
+        if not path.exists() or not (asked.advice_only or is_null or "ap50" in json.loads(path.read_text())):
             path.write_text(json.dumps(World(number, is_null, asked).judged(), indent=1) + "\n")
     print(table([json.loads(path.read_text()) for path in sorted(asked.out.glob("world-*.json"))]))
 
@@ -93,7 +95,7 @@ class World:
         of_statistic = {statistic: name for name, (statistic, _) in GROUPS.items()}
         named = sorted({of_statistic.get(one.statistic, one.statistic) for one in advised})
         row = {"number": self.number, "null": self.is_null, "moved": self.moved, "named": named}
-        if self.is_null:
+        if self.is_null or self.asked.advice_only:
             return row
         test = read(self.rendered("test", self.sets(hidden), TESTS, 7), sim.categories)
         layers = {
@@ -200,11 +202,11 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     worlds, nulls = ([row for row in rows if row["null"] == null] for null in (False, True))
     lines = ["| world | moved | named | " + " | ".join(ARMS) + " |", "|---" * (3 + len(ARMS)) + "|"]
     for row in worlds:
-        values = [f"{np.mean(row['ap50'][arm]):.3f}" for arm in ARMS]
+        values = [f"{np.mean(row['ap50'][arm]):.3f}" if "ap50" in row else "not run" for arm in ARMS]
         cells = [str(row["number"]), ", ".join(row["moved"]), ", ".join(row["named"]), *values]
         lines.append(f"| {' | '.join(cells)} |")
     for arm in ("advised", "sham", "everything"):
-        shares = np.array([closed(row, arm) for row in worlds])
+        shares = np.array([closed(row, arm) for row in worlds if "ap50" in row])
         if len(shares) > 1:
             half = student.ppf(0.975, len(shares) - 1) * shares.std(ddof=1) / np.sqrt(len(shares))
             lines.append(f"{arm}: closed {shares.mean():.2f} [{shares.mean() - half:.2f}, {shares.mean() + half:.2f}]")

@@ -100,6 +100,8 @@ def _part_boxes(
     for part in parts:
         item, track_id, share = f"{frame} part {part['track_id']}", int(part["track_id"]), float(part["visible_share"])
         hidden = part["box_xyxy_px"] is None or share < least_visible
+        if part["box_xyxy_px"] is None and part["amodal_box_xyxy_px"] is None:
+            continue  # outside the frame: nothing that could be found
         if visible_before is not None and not hidden:
             visible_before.add(track_id)
         box = part["box_xyxy_px"] if visible_before is None else part["amodal_box_xyxy_px"]
@@ -109,7 +111,5 @@ def _part_boxes(
             skips.add(f"part of which less than {least_visible:g} is visible", item)
         elif visible_before is not None and track_id not in visible_before:
             skips.add(f"part of which less than {least_visible:g} was visible so far", item)
-        elif box is None:
-            skips.add("part outside the frame", item)
         else:
             yield StatedBox(item, known.index(part["category"]), box, track_id, share, hidden)

@@ -283,6 +283,17 @@ def test_whole_boxes_go_on_while_a_part_is_hidden(occluded_data_set: Path) -> No
     assert hidden > 0
 
 
+def test_parts_outside_the_picture_are_not_among_those_left_out(occluded_data_set: Path) -> None:
+    from simgen.dataset.format.reader import DataSet
+
+    parts = [part for clip in DataSet(occluded_data_set) for frame in clip.labels().frames for part in frame.parts]
+    unseen = [part for part in parts if part.box_xyxy_px is None or part.visible_share < 0.5]
+    inside = [part for part in unseen if part.box_xyxy_px is not None or part.amodal_box_xyxy_px is not None]
+    assert 0 < len(inside) < len(unseen)
+    skipped = read_shards(occluded_data_set, least_visible=0.5).skipped
+    assert len(skipped["part of which less than 0.5 is visible"]) == len(inside)
+
+
 def test_whole_boxes_of_a_coco_json_are_its_amodal_ones_where_it_has_them(tmp_path: Path) -> None:
     document = coco_document(images=1, boxes=2)
     first, second = document["annotations"]
