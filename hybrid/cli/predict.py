@@ -19,12 +19,14 @@ from hybrid.weights.released import DEFAULT, DEFAULT_FOLLOWER
 from simgen.spec.text.printable import printable
 
 if TYPE_CHECKING:
+    from hybrid.predict.counting.places import Region
     from hybrid.predict.detector import Detector
     from hybrid.predict.io.sinks import Sinks
 
 EPILOG = """examples:\n\n
 hybrid predict --source photo.jpg --out detections/   (bolts, nuts, washers: the weights that come with it)\n\n
 hybrid predict --checkpoint out/sim10 --source photos/ --out detections/\n\n
+hybrid predict --source photos/ --area 0.1,0.3,0.9,1 --out detections/   (what lies beside the table is left out)\n\n
 hybrid predict --checkpoint my_line --source photo.jpg --out detections/   (what pipelines.line has made)\n\n
 hybrid predict --checkpoint out/sim10 --source belt.mp4 --out belt-boxes.mp4\n\n
 hybrid predict --source belt.mp4 --count-line 0.7 --out counted.mp4   (counted_counts.csv, counted_events.jsonl)\n\n
@@ -75,6 +77,13 @@ def predict(
         list[str] | None,
         typer.Option(help="Count the parts that enter a region: two corners 0.2,0.3,0.6,0.9, or three or more points."),
     ] = None,
+    area: Annotated[
+        str | None,
+        typer.Option(
+            help="Detect in a part of the picture only, such as the table: two corners 0.2,0.3,0.6,0.9, or three or "
+            "more points. Shares of the picture, or pixels."
+        ),
+    ] = None,
     follower: Annotated[
         str,
         typer.Option(
@@ -106,9 +115,13 @@ def predict(
     if whole and tiles:
         stop("--whole and --tiles exclude each other")
     with one_line_errors():
+        from hybrid.predict.counting.given import given_area
+
+        region = None if area is None else given_area(area)
         open_sinks = _checked(
             checkpoint, source, out, show, overwrite=overwrite, sequence=sequence, depth=depth, depth_unit=depth_unit,
             device=device, lines=count_line or [], regions=count_region or [], reconnect=reconnect,
+            area=region,
         )  # fmt: skip
         from hybrid.predict.detector import Detector, operating_point, trained_view
         from hybrid.predict.tiles import WHOLE
@@ -119,7 +132,14 @@ def predict(
         view = WHOLE if whole or exported else trained_view(checkpoint, tiled=tiles)
         view = replace(view, mirrored=flip)
         detector = Detector.load(
-            checkpoint, device=device, score=score, view=view, runtime=runtime, precision=precision, follower=follower
+            checkpoint,
+            device=device,
+            score=score,
+            view=view,
+            runtime=runtime,
+            precision=precision,
+            follower=follower,
+            area=region,
         )
         least_score, origin = detector.view.threshold, "as given"
         if score is None:
@@ -155,7 +175,7 @@ def _of_tracks(detector: Detector, score: float | None, sinks: Sinks) -> str:
 
 def _checked(
     checkpoint: Path, source: str, out: Path | None, show: bool, *, overwrite: bool, sequence: bool, depth: Path | None,
-    depth_unit: float, device: str, lines: list[str], regions: list[str], reconnect: bool,
+    depth_unit: float, device: str, lines: list[str], regions: list[str], reconnect: bool, area: Region | None,
 ) -> Callable[[], Sinks]:  # fmt: skip
     """Check all that needs no torch, whose import takes seconds. Returns what opens the source and the outputs.
 
@@ -179,7 +199,7 @@ def _checked(
 
     def opens() -> Sinks:
         depths = None if depth is None else DepthFolder(depth, depth_unit)
-        return Sinks(open_source(source, sequence, depths, again), out, show, overwrite, places)
+        return Sinks(open_source(source, sequence, depths, again), out, show, overwrite, places, area)
 
     if path is None:  # a camera or a stream: its frames would be old when the detector is ready
         return opens

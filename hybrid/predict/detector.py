@@ -22,7 +22,8 @@ from hybrid.core.device import device_named
 from hybrid.core.errors import ConfigError, InputError, RunError
 from hybrid.core.types import Detections
 from hybrid.model.network import Network
-from hybrid.predict.following import MOST_TIMES, elapsed, is_reported, linking_at, of_objects
+from hybrid.predict.counting.places import Region
+from hybrid.predict.following import MOST_TIMES, elapsed, in_area, is_reported, linking_at, of_objects
 from hybrid.predict.images import given_images
 from hybrid.predict.io.sources import open_source
 from hybrid.predict.io.video import Source, SourceFrame
@@ -67,6 +68,7 @@ class Detector:
         runtime: str = "auto",
         precision: str = "float32",
         judge: Judge | None = None,
+        area: Region | None = None,
     ) -> None:
         """Use a network, or an exported one. The arguments are those of `load`.
 
@@ -78,7 +80,7 @@ class Detector:
         self.categories = self.engine.categories
         self.label_iou, self.nested_share = label_iou, nested_share
         self.view = replace(view or view_of(TRAINED_PX), threshold=score)
-        self.linking, self.judge = linking or Linking(), judge
+        self.linking, self.judge, self.area = linking or Linking(), judge, area
 
     @classmethod
     def load(
@@ -93,6 +95,7 @@ class Detector:
         runtime: str = "auto",
         precision: str = "float32",
         follower: str | Path = DEFAULT_FOLLOWER,
+        area: Region | None = None,
     ) -> Detector:
         """The detector of a finished run.
 
@@ -113,6 +116,8 @@ class Detector:
             precision: float32, or bf16, which runs in torch.
             follower: what follows parts in video: the name of a track network that comes with the package, a file of
                 `hybrid follow`, or "rules": no network. A detector that follows parts itself does without.
+            area: the part of the picture where parts are looked for, such as the table or the belt. What has its centre
+                outside is left out. `hybrid.predict.counting.Region` says it in shares of the picture or in pixels.
 
         Raises:
             RunError: the file does not exist, or holds no detector or no track network.
@@ -128,7 +133,7 @@ class Detector:
         judge = None if str(follower) == RULES else Judge.load(follower, score)
         linking = linking_at(point, judge)
         score = point if score is None else score
-        return cls(network, view, score, label_iou, nested_share, linking, runtime, precision, judge)
+        return cls(network, view, score, label_iou, nested_share, linking, runtime, precision, judge, area)
 
     def predict(self, images: object, depth_m: Depths = None) -> Result | list[Result]:
         """Detections of one image, of every image of a list, or of every frame of a clip.
@@ -247,7 +252,8 @@ class Detector:
         before: StreamState | None,
         interval: float,
     ) -> Result:
-        linked, detections = None, of_objects(detections, self.label_iou, self.nested_share)
+        linked = None
+        detections = of_objects(in_area(frame, detections, self.area), self.label_iou, self.nested_share)
         if detections.track_ids is None and not frame.still:
             earlier = None if before is None else before.linked
             height, width = frame.image.shape[:2]
@@ -256,6 +262,8 @@ class Detector:
             )
         judge = None if linked is None else self.judge
         detections = detections.take(is_reported(detections, self.view.threshold, judge))
+        if detections.unseen is not None:
+            detections = in_area(frame, detections, self.area)  # a hidden part may have left the area
         ids = np.full(len(detections.scores), -1)
         if detections.track_ids is not None and not frame.still:
             ids = _unique_ids(detections.track_ids.numpy())

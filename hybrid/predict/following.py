@@ -13,8 +13,11 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from hybrid.core.config import LABEL_IOU, NESTED_SHARE
+from hybrid.core.errors import InputError
 from hybrid.core.overlap import nested
 from hybrid.core.types import Detections
+from hybrid.predict.counting.places import Region
+from hybrid.predict.io.video import SourceFrame
 from hybrid.predict.linking import Judge, Linking, link
 from hybrid.predict.suppression import one_label
 
@@ -32,6 +35,21 @@ def of_objects(detections: Detections, label_iou: float = LABEL_IOU, nested_shar
     inside = torch.from_numpy(nested(best.boxes_xyxy_px.numpy(), best.labels.numpy(), nested_share))
     hidden = torch.zeros_like(inside) if best.unseen is None else best.unseen  # may lie behind another part
     return best.take(~inside | hidden)
+
+
+def in_area(frame: SourceFrame, detections: Detections, area: Region | None) -> Detections:
+    """The detections with their centre in the area; None: all.
+
+    Raises:
+        InputError: the area lies outside the picture.
+    """
+    if area is None:
+        return detections
+    height, width = frame.image.shape[:2]
+    if area.is_outside((height, width)):
+        raise InputError(f"{frame.name}: the area lies outside the picture of {width}x{height} px")
+    centres = ((x, y) for x, y in detections.boxes_xyxy_px.reshape(-1, 2, 2).mean(1).tolist())
+    return detections.take(torch.tensor(area.holds(centres, (height, width)), dtype=torch.bool))
 
 
 def linking_at(score: float, judge: Judge | None = None) -> Linking:

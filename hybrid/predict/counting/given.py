@@ -58,6 +58,20 @@ def given_places(lines: Sequence[str], regions: Sequence[str] = ()) -> list[Plac
     return places
 
 
+def given_area(text: str) -> Region:
+    """The area of the option --area: two corners, or three or more points.
+
+    Raises:
+        ConfigError: the text is neither.
+
+    >>> given_area("0.1,0.2,0.5,0.9").points_xy[0]
+    (0.1, 0.2)
+    """
+    region = _named(f"--area {printable(text)}", _region, "area", text)
+    assert isinstance(region, Region)
+    return region
+
+
 def places_in(path: Path) -> list[Place]:
     """The lines and regions of a YAML file, see the module.
 
@@ -131,9 +145,7 @@ def _region(name: str, value: Any) -> Region:
         x0, y0, x1, y1 = numbers
         return Region.rectangle(x0, y0, x1, y1, name)
     if not 6 <= len(numbers) <= 2 * MOST_POINTS or len(numbers) % 2:
-        raise ConfigError(
-            "is no region; it needs two corners such as 0.2,0.3,0.6,0.9, three or more points, or a .yaml file"
-        )
+        raise ConfigError("is no region; it needs two corners such as 0.2,0.3,0.6,0.9, or three or more points")
     points: list[Point] = list(zip(numbers[::2], numbers[1::2], strict=True))
     return Region(tuple(points), name)
 

@@ -108,6 +108,15 @@ class Region:
         """Its corners in a picture of this size."""
         return tuple(_in_pixels(point, size_hw_px) for point in self.points_xy)
 
+    def holds(self, points_xy_px: Iterable[Point], size_hw_px: Size) -> list[bool]:
+        """Whether each point is inside.
+
+        >>> Region.rectangle(0.5, 0, 1, 1).holds([(60, 10), (40, 10)], (48, 100))
+        [True, False]
+        """
+        corners = self.points_px(size_hw_px)
+        return [_inside(corners, point) for point in points_xy_px]
+
     def passed(self, before_xy_px: Point, after_xy_px: Point, size_hw_px: Size) -> int:
         """1 where the straight way enters the region, -1 where it leaves it, else 0."""
         corners = self.points_px(size_hw_px)

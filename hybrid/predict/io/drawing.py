@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
-from hybrid.predict.counting.places import Region
+from hybrid.predict.counting.places import Place, Region
 
 if TYPE_CHECKING:
     from hybrid.predict.counting.counter import Counter
@@ -23,6 +23,7 @@ COLOURS = (
     (218, 54, 51),
 )  # RGB, repeating
 PLACE_COLOUR = (255, 221, 51)  # RGB
+AREA_COLOUR = (230, 230, 230)
 TRAIL_FRAMES = 24  # length of the trail that is drawn behind a track
 Trails = dict[int, list[tuple[int, int]]]  # the last centres of each track
 
@@ -36,8 +37,7 @@ def draw_result(image: Image, result: Result, trails: Trails | None = None) -> I
     import cv2
 
     canvas = image.copy()
-    longest = max(image.shape[:2])
-    thick, letters = max(1, round(longest / 800)), max(0.35, longest / 3000)
+    thick, letters = _thickness(image), max(0.35, max(image.shape[:2]) / 3000)
     tracks = result.track_ids.tolist()
     rows = zip(result.boxes_xyxy_px, result.scores, result.labels, tracks, result.names, result.hidden, strict=True)
     for box, score, label, track, name, hidden in rows:
@@ -66,18 +66,28 @@ def draw_result(image: Image, result: Result, trails: Trails | None = None) -> I
 
 def draw_counts(canvas: Image, counter: Counter) -> None:
     """Draw the lines and regions of a counter into the image, and what has been counted at each."""
-    import cv2
-
-    height, width = canvas.shape[:2]
-    thick, letters = max(1, round(max(height, width) / 800)), max(0.35, max(height, width) / 2200)
-    row = round(34 * letters)
+    letters = max(0.35, max(canvas.shape[:2]) / 2200)
+    thick, row = _thickness(canvas), round(34 * letters)
     for number, (name, counts) in enumerate(counter.counts.items()):
-        place = counter.places[number]
-        points = np.array(place.points_px((height, width)), np.float64).clip(-10_000, 10_000).round().astype(np.int32)
-        cv2.polylines(canvas, [points], isinstance(place, Region), PLACE_COLOUR, thick + 1, cv2.LINE_AA)
+        draw_edge(canvas, counter.places[number], PLACE_COLOUR)
         kinds = ", ".join(f"{kind} {count}" for kind, count in counts.items())
         text = f"{name}: {sum(counts.values())}" + (f" ({kinds})" if kinds else "")
         _draw_plate(canvas, text, (4 * thick, row * (number + 1)), letters)
+
+
+def draw_edge(canvas: Image, place: Place, colour: tuple[int, int, int]) -> None:
+    """Draw a line, or the edge of a region, into the image."""
+    import cv2
+
+    height, width = canvas.shape[:2]
+    points = np.array(place.points_px((height, width)), np.float64).clip(-10_000, 10_000).round().astype(np.int32)
+    cv2.polylines(canvas, [points], isinstance(place, Region), colour, _thickness(canvas) + 1, cv2.LINE_AA)
+
+
+def _thickness(canvas: Image) -> int:
+    """Of a line in a picture of this size, in pixels."""
+    height, width = canvas.shape[:2]
+    return max(1, round(max(height, width) / 800))
 
 
 def _draw_plate(canvas: Image, text: str, at_xy: tuple[int, int], letters: float) -> None:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from hybrid.core.errors import DataError
 from hybrid.core.progress import bar
-from hybrid.predict.counting.places import Place
+from hybrid.predict.counting.places import Place, Region
 from hybrid.predict.io.counted import Counted
-from hybrid.predict.io.drawing import Image, Trails, draw_counts, draw_result, extend_trails
+from hybrid.predict.io.drawing import AREA_COLOUR, Image, Trails, draw_counts, draw_edge, draw_result, extend_trails
 from hybrid.predict.io.outputs import (
     CODECS,
     COUNTS,
@@ -43,7 +43,13 @@ class Sinks:
     """All outputs of a detection run. Use it in a `with`. `written` lists the files and folders."""
 
     def __init__(
-        self, source: Source, out: Path | None, show: bool, overwrite: bool = False, places: Sequence[Place] = ()
+        self,
+        source: Source,
+        out: Path | None,
+        show: bool,
+        overwrite: bool = False,
+        places: Sequence[Place] = (),
+        area: Region | None = None,
     ) -> None:
         """Check the outputs.
 
@@ -53,13 +59,14 @@ class Sinks:
             show: also show the frames in a window.
             overwrite: `out` may exist.
             places: lines and regions at which the parts of a video or stream are counted.
+            area: where parts are looked for; its edge is drawn.
 
         Raises:
             DataError: `out` cannot be written, exists, or does not fit the source, as a video or a line to count at
                 does not fit stills; or no window can be opened.
             ConfigError: two places have one name.
         """
-        self.source, self._out, self._show = source, out, show
+        self.source, self._out, self._show, self._area = source, out, show, area
         self._kind = None if out is None else kind_of(out)
         self._video: cv2.VideoWriter | None = None
         self._video_size, self._videos = (0, 0), 0
@@ -138,6 +145,8 @@ class Sinks:
         if self._trails is not None:
             self._trails = extend_trails(self._trails, result)
         picture = draw_result(image, result, self._trails)
+        if self._area is not None:
+            draw_edge(picture, self._area, AREA_COLOUR)
         draw_counts(picture, self.counted.counter)
         if self._out is not None:
             self._write(self._out, picture, result)
