@@ -86,8 +86,8 @@ def draw_edge(canvas: Image, place: Place, colour: tuple[int, int, int]) -> None
 
 def _thickness(canvas: Image) -> int:
     """Of a line in a picture of this size, in pixels."""
-    height, width = canvas.shape[:2]
-    return max(1, round(max(height, width) / 800))
+    longest: int = max(canvas.shape[:2])
+    return max(1, round(longest / 800))
 
 
 def _draw_plate(canvas: Image, text: str, at_xy: tuple[int, int], letters: float) -> None:
