@@ -5,10 +5,12 @@ On a terminal it is shown as bars, elsewhere (a log, CI) as a line every `LINE_E
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simgen.spec.text.lines import line_every_s
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int, Mapping[str, float]], None]  # (done, total, values to show)
 LINE_EVERY_S = line_every_s()  # where there is no terminal
+_COUNT = re.compile(r"^(?:(?P<what>[^:]{1,60}): )?(?P<done>\d{1,9}) of (?P<total>\d{1,9})\b")
 
 
 def silent(done: int, total: int, values: Mapping[str, float]) -> None:
@@ -28,16 +31,19 @@ class Together:
     """Several pieces of work in one display: what is done of all of them, and so how long all will take.
 
     Pieces that are to come are announced with `expect`; one that turns out to be done already is taken out again.
+    Where pieces count different things, `worth` says how long one of them takes, against the others.
     """
 
     def __init__(self, report: Progress = silent) -> None:
         self._report = report
         self._sizes: dict[str, int] = {}
         self._done: dict[str, int] = {}
+        self._worth: dict[str, float] = {}
 
-    def expect(self, name: str, size: int) -> None:
+    def expect(self, name: str, size: int, worth: float = 1.0) -> None:
         """A piece of this size is to come."""
         self._sizes.setdefault(name, size)
+        self._worth.setdefault(name, worth)
 
     def drop(self, name: str) -> None:
         """Nothing is to be done for a piece that was expected."""
@@ -45,14 +51,17 @@ class Together:
             self._sizes.pop(name, None)
 
     def piece(self, name: str, size: int) -> Progress:
-        """A piece begins. Returns what it calls with (done, total, values)."""
+        """A piece begins, of the worth that was announced. Returns what it calls with (done, total, values)."""
         self._sizes[name] = size
 
         def report(done: int, total: int, values: Mapping[str, float]) -> None:
             self._done[name], self._sizes[name] = done, total
-            self._report(sum(self._done.values()), sum(self._sizes.values()), values)
+            self._report(self._whole(self._done), self._whole(self._sizes), values)
 
         return report
+
+    def _whole(self, counts: Mapping[str, int]) -> int:
+        return round(sum(count * self._worth.get(name, 1.0) for name, count in counts.items()))
 
 
 @contextmanager
@@ -118,6 +127,21 @@ def _lines(title: str) -> Progress:
         sys.stderr.write(", ".join([*words, *([_text(values)] if values else [])]) + "\n")
 
     return report
+
+
+@dataclass(frozen=True)
+class Count:
+    """How far a command is, as it says in a line: `train: 15 of 100, about 3 min left`."""
+
+    what: str  # may be empty
+    done: int
+    total: int
+
+
+def count_in(line: str) -> Count | None:
+    """The count in a line that a command of this project writes where there is no terminal; None: it holds none."""
+    found = _COUNT.match(line)
+    return None if found is None else Count(found["what"] or "", int(found["done"]), int(found["total"]))
 
 
 def minutes(seconds: float) -> str:

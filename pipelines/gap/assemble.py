@@ -17,7 +17,8 @@ from pipelines.common.record import weights_hash
 from pipelines.gap.advice.advise import Advice, advice
 from pipelines.gap.advice.labelling import Labelling
 from pipelines.gap.advice.photos import next_photos
-from pipelines.gap.advice.trials import TrialWishes, try_out
+from pipelines.gap.advice.trial_progress import CLIPS, STILLS, Sizes, TrialProgress
+from pipelines.gap.advice.trials import SEEDS, TrialWishes, try_out
 from pipelines.gap.features.compared import Compared, Side, compared
 from pipelines.gap.finished import FinishedRun
 from pipelines.gap.ledger import Ledger, Purpose, count_reading
@@ -75,14 +76,6 @@ class Wishes:
         return self.out.with_name(f"{self.out.stem}-cache")
 
     @property
-    def trials(self) -> TrialWishes:
-        """What is to be tried."""
-        return TrialWishes(
-            self.iterate, self.trial_scenes, self.trial_steps, self.out.with_name(f"{self.out.stem}-trials"),
-            self.cache, self.preset_folder, self.made, self.show,
-        )  # fmt: skip
-
-    @property
     def preset_folder(self) -> Path:
         """Where the preset with the wider ranges will lie: its base is named from there."""
         return (self.out if self.config is None else self.config).parent
@@ -100,6 +93,7 @@ def report_of(inputs: ReportInputs, sets: ReportSets, runs: Sequence[FinishedRun
     sim = group(sets.sim, None, scenes=True)
     real = group(sets.target, wishes.sessions, scenes=sets.word == STAND_IN)
     _expect(sets, runs, wishes)
+    trials = _trials(sets, runs[0], wishes)
     measured = [_measured(run, sets, sim, real, wishes) for run in runs]
     groups, looked = grouped(measured), _looked_at(measured, wishes.look_at)
     rows = [performance(one, sim, real) for one in groups]
@@ -110,7 +104,7 @@ def report_of(inputs: ReportInputs, sets: ReportSets, runs: Sequence[FinishedRun
     found = _where(looked, sets, sim, real, score, wishes.area) if sets.labelled else NOWHERE
     effects = () if wishes.quick or pool is None or seen is None else _knobs(looked.run, pool, seen, wishes)
     advised = advice(inputs.sim, coverage.coverage, effects, wishes.preset_folder, wishes.made)
-    tried = try_out(advised, looked.run, pool, wishes.trials)
+    tried = try_out(advised, looked.run, pool, trials)
     advised, effects = tried.advice, (*tried.effects, *effects)
     label = _to_label(looked.run, pool, wishes)
     seen_as = _features(looked.run, sets, pool, wishes)
@@ -152,6 +146,22 @@ def _expect(sets: ReportSets, runs: Sequence[FinishedRun], wishes: Wishes) -> No
     for run in runs:
         wishes.show.expect(f"{run.folder.name} on simulated", len(sets.sim.frames))
         wishes.show.expect(f"{run.folder.name} on {sets.word}", len(sets.target.frames))
+
+
+def _trials(sets: ReportSets, run: FinishedRun, wishes: Wishes) -> TrialWishes:
+    """What is to be tried; as much as it may take is announced now."""
+    scene, picture = sets.sim.frames[0], sets.target_images.frames[0]
+    sizes = Sizes.of(
+        scenes=wishes.trial_scenes, steps=wishes.trial_steps, pictures=len(sets.target_images.frames), seeds=len(SEEDS),
+        picture_px=picture.width_px * picture.height_px,
+        scene_px=scene.width_px * scene.height_px * max(len(clip.frames) for clip in sets.sim.clips),
+        step_px=run.tile_px**2 * (CLIPS if run.model.tracks else STILLS),
+    )  # fmt: skip
+    progress = TrialProgress(wishes.show, sizes, wishes.iterate + 1 if wishes.iterate else 0)
+    return TrialWishes(
+        wishes.iterate, wishes.trial_scenes, wishes.trial_steps, wishes.out.with_name(f"{wishes.out.stem}-trials"),
+        wishes.cache, wishes.preset_folder, wishes.made, progress,
+    )  # fmt: skip
 
 
 def _measured(run: FinishedRun, sets: ReportSets, sim: PhotoSessions, real: PhotoSessions, wishes: Wishes) -> Measured:

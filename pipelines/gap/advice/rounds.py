@@ -61,8 +61,7 @@ Ask = Callable[[tuple[Change, ...], tuple[Change, ...]], Answer | None]  # kept 
 def rounds(changes: Sequence[Change], most: int, ask: Ask) -> Tried:
     """Try changes, at most so many times. `ask` answers None where the pool may not be asked any more."""
     trials, kept, every = list[Trial](), tuple[Change, ...](), tuple(changes)
-    alone = [(one,) for one in every] if len(every) > 1 else []
-    for candidate in [every, *alone] if every else []:
+    for candidate in candidates(every):
         if len(trials) >= most:
             break
         answer = ask(kept, candidate)
@@ -76,6 +75,13 @@ def rounds(changes: Sequence[Change], most: int, ask: Ask) -> Tried:
             if candidate == every:
                 break
     return Tried(tuple(trials), kept)
+
+
+def candidates(changes: Sequence[Change]) -> list[tuple[Change, ...]]:
+    """What is tried, in this order: all together, then each alone."""
+    every = tuple(changes)
+    alone = [(one,) for one in every] if len(every) > 1 else []
+    return [every, *alone] if every else []
 
 
 def answer_of(differences: Float[np.ndarray, "seeds draws"], sessions: int, photos: int) -> Answer:

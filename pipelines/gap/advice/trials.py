@@ -7,8 +7,10 @@ Scenes and runs lie in a folder beside the report, named after what they are mad
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,13 +19,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybrid.core.errors import DataError, RunError
-from hybrid.core.progress import Together
+from hybrid.core.progress import Progress, count_in, silent
 from hybrid.data.clips import ClipSource
+from hybrid.weights.record import RUN
 from pipelines.common.data import data_hash, note, split_to_measure
 from pipelines.common.record import weights_hash
 from pipelines.gap.advice.advise import Advice
 from pipelines.gap.advice.preset import Rendered, layered, preset_text
-from pipelines.gap.advice.rounds import Answer, answer_of, effects, rounds
+from pipelines.gap.advice.rounds import Answer, answer_of, candidates, effects, rounds
+from pipelines.gap.advice.trial_progress import TrialProgress, measuring
 from pipelines.gap.advice.widening import Change
 from pipelines.gap.finished import FinishedRun, open_run
 from pipelines.gap.ledger import count_reading, read_ledger
@@ -33,6 +37,8 @@ from pipelines.gap.stats.grouping import PhotoSessions
 from pipelines.gap.stats.interval import LEAST_SESSIONS
 from pipelines.gap.stats.resampled import DRAWS, resampled
 from simgen.dataset.store.files import write_atomically
+from simgen.spec.text.lines import VARIABLE as LINES_VARIABLE
+from simgen.spec.text.printable import printable
 
 if TYPE_CHECKING:
     from pipelines.gap.sections.pool import Pool
@@ -42,6 +48,7 @@ SEEDS = (0, 1, 2)
 SCENE_SEED = 1018  # another one than that of the set that the detector was trained on
 HELD_OUT = "0.05"
 LAST_LINES = 8
+CHILD_TELLS_S = "2"
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class TrialWishes:
     cache: Path
     preset_folder: Path
     made: str
-    show: Together | None = None  # the display that its measurements are pieces of
+    progress: TrialProgress
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class TriedOut:
     effects: tuple[Knob, ...] = ()
 
 
-Command = Callable[[Sequence[str | Path]], None]  # runs Python with these words
+Command = Callable[[Sequence[str | Path], Progress], None]  # runs Python with these words
 
 
 def try_out(
@@ -78,6 +85,7 @@ def try_out(
         DataError: nothing can be tried.
         RunError: a command failed.
     """
+    wishes.progress.at_most(_sets(wishes.most, advised.changes))
     if not wishes.most or not advised.changes:
         if wishes.most:
             note(advised.left_out or "--iterate: no figure of the report asks for a wider range, so nothing is tried")
@@ -88,9 +96,16 @@ def try_out(
         raise DataError(f"--iterate: needs --look with {needed}")
     trial = _Trial(advised.rendered, run, pool, *part, wishes, command or run_python)
     tried = rounds(advised.changes, wishes.most, trial.ask)
+    wishes.progress.at_most(0)
     text = preset_text(advised.rendered, tried.kept, wishes.preset_folder, wishes.made)
     rows = effects(tried, wishes.steps, wishes.scenes)
     return TriedOut(replace(advised, changes=tried.kept, preset=text), rows)
+
+
+def _sets(most: int, changes: Sequence[Change]) -> int:
+    """Sets of scenes: one for each candidate, and one without a change."""
+    tried = min(most, len(candidates(changes)))
+    return tried + 1 if tried else 0
 
 
 @dataclass(frozen=True)
@@ -117,8 +132,8 @@ class _Trial:
 
     def ap50(self, run: FinishedRun) -> np.ndarray:
         """On the pool, for each draw of its sessions."""
-        title = f"{run.folder.parent.name}, {run.folder.name} on --look"
-        found = measure(run, self.source, self.wishes.cache, title, self.wishes.show).detections
+        title = measuring(run.folder.parent.name, run.folder.name)
+        found = measure(run, self.source, self.wishes.cache, title, self.wishes.progress.show).detections
         return resampled(found, self.source.frames, self.sessions.of_frame, DRAWS).ap50
 
     def trained(self, changes: tuple[Change, ...]) -> list[FinishedRun]:
@@ -130,13 +145,27 @@ class _Trial:
         preset, own = wishes.folder / "presets" / f"{name}.yaml", wishes.folder / name
         preset.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(preset, text.encode())
-        scenes = own / "scenes"
-        if not (scenes / "manifest.json").is_file():
-            self.command(render_words(preset, wishes.scenes, scenes))
+        scenes, runs = own / "scenes", [own / f"seed{seed}" for seed in SEEDS]
+        progress = wishes.progress
+        progress.begin(name, [one.name for one in runs])
+        if (scenes / "manifest.json").is_file():
+            progress.rendered(name)
+        else:
+            self.run_whole(render_words(preset, wishes.scenes, scenes), progress.rendering(name), wishes.scenes)
         frames = self.rendered.config.timing.frames
-        for seed in SEEDS:
-            self.command(train_words(self.run, scenes, wishes.steps, seed, own / f"seed{seed}", frames))
-        return [open_run(own / f"seed{seed}") for seed in SEEDS]
+        for seed, out in zip(SEEDS, runs, strict=True):
+            words = train_words(self.run, scenes, wishes.steps, seed, out, frames)
+            if (out / RUN).is_file():
+                progress.trained(name, out.name)
+                self.command(words, silent)  # refuses where the settings are others
+            else:
+                self.run_whole(words, progress.training(name, out.name), wishes.steps)
+        return [open_run(out) for out in runs]
+
+    def run_whole(self, words: Sequence[str | Path], progress: Progress, size: int) -> None:
+        """Run a command; whatever it told of its progress, all is done then."""
+        self.command(words, progress)
+        progress(size, size, {})
 
 
 def render_words(preset: Path, scenes: int, out: Path, seed: int = SCENE_SEED) -> list[str | Path]:
@@ -154,13 +183,24 @@ def train_words(run: FinishedRun, scenes: Path, steps: int, seed: int, out: Path
     return words + (["--clip-length", "1"] if frames == 1 else [])
 
 
-def run_python(words: Sequence[str | Path]) -> None:
-    """Run Python; what it prints is shown only where it fails.
+def run_python(words: Sequence[str | Path], progress: Progress) -> None:
+    """Run Python; `progress` is called with the counts that it prints. Its last lines are shown only where it fails.
 
     Raises:
         RunError: it failed.
     """
-    ended = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if ended.returncode:
-        last = " | ".join((ended.stderr or ended.stdout).strip().splitlines()[-LAST_LINES:])
-        raise RunError(f"--iterate: {' '.join(map(str, words[:4]))} ... ended with {ended.returncode}: {last}")
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", LINES_VARIABLE: CHILD_TELLS_S}
+    with subprocess.Popen(
+        [sys.executable, *map(str, words)], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, encoding="utf-8", errors="replace",
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        for text in process.stdout:
+            if text.strip():
+                last.append(printable(text.strip()))
+            if count := count_in(text):
+                progress(count.done, count.total, {})
+    if process.returncode:
+        command, ended = " ".join(map(str, words[:4])), process.returncode
+        raise RunError(f"--iterate: {command} ... ended with {ended}: {' | '.join(last)}")

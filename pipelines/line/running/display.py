@@ -9,10 +9,9 @@ from typing import Any
 
 import typer
 
-from hybrid.core.progress import minutes
+from hybrid.core.progress import count_in, minutes
 
 LINE_EVERY_S = 30.0  # where there is no terminal
-_COUNT = re.compile(r"^(?:(?P<what>[^:]{1,60}): )?(?P<done>\d{1,9}) of (?P<total>\d{1,9})\b")
 _NOTE = re.compile(r"^(note: |simgen: (note: |renderer )|warning: |  left out: )")
 
 
@@ -65,8 +64,8 @@ class Display:
 
     def line(self, text: str) -> None:
         """Take a line that the step printed: a count moves the bar, a note is shown, the rest is not."""
-        if count := _COUNT.match(text):
-            self._counted(count["what"] or "", int(count["done"]), int(count["total"]))
+        if count := count_in(text):
+            self._counted(count.what, count.done, count.total)
         elif _NOTE.match(text):
             self.tell(text)
 

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from hybrid.core.errors import DataError, RunError
+from hybrid.core.progress import Progress, Together, silent
 from pipelines.gap.advice import trials as module
 from pipelines.gap.advice.advise import Advice
 from pipelines.gap.advice.preset import Rendered
 from pipelines.gap.advice.rounds import Answer, Trial, answer_of, effects, rounds
+from pipelines.gap.advice.trial_progress import Sizes, TrialProgress
 from pipelines.gap.advice.trials import TrialWishes, render_words, train_words, try_out
 from pipelines.gap.advice.widening import NOT_KNOWN, Change
 from pipelines.gap.schema.figure import Figure
@@ -125,7 +127,7 @@ class Machine:
 
         monkeypatch.setattr(module._Trial, "ap50", ap50)
 
-    def __call__(self, words: Sequence[str | Path]) -> None:
+    def __call__(self, words: Sequence[str | Path], progress: Progress) -> None:
         self.told.append(words)
 
     @property
@@ -134,7 +136,11 @@ class Machine:
 
 
 def wishes(folder: Path, most: int = 3) -> TrialWishes:
-    return TrialWishes(most, 8, 20, folder / "trials", folder / "cache", folder, "2026-11-29")
+    return TrialWishes(most, 8, 20, folder / "trials", folder / "cache", folder, "2026-11-29", progress_of(most))
+
+
+def progress_of(most: int) -> TrialProgress:
+    return TrialProgress(Together(), Sizes(scenes=8, steps=20, pictures=18, seeds=3), most + 1 if most else 0)
 
 
 def advised() -> Advice:
@@ -149,7 +155,12 @@ def test_both_sides_get_the_same_scenes_steps_and_seeds_and_the_pool_counts_each
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gain: float, kept: int
 ) -> None:
     machine, run = Machine(tmp_path, monkeypatch, gain), invented("sim", 0, 0, True)
-    got = try_out(advised(), run, machine.pool, wishes(tmp_path), machine)
+    seen: list[tuple[int, int]] = []
+    show = Together(lambda done, total, values: seen.append((done, total)))
+    asked = replace(wishes(tmp_path), progress=TrialProgress(show, progress_of(3).sizes, 4))
+    got = try_out(advised(), run, machine.pool, asked, machine)
+    assert seen[0] == (8, 2 * (8 + 3 * (20 + 18)))  # one change to try: two sets of the four that might have come
+    assert seen[-1] == (2 * (8 + 3 * 20), seen[0][1])
     assert len(got.advice.changes) == kept
     assert ("measured" in got.advice.preset) == bool(kept)
     assert [row.so.split(":")[0] for row in got.effects] == ["kept" if kept else "not kept"]
@@ -202,4 +213,4 @@ def test_the_words_are_those_of_the_commands(tmp_path: Path) -> None:
     assert "--clip-length" not in train_words(run, tmp_path, 20, 1, tmp_path, 2)
     assert "--resume" in render_words(tmp_path / "a.yaml", 8, tmp_path)
     with pytest.raises(RunError, match=r"-c import sys; sys\.exit\('no disk'\) \.\.\. ended with 1: no disk"):
-        module.run_python(["-c", "import sys; sys.exit('no disk')"])
+        module.run_python(["-c", "import sys; sys.exit('no disk')"], silent)
