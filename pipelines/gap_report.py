@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from pipelines.common import options
 from simgen.spec.text.printable import redacted
-
-if TYPE_CHECKING:
-    from pipelines.gap.schema.report import Report
 
 SECTION = "Report"
 TRIALS = ("iterate", "trial_scenes", "trial_steps")  # options that count together
@@ -75,7 +71,7 @@ def main(
         ),
     ] = None,
     runs: Annotated[list[Path] | None, typer.Option(metavar="DIR ...", help="Folders of finished runs.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The HTML file. A JSON file is written beside it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The HTML file. Two JSON files are written beside it.")] = None,
     look: Annotated[
         str | None,
         typer.Option(
@@ -256,6 +252,7 @@ def _report(wish: Asked, overwrite: bool) -> Path:
 
     from pipelines.gap.assemble import Wishes, report_of
     from pipelines.gap.finished import open_run
+    from pipelines.gap.page.files import write_report
     from pipelines.gap.sets import ReportInputs, read_sets
 
     inputs = ReportInputs(*locations, look, wish.sim_clips, wish.stand_in, wish.categories, rename)
@@ -267,36 +264,22 @@ def _report(wish: Asked, overwrite: bool) -> Path:
         config=wish.write_config, iterate=wish.iterate, trial_scenes=wish.trial_scenes, trial_steps=wish.trial_steps,
     )  # fmt: skip
     sets = read_sets(inputs, runs)
-    with bar("report, pictures looked at") as progress:
+    with bar("report, work in pictures" if wish.iterate else "report, pictures looked at") as progress:
         report = report_of(inputs, sets, runs, replace(wishes, show=Together(progress)))
     write_advice(report, wish.out, wish.unlabelled, wish.write_config)
-    return _write(report, wish.out)
-
-
-def _write(report: Report, out: Path) -> Path:
-    """The JSON file and the page that is drawn from it alone, each whole or not at all."""
-    from pipelines.gap.page.render import render_page
-    from pipelines.gap.schema.report import report_from_json
-    from simgen.dataset.store.files import write_atomically
-
-    text = report.to_json()
-    page = render_page(report_from_json(json.loads(text)))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out.with_suffix(".json"), text.encode(errors="replace"))
-    write_atomically(out, page.encode(errors="replace"))
-    return out
+    write_report(report, wish.out)
+    return wish.out
 
 
 def _rendered(path: Path, out: Path | None, overwrite: bool, without_photos: bool) -> Path:
+    from hybrid.core.console import note
     from pipelines.common.paths import check_report
-    from pipelines.gap.page.render import render_page
-    from pipelines.gap.schema.report import read_report
-    from simgen.dataset.store.files import write_atomically
+    from pipelines.gap.page.files import draw_again
 
-    report = read_report(path)
     page = path.with_suffix(".html") if out is None else out
     check_report(page, overwrite)
-    write_atomically(page, render_page(report.without_photos() if without_photos else report).encode(errors="replace"))
+    if missing := draw_again(path, page, not without_photos):
+        note(missing)
     return page
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,6 +24,7 @@ _JSON_MARKS = (  # keys of a report's JSON file, in versions 1 and 2
     {"verdict", "runs", "sim", "real", "differences"},
     {"schema", "answer", "performance", "runs", "pictures"},
 )
+_PICTURES = re.compile(rb'\{\s*"schema": \d+,\s*"pictures": \{')
 _LISTINGS = (".json", ".yaml", ".yml")
 
 
@@ -113,7 +115,7 @@ def check_folder(out: Path, option: str = "--out") -> None:
 
 
 def check_report(out: Path, overwrite: bool) -> None:
-    """Check that a report can be written to `out` and the JSON file beside it.
+    """Check that a report can be written to `out` and the two JSON files beside it.
 
     An earlier report is replaced. Any other file is not, unless `overwrite`.
 
@@ -123,7 +125,10 @@ def check_report(out: Path, overwrite: bool) -> None:
     if out.suffix != ".html":
         raise DataError(f"--out: {out} must end in .html")
     check_folder(out.parent)
-    for path, is_report in ((out, _is_html_report), (out.with_suffix(".json"), _is_json_report)):
+    pictures = out.with_name(f"{out.stem}-pictures.json")
+    for path, is_report in (
+        (out, _is_html_report), (out.with_suffix(".json"), _is_json_report), (pictures, _is_pictures),
+    ):  # fmt: skip
         if path.is_dir():
             raise DataError(f"--out: {path} is a folder, a file is needed")
         if path.exists() and not overwrite and not is_report(path):
@@ -142,3 +147,8 @@ def _is_json_report(path: Path) -> bool:
     except TextFileError:
         return False
     return isinstance(plain, dict) and any(plain.keys() >= marks for marks in _JSON_MARKS)
+
+
+def _is_pictures(path: Path) -> bool:
+    with path.open("rb") as file:
+        return _PICTURES.match(file.read(200)) is not None

@@ -13,12 +13,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from hybrid.core.progress import Progress, Together
 from hybrid.data.shards import read_shards
 from hybrid.weights.checkpoint import load
 from pipelines.common.data import read
 from pipelines.common.runs import start
 from pipelines.gap.advice.advise import Advice
 from pipelines.gap.advice.preset import rendered_with
+from pipelines.gap.advice.trial_progress import Sizes, TrialProgress
 from pipelines.gap.advice.trials import TrialWishes, try_out
 from pipelines.gap.advice.widening import NOT_KNOWN, Change
 from pipelines.gap.appearance import STATISTICS
@@ -68,7 +70,7 @@ def test_the_report_measures_every_run_on_both_and_a_second_call_measures_nothin
     words = ["--sim", tiny_data_set, "--real", line / "test-photos/photos.json", "--runs", *runs, "--out", out]
     assert str(out) in done(script("gap_report", *words))
     stored = json.loads(out.with_suffix(".json").read_text())
-    assert (stored["schema"], stored["target"], stored["mode"]) == (3, "real", "full")
+    assert (stored["schema"], stored["target"], stored["mode"]) == (4, "real", "full")
     assert [run["name"] for run in stored["runs"]] == ["scratch", "sim", "tuned"]
     assert stored["answer"]["looked_at"] == "sim: the first run that saw no photo"
     sim, test = stored["data"]
@@ -261,7 +263,8 @@ def test_the_report_lists_photos_that_are_not_labelled(line: Path, tiny_data_set
     report = json.loads(out.with_suffix(".json").read_text())
     rows = report["do_next"]["label"]
     assert sorted(row["photo"] for row in rows) == [f"{k}.png" for k in range(6)]
-    assert all(report["pictures"][row["picture"]]["uri"] for row in rows)
+    uris = json.loads(out.with_name("report-pictures.json").read_text())["pictures"]
+    assert all(uris[row["picture"]].startswith("data:image/jpeg") for row in rows)
     assert "not known" in report["do_next"]["label_note"]
     lines = out.with_name("report-label-next.txt").read_text().splitlines()
     assert lines == [str(folder / row["photo"]) for row in rows]
@@ -304,9 +307,12 @@ def test_a_change_is_tried_with_scenes_and_trainings_and_asked_of_the_pool(
     before = rendered.config.sensor.exposure
     ends, wider = (before.low, before.high), (0.5 * before.low, before.high)
     wide = Change("sensor.exposure", ends, wider, "coverage", "", NOT_KNOWN, "")
-    asked = TrialWishes(1, 4, 2, tmp_path / "trials", tmp_path / "cache", tmp_path, "now")
+    shown: list[tuple[int, int]] = []
+    show = Together(lambda done, total, values: shown.append((done, total)))
+    progress = TrialProgress(show, Sizes(scenes=4, steps=2, pictures=6, seeds=3), 2)
+    asked = TrialWishes(1, 4, 2, tmp_path / "trials", tmp_path / "cache", tmp_path, "now", progress)
 
-    def command(words: Sequence[str | Path]) -> None:
+    def command(words: Sequence[str | Path], counted: Progress) -> None:
         if words[0] == "-m":
             done(script("train_sim", *words[2:], "--batch", 2, "--threads", 1, "--workers", 0))
         else:
@@ -319,3 +325,5 @@ def test_a_change_is_tried_with_scenes_and_trainings_and_asked_of_the_pool(
     assert row.effect.seeds == 3
     assert len(list((tmp_path / "trials").glob("with*/seed*/run.json"))) == 6
     assert len((tmp_path / "pool/photos.json.asks.jsonl").read_text().splitlines()) == 1
+    assert {total for _, total in shown} == {2 * (4 + 3 * (2 + 6))}
+    assert shown[-1] == (56, 56)

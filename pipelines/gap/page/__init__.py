@@ -1,1 +1,1 @@
-"""The page of a report: HTML that is drawn from report.json alone."""
+"""The page of a report: HTML that is drawn from report.json, with the pictures of the file beside it."""

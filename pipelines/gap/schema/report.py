@@ -1,7 +1,7 @@
-"""report.json, version 3: written by the report, read to draw the page, to compare two reports, and by the demo.
+"""report.json, version 4: written by the report, read to draw the page, to compare two reports, and by the demo.
 
 Each section is one line. Keys that have their default (an empty note, no interval) are left out, and numbers have six
-digits. The form is described in docs/reference/report-json.md.
+digits. Pictures are in a file of their own, see `picture_file`. The form is described in docs/reference/report-json.md.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from pipelines.gap.schema.sections import (
 from simgen.spec.errors import TextFileError
 from simgen.spec.text.json_text import read_json
 
-SCHEMA: Literal[3] = 3
+SCHEMA: Literal[4] = 4
 DIGITS = 6  # of a number
 _EARLIER = {"verdict", "runs", "sim", "real", "differences"}  # keys of version 1, which stated no version
-MOST_BYTES = 256 * 2**20  # pictures included
+MOST_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """All that the page shows, in its order."""
 
-    schema: Literal[3] = SCHEMA
+    schema: Literal[4] = SCHEMA
     made: str  # date and time
     title: str
     target: DataKind  # what the test data are called: real, or stand-in where they were simulated too
@@ -65,16 +65,24 @@ class Report:
     pictures: dict[str, Picture]  # by key
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
-    def to_json(self, photos: bool = True) -> str:
-        """As a JSON text. Without `photos`, no picture of the photos is in it."""
-        report = self if photos else self.without_photos()
+    def to_json(self) -> str:
+        """As a JSON text, with the hashes of the pictures in their place."""
+        report = replace(self, pictures={key: one.named() for key, one in self.pictures.items()})
         lines = [f"{json.dumps(key)}: {_line(value)}" for key, value in {"schema": SCHEMA, **_compact(report)}.items()]
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
     def without_photos(self) -> Report:
         """The same without the pictures of photos; their captions stay."""
-        kept = {key: one if one.of == "simulated" else replace(one, uri=None) for key, one in self.pictures.items()}
+        kept = {
+            key: one if one.of == "simulated" else replace(one, uri=None, sha256=None)
+            for key, one in self.pictures.items()
+        }
         return replace(self, pictures=kept)
+
+    @property
+    def missing_pictures(self) -> int:
+        """How many pictures the report has that are not there, since the file of pictures is not."""
+        return sum(one.uri is None and one.sha256 is not None for one in self.pictures.values())
 
 
 def _line(value: Any) -> str:

@@ -6,8 +6,9 @@ escapes them. What was not measured is a `Figure` with its reason, never a missi
 
 from __future__ import annotations
 
+import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from pipelines.gap.schema.figure import STRICT, Figure
@@ -326,10 +327,20 @@ class Picture:
     caption: str
     kind: Literal["scene", "missed", "false alarm", "pair", "photo"]
     of: Literal["simulated", "real", "stand-in"]
-    uri: str | None  # a JPEG as a data URI; None: photos are left out
+    uri: str | None = None  # a JPEG as a data URI, which stands in the file of pictures; None: it is not there
     pair: str | None = None  # of kind pair: the key of the picture beside it
+    sha256: str | None = None  # of the URI, its first 16 digits, in report.json; None: photos are left out
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     def __post_init__(self) -> None:
         if self.uri is not None and not _JPEG.fullmatch(self.uri):
             raise ValueError(f"a picture must be a JPEG as a data URI, not {self.uri:.40}")
+
+    def named(self) -> Picture:
+        """The hash in the place of the picture, as report.json has it."""
+        return self if self.uri is None else replace(self, uri=None, sha256=picture_hash(self.uri))
+
+
+def picture_hash(uri: str) -> str:
+    """The first 16 digits of the sha256 of a data URI."""
+    return hashlib.sha256(uri.encode()).hexdigest()[:16]

@@ -12,6 +12,7 @@ import pytest
 
 from hybrid.core.errors import DataError, RunError
 from pipelines.common.paths import check_folder, check_report, check_runs, data_at
+from pipelines.gap.schema.picture_file import pictures_to_json
 from tests.pipelines.gap.example_report import example_report
 
 VERSION_1 = json.dumps({"verdict": [], "runs": [], "sim": {}, "real": {}, "differences": []})
@@ -63,11 +64,11 @@ def test_a_file_in_the_way_of_a_folder_is_named(tmp_path: Path, below: str) -> N
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("suffix", [".html", ".json"])
+@pytest.mark.parametrize("suffix", [".html", ".json", "-pictures.json"])
 def test_a_file_that_is_no_report_is_not_overwritten_unless_told(tmp_path: Path, suffix: str) -> None:
     out = tmp_path / "notes.html"
     check_report(out, overwrite=False)
-    mine = out.with_suffix(suffix)
+    mine = tmp_path / f"notes{suffix}"
     mine.write_text('{"my": "notes"}')
     with pytest.raises(DataError, match=f"{mine.name} exists and is no report"):
         check_report(out, overwrite=False)
@@ -81,6 +82,7 @@ def test_a_file_that_is_no_report_is_not_overwritten_unless_told(tmp_path: Path,
 def test_an_earlier_report_is_replaced(tmp_path: Path, head: str, text: str) -> None:
     (tmp_path / "r.html").write_text(head)
     (tmp_path / "r.json").write_text(text)
+    (tmp_path / "r-pictures.json").write_text(pictures_to_json(example_report()))
     check_report(tmp_path / "r.html", overwrite=False)
 
 
