@@ -152,8 +152,8 @@ def predict(
     _tell_runtime(detector)
     for view_told in sorted(ran.views)[:MOST_VIEWS]:
         note(f"images of {view_told}")
-    for reason, items in sinks.source.skips.done().items():
-        note(f"{reason}: {len(items)}, such as {items[0]}")
+    for told in sinks.source.skips.told():
+        note(told)
     if not ran.frames:
         stop(f"{source}: not one frame could be used")
     rate = ran.frames / max(ran.busy_s, 1e-9)

@@ -9,9 +9,10 @@ readers.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
@@ -134,14 +135,40 @@ class ClipSource:
         return replace(self, clips=tuple(clip for clip in self.clips if clip.name in wanted))
 
 
-class Skips:
-    """Collects the items that a reader leaves out, by reason."""
+def pictures_in(folder: Path) -> list[Path]:
+    """The picture files of a folder, by name; folders below it are not looked into. Empty where there is none."""
+    if not folder.is_dir():
+        return []
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
 
-    def __init__(self) -> None:
+
+class Skips:
+    """Collects the items that a reader leaves out, by reason.
+
+    >>> skips = Skips(most=1)
+    >>> for frame in ("belt_000002", "belt_000003"):
+    ...     skips.add("video frame damaged", frame)
+    >>> skips.done()
+    {'video frame damaged': ('belt_000002',)}
+    >>> skips.told()
+    ['video frame damaged: 2, such as belt_000002']
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        """`most`: items that are kept of each reason, for a stream without an end; the others are counted."""
+        self._most = most
         self._items: defaultdict[str, list[str]] = defaultdict(list)
+        self._counts: Counter[str] = Counter()
 
     def add(self, reason: str, item: str) -> None:
-        self._items[reason].append(item)
+        self._counts[reason] += 1
+        if self._most is None or len(self._items[reason]) < self._most:
+            self._items[reason].append(item)
 
     def done(self) -> dict[str, tuple[str, ...]]:
+        """The items that were kept, by reason."""
         return {reason: tuple(items) for reason, items in sorted(self._items.items())}
+
+    def told(self) -> list[str]:
+        """A line for each reason: how many items, and the first one."""
+        return [f"{reason}: {self._counts[reason]}, such as {items[0]}" for reason, items in self.done().items()]

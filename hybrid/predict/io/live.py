@@ -6,6 +6,7 @@ counted. Frames keep the numbers and the times at which they were grabbed.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -36,6 +37,7 @@ class Grabbed(NamedTuple):
     number: int  # of the frame, from 0, the dropped ones too
     bgr: Image
     at_s: float  # by the clock
+    failed: int = 0  # reads without a picture since the frame that was taken before
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,7 @@ class Feed:
         self._newest: Grabbed | None = None
         self._ended = False
         self._error: BaseException | None = None
-        self._number, self._failed, self._taken_s = 0, 0, clock()
+        self._number, self._failed, self._taken_s, self._now_s = 0, 0, clock(), -math.inf
 
     # -------------------------------------------------------------------------------------------- the reader's side
 
@@ -148,7 +150,7 @@ class Feed:
         """Read one frame, or open the source again. False: it has ended."""
         image = self._read(self._capture)
         if image is not None:
-            self._keep(image)
+            self._keep(image, self._failed)
             return True
         self._failed += 1
         if self._failed < FAILED_READS and self._opens is not None:
@@ -162,19 +164,22 @@ class Feed:
             read, image = capture.read()
         except cv2.error:  # a frame of another format, for one
             return None
-        return image if read and image is not None and image.size else None
+        return _as_bgr(image) if read and image is not None and image.size else None
 
-    def _keep(self, image: Image) -> None:
+    def _keep(self, image: Image, failed: int = 0) -> None:
+        self._now_s = max(self._now_s, self._clock())
         with self._ready:
-            self.dropped += self._newest is not None
-            self._newest = Grabbed(self._number, image, self._clock())
+            if self._newest is not None:
+                self.dropped, failed = self.dropped + 1, failed + self._newest.failed
+            self._newest = Grabbed(self._number, image, self._now_s, failed)
             self._ready.notify_all()
         self._number, self._failed = self._number + 1, 0
 
     def _open_again(self, opens: Callable[[], Capture]) -> bool:
         settings, lost_s = self._reconnect, self._clock()
         until = "for ever" if settings.give_up_s is None else f"for {settings.give_up_s:.0f} s"
-        settings.say(f"{self.name}: lost after frame {self._number - 1}; it is opened again, tried {until}")
+        last = f"after frame {self._number - 1}" if self._number else "before its first frame"
+        settings.say(f"{self.name}: lost {last}; it is opened again, tried {until}")
         self._capture.release()
         wait_s = settings.first_wait_s
         while settings.give_up_s is None or self._clock() - lost_s < settings.give_up_s:
@@ -191,3 +196,14 @@ class Feed:
             self._capture.release()
         settings.say(f"{self.name}: no frame in {self._clock() - lost_s:.0f} s; that is the end (--reconnect goes on)")
         return False
+
+
+def _as_bgr(image: np.ndarray) -> Image | None:
+    """A frame as colour, also of a camera that gives grey ones; None: of a form that no camera should give."""
+    import cv2
+
+    if image.dtype != np.uint8:
+        return None
+    if image.ndim == 2 or image.shape[2:] == (1,):
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
+    return image if image.ndim == 3 and image.shape[2] == 3 else None

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from hybrid.core.errors import DataError, InputError
-from hybrid.data.clips import IMAGE_SUFFIXES, Skips
+from hybrid.data.clips import IMAGE_SUFFIXES, Skips, pictures_in
 from hybrid.data.pixels import read_depth, read_picture
 from hybrid.predict.io.live import Reconnect
 from hybrid.predict.io.video import (
@@ -111,7 +111,7 @@ def path_of(what: object) -> Path | None:
 
 
 def _folder(folder: Path, sequence: bool, depth: DepthFolder | None) -> Source:
-    files = sorted((f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES), key=lambda f: _natural(f.name))
+    files = sorted(pictures_in(folder), key=lambda file: _natural(file.name))
     if not files:
         raise DataError(f"{folder}: holds no image ({', '.join(IMAGE_SUFFIXES)})")
     return _stills(folder.name, files, sequence, depth)

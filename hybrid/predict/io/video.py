@@ -37,6 +37,7 @@ ESTIMATED = (
 )  # OpenCV estimates their number of frames from their length
 MOST_RATE = 1000.0
 USUAL_RATE = 25.0  # frames per second, where none is stated
+MOST_NAMED = 1000  # frames of one kind of trouble that are named; the others are counted
 MOST_DAMAGED = 1000  # frames in a row; more is the end
 TRIES = 10  # at what may be the end of a file that states no number of frames
 LONGEST_NAME = 80
@@ -172,7 +173,7 @@ class _Video:
 
 
 def _source(name: str, video: _Video) -> Source:
-    skips = Skips()
+    skips = Skips(MOST_NAMED)
     return Source(name, clips_by_size(_frames(video, skips), skips), video.total, video.rate, skips)
 
 
@@ -188,11 +189,11 @@ def _open_stream(address: str) -> cv2.VideoCapture:
 
 
 def _live_source(title: str, name: str, feed: Feed, rate: float) -> Source:
-    skips = Skips()
-    return Source(title, clips_by_size(_live_frames(name, feed), skips), None, rate, skips, feed)
+    skips = Skips(MOST_NAMED)
+    return Source(title, clips_by_size(_live_frames(name, feed, skips), skips), None, rate, skips, feed)
 
 
-def _live_frames(name: str, feed: Feed) -> Iterator[SourceFrame]:
+def _live_frames(name: str, feed: Feed, skips: Skips) -> Iterator[SourceFrame]:
     """The newest frame, each time one is asked for. Times are those at which the frames were grabbed."""
     import cv2
 
@@ -201,7 +202,10 @@ def _live_frames(name: str, feed: Feed) -> Iterator[SourceFrame]:
         while (grabbed := feed.take()) is not None:
             first_s = grabbed.at_s if first_s is None else first_s
             pixels = np.asarray(cv2.cvtColor(grabbed.bgr, cv2.COLOR_BGR2RGB), np.uint8)
-            yield SourceFrame(f"{name}_{grabbed.number:06d}", pixels, grabbed.at_s - first_s)
+            frame = f"{name}_{grabbed.number:06d}"
+            if grabbed.failed:
+                skips.add("live frames that could not be read", f"{grabbed.failed} before {frame}")
+            yield SourceFrame(frame, pixels, grabbed.at_s - first_s)
     finally:
         feed.stop()
         thread.join(JOIN_S)

@@ -4,31 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import sleep
 
 import cv2
 import numpy as np
 import pytest
 
 from hybrid.core.errors import DataError
+from hybrid.data.clips import Skips
 from hybrid.predict.io.latency import Latency
 from hybrid.predict.io.live import Feed, Reconnect
 from hybrid.predict.io.sinks import Sinks
 from hybrid.predict.io.sources import open_source
-from hybrid.predict.io.video import Source, _live_frames
+from hybrid.predict.io.video import Source, _live_frames, clips_by_size
 from hybrid.predict.result import Result
 
 
 class Camera:
-    """Gives grey frames with these values; None: no frame can be read; an error is raised."""
+    """Gives grey frames with these values, or these frames; None: no frame can be read; an error is raised.
 
-    def __init__(self, values: Sequence[int | Exception | None], opened: bool = True) -> None:
+    `paced_by`: its next frame comes when the one before was taken.
+    """
+
+    def __init__(self, values: Sequence[int | np.ndarray | Exception | None], opened: bool = True) -> None:
         self.values, self.opened, self.released = list(values), opened, 0
+        self.paced_by: Feed | None = None
 
     def isOpened(self) -> bool:
         return self.opened
 
     def read(self) -> tuple[bool, np.ndarray | None]:
+        while self.paced_by and self.paced_by._newest and not self.paced_by._stop.is_set():
+            sleep(0.001)
         value = self.values.pop(0) if self.values else None
+        if isinstance(value, np.ndarray):
+            return True, value
         if isinstance(value, Exception):
             raise value
         return (False, None) if value is None else (True, np.full((4, 6, 3), value, np.uint8))
@@ -119,14 +129,61 @@ def test_it_gives_up_after_a_minute_or_never() -> None:
 def test_the_frames_of_a_feed_have_their_numbers_and_times_and_its_end_is_told() -> None:
     time = Time([Camera([10, 11])])
     feed = time.feed(opens=False)
-    frames = list(_live_frames("cam", feed))
+    frames = list(_live_frames("cam", feed, Skips()))
     assert [frame.name for frame in frames][-1] == "cam_000001"
     assert frames[0].time_s == 0.0
     assert len(frames) + feed.dropped == 2
     with pytest.raises(DataError, match="cam: not one frame could be read"):
-        list(_live_frames("cam", Time([Camera([])]).feed(opens=False)))
+        list(_live_frames("cam", Time([Camera([])]).feed(opens=False), Skips()))
     with pytest.raises(RuntimeError, match="driver"):
-        list(_live_frames("cam", Time([Camera([RuntimeError("driver")])]).feed(opens=False)))
+        list(_live_frames("cam", Time([Camera([RuntimeError("driver")])]).feed(opens=False), Skips()))
+
+
+def test_what_goes_wrong_in_the_middle_is_named_with_its_frame_and_the_stream_goes_on() -> None:
+    """Times that go back, a frame that cannot be decoded, another size, grey frames, a camera that comes back."""
+    colour, large = np.full((4, 6, 3), 10, np.uint8), np.full((8, 12, 3), 20, np.uint8)
+    grey, deep = np.full((8, 12), 30, np.uint8), np.full((8, 12, 3), 40, np.uint16)
+    broken = cv2.error("bad packet")
+    first = Camera([colour, broken, colour, large, grey, grey[..., None], deep, large])
+    time = Time([first, Camera([colour])])
+    clock = iter([100.0, 100.5, 100.25, *(101.0 + k for k in range(99))])
+    feed = time.feed()
+    feed._clock = lambda: next(clock)
+    for camera in (first, *time.cameras):
+        camera.paced_by = feed
+    skips = Skips()
+    clips = [list(clip) for clip in clips_by_size(_live_frames("cam", feed, skips), skips)]
+    assert [[frame.name for frame in clip] for clip in clips] == [
+        ["cam_000000", "cam_000001"], ["cam_000002", "cam_000003", "cam_000004", "cam_000005"], ["cam_000006"],
+    ]  # fmt: skip
+    assert [int(frame.image[0, 0, 2]) for clip in clips for frame in clip] == [10, 10, 20, 30, 30, 20, 10]
+    times_s = [frame.time_s or 0.0 for clip in clips for frame in clip]
+    assert times_s[:3] == [0.0, 0.5, 0.5], "a clock that goes back stands still"
+    assert times_s == sorted(times_s)
+    assert (feed.lost, feed.dropped) == (1, 0)
+    assert skips.done() == {
+        "image size changes: a new clip begins": ("cam_000002 with 12x8", "cam_000006 with 6x4"),
+        "live frames that could not be read": ("1 before cam_000001", "1 before cam_000005"),
+    }
+    assert time.said[0].startswith("cam: lost after frame 5; ")
+
+
+def test_a_camera_that_never_gave_a_frame_was_lost_before_its_first_one() -> None:
+    time = Time([Camera([]), Camera([10])])
+    feed = time.feed()
+    for _ in range(3):
+        assert feed.grab()
+    assert time.said[0].startswith("cam: lost before its first frame; ")
+    assert value(feed) == (0, 10)
+
+
+def test_failed_reads_of_dropped_frames_count_for_the_next_one() -> None:
+    feed = Time([Camera([10, None, 11, None, 12])]).feed()
+    for _ in range(5):
+        assert feed.grab()
+    taken = feed.take()
+    assert taken is not None
+    assert (taken.number, taken.failed, feed.dropped) == (2, 2, 2)
 
 
 def test_a_camera_and_a_stream_are_live_and_a_stored_http_video_does_not_begin_anew(
