@@ -149,13 +149,12 @@ def _best_method(tuning: FineTuning, chosen: Chosen, config: TrainConfig, sessio
     """The method that `--method auto` chooses; its trials stand in a folder beside `out`."""
     from hybrid.core.errors import DataError
     from pipelines.common.tuning import auto
-    from pipelines.gap.sessions import sessions_of
+    from pipelines.gap.sessions import sessions_by
 
     photos = chosen.training
     if photos is None:
         raise DataError("--method auto: measures on labelled photos, and there are none; name a method")
-    names = [clip.name for clip in photos.clips]
-    numbers = auto.stated_sessions(names, sessions) or sessions_of(names, *([sessions] if sessions else [])).tolist()
+    numbers = sessions_by([clip.name for clip in photos.clips], sessions)[0].tolist()
     trial = config.with_steps(max(1, round(auto.STEPS_SHARE * config.steps)))
 
     def run(method: str, training: ClipSource, held_out: ClipSource, folder: Path) -> float:

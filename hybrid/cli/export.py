@@ -76,11 +76,11 @@ def _pictures(folder: Path) -> list[Path]:
         DataError: there is none, or no such folder.
     """
     from hybrid.core.errors import DataError
-    from hybrid.data.clips import IMAGE_SUFFIXES
+    from hybrid.data.clips import pictures_in
 
     if not folder.is_dir():
         raise DataError(f"--calibrate {folder}: there is no such folder; it needs pictures as the camera takes them")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    found = pictures_in(folder)
     if not found:
         raise DataError(f"{folder}: holds no pictures to calibrate on")
     return found

@@ -23,7 +23,10 @@ TOLD = ("counted wrong per 1,000", "id switches per 1,000 parts", "hidden recall
 
 @app.command(epilog=EPILOG)
 def follow(
-    data: Annotated[list[Path], typer.Option(help="Simulated clips of 24 frames or more. May be repeated.")],
+    data: Annotated[
+        list[Path],
+        typer.Option(help="Simulated clips of 4 frames or more. May be repeated."),
+    ],
     out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
     checkpoint: Annotated[
         Path, typer.Option(help="The detector whose detections are followed; it stays as it is.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from hybrid.core.errors import DataError
 from hybrid.data.boxes import make_source
-from hybrid.data.clips import IMAGE_SUFFIXES, Clip, ClipSource, FrameRecord, Skips
+from hybrid.data.clips import IMAGE_SUFFIXES, Clip, ClipSource, FrameRecord, Skips, pictures_in
 from hybrid.data.pixels import ImageInfo, inspect_image
 
 
@@ -28,7 +28,7 @@ def read_folder(folder: Path, categories: Sequence[str]) -> ClipSource:
     if not folder.is_dir():
         raise DataError(f"{folder}: is no folder of pictures")
     skips, clips = Skips(), []
-    for file in sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES):
+    for file in pictures_in(folder):
         info = inspect_image(file)
         if not isinstance(info, ImageInfo):
             skips.add(info, file.name)

@@ -4,13 +4,43 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int64
 
 from hybrid.core.errors import DataError
+from simgen.spec.errors import TextFileError
+from simgen.spec.text.json_text import read_text
 
+MOST_BYTES = 2**24  # of the file of sessions
 STEM_WITHOUT_LAST_NUMBER = r"^(.*?)\d*\.[^.]*$"  # 0-7_c1.jpg to 0-7_c4.jpg are the session 0-7_c
+
+
+def sessions_by(names: Sequence[str], given: str | None) -> tuple[Int64[np.ndarray, " n"], Literal["plan", "pattern"]]:
+    """The session of each photo as `--sessions` states them, numbered from 0, and how: by a file or by the names.
+
+    Args:
+        names: of the photos.
+        given: a CSV file of lines PHOTO,SESSION, or a pattern as of `sessions_of`; None: its default.
+
+    Raises:
+        DataError: the file cannot be read or misses a photo, or the pattern does not fit.
+    """
+    if given is None or not Path(given).is_file():
+        return sessions_of(names, *([] if given is None else [given])), "pattern"
+    try:
+        rows = [line.split(",") for line in read_text(Path(given), MOST_BYTES).splitlines() if line.strip()]
+    except TextFileError as error:
+        raise DataError(str(error)) from None
+    stated = {row[0].strip(): row[1].strip() for row in rows if len(row) == 2}
+    if missing := [name for name in names if name not in stated]:
+        raise DataError(
+            f"--sessions {given}: has no line PHOTO,SESSION for {len(missing)} photos, such as {missing[0]}"
+        )
+    numbers = {key: k for k, key in enumerate(dict.fromkeys(stated[name] for name in names))}
+    return np.array([numbers[stated[name]] for name in names], np.int64), "plan"
 
 
 def sessions_of(names: Sequence[str], pattern: str = STEM_WITHOUT_LAST_NUMBER) -> Int64[np.ndarray, " n"]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from hybrid.core.errors import DataError
-from hybrid.data.clips import IMAGE_SUFFIXES, ClipSource
+from hybrid.data.clips import IMAGE_SUFFIXES, ClipSource, pictures_in
 from hybrid.data.yolo_layout import listing_of, measuring_split, yolo_layout
 from pipelines.common.data import is_yolo, note
 
@@ -74,7 +74,7 @@ def read_line(folder: Path) -> Line:
     train, test = (read_labels(path, role, line.categories) for path, role in zip(labels, ROLES, strict=True))
     check_apart(train, test)
     unlabelled = unlabelled_in(photos, any(labels))
-    pictures = tuple(pictures_in(unlabelled)) if unlabelled else ()
+    pictures = tuple(file.name for file in pictures_in(unlabelled)) if unlabelled else ()
     return replace(line, train=train[0], test=test[0], unlabelled=unlabelled, pictures=pictures)
 
 
@@ -188,13 +188,6 @@ def unlabelled_in(photos: Path, has_labels: bool) -> Path | None:
     if photos.is_dir() and not has_labels:
         note(f"{photos}: holds neither labels nor pictures ({', '.join(IMAGE_SUFFIXES)})")
     return None
-
-
-def pictures_in(folder: Path) -> list[str]:
-    """The names of the pictures in a folder, sorted."""
-    if not folder.is_dir():
-        return []
-    return sorted(one.name for one in folder.iterdir() if one.suffix.lower() in IMAGE_SUFFIXES and one.is_file())
 
 
 def listing_sha256(folder: Path, names: Sequence[str]) -> str:

@@ -31,32 +31,32 @@ def look(run: Path, photos: Path, out: Path, sheet: Path) -> None:
         RunError: there is no such run.
     """
     from hybrid.core.progress import bar
+    from hybrid.data.clips import pictures_in
     from hybrid.data.pixels import read_image
     from hybrid.predict.detector import Detector
     from hybrid.predict.io.drawing import draw_result
     from hybrid.predict.io.outputs import encoded
     from pipelines.common.data import note
-    from pipelines.line.contents import pictures_in
     from simgen.dataset.store.files import write_atomically
 
     detector = Detector.load(run)
-    names = pictures_in(photos)
-    some = evenly(names, MOST_PHOTOS)
-    if len(some) < len(names):
-        note(f"{photos}: looked at {len(some)} of {len(names)} photos, spread over the folder")
+    files = pictures_in(photos)
+    some = evenly(files, MOST_PHOTOS)
+    if len(some) < len(files):
+        note(f"{photos}: looked at {len(some)} of {len(files)} photos, spread over the folder")
     out.mkdir(parents=True, exist_ok=True)
     drawn, rows = list[Image](), list[str]()
     with bar("photos") as progress:
-        for number, name in enumerate(some, 1):
-            image = read_image(photos / name)
+        for number, file in enumerate(some, 1):
+            image = read_image(file)
             if isinstance(image, str):
-                note(f"{photos / name}: left out: {image}")
+                note(f"{file}: left out: {image}")
             else:
                 result = detector.predict(image)
                 assert not isinstance(result, list), "one picture has one result"
                 picture = draw_result(image, result)
-                write_atomically(out / f"{name}.jpg", encoded(picture, ".jpg"))
-                rows.append(json.dumps({**result.to_plain(), "frame": name}))
+                write_atomically(out / f"{file.name}.jpg", encoded(picture, ".jpg"))
+                rows.append(json.dumps({**result.to_plain(), "frame": file.name}))
                 drawn.append(cell(picture))
             progress(number, len(some), {})
     if not drawn:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from hybrid.core.errors import DataError
-from hybrid.data.clips import IMAGE_SUFFIXES, Image, Skips
+from hybrid.data.clips import Image, Skips, pictures_in
 from hybrid.data.pixels import decode
 from hybrid.data.shards import read_shards
 from hybrid.predict.io.sources import open_source
@@ -129,7 +129,7 @@ def _in_folder(folder: Path) -> Iterator[ClipFile]:
 def _is_clip(path: Path) -> bool:
     if path.is_file():
         return path.suffix.lower() in VIDEO_SUFFIXES
-    return path.is_dir() and any(file.suffix.lower() in IMAGE_SUFFIXES for file in path.iterdir())
+    return bool(pictures_in(path))
 
 
 def _at(path: Path, name: str, label: str) -> ClipFile:

@@ -13,13 +13,10 @@ from pathlib import Path
 
 from hybrid.core.errors import DataError
 from hybrid.data.clips import ClipSource
-from simgen.spec.errors import TextFileError
-from simgen.spec.text.json_text import read_text
 
 CANDIDATES = ("plain", "frozen-first", "l2-sp", "wise-ft")
 MOST_FOLDS = 3
 STEPS_SHARE = 0.25  # of the run's steps, for each trial
-MOST_BYTES = 2**24  # of the file of sessions
 TIE = 0.005  # of AP: less is no difference, and the method that stands first is taken
 
 Run = Callable[[str, ClipSource, ClipSource, Path], float]  # (method, photos, held out, folder) -> AP on those held out
@@ -77,27 +74,6 @@ def choose(
         scores = [run(method, *_split(photos, sessions, out), folder / f"{method}-{k}") for k, out in enumerate(dealt)]
         ap[method] = sum(scores) / len(scores)
     return Choice(next(name for name in ap if ap[name] >= max(ap.values()) - TIE), ap)
-
-
-def stated_sessions(names: Sequence[str], sessions: str | None) -> list[int] | None:
-    """The session of each photo by the CSV file that `--sessions` names; None where it names no file.
-
-    Raises:
-        DataError: the file misses a photo.
-    """
-    if sessions is None or not Path(sessions).is_file():
-        return None
-    try:
-        rows = [line.split(",") for line in read_text(Path(sessions), MOST_BYTES).splitlines() if line.strip()]
-    except TextFileError as error:
-        raise DataError(str(error)) from None
-    stated = {row[0].strip(): row[1].strip() for row in rows if len(row) == 2}
-    if missing := [name for name in names if name not in stated]:
-        raise DataError(
-            f"--sessions {sessions}: has no line PHOTO,SESSION for {len(missing)} photos, such as {missing[0]}"
-        )
-    numbers = {key: k for k, key in enumerate(dict.fromkeys(stated[name] for name in names))}
-    return [numbers[stated[name]] for name in names]
 
 
 def _split(photos: ClipSource, sessions: Sequence[int], left_out: Sequence[int]) -> tuple[ClipSource, ClipSource]:

@@ -20,9 +20,8 @@ from scipy.spatial.distance import pdist, squareform
 from hybrid.core.errors import DataError
 from hybrid.data.clips import ClipSource, FrameRecord
 from hybrid.data.pixels import decode
-from pipelines.common.tuning.auto import stated_sessions
 from pipelines.gap.schema.sections import Made
-from pipelines.gap.sessions import STEM_WITHOUT_LAST_NUMBER, sessions_of
+from pipelines.gap.sessions import STEM_WITHOUT_LAST_NUMBER, sessions_by, sessions_of
 from simgen.spec.picture import exif_value
 
 _TAKEN = 0x9003
@@ -61,11 +60,8 @@ def group(source: ClipSource, pattern: str | None, scenes: bool = False) -> Phot
     """
     frames, clip_of = source.frames, np.repeat(np.arange(len(source)), [len(clip.frames) for clip in source.clips])
     if pattern is not None:
-        names = [frame.name for frame in frames]
-        stated = stated_sessions(names, pattern)
-        if stated is not None:
-            return PhotoSessions(np.array(stated, np.int64), "plan", f"by {pattern}")
-        return PhotoSessions(sessions_of(names, pattern), "pattern", f"by {pattern}")
+        numbers, made = sessions_by([frame.name for frame in frames], pattern)
+        return PhotoSessions(numbers, made, f"by {pattern}")
     if scenes or any(len(clip.frames) > 1 for clip in source.clips):
         return PhotoSessions(clip_of, "clips", "one for each scene" if scenes else "one for each clip")
     times = [_taken(frame) for frame in frames]

@@ -10,7 +10,7 @@ import pytest
 
 from hybrid.core.errors import DataError
 from hybrid.data.clips import Clip, ClipSource, FrameRecord
-from pipelines.common.tuning.auto import MOST_FOLDS, choose, folds, stated_sessions
+from pipelines.common.tuning.auto import MOST_FOLDS, choose, folds
 
 FRAME = FrameRecord(
     name="f", path=Path("f.png"), width_px=8, height_px=8, boxes_xyxy_px=np.zeros((0, 4), np.float32),
@@ -44,13 +44,3 @@ def test_the_best_mean_decides_and_a_tie_goes_to_the_simplest(tmp_path: Path) ->
     assert choice.ap["plain"] == pytest.approx(0.5 + 0.01 / 3)
     assert len(set(seen)) == len(seen) == 4 * 3
     assert choice.in_words().startswith("--method auto: frozen-first (mean AP on left-out sessions: plain 0.503, ")
-
-
-def test_sessions_can_be_stated_in_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "sessions.csv"
-    file.write_text("a.jpg,monday\nb.jpg, tuesday\n\nc.jpg,monday\n")
-    assert stated_sessions(["c.jpg", "b.jpg", "a.jpg"], str(file)) == [0, 1, 0]
-    assert stated_sessions(["a.jpg"], r"(\d)") is None
-    assert stated_sessions(["a.jpg"], None) is None
-    with pytest.raises(DataError, match=r"no line PHOTO,SESSION for 1 photos, such as d\.jpg"):
-        stated_sessions(["a.jpg", "d.jpg"], str(file))
