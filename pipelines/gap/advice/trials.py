@@ -183,7 +183,7 @@ def train_words(run: FinishedRun, scenes: Path, steps: int, seed: int, out: Path
     return words + (["--clip-length", "1"] if frames == 1 else [])
 
 
-def run_python(words: Sequence[str | Path], progress: Progress) -> None:
+def run_python(words: Sequence[str | Path], progress: Progress = silent) -> None:
     """Run Python; `progress` is called with the counts that it prints. Its last lines are shown only where it fails.
 
     Raises:
