@@ -27,6 +27,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,11 @@ def plans(options: argparse.Namespace) -> dict[str, Plan]:
 
 def measured(run: Path, data: Path, sessions: bool, folder: Path) -> dict[str, Any]:
     """A run's AP50, AP and AR on data, and AP50 on each draw of the sessions. Kept in `folder`."""
-    from hybrid.metrics.detection import evaluate, matched_frames
+    from hybrid.data.pixels import decode
+    from hybrid.metrics.detection import matched_frames, score
     from hybrid.metrics.video import average_precision
+    from hybrid.predict.runtime.choice import Runtime
+    from hybrid.predict.stream import stream
     from hybrid.weights.checkpoint import load
     from pipelines.common.data import data_hash, read
     from pipelines.common.record import weights_hash
@@ -112,13 +116,15 @@ def measured(run: Path, data: Path, sessions: bool, folder: Path) -> dict[str, A
         return row
     detector = load(run)
     source = read(data, detector.config.categories)
-    result = evaluate(detector, source)
-    score = result.metrics.overall
-    row = {"ap50": score.ap50, "ap": score.ap, "ar": score.ar, "images": len(source.frames), "boxes": score.boxes}
-    row["by_category"] = {name: one.ap50 for name, one in result.metrics.by_category.items()}
+    engine = Runtime(detector)
+    detections = [one for clip in source.clips for one in stream(engine, map(decode, clip.frames))]
+    metrics = score(detections, source.frames, source.categories)
+    whole = metrics.overall
+    row = {"ap50": whole.ap50, "ap": whole.ap, "ar": whole.ar, "images": len(source.frames), "boxes": whole.boxes}
+    row["by_category"] = {name: one.ap50 for name, one in metrics.by_category.items()}
     if sessions:
         of_photo = sessions_of([frame.name for frame in source.frames])
-        matched = matched_frames(result.detections, source.frames)
+        matched = matched_frames(detections, source.frames)
         row["draws"] = [average_precision(matched, weight) for weight in session_weights(of_photo, DRAWS)]
         row["sessions"] = int(of_photo.max()) + 1
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -126,11 +132,11 @@ def measured(run: Path, data: Path, sessions: bool, folder: Path) -> dict[str, A
     return row
 
 
-def row_of(name: str, runs: list[Path], options: argparse.Namespace, on_photos: Path) -> dict[str, Any]:
+def row_of(name: str, of_shuffle: dict[int, Path], options: argparse.Namespace, on_photos: Path) -> dict[str, Any]:
     """A line of the table: one arm and number of photos, over all shuffles."""
     from pipelines.gap.stats.interval import share_interval
 
-    folder = options.out / "measured"
+    folder, runs = options.out / "measured", list(of_shuffle.values())
     real = [measured(run, on_photos, True, folder) for run in runs]
     draws = np.array([one["draws"] for one in real], np.float64)
     interval = share_interval([one["ap50"] for one in real], draws, real[0]["sessions"])
@@ -143,7 +149,8 @@ def row_of(name: str, runs: list[Path], options: argparse.Namespace, on_photos: 
     }
     elsewhere = {data.name: [measured(run, data, False, folder)["ap50"] for run in runs] for data in options.elsewhere}
     row["elsewhere"] = {key: float(np.mean(values)) for key, values in elsewhere.items()}
-    row["draws"], row["by_seed"], row["sessions"] = draws, [one["ap50"] for one in real], real[0]["sessions"]
+    row["sessions"], row["draws"] = real[0]["sessions"], dict(zip(of_shuffle, draws, strict=True))
+    row["by_shuffle"] = {shuffle: (one["ap50"], one["ap"]) for shuffle, one in zip(of_shuffle, real, strict=True)}
     return row
 
 
@@ -188,19 +195,20 @@ def chart(rows: list[dict[str, Any]], file: Path) -> None:
 
 
 def differences(rows: list[dict[str, Any]]) -> list[str]:
-    """Simulation and photos against the same photos alone, paired."""
+    """Each arm against each other one with as many photos, paired by sessions and shuffles."""
     from pipelines.gap.stats.interval import difference_interval
 
-    by_name = {row["name"]: row for row in rows}
     lines = []
-    for name, row in by_name.items():
-        other = by_name.get(name.replace("sim-", "photos-"))
-        if not name.startswith("sim-") or other is None:
+    for other, row in combinations(rows, 2):
+        both = [shuffle for shuffle in row["by_shuffle"] if shuffle in other["by_shuffle"]]
+        if row["name"].rpartition("-")[2] != other["name"].rpartition("-")[2] or not both:
             continue
-        gaps = [a - b for a, b in zip(row["by_seed"], other["by_seed"], strict=True)]
-        interval = difference_interval(gaps, row["draws"] - other["draws"], row["sessions"])
+        gaps = np.array([row["by_shuffle"][k] for k in both]) - [other["by_shuffle"][k] for k in both]
+        draws = np.array([row["draws"][k] - other["draws"][k] for k in both])
+        interval = difference_interval(gaps[:, 0].tolist(), draws, row["sessions"])
         bounds = "" if interval.low is None else f" ({interval.low:+.3f} to {interval.high:+.3f})"
-        lines.append(f"{name} minus {other['name']}: {interval.value:+.3f}{bounds}")
+        title = f"{row['name']} minus {other['name']}, {len(both)} runs of each"
+        lines.append(f"- {title}: AP50 {interval.value:+.3f}{bounds}; AP {gaps[:, 1].mean():+.3f}")
     return lines
 
 
@@ -222,9 +230,9 @@ def main() -> None:
             validation = json.loads((options.out / name / "run.json").read_text())["validation"]["ema"]["overall"]
             print(f"{name}: AP50 {validation['ap50']:.3f}, AP {validation['ap']:.3f} on held-out photos of the pool")
         return
-    groups: dict[str, list[Path]] = {"sim": [run_at(options.sim)]}
+    groups: dict[str, dict[int, Path]] = {"sim": {0: run_at(options.sim)}}
     for name, plan in chosen.items():
-        groups.setdefault(f"{plan.arm}-{plan.shots}", []).append(options.out / name)
+        groups.setdefault(f"{plan.arm}-{plan.shots}", {})[plan.shuffle] = options.out / name
     test = options.data / "test/annotations.json"
     rows = [row_of(name, runs, options, test) for name, runs in groups.items()]
     text = "\n".join([table(rows, options.steps), "", *differences(rows)])

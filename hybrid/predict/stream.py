@@ -24,7 +24,7 @@ from hybrid.data.pixels import decode, decode_depth_m
 from hybrid.model.network import Network
 from hybrid.predict.postprocess import postprocess
 from hybrid.predict.runtime.engine import Engine, as_input, device_of, engine_of
-from hybrid.predict.tiles import Tile, View, cut, cut_depth, layout, merge, view_of
+from hybrid.predict.tiles import Tile, View, cut, cut_depth, layout, least_score, merge, view_of
 
 Depth = Float32[np.ndarray, "h w"] | None  # along the optical axis, in metres; 0 or infinite where unknown
 
@@ -136,7 +136,7 @@ def _step_together(
     """As `step`, for streams whose frames have one size and whose states have one form."""
     height, width = frames[0].shape[:2]
     tiles = _by_shape(layout(width, height, view))
-    pieces = [cut(frame, tiles) for frame in frames]
+    pieces, least = [cut(frame, tiles) for frame in frames], least_score(tiles, view)
     regular = all(one == 1 for one in elapsed)
     with_depth = any(depth_m is not None for depth_m in depths_m)
     depths = []
@@ -151,7 +151,7 @@ def _step_together(
         depth_m = torch.stack([piece for one in depths for piece in one[group]])[:, None] if with_depth else None
         times = None if regular else torch.tensor(elapsed).repeat_interleave(len(tiles[group]))[:, None]
         answer, after = engine(images, joined(before) if before else None, times, depth_m)
-        of_tiles = [clip[0].to("cpu") for clip in postprocess(answer, view.limit, view.threshold, view.nms_iou)]
+        of_tiles = [clip[0].to("cpu") for clip in postprocess(answer, view.limit, least, view.nms_iou)]
         size = len(tiles[group])
         for k in range(len(frames)):
             own = slice(k * size, (k + 1) * size)

@@ -4,7 +4,9 @@ A part across a tile's edge is whole in the neighbouring tile if it is shorter t
 at a smaller scale. So an image is cut into tiles at each of `View.scales`, and the detections are merged:
   1. A box that touches an inner edge of its tile is a cut part. It is dropped if a whole box of its category covers it;
      otherwise its score is halved.
-  2. Duplicates from several tiles or scales are removed by non-maximum suppression within each category.
+  2. Where two scales show one part, and it is small at the coarser one, the box of the finer scale is the more exact
+     one. It gets the better of the two scores.
+  3. Duplicates from several tiles or scales are removed by non-maximum suppression within each category.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import torch
 from jaxtyping import Bool, Float32, Int64, Shaped, UInt8
 from torch import Tensor
 
+from hybrid.core.boxes import area, pairwise_iou
 from hybrid.core.config import GREY, NMS_IOU
 from hybrid.core.errors import ConfigError
 from hybrid.core.types import Detections
@@ -26,6 +29,9 @@ from hybrid.predict.suppression import suppress_duplicates
 EDGE_PX = 2.0  # a box this close to its tile's edge touches it
 COVERED_SHARE = 0.6  # a whole box covers a cut box if it contains this share of its area
 CUT_SCORE = 0.5  # factor on the score of a cut box that no whole box covers
+COARSE_SIDE_PX = 32.0  # a part smaller than this, in pixels of its tile, has a more exact box at a finer scale
+SAME_PART_IOU = 0.5  # boxes of two scales that overlap so much show one part
+SURE_SHARE = 0.1  # a box of the finer scale counts from this share of the other's score
 
 
 WHOLE_PX = 2_400_000  # the largest picture that is looked at whole: 1920x1200
@@ -199,6 +205,11 @@ def _turned(piece: Shaped[np.ndarray, "h w *c"], tile: Tile) -> Shaped[np.ndarra
     return np.ascontiguousarray(piece[:, ::-1]) if tile.mirrored else piece
 
 
+def least_score(tiles: Sequence[Tile], view: View) -> float:
+    """The score from which a tile's detection is of use: at a finer scale it can place the box of a better one."""
+    return view.threshold * (SURE_SHARE if len({tile.scaled_size for tile in tiles}) > 1 else 1.0)
+
+
 def merge(tiles: Sequence[Tile], detections: Sequence[Detections], view: View) -> Detections:
     """The tiles' detections as detections of the image, best first."""
     placed = [_in_image(tile, one) for tile, one in zip(tiles, detections, strict=True)]
@@ -216,13 +227,16 @@ def merge(tiles: Sequence[Tile], detections: Sequence[Detections], view: View) -
         torch.cat(unseen) if len(unseen) == len(detections) else None,
         torch.cat(visible) if len(visible) == len(detections) else None,
     )
-    useful = (scores >= view.threshold) & (boxes[:, 2:] > boxes[:, :2]).all(1)
+    useful = (scores >= least_score(tiles, view)) & (boxes[:, 2:] > boxes[:, :2]).all(1)
     every, is_cut = every.take(useful), is_cut[useful]
     if len(tiles) == 1:
         return every.take(every.scores.argsort(descending=True, stable=True)[: view.limit])
+    counted = zip(tiles, detections, strict=True)
+    scales = torch.cat([boxes.new_full((len(one.scores),), tile.scale_xy[0]) for tile, one in counted])
     keep = ~covered(every.boxes_xyxy_px, every.scores, every.labels, is_cut)
-    every, is_cut = every.take(keep), is_cut[keep]
+    every, is_cut, scales = every.take(keep), is_cut[keep], scales[useful][keep]
     every = replace(every, scores=torch.where(is_cut, every.scores * CUT_SCORE, every.scores))
+    every = replace(every, scores=finer_first(every.boxes_xyxy_px, every.scores, every.labels, scales, is_cut))
     return suppress_duplicates(every.take(every.scores >= view.threshold), view.nms_iou, view.limit)
 
 
@@ -263,3 +277,34 @@ def covered(
         by = (inside >= COVERED_SHARE * area[:, None]) & (labels[one, None] == labels[None, whole])
         is_covered[one] = (by & (scores[None, whole] >= 0.5 * scores[one, None])).any(1)
     return is_covered
+
+
+def finer_first(
+    boxes: Float32[Tensor, "n 4"],
+    scores: Float32[Tensor, " n"],
+    labels: Tensor,
+    scales: Float32[Tensor, " n"],
+    is_cut: Bool[Tensor, " n"],
+) -> Float32[Tensor, " n"]:
+    """The scores, exchanged where a small part's box has a better one than the box of a finer scale for the same part.
+
+    A part's edges are known to about a pixel of the tile, so the box of the coarser scale is off by more. Boxes are in
+    image pixels, scales in tile pixels for each of them. A box that its tile cuts off gets no better score.
+    """
+    scores = scores.clone()
+    sides, exact = area(boxes).sqrt(), ~is_cut
+    for scale in torch.unique(scales)[:-1]:
+        whole = ((scales > scale) & exact).nonzero()[:, 0]
+        small = ((scales == scale) & (sides * scale < COARSE_SIDE_PX)).nonzero()[:, 0]
+        for coarse in torch.split(small, 1024):
+            overlap = pairwise_iou(boxes[coarse], boxes[whole])
+            same = (overlap >= SAME_PART_IOU) & (labels[coarse, None] == labels[None, whole])
+            same &= scores[None, whole] >= SURE_SHARE * scores[coarse, None]
+            seen_twice = same.any(1)
+            if not seen_twice.any():
+                continue
+            fine = whole[torch.where(same, overlap, -1.0).argmax(1)][seen_twice]
+            better, other = scores[coarse[seen_twice]], scores[fine]
+            scores[coarse[seen_twice]] = torch.minimum(better, other)
+            scores.scatter_reduce_(0, fine, better, "amax")
+    return scores

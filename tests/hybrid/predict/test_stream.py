@@ -11,8 +11,11 @@ import pytest
 import torch
 
 from hybrid.core.config import BRANCHES, tiny
+from hybrid.core.types import State
 from hybrid.data.coco import read_coco
 from hybrid.model.network import Network
+from hybrid.predict.postprocess import Answer
+from hybrid.predict.runtime.engine import TorchEngine
 from hybrid.predict.stream import predict, predict_source, stream
 from hybrid.predict.tiles import View
 from tests.hybrid.photos import CATEGORIES, write_video
@@ -50,6 +53,27 @@ def test_what_came_before_matters_to_a_detector_with_memory_and_to_no_other() ->
         after_others = list(stream(detector(branches), clip, WHOLE))[-1]
         alone = next(stream(detector(branches), clip[-1:], WHOLE))
         assert torch.equal(after_others.scores, alone.scores) == (branches == "cnn")
+
+
+class SureWhenCoarse(TorchEngine):
+    """Sees one part: at half size with a score of 0.9 and 4 px off, at full size where it is, with a score of 0.5."""
+
+    def __call__(
+        self, images: torch.Tensor, state: State | None, elapsed: torch.Tensor | None, depth_m: torch.Tensor | None
+    ) -> tuple[Answer, State]:
+        _, after = super().__call__(images, state, elapsed, depth_m)
+        at_half = images.shape[-1] == 32
+        box = torch.tensor([12.0, 7.0, 27.0, 22.0] if at_half else [20.0, 10.0, 50.0, 40.0])
+        scores = torch.tensor([0.9 if at_half else 0.5, 0.0])
+        return Answer(scores.reshape(1, 1, 1, 2), box.reshape(1, 1, 1, 4), (images.shape[-2], images.shape[-1])), after
+
+
+def test_a_part_is_where_the_finer_scale_sees_it_also_if_that_is_not_sure_enough_by_itself() -> None:
+    engine = SureWhenCoarse(detector("cnn"))
+    for threshold in (0.3, 0.7):
+        (found,) = stream(engine, frames(1), replace(WHOLE, scales=(1.0, 0.5), threshold=threshold))
+        assert found.boxes_xyxy_px.tolist() == [[20, 10, 50, 40]]
+        assert found.scores.tolist() == pytest.approx([0.9])
 
 
 def test_a_frame_is_answered_before_the_next_is_asked_for() -> None:

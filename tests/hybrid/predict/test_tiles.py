@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.core.types import Detections
-from hybrid.predict.tiles import CUT_SCORE, GREY, WHOLE_PX, View, cut, layout, merge, starts, told, view_of
+from hybrid.predict.tiles import CUT_SCORE, GREY, WHOLE_PX, View, cut, finer_first, layout, merge, starts, told, view_of
 from hybrid.training.config import AugmentConfig
 
 
@@ -145,6 +146,43 @@ def test_two_parts_of_different_categories_in_one_place_both_stay() -> None:
     assert merged.labels.tolist() == [0, 1]
     assert merged.boxes_xyxy_px.tolist() == [[210, 50, 240, 80]] * 2
     torch.testing.assert_close(merged.scores, torch.tensor([0.9, 0.8]))
+
+
+SMALL, LARGE = [100.0, 100.0, 130.0, 130.0], [100.0, 100.0, 190.0, 190.0]
+
+
+@pytest.mark.parametrize(
+    ("box", "fine", "label", "expected"),
+    [
+        (SMALL, 0.5, 0, [(0, 0.9)]),  # the finer scale's box, with the better score
+        (LARGE, 0.5, 0, [(4, 0.9)]),  # large enough at the coarser scale: its box stays
+        (SMALL, 0.05, 0, [(4, 0.9)]),  # the finer scale is far from sure
+        (SMALL, 0.5, 1, [(4, 0.9), (0, 0.5)]),  # another category
+    ],
+)
+def test_a_small_part_has_the_box_of_the_finer_scale_and_the_better_score(
+    box: list[float], fine: float, label: int, expected: list[tuple[float, float]]
+) -> None:
+    view = View(tile_px=None, scales=(1.0, 0.5))
+    off = [(edge + 4) / 2 for edge in box]  # as the coarser scale sees it: 4 px of the image off
+    found = [detections([(box, fine, label)]), detections([(off, 0.9, 0)])]
+    merged = merge(layout(200, 200, view), found, view)
+    assert merged.boxes_xyxy_px[:, 0].tolist() == [box[0] + shift for shift, _ in expected]
+    torch.testing.assert_close(merged.scores, torch.tensor([score for _, score in expected]))
+    sure = merge(layout(200, 200, view), found, replace(view, threshold=0.7))
+    assert sure.boxes_xyxy_px[:, 0].tolist() == [box[0] + expected[0][0]]  # also where the finer scale is less sure
+
+
+def test_the_better_score_goes_to_the_finest_of_three_scales_but_not_to_a_cut_box() -> None:
+    one = torch.tensor([SMALL] * 3)
+    scores, labels, scales = (
+        torch.tensor([0.4, 0.9, 0.6]),
+        torch.zeros(3, dtype=torch.int64),
+        torch.tensor([1, 0.25, 0.5]),
+    )
+    whole = torch.zeros(3, dtype=torch.bool)
+    assert finer_first(one, scores, labels, scales, whole).argmax() == 0
+    assert finer_first(one, scores, labels, scales, torch.tensor([True, False, False])).argmax() == 2
 
 
 @pytest.mark.parametrize(("whole", "told"), [(0.6, [0.6]), (0.2, [0.9 * CUT_SCORE, 0.2])])
