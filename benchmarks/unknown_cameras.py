@@ -4,9 +4,10 @@
     python benchmarks/unknown_cameras.py --out out/unknown --worlds 1 --nulls 1 --seeds 1 --scenes 100 --steps 100
     python benchmarks/unknown_cameras.py --out out/unknown --advice-only        what is named, untrained (minutes)
 
-Worlds are made by seeds: each is the base preset with two or three groups of knobs moved outside of it, and two decoys
-that should cost no AP. Null worlds are the base preset itself. Of a world the advice sees a pool alone: 30 labelled
-pictures in six sessions. Then detectors are trained from the same start, with the same scenes and steps, on
+Worlds are made by seeds, from `--first` on. Each is the base preset with two or three groups of knobs moved outside of
+it, and two decoys that should cost no AP. Null worlds are the base preset itself. Of a world the advice sees a pool
+alone: 30 labelled pictures in six sessions. Then detectors are trained from the same start, with the same scenes and
+steps, on
 
     base        the base preset
     advised     the base preset with the ranges that the advice widens
@@ -61,13 +62,13 @@ ARMS = ("base", "advised", "sham", "everything", "oracle")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    for name, default in (("worlds", 8), ("nulls", 20), ("seeds", 3), ("scenes", 200), ("steps", 400)):
+    for name, default in (("worlds", 8), ("nulls", 20), ("seeds", 3), ("scenes", 200), ("steps", 400), ("first", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--advice-only", action="store_true", help="say what the advice names, and train nothing")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    for number in range(asked.worlds + asked.nulls):
-        is_null = number >= asked.worlds
+    for number in range(asked.first, asked.first + asked.worlds + asked.nulls):
+        is_null = number >= asked.first + asked.worlds
         path = asked.out / f"world-{number}.json"
         if not path.exists() or not (asked.advice_only or is_null or "ap50" in json.loads(path.read_text())):
             path.write_text(json.dumps(World(number, is_null, asked).judged(), indent=1) + "\n")

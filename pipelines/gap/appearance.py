@@ -6,7 +6,7 @@ exclusive. How two sets are compared: see `pipelines.gap.sections.why`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -32,6 +32,7 @@ class Statistic:
     higher: str  # advice where they have more
     of_parts: bool = False  # it needs boxes
     floor: float | None = None  # the least value that can be told from 0
+    follows: tuple[tuple[str, str], ...] = ()  # (own side, statistic and its side): if that is beyond, this may follow
 
 
 def _grey(image: Image) -> Float[np.ndarray, "h w"]:
@@ -157,6 +158,10 @@ STATISTICS = {
     "contrast": Statistic(
         "contrast", "grey level", contrast, "light.ambient_intensity, sensor.gamma, texture.*.contrast",
         "less ambient light, more contrast in textures", "more ambient light, less contrast in textures",
+        follows=(
+            ("below", "brightness below"), ("above", "brightness above"),  # a darker picture has fewer grey levels
+            ("below", "parts_per_image below"), ("above", "parts_per_image above"),  # parts differ from the ground
+        ),
     ),
     "noise": Statistic(
         "noise", "grey level", noise, "sensor.read_noise_e, sensor.full_well_e, sensor.denoise",
@@ -174,10 +179,16 @@ STATISTICS = {
     "warmth": Statistic(
         "colour cast", "log red/blue", warmth, "light.temperature_k, light.ambient_temperature_k, sensor.white_balance",
         "warmer light (lower kelvin) or more red gain", "cooler light (higher kelvin) or more blue gain",
+        follows=(("below", "saturation above"), ("above", "saturation above")),  # it makes every tint stronger
     ),
     "part_contrast": Statistic(
         "contrast on parts", "grey level", part_contrast, "light.glow_intensity, light.glow_count, texture.finishes",
         "stronger or more glows, smoother finishes", "weaker or fewer glows, rougher finishes", of_parts=True,
+        follows=(
+            ("below", "sharpness below"), ("above", "sharpness above"),  # blur levels the grey inside a box
+            ("below", "part_brightness below"), ("above", "part_brightness above"),  # dark parts have dark highlights
+            ("below", "box_size below"),  # the same blur takes more of a small part
+        ),
     ),
     "part_brightness": Statistic(
         "brightness of parts against the background", "log ratio", part_brightness,
@@ -200,8 +211,32 @@ STATISTICS = {
     "parts_per_image": Statistic(
         "parts per image", "parts", parts_per_image, "parts.count, parts.spread", "more parts", "fewer parts",
         of_parts=True,
+        follows=(("above", "box_size below"), ("below", "box_size above")),  # a far camera shows more, smaller parts
     ),
 }  # fmt: skip
+
+
+def causes(beyond: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
+    """The statistics that may be beyond the simulated range only because others are, and these others.
+
+    One change of the camera moves several statistics. The cause is widened first; what then is left is looked at again.
+
+    Args:
+        beyond: the sides (below, above) on which the photos lie beyond the range, by statistic.
+
+    >>> causes({"box_size": ["below"], "parts_per_image": ["above"], "noise": ["above"]})
+    {'parts_per_image': ('box_size',)}
+    """
+    sides = {f"{name} {side}" for name, own in beyond.items() for side in own}
+    found = {}
+    for name, own in beyond.items():
+        of_sides = [
+            {cause.split()[0] for mine, cause in STATISTICS[name].follows if mine == side and cause in sides}
+            for side in own
+        ]
+        if of_sides and all(of_sides):
+            found[name] = tuple(sorted(set().union(*of_sides)))
+    return found
 
 
 def image_statistics(images: Iterable[tuple[Image, Boxes]]) -> Values:

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pipelines.gap.appearance import causes
 from pipelines.gap.schema.figure import Figure, not_measured
 from pipelines.gap.schema.sections import Coverage, Evidence, Knob
+from pipelines.gap.stats.coverage import sides_beyond
 from simgen.spec.knobs import IntRange, LogUniform, Uniform
 
 if TYPE_CHECKING:
@@ -101,13 +103,16 @@ def _of_effects(effects: Iterable[Knob], config: SceneConfig) -> Iterator[Change
 
 
 def _of_coverage(coverage: Iterable[Coverage], config: SceneConfig) -> Iterator[Change]:
-    for one in coverage:
-        if one.verdict != "beyond" or one.name not in RULES:
+    beyond = [one for one in coverage if one.verdict == "beyond"]
+    follows = causes({one.name: sides_beyond(one.below, one.above) for one in beyond})
+    for one in beyond:
+        if one.name not in RULES or one.name in follows:
             continue
         rule, less, more = RULES[one.name], 1.0, 1.0
-        if _is_beyond(one.below):
+        sides = sides_beyond(one.below, one.above)
+        if "below" in sides:
             less = _times(rule, one.real[0], one.simulated[1])
-        if _is_beyond(one.above):
+        if "above" in sides:
             more = _times(rule, one.simulated[-2], one.real[-1])
         factors = (less, more) if rule.rises else (more, less)
         if rule.both:
@@ -165,7 +170,3 @@ def _short(value: float) -> float:
 
 def _is_sure(figure: Figure) -> bool:
     return figure.p_holm is not None and figure.p_holm < SIGNIFICANT
-
-
-def _is_beyond(figure: Figure) -> bool:
-    return _is_sure(figure) and (figure.value or 0.0) > SIGNIFICANT

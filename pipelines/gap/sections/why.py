@@ -10,7 +10,7 @@ from scipy.stats import wasserstein_distance
 
 from hybrid.data.clips import ClipSource
 from hybrid.data.pixels import decode
-from pipelines.gap.appearance import STATISTICS, Statistic, Values, image_statistics, pooled
+from pipelines.gap.appearance import STATISTICS, Statistic, Values, causes, image_statistics, pooled
 from pipelines.gap.schema.figure import Figure, counted, not_measured, too_few
 from pipelines.gap.schema.sections import Coverage, Named, Why
 from pipelines.gap.stats.coverage import Outside, icc, outside
@@ -63,7 +63,9 @@ def why(seen: Looks, note: str) -> Why:
         seen.sessions.of_frame,
         {name: floor for name, floor in floors.items() if floor is not None},
     )
-    rows = [_row(name, seen, shares[name]) for name in names if _compared(name, seen)]
+    compared = [name for name in names if _compared(name, seen)]
+    follows = causes({name: shares[name].beyond for name in compared if shares[name].verdict == "beyond"})
+    rows = [_row(name, seen, shares[name], follows.get(name, ())) for name in compared]
     order = ("beyond", "not_decided", "covered", "cannot_be_told", "too_few")
     rows.sort(key=lambda row: (order.index(row.verdict), -_most(row)))
     left_out = "" if seen.of_parts else " They have no boxes: nothing is said of the parts."
@@ -90,12 +92,14 @@ def _most(row: Coverage) -> float:
     return max(row.below.value or 0.0, row.above.value or 0.0)
 
 
-def _row(name: str, seen: Looks, found: Outside) -> Coverage:
+def _row(name: str, seen: Looks, found: Outside, follows: Sequence[str]) -> Coverage:
     statistic, simulated, real = STATISTICS[name], pooled(seen.simulated[name]), pooled(seen.real[name])
+    first = " and of ".join(STATISTICS[cause].title for cause in follows)
+    so = f"may follow: widen the range of {first} first, then look again" if follows else ""
     return Coverage(
         name=name, title=statistic.title, unit=statistic.unit, below=found.below, above=found.above,
         simulated=_quantiles(simulated), real=_quantiles(real), distance=_distance(simulated, real),
-        verdict=found.verdict, so=advice(statistic, found, _quantiles(real)), knobs=statistic.knobs,
+        verdict=found.verdict, so=so or advice(statistic, found, _quantiles(real)), knobs=statistic.knobs,
     )  # fmt: skip
 
 

@@ -42,8 +42,13 @@ class Outside:
     @property
     def beyond(self) -> tuple[Side, ...]:
         """The sides on which reality lies beyond the range."""
-        sides: tuple[tuple[Side, Figure], ...] = (("below", self.below), ("above", self.above))
-        return tuple(side for side, figure in sides if _is_beyond(figure))
+        return sides_beyond(self.below, self.above)
+
+
+def sides_beyond(below: Figure, above: Figure) -> tuple[Side, ...]:
+    """The sides on which more than TAIL of the real values lie, beyond chance."""
+    sides: tuple[tuple[Side, Figure], ...] = (("below", below), ("above", above))
+    return tuple(side for side, figure in sides if _is_beyond(figure))
 
 
 def outside(

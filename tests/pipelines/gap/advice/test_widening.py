@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,32 @@ def test_no_bound_leaves_what_is_possible_or_moves_far_and_no_range_is_narrower(
         assert one.after[1] <= MOST * one.before[1] + 1
         if one.key.startswith("texture"):
             assert one.after[1] == 1.0  # a colour's value is a share
+
+
+@pytest.mark.parametrize(
+    ("rows", "keys"),
+    [
+        ({"box_size": (10, 80), "parts_per_image": (20, 90)}, {"camera.distance_m"}),  # farther: smaller and more
+        ({"box_size": (20, 90), "parts_per_image": (10, 80)}, {"camera.distance_m"}),
+        ({"box_size": (10, 80), "parts_per_image": (10, 80)}, {"camera.distance_m", "parts.count"}),  # smaller, fewer
+        ({"box_size": (10, 80), "parts_per_image": (10, 90)}, {"camera.distance_m", "parts.count"}),  # only one side
+        ({"saturation": (20, 90), "warmth": (10, 90)}, {"sensor.saturation"}),
+        ({"saturation": (10, 80), "warmth": (10, 80)}, {"sensor.saturation", "sensor.white_balance"}),
+        ({"parts_per_image": (20, 90), "contrast": (20, 90)}, {"parts.count"}),
+        ({"warmth": (10, 80), "parts_per_image": (20, 90)}, {"sensor.white_balance", "parts.count"}),
+    ],
+)
+def test_what_may_follow_from_another_statistic_waits_for_it(
+    rows: dict[str, tuple[float, float]], keys: set[str]
+) -> None:
+    found = changes([beyond(name, (20, 80), real) for name, real in rows.items()], [], TABLE)
+    assert {one.key for one in found} == keys
+
+
+def test_no_statistic_waits_for_one_that_waits_for_it() -> None:
+    follows = {name: {cause.split()[0] for _, cause in one.follows} for name, one in STATISTICS.items()}
+    assert all(causes <= RULES.keys() for causes in follows.values())  # each cause has a range to widen
+    TopologicalSorter(follows).prepare()
 
 
 @pytest.mark.parametrize("verdict", ["covered", "not_decided", "cannot_be_told", "too_few"])

@@ -61,6 +61,16 @@ def test_advice_widens_the_side_that_is_violated(real: tuple[float, float], word
     assert so.endswith("raise exposure or light" if real[0] > 140 else "lower exposure or light")
 
 
+def test_smaller_and_more_parts_are_one_finding_of_which_the_cause_comes_first() -> None:
+    found, rng = seen((60, 200), (120, 140)), np.random.default_rng(1)
+    simulated = {name: list(rng.uniform(20, 80, (110, 1))) for name in ("box_size", "parts_per_image")}
+    real = {"box_size": list(rng.uniform(8, 12, (24, 1))), "parts_per_image": list(rng.uniform(90, 99, (24, 1)))}
+    far = Looks(found.simulated | simulated, found.real | real, OF_REAL, of_parts=True)
+    verdict, so = row_of(far, "parts_per_image")
+    assert (verdict, so) == ("beyond", "may follow: widen the range of size of parts first, then look again")
+    assert row_of(far, "box_size")[1].startswith("widen the range down to")
+
+
 def test_quantiles_are_those_of_both_sides_and_the_distance_is_a_description() -> None:
     (row,) = [one for one in why(seen((100, 140), (180, 200)), "").coverage if one.name == "brightness"]
     assert len(row.simulated) == len(row.real) == len(LEVELS)
