@@ -26,6 +26,7 @@ from hybrid.core.errors import ConfigError
 from hybrid.core.types import Detections
 from hybrid.predict.suppression import suppress_duplicates
 
+MERGING = 2  # the version of this merging: stored detections of another one are made again
 EDGE_PX = 2.0  # a box this close to its tile's edge touches it
 COVERED_SHARE = 0.6  # a whole box covers a cut box if it contains this share of its area
 CUT_SCORE = 0.5  # factor on the score of a cut box that no whole box covers

@@ -1,8 +1,8 @@
 """Measuring finished runs on data sets. Detections are stored beside the report, so that a second report is fast.
 
 The key of a stored measurement is a hash of all that it depends on: the run's weights, the bytes of the pictures, their
-boxes, the view (tiles and scales) through which the detector looks at them, and a change of the pictures, if there is
-one. If one of these changes, it is measured again.
+boxes, the view (tiles and scales) through which the detector looks at them, the version of the rule that merges what it
+finds there, and a change of the pictures, if there is one. If one of these changes, it is measured again.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from hybrid.data.clips import ClipSource, Image
 from hybrid.data.pixels import decode
 from hybrid.metrics.detection import Metrics, Score, evaluate, score
 from hybrid.predict.stream import stream
+from hybrid.predict.tiles import MERGING
 from hybrid.weights.checkpoint import load
 from pipelines.common.record import weights_hash
 from pipelines.gap.finished import FinishedRun
@@ -119,7 +120,7 @@ def _stored(path: Path) -> list[Detections] | None:
 
 def _key(run: FinishedRun, source: ClipSource, change: str = "") -> str:
     tracks = " tracks" if run.model.tracks else ""  # earlier files of networks that track hold none
-    about = f"{weights_hash(run.folder)} {asdict(run.view)} {source.categories} {change}{tracks}"
+    about = f"{weights_hash(run.folder)} {asdict(run.view)} merging {MERGING} {source.categories} {change}{tracks}"
     digest = hashlib.sha256(about.encode())
     for frame in source.frames:
         status = frame.path.stat()
