@@ -1,6 +1,6 @@
 """How much more an imported part of 20,000 triangles costs than a parametric one, on the same scenes.
 
-    LP_NUM_THREADS=1 nice -n 10 python -m benchmarks.mesh_cost --out benchmarks/2026-11-29-mesh-cost.md
+    LP_NUM_THREADS=1 nice -n 10 python -m benchmarks.mesh_cost --out benchmarks/2026-11-30-mesh-cost.md
 
 Scenes whose parts are all of one source: an M12 bolt of 60 mm, or a turned knob of the same length with 20,000
 triangles, at the same places. The knob's file has a coarse mesh too, as `simgen parts add` writes it, or has none. Each

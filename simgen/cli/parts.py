@@ -44,7 +44,7 @@ def add(
         list[str] | None, typer.Option(metavar="JOINT=VALUE", help="A joint of a URDF, in radians or metres.")
     ] = None,
     triangles: Annotated[int, typer.Option(min=100, max=200_000, help="The most triangles that it keeps.")] = 20_000,
-    seconds: Annotated[int, typer.Option(min=10, help="The most time for reading the file.")] = 300,
+    seconds: Annotated[int, typer.Option(min=10, help="The most processor time for reading the file.")] = 300,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a part that is there already.")] = False,
 ) -> None:
     """Import a part: repair it, weigh it, find how it rests, and write parts/NAME.glb and a page parts/NAME.html.

@@ -25,7 +25,8 @@ from simgen.spec.install import install_hint
 from simgen.spec.text.json_text import read_json
 
 MEMORY_BYTES = 8 * 2**30
-SECONDS = 300
+SECONDS = 300  # of the processor
+BUSY = 3  # seconds of the clock for each of these, where other programs run
 # The process finds modules where this one does: the current folder is not searched if it is not searched here.
 START = "import sys; sys.path[:] = sys.argv[1:]; from simgen.assets.cad.worker import main; main()"
 NEEDED = ("trimesh", "networkx", "manifold3d", "fast_simplification", "coacd")
@@ -36,6 +37,11 @@ def import_part(
     request: Request, *, seconds: int = SECONDS, memory_bytes: int = MEMORY_BYTES
 ) -> tuple[PackedPart, Report]:
     """The part in a CAD file, and what the import found. Its resting poses are not yet confirmed by drops.
+
+    Args:
+        request: what to read, and how.
+        seconds: of the processor's time; by the clock it may take BUSY times as long.
+        memory_bytes: at most.
 
     Raises:
         PartFileError: the file cannot be read or what is in it is no part, a library is missing, or the reader crashed
@@ -67,24 +73,23 @@ def _run(asked: dict[str, Any], file: Path, seconds: int, memory_bytes: int) -> 
     Raises:
         PartFileError: it crashed, or took too much time or memory.
     """
+    too_slow = f"{file}: was not read within {seconds} s; export it with a coarser tolerance, or give --seconds more"
     limits = f"at most {memory_bytes / 2**30:.3g} GB and {seconds} s are given"
     try:
         done = subprocess.run(
             [sys.executable, "-c", START, *sys.path],
             input=json.dumps(asked).encode(),
             capture_output=True,
-            timeout=seconds,
+            timeout=BUSY * seconds,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise PartFileError(
-            f"{file}: was not read within {seconds} s; export it with a coarser tolerance, or give --seconds more"
-        ) from None
+        raise PartFileError(too_slow) from None
     if done.returncode == 0 and (Path(asked["folder"]) / REPORT).is_file():
         return
     last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or [""])[-1][:200]
     if done.returncode == -getattr(signal, "SIGXCPU", 24):
-        raise PartFileError(f"{file}: was not read within {seconds} s; export it with a coarser tolerance")
+        raise PartFileError(too_slow)
     if "MemoryError" in last or "bad_alloc" in last or done.returncode == -getattr(signal, "SIGKILL", 9):
         raise PartFileError(f"{file}: reading it needs too much memory ({limits}); export it with a coarser tolerance")
     how = f"crashed ({_signal(done.returncode)})" if done.returncode < 0 else f"failed ({last or done.returncode})"

@@ -25,6 +25,8 @@ from simgen.spec.scene import Block, FamilySize, MeshFile, PartSource
 
 __all__ = [
     "PARTS",
+    "UNSEEN_LIT_PX",
+    "UNSEEN_PX",
     "Drawn",
     "Family",
     "Hull",
@@ -39,6 +41,7 @@ __all__ = [
     "part_model",
 ]  # fmt: skip
 UNSEEN_PX = 0.2  # an error of the surface that nobody sees
+UNSEEN_LIT_PX = 0.5  # the same, where the mesh gives light and shadow alone: its outline is blurred by the sensor
 MODELS = 256  # imported parts that are remembered, each of a scale
 
 PARTS: dict[str, Family] = {
@@ -122,10 +125,10 @@ class Drawn:
         return model.coarse if self.is_coarse and model.coarse is not None else model
 
 
-def drawn(source: PartSource, px_per_m: float) -> Drawn:
-    """What is drawn of a part where a metre is at most so many pixels."""
+def drawn(source: PartSource, px_per_m: float, unseen_px: float = UNSEEN_PX) -> Drawn:
+    """What is drawn of a part where a metre is at most so many pixels, and an error below `unseen_px` is not seen."""
     model = part_model(source)
-    is_coarse = model.coarse is not None and model.coarse_error_m * px_per_m < UNSEEN_PX
+    is_coarse = model.coarse is not None and model.coarse_error_m * px_per_m < unseen_px
     if not isinstance(source, MeshFile) or source.mesh_scale is None:
         return Drawn(source, is_coarse, 1.0)
     return Drawn(replace(source, mesh_scale=None), is_coarse, source.mesh_scale)

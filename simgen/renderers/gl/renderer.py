@@ -83,6 +83,7 @@ class _Scene:
     def __init__(self, spec: SceneSpec, draws: DrawList, gpu: Device) -> None:
         self._spec, self._draws, self._gpu = spec, draws, gpu
         self._meshes = [gpu.meshes[item.mesh] for item in self._draws.items]
+        self._lit_meshes = [gpu.meshes[item.lit_mesh] for item in self._draws.items]
         self._tiles = [gpu.tiles[item.tile] for item in self._draws.items]
         self._wear = [gpu.wear[item.wear] if item.wear else () for item in self._draws.items]
         self._variant = "+lamps" if spec.light.lamps else ""  # of the programs
@@ -126,7 +127,7 @@ class _Scene:
             target.picture.use()
             target.picture.clear(depth=1.0)
             gpu.programs["shadow"]["cascade"].value = map_
-            gpu.draw("shadow", [(i, self._meshes[i]) for i in casters])
+            gpu.draw("shadow", [(i, self._lit_meshes[i]) for i in casters])
             gl.enable_only(gl.NOTHING)
             target.depth.compare_func = ""
             sources = (target.depth, *target.maps)
@@ -154,7 +155,7 @@ class _Scene:
         for lamp in range(len(self._spec.light.lamps or ())):
             picture.viewport = (lamp * LAMP_TEXELS, 0, LAMP_TEXELS, LAMP_TEXELS)
             gpu.programs["lamp"]["lamp"].value = lamp
-            gpu.draw("lamp", [(i, self._meshes[i]) for i in range(self._draws.casters - 1)])
+            gpu.draw("lamp", [(i, self._lit_meshes[i]) for i in range(self._draws.casters - 1)])
         depth.use(LAMP_MAP)
 
     def _draw_truth(self) -> None:
@@ -202,7 +203,7 @@ class _Scene:
                 self._tiles[record].use(TILE)
                 for unit, texture in zip((WEAR_COLOUR, WEAR_REST), self._wear[record], strict=False):
                     texture.use(unit)
-                gpu.draw(name, [(record, self._meshes[record])])
+                gpu.draw(name, [(record, self._lit_meshes[record])])
         gl.enable_only(gl.DEPTH_TEST)
         gl.depth_func = "<="
         if self._photo:

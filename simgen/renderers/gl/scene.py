@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simgen.assets.materials import MATERIALS, WearKey, check_material, tile_facts, tile_origin, wear_key
-from simgen.assets.parts import drawn, part_model
+from simgen.assets.parts import UNSEEN_LIT_PX, UNSEEN_PX, drawn, part_model
 from simgen.camera.detail import most_px_per_m
 from simgen.renderers.gl import layout
 from simgen.renderers.gl.meshes import Key
@@ -28,7 +28,8 @@ class Item:
     # "part", "stage", "body" or "floor", plus "+matter", "+lathe" and "+coloured"; on a photo the ground is
     # "stage+photo" where it takes shadows, and else "floor+photo"
     program: str
-    mesh: Key
+    mesh: Key  # of the truth
+    lit_mesh: Key  # of light and shadows: `mesh`, or one with fewer triangles
     tile: TileKey
     wear: WearKey | None = None
 
@@ -62,7 +63,11 @@ def draw_list(spec: SceneSpec) -> DrawList:
         raise ValueError(f"{len(spec.stage.sheets)} sheets on the stage; the pbr renderer takes {layout.MAX_SHEETS}")
     stage, sides, middle_m = spec.stage, (*spec.stage.size_m, spec.stage.thickness_m), -spec.stage.thickness_m / 2
     px_per_m = most_px_per_m(spec.camera)
-    made = [_part(i, part, i if i < len(spec.parts) else CLUTTER, px_per_m) for i, part in enumerate(spec.solids)]
+    lit_px = UNSEEN_LIT_PX if spec.render.supersample > 1 else UNSEEN_PX  # one sample is lit where the truth's depth is
+    codes = [*range(len(spec.parts)), *[CLUTTER] * (len(spec.solids) - len(spec.parts))]
+    made = [
+        _part(i, part, code, px_per_m, lit_px) for i, (part, code) in enumerate(zip(spec.solids, codes, strict=True))
+    ]
     made += [_body(f"occluders[{i}]", body) for i, body in enumerate(spec.occluders)]
     made += [_body(f"clutter[{i}]", body) for i, body in enumerate(spec.clutter)]
     made += [_body(f"walls[{i}]", body) for i, body in enumerate(spec.walls or ())]
@@ -78,7 +83,7 @@ def draw_list(spec: SceneSpec) -> DrawList:
     items = [item for item, _, _ in made]
     if stage.photo is not None:
         under = ("floor+photo", "stage+photo", "floor+photo")
-        items[-3:] = [Item(program, item.mesh, item.tile) for program, item in zip(under, items[-3:], strict=True)]
+        items[-3:] = [replace(item, program=name, wear=None) for name, item in zip(under, items[-3:], strict=True)]
     return DrawList(tuple(items), rows, np.array([radius for _, _, radius in made]))
 
 
@@ -93,10 +98,11 @@ def place(draws: DrawList, trajectory: Trajectory, frame: int) -> None:
         matrices[parts + i, 3, :3] = position
 
 
-def _part(index: int, part: PartSpec, code: int, px_per_m: float) -> tuple[Item, np.ndarray, float]:
-    model, mesh = part_model(part.source), drawn(part.source, px_per_m)
+def _part(index: int, part: PartSpec, code: int, px_per_m: float, lit_px: float) -> tuple[Item, np.ndarray, float]:
+    model, mesh, lit = part_model(part.source), drawn(part.source, px_per_m), drawn(part.source, px_per_m, lit_px)
     key, size = replace(mesh, scale=1.0), (mesh.scale,) * 3
     item, row, _ = _record(f"parts[{index}]", "part", key, part.material, size, code)
+    item = replace(item, lit_mesh=replace(lit, scale=1.0))
     if model.colours is not None:
         item = replace(item, program=f"{item.program}+coloured")
     row["thread"] = (1.0, 1.0, 1.0, -1.0)
@@ -136,7 +142,7 @@ def _record(
     _, (u, v), texel_m = placed_tile(material)
     row["finish"] = (material.roughness, material.contrast, 1 / texel_m, anisotropy)
     row["place"] = (u, v, 0.0, 0.0)
-    return Item(program, mesh, tile_key(material)), row, radius_m
+    return Item(program, mesh, mesh, tile_key(material)), row, radius_m
 
 
 def _with_matter(row: np.ndarray, matter: MatterSpec, program: str, mesh: Key, tile: TileKey) -> Item:
@@ -152,4 +158,4 @@ def _with_matter(row: np.ndarray, matter: MatterSpec, program: str, mesh: Key, t
     wear = wear_key(matter.wear)
     row["worn"] = (1 / matter.wear.side_m, v, u, float(bool(wear[0])))
     round_axis = "+lathe" if MATERIALS[matter.name].lathe and program in ("part", "body") else ""
-    return Item(f"{program}+matter{round_axis}", mesh, tile, wear if wear[0] else None)
+    return Item(f"{program}+matter{round_axis}", mesh, mesh, tile, wear if wear[0] else None)

@@ -112,6 +112,8 @@ def asked(file) -> Request:
         ("import os; os.abort()", {}, r"the library that reads \.stl files crashed \(SIGABRT\)"),
         ("raise SystemExit('odd')", {}, r"the library that reads \.stl files failed \(odd\)"),
         ("import time; time.sleep(60)", {"seconds": 1}, "was not read within 1 s"),
+        ("import time; time.sleep(1.2); raise SystemExit('odd')", {"seconds": 1}, r".* failed \(odd\)"),  # only waited
+        ("import os, signal; os.kill(os.getpid(), signal.SIGXCPU)", {}, "was not read within 300 s.* --seconds more"),
         ("x = bytearray(2**62)", {}, "reading it needs too much memory"),
     ],
 )
