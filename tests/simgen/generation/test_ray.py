@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from simgen.assets.cad.packed import write_packed
 from simgen.dataset.format.manifest import MANIFEST
 from simgen.dataset.store.locations import location, sizes
 from simgen.generation.engines import ENGINES, choose_engine, processes
 from simgen.generation.run import PARTIAL
 from simgen.spec.errors import EngineError
 from simgen.spec.install import install_hint
-from tests.simgen import clips, s3
+from tests.simgen import clips, photos, s3
+from tests.simgen.assets.cad.packed_parts import packed_box
 from tests.simgen.cli.test_cli import simgen
 from tests.simgen.generation.test_generate import contents, in_this_process, run
 from tests.simgen.loopback import need
@@ -42,6 +44,17 @@ def runs(tmp_path_factory):
         there = location(url)
         result = {name: (there / name).read_bytes() for name in sizes(there)}
     return {**json.loads((folder / "runs.json").read_text()), "folder": folder, "url_contents": result}
+
+
+def own_line(folder):
+    """A preset with an imported part on a photo. Both are read by the driver alone: a task gets them with its plan."""
+    (folder / "box.glb").write_bytes(write_packed(packed_box()))
+    photos.folder(folder / "empty", 1)
+    stage = {"photo": {"files": "empty"}, "belt_speed_m_s": 0}
+    kinds = {"box": {"weight": 1, "mesh": "box.glb"}}
+    preset = {"base": "tiny", "parts": {"kinds": kinds, "only": ["box"], "count": 4}, "stage": stage}
+    (folder / "line.yaml").write_text(yaml.safe_dump(preset))
+    return folder / "line.yaml"
 
 
 def made_here(folder, **asked):
@@ -149,9 +162,11 @@ def test_a_driver_that_is_killed_is_gone_on_from(runs, tmp_path):
 
 @pytest.mark.slow
 @needs_ray
-def test_the_command_makes_the_same_bytes_on_a_cluster_of_its_own(tmp_path):
+@pytest.mark.parametrize("own", [False, True], ids=["parametric parts", "an imported part on a photo"])
+def test_the_command_makes_the_same_bytes_on_a_cluster_of_its_own(own, tmp_path):
     pytest.importorskip("pybullet", reason="rendering needs PyBullet, which has wheels for Python 3.11 and older")
-    line = ["render", "--preset", "tiny", "--scenes", "4", "--shard-scenes", "1", "--workers", "2", "--out"]
+    preset = own_line(tmp_path) if own else "tiny"
+    line = ["render", "--preset", preset, "--scenes", "4", "--shard-scenes", "1", "--workers", "2", "--out"]
     simgen(*line, tmp_path / "local")
     done = subprocess.run(
         [sys.executable, "-c", "from simgen.cli import main; main()", *line, tmp_path / "ray", "--engine", "ray"],
@@ -160,7 +175,9 @@ def test_the_command_makes_the_same_bytes_on_a_cluster_of_its_own(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "4 clips, 8 frames" in done.stdout
-    assert contents(tmp_path / "ray") == contents(tmp_path / "local")
+    made = contents(tmp_path / "ray")
+    assert made == contents(tmp_path / "local")
+    assert {name.split("/")[0] for name in made if "/" in name} == ({"meshes", "photos"} if own else set())
 
 
 def test_engines_are_a_table_with_one_contract():
