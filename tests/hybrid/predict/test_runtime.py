@@ -21,8 +21,9 @@ from hybrid.model.network import Network
 from hybrid.predict import onnx as step_file
 from hybrid.predict.detector import Detector
 from hybrid.predict.io.video import Source, SourceFrame
-from hybrid.predict.onnx import exported
+from hybrid.predict.onnx import OnnxDetector, exported
 from hybrid.predict.runtime import cache, choice
+from hybrid.predict.runtime.int8 import quantised
 from hybrid.predict.tiles import View
 from hybrid.weights.checkpoint import save_detector
 from tests.hybrid.variants import build
@@ -247,6 +248,28 @@ def test_eight_bits_are_near_float32_and_keep_what_the_file_says(
     ):
         refused = CliRunner().invoke(app, [*line, "--overwrite", *more])
         assert (refused.exit_code, told in refused.output) == (2, True), refused.output
+
+
+@pytest.mark.slow
+def test_a_video_preset_in_8_bits_carries_its_state_and_stays_near_float32(tmp_path: Path) -> None:
+    small = {"width": 16, "heads": 2, "queries": 6, "tracks": 2, "decoder_layers": 1, "head_convs": 1}
+    torch.manual_seed(0)
+    config = replace(PRESETS["tiny-video"](("bolt", "nut")), weights="none", quiet_start=False, **small)
+    content = exported(Network(config).eval(), HEIGHT, WIDTH)
+    pictures = [tmp_path / f"{k}.png" for k in range(5)]
+    for path, image in zip(pictures, frames(5), strict=True):
+        cv2.imwrite(str(path), image[..., ::-1])
+    eight, used = quantised(content, pictures)
+    assert used == 5
+    assert len(eight) < len(content)
+    steps, states = [OnnxDetector(eight), OnnxDetector(content)], [None, None]
+    for image in frames(4):
+        stepped = [step.step(image, state) for step, state in zip(steps, states, strict=True)]
+        answers, states = zip(*stepped, strict=True)
+        apart = np.abs(np.sort(answers[0]["scores"].max(1)) - np.sort(answers[1]["scores"].max(1))).max()
+        assert 0 < apart < 0.1
+        assert [one.keys() for one in states] == [steps[1].start().keys()] * 2
+    assert any(np.abs(value).max() > 0 for value in states[0].values())
 
 
 def test_bf16_is_near_float32(photos: Network) -> None:
