@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import sleep
 
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from hybrid.cli.predict import _detect, _tell_stream
 from hybrid.core.errors import DataError
 from hybrid.data.clips import Skips
 from hybrid.predict.io.latency import Latency
@@ -220,6 +222,33 @@ def test_the_video_of_a_live_source_plays_at_its_speed(tmp_path: Path) -> None:
             sinks.put(np.zeros((24, 32, 3), np.uint8), result)
     video = cv2.VideoCapture(str(tmp_path / "a.avi"))
     assert int(video.get(cv2.CAP_PROP_FRAME_COUNT)) == 6 + 100 + 1
+
+
+class Slow:
+    """A detector that takes a quarter of a second; six frames come while it looks at one."""
+
+    def __init__(self, time: Time, feed: Feed) -> None:
+        self.time, self.feed = time, feed
+
+    def watch(self, source: Source) -> Iterator[tuple[np.ndarray, Result]]:
+        empty, none = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
+        for k in range(3):
+            for _ in range(6 if k else 1):
+                self.feed.grab()
+            assert self.feed.take() is not None
+            self.time.now_s += 0.25
+            yield np.zeros((4, 6, 3), np.uint8), Result(f"f{k}", 0.3 * k, empty, empty[:, 0], none, ("bolt",), none)
+
+
+def test_the_latency_from_the_camera_on_and_what_was_dropped_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    time = Time([Camera([10] * 13)])
+    feed = time.feed()
+    with Sinks(Source("cam", [], frames_per_s=10.0, live=feed), None, show=False) as sinks:
+        ran = _detect(Slow(time, feed), sinks)  # type: ignore[arg-type]
+    _tell_stream(sinks, ran)
+    latency, dropped = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"latency from the camera to the answer: p50 (2[45]\d) ms, p95 \1 ms, p99 \1 ms", latency)
+    assert dropped == "10 frames dropped (77%): they came faster than they were answered, newest first"
 
 
 def test_percentiles_are_right_to_two_per_cent_in_little_memory() -> None:
