@@ -251,6 +251,15 @@ def test_the_latency_from_the_camera_on_and_what_was_dropped_are_told(capsys: py
     assert dropped == "10 frames dropped (77%): they came faster than they were answered, newest first"
 
 
+def test_of_one_kind_of_trouble_the_first_frames_are_named_and_all_are_counted() -> None:
+    skips = Skips(most=2)
+    for k in range(5):
+        skips.add("video frame damaged", f"f{k}")
+    skips.add("frame rate changes", "f3")
+    assert skips.done() == {"frame rate changes": ("f3",), "video frame damaged": ("f0", "f1")}
+    assert skips.told() == ["frame rate changes: 1, such as f3", "video frame damaged: 5, such as f0"]
+
+
 def test_percentiles_are_right_to_two_per_cent_in_little_memory() -> None:
     durations = np.random.default_rng(0).lognormal(-4, 0.5, 3000)
     latency = Latency()
