@@ -155,7 +155,7 @@ def _measured(
         if isinstance(read, Photo):
             photos.append(read)
         else:
-            leave_out(f"{path}: {read}")
+            leave_out(f"{path}, from measuring the camera: {read}")
     if len(photos) < FEWEST:
         return f"needs {FEWEST} photos by the same camera, there are {len(photos)}: give --photos FOLDER"
     try:
