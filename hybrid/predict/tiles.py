@@ -274,8 +274,7 @@ def covered(
         low = torch.maximum(boxes[one, None, :2], boxes[None, whole, :2])
         high = torch.minimum(boxes[one, None, 2:], boxes[None, whole, 2:])
         inside = (high - low).clamp(min=0).prod(-1)
-        area = (boxes[one, 2:] - boxes[one, :2]).prod(-1)
-        by = (inside >= COVERED_SHARE * area[:, None]) & (labels[one, None] == labels[None, whole])
+        by = (inside >= COVERED_SHARE * area(boxes[one])[:, None]) & (labels[one, None] == labels[None, whole])
         is_covered[one] = (by & (scores[None, whole] >= 0.5 * scores[one, None])).any(1)
     return is_covered
 

@@ -104,15 +104,15 @@ def _of_effects(effects: Iterable[Knob], config: SceneConfig) -> Iterator[Change
 
 def _of_coverage(coverage: Iterable[Coverage], config: SceneConfig) -> Iterator[Change]:
     beyond = [one for one in coverage if one.verdict == "beyond"]
-    follows = causes({one.name: sides_beyond(one.below, one.above) for one in beyond})
+    sides = {one.name: sides_beyond(one.below, one.above) for one in beyond}
+    follows = causes(sides)
     for one in beyond:
         if one.name not in RULES or one.name in follows:
             continue
         rule, less, more = RULES[one.name], 1.0, 1.0
-        sides = sides_beyond(one.below, one.above)
-        if "below" in sides:
+        if "below" in sides[one.name]:
             less = _times(rule, one.real[0], one.simulated[1])
-        if "above" in sides:
+        if "above" in sides[one.name]:
             more = _times(rule, one.simulated[-2], one.real[-1])
         factors = (less, more) if rule.rises else (more, less)
         if rule.both:

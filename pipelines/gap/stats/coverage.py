@@ -209,7 +209,7 @@ def _is_beyond(figure: Figure) -> bool:
 def _verdict(below: Figure, above: Figure) -> Verdict:
     if "measured" not in (below.status, above.status):
         return "too_few"
-    if _is_beyond(below) or _is_beyond(above):
+    if sides_beyond(below, above):
         return "beyond"
     covered = all(one.high is not None and one.high <= MOST_OUTSIDE for one in (below, above))
     return "covered" if covered else "not_decided"
