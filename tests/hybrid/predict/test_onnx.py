@@ -25,7 +25,7 @@ SMALL = full(("bolt", "nut"), width=16, heads=2, queries=8, decoder_layers=1,
     memory_frames=2, tracks=3, embedding=4,
     quiet_start=False, clip_classes=("ok", "bad"), inputs=("rgb", "depth"),
 )  # fmt: skip
-MEMORY_LIMIT_MB = 1500
+MEMORY_LIMIT_MB = 700  # beyond what importing torch takes; measured: 350
 
 
 def small_detector() -> Network:
@@ -172,22 +172,26 @@ def test_bfloat16_scores_and_boxes_are_near_float32s() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="resource is of POSIX")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
 def test_one_frame_on_the_cpu_needs_little_memory() -> None:
-    code = f"""
-import resource, sys, torch
-torch.set_num_threads(1)
+    """By VmHWM: ru_maxrss of a new process begins at the peak of the process that started it (here: of all tests)."""
+    code = """
+import torch
 from dataclasses import replace
+from pathlib import Path
 from hybrid.core.config import base
 from hybrid.model.network import Network
+def peak_mb():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
+torch.set_num_threads(1)
+before = peak_mb()
 detector = Network(replace(base(("a", "b", "c")), branches="cnn+rnn+transformer", tracks=50)).eval()
 state = None
 with torch.inference_mode():
     for _ in range(2):
         _, state = detector(torch.rand(1, 1, 3, 480, 640), state)
-used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
-print(used)
-assert used < {MEMORY_LIMIT_MB}, used
+print(peak_mb() - before)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3])
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, done.stderr
+    assert 100 < float(done.stdout) < MEMORY_LIMIT_MB  # the weights alone are over 100 MB
