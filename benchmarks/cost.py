@@ -15,7 +15,6 @@ import datetime
 import math
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -44,7 +43,8 @@ class Point:
     mb: float | None  # None where the system does not tell
 
 
-def _status(key: str) -> float:
+def status_mb(key: str) -> float:
+    """A line of /proc/self/status, such as VmHWM: the peak of this process alone, without the one that started it."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(f"{key}:"))
 
@@ -54,9 +54,9 @@ def measured(x: float, call: Callable[[], object], repeats: int) -> Point:
     if PEAK.exists():
         ctypes.CDLL(None).malloc_trim(0)  # what earlier calls left behind would be used again, and not be counted
         PEAK.write_text("5")  # the peak counts from now
-        held = _status("VmRSS")
+        held = status_mb("VmRSS")
     call()
-    more = None if held is None else max(0.0, _status("VmHWM") - held)
+    more = None if held is None else max(0.0, status_mb("VmHWM") - held)
     times = []
     for _ in range(repeats):
         began = time.process_time()
@@ -131,8 +131,7 @@ def be_that_process(preset: str, height: int, width: int) -> float:
         streamed(
             detector_of(replace(PRESETS[preset](CATEGORIES), branches="cnn+rnn+transformer", tracks=50)), height, width
         )()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 if sys.platform == "linux" else 1024**2)
+    return status_mb("VmHWM")
 
 
 def main() -> None:

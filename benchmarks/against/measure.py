@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from benchmarks.against.rivals import RIVALS, SIZES, Rival, Size
+from benchmarks.cost import status_mb
 from hybrid.data.clips import ClipSource
 from hybrid.metrics.detection import score
 from hybrid.training.config import AugmentConfig, TrainConfig
@@ -72,11 +73,9 @@ def average_precision(rival: Rival, test: ClipSource) -> dict[str, float]:
 
 def cost(name: str, categories: tuple[str, ...], size: Size, height: int, width: int) -> dict[str, float]:
     """CPU milliseconds of one frame, and the peak memory of this process, which should do nothing else."""
-    import resource
-
     torch.set_num_threads(1)
     (ms,) = latencies_ms([name], categories, size, height, width)
-    return {"ms": ms, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {"ms": ms, "mb": status_mb("VmHWM")}
 
 
 def cost_apart(name: str, options: argparse.Namespace, categories: Sequence[str], height: int, width: int) -> Any:

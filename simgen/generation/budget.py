@@ -141,10 +141,11 @@ def _free(out: Location) -> float:
 
 def _resident() -> int:
     """The peak memory of this process, in bytes."""
+    if sys.platform == "linux":  # where ru_maxrss would begin at the peak of the process that started this one
+        return 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
     import resource
 
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def duration(seconds: float | int) -> str:

@@ -355,6 +355,14 @@ def test_an_estimate_is_of_the_scenes_that_the_run_makes(tmp_path):
     assert "the disk is too small" not in " ".join(result.lines())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is that of ru_maxrss")
+def test_an_estimate_does_not_count_the_memory_of_the_process_that_started_it():
+    held = bytearray(b"1") * 400_000_000
+    code = "from simgen.generation.budget import _resident; print(_resident())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert int(done.stdout) < len(held)
+
+
 def test_a_trial_ends_with_its_budget_and_says_how_far_it_goes(tmp_path):
     asked, steps = plan(make=clips.make_slowly, scenes=400), []
     result = estimate(asked, tmp_path, 2, lambda: steps.append(1), Budget(seconds=0.01))
