@@ -1,13 +1,13 @@
 """What are simulation and photos worth, where every detector starts from ImageNet weights?
 
     python benchmarks/few_photos.py --data DATA --sim fasteners --replay data/sim --elsewhere data/standin data/belt
-        --shots 1 10 52 --steps 400 --out out/few
+        --shots 1 10 52 --steps 400 --steps-of 1=200 --compare sim photos-10 --out out/few
     ... --choose        measure on the pool's held-out sessions; the test photos are not read
 
 The folder `--data` holds pool/annotations.json (to train on) and test/annotations.json (measured when all runs are
 done). `--sim` is a finished run of train_sim, or the name of released weights; with these, `--replay` names simulated
 data to mix in, since what they learned from is not there. Each run is a folder under --out. A run that was stopped goes
-on, a finished one is left as it is. `--only` trains and measures some of them:
+on, a finished one of the same settings is left as it is. `--only` trains and measures some of them:
 
     sim                 simulation alone
     photos-N-rR         the first N photos of shuffle R, from ImageNet weights, no simulation
@@ -16,7 +16,8 @@ on, a finished one is left as it is. `--only` trains and measures some of them:
 
 `--elsewhere` names simulated data sets that show what the photos do not show. AP50 there, before and after, says what
 fine-tuning wiped out. Intervals resample sessions (a photo's name without its last number) and, where there are several
-shuffles, their variance is a part of them.
+shuffles, their variance is a part of them. Rows with as many photos are compared with each other, others where
+`--compare` asks for it. `ap50.svg` shows AP50 and AP against the number of photos.
 """
 
 from __future__ import annotations
@@ -26,12 +27,15 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from pipelines.gap.stats.interval import Interval, difference_interval, share_interval
 
 METHODS: dict[str, list[str]] = {  # what is added to the command of the default recipe
     "plain": ["--sim", "none"],
@@ -40,16 +44,44 @@ METHODS: dict[str, list[str]] = {  # what is added to the command of the default
     "frozen-first": ["--sim", "none", "--method", "frozen-first"],
 }
 DRAWS = 400
+FIGURES = ("ap50", "ap")
+IOUS = np.linspace(0.5, 0.95, 10)  # of AP
+COLOURS = {"photos": "#8a939d", "sim": "#1b7f5c", "plain": "#d0722c"}  # of the other methods: those of matplotlib
+LEGEND = {
+    "photos": "photos alone",
+    "sim": "simulation, then photos; samples of both",
+    "plain": "simulation, then photos alone",
+}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One run: its command, and which others it is compared with."""
+    """One run: its command, and its place in the table."""
 
     arm: str
-    shots: int
+    shots: int | None  # None: of other settings
     shuffle: int
+    steps: int
     command: list[str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: one arm and number of photos, over all shuffles. Figures are 0..1."""
+
+    name: str
+    arm: str
+    shots: int | None  # photos; None: not compared by itself, and not in the picture
+    steps: int  # on photos
+    sessions: int
+    by_shuffle: dict[int, dict[str, float]]  # the figures of each run
+    draws: dict[int, dict[str, list[float]]]  # the same on each draw of the sessions
+    by_category: dict[str, float]  # AP50
+    elsewhere: dict[str, float]  # AP50
+
+    def interval(self, figure: str) -> Interval:
+        draws = np.array([run[figure] for run in self.draws.values()], np.float64)
+        return share_interval([run[figure] for run in self.by_shuffle.values()], draws, self.sessions)
 
 
 def arguments() -> argparse.Namespace:
@@ -64,11 +96,14 @@ def arguments() -> argparse.Namespace:
     add("--shots", type=int, nargs="+", default=[1, 10, 52])
     add("--shuffles", type=int, default=1)
     add("--steps", type=int, default=400)
+    add("--steps-of", type=_pair, nargs="*", default=[], metavar="N=STEPS", help="other steps for N photos")
     add("--lr", type=float, default=1e-3)
     add("--tile", type=int, default=256, help="as the run on simulation")
     add("--frozen-stages", type=int, default=0)
     add("--methods", nargs="*", default=[], choices=list(METHODS))
     add("--method-shots", type=int, nargs="*", default=[10], help="numbers of photos that the methods are run with")
+    add("--compare", nargs=2, action="append", default=[], metavar="ROW", help="two rows with other numbers of photos")
+    add("--also", nargs="+", action="append", default=[], metavar="ROW", help="NAME STEPS RUN [RUN]: one more row")
     add("--choose", action="store_true", help="hold out a fifth of the pool and measure there")
     add("--only", nargs="*", help="names of the runs (default: all)")
     add("--train-only", action="store_true", help="measure nothing")
@@ -76,29 +111,51 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _pair(text: str) -> tuple[int, int]:
+    shots, _, steps = text.partition("=")
+    return int(shots), int(steps)
+
+
 def plans(options: argparse.Namespace) -> dict[str, Plan]:
     """All runs but the one on simulation, by name."""
     photos = ["pipelines.finetune_real", "--data", str(options.data / "pool/annotations.json"), "--clip-length", "1"]
-    photos += ["--steps", str(options.steps), "--lr", str(options.lr), "--threads", str(options.threads)]
+    photos += ["--lr", str(options.lr), "--threads", str(options.threads)]
     photos += ["--tile", str(options.tile), "--frozen-stages", str(options.frozen_stages)]
     photos += ["--holdout", "0.2"] if options.choose else []
     replay = ["--sim", options.replay] if options.replay else []
     replay += ["--sim-share", options.sim_share] if options.sim_share else []
     runs = {}
     for shots in options.shots:
+        steps = dict(options.steps_of).get(shots, options.steps)
         for shuffle in range(options.shuffles):
-            few = [*photos, "--shots", str(shots), "--shuffle-seed", str(shuffle), "--seed", str(shuffle)]
+            few = [*photos, "--steps", str(steps), "--shots", str(shots)]
+            few += ["--shuffle-seed", str(shuffle), "--seed", str(shuffle)]
             start = ["--checkpoint", options.sim]
             arms = {"photos": ["--checkpoint", "none"], "sim": [*start, *replay]}
             if shots in options.method_shots:
                 arms |= {name: [*start, *METHODS[name]] for name in options.methods}
             for arm, more in arms.items():
-                runs[f"{arm}-{shots}-r{shuffle}"] = Plan(arm, shots, shuffle, [*few, *more])
+                runs[f"{arm}-{shots}-r{shuffle}"] = Plan(arm, shots, shuffle, steps, [*few, *more])
     return runs
 
 
+def finished(run: Path, plan: Plan, options: argparse.Namespace) -> bool:
+    """Whether this run is done.
+
+    Raises:
+        SystemExit: it is, with other settings.
+    """
+    if not (run / "run.json").is_file():
+        return False
+    done = json.loads((run / "run.json").read_text())["train"]
+    wanted = {"steps": plan.steps, "learning_rate": options.lr, "tile_px": options.tile, "seed": plan.shuffle}
+    if other := [f"{key} {done[key]}, not {value}" for key, value in wanted.items() if done[key] != value]:
+        raise SystemExit(f"{run}: a finished run with {', '.join(other)}; give another --out")
+    return True
+
+
 def measured(run: Path, data: Path, sessions: bool, folder: Path) -> dict[str, Any]:
-    """A run's AP50, AP and AR on data, and AP50 on each draw of the sessions. Kept in `folder`."""
+    """A run's AP50, AP and AR on data, and AP50 and AP on each draw of the sessions. Kept in `folder`."""
     from hybrid.data.pixels import decode
     from hybrid.metrics.detection import matched_frames, score
     from hybrid.metrics.video import average_precision
@@ -124,92 +181,112 @@ def measured(run: Path, data: Path, sessions: bool, folder: Path) -> dict[str, A
     row["by_category"] = {name: one.ap50 for name, one in metrics.by_category.items()}
     if sessions:
         of_photo = sessions_of([frame.name for frame in source.frames])
-        matched = matched_frames(detections, source.frames)
-        row["draws"] = [average_precision(matched, weight) for weight in session_weights(of_photo, DRAWS)]
+        weights = session_weights(of_photo, DRAWS)
+        matched = [matched_frames(detections, source.frames, least_iou=iou) for iou in IOUS]
+        draws = np.array([[average_precision(one, weight) for weight in weights] for one in matched], np.float64)
+        row["draws"] = {"ap50": draws[0].tolist(), "ap": draws.mean(0).tolist()}
         row["sessions"] = int(of_photo.max()) + 1
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(row))
     return row
 
 
-def row_of(name: str, of_shuffle: dict[int, Path], options: argparse.Namespace, on_photos: Path) -> dict[str, Any]:
-    """A line of the table: one arm and number of photos, over all shuffles."""
-    from pipelines.gap.stats.interval import share_interval
-
+def row_of(name: str, of_shuffle: dict[int, Path], plan: Plan, options: argparse.Namespace, on_photos: Path) -> Row:
+    """A line of the table; `plan` is that of one of its runs."""
     folder, runs = options.out / "measured", list(of_shuffle.values())
-    real = [measured(run, on_photos, True, folder) for run in runs]
-    draws = np.array([one["draws"] for one in real], np.float64)
-    interval = share_interval([one["ap50"] for one in real], draws, real[0]["sessions"])
-    row = {"name": name, "runs": len(runs), "ap50": interval.value, "low": interval.low, "high": interval.high}
-    row["ap"] = float(np.mean([one["ap"] for one in real]))
-    row["by_category"] = {
-        key: float(np.mean([one["by_category"][key] for one in real]))
-        for key, value in real[0]["by_category"].items()
-        if value is not None
-    }
+    real = dict(zip(of_shuffle, [measured(run, on_photos, True, folder) for run in runs], strict=True))
     elsewhere = {data.name: [measured(run, data, False, folder)["ap50"] for run in runs] for data in options.elsewhere}
-    row["elsewhere"] = {key: float(np.mean(values)) for key, values in elsewhere.items()}
-    row["sessions"], row["draws"] = real[0]["sessions"], dict(zip(of_shuffle, draws, strict=True))
-    row["by_shuffle"] = {shuffle: (one["ap50"], one["ap"]) for shuffle, one in zip(of_shuffle, real, strict=True)}
-    return row
+    categories = [one["by_category"] for one in real.values()]
+    return Row(
+        name=name,
+        arm=plan.arm,
+        shots=plan.shots,
+        steps=plan.steps,
+        sessions=next(iter(real.values()))["sessions"],
+        by_shuffle={shuffle: {figure: one[figure] for figure in FIGURES} for shuffle, one in real.items()},
+        draws={shuffle: one["draws"] for shuffle, one in real.items()},
+        by_category={
+            k: float(np.mean([one[k] for one in categories])) for k, v in categories[0].items() if v is not None
+        },
+        elsewhere={key: float(np.mean(values)) for key, values in elsewhere.items()},
+    )
 
 
-def table(rows: list[dict[str, Any]], steps: int) -> str:
+def table(rows: Sequence[Row]) -> str:
     """The rows in Markdown."""
-    worlds = list(rows[0]["elsewhere"])
-    head = ["trained on", "runs", "AP50 on photos", "95 % interval", "AP", *(f"AP50 on {name}" for name in worlds)]
+    worlds = list(rows[0].elsewhere)
+    head = ["trained on", "steps on photos", "runs", "AP50 on photos", "95 %", "AP", "95 %"]
+    head += [f"AP50 on {name}" for name in worlds]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for row in rows:
-        interval = "none" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
-        cells = [row["name"], str(row["runs"]), f"**{row['ap50']:.3f}**", interval, f"{row['ap']:.3f}"]
-        cells += [f"{row['elsewhere'][name]:.3f}" for name in worlds]
+        cells = [row.name, f"{row.steps:,}", str(len(row.by_shuffle))]
+        for figure in FIGURES:
+            found = row.interval(figure)
+            cells += [f"**{found.value:.3f}**", "none" if found.low is None else f"{found.low:.3f} to {found.high:.3f}"]
+        cells += [f"{row.elsewhere[name]:.3f}" for name in worlds]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", f"{steps} steps on photos in each run."])
+    return "\n".join(lines)
 
 
-def chart(rows: list[dict[str, Any]], file: Path) -> None:
-    """AP50 on the photos with its interval, beside the mean over the worlds that the photos do not show.
-
-    Green: simulation first. Grey: photos alone.
-    """
+def chart(rows: Sequence[Row], file: Path) -> None:
+    """AP50 and AP on the photos with 95 % intervals, and AP50 elsewhere, against the number of photos."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    worlds = list(rows[0]["elsewhere"])
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 0.8 + 0.32 * len(rows)), sharey=True, layout="constrained")
-    y = np.arange(len(rows))[::-1]
-    colours = ["#9aa3ad" if row["name"].startswith("photos") else "#1b7f5c" for row in rows]
-    values = np.array([row["ap50"] for row in rows])
-    bounds = np.array([[row["low"] or row["ap50"], row["high"] or row["ap50"]] for row in rows])
-    left.barh(y, values, color=colours, xerr=np.abs(bounds.T - values), error_kw={"ecolor": "#333333", "capsize": 2})
-    elsewhere = [float(np.mean([row["elsewhere"][name] for name in worlds])) for row in rows] if worlds else []
-    right.barh(y[: len(elsewhere)], elsewhere, color=colours)
-    left.set_yticks(y, [row["name"] for row in rows])
-    for axes, title in ((left, "AP50 on test photos, 95 %"), (right, f"AP50 elsewhere: {', '.join(worlds)}")):
-        axes.set(title=title, xlim=(0, 1))
-        axes.spines[["top", "right"]].set_visible(False)
+    counts = sorted({row.shots for row in rows if row.shots is not None})
+    place = {shots: k for k, shots in enumerate(counts)}
+    arms = list(dict.fromkeys(row.arm for row in rows if row.shots))
+    figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.3), layout="constrained")
+    for k, arm in enumerate(arms):
+        start = ("sim",) if arm != "photos" else ()
+        own = sorted((r for r in rows if r.arm in (arm, *start) and r.shots is not None), key=lambda r: r.shots or 0)
+        x = [place[row.shots or 0] + 0.09 * (k - (len(arms) - 1) / 2) for row in own]
+        style: dict[str, Any] = {"color": COLOURS.get(arm), "label": LEGEND.get(arm, arm), "marker": "o", "ms": 4}
+        for one, name in zip(axes, FIGURES, strict=False):
+            found = [row.interval(name) for row in own]
+            values = np.array([interval.value for interval in found])
+            ends = np.array([(i.low or i.value, i.high or i.value) for i in found]).T
+            one.errorbar(x, values, np.abs(ends - values), capsize=2, elinewidth=1, **style)
+        axes[2].plot(x, [np.mean(list(row.elsewhere.values())) for row in own], **style)
+    worlds = ", ".join(rows[0].elsewhere)
+    for one, title in zip(axes, ("AP50, test photos", "AP, test photos", f"AP50 elsewhere: {worlds}"), strict=True):
+        one.set(title=title, xticks=range(len(counts)), xticklabels=counts, xlabel="labelled photos", ylim=(0, 1))
+        one.grid(axis="y", color="#dddddd")
+        one.spines[["top", "right"]].set_visible(False)
+    axes[0].legend(loc="lower right", fontsize=8, frameon=False)
     figure.savefig(file, metadata={"Date": None})
     plt.close(figure)
 
 
-def differences(rows: list[dict[str, Any]]) -> list[str]:
-    """Each arm against each other one with as many photos, paired by sessions and shuffles."""
-    from pipelines.gap.stats.interval import difference_interval
+def differences(rows: Sequence[Row], asked: Sequence[Sequence[str]] = ()) -> list[str]:
+    """Rows with as many photos against each other, and the pairs asked for, by name: the first minus the second.
 
-    lines = []
-    for other, row in combinations(rows, 2):
-        both = [shuffle for shuffle in row["by_shuffle"] if shuffle in other["by_shuffle"]]
-        if row["name"].rpartition("-")[2] != other["name"].rpartition("-")[2] or not both:
-            continue
-        gaps = np.array([row["by_shuffle"][k] for k in both]) - [other["by_shuffle"][k] for k in both]
-        draws = np.array([row["draws"][k] - other["draws"][k] for k in both])
-        interval = difference_interval(gaps[:, 0].tolist(), draws, row["sessions"])
-        bounds = "" if interval.low is None else f" ({interval.low:+.3f} to {interval.high:+.3f})"
-        title = f"{row['name']} minus {other['name']}, {len(both)} runs of each"
-        lines.append(f"- {title}: AP50 {interval.value:+.3f}{bounds}; AP {gaps[:, 1].mean():+.3f}")
-    return lines
+    They are paired by sessions and shuffles. A row of one run is compared with each run of the other.
+    """
+    by_name = {row.name: row for row in rows}
+    pairs = [(row, other) for other, row in combinations(rows, 2) if row.shots and row.shots == other.shots]
+    pairs += [(by_name[first], by_name[second]) for first, second in asked]
+    return [line for first, second in pairs if (line := _difference(first, second))]
+
+
+def _difference(first: Row, second: Row) -> str | None:
+    ours, others = list(first.by_shuffle), list(second.by_shuffle)
+    both = [(k, k) for k in ours if k in others]
+    if len(ours) == 1 or len(others) == 1:
+        both = [(a, b) for a in ours for b in others]
+    if not both:
+        return None
+    cells = []
+    for figure, label in zip(FIGURES, ("AP50", "AP"), strict=True):
+        gaps = [first.by_shuffle[a][figure] - second.by_shuffle[b][figure] for a, b in both]
+        draws = np.array([np.subtract(first.draws[a][figure], second.draws[b][figure]) for a, b in both])
+        found = difference_interval(gaps, draws, first.sessions)
+        bounds = "" if found.low is None else f" ({found.low:+.3f} to {found.high:+.3f})"
+        cells.append(f"{label} {found.value:+.3f}{bounds}")
+    runs = [len({pair[k] for pair in both}) for k in (0, 1)]
+    return f"- {first.name} minus {second.name}, {runs[0]} and {runs[1]} runs: {'; '.join(cells)}"
 
 
 def main() -> None:
@@ -220,6 +297,8 @@ def main() -> None:
     began = time.monotonic()
     for done, (name, plan) in enumerate(chosen.items()):
         print(f"[{done + 1}/{len(chosen)}] {name}, {(time.monotonic() - began) / 60:.0f} min so far", flush=True)
+        if finished(options.out / name, plan, options):
+            continue
         command = [sys.executable, "-m", *plan.command, "--out", str(options.out / name)]
         print("$", *command, flush=True)
         subprocess.run(command, check=True)
@@ -231,15 +310,19 @@ def main() -> None:
             print(f"{name}: AP50 {validation['ap50']:.3f}, AP {validation['ap']:.3f} on held-out photos of the pool")
         return
     groups: dict[str, dict[int, Path]] = {"sim": {0: run_at(options.sim)}}
+    plan_of = {"sim": Plan("sim", 0, 0, 0, [])}
     for name, plan in chosen.items():
         groups.setdefault(f"{plan.arm}-{plan.shots}", {})[plan.shuffle] = options.out / name
+        plan_of[f"{plan.arm}-{plan.shots}"] = plan
+    for title, steps, *others in options.also:
+        groups[title], plan_of[title] = dict(enumerate(map(Path, others))), Plan("", None, 0, int(steps), [])
     test = options.data / "test/annotations.json"
-    rows = [row_of(name, runs, options, test) for name, runs in groups.items()]
-    text = "\n".join([table(rows, options.steps), "", *differences(rows)])
+    rows = [row_of(name, runs, plan_of[name], options, test) for name, runs in groups.items()]
+    text = "\n".join([table(rows), "", *differences(rows, options.compare)])
     print(text)
-    plain = [{key: value for key, value in row.items() if key != "draws"} for row in rows]
     chart(rows, options.out / "ap50.svg")
     (options.out / "table.md").write_text(text + "\n")
+    plain = [{key: value for key, value in asdict(row).items() if key != "draws"} for row in rows]
     (options.out / "table.json").write_text(json.dumps(plain, indent=1))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.few_photos import differences
+from benchmarks.few_photos import Row, differences
 from pipelines.gap.stats.interval import difference_interval
 
 ROOT = Path(__file__).parents[1]
@@ -54,22 +54,23 @@ def test_what_a_benchmark_imports_of_the_project_is_there(script: Path) -> None:
             assert there or lazy, f"line {node.lineno}: {node.module} has no {alias.name}"
 
 
+def row(name: str, ap50: list[float], noise: np.ndarray) -> Row:
+    """A row of few_photos whose AP is half of its AP50."""
+    arm, _, shots = name.partition("-")
+    by_shuffle = {k: {"ap50": value, "ap": value / 2} for k, value in enumerate(ap50)}
+    draws = {k: {"ap50": (v["ap50"] + noise[k]).tolist(), "ap": [v["ap"]] * 400} for k, v in by_shuffle.items()}
+    return Row(name, arm, int(shots or 0), 400, 6, by_shuffle, draws, {}, {})
+
+
 def test_arms_with_few_photos_are_compared_on_the_shuffles_that_both_have() -> None:
-    draws = np.random.default_rng(0).normal(0.0, 0.01, (3, 400))
-    ap50 = {"photos-10": [0.80, 0.90, 0.10], "sim-10": [0.86, 0.92]}
-    rows = [
-        {
-            "name": name,
-            "sessions": 6,
-            "by_shuffle": {k: (value, value / 2) for k, value in enumerate(values)},
-            "draws": {k: value + draws[k] * (name == "sim-10") for k, value in enumerate(values)},
-        }
-        for name, values in ap50.items()
-    ]
-    (line,) = differences([*rows, {**rows[0], "name": "photos-1"}])
-    paired = difference_interval([0.06, 0.02], draws[:2], 6)
-    assert paired.low is not None
-    assert paired.high is not None
-    assert line == (
-        f"- sim-10 minus photos-10, 2 runs of each: AP50 +0.040 ({paired.low:+.3f} to {paired.high:+.3f}); AP +0.020"
+    noise = np.random.default_rng(0).normal(0.0, 0.01, (3, 400))
+    ten = row("photos-10", [0.80, 0.90, 0.10], 0 * noise)
+    rows = [row("sim", [0.85], 0 * noise), ten, row("sim-10", [0.86, 0.92], noise), row("photos-1", [0.5], noise)]
+    line, asked = differences(rows, [("sim", "photos-10")])
+    paired = difference_interval([0.06, 0.02], noise[:2], 6)
+    assert f"AP50 +0.040 ({paired.low:+.3f} to {paired.high:+.3f}); AP +0.020" in line
+    assert line.startswith("- sim-10 minus photos-10, 2 and 2 runs: ")
+    every = difference_interval([0.05, -0.05, 0.75], np.zeros((3, 400)), 6)  # one run is compared with each
+    assert asked.startswith(
+        f"- sim minus photos-10, 1 and 3 runs: AP50 +0.250 ({every.low:+.3f} to {every.high:+.3f}); AP +0.125 ("
     )
