@@ -240,8 +240,10 @@ def chart(rows: Sequence[Row], file: Path) -> None:
     arms = list(dict.fromkeys(row.arm for row in rows if row.shots))
     figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.3), layout="constrained")
     for k, arm in enumerate(arms):
-        start = ("sim",) if arm != "photos" else ()
-        own = sorted((r for r in rows if r.arm in (arm, *start) and r.shots is not None), key=lambda r: r.shots or 0)
+        own = [row for row in rows if row.shots and row.arm == arm]
+        own = sorted(
+            [*own, *(row for row in rows if row.shots == 0 and arm != "photos")], key=lambda row: row.shots or 0
+        )
         x = [place[row.shots or 0] + 0.09 * (k - (len(arms) - 1) / 2) for row in own]
         style: dict[str, Any] = {"color": COLOURS.get(arm), "label": LEGEND.get(arm, arm), "marker": "o", "ms": 4}
         for one, name in zip(axes, FIGURES, strict=False):
