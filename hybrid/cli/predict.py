@@ -99,7 +99,10 @@ def predict(
         bool, typer.Option("--tiles", help="Look at tiles of the size trained on: for very many or tiny parts; slow.")
     ] = False,
     flip: Annotated[
-        bool, typer.Option("--flip", help="Look mirrored too: few more parts, many more false alarms, twice the time.")
+        bool,
+        typer.Option(
+            "--flip", help="Look mirrored too, and average: 2 points of AP, fewer false alarms, nearly twice the time."
+        ),
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     runtime: Annotated[

@@ -7,6 +7,7 @@ at a smaller scale. So an image is cut into tiles at each of `View.scales`, and 
   2. Where two scales show one part, and it is small at the coarser one, the box of the finer scale is the more exact
      one. It gets the better of the two scores.
   3. Duplicates from several tiles or scales are removed by non-maximum suppression within each category.
+A mirrored look at the image is merged by itself; then the two looks are averaged.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from hybrid.core.boxes import area, pairwise_iou
 from hybrid.core.config import GREY, NMS_IOU
 from hybrid.core.errors import ConfigError
 from hybrid.core.types import Detections
+from hybrid.predict.looks import agreed
 from hybrid.predict.suppression import suppress_duplicates
 
 MERGING = 2  # the version of this merging: stored detections of another one are made again
@@ -49,7 +51,7 @@ class View:
     scales: tuple[float, ...] = (1.0, 0.5)
     whole_px: int = 0  # an image that has so many pixels or fewer at a scale is not cut there
     near_px: int = 0  # an image whose longer side is so long or shorter is looked at at the first scale only
-    mirrored: bool = False  # look at each tile mirrored too, in twice the time: what either look finds counts
+    mirrored: bool = False  # look at each tile mirrored too, in twice the time (`hybrid.predict.looks`)
     batch: int = 8  # tiles that go through the network at once
     threshold: float = 0.02  # lower scores are left out
     limit: int = 300  # detections of a frame, at most
@@ -212,7 +214,15 @@ def least_score(tiles: Sequence[Tile], view: View) -> float:
 
 
 def merge(tiles: Sequence[Tile], detections: Sequence[Detections], view: View) -> Detections:
-    """The tiles' detections as detections of the image, best first."""
+    """The tiles' detections as detections of the image, best first. A mirrored look is merged by itself."""
+    pairs = list(zip(tiles, detections, strict=True))
+    looks = [[pair for pair in pairs if pair[0].mirrored is turned] for turned in (False, True)]
+    done = [_merged([tile for tile, _ in own], [one for _, one in own], view) for own in looks if own]
+    return done[0] if len(done) == 1 else agreed(done, view.threshold, view.limit, view.nms_iou)
+
+
+def _merged(tiles: Sequence[Tile], detections: Sequence[Detections], view: View) -> Detections:
+    """The detections of the tiles of one look."""
     placed = [_in_image(tile, one) for tile, one in zip(tiles, detections, strict=True)]
     boxes, is_cut = torch.cat([boxes for boxes, _ in placed]), torch.cat([cut_off for _, cut_off in placed])
     scores, labels = torch.cat([one.scores for one in detections]), torch.cat([one.labels for one in detections])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from hybrid.core.errors import ConfigError
 from hybrid.data.clips import ClipSource
 from hybrid.training.methods.batch_norm import BatchNorm
-from hybrid.training.methods.mean_teacher import MeanTeacher
+from hybrid.training.methods.mean_teacher import SURE, MeanTeacher
 from hybrid.training.methods.method import Method
 from hybrid.training.methods.weights import L2SP, Fresh, FrozenFirst, Measure, WiseFT
 
@@ -35,7 +35,7 @@ METHODS: dict[str, Callable[[Materials], Method | None]] = {
     "frozen-first": lambda given: FrozenFirst(),
     "l2-sp": lambda given: L2SP(given.fresh),
     "wise-ft": lambda given: WiseFT(given.fresh, given.measure),
-    "mean-teacher": lambda given: MeanTeacher(_needed(given.unlabelled, "mean-teacher"), given.sure),
+    "mean-teacher": lambda given: MeanTeacher(_needed(given.unlabelled, "mean-teacher"), max(given.sure, SURE)),
     "batch-norm": lambda given: BatchNorm(_needed(given.unlabelled or given.photos, "batch-norm")),
 }
 

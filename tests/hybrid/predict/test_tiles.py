@@ -66,7 +66,9 @@ def test_a_mirrored_look_finds_each_part_where_it_is(size: tuple[int, int]) -> N
         if (tile.left, tile.top) == (0, 0):
             box = [float(xs.min()), float(ys.min()), float(xs.max()) + 1, float(ys.max()) + 1]
     found = [detections([(box, 0.9, 0)] if k == len(plain) else []) for k in range(len(tiles))]
-    assert merge(tiles, found, view).boxes_xyxy_px.tolist() == [[5, 10, 12, 16]]
+    merged = merge(tiles, found, view)
+    assert merged.boxes_xyxy_px.tolist() == [pytest.approx([5, 10, 12, 16])]
+    assert merged.scores.tolist() == pytest.approx([0.45])  # the other look does not find it
     assert told(*size, view).endswith(", and mirrored")
 
 

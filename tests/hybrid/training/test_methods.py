@@ -138,7 +138,7 @@ def test_on_video_the_tracks_decide() -> None:
     """One object is in all four frames, once with a low score; another has a high score, but in two frames alone."""
     clip = [
         found([0.8, 0.9], [0, 60]),
-        found([0.3], [2]),
+        found([0.4], [2]),
         found([0.8, 0.9], [4, 62]),
         found([0.8], [6]),
     ]
@@ -226,6 +226,13 @@ def test_methods_are_named_and_joined() -> None:
     given = Materials(photos=lambda: None, unlabelled=lambda: None)  # type: ignore[arg-type,return-value]
     for name in METHODS:
         assert [method.name for method in make_methods((name,), given)] == ([] if name == "plain" else [name])
+
+
+def test_the_mean_teacher_s_labels_are_surer_than_the_operating_point() -> None:
+    """On a new camera half of what is found at that score may be false."""
+    for point, sure in ((0.3, 0.7), (0.8, 0.8)):
+        (teacher,) = make_methods(("mean-teacher",), Materials(unlabelled=lambda: None, sure=point))  # type: ignore[arg-type,return-value]
+        assert teacher.settings()["sure"] == sure
 
 
 def test_what_is_fresh_is_known_by_name_and_by_row() -> None:
