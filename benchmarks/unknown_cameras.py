@@ -6,8 +6,8 @@
 
 Worlds are made by seeds, from `--first` on. Each is the base preset with two or three groups of knobs moved outside of
 it, and two decoys that should cost no AP. Null worlds are the base preset itself. Of a world the advice sees a pool
-alone: 30 labelled pictures in six sessions. The start is one detector: ImageNet weights, trained on the base preset. It
-is then trained on, as `--iterate` does it, with as many scenes and the same steps and seeds, on
+alone: 30 labelled pictures in six sessions. All arms start from the released weights and are trained on, as `--iterate`
+does it, with as many scenes and the same steps and seeds, on
 
     base        the base preset
     advised     the base preset with the ranges that the advice widens
@@ -18,7 +18,8 @@ is then trained on, as `--iterate` does it, with as many scenes and the same ste
 and measured on 60 pictures of the world. closed = sum(advised - base) / sum(oracle - base), of AP50, both sums over the
 worlds: a mean of each world's ratio would be ruled by worlds that have no gap. Its interval is of the jackknife over
 the worlds, with Student's t. Groups that were named are compared with those that were moved. Each world is a file,
-world-N.json; the table is printed from these files, and nothing is left out of it.
+world-N.json; the table is printed from these files, and nothing is left out of it. `--arms base oracle` trains these
+two alone, which says how large the gap is.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ import numpy as np
 from scipy.stats import t as student
 
 from hybrid.data.clips import ClipSource
+from hybrid.weights.released import run_at
 from pipelines.common.data import read
 from pipelines.gap.advice.preset import Rendered, layered
 from pipelines.gap.advice.trials import render_words, run_python, train_words
 from pipelines.gap.advice.widening import NOT_KNOWN, RULES, Change, changes, widened
-from pipelines.gap.finished import FinishedRun, open_run
+from pipelines.gap.finished import open_run
 from pipelines.gap.measure import measure
 from pipelines.gap.sections.why import looks, why
 from pipelines.gap.sets import with_labels_of
@@ -46,6 +48,7 @@ from simgen.presets.read import load_config
 from simgen.scene.config import SceneConfig
 
 BASE = "demo"
+START = "fasteners"  # released weights
 SMALL = ["camera.width_px=160", "camera.height_px=128", "timing.frames=1", "timing.settle_s=0.5"]
 # Groups that a world moves: the statistic that should tell, and by how much the ends of its knob are multiplied.
 GROUPS: Mapping[str, tuple[str, float]] = {
@@ -64,16 +67,18 @@ ONE_CORE = ("--threads", "1", "--workers", "0")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    numbers = {"worlds": 8, "nulls": 20, "seeds": 3, "scenes": 200, "start-steps": 400, "steps": 150, "first": 0}
+    numbers = {"worlds": 8, "nulls": 20, "seeds": 3, "scenes": 200, "steps": 150, "first": 0}
     for name, default in numbers.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, help="train these alone")
     parser.add_argument("--advice-only", action="store_true", help="say what the advice names, and train nothing")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     for number in range(asked.first, asked.first + asked.worlds + asked.nulls):
         is_null = number >= asked.first + asked.worlds
         path = asked.out / f"world-{number}.json"
-        if not path.exists() or not (asked.advice_only or is_null or "ap50" in json.loads(path.read_text())):
+        known = json.loads(path.read_text()) if path.exists() else None
+        if known is None or not (asked.advice_only or is_null or set(asked.arms) <= set(known.get("ap50", ()))):
             path.write_text(json.dumps(World(number, is_null, asked).judged(), indent=1) + "\n")
     print(table([json.loads(path.read_text()) for path in sorted(asked.out.glob("world-*.json"))]))
 
@@ -106,7 +111,7 @@ class World:
             "base": self.layer(()), "advised": self.layer(advised), "sham": self.layer(self.sham(advised)),
             "everything": self.layer(self.every(EVERYTHING)), "oracle": self.sets(hidden),
         }  # fmt: skip
-        return row | {"ap50": {arm: self.trained(arm, text, test) for arm, text in layers.items()}}
+        return row | {"ap50": {arm: self.trained(arm, layers[arm], test) for arm in ARMS if arm in self.asked.arms}}
 
     def hidden(self) -> dict[str, tuple[float, float]]:
         """The ranges of the world that are others than the base's."""
@@ -170,7 +175,7 @@ class World:
         """AP50 on the test pictures, of each seed. The base's runs are those of all worlds."""
         folder = self.asked.out / "base" if arm == "base" else self.folder
         data = self.rendered(f"scenes-{arm}", preset, self.asked.scenes, 5, folder)
-        start, values = self.start(), []
+        start, values = open_run(run_at(START)), []
         for seed in range(self.asked.seeds):
             out = folder / f"run-{arm}-{seed}"
             run_python([*train_words(start, data, self.asked.steps, seed, out, 1), *ONE_CORE])
@@ -181,14 +186,6 @@ class World:
             ).metrics.overall.ap50
             values.append(float(ap50 or 0.0))
         return values
-
-    def start(self) -> FinishedRun:
-        """The detector that all arms begin with; trained once."""
-        base = self.asked.out / "base"
-        words: list[str | Path] = ["-m", "pipelines.train_sim", "--data", base / "scenes-base", "--out", base / "start"]
-        words += ["--preset", "lite", "--steps", str(self.asked.start_steps), "--tile", "160", "--clip-length", "1"]
-        run_python([*words, "--holdout", "0.05", *ONE_CORE])
-        return open_run(base / "start")
 
 
 def ranges_of(config: SceneConfig) -> dict[str, tuple[float, float]]:
@@ -216,10 +213,10 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     worlds, nulls = ([row for row in rows if row["null"] == null] for null in (False, True))
     lines = ["| world | moved | named | " + " | ".join(ARMS) + " |", "|---" * (3 + len(ARMS)) + "|"]
     for row in worlds:
-        values = [f"{np.mean(row['ap50'][arm]):.3f}" if "ap50" in row else "not run" for arm in ARMS]
+        values = [f"{np.mean(row['ap50'][arm]):.3f}" if arm in row.get("ap50", ()) else "not run" for arm in ARMS]
         cells = [str(row["number"]), ", ".join(row["moved"]), ", ".join(row["named"]), *values]
         lines.append(f"| {' | '.join(cells)} |")
-    measured = [row for row in worlds if "ap50" in row]
+    measured = [row for row in worlds if set(row.get("ap50", ())) == set(ARMS)]
     for arm in ("advised", "sham", "everything") if len(measured) > 1 else ():
         share, half = closed(measured, arm)
         lines.append(f"{arm}: closed {share:.2f} [{share - half:.2f}, {share + half:.2f}]")
