@@ -106,7 +106,7 @@ def _corners(rows: list[dict[str, Any]]) -> Float32[np.ndarray, "n 4"]:
 
 
 def split(options: argparse.Namespace) -> None:
-    """Write train.json, early.json, tune.json and test.json into --out; the pictures stay where they are."""
+    """Write train.json, early.json, tune.json and test.json into --out, and a link to the folder of the pictures."""
     content = with_track_ids(json.loads(options.data.read_text()))
     first = content["videos"][0]["id"]
     last = sum(image["video_id"] == first for image in content["images"]) - options.tune
@@ -117,12 +117,11 @@ def split(options: argparse.Namespace) -> None:
         "test": lambda image: image["video_id"] != first,
     }
     options.out.mkdir(parents=True, exist_ok=True)
+    for folder in {Path(image["file_name"]).parts[0] for image in content["images"]}:
+        if not (options.out / folder).exists():  # links to folders are followed, those to pictures are refused
+            (options.out / folder).symlink_to((options.data.parent / folder).resolve())
     for name, belongs in parts.items():
-        images = [
-            image | {"file_name": str((options.data.parent / image["file_name"]).resolve())}
-            for image in content["images"]
-            if belongs(image)
-        ]
+        images = [image for image in content["images"] if belongs(image)]
         numbers = {image["id"] for image in images}
         rows = [row for row in content["annotations"] if row["image_id"] in numbers]
         (options.out / f"{name}.json").write_text(json.dumps(content | {"images": images, "annotations": rows}))

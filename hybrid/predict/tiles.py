@@ -6,8 +6,8 @@ at a smaller scale. So an image is cut into tiles at each of `View.scales`, and 
      otherwise its score is halved.
   2. Where two scales show one part, and it is small at the coarser one, the box of the finer scale is the more exact
      one. It gets the better of the two scores.
-  3. Duplicates from several tiles or scales are removed by non-maximum suppression within each category.
-A mirrored look at the image is merged by itself; then the two looks are averaged.
+  3. At a scale where an object is much longer than the training's tiles, pieces of it are dropped.
+  4. Duplicates from several tiles or scales are removed by non-maximum suppression within each category.
 """
 
 from __future__ import annotations
@@ -28,15 +28,14 @@ from hybrid.core.types import Detections
 from hybrid.predict.looks import agreed
 from hybrid.predict.suppression import suppress_duplicates
 
-MERGING = 2  # the version of this merging: stored detections of another one are made again
+MERGING = 3  # the version of this merging: stored detections of another one are made again
 EDGE_PX = 2.0  # a box this close to its tile's edge touches it
 COVERED_SHARE = 0.6  # a whole box covers a cut box if it contains this share of its area
+LONG = 1.5  # training tiles: of longer objects a look has learned pieces alone
 CUT_SCORE = 0.5  # factor on the score of a cut box that no whole box covers
 COARSE_SIDE_PX = 32.0  # a part smaller than this, in pixels of its tile, has a more exact box at a finer scale
 SAME_PART_IOU = 0.5  # boxes of two scales that overlap so much show one part
 SURE_SHARE = 0.1  # a box of the finer scale counts from this share of the other's score
-
-
 WHOLE_PX = 2_400_000  # the largest picture that is looked at whole: 1920x1200
 LARGE_TILE_PX, LARGE_OVERLAP_PX = 1280, 128  # larger ones are cut into these
 NEAR = 2.5  # of pictures up to so many training tiles long, one scale is enough
@@ -51,6 +50,7 @@ class View:
     scales: tuple[float, ...] = (1.0, 0.5)
     whole_px: int = 0  # an image that has so many pixels or fewer at a scale is not cut there
     near_px: int = 0  # an image whose longer side is so long or shorter is looked at at the first scale only
+    trained_px: int = 0  # the side of the training's tiles: no longer object was learned whole; 0: not known
     mirrored: bool = False  # look at each tile mirrored too, in twice the time (`hybrid.predict.looks`)
     batch: int = 8  # tiles that go through the network at once
     threshold: float = 0.02  # lower scores are left out
@@ -83,7 +83,12 @@ def view_of(trained_px: int) -> View:
     Above WHOLE_PX it is cut into large tiles, which bounds the memory. The figures: benchmarks/2026-11-29-cpu-use.md.
     """
     return View(
-        tile_px=LARGE_TILE_PX, overlap_px=LARGE_OVERLAP_PX, whole_px=WHOLE_PX, near_px=round(NEAR * trained_px), batch=1
+        tile_px=LARGE_TILE_PX,
+        overlap_px=LARGE_OVERLAP_PX,
+        whole_px=WHOLE_PX,
+        near_px=round(NEAR * trained_px),
+        trained_px=trained_px,
+        batch=1,
     )
 
 
@@ -244,8 +249,11 @@ def _merged(tiles: Sequence[Tile], detections: Sequence[Detections], view: View)
         return every.take(every.scores.argsort(descending=True, stable=True)[: view.limit])
     counted = zip(tiles, detections, strict=True)
     scales = torch.cat([boxes.new_full((len(one.scores),), tile.scale_xy[0]) for tile, one in counted])
+    scales = scales[useful]
     keep = ~covered(every.boxes_xyxy_px, every.scores, every.labels, is_cut)
-    every, is_cut, scales = every.take(keep), is_cut[keep], scales[useful][keep]
+    if view.trained_px:
+        keep &= ~pieces(every.boxes_xyxy_px, every.scores, every.labels, scales, view.trained_px)
+    every, is_cut, scales = every.take(keep), is_cut[keep], scales[keep]
     every = replace(every, scores=torch.where(is_cut, every.scores * CUT_SCORE, every.scores))
     every = replace(every, scores=finer_first(every.boxes_xyxy_px, every.scores, every.labels, scales, is_cut))
     return suppress_duplicates(every.take(every.scores >= view.threshold), view.nms_iou, view.limit)
@@ -281,12 +289,34 @@ def covered(
     is_covered = torch.zeros_like(is_cut)
     whole = (~is_cut).nonzero()[:, 0]
     for one in torch.split(is_cut.nonzero()[:, 0], 1024):
-        low = torch.maximum(boxes[one, None, :2], boxes[None, whole, :2])
-        high = torch.minimum(boxes[one, None, 2:], boxes[None, whole, 2:])
-        inside = (high - low).clamp(min=0).prod(-1)
-        by = (inside >= COVERED_SHARE * area(boxes[one])[:, None]) & (labels[one, None] == labels[None, whole])
+        by = (_shares(boxes[one], boxes[whole]) >= COVERED_SHARE) & (labels[one, None] == labels[None, whole])
         is_covered[one] = (by & (scores[None, whole] >= 0.5 * scores[one, None])).any(1)
     return is_covered
+
+
+def pieces(
+    boxes: Float32[Tensor, "n 4"], scores: Float32[Tensor, " n"], labels: Tensor, scales: Tensor, trained_px: int
+) -> Bool[Tensor, " n"]:
+    """Which boxes of a finer scale are pieces of an object that is LONG training tiles long there, or longer.
+
+    Of such an object the network has learned pieces at that scale, as tiles cut it. A box is one if a box of its
+    category at a coarser scale, so long and with at least half its score, covers it.
+    """
+    is_piece, sides = torch.zeros_like(labels, dtype=torch.bool), (boxes[:, 2:] - boxes[:, :2]).amax(1)
+    for scale in torch.unique(scales)[1:]:
+        long = ((scales < scale) & (sides * scale > LONG * trained_px)).nonzero()[:, 0]
+        for one in torch.split((scales == scale).nonzero()[:, 0], 1024):
+            by = _shares(boxes[one], boxes[long]) >= COVERED_SHARE
+            by &= (labels[one, None] == labels[None, long]) & (scores[None, long] >= 0.5 * scores[one, None])
+            is_piece[one] = by.any(1)
+    return is_piece
+
+
+def _shares(boxes: Float32[Tensor, "n 4"], others: Float32[Tensor, "m 4"]) -> Float32[Tensor, "n m"]:
+    """The share of each box's area that lies in each other one."""
+    low = torch.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = torch.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    return (high - low).clamp(min=0).prod(-1) / area(boxes)[:, None]
 
 
 def finer_first(

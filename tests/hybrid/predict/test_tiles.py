@@ -97,6 +97,25 @@ def test_no_look_is_larger_than_memory_allows_and_together_they_see_all(width: i
         assert all(b[0] < a[1] for a, b in pairwise(ends))
 
 
+def test_pieces_of_an_object_that_is_longer_than_the_training_s_tiles_are_dropped_at_the_finer_scale() -> None:
+    view = View(tile_px=None, scales=(1.0, 0.5), trained_px=64)
+    long, piece, other, beside = [10, 10, 110, 60], [20, 12, 70, 58], [30, 20, 45, 35], [150, 20, 165, 35]
+    fine = [(piece, 0.9, 0), (other, 0.9, 1), (beside, 0.9, 0)]  # a piece; of another category; elsewhere
+    coarse = [([x / 2 for x in long], 0.6, 0)]
+    tiles = layout(200, 100, view)
+
+    def found(trained_px: int, score: float = 0.6) -> list[tuple[int, int]]:
+        rows = [detections(fine), detections([(coarse[0][0], score, 0)])]
+        merged = merge(tiles, rows, replace(view, trained_px=trained_px))
+        return sorted((int(box[0]), int(label)) for box, label in zip(merged.boxes_xyxy_px, merged.labels, strict=True))
+
+    assert found(64) == [(10, 0), (30, 1), (150, 0)]
+    everything = [(10, 0), (20, 0), (30, 1), (150, 0)]
+    assert found(67) == everything  # of 100 px: not 1.5 tiles long
+    assert found(64, score=0.4) == everything  # it is too unsure
+    assert found(0) == everything  # the training's tiles are not known
+
+
 def _ideal(boxes: list[list[float]], size: tuple[int, int], view: View) -> Detections:
     """What a perfect detector makes of each tile, merged: every box, as far as the tile shows it."""
     found = []
