@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hybrid.core.errors import RunError
 from hybrid.weights.record import weights_file, where_and_why
+from hybrid.weights.released import RUNS, released
 from simgen.dataset.store.files import write_atomically
 from simgen.spec.errors import TextFileError
 from simgen.spec.text.json_text import read_json
@@ -36,6 +37,13 @@ class StartingRun:
     run: str  # its folder
     sha256: str  # its weights_hash
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    @property
+    def folder(self) -> Path:
+        """Its folder. Released weights are those of this installation, wherever the one that trained the run was."""
+        stated = Path(self.run)
+        own = RUNS / stated.name
+        return own if stated.name in released() and weights_hash(own) == self.sha256 else stated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +98,7 @@ def write_experiment(run: Path, experiment: Experiment) -> None:
 
 def changed_fields(before: Experiment, now: Experiment) -> list[str]:
     """The names of the fields in which two records differ, but for those that an earlier version did not record."""
+    before, now = (replace(one, init=one.init and replace(one.init, run=str(one.init.folder))) for one in (before, now))
     names = [field.name for field in fields(Experiment) if getattr(before, field.name) != getattr(now, field.name)]
     return [name for name in names if name not in _LATER or None not in (getattr(before, name), getattr(now, name))]
 

@@ -237,7 +237,7 @@ def carry_out(
             return {}
         run = {**summary.run, "experiment": whole.to_json(), "seconds": seconds(out)}
         if whole.init is not None and scenes is not None and "kept" not in run:
-            run["kept"] = measure_kept(Path(whole.init.run), out, scenes, run["device"], measuring)
+            run["kept"] = measure_kept(whole.init.folder, out, scenes, run["device"], measuring)
     write_atomically(out / RUN, json.dumps(run, indent=1).encode())
     return run
 

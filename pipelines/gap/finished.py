@@ -58,9 +58,11 @@ class FinishedRun:
         """
         runs: list[FinishedRun] = [self]
         while runs[-1].experiment is not None and runs[-1].experiment.init is not None:
-            folder = Path(runs[-1].experiment.init.run)
+            folder, record = runs[-1].experiment.init.folder, runs[-1].folder / EXPERIMENT
             if any(run.folder.resolve() == folder.resolve() for run in runs):
-                raise RunError(f"{runs[-1].folder / EXPERIMENT}: init.run: {folder} started from this very run")
+                raise RunError(f"{record}: init.run: {folder} started from this very run")
+            if not folder.is_dir():
+                raise DataError(f"{record}: init.run: there is no folder {folder}; put that run back there")
             runs.append(open_run(folder))
         return tuple(runs)
 

@@ -79,7 +79,7 @@ def _recorded(run: Path) -> _Recorded | None:
             mixed_in = _Recorded(one.mixed_in, one.mixed_in_sha256, one.mixed_in_trained_on)
         if one.init is None:
             break
-        run = Path(one.init.run)
+        run = one.init.folder
     return mixed_in
 
 

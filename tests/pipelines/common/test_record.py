@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hybrid.core.errors import RunError
+from hybrid.weights.released import RUNS
 from pipelines.common.record import (
     EXPERIMENT,
     VERSION,
@@ -180,3 +181,13 @@ def test_a_run_from_before_photos_were_hashed_can_be_resumed(tmp_path: Path) -> 
     claim(tmp_path / "new", replace(TUNED, photo_digests=("ab",)))
     with pytest.raises(RunError, match="differs in photo_digests"):
         claim(tmp_path / "new", replace(TUNED, photo_digests=("cd",)))
+
+
+def test_released_weights_are_found_wherever_the_run_was_trained():
+    released = StartingRun(run="/gone/hybrid/weights/runs/fasteners", sha256=weights_hash(RUNS / "fasteners"))
+    assert released.folder == RUNS / "fasteners"
+    others = replace(released, sha256="ef" * 32)
+    assert others.folder == Path(others.run), "another run of the same name"
+    here = replace(released, run=str(RUNS / "fasteners"))
+    assert changed_fields(replace(TUNED, init=released), replace(TUNED, init=here)) == []
+    assert changed_fields(replace(TUNED, init=released), replace(TUNED, init=others)) == ["init"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hybrid.core.errors import DataError
 from pipelines.common.record import Experiment, StartingRun, write_experiment
 from pipelines.gap.finished import FinishedRun
 
@@ -79,3 +80,10 @@ def test_scenes_of_one_preset_are_known_by_the_config_of_their_data_set(tmp_path
     (tmp_path / "a" / "data" / "manifest.json").unlink()
     del runs[0].__dict__["preset"]
     assert runs[0].preset == "a"
+
+
+def test_a_run_whose_start_is_gone_says_which_run_and_where(tmp_path: Path) -> None:
+    gone = StartingRun(run=str(tmp_path / "gone"), sha256="ef" * 32)
+    run = finished(tmp_path / "a", TRAIN, DATA, init=gone)
+    with pytest.raises(DataError, match=r"a/experiment\.json: init\.run: there is no folder .*gone; put that run back"):
+        _ = run.lineage
