@@ -56,7 +56,8 @@ def arguments() -> argparse.Namespace:
     add("--seeds", type=int, nargs="+", default=[0])
     add("--steps", type=int, default=250)
     add("--runs", type=Path, nargs="*", default=[])
-    add("--at", type=float, default=0.3, help="measure: the score from which something is reported")
+    add("--at", type=float, default=0.3, help="measure: the score from which parts are followed")
+    add("--false-alarms", type=float, default=1.0, help="measure: a frame; reports count from the score that keeps it")
     add("--scales", type=float, nargs="+", help="measure: the scales of a look (default: those of the product)")
     return parser.parse_args()
 
@@ -148,7 +149,7 @@ def measure(options: argparse.Namespace) -> None:
     """The figures of each run, as a line of measured.jsonl, and printed."""
     from hybrid.data.pixels import decode
     from hybrid.metrics.detection import score
-    from hybrid.metrics.line import combined, figures, tally_clip
+    from hybrid.metrics.line import combined, false_scores, figures, tally_clip
     from hybrid.metrics.line_truth import labelled_frames
     from hybrid.predict.runtime.choice import Runtime
     from hybrid.predict.stream import stream
@@ -173,8 +174,12 @@ def measure(options: argparse.Namespace) -> None:
         }
         truth, followed = [labelled_frames(clip) for clip in source.clips], dict[str, dict[str, float]]()
         for name, told in ways(clips, source, options.at, engine.tracks).items():
-            own = figures(combined([tally_clip(*pair) for pair in zip(told, truth, strict=True)]))
-            followed[name] = {key: own[key] for key in FIGURES}
+            pairs = list(zip(told, truth, strict=True))
+            false = np.sort(np.concatenate([false_scores(*pair) for pair in pairs]))[::-1]
+            most = round(options.false_alarms * len(source.frames))
+            least = float(np.nextafter(false[most], 2)) if len(false) > most else 0.0
+            own = figures(combined([tally_clip(*pair, score=least) for pair in pairs]))
+            followed[name] = {"from a score of": least} | {key: own[key] for key in FIGURES}
         with (options.out / "measured.jsonl").open("a") as file:
             file.write(json.dumps(row | {"at": options.at, "followed": followed}) + "\n")
         print(f"{run.name} on {part}, scales {view.scales}: AP50 {row['ap50']:.3f}, AP {row['ap']:.3f}", categories)

@@ -140,7 +140,8 @@ class FinishedRun:
         """What it was trained on, in words that never call a stand-in real."""
         if self.experiment is None:
             return "unknown"
-        words = f"{len(self.experiment.trained_on)} {_KINDS[self.experiment.kind]}"
+        shots = self.experiment.shots if self.experiment.kind == "real" else None  # a video has many frames
+        words = f"{shots or len(self.experiment.trained_on)} {_KINDS[self.experiment.kind]}"
         if self.experiment.mixed_in:
             words += f", with {Path(self.experiment.mixed_in).name} mixed in"
         init = self.experiment.init

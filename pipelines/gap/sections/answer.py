@@ -86,8 +86,9 @@ def lead(rows: Sequence[Performance], pairs: Sequence[Comparison], efficiency: L
 
 
 def _alone(rows: Sequence[Performance], top: Performance) -> Performance | None:
-    """The photos alone, as many as `top` was trained on."""
-    return next((row for row in rows if row.arm == "photos" and top.photos and row.photos == top.photos), None)
+    """The photos alone, as many as `top` was trained on, where `top` saw simulation too."""
+    others = [row for row in rows if row.arm == "photos" and top.photos and row.photos == top.photos]
+    return None if top.arm == "photos" else next(iter(others), None)
 
 
 def _between(pairs: Sequence[Comparison], first: str, second: str) -> tuple[float, Figure] | None:

@@ -169,6 +169,7 @@ def test_photos_that_were_trained_on_are_left_out_under_any_name_also_where_they
     ("change", "words"),
     [
         ({}, "2 photos"),
+        ({"shots": 99}, "99 photos"),  # frames of two videos
         ({"kind": "stand-in"}, "2 stand-in clips"),
         ({"kind": "simulated"}, "2 simulated scenes"),
         ({"mixed_in": "data/sim"}, "2 photos, with sim mixed in"),

@@ -116,6 +116,9 @@ def test_the_first_sentence_is_of_the_most_photos_after_simulation_however_bad_i
     assert "Simulation alone reaches 0." in more
     assert "Simulation first raises AP50 by" in more
     assert sentence(rows[:1], "photos").startswith("With simulation alone the detector reaches")
+    only = sentence([row for row in rows if row.arm == "photos"], "photos")
+    assert only.startswith("With 10 labelled photos alone the detector reaches AP50 0.")
+    assert "; with the" not in only
     unknown = [replace(rows[0], photos=None)]  # a run before it left no record
     assert sentence(unknown, "photos").startswith("With simulation and labelled photos whose number is not known the")
     assert colour(unknown[0]) == "both"
