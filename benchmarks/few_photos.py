@@ -238,7 +238,7 @@ def chart(rows: Sequence[Row], file: Path) -> None:
     counts = sorted({row.shots for row in rows if row.shots is not None})
     place = {shots: k for k, shots in enumerate(counts)}
     arms = list(dict.fromkeys(row.arm for row in rows if row.shots))
-    figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.3), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.8), layout="constrained")
     for k, arm in enumerate(arms):
         own = [row for row in rows if row.shots and row.arm == arm]
         own = sorted(
@@ -253,11 +253,18 @@ def chart(rows: Sequence[Row], file: Path) -> None:
             one.errorbar(x, values, np.abs(ends - values), capsize=2, elinewidth=1, **style)
         axes[2].plot(x, [np.mean(list(row.elsewhere.values())) for row in own], **style)
     worlds = ", ".join(rows[0].elsewhere)
+    ticks = [f"{n}\n{max(row.steps for row in rows if row.shots == n)}" for n in counts]
     for one, title in zip(axes, ("AP50, test photos", "AP, test photos", f"AP50 elsewhere: {worlds}"), strict=True):
-        one.set(title=title, xticks=range(len(counts)), xticklabels=counts, xlabel="labelled photos", ylim=(0, 1))
+        one.set(
+            title=title,
+            xticks=range(len(counts)),
+            xticklabels=ticks,
+            xlabel="labelled photos, steps on them",
+            ylim=(0, 1),
+        )
         one.grid(axis="y", color="#dddddd")
         one.spines[["top", "right"]].set_visible(False)
-    axes[0].legend(loc="lower right", fontsize=8, frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     figure.savefig(file, metadata={"Date": None})
     plt.close(figure)
 
@@ -296,6 +303,15 @@ def main() -> None:
 
     options = arguments()
     chosen = {name: plan for name, plan in plans(options).items() if not options.only or name in options.only}
+    groups: dict[str, dict[int, Path]] = {"sim": {0: run_at(options.sim)}}
+    plan_of = {"sim": Plan("sim", 0, 0, 0, [])}
+    for name, plan in chosen.items():
+        groups.setdefault(f"{plan.arm}-{plan.shots}", {})[plan.shuffle] = options.out / name
+        plan_of[f"{plan.arm}-{plan.shots}"] = plan
+    for title, steps, *others in options.also:
+        groups[title], plan_of[title] = dict(enumerate(map(Path, others))), Plan("", None, 0, int(steps), [])
+    if missing := sorted({name for pair in options.compare for name in pair} - set(groups)):
+        raise SystemExit(f"--compare: no row {missing}; there are {list(groups)}")
     began = time.monotonic()
     for done, (name, plan) in enumerate(chosen.items()):
         print(f"[{done + 1}/{len(chosen)}] {name}, {(time.monotonic() - began) / 60:.0f} min so far", flush=True)
@@ -311,13 +327,6 @@ def main() -> None:
             validation = json.loads((options.out / name / "run.json").read_text())["validation"]["ema"]["overall"]
             print(f"{name}: AP50 {validation['ap50']:.3f}, AP {validation['ap']:.3f} on held-out photos of the pool")
         return
-    groups: dict[str, dict[int, Path]] = {"sim": {0: run_at(options.sim)}}
-    plan_of = {"sim": Plan("sim", 0, 0, 0, [])}
-    for name, plan in chosen.items():
-        groups.setdefault(f"{plan.arm}-{plan.shots}", {})[plan.shuffle] = options.out / name
-        plan_of[f"{plan.arm}-{plan.shots}"] = plan
-    for title, steps, *others in options.also:
-        groups[title], plan_of[title] = dict(enumerate(map(Path, others))), Plan("", None, 0, int(steps), [])
     test = options.data / "test/annotations.json"
     rows = [row_of(name, runs, plan_of[name], options, test) for name, runs in groups.items()]
     text = "\n".join([table(rows), "", *differences(rows, options.compare)])
