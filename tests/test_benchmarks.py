@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
+from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.few_photos import Row, differences
+from benchmarks.few_photos import Plan, Row, differences, finished
 from pipelines.gap.stats.interval import difference_interval
 
 ROOT = Path(__file__).parents[1]
@@ -74,3 +77,13 @@ def test_arms_with_few_photos_are_compared_on_the_shuffles_that_both_have() -> N
     assert asked.startswith(
         f"- sim minus photos-10, 1 and 3 runs: AP50 +0.250 ({every.low:+.3f} to {every.high:+.3f}); AP +0.125 ("
     )
+
+
+def test_a_finished_run_of_other_settings_is_refused(tmp_path: Path) -> None:
+    plan, options = Plan("photos", 10, 1, 400, []), Namespace(lr=1e-3, tile=192)
+    assert not finished(tmp_path, plan, options)
+    done = {"steps": 400, "learning_rate": 1e-3, "tile_px": 192, "seed": 1}
+    (tmp_path / "run.json").write_text(json.dumps({"train": done}))
+    assert finished(tmp_path, plan, options)
+    with pytest.raises(SystemExit, match="a finished run with steps 400, not 200; give another --out"):
+        finished(tmp_path, replace(plan, steps=200), options)
