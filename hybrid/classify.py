@@ -39,7 +39,10 @@ Data = Annotated[
 ]
 Labels = Annotated[Path | None, typer.Option(help="CSV of clip,class for the clips of --data.")]
 Holds = Annotated[
-    str | None, typer.Option(help="Of a simulated data set: the classes are clips that hold this category, and others.")
+    str | None,
+    typer.Option(
+        help="For a simulated data set: clips with a part of this category are one class, all others the other."
+    ),
 ]
 FramesOption = Annotated[int, typer.Option(min=1, max=256, help="Frames of a clip that are used, spread evenly.")]
 Size = Annotated[int, typer.Option(min=32, max=1024, help="Side of the square that frames are scaled to, in pixels.")]
@@ -70,7 +73,7 @@ def train(
     weights: Weights = "bundled",
     flips: Flips = True,
     holdout: Holdout = 0.2,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(help="Of the first weights, the samples and the held-out clips.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over the file at --out.")] = False,
 ) -> None:
     """Train a classifier of clips, and measure it on held-out clips."""
@@ -144,7 +147,7 @@ def compare(
     flips: Flips = True,
     holdout: Holdout = 0.3,
 ) -> None:
-    """Compare what looks at time: one table of accuracy, macro F1, time per clip and parameters.
+    """Compare the kinds of classifiers: one table of accuracy, macro F1, time per clip and parameters.
 
     CNN alone, CNN + RNN, CNN + transformer, transformer alone and all, with the same clips, steps and rate.
     """
@@ -169,6 +172,7 @@ def _read(
         DataError: no clip can be read, or classes are needed and there are not two.
     """
     from hybrid.core.errors import DataError
+    from hybrid.data.clips import skipped_lines
     from hybrid.training.methods.clip_data import find_clips, read_clips
 
     files = find_clips(data, labels, holds)
@@ -180,13 +184,13 @@ def _read(
                 "or --labels FILE.csv with rows clip,class; --holds CATEGORY for a simulated data set"
             )
         unlabelled = [file.name for file in files if not file.label]
-        if unlabelled:
-            note(f"clips without a class are left out: {len(unlabelled)}, such as {unlabelled[0]}")
+        for line in skipped_lines({"clips without a class are left out": unlabelled}):
+            note(line)
         files = [file for file in files if file.label]
         note("clips of each class: " + ", ".join(f"{count} of {name}" for name, count in sorted(counts.items())))
     read = read_clips(files, frames, size)
-    for reason, items in read.skipped.items():
-        note(f"{reason}: {len(items)}, such as {items[0]}")
+    for line in skipped_lines(read.skipped):
+        note(line)
     return read
 
 

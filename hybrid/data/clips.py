@@ -10,7 +10,7 @@ readers.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -171,4 +171,17 @@ class Skips:
 
     def told(self) -> list[str]:
         """A line for each reason: how many items, and the first one."""
-        return [f"{reason}: {self._counts[reason]}, such as {items[0]}" for reason, items in self.done().items()]
+        return [_line(reason, self._counts[reason], items[0]) for reason, items in self.done().items()]
+
+
+def skipped_lines(skipped: Mapping[str, Sequence[str]]) -> list[str]:
+    """A line for each reason why items were left out: how many, and the first one.
+
+    >>> skipped_lines({"image file missing": ("a.jpg", "b.jpg")})
+    ['image file missing: 2, such as a.jpg']
+    """
+    return [_line(reason, len(items), items[0]) for reason, items in skipped.items() if items]
+
+
+def _line(reason: str, count: int, first: str) -> str:
+    return f"{reason}: {count}, such as {first}"

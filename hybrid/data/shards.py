@@ -108,8 +108,8 @@ def _part_boxes(
         if part["category"] not in known:
             skips.add(f"category {part['category']!r} not known to the model", item)
         elif visible_before is None and hidden:
-            skips.add(f"part of which less than {least_visible:g} is visible", item)
+            skips.add(f"part with a visible share below {least_visible:g}", item)
         elif visible_before is not None and track_id not in visible_before:
-            skips.add(f"part of which less than {least_visible:g} was visible so far", item)
+            skips.add(f"part with a visible share below {least_visible:g} so far", item)
         else:
             yield StatedBox(item, known.index(part["category"]), box, track_id, share, hidden)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from safetensors.torch import save
 
 from hybrid.core.errors import ConfigError, RunError
 from hybrid.model.objects.track_net import TrackNetConfig, TrackNetwork
-from hybrid.weights.checkpoint import check_finite, check_fit, read_tensors
+from hybrid.weights.checkpoint import check_finite, check_fit, read_header, read_tensors
 from hybrid.weights.released import RULES, follower_file, followers
 from simgen.dataset.store.files import write_atomically
 
@@ -36,8 +38,8 @@ def save_follower(path: Path, network: TrackNetwork, inputs: tuple[str, ...], sc
     write_atomically(path, save(plain, {KEY: json.dumps(asdict(kept))}))
 
 
-def load_follower(name: str | Path, inputs: tuple[str, ...]) -> tuple[TrackNetwork, Follower]:
-    """A track network and what is known of it.
+def read_follower(name: str | Path, inputs: tuple[str, ...]) -> tuple[Path, Follower]:
+    """The file of a track network, and what its header says. The weights are not read.
 
     Args:
         name: of one that comes with the package, or a file of `save_follower`.
@@ -51,19 +53,36 @@ def load_follower(name: str | Path, inputs: tuple[str, ...]) -> tuple[TrackNetwo
         raise RunError(
             f"{name}: there is no such file or track network; released: {', '.join(followers())}; or {RULES}"
         )
-    tensors, header = read_tensors(file)
+    header = read_header(file)
     if KEY not in header:
         raise RunError(f"{file}: holds no track network: its header has no {KEY}; hybrid follow makes one")
-    try:
+    with _building(file):
         kept = TypeAdapter(Follower).validate_json(header[KEY])
-        if kept.inputs != inputs or kept.config.inputs != len(inputs):
-            raise RunError(f"{file}: is of another version, it looks at other numbers; train it again")
-        with torch.device("meta"):
-            shapes = {name: tensor.shape for name, tensor in TrackNetwork(kept.config).state_dict().items()}
-    except (ValidationError, ConfigError, ValueError, RecursionError) as error:
-        raise RunError(f"{file}: this version cannot build the track network of its header: {error!s:.200}") from None
+    if kept.inputs != inputs or kept.config.inputs != len(inputs):
+        raise RunError(f"{file}: is of another version, it looks at other numbers; train it again")
+    return file, kept
+
+
+def load_follower(name: str | Path, inputs: tuple[str, ...]) -> tuple[TrackNetwork, Follower]:
+    """A track network and what is known of it. Arguments as of `read_follower`.
+
+    Raises:
+        RunError: as `read_follower`, or the weights do not fit or are not finite.
+    """
+    file, kept = read_follower(name, inputs)
+    tensors, _ = read_tensors(file)
+    with _building(file), torch.device("meta"):
+        shapes = {name: tensor.shape for name, tensor in TrackNetwork(kept.config).state_dict().items()}
     check_fit({name: tensor.shape for name, tensor in tensors.items()}, shapes, file)
     check_finite(tensors, file)
     network = TrackNetwork(kept.config)
     network.load_state_dict(tensors)
     return network.eval(), kept
+
+
+@contextmanager
+def _building(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ValidationError, ConfigError, ValueError, RecursionError) as error:
+        raise RunError(f"{file}: this version cannot build the track network of its header: {error!s:.200}") from None

@@ -22,7 +22,7 @@ from hybrid.core import console
 from hybrid.core.config import BoxesOf
 from hybrid.core.environment import is_first_process
 from hybrid.core.errors import DataError
-from hybrid.data.clips import Clip, ClipSource, FrameRecord
+from hybrid.data.clips import Clip, ClipSource, FrameRecord, skipped_lines
 from hybrid.data.coco import read_coco
 from hybrid.data.folder import read_folder
 from hybrid.data.shards import read_shards
@@ -101,8 +101,8 @@ def read_all(path: Location, split: str = "train", boxes: BoxesOf = "visible") -
     else:
         assert isinstance(path, Path), "a URL is a data set"
         source = read_coco(path, boxes=boxes)
-    for reason, names in source.skipped.items():
-        note(f"{path}: {reason}: {len(names)}, such as {names[0]}")
+    for line in skipped_lines(source.skipped):
+        note(f"{path}: {line}")
     return source
 
 
@@ -163,8 +163,8 @@ def read_pictures(folder: Path, categories: Sequence[str]) -> ClipSource:
         DataError: none can be used.
     """
     source = read_folder(folder, categories)
-    for reason, names in source.skipped.items():
-        note(f"{folder}: {reason}: {len(names)}, such as {names[0]}")
+    for line in skipped_lines(source.skipped):
+        note(f"{folder}: {line}")
     return source
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hybrid.core.errors import DataError
-from hybrid.data.clips import ClipSource
+from hybrid.data.clips import ClipSource, skipped_lines
 from hybrid.predict.io.video import VIDEO_SUFFIXES
 from hybrid.training.methods.warm_up import WarmUp
 from hybrid.training.samples.unlabelled import read_unlabelled, unlabelled_files, without_labels
@@ -44,8 +44,8 @@ def warm_up_on(path: Path | None, steps: int, categories: Sequence[str], out: Pa
 
     def read() -> ClipSource:
         source = unlabelled_clips(path, categories, out / "warm-up")
-        for reason, names in {} if is_labelled(path) else source.skipped.items():  # a reader of labels has told them
-            note(f"--warm-up {path}: {reason}: {len(names)}, such as {names[0]}")
+        for line in [] if is_labelled(path) else skipped_lines(source.skipped):  # a reader of labels has told them
+            note(f"--warm-up {path}: {line}")
         note(f"--warm-up {path}: the backbone learns from {len(source.frames)} pictures, whose labels are not read")
         return source
 

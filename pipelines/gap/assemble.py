@@ -10,7 +10,7 @@ from typing import Literal
 from hybrid.core.errors import DataError
 from hybrid.core.progress import Together
 from hybrid.core.types import Detections
-from hybrid.data.clips import ClipSource
+from hybrid.data.clips import ClipSource, skipped_lines
 from hybrid.weights.checkpoint import load
 from pipelines.common.data import STAND_IN, data_hash, split_to_measure
 from pipelines.common.record import weights_hash
@@ -306,7 +306,10 @@ def _trust(
         readings_in_words=ledger.in_words() if sets.labelled else "Photos without labels are not counted.",
         smallest_difference=smallest(groups, real),
         seeds="; ".join(f"{row.name}: {len(row.runs)}" for row in rows),
-        left_out=(*_left_out(sets.target), *(note for note in (sets.target_note, advised.left_out) if note)),
+        left_out=(
+            *skipped_lines(sets.target.skipped),
+            *(note for note in (sets.target_note, advised.left_out) if note),
+        ),
     )
 
 
@@ -328,9 +331,6 @@ def data_set(role: Role, path: Location, source: ClipSource, note: str) -> DataS
     boxes = sum(source.counts().values())
     where_from = redacted(str(path))
     return DataSet(
-        role=role, path=where_from, images=len(source.frames), boxes=boxes, note=note, left_out=_left_out(source)
-    )
-
-
-def _left_out(source: ClipSource) -> tuple[str, ...]:
-    return tuple(f"{reason}: {len(items)}, such as {items[0]}" for reason, items in source.skipped.items() if items)
+        role=role, path=where_from, images=len(source.frames), boxes=boxes, note=note,
+        left_out=tuple(skipped_lines(source.skipped)),
+    )  # fmt: skip

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Shaped, UInt8
 
+from simgen.spec.text.bounded import NotRead, bounded_bytes
+
 if TYPE_CHECKING:
     from PIL import Image as Pillow
 
@@ -61,13 +63,12 @@ class _Refused(Exception):
 def read_bytes(path: Path) -> bytes | str:
     """The content of a picture file, or the reason why it cannot be used."""
     try:
-        if not path.is_file():
-            return "image file missing"
-        if path.stat().st_size > LARGEST_FILE_BYTES:
-            return f"image refused: a file of more than {LARGEST_FILE_BYTES} bytes"
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        return f"image file cannot be read: {getattr(error, 'strerror', None) or 'its name is no file name'}"
+        return bounded_bytes(path, LARGEST_FILE_BYTES)
+    except NotRead as error:
+        if error.fault == "failed":
+            return f"image file cannot be read: {error.why}"
+        too_large = f"image refused: a file of more than {LARGEST_FILE_BYTES} bytes"
+        return too_large if error.fault == "too large" else "image file missing"
 
 
 def decoded(encoded: bytes, thumbnail: bool = False) -> Picture | str:

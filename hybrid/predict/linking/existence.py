@@ -24,8 +24,14 @@ LOWEST = -0.5  # evidence of a detection, in log-odds above `Linking.sure`: an u
 
 
 def log_odds(probability: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Of probabilities from 0.0001 to 0.9999; others count as these."""
     clipped = np.clip(probability, 1e-4, 1 - 1e-4)
     return np.log(clipped / (1 - clipped))  # type: ignore[no-any-return]
+
+
+def probability_of(odds: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """The probability that has these log-odds."""
+    return 1 / (1 + np.exp(-odds))  # type: ignore[no-any-return]
 
 
 def moved_on(
@@ -79,7 +85,7 @@ def detected(evidence: Float[np.ndarray, " k"], hits: Int64[np.ndarray, " k"], s
     """
     base = log_odds(np.array([sure]))
     odds = base + evidence * (1 + GAIN * (np.minimum(hits, TELLING) - 1))
-    exists = 1 / (1 + np.exp(-odds))
+    exists = probability_of(odds)
     belief = np.zeros((len(hits), 3))
     belief[:, SEEN], belief[:, COVERED], belief[:, GONE] = exists, 0.0, 1 - exists
     return belief

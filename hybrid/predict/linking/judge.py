@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from jaxtyping import Float, Float32
 
 from hybrid.model.objects.track_net import TrackNetwork
 from hybrid.predict.linking.evidence import NAMES
-from hybrid.weights.follower import load_follower
+from hybrid.weights.follower import load_follower, read_follower
 from hybrid.weights.released import DEFAULT_FOLLOWER
 
 
@@ -28,18 +30,25 @@ class Opinion:
 class Judge:
     """Judges the tracks of a frame with a network. Tracks from `score` on are worth reporting."""
 
-    def __init__(self, network: TrackNetwork, score: float = 0.5) -> None:
-        self.network, self.score = network.eval(), score
+    def __init__(self, network: TrackNetwork | Callable[[], TrackNetwork], score: float = 0.5) -> None:
+        """`network`: the network, or what reads it when the first track is judged."""
+        self._network, self.score = network, score
+
+    @cached_property
+    def network(self) -> TrackNetwork:
+        return (self._network if isinstance(self._network, TrackNetwork) else self._network()).eval()
 
     @classmethod
     def load(cls, name: str | Path = DEFAULT_FOLLOWER, score: float | None = None) -> Judge:
         """A track network that comes with the package, or a file of one. `score`: in place of the one in the file.
 
+        The weights are read when the first track is judged: a detector of still pictures never needs them.
+
         Raises:
             RunError: there is no such file, or it holds something else.
         """
-        network, kept = load_follower(name, NAMES)
-        return cls(network, kept.score if score is None else score)
+        _, kept = read_follower(name, NAMES)
+        return cls(lambda: load_follower(name, NAMES)[0], kept.score if score is None else score)
 
     @torch.inference_mode()
     def judge(

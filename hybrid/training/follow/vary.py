@@ -9,6 +9,7 @@ from jaxtyping import Int64
 
 from hybrid.metrics.line_truth import LineFrame
 from hybrid.metrics.video import FrameDetections
+from hybrid.predict.linking.existence import log_odds, probability_of
 from hybrid.training.follow.clips import KnownClip
 
 LOST, SCORE_NOISE = 0.03, 0.3  # share of the detections; standard deviation of a score's log-odds
@@ -105,12 +106,11 @@ def _varied(
     one: FrameDetections, size_hw_px: tuple[int, int], turn: _Turn, rng: np.random.Generator
 ) -> FrameDetections:
     kept = rng.uniform(size=len(one.scores)) >= LOST
-    clipped = one.scores.astype(float).clip(1e-3, 1 - 1e-3)
-    odds = np.log(clipped / (1 - clipped)) + SCORE_NOISE * rng.normal(size=len(clipped))
+    odds = log_odds(one.scores.astype(float)) + SCORE_NOISE * rng.normal(size=len(one.scores))
     boxes = turn.boxes(one.boxes_xyxy_px, size_hw_px)
     sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
     boxes = (boxes + PLACE_NOISE * sides * rng.normal(size=boxes.shape)).astype(np.float32)
-    return replace(one, boxes_xyxy_px=boxes, scores=(1 / (1 + np.exp(-odds))).astype(np.float32)).take(kept)
+    return replace(one, boxes_xyxy_px=boxes, scores=probability_of(odds).astype(np.float32)).take(kept)
 
 
 def _turned(one: LineFrame, turn: _Turn) -> LineFrame:

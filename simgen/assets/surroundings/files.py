@@ -16,6 +16,7 @@ from jaxtyping import Float32
 from simgen.assets.surroundings.model import HEIGHT, WIDTH, Picture
 from simgen.spec.errors import BadEnvironment
 from simgen.spec.install import install_hint
+from simgen.spec.text.bounded import NotRead, bounded_bytes
 
 ENDINGS = (".hdr", ".exr")
 MAX_BYTES, MAX_SIDE_PX = 512 * 2**20, 16384
@@ -73,13 +74,11 @@ def read(file: str, sha256: str = "") -> Picture:
 
 def _bytes(path: Path) -> bytes:
     try:
-        if not path.is_file():
-            raise BadEnvironment(f"{path}: no such file")
-        if path.stat().st_size > MAX_BYTES:
-            raise BadEnvironment(f"{path}: {path.stat().st_size} bytes; {MAX_BYTES} are the most that is read")
-        return path.read_bytes()
-    except OSError as error:
-        raise BadEnvironment(f"{path}: cannot be read: {error.strerror}") from None
+        return bounded_bytes(path, MAX_BYTES)
+    except NotRead as error:
+        too_large = f"{error.size_bytes} bytes; {MAX_BYTES} are the most that is read"
+        why = {"missing": "no such file", "no file": "no such file", "too large": too_large}
+        raise BadEnvironment(f"{path}: {why.get(error.fault, f'cannot be read: {error.why}')}") from None
 
 
 def _check_size(path: Path, width: int, height: int) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from simgen.spec.errors import CocoError, TextFileError
+from simgen.spec.text.bounded import NotRead, bounded_bytes
 from simgen.spec.text.json_text import parse_json
 
 MAX_COCO_BYTES = 2 * 2**30  # a larger file is refused before it is read
@@ -45,20 +45,23 @@ def read_coco_json(
 
 def _parsed(path: Path, most_bytes: int) -> Any:
     try:
-        info = path.stat()
-        if stat.S_ISDIR(info.st_mode):
-            raise CocoError(f"is a folder; give one of its JSON files{_named(jsons_in(path))}")
-        if not stat.S_ISREG(info.st_mode):
-            raise CocoError("is no plain file")
-        if info.st_size > most_bytes:
-            raise CocoError(f"{info.st_size} bytes, more than the {most_bytes} that are read")
-        return parse_json(path.read_bytes())
-    except FileNotFoundError:
-        raise CocoError("there is no such file") from None
-    except CocoError:
-        raise
-    except (OSError, ValueError, TextFileError) as error:
+        return parse_json(bounded_bytes(path, most_bytes))
+    except NotRead as error:
+        raise CocoError(_why(error, path, most_bytes)) from None
+    except (ValueError, TextFileError) as error:
         raise CocoError(f"cannot be read as JSON: {error}"[:300]) from None
+
+
+def _why(error: NotRead, path: Path, most_bytes: int) -> str:
+    if error.fault == "missing":
+        return "there is no such file"
+    if error.fault == "too large":
+        return f"{error.size_bytes} bytes, more than the {most_bytes} that are read"
+    if error.fault == "no file":
+        return (
+            f"is a folder; give one of its JSON files{_named(jsons_in(path))}" if path.is_dir() else "is no plain file"
+        )
+    return f"cannot be read as JSON: {error.why}"
 
 
 def jsons_in(folder: Path) -> list[str]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-import stat
 from pathlib import Path
 from typing import Any
 
 from simgen.spec.errors import SimgenError, TextFileError
+from simgen.spec.text.bounded import NotRead, bounded_bytes
 
 MAX_JSON_BYTES = 64 * 2**20  # callers that read larger files say so
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
@@ -52,19 +52,10 @@ def read_bounded(path: Path, most_bytes: int, kind: type[SimgenError], too_large
         SimgenError: there is no such file, it is no regular file, cannot be read or is too large.
     """
     try:
-        is_regular, raw = stat.S_ISREG(path.stat().st_mode), b""
-        if is_regular:
-            with path.open("rb") as file:
-                raw = file.read(most_bytes + 1)
-    except FileNotFoundError:
-        raise kind(f"{path}: there is no such file") from None
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        raise kind(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if not is_regular:
-        raise kind(f"{path}: is no regular file")
-    if len(raw) > most_bytes:
-        raise kind(f"{path}: {too_large}")
-    return raw
+        return bounded_bytes(path, most_bytes)
+    except NotRead as error:
+        why = {"missing": "there is no such file", "no file": "is no regular file", "too large": too_large}
+        raise kind(f"{path}: {why.get(error.fault, f'cannot be read: {error.why}')}") from None
 
 
 def decode_utf8(raw: bytes, file: str) -> str:

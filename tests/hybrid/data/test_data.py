@@ -291,7 +291,7 @@ def test_parts_outside_the_picture_are_not_among_those_left_out(occluded_data_se
     inside = [part for part in unseen if part.box_xyxy_px is not None or part.amodal_box_xyxy_px is not None]
     assert 0 < len(inside) < len(unseen)
     skipped = read_shards(occluded_data_set, least_visible=0.5).skipped
-    assert len(skipped["part of which less than 0.5 is visible"]) == len(inside)
+    assert len(skipped["part with a visible share below 0.5"]) == len(inside)
 
 
 def test_whole_boxes_of_a_coco_json_are_its_amodal_ones_where_it_has_them(tmp_path: Path) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from hybrid import Detector
+from hybrid.core.config import tiny
 from hybrid.core.errors import RunError
+from hybrid.model.network import Network
 from hybrid.model.objects.track_net import TrackNetConfig, TrackNetwork
 from hybrid.predict.linking import Judge
 from hybrid.predict.linking.evidence import NAMES
+from hybrid.weights.checkpoint import save_detector
 from hybrid.weights.follower import KEY, load_follower, save_follower
 from hybrid.weights.released import DEFAULT_FOLLOWER, FOLLOWERS, followers
 
@@ -73,3 +78,17 @@ def test_damaged_and_missing_files_are_refused(tmp_path: Path) -> None:
     save_follower(tmp_path / "nan.safetensors", network, ("a", "b"), 0.4, "")
     with pytest.raises(RunError, match="not finite"):
         load_follower(tmp_path / "nan.safetensors", ("a", "b"))
+
+
+def test_still_pictures_read_no_weights_of_the_track_network(tmp_path: Path) -> None:
+    broken = TrackNetwork(TrackNetConfig(inputs=len(NAMES), width=8, layers=1))
+    broken.mean[0] = torch.nan
+    save_follower(tmp_path / "nan.safetensors", broken, NAMES, 0.4, "")
+    save_detector(tmp_path / "ema.safetensors", Network(tiny(("bolt",))))
+    detector = Detector.load(tmp_path / "ema.safetensors", follower=tmp_path / "nan.safetensors", score=0.0)
+    image = np.zeros((48, 64, 3), np.uint8)
+    assert len(detector.predict([image])) == 1
+    with pytest.raises(RunError, match="not finite"):
+        next(detector.stream([image]))
+    with pytest.raises(RunError, match="there is no such file"):  # at once
+        Detector.load(tmp_path / "ema.safetensors", follower=tmp_path / "none.safetensors")
