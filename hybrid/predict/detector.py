@@ -23,7 +23,7 @@ from hybrid.core.errors import ConfigError, InputError, RunError
 from hybrid.core.types import Detections
 from hybrid.model.network import Network
 from hybrid.predict.counting.places import Region
-from hybrid.predict.following import MOST_TIMES, elapsed, in_area, is_reported, linking_at, of_objects
+from hybrid.predict.following import MOST_TIMES, elapsed, in_area, is_late, is_reported, linking_at, of_objects
 from hybrid.predict.images import given_images
 from hybrid.predict.io.sources import open_source
 from hybrid.predict.io.video import Source, SourceFrame
@@ -252,9 +252,10 @@ class Detector:
         before: StreamState | None,
         interval: float,
     ) -> Result:
-        linked = None
+        linked, earlier_s = None, () if before is None else before.times_s
+        late = is_late(frame.time_s, earlier_s)  # detected by itself: the stream's state stays as it is
         detections = of_objects(in_area(frame, detections, self.area), self.label_iou, self.nested_share)
-        if detections.track_ids is None and not frame.still:
+        if detections.track_ids is None and not frame.still and not late:
             earlier = None if before is None else before.linked
             height, width = frame.image.shape[:2]
             detections, linked = link(
@@ -265,10 +266,10 @@ class Detector:
         if detections.unseen is not None:
             detections = in_area(frame, detections, self.area)  # a hidden part may have left the area
         ids = np.full(len(detections.scores), -1)
-        if detections.track_ids is not None and not frame.still:
+        if detections.track_ids is not None and not frame.still and not late:
             ids = _unique_ids(detections.track_ids.numpy())
-        earlier_times_s = () if before is None else before.times_s
-        times_s = () if frame.time_s is None else (*earlier_times_s, frame.time_s)[-MOST_TIMES:]
+        times_s = () if frame.time_s is None else (*earlier_s, frame.time_s)[-MOST_TIMES:]
+        state = before if late and before is not None else StreamState(tiles, linked, times_s)
         return Result(
             frame.name,
             frame.time_s,
@@ -277,10 +278,10 @@ class Detector:
             detections.labels.numpy(),
             self.categories,
             ids,
-            StreamState(tiles, linked, times_s),
+            state,
             None if detections.unseen is None else detections.unseen.numpy(),
             None if detections.visible is None else detections.visible.clamp(0, 1).numpy(),
-            followed=None if linked is None else linked.ids,
+            followed=None if state.linked is None else state.linked.ids,
             view=self._told(frame.image),
         )
 

@@ -27,6 +27,9 @@ LEAST_REPORTED = 1e-3
 MOST_TIMES, LEAST_TIMES = 16, 4  # frames whose median interval is the stream's usual one: at most, at least
 JITTER = 0.3  # of the usual interval: smaller deviations are no lost frame
 SHORTEST, LONGEST = 0.25, 16.0  # limits of the elapsed time, in usual intervals
+LATE = (
+    3.0  # usual intervals: a frame that is older than the one before by no more is late; by more, the clock began anew
+)
 
 
 def of_objects(detections: Detections, label_iou: float = LABEL_IOU, nested_share: float = NESTED_SHARE) -> Detections:
@@ -94,12 +97,25 @@ def followed(
 def elapsed(time_s: float | None, before_s: Sequence[float]) -> float:
     """The time since a stream's last frame, in its usual intervals; 1 unless frames were lost or came in a burst.
 
+    It is 1 too where the clock went back: it began anew, or the frame is late (see `is_late`).
+
     Args:
         time_s: of the frame.
         before_s: of the frames before, the last MOST_TIMES of them.
     """
-    if time_s is None or len(before_s) < LEAST_TIMES:
+    if time_s is None or len(before_s) < LEAST_TIMES or time_s < before_s[-1]:
         return 1.0
     usual = float(np.median(np.diff(before_s)))
     intervals = (time_s - before_s[-1]) / usual if usual > 0 else 1.0
     return 1.0 if abs(intervals - 1) < JITTER else min(max(intervals, SHORTEST), LONGEST)
+
+
+def is_late(time_s: float | None, before_s: Sequence[float]) -> bool:
+    """Whether a frame comes after its successor. Arguments as of `elapsed`.
+
+    >>> is_late(0.2, [0.0, 0.1, 0.3]), is_late(0.4, [0.0, 0.1, 0.3]), is_late(0.0, [7.0, 7.1, 7.3])
+    (True, False, False)
+    """
+    if time_s is None or len(before_s) < 2:
+        return False
+    return 0 < before_s[-1] - time_s <= LATE * float(np.median(np.diff(before_s)))

@@ -19,6 +19,7 @@ from hybrid.data.clips import IMAGE_SUFFIXES, Skips, pictures_in
 from hybrid.data.pixels import read_depth, read_picture
 from hybrid.predict.io.live import Reconnect
 from hybrid.predict.io.video import (
+    MOST_NAMED,
     VIDEO_SUFFIXES,
     Source,
     SourceFrame,
@@ -86,12 +87,17 @@ def open_source(
         return open_camera(int(what), reconnect)
     if isinstance(what, Path) or not isinstance(what, Iterable):
         raise DataError(f"{type(what).__name__} is no source: give a path, a camera's number, an address or images")
-    return Source("frames", [_given_frames(what)])
+    skips = Skips(MOST_NAMED)
+    return Source("frames", [_given_frames(what, skips)], skips=skips)
 
 
-def _given_frames(given: Iterable[object]) -> Iterator[SourceFrame]:
+def _given_frames(given: Iterable[object], skips: Skips) -> Iterator[SourceFrame]:
+    last_s: float | None = None
     for place, one in enumerate(given):
         if isinstance(one, SourceFrame):
+            if one.time_s is not None and last_s is not None and one.time_s < last_s:
+                skips.add("time goes backwards", f"{one.name}, by {last_s - one.time_s:.3f} s")
+            last_s = one.time_s
             yield one
         elif isinstance(one, np.ndarray) and one.dtype == np.uint8 and one.ndim == 3 and one.shape[2] == 3:
             yield SourceFrame(f"frame {place}", one)

@@ -49,6 +49,7 @@ __all__ = [
     "KindKnobs",
     "LabelKnobs",
     "LampKnobs",
+    "LateKnobs",
     "LensKnobs",
     "LightKnobs",
     "MatterKnobs",
@@ -72,6 +73,17 @@ __all__ = [
 LARGEST_RENDER_PX = 2**27  # width x height x supersample^2; a renderer takes some 50 bytes for each
 
 
+class LateKnobs(Group):
+    """Frames that are taken later than they are due, as of a camera that a program triggers."""
+
+    share: Annotated[Uniform, share("Share of the frames that are late; the first one never is.")]
+    by: Annotated[
+        Uniform,
+        Knob("", 0, 0.9, "How late a frame is, in intervals to the next one. The labels have the time at which it was "
+             "taken.", "the next frame is due"),
+    ]  # fmt: skip
+
+
 class TimingKnobs(Group):
     """How long a clip is, and when its frames are taken."""
 
@@ -87,10 +99,11 @@ class TimingKnobs(Group):
         Knob("m", 1e-4, 100, "Run of the belt from a frame to the next, in place of frame_interval_s: an encoder "
              "triggers the camera. On a stage that stands still it does not count."),
     ] = None  # fmt: skip
+    late: LateKnobs | None = None
 
     @model_serializer(mode="wrap")
     def _as_before(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        """Without what is not given, so that the config of a preset without a trigger is as it always was."""
+        """Without what is not given, so that the config of a preset without a trigger and late frames is as it was."""
         return {name: value for name, value in write(self).items() if value is not None}
 
 

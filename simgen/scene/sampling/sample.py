@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from simgen.scene.config import RenderKnobs, SceneConfig, TimingKnobs
+from simgen.scene.config import LateKnobs, RenderKnobs, SceneConfig, TimingKnobs
 from simgen.scene.kinds import draw_kind, scene_kind, with_kind
 from simgen.scene.kinds.drop import Scattered
 from simgen.scene.kinds.motion import draw_cycle, moment_s, travel_m
@@ -52,6 +52,9 @@ def sample(config: SceneConfig, seed: int, index: int, attempt: int = 0) -> Scen
     setting = kind.furnish(stage, config.stage, stock(config.parts), stream("stage.walls"))
     stage = replace(stage, sheets=stage.sheets + setting.sheets)
     times_s = _triggered(config.timing, stage, speed_m_s, stream("timing.trigger"))
+    if config.timing.late is not None:
+        even_s = tuple(interval_s * k for k in range(config.timing.frames))
+        times_s = _late(config.timing.late, times_s or even_s, stream("timing.late"))
     light = draw_more_light(draw_light(config.light, stream("light")), config.light, stream)
     since_s = times_s or tuple(interval_s * k for k in range(config.timing.frames))
     camera = draw_camera(config.camera, stage, since_s, stream("camera"))
@@ -105,6 +108,17 @@ def _triggered(
     step_m = knobs.frame_step_m.draw(rng)
     moments = (moment_s(speed_m_s, stage.cycle, k * step_m, knobs.settle_s) for k in range(1, knobs.frames))
     return (0.0, *(moment - knobs.settle_s for moment in moments))
+
+
+def _late(knobs: LateKnobs, due_s: tuple[float, ...], rng: np.random.Generator) -> tuple[float, ...]:
+    """When the frames are taken that are due at these times; each of them before the next one is due."""
+    often = knobs.share.draw(rng)
+    lots = [(float(rng.uniform()), knobs.by.draw(rng)) for _ in due_s]
+    next_s = (*due_s[1:], 2 * due_s[-1] - (due_s[-2] if len(due_s) > 1 else 0.0))
+    return tuple(
+        due + by * (after - due) if k and lot < often else due
+        for k, (due, after, (lot, by)) in enumerate(zip(due_s, next_s, lots, strict=True))
+    )
 
 
 def _with_photo(spec: SceneSpec, config: SceneConfig, stream: Streams) -> SceneSpec:

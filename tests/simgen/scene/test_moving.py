@@ -126,6 +126,31 @@ def test_an_encoder_triggers_the_camera_at_equal_runs_of_the_belt():
     assert even.times_s == tuple(k * even.frame_interval_s for k in range(6))
 
 
+def test_late_frames_show_the_parts_where_they_are_when_the_frame_is_taken():
+    changes = ["timing.frames=6", "timing.frame_interval_s=0.05", "parts.count=1", "stage.belt_speed_m_s=0.3"]
+    late = sample(load_config("tiny", [*changes, "timing.late={share: 1, by: 0.5}"]), 5, 0)
+    due_s = 0.05 * np.arange(6)
+    assert late.times_s == pytest.approx([0.0, *(due_s[1:] + 0.025)])
+    assert simulate(late).surface_shifts_m == pytest.approx(0.3 * np.array(late.times_s), abs=1e-9)
+    labels = annotate(late, simulate(late), np.full((6, 72, 96), BACKGROUND, np.int32))
+    assert [frame.time_s for frame in labels.frames] == list(late.times_s)
+    some = sample(load_config("tiny", [*changes, "timing.late={share: 0.5, by: {low: 0.1, high: 0.9}}"]), 5, 0)
+    behind = (np.array(some.times_s) - due_s) / 0.05
+    assert behind[0] == 0
+    assert 0 < np.count_nonzero(behind) < 5
+    assert ((behind == 0) | ((behind >= 0.1) & (behind <= 0.9))).all()
+    never = sample(load_config("tiny", [*changes, "timing.late={share: 0, by: 0.5}"]), 5, 0)
+    assert never.times_s == pytest.approx(due_s)
+    assert never.parts == some.parts  # nothing else is drawn otherwise
+
+
+def test_a_late_frame_of_a_triggered_camera_is_taken_before_the_next_is_due():
+    changes = ["timing.frame_step_m=0.02", "timing.frames=6", "stage.belt={stop_share: 1}", "timing.settle_s=0.1"]
+    due = sample(load_config("tiny", changes), 5, 0)
+    late = sample(load_config("tiny", [*changes, "timing.late={share: 1, by: 0.5}"]), 5, 0)
+    assert late.times_s[1:5] == pytest.approx((np.array(due.times_s[1:5]) + due.times_s[2:]) / 2)
+
+
 def test_a_feeder_lets_go_of_a_part_in_its_time_and_the_belt_takes_it():
     fed = replace(nut(0.0, z=0.1), start_s=0.3, velocity_m_s=(0.1, 0.0, 0.0))
     spec = belt([nut(-0.2), fed], frames=10, frame_s=0.05)
