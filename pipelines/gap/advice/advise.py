@@ -31,5 +31,5 @@ def advice(sim: Location, coverage: Sequence[Coverage], effects: Sequence[Knob],
         if found:
             check_preset(rendered, found)
     except DataError as error:
-        return Advice(left_out=f"The wider ranges as a preset: {error}")
+        return Advice(left_out=f"A preset with wider ranges: {error}")
     return Advice(found, rendered, preset_text(rendered, found, folder, made))

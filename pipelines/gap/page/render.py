@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,7 @@ from pipelines.gap.schema.sections import Comparison, Knob
 from simgen.spec.text.printable import printable
 
 TEMPLATES = Path(__file__).parent / "templates"
+_OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
 SECTIONS = {
     "answer": "Answer", "photos": "Photos", "where": "Where", "why": "Why", "knobs": "Changes", "todo": "Do next",
     "trust": "Trust", "runs": "Runs",
@@ -85,6 +87,11 @@ def _shown(value: Any) -> Any:
     return printable(value) if type(value) is str else value
 
 
+def _unbroken(text: str) -> Markup:
+    """Text in which an option, such as --look, stays on one line."""
+    return Markup(_OPTION.sub(r'<span class="one-line">\g<0></span>', str(Markup.escape(_shown(text)))))
+
+
 def _sha256(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
@@ -99,7 +106,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         finalize=_shown,
     )
-    environment.filters["colour"] = charts.colour
+    environment.filters |= {"colour": charts.colour, "unbroken": _unbroken}
     css, js = (Markup("\n" + (TEMPLATES / name).read_text("utf-8")) for name in ("page.css", "page.js"))
     environment.globals |= {
         "sections": list(SECTIONS.items()), "verdicts": VERDICTS, "evidence": EVIDENCE, "kinds": KINDS, "roles": ROLES,

@@ -201,14 +201,15 @@ def _of_errors(errors: Sequence[Named]) -> list[Action]:
     top = max((one for one in errors if one.label in words), key=lambda one: one.figure.value or 0.0, default=None)
     if top is None or top.figure.value is None or top.figure.value < 1.0:
         return []
-    of_place = {one.label: one.figure.value or 0.0 for one in errors}
+    of_place, effect = {one.label: one.figure.value or 0.0 for one in errors}, top.figure
     if top.label == "background" and of_place.get(OUTSIDE, 0.0) > of_place.get(INSIDE, 0.0):
         words["background"] = "Look at the false alarms beside the work area: put such things around it in simulation"
+        effect = next(one.figure for one in errors if one.label == OUTSIDE)
     return [
         Action(
             action=words[top.label], knob="", from_value="", to_value="",
             because=f"of all kinds of errors, this one costs most: {top.label}, {top.so}", evidence="counted",
-            effect=top.figure, cost="look at the pictures below",
+            effect=effect, cost="look at the pictures of this page",
         )
     ]  # fmt: skip
 

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.gap.appearance import (
+    STATISTICS,
     Values,
     box_elongation,
     box_size,
     brightness,
+    causes,
     contrast,
     image_statistics,
     noise,
@@ -139,3 +141,62 @@ def test_every_statistic_takes_an_image_without_boxes() -> None:
     assert of_the_image == {"brightness", "contrast", "noise", "saturation", "warmth", "parts_per_image"}
     assert parts_per_image(picture(0), np.zeros((0, 4))).tolist() == [0.0]
     assert all(len(pooled(rows)) == 0 for name, rows in values.items() if name not in of_the_image)
+
+
+def parts_on(ground: np.ndarray, count: int, side: int, level: float = 40.0) -> tuple[np.ndarray, np.ndarray]:
+    """So many dark, textured squares on a ground, and their boxes."""
+    image, boxes, rng = ground.astype(float), [], np.random.default_rng(0)
+    for k in range(count):
+        x, y = 8 + 40 * (k % 4), 8 + 40 * (k // 4)
+        image[y : y + side, x : x + side] = (level * rng.uniform(0.4, 1.6, (side, side)))[..., None]
+        boxes.append([x, y, x + side, y + side])
+    return image.clip(0, 255).astype(np.uint8), np.array(boxes, float)
+
+
+GROUND = np.full((168, 168, 3), 180, np.uint8)
+FEW, MANY, FAR = parts_on(GROUND, 4, 32), parts_on(GROUND, 12, 32), parts_on(GROUND, 12, 16)
+WARM, COOL = (np.tile(np.uint8(colour), (32, 32, 1)) for colour in ((140, 120, 110), (110, 120, 140)))
+WARMER, COOLER = (np.tile(np.uint8(colour), (32, 32, 1)) for colour in ((180, 120, 80), (80, 120, 180)))
+Seen = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "cause", "follower"),
+    [
+        (FEW, (FEW[0] // 2, FEW[1]), "brightness", "contrast"),
+        ((FEW[0] // 2, FEW[1]), FEW, "brightness", "contrast"),
+        (FEW, MANY, "parts_per_image", "contrast"),
+        (MANY, FEW, "parts_per_image", "contrast"),
+        ((WARM, BOXES), (WARMER, BOXES), "saturation", "warmth"),
+        ((COOL, BOXES), (COOLER, BOXES), "saturation", "warmth"),
+        (FEW, (cv2.blur(FEW[0], (5, 5)), FEW[1]), "sharpness", "part_contrast"),
+        ((cv2.blur(FEW[0], (5, 5)), FEW[1]), FEW, "sharpness", "part_contrast"),
+        (FEW, parts_on(GROUND, 4, 32, 20.0), "part_brightness", "part_contrast"),
+        (parts_on(GROUND, 4, 32, 20.0), FEW, "part_brightness", "part_contrast"),
+        (FEW, FAR, "box_size", "parts_per_image"),
+        (FAR, FEW, "box_size", "parts_per_image"),
+    ],
+)
+def test_what_follows_from_a_cause_moves_with_it_and_waits_for_it(
+    before: Seen, after: Seen, cause: str, follower: str
+) -> None:
+    side = {}
+    for name in (cause, follower):
+        first, second = (float(STATISTICS[name].of(*seen).mean()) for seen in (before, after))
+        assert first != second
+        side[name] = "above" if second > first else "below"
+    assert causes({name: [one] for name, one in side.items()}) == {follower: (cause,)}
+    other = {"above": "below", "below": "above"}[side[follower]]
+    if follower != "warmth":  # a stronger tint moves it to the side on which it is
+        assert causes({cause: [side[cause]], follower: [other]}) == {}
+
+
+def test_the_same_blur_takes_more_of_a_small_part() -> None:
+    small, large = parts_on(GROUND, 4, 8), FEW
+    left = [
+        (part_contrast(cv2.blur(image, (3, 3)), boxes) / part_contrast(image, boxes)).mean()
+        for image, boxes in (small, large)
+    ]
+    assert left[0] < left[1]
+    assert causes({"box_size": ["below"], "part_contrast": ["below"]}) == {"part_contrast": ("box_size",)}
+    assert causes({"box_size": ["above"], "part_contrast": ["below"]}) == {}

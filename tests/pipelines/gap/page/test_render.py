@@ -18,6 +18,7 @@ from pipelines.gap.page.render import render_page
 from pipelines.gap.page.words import number
 from pipelines.gap.schema.figure import Figure, not_measured
 from pipelines.gap.schema.sections import CurvePoint
+from pipelines.gap.sections.why import no_pictures
 from tests.pipelines.gap.example_report import SQUARE, ap, example_report
 
 HOSTILE = "<script>alert(1)</script>\u202egnp.exe\u200f&amp;\x1b[31m"
@@ -134,6 +135,14 @@ def test_a_report_without_a_single_value_is_a_page_of_reasons(status: Any) -> No
     shown = words(render_page(changed(example_report(), bare)))
     assert "needs labels" in shown
     assert not re.search(r"\b(nan|inf|None)\b", shown)
+
+
+def test_statistics_that_were_not_measured_are_one_sentence_in_which_an_option_stays_on_one_line() -> None:
+    report = example_report()
+    page = render_page(replace(report, why=no_pictures("Photos are needed: give --look.")))
+    assert "No pictures were compared. Photos are needed: give --look." in words(page)
+    assert 'Photos are needed: give <span class="one-line">--look</span>.' in page
+    assert "too few photos" not in words(page)
 
 
 def test_empty_sections_say_that_they_are_empty() -> None:

@@ -279,14 +279,19 @@ def test_an_action_has_the_range_that_its_preset_has() -> None:
     assert plain.actions[0].knob == row.knobs
 
 
-@pytest.mark.parametrize(("outside", "words"), [(9.0, "beside the work area"), (1.0, "into the simulated scenes")])
-def test_false_alarms_beside_the_work_area_are_told_from_those_among_the_parts(outside: float, words: str) -> None:
+@pytest.mark.parametrize(
+    ("outside", "words", "effect"), [(9.0, "beside the work area", 9.0), (1.0, "into the simulated scenes", 6.0)]
+)
+def test_false_alarms_beside_the_work_area_are_told_from_those_among_the_parts(
+    outside: float, words: str, effect: float
+) -> None:
     report = example_report()
     (row,) = report.where.errors
     assert row.label == "background"
     of_place = {INSIDE: 5.0, OUTSIDE: outside}
     places = [replace(row, label=name, figure=counted(value, "p")) for name, value in of_place.items()]
-    where = replace(report.where, errors=(row, *places))
+    where = replace(report.where, errors=(replace(row, figure=counted(6.0, "p")), *places))
     got = do_next([], [], where, replace(report.label_efficiency, missing=()), Advice(), Labelling())
     assert len(got.actions) == 1
     assert words in got.actions[0].action
+    assert got.actions[0].effect.value == effect
