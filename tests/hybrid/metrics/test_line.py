@@ -168,6 +168,35 @@ def test_a_part_that_was_never_told_or_hides_at_once_again_does_not_return() -> 
     assert tally_clip(follows([*GONE, *[None] * 6]), belt(short), lines=LINE).returns == 0
 
 
+@pytest.mark.parametrize(("hidden", "returns"), [(1, 0), (2, 1)])
+def test_a_part_returns_that_was_hidden_for_two_frames_or_more(hidden: int, returns: int) -> None:
+    shares = [1.0] * 6 + [0.0] * hidden + [1.0] * (FRAMES - 6 - hidden)
+    assert tally_clip(follows([1] * FRAMES), belt(shares), lines=LINE).returns == returns
+
+
+@pytest.mark.parametrize(("share", "returns"), [(0.4, 0), (0.5, 1)])
+def test_a_part_is_there_again_from_half_of_it_on(share: float, returns: int) -> None:
+    shares = [1.0] * 6 + [0.0] * 3 + [share] * (FRAMES - 9)
+    assert tally_clip(follows([1] * FRAMES), belt(shares), lines=LINE).returns == returns
+
+
+def test_the_time_until_a_part_is_found_again_is_of_the_found_ones() -> None:
+    late, never = ([*GONE, None, None, 1, 1, 1, 1], [*GONE, *[None] * 6])
+    both = [tally_clip(follows(ids), belt(BRIDGE), lines=LINE) for ids in (late, never)]
+    assert figures(combined(both))["frames until found again"] == 2.0
+
+
+def test_another_id_while_a_part_is_hidden_is_no_switch() -> None:
+    ids: list[int | None] = [2 if 7 <= k <= 9 else 1 for k in range(FRAMES)]
+    assert tally_clip(follows(ids), belt(BRIDGE), lines=LINE).switches == 0
+
+
+@pytest.mark.parametrize(("seen", "returns"), [(2, 0), (3, 1)])
+def test_a_part_that_is_not_found_again_returned_if_it_was_there_for_three_frames(seen: int, returns: int) -> None:
+    shares = [1.0] * 6 + [0.0] * 3 + [1.0] * seen + [0.0] * (FRAMES - 9 - seen)
+    assert tally_clip(follows([1] * 6 + [None] * (FRAMES - 6)), belt(shares), lines=LINE).returns == returns
+
+
 def test_reports_of_ignored_parts_are_no_false_alarms_and_count_nowhere() -> None:
     frames = [replace(one, ignored=np.array([True])) for one in belt()]
     tally = tally_clip(follows([1] * FRAMES), frames, lines=LINE)

@@ -169,15 +169,17 @@ def test_two_parts_of_different_categories_in_one_place_both_stay() -> None:
     torch.testing.assert_close(merged.scores, torch.tensor([0.9, 0.8]))
 
 
-SMALL, LARGE = [100.0, 100.0, 130.0, 130.0], [100.0, 100.0, 190.0, 190.0]
+SMALL, MIDDLE, LARGE = [100.0, 100.0, 130.0, 130.0], [100.0, 100.0, 156.0, 156.0], [100.0, 100.0, 190.0, 190.0]
 
 
 @pytest.mark.parametrize(
     ("box", "fine", "label", "expected"),
     [
         (SMALL, 0.5, 0, [(0, 0.9)]),  # the finer scale's box, with the better score
+        (MIDDLE, 0.5, 0, [(0, 0.9)]),  # 28 px at the coarser scale
+        (SMALL, 0.2, 0, [(0, 0.9)]),
         (LARGE, 0.5, 0, [(4, 0.9)]),  # large enough at the coarser scale: its box stays
-        (SMALL, 0.05, 0, [(4, 0.9)]),  # the finer scale is far from sure
+        (SMALL, 0.08, 0, [(4, 0.9)]),  # the finer scale is far from sure
         (SMALL, 0.5, 1, [(4, 0.9), (0, 0.5)]),  # another category
     ],
 )
@@ -192,6 +194,35 @@ def test_a_small_part_has_the_box_of_the_finer_scale_and_the_better_score(
     torch.testing.assert_close(merged.scores, torch.tensor([score for _, score in expected]))
     sure = merge(layout(200, 200, view), found, replace(view, threshold=0.7))
     assert sure.boxes_xyxy_px[:, 0].tolist() == [box[0] + expected[0][0]]  # also where the finer scale is less sure
+
+
+def test_boxes_of_two_scales_that_overlap_by_less_than_half_show_two_parts() -> None:
+    beside = [edge + 8.0 for edge in SMALL]  # IoU 0.37
+    scores, whole = torch.tensor([0.5, 0.9]), torch.zeros(2, dtype=torch.bool)
+    scales, labels = torch.tensor([1.0, 0.5]), torch.zeros(2, dtype=torch.int64)
+    assert torch.equal(finer_first(torch.tensor([SMALL, beside]), scores, labels, scales, whole), scores)
+
+
+def test_the_finer_scale_s_own_score_stays_where_it_is_the_better_one() -> None:
+    scores, whole = torch.tensor([0.9, 0.5]), torch.zeros(2, dtype=torch.bool)
+    scales, labels = torch.tensor([1.0, 0.5]), torch.zeros(2, dtype=torch.int64)
+    assert torch.equal(finer_first(torch.tensor([SMALL] * 2), scores, labels, scales, whole), scores)
+
+
+@pytest.mark.parametrize("tile_px", [None, 256])  # one look, and two tiles
+def test_where_there_is_one_scale_nothing_below_the_threshold_is_reported(tile_px: int | None) -> None:
+    view = View(tile_px=tile_px, scales=(1.0,), threshold=0.5)
+    tiles = layout(448, 256, view)
+    found = [detections([(SMALL, 0.4, 0), ([10, 10, 40, 40], 0.6, 0)]), *[detections([]) for _ in tiles[1:]]]
+    torch.testing.assert_close(merge(tiles, found, view).scores, torch.tensor([0.6]))
+
+
+def test_of_several_boxes_of_the_finer_scale_the_one_that_fits_best_gets_the_score() -> None:
+    near, far = [edge + 6.0 for edge in SMALL], [edge + 300.0 for edge in SMALL]
+    boxes, scores = torch.tensor([near, SMALL, far, SMALL]), torch.tensor([0.4, 0.5, 0.3, 0.9])
+    scales, whole = torch.tensor([1.0, 1.0, 1.0, 0.5]), torch.zeros(4, dtype=torch.bool)
+    told = finer_first(boxes, scores, torch.zeros(4, dtype=torch.int64), scales, whole)
+    assert told.tolist() == pytest.approx([0.4, 0.9, 0.3, 0.5])
 
 
 def test_the_better_score_goes_to_the_finest_of_three_scales_but_not_to_a_cut_box() -> None:
