@@ -41,7 +41,7 @@ MatchOption = Annotated[
     typer.Option(
         "--match",
         metavar="DIR",
-        help="Photos, unlabelled, whose look rendered tiles get.",
+        help="Photos without labels: rendered tiles get their look.",
         rich_help_panel=options.DATA,
     ),
 ]
@@ -49,7 +49,7 @@ MatchByOption = Annotated[
     MatchBy,
     typer.Option(
         "--match-by",
-        help="What of the photos of --match is taken: low frequencies (FDA), the histogram of colours, or one of both.",
+        help="What rendered tiles get of --match: low frequencies (FDA), the histogram of colours, or one of both.",
         rich_help_panel=options.TRAINING,
     ),
 ]

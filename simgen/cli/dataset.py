@@ -56,8 +56,8 @@ def export(
     categories: Annotated[
         str | None, typer.Option(metavar="A,B", help="Export these categories alone; class ids follow this order.")
     ] = None,
-    min_visible: Annotated[float, typer.Option(help="Leave out parts of which less is visible, 0 to 1.")] = 0.0,
-    min_size: Annotated[float, typer.Option(help="Leave out boxes whose shorter side is less, in pixels.")] = 0.0,
+    min_visible: Annotated[float, typer.Option(help="Leave out parts whose visible share is smaller, 0 to 1.")] = 0.0,
+    min_size: Annotated[float, typer.Option(help="Leave out boxes whose shorter side is smaller, in pixels.")] = 0.0,
 ) -> None:
     """Write a data set in another format. --out appears when it is complete, never before.
 
