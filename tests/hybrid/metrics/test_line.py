@@ -95,6 +95,13 @@ def test_a_track_that_is_hidden_on_the_line_counts_when_it_is_seen_again_beyond_
     assert tally_clip(lost, belt(), lines=LINE).invented == 0
 
 
+@pytest.mark.parametrize(("beside", "right"), [(0.5, 1), (0.6, 0)])
+def test_a_count_belongs_to_the_part_with_which_the_box_has_an_iou_of_three_tenths(beside: float, right: int) -> None:
+    rows = [told({1: box(20 + STEP * k, 50 + beside * SIDE)}) for k in range(FRAMES)]  # IoU 1/3 and 1/4
+    tally = tally_clip(rows, belt(), lines=LINE)
+    assert (tally.right, tally.invented) == (right, 1 - right)
+
+
 def test_a_track_over_nothing_counts_what_is_not_there() -> None:
     ghost = [told({1: box(20 + STEP * k), 5: box(20 + STEP * k, y=120)}) for k in range(FRAMES)]
     tally = tally_clip(ghost, belt(), lines=LINE)
@@ -287,6 +294,21 @@ def test_a_part_without_a_label_between_two_is_hidden_there_and_moves_straight_o
     assert (third.ids.tolist(), third.whole_xyxy_px[0].tolist()) == ([4], [60, 20, 80, 40])
     assert third.seen_xyxy_px.tolist() == [[0, 0, 0, 0]]
     assert last.seen.tolist() == [True]
+
+
+def test_a_box_that_is_marked_as_hidden_is_hidden_whatever_its_share() -> None:
+    frames = [record([[x, 20, x + 20, 40]], [4], [1.0]) for x in (20, 50)]
+    marked = replace(frames[1], hidden=np.array([True]), visible_share=np.array([0.15], np.float32))
+    first, second = labelled_frames(Clip("c", (frames[0], marked)))
+    assert (first.hidden.tolist(), second.hidden.tolist()) == ([False], [True])
+    (shown,) = labelled_frames(Clip("c", (replace(marked, hidden=None),)))
+    assert (shown.hidden.tolist(), shown.half.tolist()) == ([False], [True])  # a share of 0.15
+
+
+@pytest.mark.parametrize(("share", "ignored"), [(0.29, True), (0.31, False)])
+def test_a_part_at_the_edge_counts_from_three_tenths_on(share: float, ignored: bool) -> None:
+    cut = record([[0, 20, 10, 40]], [4], [share])
+    assert labelled_frames(Clip("c", (cut,)))[0].ignored.tolist() == [ignored]
 
 
 def test_labels_without_an_id_for_every_box_tell_no_identities() -> None:

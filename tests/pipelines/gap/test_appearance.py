@@ -48,6 +48,7 @@ def test_noise_of_a_known_strength_is_measured_beside_texture_and_with_that_of_r
     ramp[:, 128:] += cv2.GaussianBlur(rng.normal(0.0, 100.0, (192, 128)), (0, 0), 2.0)
     grey = np.repeat(np.round(ramp + rng.normal(0.0, sigma, ramp.shape)).clip(0, 255).astype(np.uint8)[..., None], 3, 2)
     assert noise(grey, BOXES)[0] == pytest.approx(np.sqrt(sigma**2 + 1 / 12), rel=0.06)
+    assert STATISTICS["noise"].floor == pytest.approx(np.sqrt(1 / 12), abs=0.002)
 
 
 def test_clipped_blocks_do_not_hide_noise() -> None:
@@ -144,17 +145,19 @@ def test_every_statistic_takes_an_image_without_boxes() -> None:
 
 
 def parts_on(ground: np.ndarray, count: int, side: int, level: float = 40.0) -> tuple[np.ndarray, np.ndarray]:
-    """So many dark, textured squares on a ground, and their boxes."""
+    """So many squares on a ground, each of 8 x 8 spots of many grey levels, and their boxes."""
     image, boxes, rng = ground.astype(float), [], np.random.default_rng(0)
     for k in range(count):
         x, y = 8 + 40 * (k % 4), 8 + 40 * (k // 4)
-        image[y : y + side, x : x + side] = (level * rng.uniform(0.4, 1.6, (side, side)))[..., None]
+        spots = np.kron(level * rng.uniform(0.4, 1.6, (8, 8)), np.ones((side // 8, side // 8)))
+        image[y : y + side, x : x + side] = spots[..., None]
         boxes.append([x, y, x + side, y + side])
     return image.clip(0, 255).astype(np.uint8), np.array(boxes, float)
 
 
 GROUND = np.full((168, 168, 3), 180, np.uint8)
 FEW, MANY, FAR = parts_on(GROUND, 4, 32), parts_on(GROUND, 12, 32), parts_on(GROUND, 12, 16)
+LARGE, SMALL = parts_on(GROUND // 2, 4, 32, 90.0), parts_on(GROUND // 2, 4, 8, 90.0)  # as bright as their ground
 WARM, COOL = (np.tile(np.uint8(colour), (32, 32, 1)) for colour in ((140, 120, 110), (110, 120, 140)))
 WARMER, COOLER = (np.tile(np.uint8(colour), (32, 32, 1)) for colour in ((180, 120, 80), (80, 120, 180)))
 Seen = tuple[np.ndarray, np.ndarray]
@@ -169,8 +172,8 @@ Seen = tuple[np.ndarray, np.ndarray]
         (MANY, FEW, "parts_per_image", "contrast"),
         ((WARM, BOXES), (WARMER, BOXES), "saturation", "warmth"),
         ((COOL, BOXES), (COOLER, BOXES), "saturation", "warmth"),
-        (FEW, (cv2.blur(FEW[0], (5, 5)), FEW[1]), "sharpness", "part_contrast"),
-        ((cv2.blur(FEW[0], (5, 5)), FEW[1]), FEW, "sharpness", "part_contrast"),
+        (LARGE, (cv2.blur(LARGE[0], (5, 5)), LARGE[1]), "sharpness", "part_contrast"),
+        ((cv2.blur(LARGE[0], (5, 5)), LARGE[1]), LARGE, "sharpness", "part_contrast"),
         (FEW, parts_on(GROUND, 4, 32, 20.0), "part_brightness", "part_contrast"),
         (parts_on(GROUND, 4, 32, 20.0), FEW, "part_brightness", "part_contrast"),
         (FEW, FAR, "box_size", "parts_per_image"),
@@ -192,10 +195,9 @@ def test_what_follows_from_a_cause_moves_with_it_and_waits_for_it(
 
 
 def test_the_same_blur_takes_more_of_a_small_part() -> None:
-    small, large = parts_on(GROUND, 4, 8), FEW
     left = [
         (part_contrast(cv2.blur(image, (3, 3)), boxes) / part_contrast(image, boxes)).mean()
-        for image, boxes in (small, large)
+        for image, boxes in (SMALL, LARGE)
     ]
     assert left[0] < left[1]
     assert causes({"box_size": ["below"], "part_contrast": ["below"]}) == {"part_contrast": ("box_size",)}

@@ -58,6 +58,7 @@ def test_every_statistic_has_a_rule_for_a_knob_that_exists_or_words() -> None:
         (beyond("saturation", (0.2, 0.4), (0.2, 0.5)), "sensor.saturation", (0.8, 1.25 * 1.25)),
         (beyond("box_size", (20, 80), (20, 100)), "camera.distance_m", (0.65 / 1.25, 1.35)),  # larger parts: nearer
         (beyond("box_size", (20, 80), (10, 80)), "camera.distance_m", (0.65, 2.7)),
+        (beyond("box_size", (20, 80), (5, 80)), "camera.distance_m", (0.65, 3 * 1.35)),  # three times at most
         (beyond("parts_per_image", (20, 40), (15, 61)), "parts.count", (18, 68)),  # 44 * 61 / 40 = 67.1
         (beyond("warmth", (-0.1, 0.1), (-0.3, 0.1)), "sensor.white_balance", (0.76 / 1.10517, 1.25 * 1.10517)),
     ],
