@@ -76,12 +76,14 @@ LARGEST_RENDER_PX = 2**27  # width x height x supersample^2; a renderer takes so
 class LateKnobs(Group):
     """Frames that are taken later than they are due, as of a camera that a program triggers."""
 
-    share: Annotated[Uniform, share("Share of the frames that are late; the first one never is.")]
+    share: Annotated[Uniform, Knob("share", 0, 1, "Share of the frames that are late; the first one never is.")] = (
+        Uniform(0.1, 0.3)
+    )
     by: Annotated[
         Uniform,
         Knob("", 0, 0.9, "How late a frame is, in intervals to the next one. The labels have the time at which it was "
              "taken.", "the next frame is due"),
-    ]  # fmt: skip
+    ] = Uniform(0.2, 0.9)  # fmt: skip
 
 
 class TimingKnobs(Group):
