@@ -126,6 +126,12 @@ def test_a_part_that_is_never_seen_behind_the_line_is_not_asked_for() -> None:
     assert (tally.crossings, tally.invented, tally.missed, tally.error) == (0, 0, 0, 0)
 
 
+@pytest.mark.parametrize(("share", "crossings"), [(0.4, 0), (0.5, 1)])
+def test_a_part_is_asked_for_if_half_of_it_can_be_seen_before_the_line(share: float, crossings: int) -> None:
+    shares = [share] * 8 + [1.0] * (FRAMES - 8)
+    assert tally_clip(follows([1] * FRAMES), belt(shares), lines=LINE).crossings == crossings
+
+
 def test_a_part_that_begins_beyond_the_line_is_neither_asked_for_nor_invented() -> None:
     late = tally_clip(follows([1] * FRAMES)[9:], belt()[9:], lines=LINE)
     assert (late.crossings, late.invented, late.error) == (0, 0, 0)

@@ -94,6 +94,8 @@ def test_a_part_that_the_detector_misses_for_long_is_counted_too_few_in_these_fr
     assert difference.value == pytest.approx(6 / (6 * FRAMES))
     assert difference.p_holm is not None
     assert difference.low is not None
+    gaps = value(found, "gaps in tracks", "difference")
+    assert (gaps.unit, gaps.value) == ("points", pytest.approx(100 * 2 / (6 * PARTS * (FRAMES - 1) - 2)))
 
 
 def test_a_hidden_part_that_is_found_again_keeps_its_id() -> None:

@@ -135,6 +135,8 @@ def test_repairing_one_place_wins_no_more_than_repairing_both() -> None:
     assert everywhere[INSIDE][0] == pytest.approx(got["background"])
     assert everywhere[OUTSIDE][0] == 0.0
     assert INSIDE not in gains(both, ones, average_precisions)
+    nowhere = gains(both, ones, average_precisions, np.full_like(some, -1))
+    assert (nowhere[INSIDE][0], nowhere[OUTSIDE][0]) == (0.0, 0.0)
 
 
 def test_a_stated_work_area_holds_whatever_is_labelled_in_pixels_or_as_shares() -> None:
@@ -146,6 +148,8 @@ def test_a_stated_work_area_holds_whatever_is_labelled_in_pixels_or_as_shares() 
         assert {score: place for score, place in zip(got.scores.round(1).tolist(), places.tolist(), strict=True)} == {
             0.9: 1, 0.8: 0, 0.7: 1,
         }  # fmt: skip
+    whole = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    assert in_work_area(got, [frame()], np.zeros(1, np.int64), whole).tolist() == [1, 1, 1]
     check_area(px, [frame()])
     with pytest.raises(DataError, match=r"work_area: 401, 50 lies outside of the photos, which are 400x400"):
         check_area(px + np.array([51.0, 0.0]), [frame()])
