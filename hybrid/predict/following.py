@@ -97,13 +97,11 @@ def followed(
 def elapsed(time_s: float | None, before_s: Sequence[float]) -> float:
     """The time since a stream's last frame, in its usual intervals; 1 unless frames were lost or came in a burst.
 
-    It is 1 too where the clock went back: it began anew, or the frame is late (see `is_late`).
-
     Args:
         time_s: of the frame.
         before_s: of the frames before, the last MOST_TIMES of them.
     """
-    if time_s is None or len(before_s) < LEAST_TIMES or time_s < before_s[-1]:
+    if time_s is None or len(before_s) < LEAST_TIMES:
         return 1.0
     usual = float(np.median(np.diff(before_s)))
     intervals = (time_s - before_s[-1]) / usual if usual > 0 else 1.0
