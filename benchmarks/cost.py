@@ -29,6 +29,7 @@ from hybrid.core.config import BRANCHES, PRESETS, ModelConfig, tiny
 from hybrid.core.types import Detections, State
 from hybrid.model.network import Network
 from hybrid.predict.linking import link
+from simgen.generation.budget import peak_bytes
 
 PEAK = Path("/proc/self/clear_refs")
 PROCESSES = (("tiny", 240, 320), ("tiny", 480, 640), ("base", 480, 640))  # preset, height, width
@@ -43,8 +44,7 @@ class Point:
     mb: float | None  # None where the system does not tell
 
 
-def status_mb(key: str) -> float:
-    """A line of /proc/self/status, such as VmHWM: the peak of this process alone, without the one that started it."""
+def _status(key: str) -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(f"{key}:"))
 
@@ -54,9 +54,9 @@ def measured(x: float, call: Callable[[], object], repeats: int) -> Point:
     if PEAK.exists():
         ctypes.CDLL(None).malloc_trim(0)  # what earlier calls left behind would be used again, and not be counted
         PEAK.write_text("5")  # the peak counts from now
-        held = status_mb("VmRSS")
+        held = _status("VmRSS")
     call()
-    more = None if held is None else max(0.0, status_mb("VmHWM") - held)
+    more = None if held is None else max(0.0, _status("VmHWM") - held)
     times = []
     for _ in range(repeats):
         began = time.process_time()
@@ -131,7 +131,7 @@ def be_that_process(preset: str, height: int, width: int) -> float:
         streamed(
             detector_of(replace(PRESETS[preset](CATEGORIES), branches="cnn+rnn+transformer", tracks=50)), height, width
         )()
-    return status_mb("VmHWM")
+    return peak_bytes() / 2**20
 
 
 def main() -> None:

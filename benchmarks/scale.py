@@ -36,6 +36,7 @@ from simgen.dataset.format.manifest import (
 )
 from simgen.dataset.format.reader import DataSet
 from simgen.dataset.store.files import file_sha256, write_atomically
+from simgen.generation.budget import peak_bytes
 
 CORES = {"this machine: 2 cores": 2, "one machine of 16 cores (assumed)": 16, "64 nodes of 32 cores (assumed)": 2048}
 LISTED_AT_ONCE = 1000  # S3's ListObjectsV2
@@ -80,9 +81,8 @@ class Timer:
 
 
 def peak_kib() -> int:
-    """Of this process since it began; `ru_maxrss` would count that of the process that started it as well."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0])
+    """Of this process since it began."""
+    return peak_bytes() // 1024
 
 
 def read(folder: Path) -> None:

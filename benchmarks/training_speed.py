@@ -33,6 +33,7 @@ from hybrid.training.samples.batch import Batches, TrainBatch, loader
 from hybrid.training.samples.sampler import WeightedSource
 from hybrid.training.schedule import parameter_groups
 from hybrid.training.step import Training
+from simgen.generation.budget import peak_bytes
 
 
 def network(model: ModelConfig) -> Network:
@@ -67,7 +68,7 @@ def timed(step: Callable[[], None], count: int) -> tuple[float, float]:
 
 def peak_mib() -> int:
     """The largest resident size of this process so far."""
-    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
+    return peak_bytes() // 2**20
 
 
 def main() -> None:

@@ -198,28 +198,23 @@ def ways(
 
     sizes = [(clip.frames[0].height_px, clip.frames[0].width_px) for clip in source.clips]
     pairs = list(zip(clips, sizes, strict=True))
+
+    def ours(judge: Judge | None = None) -> list[list[FrameDetections]]:
+        return [[FrameDetections.of(one) for one in followed(clip, size, least, judge)] for clip, size in pairs]
+
     if tracks:
-        return {"its own tracks": [[_rows(one) for one in followed(clip, size, least)] for clip, size in pairs]}
-    told = {
-        "rules": [[_rows(one) for one in followed(clip, size, least)] for clip, size in pairs],
-        "belts": [[_rows(one) for one in followed(clip, size, least, Judge.load())] for clip, size in pairs],
-    }
+        return {"its own tracks": ours()}
+    told = {"rules": ours(), "belts": ours(Judge.load())}
     for name, follow, low, settings in (
         ("frame by frame", frame_by_frame, least, {}),
         ("ByteTrack", library("ByteTrackTracker"), UNSURE, BYTETRACK | dict.fromkeys(SURE, least)),
     ):
         told[name] = []
         for clip in clips:
-            rows = [_rows(of_objects(one.take(one.scores >= min(low, least)))) for one in clip]
+            rows = [FrameDetections.of(of_objects(one.take(one.scores >= min(low, least)))) for one in clip]
             times = [k / RATE for k in range(len(rows))]
             told[name].append(follow(LineClip(name, rows, times, [], [], np.zeros((len(rows), 2))), settings))
     return told
-
-
-def _rows(one: Detections) -> FrameDetections:
-    ids = np.full(len(one.labels), -1, np.int64) if one.track_ids is None else one.track_ids.numpy()
-    hidden = None if one.unseen is None else one.unseen.numpy()
-    return FrameDetections(one.boxes_xyxy_px.numpy(), one.scores.numpy(), one.labels.numpy(), ids, hidden)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import torch
 from torch import nn
 
 from benchmarks.against.rivals import RIVALS, SIZES, Rival, Size
-from benchmarks.cost import status_mb
 from hybrid.data.clips import ClipSource
 from hybrid.metrics.detection import score
 from hybrid.training.config import AugmentConfig, TrainConfig
@@ -25,6 +24,7 @@ from hybrid.training.samples.batch import Batches
 from hybrid.training.samples.sampler import WeightedSource
 from hybrid.training.schedule import rate
 from simgen.dataset.store.files import write_atomically
+from simgen.generation.budget import peak_bytes
 
 REPEATS = 15  # of a latency; the median counts
 
@@ -75,7 +75,7 @@ def cost(name: str, categories: tuple[str, ...], size: Size, height: int, width:
     """CPU milliseconds of one frame, and the peak memory of this process, which should do nothing else."""
     torch.set_num_threads(1)
     (ms,) = latencies_ms([name], categories, size, height, width)
-    return {"ms": ms, "mb": status_mb("VmHWM")}
+    return {"ms": ms, "mb": peak_bytes() / 2**20}
 
 
 def cost_apart(name: str, options: argparse.Namespace, categories: Sequence[str], height: int, width: int) -> Any:

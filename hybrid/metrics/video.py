@@ -18,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 
 from hybrid.core.errors import DataError
 from hybrid.core.overlap import iou, share_inside
+from hybrid.core.types import Detections
 from hybrid.data.clips import FrameRecord
 
 IOU = 0.5
@@ -34,6 +35,13 @@ class FrameDetections:
     labels: Int64[np.ndarray, " n"]
     track_ids: Int64[np.ndarray, " n"]
     hidden: Bool[np.ndarray, " n"] | None = None  # predicted, not seen; None: none is
+
+    @classmethod
+    def of(cls, rows: Detections) -> FrameDetections:
+        """The same as arrays."""
+        ids = np.full(len(rows.labels), -1) if rows.track_ids is None else rows.track_ids.numpy()
+        hidden = None if rows.unseen is None else rows.unseen.numpy()
+        return cls(rows.boxes_xyxy_px.numpy(), rows.scores.numpy(), rows.labels.numpy(), ids, hidden)
 
     def take(self, which: Bool[np.ndarray, " n"] | Int64[np.ndarray, " _"]) -> FrameDetections:
         """The detections at these indices, or where this mask is True."""

@@ -27,9 +27,7 @@ LEAST_REPORTED = 1e-3
 MOST_TIMES, LEAST_TIMES = 16, 4  # frames whose median interval is the stream's usual one: at most, at least
 JITTER = 0.3  # of the usual interval: smaller deviations are no lost frame
 SHORTEST, LONGEST = 0.25, 16.0  # limits of the elapsed time, in usual intervals
-LATE = (
-    3.0  # usual intervals: a frame that is older than the one before by no more is late; by more, the clock began anew
-)
+LATE = 3.0  # usual intervals: a frame that is older than the last one by up to this is late; by more, a new clock began
 
 
 def of_objects(detections: Detections, label_iou: float = LABEL_IOU, nested_share: float = NESTED_SHARE) -> Detections:
@@ -103,7 +101,7 @@ def elapsed(time_s: float | None, before_s: Sequence[float]) -> float:
     """
     if time_s is None or len(before_s) < LEAST_TIMES:
         return 1.0
-    usual = float(np.median(np.diff(before_s)))
+    usual = _usual_s(before_s)
     intervals = (time_s - before_s[-1]) / usual if usual > 0 else 1.0
     return 1.0 if abs(intervals - 1) < JITTER else min(max(intervals, SHORTEST), LONGEST)
 
@@ -116,4 +114,9 @@ def is_late(time_s: float | None, before_s: Sequence[float]) -> bool:
     """
     if time_s is None or len(before_s) < 2:
         return False
-    return 0 < before_s[-1] - time_s <= LATE * float(np.median(np.diff(before_s)))
+    return 0 < before_s[-1] - time_s <= LATE * _usual_s(before_s)
+
+
+def _usual_s(times_s: Sequence[float]) -> float:
+    """The usual interval of a stream, in seconds."""
+    return float(np.median(np.diff(times_s)))

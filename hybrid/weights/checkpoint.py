@@ -69,7 +69,7 @@ def load(path: Path, weights: str = "ema", device: str = "cpu") -> Network:
     stored, header = read_tensors(file)
     tensors = {name: tensor for name, tensor in stored.items() if name not in RETIRED}
     config = _config_in(header, file)
-    with _building(file), torch.device("meta"):  # checks the sizes in the header before any memory is allocated
+    with building(file, "model"), torch.device("meta"):  # checks the sizes in the header before any memory is allocated
         shapes = {name: tensor.shape for name, tensor in Network(config, pretrained=False).state_dict().items()}
     check_fit({name: tensor.shape for name, tensor in tensors.items()}, shapes, file)
     check_finite(tensors, file)
@@ -91,16 +91,17 @@ def load_config(path: Path) -> ModelConfig:
 def _config_in(header: Mapping[str, str], file: Path) -> ModelConfig:
     if "model" not in header:
         raise RunError(f"{file}: holds no detector: its header has no model")
-    with _building(file):
+    with building(file, "model"):
         return config_of(parse_json(header["model"]))
 
 
 @contextmanager
-def _building(file: Path) -> Iterator[None]:
+def building(file: Path, what: str) -> Iterator[None]:
+    """What cannot be built from the header of a file is a RunError that names both."""
     try:
         yield
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise RunError(f"{file}: this version cannot build the model of its header: {error}") from error
+        raise RunError(f"{file}: this version cannot build the {what} of its header: {error!s:.200}") from error
 
 
 def config_of(plain: Mapping[str, Any]) -> ModelConfig:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from safetensors.torch import save
 
-from hybrid.core.errors import ConfigError, RunError
+from hybrid.core.errors import RunError
 from hybrid.model.objects.track_net import TrackNetConfig, TrackNetwork
-from hybrid.weights.checkpoint import check_finite, check_fit, read_header, read_tensors
+from hybrid.weights.checkpoint import building, check_finite, check_fit, read_header, read_tensors
 from hybrid.weights.released import RULES, follower_file, followers
 from simgen.dataset.store.files import write_atomically
 
@@ -56,7 +54,7 @@ def read_follower(name: str | Path, inputs: tuple[str, ...]) -> tuple[Path, Foll
     header = read_header(file)
     if KEY not in header:
         raise RunError(f"{file}: holds no track network: its header has no {KEY}; hybrid follow makes one")
-    with _building(file):
+    with building(file, "track network"):
         kept = TypeAdapter(Follower).validate_json(header[KEY])
     if kept.inputs != inputs or kept.config.inputs != len(inputs):
         raise RunError(f"{file}: is of another version, it looks at other numbers; train it again")
@@ -71,18 +69,10 @@ def load_follower(name: str | Path, inputs: tuple[str, ...]) -> tuple[TrackNetwo
     """
     file, kept = read_follower(name, inputs)
     tensors, _ = read_tensors(file)
-    with _building(file), torch.device("meta"):
+    with building(file, "track network"), torch.device("meta"):
         shapes = {name: tensor.shape for name, tensor in TrackNetwork(kept.config).state_dict().items()}
     check_fit({name: tensor.shape for name, tensor in tensors.items()}, shapes, file)
     check_finite(tensors, file)
     network = TrackNetwork(kept.config)
     network.load_state_dict(tensors)
     return network.eval(), kept
-
-
-@contextmanager
-def _building(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except (ValidationError, ConfigError, ValueError, RecursionError) as error:
-        raise RunError(f"{file}: this version cannot build the track network of its header: {error!s:.200}") from None

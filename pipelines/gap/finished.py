@@ -61,7 +61,7 @@ class FinishedRun:
             folder, record = runs[-1].experiment.init.folder, runs[-1].folder / EXPERIMENT
             if any(run.folder.resolve() == folder.resolve() for run in runs):
                 raise RunError(f"{record}: init.run: {folder} started from this very run")
-            if not folder.is_dir():
+            if not folder.exists():
                 raise DataError(f"{record}: init.run: there is no folder {folder}; put that run back there")
             runs.append(open_run(folder))
         return tuple(runs)

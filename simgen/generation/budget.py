@@ -126,7 +126,7 @@ def estimate(
         step()
         if seconds and time.perf_counter() - start > (budget.seconds or math.inf):
             break
-    return Estimate(request.scenes, workers, tuple(seconds), tuple(sizes), _resident(), _free(out), budget)
+    return Estimate(request.scenes, workers, tuple(seconds), tuple(sizes), peak_bytes(), _free(out), budget)
 
 
 def _free(out: Location) -> float:
@@ -139,8 +139,8 @@ def _free(out: Location) -> float:
     return float(shutil.disk_usage(folder).free)
 
 
-def _resident() -> int:
-    """The peak memory of this process, in bytes."""
+def peak_bytes() -> int:
+    """The largest resident size of this process since it began, in bytes."""
     if sys.platform == "linux":  # where ru_maxrss would begin at the peak of the process that started this one
         return 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
     import resource

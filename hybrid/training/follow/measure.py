@@ -20,9 +20,7 @@ def follow_clip(clip: KnownClip, linking: Linking, judge: Judge | None = None) -
     for one, step, frame in zip(clip.detections, clip.steps, clip.truth, strict=True):
         rows = rows_of(one)
         after, before = link(rows, before, linking, size_hw_px=frame.size_hw_px, step=step, judge=judge)
-        assert after.track_ids is not None and after.unseen is not None  # noqa: PT018
-        columns = (after.boxes_xyxy_px, after.scores, after.labels, after.track_ids, after.unseen)
-        told.append(FrameDetections(*(column.numpy() for column in columns)))
+        told.append(FrameDetections.of(after))
     return told
 
 

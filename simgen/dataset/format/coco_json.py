@@ -48,7 +48,7 @@ def _parsed(path: Path, most_bytes: int) -> Any:
         return parse_json(bounded_bytes(path, most_bytes))
     except NotRead as error:
         raise CocoError(_why(error, path, most_bytes)) from None
-    except (ValueError, TextFileError) as error:
+    except TextFileError as error:
         raise CocoError(f"cannot be read as JSON: {error}"[:300]) from None
 
 

@@ -52,11 +52,11 @@ def sample(config: SceneConfig, seed: int, index: int, attempt: int = 0) -> Scen
     setting = kind.furnish(stage, config.stage, stock(config.parts), stream("stage.walls"))
     stage = replace(stage, sheets=stage.sheets + setting.sheets)
     times_s = _triggered(config.timing, stage, speed_m_s, stream("timing.trigger"))
+    even_s = tuple(interval_s * k for k in range(config.timing.frames))
     if config.timing.late is not None:
-        even_s = tuple(interval_s * k for k in range(config.timing.frames))
         times_s = _late(config.timing.late, times_s or even_s, stream("timing.late"))
     light = draw_more_light(draw_light(config.light, stream("light")), config.light, stream)
-    since_s = times_s or tuple(interval_s * k for k in range(config.timing.frames))
+    since_s = times_s or even_s
     camera = draw_camera(config.camera, stage, since_s, stream("camera"))
     clutter, occluders = draw_clutter(
         config.clutter, config.texture, stage, stream("clutter"), stream("texture.clutter")

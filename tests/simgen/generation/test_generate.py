@@ -358,7 +358,7 @@ def test_an_estimate_is_of_the_scenes_that_the_run_makes(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is that of ru_maxrss")
 def test_an_estimate_does_not_count_the_memory_of_the_process_that_started_it():
     held = bytearray(b"1") * 400_000_000
-    code = "from simgen.generation.budget import _resident; print(_resident())"
+    code = "from simgen.generation.budget import peak_bytes; print(peak_bytes())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert int(done.stdout) < len(held)
 
