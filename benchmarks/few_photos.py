@@ -96,7 +96,14 @@ def arguments() -> argparse.Namespace:
     add("--shots", type=int, nargs="+", default=[1, 10, 52])
     add("--shuffles", type=int, default=1)
     add("--steps", type=int, default=400)
-    add("--steps-of", type=_pair, nargs="*", default=[], metavar="N=STEPS", help="other steps for N photos")
+    add(
+        "--steps-of",
+        type=_pair,
+        nargs="*",
+        default=[],
+        metavar="ROW=STEPS",
+        help="other steps: 1=200, photos=1600 or sim-10=800",
+    )
     add("--lr", type=float, default=1e-3)
     add("--tile", type=int, default=256, help="as the run on simulation")
     add("--frozen-stages", type=int, default=0)
@@ -111,9 +118,9 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _pair(text: str) -> tuple[int, int]:
-    shots, _, steps = text.partition("=")
-    return int(shots), int(steps)
+def _pair(text: str) -> tuple[str, int]:
+    row, _, steps = text.partition("=")
+    return row, int(steps)
 
 
 def plans(options: argparse.Namespace) -> dict[str, Plan]:
@@ -124,18 +131,21 @@ def plans(options: argparse.Namespace) -> dict[str, Plan]:
     photos += ["--holdout", "0.2"] if options.choose else []
     replay = ["--sim", options.replay] if options.replay else []
     replay += ["--sim-share", options.sim_share] if options.sim_share else []
-    runs = {}
+    runs, other = {}, dict(options.steps_of)
     for shots in options.shots:
-        steps = dict(options.steps_of).get(shots, options.steps)
         for shuffle in range(options.shuffles):
-            few = [*photos, "--steps", str(steps), "--shots", str(shots)]
+            few = [*photos, "--shots", str(shots)]
             few += ["--shuffle-seed", str(shuffle), "--seed", str(shuffle)]
             start = ["--checkpoint", options.sim]
             arms = {"photos": ["--checkpoint", "none"], "sim": [*start, *replay]}
             if shots in options.method_shots:
                 arms |= {name: [*start, *METHODS[name]] for name in options.methods}
             for arm, more in arms.items():
-                runs[f"{arm}-{shots}-r{shuffle}"] = Plan(arm, shots, shuffle, steps, [*few, *more])
+                names = (f"{arm}-{shots}", arm, str(shots))  # the most exact one counts
+                steps = next((other[name] for name in names if name in other), options.steps)
+                runs[f"{arm}-{shots}-r{shuffle}"] = Plan(
+                    arm, shots, shuffle, steps, [*few, "--steps", str(steps), *more]
+                )
     return runs
 
 
@@ -245,7 +255,9 @@ def chart(rows: Sequence[Row], file: Path) -> None:
             [*own, *(row for row in rows if row.shots == 0 and arm != "photos")], key=lambda row: row.shots or 0
         )
         x = [place[row.shots or 0] + 0.09 * (k - (len(arms) - 1) / 2) for row in own]
-        style: dict[str, Any] = {"color": COLOURS.get(arm), "label": LEGEND.get(arm, arm), "marker": "o", "ms": 4}
+        steps = {row.steps for row in own if row.shots}
+        label = LEGEND.get(arm, arm) + (f", {steps.pop():,} steps" if len(steps) == 1 else "")
+        style: dict[str, Any] = {"color": COLOURS.get(arm), "label": label, "marker": "o", "ms": 4}
         for one, name in zip(axes, FIGURES, strict=False):
             found = [row.interval(name) for row in own]
             values = np.array([interval.value for interval in found])
@@ -253,13 +265,15 @@ def chart(rows: Sequence[Row], file: Path) -> None:
             one.errorbar(x, values, np.abs(ends - values), capsize=2, elinewidth=1, **style)
         axes[2].plot(x, [np.mean(list(row.elsewhere.values())) for row in own], **style)
     worlds = ", ".join(rows[0].elsewhere)
-    ticks = [f"{n}\n{max(row.steps for row in rows if row.shots == n)}" for n in counts]
+    of_count = {n: sorted({row.steps for row in rows if row.shots == n}) for n in counts}
+    alike = all(len(steps) == 1 for steps in of_count.values())  # the same in all arms
+    ticks = [f"{n}\n{steps[0]}" if alike else str(n) for n, steps in of_count.items()]
     for one, title in zip(axes, ("AP50, test photos", "AP, test photos", f"AP50 elsewhere: {worlds}"), strict=True):
         one.set(
             title=title,
             xticks=range(len(counts)),
             xticklabels=ticks,
-            xlabel="labelled photos, steps on them",
+            xlabel="labelled photos" + (", steps on them" if alike else ""),
             ylim=(0, 1),
         )
         one.grid(axis="y", color="#dddddd")
