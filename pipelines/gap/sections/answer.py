@@ -55,7 +55,8 @@ def sentence(rows: Sequence[Performance], photos: str) -> str:
         way = f"With {top.photos} labelled {photos} alone"
     else:
         way = f"Trained on data that are not known, {top.name}:"
-    return f"{way} the detector reaches AP50 {value} on the test{beside}."
+    where = f"the test {photos}" if photos == "photos" else f"the {photos}"
+    return f"{way} the detector reaches AP50 {value} on {where}{beside}."
 
 
 def no_labels(photos: int, coverage: Sequence[Coverage]) -> str:

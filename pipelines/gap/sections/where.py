@@ -36,7 +36,7 @@ FALSE_ALARMS = 1.0  # a picture, on both sides
 WEAK = 0.5  # a recall below it in simulation is the detector's own weakness
 RECALL = f"recall at {FALSE_ALARMS:.0f} false alarm a picture"
 LOST = "points of recall"
-
+SCORES_OFF = "difference of score and share that is right (D-ECE)"
 
 NOWHERE = Where(tables=(), errors=(), calibration=(), reliability=(), false_alarms=())  # photos without labels
 
@@ -188,11 +188,11 @@ def _enough(real: Side) -> str:
 def _calibration(real: Side) -> tuple[Named, ...]:
     missing = _enough(real)
     if missing:
-        return (Named(label="D-ECE", figure=too_few(missing, "share")),)
+        return (Named(label=SCORES_OFF, figure=too_few(missing, "share")),)
     scores, correct = _sure(real)
     error = counted(reliability(scores, correct).error, "share", len(scores), "Chance is taken off.")
     high = "scores are too high" if scores.mean() > correct.mean() else "scores are too low"
-    return (Named(label="D-ECE", figure=error, so=high),)
+    return (Named(label=SCORES_OFF, figure=error, so=high),)
 
 
 def _bins(real: Side) -> tuple[tuple[float, float, int], ...]:

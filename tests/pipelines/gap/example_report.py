@@ -35,6 +35,7 @@ from pipelines.gap.schema.sections import (
     Where,
     Why,
 )
+from pipelines.gap.sections.where import SCORES_OFF
 
 SQUARE = (  # a grey JPEG of 8 x 8 pixels
     "data:image/jpeg;base64,/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABALDA4MChAODQ4SERATGCgaGBYWGDEjJR0oOjM9PDkzODdASFxOQER"
@@ -189,7 +190,7 @@ def _where() -> Where:
             ),
         ),
         errors=(Named(label="background", figure=points(9.0), so="inside the work area"),),
-        calibration=(Named(label="D-ECE", figure=share(0.11), so="scores are too high"),),
+        calibration=(Named(label=SCORES_OFF, figure=share(0.11), so="scores are too high"),),
         reliability=((0.1, 0.05, 40), (0.5, 0.45, 40), (0.9, 0.85, 40)),
         false_alarms=(Named(label="on photos without an object", figure=not_measured("no empty photo", "a photo")),),
         time=OverTime(

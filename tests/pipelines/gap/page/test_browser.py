@@ -144,6 +144,21 @@ def test_no_width_needs_to_scroll_sideways(browser: Browser, files: dict[str, Pa
         assert opened.complaints == []
 
 
+def test_on_a_phone_what_is_lost_is_in_view_and_a_wide_table_keeps_its_first_column(
+    browser: Browser, files: dict[str, Path]
+) -> None:
+    with browser.open(files["example"], 390) as opened:
+        narrow = "document.querySelector('#where .scroll')"
+        lost = f"{narrow}.querySelector('thead th:nth-of-type(4)')"
+        assert opened.evaluate(f"{lost}.textContent") == "points lost"
+        assert opened.evaluate(f"{lost}.getBoundingClientRect().right <= {narrow}.getBoundingClientRect().right")
+        wide = "[...document.querySelectorAll('.scroll')].find(one => one.textContent.startsWith('Each run'))"
+        assert opened.evaluate(f"{wide}.scrollWidth > {wide}.clientWidth + 200")
+        opened.evaluate(f"{wide}.scrollLeft = 200")
+        name = f"{wide}.querySelector('tbody th').getBoundingClientRect().left"
+        assert opened.evaluate(f"{name} == {wide}.getBoundingClientRect().left")
+
+
 def test_hostile_names_are_read_as_text(browser: Browser, files: dict[str, Path]) -> None:
     with browser.open(files["hostile"]) as opened:
         shown = opened.evaluate("document.querySelector('#answer .kicker').textContent")

@@ -17,9 +17,9 @@ from pipelines.gap.page.listing import figures
 from pipelines.gap.page.render import render_page
 from pipelines.gap.page.words import number
 from pipelines.gap.schema.figure import Figure, not_measured
-from pipelines.gap.schema.sections import CurvePoint
+from pipelines.gap.schema.sections import CurvePoint, Named
 from pipelines.gap.sections.why import no_pictures
-from tests.pipelines.gap.example_report import SQUARE, ap, example_report
+from tests.pipelines.gap.example_report import SQUARE, ap, example_report, points
 
 HOSTILE = "<script>alert(1)</script>\u202egnp.exe\u200f&amp;\x1b[31m"
 
@@ -135,6 +135,16 @@ def test_a_report_without_a_single_value_is_a_page_of_reasons(status: Any) -> No
     shown = words(render_page(changed(example_report(), bare)))
     assert "needs labels" in shown
     assert not re.search(r"\b(nan|inf|None)\b", shown)
+
+
+def test_a_bar_of_an_error_is_red_beyond_chance_alone_and_what_wins_nothing_has_none() -> None:
+    gains = {"sure": points(9.0), "unsure": points(1.5), "nothing": points(0.0), "harm": points(-1.0, 0.5)}
+    errors = tuple(Named(label=name, figure=replace(one, p=None, p_holm=None)) for name, one in gains.items())
+    report = example_report()
+    page = render_page(replace(report, where=replace(report.where, errors=errors)))
+    rows = dict(re.findall(r'<th scope="row">(sure|unsure|nothing|harm)</th>(.*?)</tr>', page))
+    colours = {name: re.findall(r'class="fill-(bad|mid|none)"', row) for name, row in rows.items()}
+    assert colours == {"sure": ["bad"], "unsure": ["mid"], "nothing": [], "harm": []}
 
 
 def test_statistics_that_were_not_measured_are_one_sentence_in_which_an_option_stays_on_one_line() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -111,7 +112,9 @@ def test_the_first_sentence_is_of_the_most_photos_after_simulation_however_bad_i
     assert headline(rows[::-1]).name == "sim10-s"
     text = sentence(rows, "photos")
     assert text.startswith("With simulation and 10 labelled photos the detector reaches AP50 0.")
-    assert "; with the 10 photos alone, 0." in text
+    assert re.search(r"\] on the test photos; with the 10 photos alone, 0\.", text)
+    stand_in = sentence(rows[:1], "stand-in photos")
+    assert stand_in.endswith("] on the stand-in photos.")
     more = lead(rows, comparisons(groups, SESSIONS), label_efficiency(groups, SESSIONS, None, NO_SCENES), "photos")
     assert "Simulation alone reaches 0." in more
     assert "Simulation first raises AP50 by" in more
