@@ -119,8 +119,8 @@ def main(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The run whose failures are shown.",
-            show_default="the first that saw no photo",
+            help="The run whose failures are shown, and which the changes are tried on.",
+            show_default="the first from simulation that saw no photo, else that with most photos",
             rich_help_panel=SECTION,
         ),
     ] = None,

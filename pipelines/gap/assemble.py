@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from hybrid.core.errors import DataError
 from hybrid.core.progress import Together
 from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource, skipped_lines
@@ -33,7 +32,7 @@ from pipelines.gap.sections.knobs import knobs, photo_changes
 from pipelines.gap.sections.over_time import followed_clips, has_clips, over_time
 from pipelines.gap.sections.performance import comparisons, gap, performance, smallest
 from pipelines.gap.sections.pool import Pool, chosen_score
-from pipelines.gap.sections.runs import Measured, RunGroup, draws_of, grouped, run_row
+from pipelines.gap.sections.runs import Measured, RunGroup, draws_of, grouped, run_row, run_to_look_at
 from pipelines.gap.sections.scenes import scenes
 from pipelines.gap.sections.where import NOWHERE, where
 from pipelines.gap.sections.where import Side as OfRun
@@ -60,7 +59,7 @@ class Wishes:
     photos: bool = True  # show them
     quick: bool = False  # leave out what takes long
     final: bool = False
-    look_at: str | None = None  # the run that the sections are about; None: the first that saw no photo
+    look_at: str | None = None  # the run that the sections are about; None: see `run_to_look_at`
     sessions: str | None = None  # a regular expression; None: guess
     area: Area | None = None  # where parts can be in the test photos; None: round the labelled boxes
     recall: float | None = None  # wanted in use; None: the best F1
@@ -92,10 +91,11 @@ def report_of(inputs: ReportInputs, sets: ReportSets, runs: Sequence[FinishedRun
         check_area(wishes.area, sets.target.frames)
     sim = group(sets.sim, None, scenes=True)
     real = group(sets.target, wishes.sessions, scenes=sets.word == STAND_IN)
+    chosen, looked_at = run_to_look_at(runs, wishes.look_at)
     _expect(sets, runs, wishes)
-    trials = _trials(sets, runs[0], wishes)
+    trials = _trials(sets, chosen, wishes)
     measured = [_measured(run, sets, sim, real, wishes) for run in runs]
-    groups, looked = grouped(measured), _looked_at(measured, wishes.look_at)
+    groups, looked = grouped(measured), next(one for one in measured if one.run is chosen)
     rows = [performance(one, sim, real) for one in groups]
     pairs, efficiency = comparisons(groups, real), label_efficiency(groups, real, None, scenes(groups, real))
     pool, seen = _pool(inputs, sets, wishes)
@@ -119,7 +119,7 @@ def report_of(inputs: ReportInputs, sets: ReportSets, runs: Sequence[FinishedRun
         answer=Answer(
             sentence=sentence(rows, photos) if sets.labelled else no_labels(len(sets.target.frames), coverage.coverage),
             lead=lead(rows, pairs, efficiency, photos) if sets.labelled else f"{NO_LABELS}.",
-            looked_at=_why_looked_at(looked, wishes.look_at),
+            looked_at=looked_at,
             in_use=_in_use(top, real, _score(top.first, pool, wishes), wishes) if sets.labelled else (),
             gap=gap(next(one for one in groups if looked in one.members), sim, real)
             if sets.labelled
@@ -169,23 +169,6 @@ def _measured(run: FinishedRun, sets: ReportSets, sim: PhotoSessions, real: Phot
     first = measure(run, on_sim, wishes.cache, f"{run.folder.name} on simulated", wishes.show)
     second = measure(run, on_real, wishes.cache, f"{run.folder.name} on {sets.word}", wishes.show)
     return Measured(run, first, second, draws_of(first, on_sim, sim), draws_of(second, on_real, real))
-
-
-def _looked_at(measured: Sequence[Measured], name: str | None) -> Measured:
-    if name is None:
-        return next((one for one in measured if one.run.photos == 0), measured[0])
-    for one in measured:
-        if name in (one.name, str(one.run.folder)):
-            return one
-    raise DataError(f"--run-to-look-at {name}: there are {[one.name for one in measured]}")
-
-
-def _why_looked_at(looked: Measured, named: str | None) -> str:
-    if named is not None:
-        return f"{looked.name}: named with --run-to-look-at"
-    if looked.run.photos == 0:
-        return f"{looked.name}: the first run that saw no photo"
-    return f"{looked.name}: the first run, as every run saw photos"
 
 
 def _pool(inputs: ReportInputs, sets: ReportSets, wishes: Wishes) -> tuple[Pool | None, Looks | None]:

@@ -60,6 +60,31 @@ class RunGroup:
         return self.first.photos
 
 
+def run_to_look_at(runs: Sequence[FinishedRun], named: str | None) -> tuple[FinishedRun, str]:
+    """The run that the sections are about, and its name with the reason. Never chosen by what it reaches on the test.
+
+    Not named: the first from simulation that saw no photo, for what fails there is what the simulation lacks. Else the
+    one from simulation that saw most photos, as in the first sentence. Photos alone only where there is nothing else.
+
+    Raises:
+        DataError: `named` is none of them.
+    """
+    if named is not None:
+        for run in runs:
+            if named in (run.folder.name, str(run.folder)):
+                return run, f"{run.folder.name}: named with --run-to-look-at"
+        raise DataError(f"--run-to-look-at {named}: there are {[run.folder.name for run in runs]}")
+    after_simulation = [run for run in runs if run.arm == "simulation"]
+    alone = next((run for run in after_simulation if run.photos == 0), None)
+    if alone is not None:
+        return alone, f"{alone.folder.name}: the first run that saw no photo"
+    most = max(after_simulation, key=lambda run: run.photos or 0, default=None)
+    if most is None:
+        return runs[0], f"{runs[0].folder.name}: the first run, as none is known to have started from simulation"
+    seen = f"the most, {most.photos}" if most.photos else "a number that is not known"
+    return most, f"{most.folder.name}: every run from simulation saw photos; this one saw {seen}"
+
+
 def draws_of(measurement: Measurement, source: ClipSource, sessions: PhotoSessions) -> Resampled:
     """The measurement on draws of the sessions; none where there are too few sessions for an interval."""
     draws = DRAWS if sessions.count >= LEAST_SESSIONS else 0

@@ -137,6 +137,14 @@ def test_a_report_without_a_single_value_is_a_page_of_reasons(status: Any) -> No
     assert not re.search(r"\b(nan|inf|None)\b", shown)
 
 
+def test_the_run_that_is_looked_at_and_the_reason_stand_in_the_answer_and_above_where_it_fails() -> None:
+    report = example_report()
+    page = render_page(replace(report, answer=replace(report.answer, looked_at="a: b: named so")))
+    places = re.findall(r'<section id="(\w+)">(.*?)</section>', page, re.DOTALL)
+    told = [name for name, text in places if "<b>a: b</b> (named so)" in text]
+    assert told == ["answer", "where"]
+
+
 def test_a_bar_of_an_error_is_red_beyond_chance_alone_and_what_wins_nothing_has_none() -> None:
     gains = {"sure": points(9.0), "unsure": points(1.5), "nothing": points(0.0), "harm": points(-1.0, 0.5)}
     errors = tuple(Named(label=name, figure=replace(one, p=None, p_holm=None)) for name, one in gains.items())

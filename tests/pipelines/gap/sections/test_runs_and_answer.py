@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,13 +19,13 @@ from pipelines.gap.schema.sections import Coverage
 from pipelines.gap.sections.answer import do_next, headline, lead, sentence
 from pipelines.gap.sections.efficiency import label_efficiency
 from pipelines.gap.sections.performance import comparisons, gap, paired, performance, smallest
-from pipelines.gap.sections.runs import RunGroup, grouped, run_row
+from pipelines.gap.sections.runs import RunGroup, grouped, run_row, run_to_look_at
 from pipelines.gap.sections.scenes import scenes
 from pipelines.gap.stats.errors import INSIDE, OUTSIDE
 from pipelines.gap.stats.grouping import PhotoSessions
 from pipelines.gap.stats.resampled import Resampled
 from tests.pipelines.gap.example_report import example_report
-from tests.pipelines.gap.sections.measured import SCENES, SESSIONS, invented, measured
+from tests.pipelines.gap.sections.measured import SCENES, SESSIONS, Invented, invented, measured
 
 NO_SCENES = example_report().label_efficiency.scenes
 
@@ -57,6 +58,42 @@ def test_a_run_named_twice_is_refused() -> None:
     run = measured("sim", 0.4)
     with pytest.raises(DataError, match="sim is named twice"):
         grouped([run, run])
+
+
+ALONE, TEN, ALL = (invented(name, photos, 0, True) for name, photos in (("sim", 0), ("sim10", 10), ("sim52", 52)))
+PHOTOS = invented("photos52", 52, 0, simulation=False)
+
+
+@pytest.mark.parametrize(
+    ("runs", "words"),
+    [
+        ((PHOTOS, TEN, ALONE), "sim: the first run that saw no photo"),
+        (
+            (PHOTOS, TEN, ALL),
+            "sim52: every run from simulation saw photos; this one saw the most, 52",
+        ),
+        ((PHOTOS, TEN), "sim10: every run from simulation saw photos; this one saw the most, 10"),
+        ((PHOTOS,), "photos52: the first run, as none is known to have started from simulation"),
+    ],
+)
+def test_the_run_to_look_at_is_from_simulation_wherever_one_is(runs: tuple[Invented, ...], words: str) -> None:
+    run, why = run_to_look_at(runs, None)
+    assert (why, run.folder.name) == (words, words.partition(":")[0])
+    named, why = run_to_look_at(runs, "photos52")
+    assert (named, why) == (PHOTOS, "photos52: named with --run-to-look-at")
+    with pytest.raises(DataError, match="--run-to-look-at other: there are "):
+        run_to_look_at(runs, "other")
+
+
+def test_a_run_from_simulation_on_photos_of_unknown_number_is_looked_at_before_photos_alone() -> None:
+    class Unknown(Invented):
+        photos = None  # type: ignore[assignment]
+        arm = "simulation"  # type: ignore[assignment]
+
+    unknown = Unknown(Path("old"), PHOTOS.categories, 100, 3600.0, 64, PHOTOS.experiment)
+    words = "old: every run from simulation saw photos; this one saw a number that is not known"
+    assert run_to_look_at([PHOTOS, unknown], None) == (unknown, words)
+    assert run_to_look_at([unknown, TEN], None)[0] is TEN
 
 
 def test_a_group_has_the_mean_of_its_seeds_and_each_seed(groups: list[RunGroup]) -> None:
