@@ -264,7 +264,7 @@ def _returns(
                 continue
             if hidden >= LEAST_HIDDEN and old >= 0 and share >= BACK:
                 total += _found_again(states[k:], old)
-            hidden = 0 if share >= BACK or not hidden else hidden
+            hidden = 0 if share >= BACK else hidden
             old = track if track >= 0 and not hidden else old
     return {name: float(total[name]) for name in ("returns", "back_old", "back_new", "back_frames")}
 
@@ -287,6 +287,5 @@ def _histories(
     for frame, one, matched in zip(frames, reported, pairs, strict=True):
         for part in np.flatnonzero(~frame.ignored).tolist():
             track = int(one.track_ids[matched[part]]) if part in matched else -1
-            share = max(float(frame.shares[part]), HIDDEN) if frame.cut[part] else float(frame.shares[part])
-            states.setdefault(int(frame.ids[part]), []).append((share, track))
+            states.setdefault(int(frame.ids[part]), []).append((float(frame.shares[part]), track))
     return states

@@ -12,7 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.core.types import Detections
-from hybrid.predict.tiles import CUT_SCORE, GREY, WHOLE_PX, View, cut, finer_first, layout, merge, starts, told, view_of
+from hybrid.predict.tiles import (
+    CUT_SCORE,
+    GREY,
+    WHOLE_PX,
+    View,
+    cut,
+    finer_first,
+    layout,
+    merge,
+    pieces,
+    starts,
+    told,
+    view_of,
+)
 from hybrid.training.config import AugmentConfig
 
 
@@ -114,6 +127,23 @@ def test_pieces_of_an_object_that_is_longer_than_the_training_s_tiles_are_droppe
     assert found(67) == everything  # of 100 px: not 1.5 tiles long
     assert found(64, score=0.4) == everything  # it is too unsure
     assert found(0) == everything  # the training's tiles are not known
+    alone = merge(tiles, [detections([(long, 0.9, 0)]), detections([])], view)
+    assert len(alone.scores) == 1  # it is no piece of itself
+
+
+@pytest.mark.parametrize(("share", "dropped"), [(0.65, True), (0.55, False)])
+def test_a_piece_has_six_tenths_of_its_area_in_the_long_object(share: float, dropped: bool) -> None:
+    rows = detections([([0, 0, 100, 50], 0.9, 0), ([100 - 20 * share, 0, 120 - 20 * share, 50], 0.9, 0)])
+    scales = torch.tensor([0.5, 1.0])
+    got = pieces(rows.boxes_xyxy_px, rows.scores, rows.labels, scales, 64)
+    assert got.tolist() == [False, dropped]
+
+
+def test_how_long_an_object_is_counts_in_pixels_of_the_finer_scale() -> None:
+    """100 px long: longer than 1.5 tiles of 64 px at scale 1, but not at scale 0.5."""
+    rows = detections([([0, 0, 100, 50], 0.9, 0), ([10, 0, 60, 50], 0.9, 0), ([20, 0, 70, 50], 0.9, 0)])
+    scales = torch.tensor([0.25, 0.5, 1.0])
+    assert pieces(rows.boxes_xyxy_px, rows.scores, rows.labels, scales, 64).tolist() == [False, False, True]
 
 
 def _ideal(boxes: list[list[float]], size: tuple[int, int], view: View) -> Detections:

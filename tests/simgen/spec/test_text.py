@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simgen.spec.errors import ConfigError, TextFileError
+from simgen.spec.text.bounded import NotRead, bounded_bytes
 from simgen.spec.text.json_text import parse_json, read_json, read_text
 from simgen.spec.text.yaml_text import read_tree
 
@@ -50,6 +51,35 @@ def test_a_folder_a_pipe_and_a_missing_file_are_refused_without_waiting(tmp_path
     for name, why in (("", "no regular file"), ("pipe", "no regular file"), ("x.json", "no such file"), ("\0", "null")):
         with pytest.raises(TextFileError, match=why):
             read_text(tmp_path / name)
+
+
+def test_a_file_of_just_the_limit_is_read_and_one_byte_more_is_refused_with_its_size(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_bytes(b"0123456789")
+    assert bounded_bytes(file, 10) == b"0123456789"
+    with pytest.raises(NotRead) as refused:
+        bounded_bytes(file, 9)
+    assert (refused.value.fault, refused.value.size_bytes) == ("too large", 10)
+    with pytest.raises(NotRead) as refused:
+        bounded_bytes(file / "below", 9)
+    assert refused.value.fault == "missing"
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_to_its_end_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, stat = tmp_path / "a", Path.stat
+    file.write_bytes(b"0123456789")
+
+    def earlier(path: Path, **how: bool) -> os.stat_result:
+        now = stat(path, **how)
+        return os.stat_result((*now[:6], 4, *now[7:]))  # 4 bytes long
+
+    monkeypatch.setattr(Path, "stat", earlier)
+    assert bounded_bytes(file, 10) == b"0123456789"
+    with pytest.raises(NotRead) as refused:
+        bounded_bytes(file, 9)
+    assert refused.value.fault == "too large"
 
 
 def test_half_a_surrogate_pair_can_be_printed_and_a_whole_one_stays() -> None:

@@ -70,6 +70,13 @@ def test_a_mirrored_photo_that_gives_the_same_boxes_is_agreed_on() -> None:
     assert disagreements([plain], [twice], [100], 0.5)[0] == pytest.approx(1 / 3)  # one box agrees with one box
 
 
+@pytest.mark.parametrize(("moved", "differ"), [(5.0, 0.0), (8.0, 1.0)])
+def test_boxes_that_overlap_by_half_agree(moved: float, differ: float) -> None:
+    """Of 20 px: moved by 5 px the IoU is 15 / 25, by 8 px it is 12 / 28."""
+    plain, turned = found((10, 0, 30, 20)), found((70 - moved, 0, 90 - moved, 20))
+    assert disagreements([plain], [turned], [100], 0.5).tolist() == [differ]
+
+
 def test_left_and_right_are_exchanged() -> None:
     image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
     assert mirror(image)[0, 0].tolist() == [3, 4, 5]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from hybrid.core.errors import DataError, RunError
 from hybrid.core.progress import Progress, Together, silent
@@ -21,6 +22,7 @@ from pipelines.gap.advice.trials import TrialWishes, render_words, train_words, 
 from pipelines.gap.advice.widening import NOT_KNOWN, Change
 from pipelines.gap.schema.figure import Figure
 from pipelines.gap.sections.pool import Pool
+from pipelines.gap.stats.interval import spread
 from pipelines.gap.stats.resampled import DRAWS
 from simgen.presets.read import load_config
 from tests.pipelines.gap.scenes import scattered, source_of
@@ -92,6 +94,9 @@ def test_the_lower_end_is_that_of_one_side_over_sessions_and_seeds() -> None:
     assert got.figure.low is not None
     assert got.at_least is not None
     assert got.figure.low < got.at_least < 5.0  # 90 % on one side is narrower than 95 % on both
+    own = spread([4.0, 5.0, 6.0], 100 * clear[:, 1:], 6)
+    assert own is not None
+    assert got.at_least == pytest.approx(5.0 - student.ppf(0.9, own.freedom) * own.error)
     noisy = clear + np.array([[0.2], [0.0], [-0.2]])
     assert not answer_of(noisy, 6, 18).helps  # the seeds differ by more than that
     assert answer_of(clear, 4, 18).at_least is None

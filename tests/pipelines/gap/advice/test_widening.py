@@ -61,6 +61,7 @@ def test_every_statistic_has_a_rule_for_a_knob_that_exists_or_words() -> None:
         (beyond("box_size", (20, 80), (5, 80)), "camera.distance_m", (0.65, 3 * 1.35)),  # three times at most
         (beyond("parts_per_image", (20, 40), (15, 61)), "parts.count", (18, 68)),  # 44 * 61 / 40 = 67.1
         (beyond("warmth", (-0.1, 0.1), (-0.3, 0.1)), "sensor.white_balance", (0.76 / 1.10517, 1.25 * 1.10517)),
+        (beyond("sharpness", (3, 5), (-9, 5)), "sensor.blur_sigma_px", (0.35, 3 * 1.2)),  # three times at most
     ],
 )
 def test_the_violated_bound_moves_as_far_as_the_photos_lie_beyond(
@@ -69,6 +70,19 @@ def test_the_violated_bound_moves_as_far_as_the_photos_lie_beyond(
     (one,) = changes([row], [], TABLE)
     assert (one.key, one.evidence, one.effect.status) == (key, "coverage", "not_measured")
     assert one.after == pytest.approx(after, rel=0.006)
+
+
+def test_a_bound_that_stays_keeps_all_its_digits() -> None:
+    exact = load_config("bolts_on_table", ("sensor.exposure.high=1.1049",))
+    (one,) = changes([beyond("brightness", (110, 150), (100, 150))], [], exact)
+    assert one.after[1] == 1.1049
+
+
+@pytest.mark.parametrize(("p", "count"), [(0.04, 1), (0.06, 0)])
+def test_a_change_of_the_photos_counts_where_its_p_is_under_a_twentieth(p: float, count: int) -> None:
+    row = example_report().knobs[0]
+    gained = replace(row, effect=replace(row.effect, p=p / 4, p_holm=p))
+    assert len(changes([], [gained], TABLE)) == count
 
 
 def test_sharper_photos_ask_for_less_blur_and_duller_ones_for_more() -> None:

@@ -109,6 +109,18 @@ def test_a_hidden_part_that_is_found_again_keeps_its_id() -> None:
     assert value(found, "count of a frame, off by").value == 0.0
 
 
+@pytest.mark.parametrize(("clips", "status"), [(9, "too_few"), (10, "measured")])
+def test_a_figure_is_made_of_ten_events_or_more(clips: int, status: str) -> None:
+    hidden = range(4, 7)
+    (one,) = measured([clip("hidden", hidden)], {number: [0] for number in hidden})
+    assert value(over_time(SIM, times(clips, one), SCORE), "found again, same id").status == status
+
+
+def test_the_clip_that_is_counted_worst_in_a_frame_stands_first() -> None:
+    clips = [replace(PLAIN, name="long", frames=24, off=6.0), replace(PLAIN, name="short", frames=6, off=3.0)]
+    assert [one.clip for one in over_time(SIM, clips, SCORE).clips] == ["short", "long"]
+
+
 def test_without_track_ids_only_what_needs_none_is_measured() -> None:
     labelled = clip("nameless")
     nameless = replace(labelled, frames=tuple(replace(one, track_ids=None) for one in labelled.frames))

@@ -10,18 +10,13 @@ import numpy as np
 import pytest
 
 from hybrid.core.errors import DataError
-from pipelines.gap.advice.advise import Advice
-from pipelines.gap.advice.labelling import Labelling
-from pipelines.gap.advice.widening import NOT_KNOWN, Change
 from pipelines.gap.page.charts import colour
-from pipelines.gap.schema.figure import counted
-from pipelines.gap.schema.sections import Coverage
-from pipelines.gap.sections.answer import do_next, headline, lead, sentence
-from pipelines.gap.sections.efficiency import label_efficiency
+from pipelines.gap.sections.answer import headline, lead, sentence
+from pipelines.gap.sections.efficiency import drawn, label_efficiency
 from pipelines.gap.sections.performance import comparisons, gap, paired, performance, smallest
 from pipelines.gap.sections.runs import RunGroup, grouped, run_row, run_to_look_at
 from pipelines.gap.sections.scenes import scenes
-from pipelines.gap.stats.errors import INSIDE, OUTSIDE
+from pipelines.gap.stats.curve import fitted
 from pipelines.gap.stats.grouping import PhotoSessions
 from pipelines.gap.stats.resampled import Resampled
 from tests.pipelines.gap.example_report import example_report
@@ -234,6 +229,16 @@ def test_labelling_stops_where_ten_more_photos_bring_less_than_half_a_point(last
     assert got.stop.startswith(word)
     assert got.gain_of_ten.value is not None
     assert (got.gain_of_ten.value > 0.5) == (word == "Not yet")
+    assert word != "Stop" or got.stop.endswith("less than 0.5 points of AP50.")
+
+
+def test_the_interval_of_ten_more_photos_is_of_the_middle_nine_tenths_of_the_draws() -> None:
+    groups = curve_runs({0: 0.3, 5: 0.6, 10: 0.8, 20: 0.9}, {})
+    values = drawn({group.photos or 0: group for group in groups})
+    errors, numbers = 1 - np.array([values[n] for n in (0, 5, 10, 20)]), np.array([0.0, 5.0, 10.0, 20.0])
+    gains = [fitted(numbers, errors[:, k]).gain(20) for k in range(1, errors.shape[1])]
+    got = label_efficiency(groups, SESSIONS, None, NO_SCENES).gain_of_ten
+    assert (got.low, got.high) == pytest.approx(tuple(np.quantile(gains, (0.05, 0.95))))
 
 
 SCALING = {
@@ -273,65 +278,3 @@ def test_the_point_without_photos_is_the_run_with_the_most_scenes() -> None:
     less = replace(few.run, experiment=replace(few.run.experiment, trained_on=("a",)))
     got = label_efficiency(grouped([replace(few, run=less), many]), SESSIONS, None, NO_SCENES)
     assert [point.by_seed for point in got.simulation] == [(float(many.on_real.ap50[0]),)]
-
-
-def coverage(verdict: str) -> Coverage:
-    return replace(example_report().why.coverage[0], verdict=verdict, below=counted(0.2, "share"))  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(("verdict", "lines"), [("beyond", 1), ("covered", 0), ("not_decided", 0), ("too_few", 0)])
-def test_only_what_lies_beyond_the_simulated_range_is_advised(verdict: str, lines: int) -> None:
-    report = example_report()
-    quiet = replace(report.where, errors=())
-    enough = replace(report.label_efficiency, missing=())
-    got = do_next([coverage(verdict)], [], quiet, enough, Advice(), Labelling())
-    assert len(got.actions) == lines
-    if lines:
-        assert (got.actions[0].evidence, got.actions[0].effect.status) == ("coverage", "not_measured")
-
-
-def test_a_change_that_gains_beyond_chance_comes_first_and_others_are_not_advised() -> None:
-    report = example_report()
-    sure = replace(
-        report.knobs[0], effect=replace(report.knobs[0].effect, value=3.0, low=1.0, high=5.0, p=0.001, p_holm=0.004)
-    )
-    unsure = replace(sure, name="noise", effect=replace(sure.effect, p=0.2, p_holm=0.4))
-    loss = replace(sure, name="sharpness", effect=replace(sure.effect, value=-3.0, low=-5.0, high=-1.0))
-    got = do_next(
-        [coverage("beyond")], [unsure, loss, sure], report.where, report.label_efficiency, Advice(), Labelling()
-    )
-    assert [one.evidence for one in got.actions[:2]] == ["up_to", "coverage"]
-    assert "light.temperature_k" in got.actions[0].knob
-    assert len([one for one in got.actions if one.evidence == "up_to"]) == 1
-
-
-def test_an_action_has_the_range_that_its_preset_has() -> None:
-    report = example_report()
-    row = replace(coverage("beyond"), knobs="texture.finishes.*.colour.value (simgen finish fit measures it), other")
-    wide = Change("texture.finishes.zinc.colour.value", (0.74, 0.95), (0.6, 0.95), "coverage", "", NOT_KNOWN, "")
-    advised = Advice((wide, replace(wide, key="texture.finishes.dark.colour.value")), preset="base: tiny\n")
-    got = do_next([row], [], replace(report.where, errors=()), report.label_efficiency, advised, Labelling())
-    assert (got.actions[0].from_value, got.actions[0].to_value) == ("0.74 to 0.95", "0.6 to 0.95")
-    assert got.actions[0].knob == "texture.finishes.zinc.colour.value and 1 more"
-    assert got.next_config == "base: tiny\n"
-    other = replace(advised, changes=(replace(wide, key="sensor.exposure"),))
-    plain = do_next([row], [], replace(report.where, errors=()), report.label_efficiency, other, Labelling())
-    assert plain.actions[0].knob == row.knobs
-
-
-@pytest.mark.parametrize(
-    ("outside", "words", "effect"), [(9.0, "beside the work area", 9.0), (1.0, "into the simulated scenes", 6.0)]
-)
-def test_false_alarms_beside_the_work_area_are_told_from_those_among_the_parts(
-    outside: float, words: str, effect: float
-) -> None:
-    report = example_report()
-    (row,) = report.where.errors
-    assert row.label == "background"
-    of_place = {INSIDE: 5.0, OUTSIDE: outside}
-    places = [replace(row, label=name, figure=counted(value, "p")) for name, value in of_place.items()]
-    where = replace(report.where, errors=(replace(row, figure=counted(6.0, "p")), *places))
-    got = do_next([], [], where, replace(report.label_efficiency, missing=()), Advice(), Labelling())
-    assert len(got.actions) == 1
-    assert words in got.actions[0].action
-    assert got.actions[0].effect.value == effect

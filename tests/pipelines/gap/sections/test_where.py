@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,36 @@ def test_recall_of_a_category_by_hand(sides: tuple[Side, Side]) -> None:
         assert row.so == "lost on the test pictures"
 
 
+@pytest.mark.parametrize(("boxes", "status"), [(29, "too_few"), (30, "measured")])
+def test_a_group_has_a_figure_from_thirty_boxes_on(sides: tuple[Side, Side], boxes: int, status: str) -> None:
+    def relabelled(side: Side, count: int) -> Side:
+        labels = np.where(np.arange(len(side.found.object_labels)) < count, 2, side.found.object_labels)
+        return replace(side, found=replace(side.found, object_labels=labels))
+
+    row = where(relabelled(sides[0], 40), relabelled(sides[1], boxes), ("bolt", "nut", "key"), None).tables[0].rows[2]
+    assert (row.group, row.simulated.status, row.real.status, row.lost.status) == ("key", "measured", status, status)
+
+
+def test_what_is_better_on_the_photos_is_no_loss_and_what_is_weak_on_both_sides_is_the_detector(
+    sides: tuple[Side, Side],
+) -> None:
+    better = where(*sides[::-1], ("bolt", "nut"), None).tables[0].rows
+    for row in better:
+        assert (row.lost.value or 0.0) < 0
+        assert row.lost.p_holm is not None
+        assert row.lost.p_holm < 0.05
+        assert row.so != "lost on the test pictures"
+    words = {}
+    for missed in (0.35, 0.45, 0.5, 0.55):
+        side = Side.of(*scattered(18, seed=4, parts=8, missed=missed, false=0), EACH)
+        for row in where(side, side, ("bolt", "nut"), None).tables[0].rows:
+            words[row.simulated.value or 0.0] = row.so
+    assert any(0.4 < recall < 0.5 for recall in words)
+    assert any(0.5 < recall < 0.6 for recall in words)
+    weak, strong = "weak in simulation too: the detector", "nothing lost that can be told"
+    assert words == {recall: weak if recall < 0.5 else strong for recall in words}
+
+
 def test_a_side_against_itself_loses_nothing(sides: tuple[Side, Side]) -> None:
     sim, _ = sides
     rows = where(sim, sim, ("bolt", "nut"), None).tables[0].rows
@@ -75,6 +107,8 @@ def test_false_alarms_need_a_score_and_photos_without_an_object_are_counted_apar
     every, none = where(side, side, ("bolt", "nut"), 0.0).false_alarms
     assert none.figure.value == pytest.approx(2.0)  # `scattered` puts two into each
     assert (every.figure.n, none.figure.n, none.figure.n_units) == (24, 6, 6)
+    surest = float(side.found.scores[side.found.false].max())
+    assert where(side, side, ("bolt", "nut"), surest).false_alarms[0].figure.value == pytest.approx(1 / 24)
     missing = where(side, side, ("bolt", "nut"), None).false_alarms
     assert all(one.figure.status == "not_measured" and "--look" in one.figure.note for one in missing)
 

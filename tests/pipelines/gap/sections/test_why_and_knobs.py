@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from scipy.stats import t as student
 
 from hybrid.core.types import Detections
 from hybrid.data.clips import Clip, ClipSource, FrameRecord
@@ -16,7 +17,7 @@ from pipelines.gap.appearance import STATISTICS, brightness, contrast, image_sta
 from pipelines.gap.sections.knobs import balanced, denoised, grey, knobs, lit, photo_changes
 from pipelines.gap.sections.why import LEVELS, Looks, alikeness, evenly, looks, no_pictures, why
 from pipelines.gap.stats.grouping import PhotoSessions
-from pipelines.gap.stats.resampled import resampled
+from pipelines.gap.stats.resampled import Resampled, resampled
 from tests.pipelines.gap.scenes import scattered
 from tests.pipelines.gap.sections.measured import SESSIONS
 
@@ -150,3 +151,28 @@ def test_a_change_that_gains_is_told_from_one_that_does_nothing() -> None:
     assert by_name["noise"].so == "costs AP today: vary it more in simulation"
     assert by_name["brightness"].so == "the detector needs it: leave it in the photos"
     assert by_name["white balance"].so == "not known"
+
+
+class Known(Resampled):
+    """Detections whose AP50 is given, on all photos and on each draw."""
+
+    ap50: np.ndarray = np.zeros(0)  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("p", "so"),
+    [
+        (0.04, "costs AP today: vary it more in simulation"),
+        (0.06, "makes no difference that can be told"),
+    ],
+)
+def test_a_change_makes_a_difference_where_its_p_is_under_a_twentieth(p: float, so: str) -> None:
+    draws = np.random.default_rng(0).normal(0.0, 0.01, 500)
+    value = student.isf(p / 2, 5) * draws.std(ddof=1) * np.sqrt(6 / 5)
+    change = photo_changes(seen((100, 140), (120, 140)))[:1]
+    some = resampled(*scattered(18, seed=2), SESSIONS.of_frame, 0)
+    plain, changed = (Known(some.matched, some.weights) for _ in range(2))
+    object.__setattr__(plain, "ap50", np.zeros(501))
+    object.__setattr__(changed, "ap50", np.concatenate([[value], draws]))
+    (got,) = knobs(change, [[]], lambda _: changed, plain, SESSIONS)
+    assert (got.effect.p_holm, got.so) == (pytest.approx(p), so)

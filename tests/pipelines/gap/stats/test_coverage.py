@@ -56,6 +56,16 @@ def test_a_bound_of_a_normal_population_is_that_of_the_tables() -> None:
     assert got.high == pytest.approx(0.10, abs=0.001)
 
 
+@pytest.mark.parametrize(("limit", "verdict"), [(1.9, "covered"), (1.8, "not_decided")])
+def test_a_side_is_covered_where_at_most_a_tenth_can_lie_beyond(limit: float, verdict: str) -> None:
+    """Factor 1.853 bounds 90 % with 95 % confidence from 24 values (NIST handbook, 7.2.6.3; ISO 16269-6)."""
+    values = norm.ppf((np.arange(24) + 0.5) / 24).clip(-1.2, 1.2)  # all of them under the limit
+    values = (values - values.mean()) / values.std(ddof=1)
+    simulated = np.linspace(-limit / 0.9, limit / 0.9, 1001)  # with its 5 % and 95 % marks at the limit
+    got = outside({"a": one_each(simulated)}, {"a": one_each(values)}, np.arange(24), {})["a"]
+    assert (got.below.value, got.above.value, got.verdict) == (0.0, 0.0, verdict)
+
+
 @pytest.mark.parametrize(("middle", "side"), [(2.5, "above"), (-2.5, "below")])
 def test_reality_beyond_the_range_is_told_with_its_side(middle: float, side: str) -> None:
     got = judged(photos(middle, 0.5, 0.2))
@@ -92,6 +102,8 @@ def test_values_under_the_floor_cannot_be_told_but_one_side_over_it_can() -> Non
     told = outside({"n": one_each(simulated)}, {"n": one_each(under)}, SESSIONS, {"n": 0.29})["n"]
     assert told.below.value == 1.0
     assert told.above.value == 0.0
+    over = outside({"n": one_each(np.full(200, 0.2))}, {"n": one_each(under + 0.5)}, SESSIONS, {"n": 0.29})["n"]
+    assert (over.verdict, over.beyond) == ("beyond", ("above",))  # of photos over the floor, by hand: all lie above
 
 
 def test_p_is_corrected_over_statistics_and_sides() -> None:

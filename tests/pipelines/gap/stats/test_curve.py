@@ -36,6 +36,13 @@ def test_a_law_is_found_again(law: Law) -> None:
     assert got.gain(52) == pytest.approx(law.gain(52), abs=0.01)
 
 
+def test_scenes_are_counted_from_none_and_photos_from_one() -> None:
+    law = Law(0.1, 0.8, 0.5, 0.0)
+    numbers = (1, 2, 4, 8, 16)
+    got = fitted(np.array(numbers, float), np.array([law.error(n) for n in numbers]), 0.0)
+    assert (got.c, got.a, got.b) == pytest.approx((law.c, law.a, law.b), abs=2e-3)
+
+
 def test_the_gain_of_ten_photos_by_hand() -> None:
     assert Law(0.1, 1.0, 1.0).gain(9) == pytest.approx(100 * (1 / 10 - 1 / 20))
 

@@ -19,6 +19,7 @@ from pipelines.gap.stats.interval import (
     share_interval,
     smallest_difference,
     spread,
+    unpaired_figure,
 )
 
 
@@ -139,6 +140,26 @@ def test_a_difference_is_in_points_and_its_p_is_of_students_t() -> None:
     assert got.p == pytest.approx(2 * student.sf(3.0 / error, 5))
     assert got.low is not None
     assert got.low == pytest.approx(3.0 - student.ppf(0.975, 5) * error)
+
+
+def test_of_two_data_sets_the_variances_of_both_and_of_the_seeds_add() -> None:
+    """By hand, with the degrees of freedom of Welch and Satterthwaite. The seeds' values are those of all photos."""
+    rng, seeds = np.random.default_rng(3), np.array([[0.80, 0.86, 0.89], [0.61, 0.62, 0.75]])
+    first, second = (np.c_[own, rng.normal(own.mean(), wide, (1, 500)).repeat(3, 0)]
+                     for own, wide in zip(seeds, (0.01, 0.03), strict=True))  # fmt: skip
+    by_seed = 100 * (seeds[0] - seeds[1])
+    terms = [
+        (1e4 * first[0, 1:].var(ddof=1) * 40 / 39, 39),
+        (1e4 * second[0, 1:].var(ddof=1) * 6 / 5, 5),
+        (by_seed.var(ddof=1) / 3, 2),
+    ]
+    whole = sum(variance for variance, _ in terms)
+    freedom = whole**2 / sum(variance**2 / own for variance, own in terms)
+    got = unpaired_figure(first, second, 40, 6, "points")
+    assert got.value == pytest.approx(by_seed.mean())
+    assert got.low == pytest.approx(by_seed.mean() - student.ppf(0.975, freedom) * np.sqrt(whole))
+    assert got.p == pytest.approx(2 * student.sf(by_seed.mean() / np.sqrt(whole), freedom))
+    assert unpaired_figure(first, second, 40, 4, "points").low is None
 
 
 def test_an_interval_leaves_out_zero_where_p_is_under_a_twentieth_and_only_there() -> None:
