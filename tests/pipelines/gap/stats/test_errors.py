@@ -141,15 +141,16 @@ def test_repairing_one_place_wins_no_more_than_repairing_both() -> None:
 
 def test_a_stated_work_area_holds_whatever_is_labelled_in_pixels_or_as_shares() -> None:
     boxes = [(*PART, 0, 0.9), (300.0, 300.0, 340.0, 340.0, 0, 0.8), (190.0, 60.0, 220.0, 80.0, 0, 0.7)]
+    boxes.append((40.0, 100.0, 60.0, 120.0, 0, 0.6))  # its centre lies on the edge
     got = matches([found(*boxes)], [frame((*PART, 0))])
     px = np.array([[50.0, 50.0], [350.0, 50.0], [50.0, 350.0]])  # a triangle: its edge runs from 350, 50 to 50, 350
     for area in (px, px / 400):
         places = in_work_area(got, [frame()], np.zeros(1, np.int64), area)
         assert {score: place for score, place in zip(got.scores.round(1).tolist(), places.tolist(), strict=True)} == {
-            0.9: 1, 0.8: 0, 0.7: 1,
+            0.9: 1, 0.8: 0, 0.7: 1, 0.6: 1,
         }  # fmt: skip
     whole = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
-    assert in_work_area(got, [frame()], np.zeros(1, np.int64), whole).tolist() == [1, 1, 1]
+    assert in_work_area(got, [frame()], np.zeros(1, np.int64), whole).tolist() == [1, 1, 1, 1]
     check_area(px, [frame()])
     with pytest.raises(DataError, match=r"work_area: 401, 50 lies outside of the photos, which are 400x400"):
         check_area(px + np.array([51.0, 0.0]), [frame()])
