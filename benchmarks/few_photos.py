@@ -28,7 +28,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ METHODS: dict[str, list[str]] = {  # what is added to the command of the default
 }
 DRAWS = 400
 FIGURES = ("ap50", "ap")
+FLIPPED = ", --flip"  # at the end of a row's name
 IOUS = np.linspace(0.5, 0.95, 10)  # of AP
 COLOURS = {"photos": "#8a939d", "sim": "#1b7f5c", "plain": "#d0722c"}  # of the other methods: those of matplotlib
 LEGEND = {
@@ -96,20 +97,14 @@ def arguments() -> argparse.Namespace:
     add("--shots", type=int, nargs="+", default=[1, 10, 52])
     add("--shuffles", type=int, default=1)
     add("--steps", type=int, default=400)
-    add(
-        "--steps-of",
-        type=_pair,
-        nargs="*",
-        default=[],
-        metavar="ROW=STEPS",
-        help="other steps: 1=200, photos=1600 or sim-10=800",
-    )
+    add("--steps-of", type=_pair, nargs="*", default=[], metavar="ROW=STEPS", help="1=200, photos=1600 or sim-10=800")
     add("--lr", type=float, default=1e-3)
     add("--tile", type=int, default=256, help="as the run on simulation")
     add("--frozen-stages", type=int, default=0)
     add("--methods", nargs="*", default=[], choices=list(METHODS))
     add("--method-shots", type=int, nargs="*", default=[10], help="numbers of photos that the methods are run with")
     add("--compare", nargs=2, action="append", default=[], metavar="ROW", help="two rows with other numbers of photos")
+    add("--flip", nargs="*", default=[], metavar="ROW", help="rows once more, with two looks averaged")
     add("--also", nargs="+", action="append", default=[], metavar="ROW", help="NAME STEPS RUN [RUN]: one more row")
     add("--choose", action="store_true", help="hold out a fifth of the pool and measure there")
     add("--only", nargs="*", help="names of the runs (default: all)")
@@ -143,9 +138,8 @@ def plans(options: argparse.Namespace) -> dict[str, Plan]:
             for arm, more in arms.items():
                 names = (f"{arm}-{shots}", arm, str(shots))  # the most exact one counts
                 steps = next((other[name] for name in names if name in other), options.steps)
-                runs[f"{arm}-{shots}-r{shuffle}"] = Plan(
-                    arm, shots, shuffle, steps, [*few, "--steps", str(steps), *more]
-                )
+                command = [*few, "--steps", str(steps), *more]
+                runs[f"{arm}-{shots}-r{shuffle}"] = Plan(arm, shots, shuffle, steps, command)
     return runs
 
 
@@ -164,11 +158,12 @@ def finished(run: Path, plan: Plan, options: argparse.Namespace) -> bool:
     return True
 
 
-def measured(run: Path, data: Path, sessions: bool, folder: Path) -> dict[str, Any]:
+def measured(run: Path, data: Path, sessions: bool, folder: Path, flip: bool = False) -> dict[str, Any]:
     """A run's AP50, AP and AR on data, and AP50 and AP on each draw of the sessions. Kept in `folder`."""
     from hybrid.data.pixels import decode
     from hybrid.metrics.detection import matched_frames, score
     from hybrid.metrics.video import average_precision
+    from hybrid.predict.detector import trained_view
     from hybrid.predict.runtime.choice import Runtime
     from hybrid.predict.stream import stream
     from hybrid.weights.checkpoint import load
@@ -176,15 +171,15 @@ def measured(run: Path, data: Path, sessions: bool, folder: Path) -> dict[str, A
     from pipelines.common.record import weights_hash
     from pipelines.gap.sessions import session_weights, sessions_of
 
-    key = f"{weights_hash(run)[:16]}-{data_hash(data)[:16]}"
+    key = f"{weights_hash(run)[:16]}-{data_hash(data)[:16]}{'-flip' if flip else ''}"
     kept = folder / f"{key}.json"
     if kept.is_file():
         row: dict[str, Any] = json.loads(kept.read_text())
         return row
     detector = load(run)
     source = read(data, detector.config.categories)
-    engine = Runtime(detector)
-    detections = [one for clip in source.clips for one in stream(engine, map(decode, clip.frames))]
+    engine, view = Runtime(detector), replace(trained_view(run), mirrored=flip)
+    detections = [one for clip in source.clips for one in stream(engine, map(decode, clip.frames), view)]
     metrics = score(detections, source.frames, source.categories)
     whole = metrics.overall
     row = {"ap50": whole.ap50, "ap": whole.ap, "ar": whole.ar, "images": len(source.frames), "boxes": whole.boxes}
@@ -203,9 +198,10 @@ def measured(run: Path, data: Path, sessions: bool, folder: Path) -> dict[str, A
 
 def row_of(name: str, of_shuffle: dict[int, Path], plan: Plan, options: argparse.Namespace, on_photos: Path) -> Row:
     """A line of the table; `plan` is that of one of its runs."""
-    folder, runs = options.out / "measured", list(of_shuffle.values())
-    real = dict(zip(of_shuffle, [measured(run, on_photos, True, folder) for run in runs], strict=True))
-    elsewhere = {data.name: [measured(run, data, False, folder)["ap50"] for run in runs] for data in options.elsewhere}
+    folder, runs, flip = options.out / "measured", list(of_shuffle.values()), name.endswith(FLIPPED)
+    real = dict(zip(of_shuffle, [measured(run, on_photos, True, folder, flip) for run in runs], strict=True))
+    worlds: list[Path] = options.elsewhere
+    elsewhere = {world.name: [measured(run, world, False, folder, flip)["ap50"] for run in runs] for world in worlds}
     categories = [one["by_category"] for one in real.values()]
     return Row(
         name=name,
@@ -251,9 +247,8 @@ def chart(rows: Sequence[Row], file: Path) -> None:
     figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.8), layout="constrained")
     for k, arm in enumerate(arms):
         own = [row for row in rows if row.shots and row.arm == arm]
-        own = sorted(
-            [*own, *(row for row in rows if row.shots == 0 and arm != "photos")], key=lambda row: row.shots or 0
-        )
+        own += [row for row in rows if row.shots == 0 and arm != "photos"]
+        own.sort(key=lambda row: row.shots or 0)
         x = [place[row.shots or 0] + 0.09 * (k - (len(arms) - 1) / 2) for row in own]
         steps = {row.steps for row in own if row.shots}
         label = LEGEND.get(arm, arm) + (f", {steps.pop():,} steps" if len(steps) == 1 else "")
@@ -269,13 +264,8 @@ def chart(rows: Sequence[Row], file: Path) -> None:
     alike = all(len(steps) == 1 for steps in of_count.values())  # the same in all arms
     ticks = [f"{n}\n{steps[0]}" if alike else str(n) for n, steps in of_count.items()]
     for one, title in zip(axes, ("AP50, test photos", "AP, test photos", f"AP50 elsewhere: {worlds}"), strict=True):
-        one.set(
-            title=title,
-            xticks=range(len(counts)),
-            xticklabels=ticks,
-            xlabel="labelled photos" + (", steps on them" if alike else ""),
-            ylim=(0, 1),
-        )
+        one.set(title=title, xticks=range(len(counts)), xticklabels=ticks, ylim=(0, 1))
+        one.set_xlabel("labelled photos" + (", steps on them" if alike else ""))
         one.grid(axis="y", color="#dddddd")
         one.spines[["top", "right"]].set_visible(False)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
@@ -324,6 +314,8 @@ def main() -> None:
         plan_of[f"{plan.arm}-{plan.shots}"] = plan
     for title, steps, *others in options.also:
         groups[title], plan_of[title] = dict(enumerate(map(Path, others))), Plan("", None, 0, int(steps), [])
+    for name in options.flip:
+        groups[name + FLIPPED], plan_of[name + FLIPPED] = groups[name], replace(plan_of[name], shots=None)
     if missing := sorted({name for pair in options.compare for name in pair} - set(groups)):
         raise SystemExit(f"--compare: no row {missing}; there are {list(groups)}")
     began = time.monotonic()

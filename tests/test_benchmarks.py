@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.few_photos import Plan, Row, differences, finished
+from benchmarks.few_photos import Plan, Row, arguments, differences, finished, plans
 from pipelines.gap.stats.interval import difference_interval
 
 ROOT = Path(__file__).parents[1]
@@ -77,6 +77,17 @@ def test_arms_with_few_photos_are_compared_on_the_shuffles_that_both_have() -> N
     assert asked.startswith(
         f"- sim minus photos-10, 1 and 3 runs: AP50 +0.250 ({every.low:+.3f} to {every.high:+.3f}); AP +0.125 ("
     )
+
+
+def test_other_steps_are_those_of_a_row_else_of_an_arm_else_of_a_number_of_photos(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "few --data d --sim s --out o --shots 1 10 52 --steps 400 --steps-of 1=200 photos=1600 sim-10=800"
+    monkeypatch.setattr("sys.argv", words.split())
+    of_row = plans(arguments())
+    assert {name: plan.steps for name, plan in of_row.items()} == {
+        "photos-1-r0": 1600, "photos-10-r0": 1600, "photos-52-r0": 1600,
+        "sim-1-r0": 200, "sim-10-r0": 800, "sim-52-r0": 400,
+    }  # fmt: skip
+    assert all(plan.command[plan.command.index("--steps") + 1] == str(plan.steps) for plan in of_row.values())
 
 
 def test_a_finished_run_of_other_settings_is_refused(tmp_path: Path) -> None:
