@@ -127,8 +127,8 @@ def test_pieces_of_an_object_that_is_longer_than_the_training_s_tiles_are_droppe
     assert found(67) == everything  # of 100 px: not 1.5 tiles long
     assert found(64, score=0.4) == everything  # it is too unsure
     assert found(0) == everything  # the training's tiles are not known
-    alone = merge(tiles, [detections([(long, 0.9, 0)]), detections([])], view)
-    assert len(alone.scores) == 1  # it is no piece of itself
+    elsewhere = detections([([75, 10, 82, 17], 0.9, 0)])
+    assert len(merge(tiles, [detections([(long, 0.9, 0)]), elsewhere], view).scores) == 2  # no piece of itself
 
 
 @pytest.mark.parametrize(("share", "dropped"), [(0.65, True), (0.55, False)])
