@@ -79,7 +79,9 @@ def test_arms_with_few_photos_are_compared_on_the_shuffles_that_both_have() -> N
     )
 
 
-def test_other_steps_are_those_of_a_row_else_of_an_arm_else_of_a_number_of_photos(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_steps_are_those_of_a_row_else_of_an_arm_else_of_a_number_of_photos(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     words = "few --data d --sim s --out o --shots 1 10 52 --steps 400 --steps-of 1=200 photos=1600 sim-10=800"
     monkeypatch.setattr("sys.argv", words.split())
     of_row = plans(arguments())
