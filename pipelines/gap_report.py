@@ -70,7 +70,10 @@ def main(
             rich_help_panel=options.DATA,
         ),
     ] = None,
-    runs: Annotated[list[Path] | None, typer.Option(metavar="DIR ...", help="Folders of finished runs.")] = None,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR ...", help="Folders of finished runs, or names of released weights."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The HTML file. Two JSON files are written beside it.")] = None,
     look: Annotated[
         str | None,
@@ -234,6 +237,7 @@ def asked(plan: Path | None, given: dict[str, Any]) -> Asked:
 def _report(wish: Asked, overwrite: bool) -> Path:
     from hybrid.core.errors import DataError
     from hybrid.core.progress import Together, bar
+    from hybrid.weights.released import run_at
     from pipelines.common.paths import check_report, check_runs, data_at
     from pipelines.gap.advice.written import check_preset_file, write_advice
     from pipelines.gap.plan import polygon
@@ -244,7 +248,8 @@ def _report(wish: Asked, overwrite: bool) -> Path:
     check_report(wish.out, overwrite)
     if wish.write_config is not None:
         check_preset_file(wish.write_config, overwrite)
-    check_runs(wish.runs, "--runs")
+    folders = [run_at(name) for name in wish.runs]
+    check_runs(folders, "--runs")
     locations = data_at(wish.sim, "--sim"), data_at(wish.real, "--real")
     look = data_at(wish.look, "--look") if wish.look else None
     rename = pairs(wish.rename)
@@ -256,7 +261,7 @@ def _report(wish: Asked, overwrite: bool) -> Path:
     from pipelines.gap.sets import ReportInputs, read_sets
 
     inputs = ReportInputs(*locations, look, wish.sim_clips, wish.stand_in, wish.categories, rename)
-    runs = [open_run(folder) for folder in wish.runs]
+    runs = [open_run(folder) for folder in folders]
     wishes = Wishes(
         out=wish.out, made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), command=command(wish),
         photos=not wish.without_photos, quick=wish.quick, final=wish.final, look_at=wish.run_to_look_at,

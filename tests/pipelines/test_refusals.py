@@ -77,3 +77,9 @@ def test_a_missing_run_is_named(tmp_path: Path) -> None:
         script("finetune_real", "--checkpoint", tmp_path / "no", "--data", photos, "--out", tmp_path / "run")
     )
     assert str(tmp_path / "no") in error
+
+
+def test_the_report_takes_released_weights_by_name_and_refuses_a_name_that_is_none(tmp_path: Path) -> None:
+    words = ["--sim", tmp_path / "gone", "--real", photographs(tmp_path / "photos"), "--out", tmp_path / "report.html"]
+    assert "--sim" in refused(script("gap_report", "--runs", "fasteners", *words))  # the runs are looked at before
+    assert "--runs nothing: there is no such folder" in refused(script("gap_report", "--runs", "nothing", *words))

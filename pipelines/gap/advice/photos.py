@@ -12,8 +12,8 @@ from hybrid.data.shared import digests
 from hybrid.weights.checkpoint import load
 from pipelines.common.data import note, read_pictures
 from pipelines.gap.advice.labelling import (
+    AGAINST_RANDOM,
     MOST_PHOTOS,
-    NOT_SHOWN,
     Chosen,
     Labelling,
     choose,
@@ -108,4 +108,4 @@ def _row(one: Chosen, source: ClipSource, sessions: PhotoSessions, compared: boo
 def _note(source: ClipSource, sessions: PhotoSessions, labelled: ClipSource | None) -> str:
     words = [f"Chosen from {sessions.in_words()}: one of each session first."]
     words.append("" if labelled is not None else "Without --look nothing is known of photos that have labels.")
-    return " ".join(one for one in [*words, NOT_SHOWN] if one)
+    return " ".join(one for one in [*words, AGAINST_RANDOM] if one)
