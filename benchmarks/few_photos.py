@@ -250,8 +250,8 @@ def chart(rows: Sequence[Row], file: Path) -> None:
         own += [row for row in rows if row.shots == 0 and arm != "photos"]
         own.sort(key=lambda row: row.shots or 0)
         x = [place[row.shots or 0] + 0.09 * (k - (len(arms) - 1) / 2) for row in own]
-        steps = {row.steps for row in own if row.shots}
-        label = LEGEND.get(arm, arm) + (f", {steps.pop():,} steps" if len(steps) == 1 else "")
+        steps = sorted({row.steps for row in own if row.shots})
+        label = f"{LEGEND.get(arm, arm)}, {' to '.join(f'{one:,}' for one in steps[:: len(steps) - 1 or 1])} steps"
         style: dict[str, Any] = {"color": COLOURS.get(arm), "label": label, "marker": "o", "ms": 4}
         for one, name in zip(axes, FIGURES, strict=False):
             found = [row.interval(name) for row in own]
