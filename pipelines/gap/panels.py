@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 
 from hybrid.core.types import Detections
 from hybrid.data.clips import ClipSource, FrameRecord
 from hybrid.data.pixels import decode
+from hybrid.metrics.video import IGNORED, IOU, FrameDetections, boxes_taken
 from hybrid.predict.suppression import one_label
 from pipelines.gap.finished import FinishedRun
 from pipelines.gap.pictures import FALSE_ALARM, MISS, Outcome, annotated, crop, judge, to_uri
@@ -63,11 +65,17 @@ def _judged(source: ClipSource, detections: Sequence[Detections], score: float) 
     """The frames with the detections that `hybrid predict` would show: of `score` or more, one label to an object."""
     unlabelled = not any(len(frame.labels) for frame in source.frames)
     for frame, every in zip(source.frames, detections, strict=True):
-        shown = one_label(every.take(every.scores >= score))
+        shown = _counting(one_label(every.take(every.scores >= score)), frame)
         boxes, labels = shown.boxes_xyxy_px.numpy().astype(float), shown.labels.numpy()
         truth = frame.boxes_xyxy_px.astype(float)
         outcome = _not_judged(len(boxes)) if unlabelled else judge(boxes, labels, truth, frame.labels)
         yield JudgedFrame(frame, boxes, shown.scores.numpy(), outcome)
+
+
+def _counting(detections: Detections, frame: FrameRecord) -> Detections:
+    """Those that are neither right nor wrong, since they lie in a region to ignore, left out."""
+    taken = boxes_taken(FrameDetections.of(detections), frame, np.ones(len(frame.labels), bool), IOU)
+    return detections.take(torch.tensor([one != IGNORED for one in taken], dtype=torch.bool))
 
 
 def _not_judged(count: int) -> Outcome:

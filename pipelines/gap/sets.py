@@ -90,7 +90,8 @@ def read_sets(inputs: ReportInputs, runs: Sequence[FinishedRun]) -> ReportSets:
     refuse_unknown(everything, runs)
     refuse_trained_on(everything, inputs.target, runs, split)
     target, target_note = without_photos_of(everything, inputs.target, runs)
-    all_sim = read(inputs.sim, target.categories, boxes=boxes, named_by=inputs.target)
+    rendered = not_blamed_for_others(read_all(inputs.sim, boxes=boxes), target.categories)
+    all_sim = selected(rendered, inputs.sim, target.categories, inputs.target)
     sim, sim_note = without_trained_on(all_sim, inputs.sim, runs)
     if 0 < inputs.sim_clips < len(sim):
         sim, sim_note = sim.take(inputs.sim_clips), f"{sim_note}; {inputs.sim_clips} of them measured"
@@ -159,6 +160,28 @@ def _numbered(frame: FrameRecord, label: Int64[np.ndarray, " c"]) -> FrameRecord
     """The frame with new numbers of its labels; regions to ignore of every category stay so."""
     regions = np.append(label, -1)[frame.ignore_labels]
     return replace(frame, labels=label[frame.labels], ignore_labels=regions)
+
+
+def not_blamed_for_others(source: ClipSource, categories: Sequence[str]) -> ClipSource:
+    """`source` with a region to ignore where each box of another category lies.
+
+    These boxes are not compared. What a detector finds there is neither right nor a false alarm on the background.
+    """
+    others = [k for k, name in enumerate(source.categories) if name not in categories]
+    if not others:
+        return source
+    clips = [replace(one, frames=tuple(_ignoring(frame, others) for frame in one.frames)) for one in source.clips]
+    return replace(source, clips=tuple(clips))
+
+
+def _ignoring(frame: FrameRecord, others: Sequence[int]) -> FrameRecord:
+    """The frame with a region to ignore, of every category, for each box of one of these."""
+    boxes = frame.boxes_xyxy_px[np.isin(frame.labels, others)]
+    return replace(
+        frame,
+        ignore_boxes_xyxy_px=np.concatenate([frame.ignore_boxes_xyxy_px, boxes]),
+        ignore_labels=np.concatenate([frame.ignore_labels, np.full(len(boxes), -1, np.int64)]),
+    )
 
 
 def known_to(source: ClipSource, data: Location, runs: Sequence[FinishedRun]) -> ClipSource:

@@ -118,3 +118,16 @@ def test_without_photos_nothing_of_the_target_is_shown(tmp_path: Path) -> None:
     shown = images(tmp_path, [detections()] * 2, photos=False)
     assert {one.of for one in shown.values()} == {"simulated"}
     assert {one.kind for one in shown.values()} == {"scene", "missed"}
+
+
+def test_what_lies_in_a_region_to_ignore_is_no_false_alarm(tmp_path: Path, crops: list[object]) -> None:
+    photos = source(tmp_path, 1)
+    frame = photos.frames[0]
+    there = replace(
+        frame, ignore_boxes_xyxy_px=np.array([[30, 20, 50, 40]], np.float32), ignore_labels=np.array([-1], np.int64)
+    )
+    photos = replace(photos, clips=(replace(photos.clips[0], frames=(there,)),))
+    found = [detections((TRUTH[0], 0.9), ([31, 21, 49, 39], 0.8), ([0, 30, 8, 44], 0.7))]
+    sets = ReportSets(photos, photos, photos, photos, "real", "")
+    run_pictures(sets, replace(RUN, score=0.5), *[measurement(photos, found)] * 2, photos=False)
+    assert crops == [(FALSE_ALARM, [0.0, 30.0, 8.0, 44.0])]

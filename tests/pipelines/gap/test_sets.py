@@ -9,22 +9,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from hybrid.core.errors import DataError, RunError
+from hybrid.core.types import Detections
 from hybrid.data.clips import Clip, ClipSource, FrameRecord
 from hybrid.predict.tiles import view_of
-from pipelines.common.data import data_hash, photo_digests
+from pipelines.common.data import data_hash, photo_digests, read_all, selected
 from pipelines.common.record import Experiment, StartingRun, write_experiment
 from pipelines.gap.finished import FinishedRun, open_run
 from pipelines.gap.sets import (
+    ReportInputs,
     borne,
+    not_blamed_for_others,
+    read_sets,
     refuse_trained_on,
     trained_on,
     with_labels_of,
     without_photos_of,
     without_trained_on,
 )
+from pipelines.gap.stats.matches import matches
+from tests.pipelines.scripts import photographs
 
 NAMES = ("0", "1", "2", "3")
 
@@ -135,6 +142,40 @@ def test_a_category_that_no_box_bears_is_not_measured() -> None:
     source = replace(clips(labels=(1, 1)), categories=("parts", "nut"))
     assert borne(source).categories == ("nut",)
     assert borne(source).frames[0].labels.tolist() == [0, 0]
+
+
+def test_where_a_part_of_a_category_that_is_not_compared_lies_a_detection_is_no_false_alarm() -> None:
+    frame = FrameRecord(
+        name="f", path=Path("f.png"), width_px=64, height_px=64, labels=np.array([0, 1], np.int64),
+        boxes_xyxy_px=np.array([[0, 0, 10, 10], [30, 30, 50, 50]], np.float32),
+    )  # fmt: skip
+    rendered = ClipSource("set", ("bolt", "nut"), (Clip("0", (frame,)),))
+    assert not_blamed_for_others(rendered, ("nut", "bolt")) is rendered
+    left = selected(not_blamed_for_others(rendered, ["bolt"]), Path("set"), ["bolt"], "photos")
+    run = FinishedRun(Path("run"), ("nut", "bolt"), 1, 1.0, 64, None)
+    (kept,) = with_labels_of(left, run).frames
+    assert kept.labels.tolist() == [1]
+    boxes = torch.tensor([[0, 0, 10, 10], [30, 30, 50, 50], [31, 31, 50, 50], [0, 40, 10, 50]], dtype=torch.float32)
+    found = Detections(boxes, torch.tensor([0.9, 0.8, 0.7, 0.6]), torch.tensor([1, 0, 1, 0]))  # bolt, nut, bolt, nut
+    counted = matches([found], [kept])
+    assert counted.boxes_xyxy_px.tolist() == [[0, 40, 10, 50], [0, 0, 10, 10]]
+    assert counted.takes.tolist() == [-1, 0]
+
+
+def test_the_reports_simulated_side_keeps_regions_for_what_the_photos_do_not_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.gap.sets._boxes", lambda runs: "visible")
+    rendered = photographs(tmp_path / "sim", ("bolt", "nut"))
+    taken = photographs(tmp_path / "real", ("bolt",), seed=1)
+    run = FinishedRun(tmp_path / "run", ("bolt", "nut"), 1, 1.0, 64, None)
+    sets = read_sets(ReportInputs(rendered, taken, None, 0), [run])
+    nuts = selected(read_all(rendered), rendered, ["nut"], "")
+    assert sum(map(len, (one.labels for one in nuts.frames))) > 0
+    for frame, other in zip(sets.sim.frames, nuts.frames, strict=True):
+        assert frame.ignore_boxes_xyxy_px.tolist() == other.boxes_xyxy_px.tolist()
+        assert set(frame.ignore_labels.tolist()) <= {-1}
+    assert not any(len(frame.ignore_labels) for frame in sets.target.frames)
 
 
 def picture(folder: Path, name: str, seed: int, **how: object) -> Clip:
