@@ -265,7 +265,7 @@ def test_the_report_lists_photos_that_are_not_labelled(line: Path, tiny_data_set
     assert sorted(row["photo"] for row in rows) == [f"{k}.png" for k in range(6)]
     uris = json.loads(out.with_name("report-pictures.json").read_text())["pictures"]
     assert all(uris[row["picture"]].startswith("data:image/jpeg") for row in rows)
-    assert "not known" in report["do_next"]["label_note"]
+    assert "not better than a random one" in report["do_next"]["label_note"]
     lines = out.with_name("report-label-next.txt").read_text().splitlines()
     assert lines == [str(folder / row["photo"]) for row in rows]
     assert [row["distance"]["status"] for row in report["why"]["features"]] == ["too_few"] * 3
