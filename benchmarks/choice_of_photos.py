@@ -18,10 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.few_photos import FIGURES, measured
-from pipelines.gap.stats.interval import difference_interval
+from benchmarks.few_photos import FIGURES, Row, differences, measured
 
 ARMS = ("chosen", "random")
 
@@ -93,13 +90,14 @@ def main() -> None:
             run = train(options, arm, seed, chosen)
             one = rows[arm, seed] = measured(run, options.measure_on, True, options.out / "measured")
             print(f"{run.name}: AP50 {one['ap50']:.3f}, AP {one['ap']:.3f}", flush=True)
-    for figure in FIGURES:
-        pairs = [(rows["chosen", seed], rows["random", seed]) for seed in range(options.draws)]
-        gaps = [one[figure] - other[figure] for one, other in pairs]
-        draws = np.array([np.subtract(one["draws"][figure], other["draws"][figure]) for one, other in pairs])
-        found = difference_interval(gaps, draws, pairs[0][0]["sessions"])
-        bounds = "" if found.low is None else f" ({found.low:+.3f} to {found.high:+.3f})"
-        print(f"chosen minus random, {figure}: {found.value:+.3f}{bounds}")
+    table = [_row(arm, {seed: rows[arm, seed] for seed in range(options.draws)}, options) for arm in ARMS]
+    print(*differences(table, [ARMS]), sep="\n")
+
+
+def _row(arm: str, of_seed: dict[int, dict[str, Any]], options: argparse.Namespace) -> Row:
+    by_seed = {seed: {figure: one[figure] for figure in FIGURES} for seed, one in of_seed.items()}
+    draws = {seed: one["draws"] for seed, one in of_seed.items()}
+    return Row(arm, arm, None, options.steps, of_seed[0]["sessions"], by_seed, draws, {}, {})
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 
 from hybrid.core import console
 from hybrid.core.config import BoxesOf
@@ -225,10 +225,17 @@ def together(known: Sequence[str], labelled: Sequence[str], chosen: Sequence[str
 def _ignoring(frame: FrameRecord, labels: Sequence[int]) -> FrameRecord:
     """The frame as one region to ignore for each of these labels."""
     whole = np.array([[0, 0, frame.width_px, frame.height_px]] * len(labels), np.float32)
+    return with_regions(frame, whole, np.array(labels, np.int64))
+
+
+def with_regions(
+    frame: FrameRecord, boxes_xyxy_px: Float32[np.ndarray, "n 4"], labels: Int64[np.ndarray, " n"]
+) -> FrameRecord:
+    """The frame with more regions to ignore; label -1: of every category."""
     return replace(
         frame,
-        ignore_boxes_xyxy_px=np.concatenate([frame.ignore_boxes_xyxy_px, whole]),
-        ignore_labels=np.concatenate([frame.ignore_labels, np.array(labels, np.int64)]),
+        ignore_boxes_xyxy_px=np.concatenate([frame.ignore_boxes_xyxy_px, boxes_xyxy_px]),
+        ignore_labels=np.concatenate([frame.ignore_labels, labels]),
     )
 
 

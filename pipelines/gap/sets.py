@@ -30,6 +30,7 @@ from pipelines.common.data import (
     split_to_measure,
     target_kind,
     with_categories,
+    with_regions,
 )
 from pipelines.common.record import DataKind
 from pipelines.gap.finished import FinishedRun
@@ -177,11 +178,7 @@ def not_blamed_for_others(source: ClipSource, categories: Sequence[str]) -> Clip
 def _ignoring(frame: FrameRecord, others: Sequence[int]) -> FrameRecord:
     """The frame with a region to ignore, of every category, for each box of one of these."""
     boxes = frame.boxes_xyxy_px[np.isin(frame.labels, others)]
-    return replace(
-        frame,
-        ignore_boxes_xyxy_px=np.concatenate([frame.ignore_boxes_xyxy_px, boxes]),
-        ignore_labels=np.concatenate([frame.ignore_labels, np.full(len(boxes), -1, np.int64)]),
-    )
+    return with_regions(frame, boxes, np.full(len(boxes), -1, np.int64))
 
 
 def known_to(source: ClipSource, data: Location, runs: Sequence[FinishedRun]) -> ClipSource:
