@@ -157,7 +157,7 @@ def _trials(sets: ReportSets, run: FinishedRun, wishes: Wishes) -> TrialWishes:
         scene_px=scene.width_px * scene.height_px * max(len(clip.frames) for clip in sets.sim.clips),
         step_px=run.tile_px**2 * (CLIPS if run.model.tracks else STILLS),
     )  # fmt: skip
-    progress = TrialProgress(wishes.show, sizes, wishes.iterate + 1 if wishes.iterate else 0)
+    progress = TrialProgress(wishes.show, sizes, wishes.iterate + 2 if wishes.iterate else 0)
     return TrialWishes(
         wishes.iterate, wishes.trial_scenes, wishes.trial_steps, wishes.out.with_name(f"{wishes.out.stem}-trials"),
         wishes.cache, wishes.preset_folder, wishes.made, progress,

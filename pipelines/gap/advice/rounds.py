@@ -1,7 +1,8 @@
 """Which changes are kept: all together are tried first; if that does not help, each alone on top of those kept.
 
-A change is kept only if the lower end of a one-sided 90 % interval of what it wins is above 0. Every question costs a
-look at the pool, and with many looks chance would win in the end: so there is a limit, and the p are corrected.
+A change is kept only if the lower end of a one-sided 90 % interval of what it wins is above 0, and if other scenes of
+the same preset, a change that is none, do not win as surely. Every question costs a look at the pool, and with many
+looks chance would win in the end: so there is a limit, and the p are corrected.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pipelines.gap.stats.interval import LEAST_SESSIONS, difference_figure, holm
 
 POINTS = "points of AP50"
 SURE = 0.90  # one-sided
+NONE = "no change"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Tried:
 
     trials: tuple[Trial, ...] = ()
     kept: tuple[Change, ...] = ()
+    none: Answer | None = None  # what a change that is none wins; None: nothing was to be kept, or it was not asked
 
 
 Ask = Callable[[tuple[Change, ...], tuple[Change, ...]], Answer | None]  # kept before, candidate -> what it wins
@@ -77,6 +80,15 @@ def rounds(changes: Sequence[Change], most: int, ask: Ask) -> Tried:
     return Tried(tuple(trials), kept)
 
 
+def checked(tried: Tried, ask: Callable[[], Answer | None]) -> Tried:
+    """The same with what a change that is none wins. Where it would be kept, nothing is: the trials tell nothing then.
+
+    Not asked where nothing is kept: the answer could change nothing.
+    """
+    none = ask() if tried.kept else None
+    return replace(tried, kept=() if none is not None and none.helps else tried.kept, none=none)
+
+
 def candidates(changes: Sequence[Change]) -> list[tuple[Change, ...]]:
     """What is tried, in this order: all together, then each alone."""
     every = tuple(changes)
@@ -98,20 +110,33 @@ def answer_of(differences: Float[np.ndarray, "seeds draws"], sessions: int, phot
 
 def effects(tried: Tried, steps: int, scenes: int) -> tuple[Knob, ...]:
     """The trials as rows of the report, with p corrected over all of them."""
-    corrected = holm({str(k): one.answer.figure for k, one in enumerate(tried.trials)})
-    return tuple(
+    figures = {str(k): one.answer.figure for k, one in enumerate(tried.trials)}
+    corrected = holm(figures | ({} if tried.none is None else {NONE: tried.none.figure}))
+    rows = [
         Knob(
             name=one.name, change=f"{scenes} scenes rendered and {steps} steps trained, with it and without",
-            kind="retrain", effect=corrected[str(k)], so=_so(one),
+            kind="retrain", effect=corrected[str(k)], so=_so(one, tried),
         )
         for k, one in enumerate(tried.trials)
-    )  # fmt: skip
+    ]  # fmt: skip
+    if tried.none is not None:
+        change = f"a check: {scenes} other scenes of the same preset, {steps} steps trained"
+        rows.append(Knob(name=NONE, change=change, kind="retrain", effect=corrected[NONE], so=_check(tried.none)))
+    return tuple(rows)
 
 
-def _so(trial: Trial) -> str:
+def _check(none: Answer) -> str:
+    if none.helps:
+        return "wins as much as a change that would be kept: these trials tell nothing, so nothing is kept"
+    return "wins nothing for sure, as it should be"
+
+
+def _so(trial: Trial, tried: Tried) -> str:
     least = trial.answer.at_least
     if least is None:
         return "not kept: too few sessions to say"
+    if trial.answer.helps and tried.none is not None and tried.none.helps:
+        return "not kept: other scenes of the same preset win too"
     if trial.answer.helps:
         return f"kept: at least {least:+.1f} with 90 % confidence"
     return f"not kept: it may be as little as {least:+.1f}"

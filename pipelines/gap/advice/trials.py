@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from pipelines.common.data import data_hash, note, split_to_measure
 from pipelines.common.record import weights_hash
 from pipelines.gap.advice.advise import Advice
 from pipelines.gap.advice.preset import Rendered, layered, preset_text
-from pipelines.gap.advice.rounds import Answer, answer_of, candidates, effects, rounds
+from pipelines.gap.advice.rounds import Answer, answer_of, candidates, checked, effects, rounds
 from pipelines.gap.advice.trial_progress import TrialProgress, measuring
 from pipelines.gap.advice.widening import Change
 from pipelines.gap.finished import FinishedRun, open_run
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 MOST_ASKS = 10  # of the pool, in all
 SEEDS = (0, 1, 2)
 SCENE_SEED = 1018  # another one than that of the set that the detector was trained on
+OTHER_SCENES = 1019  # of the change that is none
 HELD_OUT = "0.05"
 LAST_LINES = 8
 CHILD_TELLS_S = "2"
@@ -95,7 +96,7 @@ def try_out(
         needed = f"labelled photos in {LEAST_SESSIONS} sessions that {run.folder.name} was not trained on"
         raise DataError(f"--iterate: needs --look with {needed}")
     trial = _Trial(advised.rendered, run, pool, *part, wishes, command or run_python)
-    tried = rounds(advised.changes, wishes.most, trial.ask)
+    tried = checked(rounds(advised.changes, wishes.most, trial.ask), trial.ask_nothing)
     wishes.progress.at_most(0)
     text = preset_text(advised.rendered, tried.kept, wishes.preset_folder, wishes.made)
     rows = effects(tried, wishes.steps, wishes.scenes)
@@ -103,9 +104,9 @@ def try_out(
 
 
 def _sets(most: int, changes: Sequence[Change]) -> int:
-    """Sets of scenes: one for each candidate, and one without a change."""
+    """Sets of scenes, at most: one for each candidate, one without a change, and other ones without."""
     tried = min(most, len(candidates(changes)))
-    return tried + 1 if tried else 0
+    return tried + 2 if tried else 0
 
 
 @dataclass(frozen=True)
@@ -117,13 +118,28 @@ class _Trial:
     sessions: PhotoSessions
     wishes: TrialWishes
     command: Command
+    known: dict[str, list[FinishedRun]] = field(default_factory=dict)  # the runs of each set of scenes
 
     def ask(self, kept: tuple[Change, ...], candidate: tuple[Change, ...]) -> Answer | None:
         """What a candidate wins on top of what is kept; None where the pool was asked too often."""
-        if len(read_ledger(self.pool.location, "asks").lines) >= MOST_ASKS:
-            note(f"--iterate: the pool was asked {MOST_ASKS} times: by now chance would win; label other photos")
+        if self.asked_too_often():
             return None
-        before, after = self.trained(kept), self.trained((*kept, *candidate))
+        return self.difference(self.trained(kept), self.trained((*kept, *candidate)))
+
+    def ask_nothing(self) -> Answer | None:
+        """What a change that is none wins: other scenes of the same preset."""
+        if self.asked_too_often():
+            return None
+        return self.difference(self.trained(()), self.trained((), OTHER_SCENES))
+
+    def asked_too_often(self) -> bool:
+        if len(read_ledger(self.pool.location, "asks").lines) < MOST_ASKS:
+            return False
+        note(f"--iterate: the pool was asked {MOST_ASKS} times: by now chance would win; label other photos")
+        return True
+
+    def difference(self, before: Sequence[FinishedRun], after: Sequence[FinishedRun]) -> Answer:
+        """What the second runs have more than the first, on the pool; the question is counted."""
         named = [(one.folder.parent.name, weights_hash(one.folder)) for one in (*before, *after)]
         of_pool = data_hash(self.pool.location, split_to_measure(self.pool.location))
         count_reading(self.pool.location, of_pool, named, "ask", self.wishes.made, "asks")
@@ -136,12 +152,17 @@ class _Trial:
         found = measure(run, self.source, self.wishes.cache, title, self.wishes.progress.show).detections
         return resampled(found, self.source.frames, self.sessions.of_frame, DRAWS).ap50
 
-    def trained(self, changes: tuple[Change, ...]) -> list[FinishedRun]:
+    def trained(self, changes: tuple[Change, ...], scene_seed: int = SCENE_SEED) -> list[FinishedRun]:
         """The run, trained on scenes with these changes: one run for each seed."""
         wishes = self.wishes
         text = layered(self.rendered, changes, wishes.folder / "presets")
         about = f"{text} {wishes.scenes} {wishes.steps} {weights_hash(self.run.folder)}"
-        name = f"{'with' if changes else 'without'}-{hashlib.sha256(about.encode()).hexdigest()[:10]}"
+        if scene_seed != SCENE_SEED:
+            about += f" {scene_seed}"
+        kind = "with" if changes else "without" if scene_seed == SCENE_SEED else "other"
+        name = f"{kind}-{hashlib.sha256(about.encode()).hexdigest()[:10]}"
+        if name in self.known:
+            return self.known[name]
         preset, own = wishes.folder / "presets" / f"{name}.yaml", wishes.folder / name
         preset.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(preset, text.encode())
@@ -151,7 +172,7 @@ class _Trial:
         if (scenes / "manifest.json").is_file():
             progress.rendered(name)
         else:
-            self.run_whole(render_words(preset, wishes.scenes, scenes), progress.rendering(name), wishes.scenes)
+            self.run_whole(render_words(preset, wishes.scenes, scenes, scene_seed), progress.rendering(name), wishes.scenes)
         frames = self.rendered.config.timing.frames
         for seed, out in zip(SEEDS, runs, strict=True):
             words = train_words(self.run, scenes, wishes.steps, seed, out, frames)
@@ -160,7 +181,8 @@ class _Trial:
                 self.command(words, silent)  # refuses where the settings are others
             else:
                 self.run_whole(words, progress.training(name, out.name), wishes.steps)
-        return [open_run(out) for out in runs]
+        self.known[name] = [open_run(out) for out in runs]
+        return self.known[name]
 
     def run_whole(self, words: Sequence[str | Path], progress: Progress, size: int) -> None:
         """Run a command; whatever it told of its progress, all is done then."""

@@ -16,7 +16,7 @@ from hybrid.core.progress import Progress, Together, silent
 from pipelines.gap.advice import trials as module
 from pipelines.gap.advice.advise import Advice
 from pipelines.gap.advice.preset import Rendered
-from pipelines.gap.advice.rounds import Answer, Trial, answer_of, effects, rounds
+from pipelines.gap.advice.rounds import Answer, Trial, answer_of, checked, effects, rounds
 from pipelines.gap.advice.trial_progress import Sizes, TrialProgress
 from pipelines.gap.advice.trials import TrialWishes, render_words, train_words, try_out
 from pipelines.gap.advice.widening import NOT_KNOWN, Change
@@ -113,10 +113,24 @@ def test_rows_of_the_report_have_p_corrected_over_all_trials() -> None:
     assert Trial((A,), answer(1.0)).name == A.key
 
 
+def test_a_change_that_is_none_is_asked_last_and_where_it_would_be_kept_nothing_is() -> None:
+    found = rounds([A], 3, Asked({A.key: 1.0}))
+    fair, unfair = checked(found, lambda: answer(-1.0)), checked(found, lambda: answer(0.1))
+    assert ([one.key for one in fair.kept], unfair.kept) == ([A.key], ())
+    rows, bad = effects(fair, 200, 64), effects(unfair, 200, 64)
+    assert [row.name for row in rows] == [row.name for row in bad] == [A.key, "no change"]
+    assert [row.so.split(":")[0] for row in rows] == ["kept", "wins nothing for sure, as it should be"]
+    assert [row.so.split(":")[0] for row in bad] == ["not kept", "wins as much as a change that would be kept"]
+    assert rows[0].effect.p_holm == pytest.approx(0.02)  # of two questions
+    assert checked(found, lambda: None).kept == found.kept  # the pool may not be asked any more
+    nothing = rounds([A], 3, Asked({A.key: -1.0}))
+    assert checked(nothing, lambda: pytest.fail("asked for nothing")) == nothing
+
+
 class Machine:
     """Renders and trains by writing down that it was told to."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, gain: float) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, gain: float, other: float = 0.0) -> None:
         self.told, self.photos, gains = list[Sequence[str | Path]](), scattered(18, 1, missed=0.5), gain
         self.source = source_of(self.photos[1])
         self.path = folder / "pool.json"
@@ -127,8 +141,9 @@ class Machine:
 
         def ap50(trial: object, run: object) -> np.ndarray:
             rng = np.random.default_rng(0)
-            with_change = "with-" in str(run.folder)  # type: ignore[attr-defined]
-            return 0.5 + 0.01 * rng.standard_normal(DRAWS + 1) * (2 if with_change else 1) + gains * with_change
+            name = str(run.folder)  # type: ignore[attr-defined]
+            won = gains if "with-" in name else other if "other-" in name else 0.0
+            return 0.5 + 0.01 * rng.standard_normal(DRAWS + 1) * (1 if "without-" in name else 2) + won
 
         monkeypatch.setattr(module._Trial, "ap50", ap50)
 
@@ -155,35 +170,38 @@ def advised() -> Advice:
     return Advice((wide,), Rendered(config, "tiny", {}), "base: tiny\n")
 
 
-@pytest.mark.parametrize(("gain", "kept"), [(0.1, 1), (-0.1, 0)])
+@pytest.mark.parametrize(("gain", "other", "kept"), [(0.1, 0.0, 1), (-0.1, 0.0, 0), (0.1, 0.1, 0)])
 def test_both_sides_get_the_same_scenes_steps_and_seeds_and_the_pool_counts_each_question(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gain: float, kept: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gain: float, other: float, kept: int
 ) -> None:
-    machine, run = Machine(tmp_path, monkeypatch, gain), invented("sim", 0, 0, True)
+    machine, run = Machine(tmp_path, monkeypatch, gain, other), invented("sim", 0, 0, True)
     seen: list[tuple[int, int]] = []
     show = Together(lambda done, total, values: seen.append((done, total)))
-    asked = replace(wishes(tmp_path), progress=TrialProgress(show, progress_of(3).sizes, 4))
+    asked = replace(wishes(tmp_path), progress=TrialProgress(show, progress_of(3).sizes, 5))
     got = try_out(advised(), run, machine.pool, asked, machine)
-    assert seen[0] == (8, 2 * (8 + 3 * (20 + 18)))  # one change to try: two sets of the four that might have come
-    assert seen[-1] == (2 * (8 + 3 * 20), seen[0][1])
+    sets = 3 if gain > 0 else 2  # with it, without, and where it helps other scenes without
+    assert seen[0] == (8, 3 * (8 + 3 * (20 + 18)))  # one change to try: three sets of the five that might have come
+    assert seen[-1] == (sets * (8 + 3 * 20), seen[0][1])
     assert len(got.advice.changes) == kept
     assert ("measured" in got.advice.preset) == bool(kept)
-    assert [row.so.split(":")[0] for row in got.effects] == ["kept" if kept else "not kept"]
+    assert got.effects[0].so.split(":")[0] == ("kept" if kept else "not kept")
+    assert len(got.effects) == sets - 1
     renders = [words for words in machine.told if "render" in words]
     trainings = [words for words in machine.told if "pipelines.train_sim" in words]
-    assert (len(renders), len(trainings)) == (2, 6)
+    assert (len(renders), len(trainings)) == (sets, 3 * sets)
     same = [[word for word in words if not isinstance(word, Path)] for words in renders]
     assert same[0] == same[1]
+    assert all(words != same[0] for words in same[2:])  # other scenes
     seeds = [words[list(words).index("--seed") + 1] for words in trainings]
-    assert seeds == ["0", "1", "2"] * 2
-    presets = sorted((tmp_path / "trials/presets").glob("*.yaml"))
+    assert seeds == ["0", "1", "2"] * sets
+    presets = sorted((tmp_path / "trials/presets").glob("with*.yaml"))
     assert [load_config(str(path)).sensor.exposure.low for path in presets] == [
         pytest.approx(advised().changes[0].after[0]), load_config("tiny").sensor.exposure.low,
     ]  # fmt: skip
     lines = (tmp_path / "pool.json.asks.jsonl").read_text().splitlines()
-    assert [json.loads(line)["purpose"] for line in lines] == ["ask"]
+    assert [json.loads(line)["purpose"] for line in lines] == ["ask"] * (sets - 1)
     try_out(advised(), run, machine.pool, wishes(tmp_path), machine)
-    assert len((tmp_path / "pool.json.asks.jsonl").read_text().splitlines()) == 1  # the same question again
+    assert len((tmp_path / "pool.json.asks.jsonl").read_text().splitlines()) == sets - 1  # the same questions again
 
 
 def test_a_pool_that_was_asked_ten_times_is_asked_no_more(
