@@ -172,7 +172,8 @@ class _Trial:
         if (scenes / "manifest.json").is_file():
             progress.rendered(name)
         else:
-            self.run_whole(render_words(preset, wishes.scenes, scenes, scene_seed), progress.rendering(name), wishes.scenes)
+            words = render_words(preset, wishes.scenes, scenes, scene_seed)
+            self.run_whole(words, progress.rendering(name), wishes.scenes)
         frames = self.rendered.config.timing.frames
         for seed, out in zip(SEEDS, runs, strict=True):
             words = train_words(self.run, scenes, wishes.steps, seed, out, frames)
