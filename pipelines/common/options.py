@@ -88,7 +88,8 @@ Sessions = Annotated[
     typer.Option(
         metavar="REGEX|FILE.csv",
         help="Which photos are of one session: same light, camera and place. A regular expression whose group is the "
-        "session's name in the photo's, or a CSV file of lines PHOTO,SESSION.",
+        "session's name in the photo's, or a CSV file of lines PHOTO,SESSION. A group called level, (?P<level>...), "
+        "names a level such as the distance: the report compares levels.",
         show_default="the name without its last number; gap_report looks at clips and EXIF times first",
         rich_help_panel=DATA,
     ),

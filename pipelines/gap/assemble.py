@@ -37,10 +37,12 @@ from pipelines.gap.sections.scenes import scenes
 from pipelines.gap.sections.where import NOWHERE, where
 from pipelines.gap.sections.where import Side as OfRun
 from pipelines.gap.sections.why import Looks, alikeness, looks, no_pictures, why
+from pipelines.gap.sessions import levels_of
 from pipelines.gap.sets import NO_LABELS, ReportInputs, ReportSets, with_labels_of
 from pipelines.gap.stats.errors import Area, check_area
 from pipelines.gap.stats.grouping import PhotoSessions, group
 from pipelines.gap.stats.interval import LEAST_SESSIONS, mean_figure, share_figure
+from pipelines.gap.stats.objects import object_looks
 from pipelines.gap.stats.resampled import DRAWS, Resampled, resampled
 from simgen.dataset.store.locations import Location
 from simgen.spec.text.printable import redacted
@@ -101,7 +103,7 @@ def report_of(inputs: ReportInputs, sets: ReportSets, runs: Sequence[FinishedRun
     pool, seen = _pool(inputs, sets, wishes)
     coverage = no_pictures(NO_POOL) if seen is None or pool is None else why(seen, _compared(pool, inputs))
     score = _score(looked.run, pool, wishes)
-    found = _where(looked, sets, sim, real, score, wishes.area) if sets.labelled else NOWHERE
+    found = _where(looked, sets, sim, real, score, wishes.area, wishes.sessions) if sets.labelled else NOWHERE
     effects = () if wishes.quick or pool is None or seen is None else _knobs(looked.run, pool, seen, wishes)
     advised = advice(inputs.sim, coverage.coverage, effects, wishes.preset_folder, wishes.made)
     tried = try_out(advised, looked.run, pool, trials)
@@ -196,14 +198,22 @@ def _score(run: FinishedRun, pool: Pool | None, wishes: Wishes) -> float | None:
 
 
 def _where(
-    looked: Measured, sets: ReportSets, sim: PhotoSessions, real: PhotoSessions, score: float | None, area: Area | None
+    looked: Measured,
+    sets: ReportSets,
+    sim: PhotoSessions,
+    real: PhotoSessions,
+    score: float | None,
+    area: Area | None,
+    pattern: str | None,
 ) -> Where:
     of_sim, of_real = with_labels_of(sets.sim, looked.run), with_labels_of(sets.target, looked.run)
     sides = (
         OfRun.of(looked.sim.detections, of_sim.frames, sim),
         OfRun.of(looked.real.detections, of_real.frames, real),
     )
-    found = where(*sides, of_real.categories, score, area)
+    seen = (object_looks(of_sim.frames), object_looks(of_real.frames))
+    levels = levels_of([frame.name for frame in of_real.frames], pattern)
+    found = where(*sides, of_real.categories, score, area, seen, levels)
     if not has_clips(of_real):
         return found
     used = looked.run.score if score is None else score

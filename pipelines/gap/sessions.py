@@ -69,6 +69,21 @@ def sessions_of(names: Sequence[str], pattern: str = STEM_WITHOUT_LAST_NUMBER) -
     return np.array([number[key] for key in keys], np.int64)
 
 
+def levels_of(names: Sequence[str], pattern: str | None) -> list[str] | None:
+    """The level of each photo, such as its distance: what the group called `level` of a pattern matches.
+
+    None: there is no such group, or it matches in none of the names that the pattern fits.
+
+    >>> levels_of(["0-7_a1.jpg", "0-7_a2.jpg", "1-1_b1.jpg"], r"((?P<level>.+)_.)\\d\\.jpg")
+    ['0-7', '0-7', '1-1']
+    """
+    if pattern is None or Path(pattern).is_file() or "level" not in re.compile(pattern).groupindex:
+        return None
+    fits = [re.search(pattern, name) for name in names]
+    levels = [None if fit is None else fit["level"] for fit in fits]
+    return None if not any(levels) else [level or "no level" for level in levels]
+
+
 def session_weights(sessions: Int64[np.ndarray, " n"], draws: int, seed: int = 0) -> Float[np.ndarray, "draws n"]:
     """How often each photo counts in each draw of as many sessions as there are, with replacement."""
     count = int(sessions.max()) + 1

@@ -1,4 +1,4 @@
-"""Where detections fail: simulated beside real, by category and size; kinds of errors; scores; false alarms.
+"""Where detections fail: simulated beside real, by category, size and looks; kinds of errors; scores; false alarms.
 
 AP depends on how many objects and how much clutter a picture holds. So objects are compared by their recall at the
 score that gives the same number of false alarms a picture on both sides.
@@ -6,7 +6,7 @@ score that gives the same number of false alarms a picture on both sides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from pipelines.gap.schema.figure import Figure, counted, not_measured, too_few
 from pipelines.gap.schema.sections import Group, Named, Table, Where
 from pipelines.gap.stats.calibration import LEAST_DETECTIONS, LEAST_SCORE, reliability
 from pipelines.gap.stats.errors import IN_PLAN, INSIDE, KINDS, OUTSIDE, PLACES, Area, gains, in_work_area
-from pipelines.gap.stats.grouping import PhotoSessions
+from pipelines.gap.stats.grouping import PhotoSessions, renumbered
 from pipelines.gap.stats.interval import (
     LEAST_SESSIONS,
     difference_figure,
@@ -29,6 +29,7 @@ from pipelines.gap.stats.interval import (
     unpaired_figure,
 )
 from pipelines.gap.stats.matches import Matches, matches
+from pipelines.gap.stats.objects import ObjectLooks, by_share, by_thirds
 from pipelines.gap.stats.resampled import DRAWS, average_precisions, draw_weights
 
 LEAST_BOXES = 30  # of a group on each side
@@ -80,7 +81,10 @@ def score_at(found: Matches, pictures: int, per_picture: float) -> float:
     return 0.0 if len(false) <= allowed else float(np.nextafter(false[allowed], 2.0))
 
 
-def where(sim: Side, real: Side, categories: Sequence[str], operating: float | None, area: Area | None = None) -> Where:
+def where(
+    sim: Side, real: Side, categories: Sequence[str], operating: float | None, area: Area | None = None,
+    seen: tuple[ObjectLooks, ObjectLooks] | None = None, levels: Sequence[str] | None = None,
+) -> Where:  # fmt: skip
     """Where a run fails.
 
     Args:
@@ -89,6 +93,8 @@ def where(sim: Side, real: Side, categories: Sequence[str], operating: float | N
         categories: in the order of the labels.
         operating: its score in use, chosen on photos that are not the test; None: not chosen.
         area: where parts can be, see `pipelines.gap.stats.errors.in_work_area`; None: round the labelled boxes.
+        seen: how the objects of both sides look; None: not looked at.
+        levels: of each test photo, such as its distance; None: the sessions do not tell.
     """
     names = list(categories)
     of_class = {name: (sim.found.object_labels == k, real.found.object_labels == k) for k, name in enumerate(names)}
@@ -106,6 +112,8 @@ def where(sim: Side, real: Side, categories: Sequence[str], operating: float | N
             _table("by category", sim, real, of_class),
             _table("by size", sim, real, of_size),
             _table("by category and size", sim, real, both),
+            *(() if seen is None else _by_looks(sim, real, *seen)),
+            *(() if levels is None else (_by_level(real, levels),)),
         ),
         errors=errors(real, area),
         calibration=_calibration(real),
@@ -125,6 +133,44 @@ def _table(title: str, sim: Side, real: Side, groups: Mapping[str, Sequence[Bool
     rows = [replace(row, lost=lost[str(k)], so=_so(row, lost[str(k)])) for k, row in enumerate(rows)]
     note = f"Without an object on either side, so left out: {', '.join(none)}." if none else ""
     return Table(title=title, rows=tuple(rows), note=note)
+
+
+def _by_looks(sim: Side, real: Side, of_sim: ObjectLooks, of_real: ObjectLooks) -> Iterator[Table]:
+    bright = by_thirds(of_sim.brightness, of_real.brightness, ("dark", "middle", "bright"), 0)
+    sharp = by_thirds(of_sim.sharpness, of_real.sharpness, ("blurred", "middle", "sharp"), 1)
+    shares = by_share(of_sim.visible, of_real.visible)
+    thirds = "Limits: a third of the real parts each. {} inside a part's box."
+    if bright:
+        yield _noted(_table("by brightness", sim, real, bright), thirds.format("Mean grey level"))
+    if sharp:
+        yield _noted(_table("by sharpness", sim, real, sharp), thirds.format("Logarithm of the Laplacian's variance"))
+    if shares:
+        unknown = "" if np.isfinite(of_real.visible).any() else "Photos do not say how much of a part is visible."
+        yield _noted(_table("by visible share", sim, real, shares), unknown)
+
+
+def _noted(table: Table, note: str) -> Table:
+    return replace(table, note=" ".join(one for one in (table.note, note) if one))
+
+
+def _by_level(real: Side, levels: Sequence[str]) -> Table:
+    """Recall at each level that the sessions' pattern names, such as a distance. Simulated scenes have none."""
+    none = "Simulated scenes have no such level."
+    rows = []
+    for level in sorted(set(levels)):
+        of_level = np.array(levels) == level
+        objects = of_level[real.found.object_frames]
+        own = renumbered(real.sessions, real.sessions.of_frame[of_level].tolist())
+        figure = too_few(f"{objects.sum()} boxes; {LEAST_BOXES} are needed", RECALL, int(objects.sum()))
+        if objects.sum() >= LEAST_BOXES:
+            weights = np.zeros((1 + (DRAWS if own.count >= LEAST_SESSIONS else 0), len(levels)))
+            weights[:, of_level] = draw_weights(own.of_frame, len(weights) - 1)
+            values = replace(real, weights=weights).recall(objects)
+            figure = share_figure([float(values[0])], values[None, 1:], own.count, RECALL, len(own.of_frame))
+            figure = replace(figure, n=int(objects.sum()))
+        lost = not_measured(none, LOST)
+        rows.append(Group(group=level, measure=RECALL, simulated=not_measured(none, RECALL), real=figure, lost=lost))
+    return Table(title="by level", rows=tuple(rows), note="The levels that --sessions names.")
 
 
 def _row(name: str, sim: Side, real: Side, of_sim: np.ndarray, of_real: np.ndarray) -> Group:

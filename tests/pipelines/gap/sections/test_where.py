@@ -11,6 +11,7 @@ from pipelines.gap.sections.where import LEAST_BOXES, Side, score_at, where
 from pipelines.gap.stats.errors import IN_PLAN, INSIDE
 from pipelines.gap.stats.grouping import PhotoSessions
 from pipelines.gap.stats.matches import matches
+from pipelines.gap.stats.objects import ObjectLooks
 from tests.pipelines.gap.scenes import scattered
 from tests.pipelines.gap.sections.measured import SESSIONS
 
@@ -131,3 +132,41 @@ def test_errors_stand_in_points_of_ap50_with_their_interval(sides: tuple[Side, S
     assert errors["missed"].value > 10
     assert errors["missed"].low is not None
     assert all(figure.p is None for figure in errors.values())
+
+
+def test_parts_are_grouped_by_how_they_look_with_the_limits_of_the_real_ones(sides: tuple[Side, Side]) -> None:
+    """Every bright real part is missed: the loss stands at the bright ones alone."""
+    sim, real = sides
+    count = len(real.found.object_labels)
+    missed = real.found.taken_with < real.score
+    grey = np.where(missed, 200.0, np.linspace(20.0, 120.0, count))
+    of_real = ObjectLooks(grey, np.full(count, 3.0), np.full(count, np.nan))
+    of_sim = ObjectLooks(*(np.linspace(0.0, 255.0, len(sim.found.object_labels)) for _ in range(2)), np.ones(144))
+    tables = {one.title: one for one in where(sim, real, ("bolt", "nut"), None, seen=(of_sim, of_real)).tables}
+    rows = tables["by brightness"].rows
+    low, high = np.quantile(grey, [1 / 3, 2 / 3]).round()
+    assert [row.group.split(",")[1] for row in rows] == [f" under {low:.0f}", f" {low:.0f} to {high:.0f}", " 200 on"]
+    assert (rows[0].real.value, rows[2].real.value) == (1.0, 0.0)
+    middle = (low <= grey) & (grey < high)
+    assert [row.real.n for row in rows] == [(grey < low).sum(), middle.sum(), missed.sum()]
+    assert rows[2].simulated.n == (of_sim.brightness >= 200).sum()
+    assert "by sharpness" not in tables  # the real parts are all alike
+    assert [row.simulated.n for row in tables["by visible share"].rows] == [144]  # the other groups are empty
+    assert "do not say how much" in tables["by visible share"].note
+
+
+def test_a_level_has_its_own_sessions_and_no_interval_under_five(sides: tuple[Side, Side]) -> None:
+    _, real = sides
+    near = real.sessions.of_frame < 5
+    levels = ["0.7 m" if one else "1.1 m" for one in near]
+    table = where(*sides, ("bolt", "nut"), None, levels=levels).tables[-1]
+    first, second = table.rows
+    own = near[real.found.object_frames]
+    assert (first.group, first.real.n, first.real.n_units) == ("0.7 m", own.sum(), 5)
+    assert first.real.value == pytest.approx((real.found.taken_with[own] >= real.score).mean())
+    assert first.real.low is not None
+    assert first.real.low < (first.real.value or 0.0) < (first.real.high or 1.0)
+    assert (second.real.status, second.real.n, second.simulated.status) == ("too_few", 24, "not_measured")
+    levels = ["far" if one < 3 else "near" for one in real.sessions.of_frame]
+    for row in where(*sides, ("bolt", "nut"), None, levels=levels).tables[-1].rows:
+        assert (row.real.status, row.real.n_units, row.real.low) == ("measured", 3, None)
