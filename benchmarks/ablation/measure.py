@@ -82,8 +82,8 @@ def measure(run: Path, source: ClipSource, name: str, batch: int = 8) -> list[Fr
             clips = source.clips[first : first + batch]
             images = [condition.change(pixels(clip), first + i) for i, clip in enumerate(clips)]
             detections += [one for clip in _detect(detector, images, condition.stills) for one in clip]
-        write_atomically(file, _packed(detections))
-    return _unpacked(file)
+        write_atomically(file, packed(detections))
+    return unpacked(file)
 
 
 def pixels(clip: Clip) -> np.ndarray:
@@ -124,14 +124,15 @@ def with_one_label(detections: Sequence[FrameDetections]) -> list[FrameDetection
     return reported
 
 
-def _packed(detections: Sequence[FrameDetections]) -> bytes:
+def packed(detections: Sequence[FrameDetections]) -> bytes:
     buffer = io.BytesIO()
-    columns = {name: np.concatenate([getattr(one, name) for one in detections]) for name in vars(detections[0])}
+    names = [name for name, column in vars(detections[0]).items() if column is not None]
+    columns = {name: np.concatenate([getattr(one, name) for one in detections]) for name in names}
     np.savez_compressed(buffer, counts=np.array([len(one.scores) for one in detections]), **columns)
     return buffer.getvalue()
 
 
-def _unpacked(file: Path) -> list[FrameDetections]:
+def unpacked(file: Path) -> list[FrameDetections]:
     with np.load(file) as held:
         columns = {name: held[name] for name in held.files}
     places = np.cumsum(columns.pop("counts"))[:-1]
@@ -162,8 +163,8 @@ def measure_real(run: Path, source: ClipSource, scale: float) -> list[FrameDetec
         detections = [
             one for clip in source.clips for one in with_tracks(list(stream(detector, map(decode, clip.frames), view)))
         ]
-        write_atomically(file, _packed(detections))
-    return _unpacked(file)
+        write_atomically(file, packed(detections))
+    return unpacked(file)
 
 
 def without_tracks(frames: Sequence[FrameRecord]) -> list[FrameRecord]:
