@@ -1,4 +1,4 @@
-"""Recurrence and attention on degraded frames. Can be killed and started again.
+"""Recurrence, attention and averaging on degraded frames. Can be killed and started again.
 
 python -m benchmarks.degraded render --out DIR
 python -m benchmarks.degraded train --out DIR [--seeds 0 1] [--variants NAME ...] [--base-steps 400] [--steps 250]

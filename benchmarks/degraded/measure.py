@@ -52,9 +52,7 @@ WAYS = {
     "averaged frames, cnn, followed": Way("cnn", average=True, follow=True),
     "averaged frames, cnn that learned from them": Way(AVERAGED, average=True),
     "recurrence": Way("rnn"),
-    "recurrence, moved": Way("rnn-moved"),
     "attention over frames": Way("transformer"),
-    "attention along tubes": Way("tubes"),
 }
 
 

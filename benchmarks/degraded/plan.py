@@ -33,8 +33,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "cnn": {"branches": "cnn"},
     "rnn": {"branches": "cnn+rnn"},
     "transformer": {"branches": "cnn+transformer"},
-    "rnn-moved": {"branches": "cnn+rnn", "follow_motion": True},
-    "tubes": {"branches": "cnn+rnn", "follow_motion": True, "temporal": "tubes", "recurrent_levels": 3},
     AVERAGED: {"branches": "cnn"},
 }
 

@@ -84,6 +84,16 @@ def predict(
             "more points. Shares of the picture, or pixels."
         ),
     ] = None,
+    average: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=32,
+            metavar="FRAMES",
+            help="Average each frame of a video with those before it, moved as the picture moved: for noise in poor "
+            "light, where all moves together; 4 to 8.",
+        ),
+    ] = 1,
     follower: Annotated[
         str,
         typer.Option(
@@ -124,7 +134,7 @@ def predict(
         open_sinks = _checked(
             checkpoint, source, out, show, overwrite=overwrite, sequence=sequence, depth=depth, depth_unit=depth_unit,
             device=device, lines=count_line or [], regions=count_region or [], reconnect=reconnect,
-            area=region,
+            area=region, average=average,
         )  # fmt: skip
         from hybrid.predict.detector import Detector, operating_point, trained_view
         from hybrid.predict.tiles import WHOLE
@@ -179,6 +189,7 @@ def _of_tracks(detector: Detector, score: float | None, sinks: Sinks) -> str:
 def _checked(
     checkpoint: Path, source: str, out: Path | None, show: bool, *, overwrite: bool, sequence: bool, depth: Path | None,
     depth_unit: float, device: str, lines: list[str], regions: list[str], reconnect: bool, area: Region | None,
+    average: int,
 ) -> Callable[[], Sinks]:  # fmt: skip
     """Check all that needs no torch, whose import takes seconds. Returns what opens the source and the outputs.
 
@@ -187,6 +198,7 @@ def _checked(
     """
     from hybrid.core.device import check_device_name
     from hybrid.predict.counting.given import given_places
+    from hybrid.predict.io.averaging import averaged
     from hybrid.predict.io.live import Reconnect
     from hybrid.predict.io.outputs import check_out
     from hybrid.predict.io.sinks import Sinks
@@ -202,7 +214,8 @@ def _checked(
 
     def opens() -> Sinks:
         depths = None if depth is None else DepthFolder(depth, depth_unit)
-        return Sinks(open_source(source, sequence, depths, again), out, show, overwrite, places, area)
+        frames = averaged(open_source(source, sequence, depths, again), average)
+        return Sinks(frames, out, show, overwrite, places, area)
 
     if path is None:  # a camera or a stream: its frames would be old when the detector is ready
         return opens

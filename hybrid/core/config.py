@@ -29,7 +29,6 @@ RANGES = {  # (least, most); the upper limits stop a hostile checkpoint header f
     "memory_frames": (0, 1024),
     "denoising_queries": (0, 10_000),
     "encoder_levels": (1, 2),
-    "recurrent_levels": (1, 3),
     "memory_tokens": (0, 10_000),
     "tracks": (0, 10_000),
     "embedding": (0, 4096),
@@ -89,8 +88,6 @@ class ModelConfig:
     denoising_queries: int = 100  # at most, in training; 0: no denoising
     norm: str = "auto"  # of the backbone; auto: frozen batch norm with pretrained weights, else group norm
     temporal: str = "conv_gru"  # one of hybrid.model.time.temporal.TEMPORALS
-    recurrent_levels: int = 2  # how many of the coarsest levels have a recurrence
-    follow_motion: bool = False  # what is remembered of earlier frames is moved as the whole picture moves
     attention: str = "after"  # back_and_forth: attention between the stages of the backbone too
     encoder_levels: int = 1  # how many of the coarsest levels the encoder gets its tokens from
     memory_tokens: int = 0  # tokens that the encoder's memory keeps of a frame, the best ones; 0: all, pooled twofold

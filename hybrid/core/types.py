@@ -79,14 +79,6 @@ class Tracks:
 
 
 @dataclass(frozen=True)
-class Motion:
-    """What the estimate of the picture's motion keeps of the frames before (hybrid.model.time.motion)."""
-
-    seen: Float32[Tensor, "b _ _"]  # the last frame, small and grey
-    agreement: Float32[Tensor, "b side side"]  # of shifts so far, row by row
-
-
-@dataclass(frozen=True)
 class State:
     """What the network carries from one call to the next. The caller keeps it, detaches it, and resets it to None.
 
@@ -100,8 +92,6 @@ class State:
     remembered: Int64[Tensor, " b"] | None = (
         None  # how many frames of the memory are valid (the newest ones); None: all
     )
-
-    motion: Motion | None = None  # of the whole picture; None: nothing was seen yet
 
     def detach(self) -> State:
         return _mapped(self, Tensor.detach)  # type: ignore[no-any-return]

@@ -26,7 +26,6 @@ from hybrid.model.objects.tracks import empty_tracks
 from hybrid.model.states import check_state
 from hybrid.model.time.context import Context, zero_init
 from hybrid.model.time.fusion import FUSIONS
-from hybrid.model.time.motion import estimate
 from hybrid.model.time.temporal import TEMPORALS
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB in 0..1, as torchvision's weights expect
@@ -56,7 +55,7 @@ class Network(nn.Module):
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("spread", spread, persistent=False)
         self.pyramid = Pyramid(self.backbone.channels, config.width, config.neck_norm)
-        self.context = Context(config, self.pyramid.inner)
+        self.context = Context(config)
         self.decoder = Decoder(config)
         self.clip_head = ClipHead(config.width, len(config.clip_classes)) if config.clip_classes else None
         self.depth = DepthBranch(self.pyramid.inner, config.gate) if "depth" in config.inputs else None
@@ -106,15 +105,14 @@ class Network(nn.Module):
         state = state or State()
         check_state(self.config, state, maps, clips)
         tracks, hidden = state.tracks or self._empty_tracks(clips, images.device), state.clip
-        shifts, motion = estimate(images, state.motion) if self.config.follow_motion else (None, None)
-        maps, state = self.context(maps, clips, state, elapsed, shifts)
+        maps, state = self.context(maps, clips, state, elapsed)
         maps = self.pyramid(maps)
         decoded = self.decoder(maps, clips, targets, generator, tracks, elapsed)
         output = _output(decoded, clips, size_hw_px)
         if self.clip_head is not None:
             logits, hidden = self.clip_head(maps, clips, hidden)
             output = replace(output, clip_logits=logits)
-        return output, replace(state, tracks=decoded.tracks, clip=hidden, motion=motion)
+        return output, replace(state, tracks=decoded.tracks, clip=hidden)
 
     def _lateral_maps(
         self, images: Tensor, depth_m: Tensor | None, generator: torch.Generator | Draws | None, cnn_only: bool

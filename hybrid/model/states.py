@@ -6,7 +6,7 @@ from hybrid.core.config import ModelConfig
 from hybrid.core.types import State
 from hybrid.model.attention import tokens_per_frame
 from hybrid.model.frame.stages import Maps
-from hybrid.model.time.context import recurrent_levels
+from hybrid.model.time.context import RECURRENT_LEVELS
 from hybrid.model.time.temporal import state_shape
 
 
@@ -26,7 +26,7 @@ def check_state(config: ModelConfig, state: State, maps: Maps, clips: int) -> No
 
 
 def _check_hidden(config: ModelConfig, state: State, maps: Maps, clips: int) -> None:
-    levels = recurrent_levels(config)
+    levels = RECURRENT_LEVELS if config.recurrence else ()
     if state.hidden and len(state.hidden) != len(levels):
         count = len(state.hidden)
         raise ValueError(f"the state holds {count} recurrent maps; {config.branches!r} has {len(levels)}")

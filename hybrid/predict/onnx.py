@@ -210,7 +210,7 @@ def state_of(given: Mapping[str, torch.Tensor]) -> State:
     """The state whose tensors have these names, the inverse of `flat`."""
     import torch
 
-    from hybrid.core.types import Motion, State, Tracks
+    from hybrid.core.types import State, Tracks
 
     hidden = tuple(x for name, x in given.items() if name.startswith("hidden."))
     tracks = None
@@ -218,9 +218,7 @@ def state_of(given: Mapping[str, torch.Tensor]) -> State:
         own = {name.removeprefix("tracks."): x for name, x in given.items() if name.startswith("tracks.")}
         own["ids"] = torch.where(own["strength"] > 0, own["ids"], -1)  # zeros are empty slots
         tracks = Tracks(**own)
-    seen, agreement = given.get("motion.seen"), given.get("motion.agreement")
-    motion = None if seen is None or agreement is None else Motion(seen, agreement)
-    return State(hidden, given.get("memory"), tracks, given.get("clip"), given.get("remembered"), motion)
+    return State(hidden, given.get("memory"), tracks, given.get("clip"), given.get("remembered"))
 
 
 class OnnxDetector:

@@ -110,7 +110,8 @@ Branches = Annotated[
     typer.Option(
         "--branches",
         "--parts",
-        help="cnn, cnn+rnn, cnn+transformer or cnn+rnn+transformer. --parts is the option's earlier name.",
+        help="For comparisons: cnn, cnn+rnn, cnn+transformer or cnn+rnn+transformer. Every preset is cnn, since the "
+        "others gained too little (docs/detector.md). --parts is the option's earlier name.",
         show_default="the preset's: cnn",
         rich_help_panel=DETECTOR,
     ),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -12,13 +10,9 @@ from hybrid.core.types import State
 from hybrid.model.attention import Encoder
 from hybrid.model.frame.stages import STRIDES, Maps
 from hybrid.model.time.fusion import FUSIONS
-from hybrid.model.time.motion import Shifts
 from hybrid.model.time.temporal import TEMPORALS, Elapsed
 
-
-def recurrent_levels(config: ModelConfig) -> tuple[int, ...]:
-    """The indices in STRIDES of the levels with a recurrence."""
-    return tuple(range(len(STRIDES) - config.recurrent_levels, len(STRIDES))) if config.recurrence else ()
+RECURRENT_LEVELS = (1, 2)  # indices in STRIDES: 8 and 16
 
 
 def zero_init(layer: nn.Module) -> None:
@@ -33,19 +27,19 @@ def zero_init(layer: nn.Module) -> None:
 class Context(nn.Module):
     """The recurrence over maps and the encoder over frames, fused with the CNN's maps. Each of them is optional."""
 
-    def __init__(self, config: ModelConfig, widths: Sequence[int]) -> None:
-        """`widths`: the channels of each level's map."""
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         coarsest = len(STRIDES) - 1
         self.encoded = tuple(range(coarsest - config.encoder_levels + 1, coarsest + 1)) if config.transformer else ()
-        levels = recurrent_levels(config)
-        branches = {k: (k in levels) + (k in self.encoded) for k in range(len(STRIDES))}
+        branches = {k: int(config.recurrence) for k in RECURRENT_LEVELS}
+        branches |= {k: branches[k] + 1 for k in self.encoded}
         self.recurrences = nn.ModuleDict()
-        self.recurrences.update({str(k): TEMPORALS[config.temporal](widths[k]) for k in levels})
+        if config.recurrence:
+            self.recurrences.update({str(k): TEMPORALS[config.temporal](config.width) for k in RECURRENT_LEVELS})
         self.encoder = _encoder(config) if config.transformer else None
         fusion = FUSIONS[config.fusion]
         self.fusions = nn.ModuleDict(
-            {str(k): fusion(widths[k], count, config.gate) for k, count in branches.items() if count}
+            {str(k): fusion(config.width, count, config.gate) for k, count in branches.items() if count}
         )
         self.heard = nn.ModuleDict()  # projections of the encoder's maps; the name is part of checkpoints
         if config.quiet_start:
@@ -60,19 +54,13 @@ class Context(nn.Module):
         for layer in last:
             zero_init(layer)
 
-    def forward(
-        self, maps: Maps, clips: int, state: State, elapsed: Elapsed | None, shifts_px: Shifts | None = None
-    ) -> tuple[Maps, State]:
-        """The maps with context, [clips * frames, ...] each, and the state after the clips.
-
-        `shifts_px`: how far the whole picture moved to each frame; None: what is remembered stays where it was.
-        """
+    def forward(self, maps: Maps, clips: int, state: State, elapsed: Elapsed | None) -> tuple[Maps, State]:
+        """The maps with context, [clips * frames, ...] each, and the state after the clips."""
         added: dict[int, list[Tensor]] = {k: [] for k in range(len(maps))}
         hidden = []
         for slot, (name, recurrence) in enumerate(self.recurrences.items()):
             before = state.hidden[slot] if state.hidden else None
-            shifts = None if shifts_px is None else shifts_px / STRIDES[int(name)]
-            output, after = recurrence(torch.unflatten(maps[int(name)], 0, (clips, -1)), before, elapsed, shifts)
+            output, after = recurrence(torch.unflatten(maps[int(name)], 0, (clips, -1)), before, elapsed)
             added[int(name)].append(output.flatten(0, 1))
             hidden.append(after)
         encoded, memory = self._encode(maps, clips, state)

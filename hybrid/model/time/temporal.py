@@ -14,8 +14,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hybrid.model.time.motion import Shifts, carried, steps_of
-
 Elapsed = Float[Tensor, "b t"]
 
 
@@ -49,15 +47,12 @@ class ConvGRU(nn.Module):
         features: Float[Tensor, "b t c h w"],
         hidden: Float[Tensor, "b c h w"] | None,
         elapsed: Elapsed | None = None,
-        shifts: Shifts | None = None,
     ) -> tuple[Float[Tensor, "b t c h w"], Float[Tensor, "b c h w"]]:
         projected = torch.unflatten(self.from_input(features.flatten(0, 1)), 0, features.shape[:2])
         if hidden is None:
             hidden = torch.zeros_like(features[:, 0])
         outputs = []
-        lengths, moves = step_lengths(elapsed, features.shape[1], hidden), steps_of(shifts, features.shape[1])
-        for now, step, move in zip(projected.unbind(1), lengths, moves, strict=True):
-            hidden = carried(hidden, move)
+        for now, step in zip(projected.unbind(1), step_lengths(elapsed, features.shape[1], hidden), strict=True):
             gates, content = torch.split(now, [2 * hidden.shape[1], hidden.shape[1]], 1)
             update, reset = (gates + self.gates_from_hidden(hidden)).sigmoid().chunk(2, 1)
             fresh = (content + self.content_from_hidden(reset * hidden)).tanh()
@@ -103,15 +98,12 @@ class ConvLSTM(nn.Module):
         features: Float[Tensor, "b t c h w"],
         state: Float[Tensor, "b c2 h w"] | None,
         elapsed: Elapsed | None = None,
-        shifts: Shifts | None = None,
     ) -> tuple[Float[Tensor, "b t c h w"], Float[Tensor, "b c2 h w"]]:
         projected = torch.unflatten(self.from_input(features.flatten(0, 1)), 0, features.shape[:2])
         blank = torch.zeros_like(features[:, 0])
         hidden, cell = (blank, blank) if state is None else state.chunk(2, 1)
         outputs = []
-        lengths, moves = step_lengths(elapsed, features.shape[1], blank), steps_of(shifts, features.shape[1])
-        for now, step, move in zip(projected.unbind(1), lengths, moves, strict=True):
-            hidden, cell = carried(hidden, move), carried(cell, move)
+        for now, step in zip(projected.unbind(1), step_lengths(elapsed, features.shape[1], blank), strict=True):
             hidden, cell = lstm_step(now + self.from_hidden(hidden), cell, step)
             outputs.append(hidden)
         output = self.out(torch.stack(outputs, 1).flatten(0, 1))
@@ -135,7 +127,6 @@ class PooledLSTM(nn.Module):
         features: Float[Tensor, "b t c h w"],
         state: Float[Tensor, "b c2 1 1"] | None,
         elapsed: Elapsed | None = None,
-        shifts: Shifts | None = None,
     ) -> tuple[Float[Tensor, "b t c h w"], Float[Tensor, "b c2 1 1"]]:
         projected = self.from_input(features.mean((-2, -1)))
         blank = torch.zeros_like(features[:, 0, :, 0, 0])
@@ -148,62 +139,11 @@ class PooledLSTM(nn.Module):
         return output, torch.cat([hidden, cell], 1)[..., None, None]
 
 
-class TubeAttention(nn.Module):
-    """Each cell attends to itself and to the same place in the last frames: along the tube that a moving part makes.
-
-    Meant for maps that are carried along with the picture's motion; without it a cell sees what passed there.
-    State: keys and values of the last frames, newest first, and a map of where they are known; FRAMES (2c + 1) channels.
-    """
-
-    FRAMES = 4
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.heads = max(1, width // 16)
-        self.query, self.key, self.value, self.out = (nn.Conv2d(width, width, 1) for _ in range(4))
-        self.age = nn.Parameter(torch.zeros(1 + self.FRAMES, self.heads, 1, 1))
-
-    def forward(
-        self,
-        features: Float[Tensor, "b t c h w"],
-        state: Float[Tensor, "b _ h w"] | None,
-        elapsed: Elapsed | None = None,
-        shifts: Shifts | None = None,
-    ) -> tuple[Float[Tensor, "b t c h w"], Float[Tensor, "b _ h w"]]:
-        clips, frames, _, h, w = features.shape
-        flat = features.flatten(0, 1)
-        rows = torch.cat([self.key(flat), self.value(flat), torch.ones_like(flat[:, :1])], 1)
-        rows, query = torch.unflatten(rows, 0, (clips, frames)), torch.unflatten(self.query(flat), 0, (clips, frames))
-        if state is None:
-            state = rows.new_zeros(clips, self.FRAMES * rows.shape[2], h, w)
-        outputs = []
-        for now, asked, move in zip(rows.unbind(1), query.unbind(1), steps_of(shifts, frames), strict=True):
-            state = torch.cat([now, carried(state, move)], 1)
-            outputs.append(self._attend(asked, torch.unflatten(state, 1, (1 + self.FRAMES, -1))))
-            state = state[:, : -now.shape[1]]
-        return torch.unflatten(self.out(torch.stack(outputs, 1).flatten(0, 1)), 0, (clips, frames)), state
-
-    def _attend(self, query: Float[Tensor, "b c h w"], rows: Float[Tensor, "b f r h w"]) -> Float[Tensor, "b c h w"]:
-        width = query.shape[1]
-        keys, values = (torch.unflatten(x, 2, (self.heads, -1)) for x in (rows[:, :, :width], rows[:, :, width:-1]))
-        scores = (torch.unflatten(query, 1, (self.heads, -1))[:, None] * keys).sum(3) / keys.shape[3] ** 0.5
-        known = rows[:, :, -1:] > 0.5
-        weights = (scores + self.age).masked_fill(~known, -1e4).softmax(1)
-        return (weights[:, :, :, None] * values).sum(1).flatten(1, 2)
-
-
-Temporal = ConvGRU | ConvLSTM | PooledLSTM | TubeAttention
-TEMPORALS: dict[str, Callable[[int], Temporal]] = {
-    "conv_gru": ConvGRU,
-    "conv_lstm": ConvLSTM,
-    "lstm": PooledLSTM,
-    "tubes": TubeAttention,
-}
+Temporal = ConvGRU | ConvLSTM | PooledLSTM
+TEMPORALS: dict[str, Callable[[int], Temporal]] = {"conv_gru": ConvGRU, "conv_lstm": ConvLSTM, "lstm": PooledLSTM}
 
 
 def state_shape(name: str, width: int, height_cells: int, width_cells: int) -> tuple[int, int, int]:
     """(channels, height, width) of the state of a unit of TEMPORALS for a map of that size."""
-    if name == "tubes":
-        return TubeAttention.FRAMES * (2 * width + 1), height_cells, width_cells
     maps = {"conv_gru": 1, "conv_lstm": 2, "lstm": 2}[name]
     return (maps * width, 1, 1) if name == "lstm" else (maps * width, height_cells, width_cells)

@@ -10,6 +10,7 @@ What does not move with the rest of the picture (a guide beside the belt, a part
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -72,12 +73,18 @@ class Average:
     def image(self) -> Image:
         """The mean of the frames, each where it is now. What came in later is the mean of fewer."""
         height, width = self.images[0].shape[:2]
-        total, weight = self.images[0].astype(np.float32), np.ones((height, width), np.float32)
+        total, count = self.images[0].astype(np.float32), np.ones((height, width, 3), np.float32)
         for image, way in zip(self.images[1:], self.ways_px[1:], strict=True):
-            matrix = np.array([[1, 0, way[0]], [0, 1, way[1]]])
-            total += cv2.warpAffine(image.astype(np.float32), matrix, (width, height))
-            weight += cv2.warpAffine(np.ones((height, width), np.float32), matrix, (width, height))
-        return np.rint(total / weight[..., None]).astype(np.uint8)  # type: ignore[no-any-return]
+            moved = cv2.warpAffine(image, np.array([[1, 0, way[0]], [0, 1, way[1]]]), (width, height))
+            rows, columns = _seen(float(way[1]), height), _seen(float(way[0]), width)
+            total[rows, columns] += moved[rows, columns]
+            count[rows, columns] += 1
+        return cv2.divide(total, count, dtype=cv2.CV_8U)  # type: ignore[return-value]
+
+
+def _seen(way_px: float, side_px: int) -> slice:
+    """Where a frame that was moved by so much along an axis has pixels of its own."""
+    return slice(max(0, math.ceil(way_px)), max(0, min(side_px, math.floor(side_px - 1 + way_px) + 1)))
 
 
 def after(before: Average | None, image: Image, frames: int) -> Average:
@@ -94,7 +101,7 @@ def after(before: Average | None, image: Image, frames: int) -> Average:
 
 
 def _pool(image: Image) -> int:
-    return max(LEAST_POOL, round(max(image.shape[:2]) / SMALL_PX))
+    return max(LEAST_POOL, round(int(max(image.shape[:2])) / SMALL_PX))
 
 
 def _small(image: Image) -> Small:

@@ -54,7 +54,7 @@ class ClipNet(nn.Module):
         self.backbone = make_backbone(config.backbone, config.weights, config.norm, pretrained)
         self.mean, self.spread = standardisation(self.backbone)
         self.pyramid = Pyramid(self.backbone.channels, config.width, config.neck_norm)
-        self.context = Context(config, self.pyramid.inner)
+        self.context = Context(config)
         head = ClipHead if recurrent_head else MeanHead
         self.clip_head = head(config.width, len(config.clip_classes))
 
