@@ -1,4 +1,4 @@
-"""The rival that learns nothing: each frame averaged with the last ones (hybrid.predict.io.averaging)."""
+"""The rival that learns nothing: each frame averaged with the last ones (hybrid.predict.averaging)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 
 from hybrid.data.clips import Clip, ClipSource, FrameRecord
 from hybrid.data.pixels import decode
-from hybrid.predict.io.averaging import Average, after
+from hybrid.predict.averaging import Average, after
 
 LAST = 4  # frames; 2, 4 and 8 were tried on the validation clips
 

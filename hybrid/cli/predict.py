@@ -197,8 +197,8 @@ def _checked(
         HybridError: a path or a name is wrong, or the output would be written over something.
     """
     from hybrid.core.device import check_device_name
+    from hybrid.predict.averaging import averaged
     from hybrid.predict.counting.given import given_places
-    from hybrid.predict.io.averaging import averaged
     from hybrid.predict.io.live import Reconnect
     from hybrid.predict.io.outputs import check_out
     from hybrid.predict.io.sinks import Sinks

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from hybrid.cli import app
 from hybrid.core.errors import ConfigError
 from hybrid.model.network import Network
-from hybrid.predict.io.averaging import Average, after, averaged
+from hybrid.predict.averaging import Average, after, averaged
 from hybrid.predict.io.sources import open_source
 from hybrid.predict.io.video import Source, SourceFrame
 from hybrid.weights.checkpoint import save_detector
