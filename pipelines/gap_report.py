@@ -79,7 +79,7 @@ def main(
         str | None,
         typer.Option(
             help="Labelled photos beside the test photos: for the picture statistics, the score in use and what "
-            "changes of the photos do. Without them these are left out.",
+            "changes of the photos, of their parts and grounds do. Without them these are left out.",
             rich_help_panel=options.DATA,
         ),
     ] = None,
@@ -165,7 +165,8 @@ def main(
         typer.Option(min=1, help="Training steps of each run of a trial.", show_default="200", rich_help_panel=SECTION),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Leave out what takes long: changes of the photos.", rich_help_panel=SECTION)
+        bool,
+        typer.Option("--quick", help="Leave out what takes longest: changes of the photos.", rich_help_panel=SECTION),
     ] = False,
     final: Annotated[
         bool,

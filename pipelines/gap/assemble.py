@@ -18,11 +18,14 @@ from pipelines.gap.advice.labelling import Labelling
 from pipelines.gap.advice.photos import next_photos
 from pipelines.gap.advice.trial_progress import CLIPS, STILLS, Sizes, TrialProgress
 from pipelines.gap.advice.trials import SEEDS, TrialWishes, try_out
+from pipelines.gap.effects.crossed import crossed
+from pipelines.gap.effects.drawn import drawn_values
 from pipelines.gap.features.compared import Compared, Side, compared
 from pipelines.gap.finished import FinishedRun
 from pipelines.gap.ledger import Ledger, Purpose, count_reading
 from pipelines.gap.measure import detect_changed, device, measure
 from pipelines.gap.panels import run_pictures
+from pipelines.gap.schema.effects import Pasted
 from pipelines.gap.schema.figure import counted, not_measured
 from pipelines.gap.schema.report import Report
 from pipelines.gap.schema.sections import Answer, DataSet, Knob, Named, Performance, Trust, Where
@@ -105,6 +108,9 @@ def report_of(inputs: ReportInputs, sets: ReportSets, runs: Sequence[FinishedRun
     score = _score(looked.run, pool, wishes)
     found = _where(looked, sets, sim, real, score, wishes.area, wishes.sessions) if sets.labelled else NOWHERE
     effects = () if wishes.quick or pool is None or seen is None else _knobs(looked.run, pool, seen, wishes)
+    pasted = None if pool is None else _pasted(looked.run, pool, sets, wishes)
+    on_sim = with_labels_of(sets.sim, looked.run)
+    drawn = drawn_values(looked.run, inputs.sim, on_sim, looked.sim.detections, score, wishes.show)
     advised = advice(inputs.sim, coverage.coverage, effects, wishes.preset_folder, wishes.made)
     tried = try_out(advised, looked.run, pool, trials)
     advised, effects = tried.advice, (*tried.effects, *effects)
@@ -133,13 +139,15 @@ def report_of(inputs: ReportInputs, sets: ReportSets, runs: Sequence[FinishedRun
         where=found,
         why=replace(coverage, features=seen_as.rows, map=seen_as.points),
         knobs=effects,
-        do_next=do_next(coverage.coverage, effects, found, efficiency, advised, label),
+        do_next=do_next(coverage.coverage, effects, found, efficiency, advised, label, pasted),
         trust=_trust(inputs, sets, groups, rows, real, seen, wishes, advised),
         runs=tuple(run_row(one) for one in measured),
         data=_data(inputs, sets),
         command=wishes.command,
         pictures=run_pictures(sets, looked.run, looked.sim, looked.real, wishes.photos)
         | seen_as.pictures | label.pictures,
+        pasted=pasted,
+        drawn=drawn,
     )  # fmt: skip
 
 
@@ -239,6 +247,16 @@ def _knobs(run: FinishedRun, pool: Pool, seen: Looks, wishes: Wishes) -> tuple[K
         detect_changed(run, source, wishes.cache, one.key, one.of, title, wishes.show) for title, one in changes.items()
     ]
     return knobs(list(changes.values()), detections, drawn, drawn(plain), sessions)
+
+
+def _pasted(run: FinishedRun, pool: Pool, sets: ReportSets, wishes: Wishes) -> Pasted | None:
+    part = pool.unseen(run)
+    if part is None:
+        return None
+    source, sessions = part
+    plain = measure(run, source, wishes.cache, f"{run.folder.name} on --look", wishes.show).detections
+    scenes = with_labels_of(sets.sim, run)
+    return crossed(run, source, sessions, plain, scenes, wishes.cache, wishes.show)
 
 
 def _features(run: FinishedRun, sets: ReportSets, pool: Pool | None, wishes: Wishes) -> Compared:

@@ -20,7 +20,7 @@ import torch
 
 from hybrid.core.progress import Progress, Together, bar
 from hybrid.core.types import Detections
-from hybrid.data.clips import ClipSource, Image
+from hybrid.data.clips import ClipSource, FrameRecord, Image
 from hybrid.data.pixels import decode
 from hybrid.metrics.detection import Metrics, Score, evaluate, score
 from hybrid.predict.stream import stream
@@ -67,6 +67,19 @@ def detect_changed(
     show: Together | None = None,
 ) -> list[Detections]:
     """The detections in changed pictures, from the cache if there are any. `name` tells the change from others."""
+    return detect_made(run, source, cache, name, lambda _, frame: change(decode(frame)), title, show)
+
+
+def detect_made(
+    run: FinishedRun,
+    source: ClipSource,
+    cache: Path,
+    name: str,
+    make: Callable[[int, FrameRecord], Image],
+    title: str,
+    show: Together | None = None,
+) -> list[Detections]:
+    """As `detect_changed`; `make` gets the number of each frame and the frame. `name` tells all that it depends on."""
     path = cache / f"{_key(run, source, name)}.json"
     stored = _stored(path)
     if stored is not None and len(stored) == len(source.frames):
@@ -75,7 +88,9 @@ def detect_changed(
     detector, found = load(run.folder, device=device()), list[Detections]()
     with _shown(show, title, len(source.frames)) as progress:
         for clip in source.clips:
-            for one in stream(detector, (change(decode(frame)) for frame in clip.frames), run.view):
+            first = len(found)
+            pictures = (make(first + k, frame) for k, frame in enumerate(clip.frames))
+            for one in stream(detector, pictures, run.view):
                 found.append(one)
                 progress(len(found), len(source.frames), {})
     _store(path, {"run": str(run.folder), "data": source.name, "change": name}, found)
@@ -122,11 +137,22 @@ def _key(run: FinishedRun, source: ClipSource, change: str = "") -> str:
     tracks = " tracks" if run.model.tracks else ""  # earlier files of networks that track hold none
     about = f"{weights_hash(run.folder)} {asdict(run.view)} merging {MERGING} {source.categories} {change}{tracks}"
     digest = hashlib.sha256(about.encode())
-    for frame in source.frames:
+    _add_content(digest, source.frames)
+    return digest.hexdigest()[:24]
+
+
+def content_hash(frames: Sequence[FrameRecord]) -> str:
+    """A hash of the bytes of pictures, their boxes and labels."""
+    digest = hashlib.sha256()
+    _add_content(digest, frames)
+    return digest.hexdigest()[:24]
+
+
+def _add_content(digest: hashlib._Hash, frames: Sequence[FrameRecord]) -> None:
+    for frame in frames:
         status = frame.path.stat()
         digest.update(_content(frame.path, frame.offset, frame.length, status.st_mtime_ns, status.st_size))
         digest.update(frame.boxes_xyxy_px.tobytes() + frame.labels.tobytes())
-    return digest.hexdigest()[:24]
 
 
 @lru_cache(maxsize=100_000)

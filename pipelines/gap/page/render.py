@@ -21,7 +21,8 @@ from markupsafe import Markup
 from pipelines.gap.page import charts, strips
 from pipelines.gap.page.feature_map import feature_map
 from pipelines.gap.page.listing import figures
-from pipelines.gap.page.words import WHY_NOT, Notes, duration, interval, number, p_value
+from pipelines.gap.page.words import WHY_NOT, Notes, duration, interval, number, p_value, quantity
+from pipelines.gap.schema.effects import Drawn, Pasted
 from pipelines.gap.schema.figure import Figure
 from pipelines.gap.schema.report import Report
 from pipelines.gap.schema.sections import Comparison, Knob
@@ -74,6 +75,14 @@ def _effect_dots(knobs: Sequence[Knob]) -> charts.Dots:
     return charts.Dots.of([knob.effect for knob in knobs], zero=True)
 
 
+def _exchange_dots(pasted: Pasted) -> charts.Dots:
+    return charts.Dots.of([*(row.effect for row in pasted.exchanges), pasted.pasting], zero=True)
+
+
+def _drawn_dots(drawn: Drawn) -> charts.Dots:
+    return charts.Dots.of([row.effect for row in drawn.rows], zero=True)
+
+
 def _comparison_dots(rows: Sequence[Comparison]) -> charts.Dots:
     return charts.Dots.of([row.difference for row in rows], zero=True)
 
@@ -108,11 +117,13 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {"colour": charts.colour, "unbroken": _unbroken}
     css, js = (Markup("\n" + (TEMPLATES / name).read_text("utf-8")) for name in ("page.css", "page.js"))
+    environment.tests["beyond_chance"] = charts.beyond_chance
     environment.globals |= {
         "sections": list(SECTIONS.items()), "verdicts": VERDICTS, "evidence": EVIDENCE, "kinds": KINDS, "roles": ROLES,
         "why_not": WHY_NOT, "number": number, "interval": interval, "p_value": p_value, "duration": duration,
         "new_notes": Notes, "figures": figures, "multiline": lambda text: Markup.escape(_multiline(text)),
         "performance_dots": charts.performance_dots, "effect_dots": _effect_dots, "comparison_dots": _comparison_dots,
+        "exchange_dots": _exchange_dots, "drawn_dots": _drawn_dots, "quantity": quantity,
         "colour": charts.colour, "largest": charts.largest, "loss_level": _loss_level,
         "efficiency_curve": charts.efficiency_curve, "reliability_plot": charts.reliability_plot,
         "coverage_ranges": charts.coverage_ranges, "feature_map": feature_map, "bar": strips.bar, "mark": strips.mark,

@@ -25,6 +25,11 @@ def number(value: float, unit: str, signed: bool = False) -> str:
     return _sign(f"{value:.2g}" if abs(value) < 10 else f"{value:,.0f}", signed)
 
 
+def quantity(value: float) -> str:
+    """A value of the simulation's config, with three digits."""
+    return _sign(f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}", False)
+
+
 def _sign(digits: str, signed: bool) -> str:
     """A true minus, none before a rounded zero, and a plus where `signed`."""
     bare = digits.removeprefix("-")

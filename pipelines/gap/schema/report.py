@@ -1,7 +1,8 @@
-"""report.json, version 4: written by the report, read to draw the page, to compare two reports, and by the demo.
+"""report.json, version 5: written by the report, read to draw the page, to compare two reports, and by the demo.
 
 Each section is one line. Keys that have their default (an empty note, no interval) are left out, and numbers have six
 digits. Pictures are in a file of their own, see `picture_file`. The form is described in docs/reference/report-json.md.
+A report of version 4 is one without `pasted` and `drawn`, and is read as such.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from hybrid.core.errors import RunError
 from hybrid.weights.record import where_and_why
 from pipelines.common.record import DataKind
+from pipelines.gap.schema.effects import Drawn, Pasted
 from pipelines.gap.schema.figure import STRICT
 from pipelines.gap.schema.sections import (
     Answer,
@@ -34,7 +36,8 @@ from pipelines.gap.schema.sections import (
 from simgen.spec.errors import TextFileError
 from simgen.spec.text.json_text import read_json
 
-SCHEMA: Literal[4] = 4
+SCHEMA: Literal[5] = 5
+READ_TOO = 4  # as version 5 without the sections that came with it
 DIGITS = 6  # of a number
 _EARLIER = {"verdict", "runs", "sim", "real", "differences"}  # keys of version 1, which stated no version
 MOST_BYTES = 32 * 2**20
@@ -44,7 +47,7 @@ MOST_BYTES = 32 * 2**20
 class Report:
     """All that the page shows, in its order."""
 
-    schema: Literal[4] = SCHEMA
+    schema: Literal[5] = SCHEMA
     made: str  # date and time
     title: str
     target: DataKind  # what the test data are called: real, or stand-in where they were simulated too
@@ -63,6 +66,8 @@ class Report:
     data: tuple[DataSet, ...]
     command: str
     pictures: dict[str, Picture]  # by key
+    pasted: Pasted | None = None  # None: not tried
+    drawn: Drawn | None = None  # None: not tried
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     def to_json(self) -> str:
@@ -116,6 +121,8 @@ def report_from_json(plain: Any, name: str = "the report") -> Report:
     version = plain.get("schema") if isinstance(plain, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
         raise RunError(f"{name}: is no report: it states no schema")
+    if version == READ_TOO:
+        plain, version = plain | {"schema": SCHEMA}, SCHEMA
     if version != SCHEMA:
         again = ": make the report again" if version < SCHEMA else ""
         raise RunError(f"{name}: is a report of version {version}; this program reads version {SCHEMA}{again}")

@@ -10,6 +10,7 @@ from pipelines.gap.advice.advise import Advice
 from pipelines.gap.advice.labelling import Labelling
 from pipelines.gap.advice.widening import Change, in_words
 from pipelines.gap.appearance import STATISTICS
+from pipelines.gap.schema.effects import Pasted
 from pipelines.gap.schema.figure import Figure, not_measured
 from pipelines.gap.schema.sections import (
     Action,
@@ -126,10 +127,11 @@ def _with_interval(figure: Figure) -> str | None:
 
 def do_next(
     coverage: Sequence[Coverage], knobs: Sequence[Knob], where: Where, efficiency: LabelEfficiency, advised: Advice,
-    label: Labelling,
+    label: Labelling, pasted: Pasted | None = None,
 ) -> DoNext:  # fmt: skip
     """Actions, the best evidence first. Nothing inside the simulated range is advised, no range narrowed."""
-    actions = [*_of_knobs(knobs), *_of_coverage(coverage), *_of_errors(where.errors), *_of_runs(efficiency)]
+    actions = [*_of_knobs(knobs), *_of_pasted(pasted), *_of_coverage(coverage)]
+    actions += [*_of_errors(where.errors), *_of_runs(efficiency)]
     return DoNext(
         actions=tuple(_with_range(one, advised.changes) for one in actions[:MOST_ACTIONS]),
         next_config=advised.preset, label=label.photos, label_note=label.note,
@@ -160,6 +162,23 @@ def _of_knobs(knobs: Sequence[Knob]) -> list[Action]:
             cost="render and train again",
         )
         for one in sorted(gained, key=lambda one: -(one.effect.value or 0.0))
+    ]  # fmt: skip
+
+
+def _of_pasted(pasted: Pasted | None) -> list[Action]:
+    """Parts or grounds of the photos that cost beyond chance."""
+    words = {
+        "parts": ("Let the simulated parts vary more: finishes, shapes, edges", "parts.kinds, texture.finishes"),
+        "grounds": ("Let what lies under and beside the parts vary more", "texture.top, clutter"),
+    }  # fmt: skip
+    return [
+        Action(
+            action=words[one.name][0], knob=words[one.name][1], from_value="", to_value="",
+            because=f"with simulated {one.name} in place of the photos' own, the same detector gains",
+            evidence="up_to", effect=one.effect, cost="render and train again",
+        )
+        for one in (() if pasted is None else pasted.exchanges)
+        if _sure(one.effect) and (one.effect.value or 0.0) > 0
     ]  # fmt: skip
 
 

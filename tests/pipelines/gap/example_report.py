@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipelines.common.record import DataKind
+from pipelines.gap.schema.effects import Cell, Drawn, DrawnValue, Exchange, From, Pasted
 from pipelines.gap.schema.figure import Figure, counted, not_measured, too_few
 from pipelines.gap.schema.over_time import ClipCount, OverTime, TimeRow
 from pipelines.gap.schema.report import Report
@@ -144,6 +145,38 @@ def example_report() -> Report:
             "real-0": Picture(caption="bolt, 1-1_g4.jpg", kind="pair", of="real", uri=SQUARE, pair="sim-0"),
             "missed-0": Picture(caption="bolt, 0-8_c4.jpg", kind="missed", of="real", uri=None),
         },
+        pasted=_pasted(),
+        drawn=_drawn(),
+    )  # fmt: skip
+
+
+def _pasted() -> Pasted:
+    cells: dict[tuple[From, From], float] = {
+        ("photos", "photos"): 0.70, ("simulation", "photos"): 0.78, ("photos", "simulation"): 0.72,
+        ("simulation", "simulation"): 0.81,
+    }  # fmt: skip
+    return Pasted(
+        plain=ap(0.71), pasting=points(-1.0, 1.5, 0.1),
+        cells=tuple(Cell(parts=parts, grounds=grounds, ap50=ap(v)) for (parts, grounds), v in cells.items()),
+        exchanges=(
+            Exchange(name="parts", effect=points(8.0, 3.0, 0.001), so="the photos' parts cost AP today"),
+            Exchange(name="grounds", effect=points(2.0, 6.0, 0.4), so="makes no difference that can be told"),
+        ),
+        note="52 photos of --look and 40 simulated pictures.",
+    )  # fmt: skip
+
+
+def _drawn() -> Drawn:
+    lost = replace(points(24.0, 5.0, 1e-6), unit="points of F1", p_holm=1e-4)
+    won = replace(points(-9.0, 8.0, 0.03), unit="points of F1", p_holm=1.0)
+    return Drawn(
+        loss=replace(points(31.0, 4.0), unit="points of F1", p=None, p_holm=None),
+        rows=(
+            DrawnValue(key="camera.distance_m", low=0.68, high=1.32, effect=lost),
+            DrawnValue(key="texture.top.texture = printed", low=0.0, high=1.0, effect=won),
+        ),
+        tested=97, left_out=("4 values drawn in fewer than 60 scenes, such as light.glow_size_deg",),
+        note="The loss of a scene is 1 - F1 of the detections of 0.35 or more.",
     )  # fmt: skip
 
 

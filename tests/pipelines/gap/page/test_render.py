@@ -197,7 +197,7 @@ def test_text_from_outside_is_shown_as_text_and_its_marks_of_direction_as_escape
 
 LITERALS = {
     "real", "final", "simulation", "change the photos", "pair", "missed", "simulated", "test", "pattern", "beyond",
-    "cannot_be_told", "counted", "coverage",
+    "cannot_be_told", "counted", "coverage", "photos", "parts", "grounds",
 }  # fmt: skip
 
 

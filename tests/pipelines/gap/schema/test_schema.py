@@ -111,8 +111,8 @@ NO_NUMBER = dict(plain()["performance"][0], by_seed=[float("nan")])
 BAD: dict[str, tuple[Any, str]] = {
     "a list": ([], "states no schema"),
     "version 1": (VERSION_1, "report of version 1"),
-    "version 3": (changed(schema=3), "report of version 3; this program reads version 4: make the report again"),
-    "version 5": (changed(schema=5), "report of version 5; this program reads version 4$"),
+    "version 3": (changed(schema=3), "report of version 3; this program reads version 5: make the report again"),
+    "version 6": (changed(schema=6), "report of version 6; this program reads version 5$"),
     "true is no version": (changed(schema=True), "states no schema"),
     "a key of its own": (changed(extra=1), "extra: "),
     "a missing key": (without("trust"), "trust: "),
@@ -131,6 +131,13 @@ def test_what_is_no_report_is_refused_in_one_line_that_names_the_key(value: Any,
         report_from_json(value, "a.json")
     assert str(error.value).startswith("a.json: ")
     assert "\n" not in str(error.value)
+
+
+def test_a_report_of_version_4_is_read_as_one_without_the_sections_that_came_later() -> None:
+    older = {key: value for key, value in plain().items() if key not in ("pasted", "drawn")}
+    report = report_from_json(older | {"schema": 4})
+    assert (report.pasted, report.drawn, report.schema) == (None, None, 5)
+    assert report == replace(report_from_json(plain()), pasted=None, drawn=None)
 
 
 def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
