@@ -23,7 +23,7 @@ from pipelines.gap.effects.drawn import drawn_values
 from pipelines.gap.features.compared import Compared, Side, compared
 from pipelines.gap.finished import FinishedRun
 from pipelines.gap.ledger import Ledger, Purpose, count_reading
-from pipelines.gap.measure import detect_changed, device, measure
+from pipelines.gap.measure import detect_made, device, measure
 from pipelines.gap.panels import run_pictures
 from pipelines.gap.schema.effects import Pasted
 from pipelines.gap.schema.figure import counted, not_measured
@@ -31,7 +31,7 @@ from pipelines.gap.schema.report import Report
 from pipelines.gap.schema.sections import Answer, DataSet, Knob, Named, Performance, Trust, Where
 from pipelines.gap.sections.answer import do_next, headline, lead, no_labels, sentence
 from pipelines.gap.sections.efficiency import label_efficiency
-from pipelines.gap.sections.knobs import knobs, photo_changes
+from pipelines.gap.sections.knobs import areas_of, knobs, photo_changes
 from pipelines.gap.sections.over_time import followed_clips, has_clips, over_time
 from pipelines.gap.sections.performance import comparisons, gap, performance, smallest
 from pipelines.gap.sections.pool import Pool, chosen_score
@@ -239,12 +239,12 @@ def _knobs(run: FinishedRun, pool: Pool, seen: Looks, wishes: Wishes) -> tuple[K
     def drawn(found: Sequence[Detections]) -> Resampled:
         return resampled(found, source.frames, sessions.of_frame, draws)
 
-    changes = {f"{run.folder.name}, {one.name} changed": one for one in photo_changes(seen)}
+    changes = {f"{run.folder.name}, {one.name} changed": one for one in photo_changes(seen, areas_of(source, sessions))}
     for title in changes:
         wishes.show.expect(title, len(source.frames))
     plain = measure(run, source, wishes.cache, f"{run.folder.name} on --look", wishes.show).detections
     detections = [
-        detect_changed(run, source, wishes.cache, one.key, one.of, title, wishes.show) for title, one in changes.items()
+        detect_made(run, source, wishes.cache, one.key, one.made, title, wishes.show) for title, one in changes.items()
     ]
     return knobs(list(changes.values()), detections, drawn, drawn(plain), sessions)
 

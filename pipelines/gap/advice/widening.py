@@ -26,7 +26,8 @@ MOST = 3.0  # times: no bound is moved further in one round
 A_STEP = 1.25  # times: where it is known that a property matters, but not how far
 POINTS = "points of AP50"
 NOT_KNOWN = not_measured("Not known: try it, and measure.", POINTS)
-STATISTIC_OF = {"white balance": "warmth"}  # a change of the photos, where its name is not the statistic's
+# of a change of the photos, where its name is not the statistic's
+STATISTIC_OF = {"white balance": "warmth", "larger": "box_size", "smaller": "box_size"}
 Range = Uniform | LogUniform | IntRange
 
 

@@ -124,18 +124,8 @@ def gains(
 def in_work_area(
     found: Matches, frames: Sequence[FrameRecord], sessions: Int64[np.ndarray, " photos"], area: Area | None = None
 ) -> Places:
-    """Where each detection's centre lies: 1 inside the work area of its session, 0 outside, -1: no area is known.
-
-    Without `area` it is the convex hull of all labelled boxes of the session, in which the camera stands still.
-    """
-    outlines = dict[int, np.ndarray]()  # by session
-    for number in np.unique(sessions).tolist():
-        own = [frame for frame, of in zip(frames, sessions.tolist(), strict=True) if of == number]
-        boxes = np.concatenate([frame.boxes_xyxy_px for frame in own]).astype(np.float32)
-        if area is not None:
-            outlines[number] = _in_px(area, own[0])
-        elif len(boxes):
-            outlines[number] = cv2.convexHull(np.concatenate([boxes[:, [k, j]] for k in (0, 2) for j in (1, 3)]))
+    """Where each detection's centre lies: 1 inside the work area of its session, 0 outside, -1: no area is known."""
+    outlines = work_areas(frames, sessions, area)
     centres = (found.boxes_xyxy_px[:, :2] + found.boxes_xyxy_px[:, 2:]) / 2
     places = np.full(len(centres), -1, np.int64)
     for k, (x, y) in enumerate(centres.tolist()):
@@ -143,6 +133,24 @@ def in_work_area(
         if outline is not None:
             places[k] = int(cv2.pointPolygonTest(outline, (x, y), False) >= 0)
     return places
+
+
+def work_areas(
+    frames: Sequence[FrameRecord], sessions: Int64[np.ndarray, " photos"], area: Area | None = None
+) -> dict[int, Float[np.ndarray, "..."]]:
+    """The outline of the work area of each session, in pixels; none for a session without a box.
+
+    Without `area` it is the convex hull of all labelled boxes of the session, in which the camera stands still.
+    """
+    outlines = dict[int, np.ndarray]()
+    for number in np.unique(sessions).tolist():
+        own = [frame for frame, of in zip(frames, sessions.tolist(), strict=True) if of == number]
+        boxes = np.concatenate([frame.boxes_xyxy_px for frame in own]).astype(np.float32)
+        if area is not None:
+            outlines[number] = _in_px(area, own[0])
+        elif len(boxes):
+            outlines[number] = cv2.convexHull(np.concatenate([boxes[:, [k, j]] for k in (0, 2) for j in (1, 3)]))
+    return outlines
 
 
 def _in_px(area: Area, frame: FrameRecord) -> Float[np.ndarray, "corners 2"]:

@@ -127,8 +127,42 @@ def test_each_change_changes_what_it_says() -> None:
     assert noise(denoised(picture(0, 120.0)), BOXES)[0] < 0.7 * noise(picture(0, 120.0), BOXES)[0]
     assert saturation(grey(image), BOXES)[0] == 0.0
     assert contrast(grey(image), BOXES)[0] == pytest.approx(contrast(image, BOXES)[0], abs=0.5)
-    names = [one.name for one in photo_changes(seen((100, 140), (120, 140)))]
-    assert names == ["white balance", "brightness", "noise", "sharpness", "saturation"]
+    names = [one.name for one in photo_changes(seen((100, 140), (120, 140)), [None])]
+    assert names == ["white balance", "brightness", "noise", "sharpness", "saturation", "larger", "smaller"]
+
+
+def test_boxes_found_in_a_photo_of_another_size_are_compared_where_the_parts_were() -> None:
+    """A detector that finds all parts of the larger photo, where they are there: AP50 is 1 only after going back."""
+    change = next(one for one in photo_changes(seen((100, 140), (120, 140))) if one.name == "larger")
+    assert change.of(0, picture(0, 120.0)).shape[:2] == (60, 60)
+    _, frames = scattered(18, seed=2, missed=0.5)
+    found = [
+        Detections(torch.from_numpy(1.25 * one.boxes_xyxy_px), torch.full((6,), 0.9), torch.from_numpy(one.labels))
+        for one in frames
+    ]
+    nothing = [one.take(one.scores > 2.0) for one in found]
+
+    def drawn(detections: object) -> Resampled:
+        return resampled(detections, frames, SESSIONS.of_frame)  # type: ignore[arg-type]
+
+    (got,) = knobs([change], [found], drawn, drawn(nothing), SESSIONS)
+    assert got.effect.value == pytest.approx(100.0)
+
+
+def test_what_lies_beside_the_work_area_becomes_grey_and_nothing_else_changes() -> None:
+    image = np.random.default_rng(0).integers(0, 100, (400, 600, 3)).astype(np.uint8)
+    area = np.array([[100, 100], [500, 100], [500, 300], [100, 300]], np.float32)
+    changes = photo_changes(seen((100, 140), (120, 140)), [None, area])
+    change = changes[-1]
+    assert change.name == "surroundings"
+    assert (change.of(0, image) == image).all()  # the first photo's area is not known
+    got = change.of(1, image)
+    assert (got[100:301, 100:501] == image[100:301, 100:501]).all()
+    assert (got[92:309, 92:509] == image[92:309, 92:509]).mean() > 0.97  # so do parts that reach out a little
+    assert (got[:80] == 128).all()
+    assert (got[:, 520:] == 128).all()
+    other = photo_changes(seen((100, 140), (120, 140)), [None, area + 1])[-1]
+    assert other.key != change.key  # of another area other detections are kept
 
 
 def test_a_change_that_gains_is_told_from_one_that_does_nothing() -> None:
@@ -157,6 +191,16 @@ class Known(Resampled):
     """Detections whose AP50 is given, on all photos and on each draw."""
 
     ap50: np.ndarray = np.zeros(0)  # type: ignore[assignment]
+
+
+def test_a_change_of_the_surroundings_is_no_range_to_vary() -> None:
+    some = resampled(*scattered(18, seed=2), SESSIONS.of_frame, 0)
+    plain, changed = (Known(some.matched, some.weights) for _ in range(2))
+    object.__setattr__(plain, "ap50", np.zeros(501))
+    object.__setattr__(changed, "ap50", np.full(501, 0.1) + np.random.default_rng(0).normal(0.0, 0.001, 501))
+    change = photo_changes(seen((100, 140), (120, 140)), [np.eye(3, 2, dtype=np.float32)])[-1:]
+    (got,) = knobs(change, [[]], lambda _: changed, plain, SESSIONS)
+    assert got.so == "costs AP today: cut the photos to the work area, or put such things around it in simulation"
 
 
 @pytest.mark.parametrize(
