@@ -79,7 +79,7 @@ class Average:
             rows, columns = _seen(float(way[1]), height), _seen(float(way[0]), width)
             total[rows, columns] += moved[rows, columns]
             count[rows, columns] += 1
-        return cv2.divide(total, count, dtype=cv2.CV_8U)  # type: ignore[return-value]
+        return cv2.divide(total, count, dtype=cv2.CV_8U)
 
 
 def _seen(way_px: float, side_px: int) -> slice:
