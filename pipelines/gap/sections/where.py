@@ -139,7 +139,7 @@ def _by_looks(sim: Side, real: Side, of_sim: ObjectLooks, of_real: ObjectLooks) 
     bright = by_thirds(of_sim.brightness, of_real.brightness, ("dark", "middle", "bright"), 0)
     sharp = by_thirds(of_sim.sharpness, of_real.sharpness, ("blurred", "middle", "sharp"), 1)
     shares = by_share(of_sim.visible, of_real.visible)
-    thirds = "Limits: a third of the real parts each. {} inside a part's box."
+    thirds = "Limits: a third of the test parts each. {} inside a part's box."
     if bright:
         yield _noted(_table("by brightness", sim, real, bright), thirds.format("Mean grey level"))
     if sharp:
