@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from hybrid.data.pixels import decode
+from hybrid.data.pixels import DecodedImages
 from hybrid.metrics.line_truth import LineFrame
 from hybrid.training.follow.clips import KnownClip, read_known
 from hybrid.training.follow.vary import frames_kept
+
+PICTURES = DecodedImages(2_000_000_000)  # bytes
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class LineClip(KnownClip):
 
     def images(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         """Its pictures."""
-        return (decode(record) for record in self.records)
+        return (PICTURES.read(record) for record in self.records)
 
 
 def read_clips(folder: Path, stored: Path, weights: str) -> list[LineClip]:

@@ -259,7 +259,13 @@ class Detector:
             earlier = None if before is None else before.linked
             height, width = frame.image.shape[:2]
             detections, linked = link(
-                detections, earlier, self.linking, size_hw_px=(height, width), step=interval, judge=self.judge
+                detections,
+                earlier,
+                self.linking,
+                size_hw_px=(height, width),
+                step=interval,
+                judge=self.judge,
+                image=frame.image,
             )
         judge = None if linked is None else self.judge
         detections = detections.take(is_reported(detections, self.view.threshold, judge))

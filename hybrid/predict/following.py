@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from hybrid.core.config import LABEL_IOU, NESTED_SHARE
@@ -70,7 +71,11 @@ def is_reported(rows: Detections, score: float, judge: Judge | None) -> Bool[Ten
 
 
 def followed(
-    clip: Iterable[Detections], size_hw_px: tuple[int, int], score: float, judge: Judge | None = None
+    clip: Iterable[Detections],
+    size_hw_px: tuple[int, int],
+    score: float,
+    judge: Judge | None = None,
+    images: Iterable[UInt8[np.ndarray, "h w 3"]] | None = None,
 ) -> Iterator[Detections]:
     """The detections of each frame of a clip as `Detector.stream` gives them, with track ids and hidden parts.
 
@@ -80,12 +85,13 @@ def followed(
         size_hw_px: of the frames.
         score: the operating point: detections below it are left out.
         judge: the track network; None: rules alone.
+        images: the frames, RGB, as the detector looks at their pixels too; None: detections alone.
     """
     linking, linked = linking_at(score, judge), None
-    for every in clip:
+    for every, image in zip(clip, repeat(None) if images is None else images, strict=images is not None):
         if every.track_ids is None:
             unsure = of_objects(every.take(every.scores >= linking.unsure))
-            rows, linked = link(unsure, linked, linking, size_hw_px=size_hw_px, judge=judge)
+            rows, linked = link(unsure, linked, linking, size_hw_px=size_hw_px, judge=judge, image=image)
             yield rows.take(is_reported(rows, score, judge))
         else:
             rows = of_objects(every.take(every.scores >= score))

@@ -5,7 +5,8 @@ caller passes on; its size depends on the number of parts that are followed, not
 
 settings.py    what can be set
 state.py       the tracks after a frame
-motion.py      where they are expected: a Kalman filter for each, and what moves together
+motion/        where they are expected: filter.py, a Kalman filter for each, and what moves together; pixels.py, how far
+               that was by the pixels
 assignment.py  which detection shows which track
 boxes.py       the whole box of a part of which a piece is hidden
 existence.py   whether a part is seen, covered or gone

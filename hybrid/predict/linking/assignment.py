@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int64
 from scipy.optimize import linear_sum_assignment
 
 from hybrid.predict.linking.boxes import YOUNG, cut_by_picture
-from hybrid.predict.linking.motion import NOISE
+from hybrid.predict.linking.motion.filter import NOISE
 from hybrid.predict.linking.state import Linked, Seen
 
 FARTHEST, FARTHEST_YOUNG = 2.0, 3.0  # standard deviations from the expected place; young: of unknown speed

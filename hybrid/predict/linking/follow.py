@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Float32, Int64, UInt8
 
 from hybrid.core.overlap import iou
 from hybrid.core.types import Detections
@@ -14,10 +14,11 @@ from hybrid.predict.linking.assignment import assigned
 from hybrid.predict.linking.boxes import measured, within
 from hybrid.predict.linking.evidence import Look, evidence
 from hybrid.predict.linking.judge import Judge
-from hybrid.predict.linking.motion import (
+from hybrid.predict.linking.motion.filter import (
     NEW_SPEED,
     NEW_SPEED_ON_BELT,
     NOISE,
+    carried,
     common_change,
     corrected,
     jump,
@@ -26,12 +27,14 @@ from hybrid.predict.linking.motion import (
     speed_at,
     with_the_others,
 )
+from hybrid.predict.linking.motion.pixels import Movement, Picture, movement, picture_of
 from hybrid.predict.linking.places import CELLS, cells_at
 from hybrid.predict.linking.report import LEFT, SAME_IOU, reported
 from hybrid.predict.linking.settings import Linking
 from hybrid.predict.linking.state import Linked, Seen
 
 Shares = Float[np.ndarray, " k"]
+Image = UInt8[np.ndarray, "h w 3"]
 ESTABLISHED = 5  # detections of a track whose end is worth learning from
 
 
@@ -53,6 +56,7 @@ def link(
     size_hw_px: tuple[int, int] | None = None,
     step: float = 1.0,
     judge: Judge | None = None,
+    image: Image | None = None,
 ) -> tuple[Detections, Linked]:
     """The detections of the next frame with `track_ids` (-1: no track), and the tracks after this frame.
 
@@ -66,12 +70,13 @@ def link(
         size_hw_px: of the picture; None: unknown, so that parts do not leave at its edge.
         step: the time since the frame before, in usual intervals.
         judge: the track network; None: rules alone.
+        image: the frame, RGB, whose pixels tell how far the parts moved; None: their places alone do.
 
     Returns:
         The rows, best first, and the tracks.
     """
     linking = linking or Linking()
-    frame = followed(detections, before, linking, size_hw_px, step)
+    frame = followed(detections, before, linking, size_hw_px, step, image)
     tracks, opinion = frame.tracks, None
     if judge is not None:
         opinion, memory = judge.judge(frame.evidence, tracks.boxes_cxcywh_px, tracks.memory)
@@ -86,11 +91,17 @@ def followed(
     linking: Linking,
     size_hw_px: tuple[int, int] | None,
     step: float,
+    image: Image | None = None,
 ) -> Frame:
     """The tracks in the next frame, those that are lost as well: the arguments are those of `link`."""
     seen = Seen.of(detections)
     before = Linked.none() if before is None else before
     before = before.with_categories(int(seen.labels.max(initial=-1)) + 1)
+    pixels = image if linking.pixels and linking.together else None
+    earlier = before.picture
+    moved_px = None if pixels is None or earlier is None else movement(earlier, pixels, step)
+    if moved_px is not None:
+        before = carried(before, moved_px.way_px, moved_px.own(before.ids, before.speed_px))
     expected = predicted(before, step)
     if linking.together:
         expected = shifted(expected, jump(expected, seen, seen.scores >= linking.sure), step)
@@ -98,7 +109,10 @@ def followed(
     moved = _moved(before, expected, seen, slot, linking, size_hw_px, step)
     tracks, rate, cover, end = _believed(before, moved, seen, slot, linking, size_hw_px, step)
     old = len(tracks)
-    tracks, slot = _with_new(tracks, seen, slot, linking, size_hw_px)
+    way_px = None if moved_px is None else moved_px.way_px
+    tracks, slot = _with_new(tracks, seen, slot, linking, size_hw_px, way_px)
+    if pixels is not None:
+        tracks = replace(tracks, picture=_picture(pixels, seen, slot, tracks, linking.sure, moved_px))
     new = len(tracks) - old
     boxes, scores = tracks.boxes_cxcywh_px.copy(), np.zeros(len(tracks))
     has = slot >= 0
@@ -203,6 +217,7 @@ def _with_new(
     slot: Int64[np.ndarray, " n"],
     linking: Linking,
     size_hw_px: tuple[int, int] | None,
+    way_px: Float[np.ndarray, "2"] | None,
 ) -> tuple[Linked, Int64[np.ndarray, " n"]]:
     """The tracks and those that begin in this frame, and the track of each detection."""
     begins = (slot < 0) & (seen.scores >= linking.sure)
@@ -214,13 +229,32 @@ def _with_new(
     if not len(rows):
         return tracks, slot
     return replace(
-        tracks.joined(_new(tracks, seen, rows, linking, size_hw_px)), next_id=tracks.next_id + len(rows)
+        tracks.joined(_new(tracks, seen, rows, linking, size_hw_px, way_px)), next_id=tracks.next_id + len(rows)
     ), slot
 
 
-def _new(tracks: Linked, seen: Seen, rows: np.ndarray, linking: Linking, size_hw_px: tuple[int, int] | None) -> Linked:
+def _picture(
+    image: Image, seen: Seen, slot: Int64[np.ndarray, " n"], tracks: Linked, sure: float, moved: Movement | None
+) -> Picture:
+    """What is kept of the frame: patches of the sure detections."""
+    rows = np.flatnonzero(seen.scores >= sure)
+    ids = np.where(slot[rows] >= 0, tracks.ids[slot[rows]] if len(tracks) else -1, -1)
+    corners, _ = within(seen.boxes_cxcywh_px[rows], None)
+    return picture_of(image, corners, seen.scores[rows], ids, tracks.picture, moved)
+
+
+def _new(
+    tracks: Linked,
+    seen: Seen,
+    rows: np.ndarray,
+    linking: Linking,
+    size_hw_px: tuple[int, int] | None,
+    way_px: Float[np.ndarray, "2"] | None,
+) -> Linked:
     boxes, scores, count = seen.boxes_cxcywh_px[rows], seen.scores[rows], len(rows)
     speed, known = speed_at(tracks, boxes[:, :2]) if linking.together else (np.zeros((count, 2)), False)
+    if way_px is not None:
+        speed, known = np.tile(way_px, (count, 1)), True
     side = seen.side_px[rows]
     speed_variance = np.square((NEW_SPEED_ON_BELT if known else NEW_SPEED) * side)
     evidence, hits = exist.evidence_of(scores, linking.sure), np.ones(count, np.int64)

@@ -20,6 +20,7 @@ class Linking:
     reported: float = 0.25  # lowest existence with which a hidden part is reported
     hidden: bool = True  # tell parts while they are hidden, where they are expected
     together: bool = True  # parts that are seen carry the hidden ones: they stop and go together; False: each by itself
+    pixels: bool = True  # what they have in common is also told by their pixels, where there is an image
     whole: bool = False  # the whole box of a part of which a piece is hidden; by default that of the detection
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 
 from hybrid.core.boxes import to_centre
 from hybrid.core.types import Detections
+from hybrid.predict.linking.motion.pixels import Picture
 from hybrid.predict.linking.places import CELLS, Places
 
 SEEN, COVERED, GONE = 0, 1, 2  # the columns of a belief
@@ -39,6 +40,7 @@ class Linked:
     memory: Float32[np.ndarray, "k _"] | None = None  # of the track network; None: there is none
     next_id: int = 0
     places: Places = field(default_factory=Places.none)
+    picture: Picture | None = None  # None: no image came
 
     @staticmethod
     def none() -> Linked:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+from jaxtyping import UInt8
 
 from hybrid.core.errors import DataError
 from hybrid.core.progress import Progress, silent
@@ -38,6 +39,10 @@ class KnownClip:
     times_s: list[float]
     records: list[FrameRecord]
     truth: list[LineFrame]
+
+    def images(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        """Its pictures."""
+        return (decode(record) for record in self.records)
 
     @property
     def steps(self) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -17,9 +18,10 @@ from hybrid.training.follow.clips import KnownClip
 def follow_clip(clip: KnownClip, linking: Linking, judge: Judge | None = None) -> list[FrameDetections]:
     """What is reported of each frame of a clip, as `Detector.stream` does."""
     before, told = None, []
-    for one, step, frame in zip(clip.detections, clip.steps, clip.truth, strict=True):
-        rows = rows_of(one)
-        after, before = link(rows, before, linking, size_hw_px=frame.size_hw_px, step=step, judge=judge)
+    images = clip.images() if linking.pixels else repeat(None, len(clip.truth))
+    for one, image, step, frame in zip(clip.detections, images, clip.steps, clip.truth, strict=True):
+        size, rows = frame.size_hw_px, rows_of(one)
+        after, before = link(rows, before, linking, size_hw_px=size, step=step, judge=judge, image=image)
         told.append(FrameDetections.of(after))
     return told
 

@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from hybrid.core.types import Detections
 from hybrid.data.clips import Clip, ClipSource
+from hybrid.data.pixels import decode
 from hybrid.metrics.line import Tally, tally_clip
 from hybrid.metrics.line_truth import has_tracks, labelled_frames
 from hybrid.metrics.video import IGNORED, IOU, FrameDetections, boxes_taken
@@ -132,7 +133,7 @@ def followed_clip(
 ) -> FollowedClip:
     """One clip of two frames or more."""
     size = clip.frames[0].height_px, clip.frames[0].width_px
-    rows = [_arrays(one) for one in followed(detections, size, score, judge)]
+    rows = [_arrays(one) for one in followed(detections, size, score, judge, map(decode, clip.frames))]
     seen = [one.take(np.ones(len(one.scores), bool) if one.hidden is None else ~one.hidden) for one in rows]
     labelled, reported = np.zeros(len(rows)), np.zeros(len(rows))
     for k, (frame, one) in enumerate(zip(clip.frames, seen, strict=True)):

@@ -36,7 +36,7 @@ def test_a_stored_clip_is_followed_as_the_detector_follows_it(tracks: bool) -> N
     detector = Detector(network, VIEW, score, linking=linking_at(score), runtime="torch")
     frames = [SourceFrame(str(k), image, None, None, still=False) for k, image in enumerate(images)]
     live = [result for _, result in detector.watch(Source("clip", [frames]))]
-    after = list(followed(stored, (64, 96), score))
+    after = list(followed(stored, (64, 96), score, images=images))
     assert [len(one) for one in live] == [len(one.scores) for one in after]
     assert sum(len(one) for one in live) > 5
     for one, other in zip(live, after, strict=True):

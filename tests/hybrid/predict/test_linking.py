@@ -8,7 +8,7 @@ import torch
 
 from hybrid.core.types import Detections
 from hybrid.predict.linking import Linked, Linking, link
-from hybrid.predict.linking.motion import common_change
+from hybrid.predict.linking.motion.filter import common_change
 
 SIZE = (240, 320)  # height and width of the pictures
 

@@ -122,7 +122,7 @@ def test_a_network_learns_what_the_rules_do_not_know() -> None:
     lessons = lessons_of(taught, 2, 0)
     config = TrackNetConfig(inputs=len(NAMES), width=16, heads=2, layers=1)
     network = teach(lessons, config, TeachConfig(steps=60, batch=4, lr=1e-2, warm_up=5))
-    linking = Linking(sure=0.5, unsure=0.2, reported=0.05)
+    linking = Linking(sure=0.5, unsure=0.2, reported=0.05, pixels=False)
     judged = [follow_clip(one, linking, Judge(network)) for one in apart]
     ruled = [follow_clip(one, linking) for one in apart]
     best, plain = (figures_of(told, apart, 0.5) for told in (judged, ruled))

@@ -19,6 +19,7 @@ DRIFT, HIDDEN_DRIFT = 0.04, 0.015  # of a speed's change per interval, in sides;
 NEW_SPEED, NEW_SPEED_ON_BELT = 0.6, 0.15  # of a new track's speed, in sides: alone, and beside others
 BELT_SPEED = 0.05  # standard deviation of the speeds of parts that move together, in sides
 OWN_WAY = 0.15  # least uncertainty of a part's own speed, in sides
+SEEN_SPEED = 0.08  # standard deviation of a speed that the pixels tell, in sides
 UNLIKE = 0.1  # likeness of the most alike part from which its speed counts
 FEWEST_VOTES = 2.0  # tracks that must agree on a jump that their speeds do not explain
 JUMP_COST = 0.03  # of a jump by a side, in shares of the tracks that agree
@@ -33,6 +34,14 @@ def predicted(tracks: Linked, step: float) -> Linked:
     variance = np.stack([place + 2 * both * step + speed * step**2 + drift, both + speed * step, speed + drift], 1)
     moved = tracks.boxes_cxcywh_px + np.pad(tracks.speed_px * step, ((0, 0), (0, 2)))
     return replace(tracks, boxes_cxcywh_px=moved, variance_px=variance)
+
+
+def carried(tracks: Linked, way_px: Float[np.ndarray, "2"], own: Bool[np.ndarray, " k"]) -> Linked:
+    """The tracks with the speed that pixels tell, but for those that move by themselves (`own`)."""
+    most = np.square(SEEN_SPEED * tracks.side_px)
+    share = np.where(own, 1.0, np.minimum(1.0, most / np.maximum(tracks.variance_px[:, 2], 1e-9)))
+    spread = tracks.variance_px * np.stack([np.ones_like(share), np.sqrt(share), share], 1)
+    return replace(tracks, speed_px=np.where(own[:, None], tracks.speed_px, way_px), variance_px=spread)
 
 
 def shifted(tracks: Linked, by_px: Float[np.ndarray, "*k 2"], step: float) -> Linked:
