@@ -11,7 +11,7 @@ from hybrid.core.overlap import iou
 from hybrid.core.types import Detections
 from hybrid.predict.linking import existence as exist
 from hybrid.predict.linking.assignment import assigned
-from hybrid.predict.linking.boxes import measured, within
+from hybrid.predict.linking.boxes import cut_by_picture, measured, within
 from hybrid.predict.linking.evidence import Look, evidence
 from hybrid.predict.linking.judge import Judge
 from hybrid.predict.linking.motion.filter import (
@@ -236,11 +236,15 @@ def _with_new(
 def _picture(
     image: Image, seen: Seen, slot: Int64[np.ndarray, " n"], tracks: Linked, sure: float, moved: Movement | None
 ) -> Picture:
-    """What is kept of the frame: patches of the sure detections."""
-    rows = np.flatnonzero(seen.scores >= sure)
+    """What is kept of the frame: patches of the sure detections.
+
+    Not of those that the picture's edge cuts: more of a part that comes in is seen at the same place.
+    """
+    corners, _ = within(seen.boxes_cxcywh_px, None)
+    cut = np.logical_or(*cut_by_picture(corners[:, :2], corners[:, 2:], (image.shape[0], image.shape[1]))).any(1)
+    rows = np.flatnonzero((seen.scores >= sure) & ~cut)
     ids = np.where(slot[rows] >= 0, tracks.ids[slot[rows]] if len(tracks) else -1, -1)
-    corners, _ = within(seen.boxes_cxcywh_px[rows], None)
-    return picture_of(image, corners, seen.scores[rows], ids, tracks.picture, moved)
+    return picture_of(image, corners[rows], seen.scores[rows], ids, tracks.picture, moved)
 
 
 def _new(

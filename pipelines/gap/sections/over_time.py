@@ -7,14 +7,14 @@ judged by the same rule: a part is hidden in frames where it has no label, betwe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from hybrid.core.types import Detections
-from hybrid.data.clips import Clip, ClipSource
+from hybrid.data.clips import Clip, ClipSource, Image
 from hybrid.data.pixels import decode
 from hybrid.metrics.line import Tally, tally_clip
 from hybrid.metrics.line_truth import has_tracks, labelled_frames
@@ -123,17 +123,23 @@ def followed_clips(
     for clip in source.clips:
         own = detections[first : first + len(clip.frames)]
         if len(clip.frames) > 1:
-            clips.append(followed_clip(own, clip, int(sessions.of_frame[first]), score, judge))
+            session, images = int(sessions.of_frame[first]), map(decode, clip.frames)
+            clips.append(followed_clip(own, clip, session, score, judge, images))
         first += len(clip.frames)
     return clips
 
 
 def followed_clip(
-    detections: Sequence[Detections], clip: Clip, session: int, score: float, judge: Judge | None = None
+    detections: Sequence[Detections],
+    clip: Clip,
+    session: int,
+    score: float,
+    judge: Judge | None = None,
+    images: Iterable[Image] | None = None,
 ) -> FollowedClip:
-    """One clip of two frames or more."""
+    """One clip of two frames or more. `images`: its frames, as the detector looks at their pixels too."""
     size = clip.frames[0].height_px, clip.frames[0].width_px
-    rows = [_arrays(one) for one in followed(detections, size, score, judge, map(decode, clip.frames))]
+    rows = [_arrays(one) for one in followed(detections, size, score, judge, images)]
     seen = [one.take(np.ones(len(one.scores), bool) if one.hidden is None else ~one.hidden) for one in rows]
     labelled, reported = np.zeros(len(rows)), np.zeros(len(rows))
     for k, (frame, one) in enumerate(zip(clip.frames, seen, strict=True)):

@@ -162,3 +162,18 @@ def test_a_stream_goes_on_from_a_state_without_a_picture() -> None:
     _, after = link(rows, state, Linking(), size_hw_px=SIZE, image=picture({0: (10.0, 50.0)}))
     assert after.picture is not None
     assert after.picture.way_px is None
+
+
+def test_what_the_pictures_edge_cuts_tells_no_movement() -> None:
+    """More of a part that comes in is seen at the same place, as if it stood."""
+    state = None
+    for width in (12.0, 20.0):
+        image = np.full((*SIZE, 3), 90, np.uint8)
+        image[40:60, : round(width)] = 200
+        rows = Detections(torch.tensor([[0.0, 40, width, 60]]), torch.tensor([0.9]), torch.zeros(1, dtype=torch.int64))
+        _, state = link(rows, state, Linking(), size_hw_px=SIZE, image=image)
+        assert state.picture is not None
+        assert not len(state.picture.ids)
+    assert state is not None
+    assert state.picture is not None
+    assert state.picture.way_px is None

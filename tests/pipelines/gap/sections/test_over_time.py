@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -55,7 +56,8 @@ def measured(clips: list[Clip], missed: dict[int, list[int]]) -> list[FollowedCl
     source = ClipSource("clips", ("bolt",), tuple(clips))
     sessions = PhotoSessions(np.repeat(np.arange(len(clips)), FRAMES), "clips", "one for each clip")
     found = [detections(missed if k == 0 else {}) for k in range(len(clips))]
-    return followed_clips([one for own in found for one in own], source, sessions, SCORE)
+    with patch("pipelines.gap.sections.over_time.decode", lambda _: np.zeros((300, 400, 3), np.uint8)):
+        return followed_clips([one for own in found for one in own], source, sessions, SCORE)
 
 
 def times(count: int, one: FollowedClip) -> list[FollowedClip]:
