@@ -1,4 +1,5 @@
-"""Colour, blur, noise and compression of a training clip. One draw holds for all frames of the clip.
+"""Colour, blur, noise and compression of a training clip. One draw holds for all frames of the clip; the noise has the
+same strength in all of them, and other values in each, as a sensor has it.
 
 `hybrid.training.samples.window` does the geometry (crop, scale, flip), so that boxes stay exact. albumentations draws
 each transform once and applies it to every frame of `images`; `set_random_seed` fixes the draw.
@@ -6,6 +7,7 @@ each transform once and applies it to every frame of `images`; `set_random_seed`
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -25,6 +27,22 @@ def import_albumentations() -> Any:
     import albumentations  # type: ignore[import-untyped]
 
     return albumentations
+
+
+def _noise_of_each_frame(albumentations: Any) -> Any:
+    """GaussNoise that does not give all frames of a clip the same noise: a memory would learn that noise stays."""
+
+    class FrameNoise(albumentations.GaussNoise):  # type: ignore[misc]
+        def apply_to_images(self, images: np.ndarray, noise_map: np.ndarray, **params: Any) -> np.ndarray:
+            """The noise of the first frame, shifted at random, for each of the others: its pixels are independent."""
+            count, height, width = images.shape[:3]
+            own_draws = np.random.default_rng(zlib.crc32(noise_map.tobytes()))  # what is drawn next is as for a still
+            shifts = own_draws.permutation(height * width - 1)[: count - 1] + 1
+            maps = [noise_map, *(np.roll(noise_map, divmod(int(shift), width), (0, 1)) for shift in shifts)]
+            pairs = zip(images, maps, strict=True)
+            return np.stack([self.apply(image, noise_map=own, **params) for image, own in pairs])
+
+    return FrameNoise
 
 
 @cache
@@ -61,7 +79,7 @@ def photometric(strength: float) -> Augment:
                 ],
                 p=min(1, 0.3 * s),
             ),
-            A.GaussNoise(std_range=(0.005, 0.005 + 0.045 * s), p=min(1, 0.3 * s)),
+            _noise_of_each_frame(A)(std_range=(0.005, 0.005 + 0.045 * s), p=min(1, 0.3 * s)),
             A.ImageCompression(quality_range=(max(10, round(100 - 60 * s)), 95), p=min(1, 0.2 * s)),
         ],
         seed=0,

@@ -177,6 +177,24 @@ def test_photometric_changes_repeat_by_seed_and_leave_the_input() -> None:
     assert (frames == before).all()
 
 
+def test_each_frame_of_a_clip_has_its_own_noise_of_one_strength() -> None:
+    """The same noise in all frames would teach a memory that noise stays. A still's noise is that of a first frame."""
+    grey = np.full((4, 48, 40, 3), 128, np.uint8)
+    noisy = 0
+    for seed in range(60):
+        got = photometric(1.0)(grey, seed).astype(float)
+        rest = got - got.mean((1, 2), keepdims=True)
+        spread = rest.std((1, 2, 3))
+        if spread.min() < 1.0:
+            continue
+        noisy += 1
+        assert spread == pytest.approx(spread.mean(), rel=0.2)
+        alike = np.corrcoef(rest.reshape(4, -1))[np.triu_indices(4, 1)]
+        assert np.abs(alike).max() < 0.2
+        assert (photometric(1.0)(grey[:1], seed) == got[0]).all()
+    assert noisy > 5
+
+
 def test_a_still_shown_as_a_clip_drifts_with_its_boxes(source: ClipSource) -> None:
     sampler = Sampler(only(source), config(clip_length=4, blank_probability=0, augment=plain(still_drift_px=3)))
     samples = [sampler.sample(k) for k in range(10)]
