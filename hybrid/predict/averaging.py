@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from hybrid.core.errors import ConfigError
+from hybrid.core.peak import fraction
 from hybrid.predict.io.video import Source, SourceFrame
 
 MOST = 32  # frames that are averaged
@@ -129,15 +130,6 @@ def _peak(agreement: Small) -> Shift | None:
     top, reach = agreement[row, column], agreement.shape[0] // 2
     if top - agreement.mean() < LEAST_PEAK * agreement.std() or not agreement.std():
         return None
-    x = column - reach + _fraction(agreement[row], int(column))
-    y = row - reach + _fraction(agreement[:, column], int(row))
+    x = column - reach + fraction(agreement[row], int(column))
+    y = row - reach + fraction(agreement[:, column], int(row))
     return np.array([x, y], np.float64)
-
-
-def _fraction(line: Float32[np.ndarray, " n"], at: int) -> float:
-    """Where the parabola through the highest point and its neighbours is highest, from the point."""
-    if not 0 < at < len(line) - 1:
-        return 0.0
-    less, top, more = (float(x) for x in line[at - 1 : at + 2])
-    bend = 2 * top - less - more
-    return (more - less) / (2 * bend) if bend > 0 else 0.0

@@ -70,7 +70,7 @@ def test_the_report_measures_every_run_on_both_and_a_second_call_measures_nothin
     words = ["--sim", tiny_data_set, "--real", line / "test-photos/photos.json", "--runs", *runs, "--out", out]
     assert str(out) in done(script("gap_report", *words))
     stored = json.loads(out.with_suffix(".json").read_text())
-    assert (stored["schema"], stored["target"], stored["mode"]) == (4, "real", "full")
+    assert (stored["schema"], stored["target"], stored["mode"]) == (5, "real", "full")
     assert [run["name"] for run in stored["runs"]] == ["scratch", "sim", "tuned"]
     assert stored["answer"]["looked_at"] == "sim: the first run that saw no photo"
     sim, test = stored["data"]

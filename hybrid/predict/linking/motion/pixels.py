@@ -18,6 +18,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64, UInt8
 
+from hybrid.core.peak import fraction
+
 PART_PX = 16.0  # side of a usual part in the small picture
 SAME_SCALE = 1.6  # a smaller change of the parts' size keeps the scale
 REACH = 2.0  # sides of a usual part: the farthest movement that is looked for
@@ -26,10 +28,8 @@ MOST_PATCHES = 12  # the surest ones, so that the cost is bounded
 MARGIN = 0.1  # of a patch on each side of a detection, in its sides
 LEAST_PX, LEAST_CONTRAST = 5, 2.0  # of a patch: sides, and standard deviation of its grey levels
 LEAST_FIT, ALONE = 0.35, 0.5  # of the peak, from which it counts; a mean over n patches counts n / (n + ALONE)
-STEADY, NEAR_PX = (
-    0.15,
-    2.0,
-)  # the fit that the last movement is given in advance, and so near to it in the small picture
+STEADY = 0.15  # the fit that the last movement is given in advance
+NEAR_PX = 2.0  # and so near to it, in the small picture
 OWN_FIT = 0.1  # a part moves by itself if its patch fits there by so much better than at the common place
 
 
@@ -84,7 +84,7 @@ def movement(before: Picture, image: UInt8[np.ndarray, "h w 3"], step: float) ->
     row, column = np.unravel_index(int(mean.argmax()), mean.shape)
     if mean[row, column] < LEAST_FIT:
         return None
-    peak = np.array([column + _finer(mean[row], int(column)), row + _finer(mean[:, column], int(row))]) - reach
+    peak = np.array([column + fraction(mean[row], int(column)), row + fraction(mean[:, column], int(row))]) - reach
     of_tracks = {who: fit for who, fit in fits if who >= 0}
     return Movement(peak / before.scale / step, step, before.scale, of_tracks)
 
@@ -151,14 +151,6 @@ def _bump(shift: Float[np.ndarray, "2"], reach: int) -> Float[np.ndarray, "_ _"]
     along = np.arange(-reach, reach + 1)
     x, y = (np.exp(-np.square(along - one) / (2 * NEAR_PX**2)) for one in shift)
     return y[:, None] * x[None]  # type: ignore[no-any-return]
-
-
-def _finer(line: Float[np.ndarray, " _"], at: int) -> float:
-    """The place of a line's peak beside the index `at`, by the parabola through it and its neighbours."""
-    if not 0 < at < len(line) - 1:
-        return 0.0
-    low, mid, high = (float(line[k]) for k in (at - 1, at, at + 1))
-    return float(np.clip(0.5 * (low - high) / min(low - 2 * mid + high, -1e-6), -0.5, 0.5))
 
 
 def _fit_near(fit: Float32[np.ndarray, "_ _"], shift: Float[np.ndarray, "2"]) -> float:
