@@ -166,6 +166,10 @@ def test_a_level_has_its_own_sessions_and_no_interval_under_five(sides: tuple[Si
     assert first.real.value == pytest.approx((real.found.taken_with[own] >= real.score).mean())
     assert first.real.low is not None
     assert first.real.low < (first.real.value or 0.0) < (first.real.high or 1.0)
+    found, frames = scattered(18, seed=2, parts=8, missed=0.5)
+    alone = Side.of(found[:15], frames[:15], PhotoSessions(SESSIONS.of_frame[:15], "pattern", ""))
+    of_level = replace(alone, score=real.score).figure(np.ones(int(own.sum()), bool))
+    assert (first.real.low, first.real.high) == (of_level.low, of_level.high)  # drawn from the level's sessions alone
     assert (second.real.status, second.real.n, second.simulated.status) == ("too_few", 24, "not_measured")
     levels = ["far" if one < 3 else "near" for one in real.sessions.of_frame]
     for row in where(*sides, ("bolt", "nut"), None, levels=levels).tables[-1].rows:
