@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from pipelines.gap.advice.advise import Advice
 from pipelines.gap.advice.labelling import Labelling
-from pipelines.gap.advice.widening import Change, in_words
+from pipelines.gap.advice.widening import STATISTIC_OF, Change, in_words
 from pipelines.gap.appearance import STATISTICS
 from pipelines.gap.schema.effects import Pasted
 from pipelines.gap.schema.figure import Figure, not_measured
@@ -23,6 +23,7 @@ from pipelines.gap.schema.sections import (
     Performance,
     Where,
 )
+from pipelines.gap.sections.knobs import SURROUNDINGS
 from pipelines.gap.stats.errors import INSIDE, OUTSIDE
 
 POINTS = "points of AP50"
@@ -152,12 +153,20 @@ def _is_of(key: str, knob: str) -> bool:
     return fnmatchcase(key, knob.split(" ")[0])
 
 
+MORE_OF = {  # what to do where the name of the change is no property that a simulation varies
+    SURROUNDINGS: "Cut the photos to the work area, or put such things around it in simulation",
+    "larger": "Let the simulation vary the size of parts more",
+    "smaller": "Let the simulation vary the size of parts more",
+}
+
+
 def _of_knobs(knobs: Sequence[Knob]) -> list[Action]:
     """Changes of the photos that gained beyond chance: what they change costs AP today."""
     gained = [one for one in knobs if _sure(one.effect) and (one.effect.value or 0.0) > 0]
     return [
         Action(
-            action=f"Let the simulation vary {one.name} more", knob=_keys(one.name), from_value="", to_value="",
+            action=MORE_OF.get(one.name, f"Let the simulation vary {one.name} more"), knob=_keys(one.name),
+            from_value="", to_value="",
             because=f"{one.change}, the same detector gains on the photos", evidence="up_to", effect=one.effect,
             cost="render and train again",
         )
@@ -184,7 +193,9 @@ def _of_pasted(pasted: Pasted | None) -> list[Action]:
 
 def _keys(change: str) -> str:
     """The keys of the simulation's config that vary what a change of the photos changes."""
-    statistic = {"white balance": "warmth"}.get(change, change)
+    statistic = STATISTIC_OF.get(change, change)
+    if change == SURROUNDINGS:
+        return "clutter.count"
     return STATISTICS[statistic].knobs if statistic in STATISTICS else change
 
 

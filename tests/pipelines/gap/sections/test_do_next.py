@@ -46,6 +46,24 @@ def test_a_change_that_gains_beyond_chance_comes_first_and_others_are_not_advise
     assert len([one for one in got.actions if one.evidence == "up_to"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "action", "knob"),
+    [
+        ("surroundings", "Cut the photos to the work area", "clutter.count"),
+        ("larger", "Let the simulation vary the size of parts more", "camera.distance_m"),
+        ("noise", "Let the simulation vary noise more", "sensor.read_noise_e"),
+    ],
+)
+def test_a_change_that_gains_says_what_to_do_about_it(name: str, action: str, knob: str) -> None:
+    report = example_report()
+    sure = replace(report.knobs[0].effect, value=3.0, low=1.0, high=5.0, p=0.001, p_holm=0.004)
+    row = replace(report.knobs[0], name=name, effect=sure)
+    quiet, enough = replace(report.where, errors=()), replace(report.label_efficiency, missing=())
+    (got,) = do_next([], [row], quiet, enough, Advice(), Labelling()).actions
+    assert got.action.startswith(action)
+    assert knob in got.knob
+
+
 def test_an_action_has_the_range_that_its_preset_has() -> None:
     report = example_report()
     row = replace(coverage("beyond"), knobs="texture.finishes.*.colour.value (simgen finish fit measures it), other")
