@@ -90,7 +90,8 @@ def test_pixels_that_tell_nothing_say_so(before: dict[int, tuple[float, float]],
 
 def test_a_blank_frame_gives_no_patch_and_keeps_the_movement_before() -> None:
     blank, boxes = np.full((*SIZE, 3), 90, np.uint8), boxes_of(PARTS)
-    went = Movement(np.array([13.0, 0.0]), 1.0, 0.8, {})
+    grey = picture_of(blank, boxes, np.full(3, 0.9), np.arange(3), kept(PARTS), None).grey
+    went = Movement(np.array([13.0, 0.0]), 1.0, 0.8, {}, grey)
     after = picture_of(blank, boxes, np.full(3, 0.9), np.arange(3), kept(PARTS), went)
     assert after.way_px is went.way_px
     assert movement(after, picture(PARTS), 1.0) is None
@@ -103,8 +104,9 @@ def test_of_two_movements_that_fit_alike_the_one_before_counts() -> None:
     image = np.full((*SIZE, 3), 90, np.uint8)
     for x, y in row.values():
         image[int(y) : int(y) + SIDE, int(x) : int(x) + SIDE] = texture(7)
+    grey = picture_of(image, boxes_of(row)[1:4], np.full(3, 0.9), np.arange(3), None, None).grey
     for way in (30.0, -30.0):
-        went = Movement(np.array([way, 0.0]), 1.0, 0.8, {})
+        went = Movement(np.array([way, 0.0]), 1.0, 0.8, {}, grey)
         before = picture_of(image, boxes_of(row)[1:4], np.full(3, 0.9), np.arange(3), None, went)
         found = movement(before, image, 1.0)
         assert found is not None

@@ -52,6 +52,7 @@ class Movement:
     step: float
     scale: float
     fits: dict[int, Float32[np.ndarray, "_ _"]] = field(repr=False)  # of each track's patch, by the shift
+    grey: UInt8[np.ndarray, "_ _"] = field(repr=False)  # this frame at `scale`
 
     def own(self, ids: Int64[np.ndarray, " k"], speed_px: Float[np.ndarray, "k 2"]) -> Bool[np.ndarray, " k"]:
         """Which tracks move by themselves: their pixels went along with their own speed, not with the others."""
@@ -86,7 +87,7 @@ def movement(before: Picture, image: UInt8[np.ndarray, "h w 3"], step: float) ->
         return None
     peak = np.array([column + fraction(mean[row], int(column)), row + fraction(mean[:, column], int(row))]) - reach
     of_tracks = {who: fit for who, fit in fits if who >= 0}
-    return Movement(peak / before.scale / step, step, before.scale, of_tracks)
+    return Movement(peak / before.scale / step, step, before.scale, of_tracks, now)
 
 
 def picture_of(
@@ -113,7 +114,7 @@ def picture_of(
         best = min(1.0, PART_PX / float(np.median(sides)))
         if before is None or max(best / scale, scale / best) > SAME_SCALE:
             scale = best
-    grey = _grey(image, scale)
+    grey = moved.grey if moved is not None and moved.scale == scale else _grey(image, scale)
     rows = np.argsort(-scores, kind="stable")[:MOST_PATCHES]
     boxes = boxes_xyxy_px[rows] * scale
     more = MARGIN * (boxes[:, 2:] - boxes[:, :2])
