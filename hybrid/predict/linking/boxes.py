@@ -38,12 +38,16 @@ def measured(
     found_cxcywh_px: Float[np.ndarray, "m 4"],
     hits: Int64[np.ndarray, " m"],
     size_hw_px: tuple[int, int] | None,
+    open_: Bool[np.ndarray, "m 2"],
 ) -> Measured:
-    """Whole parts, from where they were expected and the boxes of what is seen of them."""
+    """Whole parts, from where they were expected and the boxes of what is seen of them.
+
+    `open_`: axes on which the part comes in at the picture's edge, so that its size is not known yet.
+    """
     centre, old, part = expected_cxcywh_px[:, :2], expected_cxcywh_px[:, 2:], found_cxcywh_px[:, 2:]
     low, high = found_cxcywh_px[:, :2] - part / 2, found_cxcywh_px[:, :2] + part / 2
     cut_low, cut_high = cut_by_picture(low, high, size_hw_px)
-    size = old + _rates(old, part, hits, cut_low | cut_high) * (part - old)
+    size = old + np.where(open_, 1.0, _rates(old, part, hits, cut_low | cut_high)) * (part - old)
     off_low = np.abs(low - (centre - old / 2)) + 1e6 * cut_low
     off_high = np.abs(high - (centre + old / 2)) + 1e6 * cut_high
     both = (np.abs(part - old) <= SAME * old) & ~cut_low & ~cut_high | (cut_low & cut_high)
@@ -70,6 +74,28 @@ def _rates(
     shrink = np.where(part < PIECE * size, PIECE_SHRINK, SHRINK)
     rate = np.where(part > size, np.where(young, 0.6, GROW), np.where(young, 0.3, shrink))
     return np.where(cut & (part < size), 0.0, rate)
+
+
+def coming_in(
+    before_cxcywh_px: Float[np.ndarray, "k 4"],
+    moved_cxcywh_px: Float[np.ndarray, "k 4"],
+    shown: Bool[np.ndarray, " k"],
+    size_hw_px: tuple[int, int] | None,
+) -> tuple[Float[np.ndarray, "k 4"], Bool[np.ndarray, "k 2"]]:
+    """Moved boxes that reach to the picture's edge where that cut them before, and the axes on which they come in.
+
+    More of a part that comes in is seen with each frame, up to the picture's edge. `shown`: which were detected before.
+    """
+    if size_hw_px is None:
+        return moved_cxcywh_px, np.zeros((len(moved_cxcywh_px), 2), bool)
+    extent = np.array(size_hw_px[::-1], float)
+    old, half = before_cxcywh_px[:, 2:] / 2, moved_cxcywh_px[:, 2:] / 2
+    cuts = cut_by_picture(before_cxcywh_px[:, :2] - old, before_cxcywh_px[:, :2] + old, size_hw_px)
+    cut_low, cut_high = (cut & shown[:, None] for cut in cuts)
+    low, high = moved_cxcywh_px[:, :2] - half, moved_cxcywh_px[:, :2] + half
+    in_low, in_high = cut_low & (low > 0), cut_high & (high < extent)
+    low, high = np.where(in_low, 0.0, low), np.where(in_high, extent, high)
+    return np.concatenate([(low + high) / 2, high - low], 1), in_low | in_high
 
 
 def cut_by_picture(

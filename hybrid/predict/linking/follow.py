@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int64, UInt8
 
 from hybrid.core.overlap import iou
 from hybrid.core.types import Detections
 from hybrid.predict.linking import existence as exist
 from hybrid.predict.linking.assignment import assigned
-from hybrid.predict.linking.boxes import cut_by_picture, measured, within
+from hybrid.predict.linking.boxes import coming_in, measured, within
 from hybrid.predict.linking.evidence import Look, evidence
 from hybrid.predict.linking.judge import Judge
 from hybrid.predict.linking.motion.filter import (
@@ -105,8 +105,11 @@ def followed(
     expected = predicted(before, step)
     if linking.together:
         expected = shifted(expected, jump(expected, seen, seen.scores >= linking.sure), step)
+    grown, open_ = coming_in(before.boxes_cxcywh_px, expected.boxes_cxcywh_px, before.unseen == 0, size_hw_px)
+    expected = replace(expected, boxes_cxcywh_px=grown)
     slot = assigned(expected, seen, linking.sure, linking.unsure, linking.reach, size_hw_px)
-    moved = _moved(before, expected, seen, slot, linking, size_hw_px, step)
+    in_common = linking.together and moved_px is None
+    moved = _moved(before, expected, open_, seen, slot, linking, size_hw_px, step, in_common)
     tracks, rate, cover, end = _believed(before, moved, seen, slot, linking, size_hw_px, step)
     old = len(tracks)
     way_px = None if moved_px is None else moved_px.way_px
@@ -132,21 +135,26 @@ def followed(
 def _moved(
     before: Linked,
     expected: Linked,
+    open_: Bool[np.ndarray, "k 2"],
     seen: Seen,
     slot: Int64[np.ndarray, " n"],
     linking: Linking,
     size_hw_px: tuple[int, int] | None,
     step: float,
+    in_common: bool,
 ) -> Linked:
-    """The tracks where they are now: by their detections, and the others by what all have in common."""
+    """The tracks where they are now: by their detections, and the others by what all have in common.
+
+    `in_common`: what the detections have in common moves all; False: the pixels have told it already.
+    """
     rows = np.flatnonzero(slot >= 0)
     of, found = slot[rows], seen.boxes_cxcywh_px[rows]
-    first = measured(expected.boxes_cxcywh_px[of], found, before.hits[of], size_hw_px)
+    first = measured(expected.boxes_cxcywh_px[of], found, before.hits[of], size_hw_px, open_[of])
     steady = first.entire & (before.unseen[of] == 0) & (before.hits[of] >= 2)
-    if linking.together:
+    if in_common:
         change = common_change(before, expected.boxes_cxcywh_px[:, :2], first.centres_px[steady], of[steady], step)
         expected = shifted(expected, change, step)
-    now = measured(expected.boxes_cxcywh_px[of], found, before.hits[of], size_hw_px)
+    now = measured(expected.boxes_cxcywh_px[of], found, before.hits[of], size_hw_px, open_[of])
     boxes = expected.boxes_cxcywh_px.copy()
     boxes[of] = np.concatenate([now.expected_px, now.sizes_px], 1)
     moved = corrected(replace(expected, boxes_cxcywh_px=boxes), of, now.centres_px, now.shares)
@@ -236,13 +244,9 @@ def _with_new(
 def _picture(
     image: Image, seen: Seen, slot: Int64[np.ndarray, " n"], tracks: Linked, sure: float, moved: Movement | None
 ) -> Picture:
-    """What is kept of the frame: patches of the sure detections.
-
-    Not of those that the picture's edge cuts: more of a part that comes in is seen at the same place.
-    """
+    """What is kept of the frame: patches of the sure detections."""
     corners, _ = within(seen.boxes_cxcywh_px, None)
-    cut = np.logical_or(*cut_by_picture(corners[:, :2], corners[:, 2:], (image.shape[0], image.shape[1]))).any(1)
-    rows = np.flatnonzero((seen.scores >= sure) & ~cut)
+    rows = np.flatnonzero(seen.scores >= sure)
     ids = np.where(slot[rows] >= 0, tracks.ids[slot[rows]] if len(tracks) else -1, -1)
     return picture_of(image, corners[rows], seen.scores[rows], ids, tracks.picture, moved)
 

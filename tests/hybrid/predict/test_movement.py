@@ -166,16 +166,27 @@ def test_a_stream_goes_on_from_a_state_without_a_picture() -> None:
     assert after.picture.way_px is None
 
 
-def test_what_the_pictures_edge_cuts_tells_no_movement() -> None:
-    """More of a part that comes in is seen at the same place, as if it stood."""
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+def test_a_fast_part_that_comes_in_at_the_edge_keeps_its_id_from_its_first_sliver(side: str) -> None:
+    """More of it is seen in each frame, up to the edge: first a sliver of 4 px, then 18 px, then all of it."""
+    height, width = SIZE
+    start, way = {
+        "left": ((-16, 50), (14, 0)),
+        "right": ((width - 4, 50), (-14, 0)),
+        "top": ((50, -16), (0, 14)),
+        "bottom": ((50, height - 4), (0, -14)),
+    }[side]
     state = None
-    for width in (12.0, 20.0):
-        image = np.full((*SIZE, 3), 90, np.uint8)
-        image[40:60, : round(width)] = 200
-        rows = Detections(torch.tensor([[0.0, 40, width, 60]]), torch.tensor([0.9]), torch.zeros(1, dtype=torch.int64))
-        _, state = link(rows, state, Linking(), size_hw_px=SIZE, image=image)
+    for t in range(4):
+        x, y = start[0] + t * way[0], start[1] + t * way[1]
+        seen = torch.tensor([[max(x, 0), max(y, 0), min(x + SIDE, width), min(y + SIDE, height)]], dtype=torch.float32)
+        rows = Detections(seen, torch.tensor([0.9]), torch.zeros(1, dtype=torch.int64))
+        told, state = link(rows, state, Linking(), size_hw_px=SIZE, image=picture({0: (x, y)}))
+        assert told.track_ids is not None
+        assert told.track_ids.tolist() == [0]
+        low, high = seen[0, :2].numpy(), seen[0, 2:].numpy()
+        np.testing.assert_allclose(state.boxes_cxcywh_px[0], [*(low + high) / 2, *(high - low)], atol=1.5)
         assert state.picture is not None
-        assert not len(state.picture.ids)
-    assert state is not None
-    assert state.picture is not None
-    assert state.picture.way_px is None
+        if t:
+            assert state.picture.way_px is not None
+            np.testing.assert_allclose(state.picture.way_px, way, atol=0.7)

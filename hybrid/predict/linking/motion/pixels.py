@@ -30,7 +30,7 @@ LEAST_PX, LEAST_CONTRAST = 5, 2.0  # of a patch: sides, and standard deviation o
 LEAST_FIT, ALONE = 0.35, 0.5  # of the peak, from which it counts; a mean over n patches counts n / (n + ALONE)
 STEADY = 0.15  # the fit that the last movement is given in advance
 NEAR_PX = 2.0  # and so near to it, in the small picture
-OWN_FIT = 0.1  # a part moves by itself if its patch fits there by so much better than at the common place
+OWN_FIT = 0.2  # a part moves by itself if its patch fits there by so much better than at the common place
 
 
 @dataclass(frozen=True)
