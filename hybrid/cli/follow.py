@@ -61,8 +61,8 @@ def follow(
             data=data, weights=str(checkpoint), holdout=holdout, network=network,
             teaching=TeachConfig(steps=steps, seed=seed),
         )  # fmt: skip
-        with bars("detecting", "training") as (detecting, training):
-            made = make_follower(making, out, detecting, training)
+        with bars("detecting", "following", "training") as (detecting, following, training):
+            made = make_follower(making, out, detecting, following, training)
     typer.echo(printable(f"{out}: learned from {made.clips} clips; tracks from {made.score:.2f} on are reported"))
     typer.echo(f"on {made.held_out} held-out clips, at the detector's own false alarms:")
     typer.echo(f"  {'':28} {'rules':>8} {'network':>8}")

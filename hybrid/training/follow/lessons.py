@@ -1,7 +1,7 @@
 """What the track network learns from: clips that the rules followed, and what was really there.
 
 The detector and the rules stay as they are, so each clip is followed once and stored as arrays; then a step of training
-costs no picture and no CNN.
+costs no picture and no CNN. It is followed by its detections alone: lessons with pictures were no better.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from hybrid.core.overlap import iou
+from hybrid.core.progress import Progress, silent
 from hybrid.metrics.line_truth import LineFrame
 from hybrid.predict.linking.boxes import within
 from hybrid.predict.linking.evidence import NAMES
@@ -43,15 +44,23 @@ class Lesson:
     seen_xyxy_px: Float32[np.ndarray, "t n 4"]
 
 
-def lessons_of(clips: Sequence[KnownClip], variants: int, seed: int) -> list[Lesson]:
-    """So many lessons of each clip, by varied settings and of varied clips."""
-    made = []
+def lessons_of(clips: Sequence[KnownClip], variants: int, seed: int, progress: Progress = silent) -> list[Lesson]:
+    """So many lessons of each clip, by varied settings and of varied clips.
+
+    Args:
+        clips: to learn from.
+        variants: of each clip; 1: as it is.
+        seed: of the settings and the variants.
+        progress: told of the lessons.
+    """
+    made: list[Lesson] = []
     for number, clip in enumerate(clips):
         for variant in range(variants):
             rng = np.random.default_rng([seed, number, variant])
             sure = float(rng.choice(SURE))
-            linking = Linking(sure=sure, unsure=float(rng.choice([one for one in UNSURE if one <= sure])))
-            made.append(lesson(varied(clip, variant % 8, rng), linking))
+            unsure = float(rng.choice([one for one in UNSURE if one <= sure]))
+            made.append(lesson(varied(clip, variant % 8, rng), Linking(sure=sure, unsure=unsure)))
+            progress(len(made), variants * len(clips), {})
     return made
 
 

@@ -52,7 +52,9 @@ class Made:
     rules: dict[str, float]
 
 
-def make_follower(making: Making, out: Path, detecting: Progress = silent, training: Progress = silent) -> Made:
+def make_follower(
+    making: Making, out: Path, detecting: Progress = silent, following: Progress = silent, training: Progress = silent
+) -> Made:
     """Make a track network and write it to `out`; detections are kept beside it, so that a second run is faster.
 
     Raises:
@@ -69,7 +71,7 @@ def make_follower(making: Making, out: Path, detecting: Progress = silent, train
     if len(clips) - held < 1:
         raise ConfigError(f"{len(clips)} clips came; 2 or more are needed, of which one is held out")
     apart, taught = [clips[k] for k in order[:held]], [clips[k] for k in order[held:]]
-    lessons = lessons_of(taught, making.variants, making.teaching.seed)
+    lessons = lessons_of(taught, making.variants, making.teaching.seed, progress=following)
     network = teach(lessons, making.network, making.teaching, training)
     point, _ = operating_point(Path(making.weights))
     false = false_alarms(apart, point)

@@ -1,4 +1,4 @@
-"""The same clip in other ways: turned, backwards, with lost frames and detections, and with other scores."""
+"""The same clip in other ways: turned, backwards, with few parts, lost frames and detections, and other scores."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ LOST, SCORE_NOISE = 0.03, 0.3  # share of the detections; standard deviation of 
 PLACE_NOISE = 0.02  # of a box's edges, in its sides
 EXCHANGED, FASTER = 0.3, 0.2  # shares of the variants with x and y exchanged, and with every second frame alone
 FEW, FEWEST, MOST_OF_FEW = 0.3, 1, 4  # share of the variants with so few parts alone; lines differ in that
+GAPS, SHORTEST_GAP, LONGEST_GAP = 0.6, 2, 10  # share of those whose parts have a gap each, and its frames
 ON_PART = 0.3  # IoU of a detection with a part that is taken away, from which it goes with it
 SEEN = 0.2  # visible share from which a part was seen
 LOSES, LOSS, LONGEST = 0.5, 0.06, 3  # share of the clips that lose frames, how often, and how many at a time
@@ -48,8 +49,9 @@ def varied(clip: KnownClip, variant: int, rng: np.random.Generator) -> KnownClip
     order = kept[::-1] if backwards else kept
     turn = _Turn((bool(variant & 1), bool(variant & 2)), rng.uniform() < EXCHANGED)
     parts = _parts(clip, rng)
-    truth = [_turned(_with_parts(clip.truth[k], parts), turn) for k in order]
-    detections = [_without_others(clip.detections[k], clip.truth[k], parts) for k in order]
+    gaps = _gaps(clip, parts if len(parts) <= MOST_OF_FEW and rng.uniform() < GAPS else parts[:0], rng)
+    truth = [_turned(_with_parts(clip.truth[k], parts, gaps[k]), turn) for k in order]
+    detections = [_without_others(clip.detections[k], clip.truth[k], parts, gaps[k]) for k in order]
     return KnownClip(
         clip.name,
         [_varied(one, clip.truth[k].size_hw_px, turn, rng) for k, one in zip(order, detections, strict=True)],
@@ -66,14 +68,30 @@ def _parts(clip: KnownClip, rng: np.random.Generator) -> Int64[np.ndarray, " p"]
     return rng.permutation(ids)[:few] if rng.uniform() < FEW else ids
 
 
-def _with_parts(frame: LineFrame, parts: Int64[np.ndarray, " p"]) -> LineFrame:
+def _gaps(clip: KnownClip, parts: Int64[np.ndarray, " p"], rng: np.random.Generator) -> list[set[int]]:
+    """The parts that something hides in each frame, as a hand does: each of them once, wherever it is."""
+    hidden = [set[int]() for _ in clip.truth]
+    for who in parts.tolist():
+        there = [k for k, frame in enumerate(clip.truth) if who in frame.ids]
+        first, length = int(rng.integers(len(there))), int(rng.integers(SHORTEST_GAP, LONGEST_GAP + 1))
+        for k in there[first : first + length]:
+            hidden[k].add(who)
+    return hidden
+
+
+def _with_parts(frame: LineFrame, parts: Int64[np.ndarray, " p"], hidden: set[int]) -> LineFrame:
     kept = np.isin(frame.ids, parts)
-    rows = {name: value[kept] for name, value in vars(frame).items() if isinstance(value, np.ndarray)}
+    rows = {name: value[kept].copy() for name, value in vars(frame).items() if isinstance(value, np.ndarray)}
+    covered = np.isin(rows["ids"], list(hidden))
+    rows["shares"][covered], rows["seen_xyxy_px"][covered] = 0.0, 0.0
     return replace(frame, **rows)  # type: ignore[arg-type]
 
 
-def _without_others(one: FrameDetections, frame: LineFrame, parts: Int64[np.ndarray, " p"]) -> FrameDetections:
-    overlap, mine = frame.overlap(one.boxes_xyxy_px), np.isin(frame.ids, parts)
+def _without_others(
+    one: FrameDetections, frame: LineFrame, parts: Int64[np.ndarray, " p"], hidden: set[int]
+) -> FrameDetections:
+    overlap = frame.overlap(one.boxes_xyxy_px)
+    mine = np.isin(frame.ids, parts) & ~np.isin(frame.ids, list(hidden))
     theirs, ours = overlap[~mine].max(0, initial=0.0), overlap[mine].max(0, initial=0.0)
     return one.take((theirs < ON_PART) | (ours > theirs))
 

@@ -19,7 +19,7 @@ from hybrid.training.follow.clips import KnownClip
 from hybrid.training.follow.lessons import Lesson, lesson, lessons_of
 from hybrid.training.follow.measure import false_alarms, figures_of, follow_clip, score_at
 from hybrid.training.follow.teach import TeachConfig, teach
-from hybrid.training.follow.vary import frames_kept, varied
+from hybrid.training.follow.vary import LONGEST_GAP, frames_kept, varied
 
 HW = (120, 320)
 HIDDEN = range(6, 10)
@@ -114,6 +114,24 @@ def test_variants_are_mirrored_with_their_truth_and_lose_frames() -> None:
     assert min(lengths) < 40
     assert lengths.count(40) > 15
     assert varied(given, 0, np.random.default_rng(3)) is given
+
+
+def test_parts_of_small_variants_are_hidden_for_a_while_wherever_they_are() -> None:
+    given, lengths = clip(false=False), []
+    for seed in range(40):
+        other = varied(given, 1, np.random.default_rng(seed))
+        missing = 0
+        for one, true in zip(other.detections, other.truth, strict=True):
+            shown = true.whole_xyxy_px[true.shares > 0]
+            assert not true.seen_xyxy_px[true.shares == 0].any()
+            for box in one.boxes_xyxy_px:
+                assert np.abs(shown - box).max(1).min() < 4, "a detection is of a part that is shown"
+            lower = true.ids == 8  # the clip itself never hides this part
+            missing += int((true.shares[lower] == 0).sum())
+        lengths.append(missing)
+    assert 0 in lengths
+    assert 5 < sum(length >= 2 for length in lengths) < 35
+    assert max(lengths) <= LONGEST_GAP
 
 
 def test_a_network_learns_what_the_rules_do_not_know() -> None:
