@@ -190,3 +190,17 @@ def test_a_fast_part_that_comes_in_at_the_edge_keeps_its_id_from_its_first_slive
         if t:
             assert state.picture.way_px is not None
             np.testing.assert_allclose(state.picture.way_px, way, atol=0.7)
+
+
+def test_a_hidden_part_goes_by_the_pixels_and_not_by_boxes_that_are_off_together() -> None:
+    """From the fifth frame on one part gets no box, and the boxes of the others are all 5 px ahead of their pixels."""
+    state = None
+    for t in range(7):
+        parts = {k: (10.0 + 40 * k + 8 * t, 20.0 + 25 * k) for k in range(3)}
+        shown = {k: (x + 5 * (t >= 4), y) for k, (x, y) in parts.items() if k or t < 4}
+        boxes = torch.from_numpy(boxes_of(shown).astype(np.float32))
+        rows = Detections(boxes, torch.full((len(boxes),), 0.9), torch.zeros(len(boxes), dtype=torch.int64))
+        _, state = link(rows, state, Linking(), size_hw_px=SIZE, image=picture(parts))
+    assert state is not None
+    assert state.unseen[0] == 3
+    np.testing.assert_allclose(state.boxes_cxcywh_px[0, :2], (10 + 8 * 6 + SIDE / 2, 20 + SIDE / 2), atol=1.0)
