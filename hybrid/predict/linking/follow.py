@@ -149,12 +149,12 @@ def _moved(
     """
     rows = np.flatnonzero(slot >= 0)
     of, found = slot[rows], seen.boxes_cxcywh_px[rows]
-    first = measured(expected.boxes_cxcywh_px[of], found, before.hits[of], size_hw_px, open_[of])
-    steady = first.entire & (before.unseen[of] == 0) & (before.hits[of] >= 2)
-    if in_common:
-        change = common_change(before, expected.boxes_cxcywh_px[:, :2], first.centres_px[steady], of[steady], step)
-        expected = shifted(expected, change, step)
     now = measured(expected.boxes_cxcywh_px[of], found, before.hits[of], size_hw_px, open_[of])
+    if in_common:
+        steady = now.entire & (before.unseen[of] == 0) & (before.hits[of] >= 2)
+        change = common_change(before, expected.boxes_cxcywh_px[:, :2], now.centres_px[steady], of[steady], step)
+        expected = shifted(expected, change, step)
+        now = measured(expected.boxes_cxcywh_px[of], found, before.hits[of], size_hw_px, open_[of])
     boxes = expected.boxes_cxcywh_px.copy()
     boxes[of] = np.concatenate([now.expected_px, now.sizes_px], 1)
     moved = corrected(replace(expected, boxes_cxcywh_px=boxes), of, now.centres_px, now.shares)
