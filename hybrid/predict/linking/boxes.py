@@ -45,7 +45,7 @@ def measured(
     `open_`: axes on which the part comes in at the picture's edge, so that its size is not known yet.
     """
     centre, old, part = expected_cxcywh_px[:, :2], expected_cxcywh_px[:, 2:], found_cxcywh_px[:, 2:]
-    low, high = found_cxcywh_px[:, :2] - part / 2, found_cxcywh_px[:, :2] + part / 2
+    low, high = _edges(found_cxcywh_px)
     cut_low, cut_high = cut_by_picture(low, high, size_hw_px)
     size = old + np.where(open_, 1.0, _rates(old, part, hits, cut_low | cut_high)) * (part - old)
     off_low = np.abs(low - (centre - old / 2)) + 1e6 * cut_low
@@ -88,14 +88,17 @@ def coming_in(
     """
     if size_hw_px is None:
         return moved_cxcywh_px, np.zeros((len(moved_cxcywh_px), 2), bool)
-    extent = np.array(size_hw_px[::-1], float)
-    old, half = before_cxcywh_px[:, 2:] / 2, moved_cxcywh_px[:, 2:] / 2
-    cuts = cut_by_picture(before_cxcywh_px[:, :2] - old, before_cxcywh_px[:, :2] + old, size_hw_px)
-    cut_low, cut_high = (cut & shown[:, None] for cut in cuts)
-    low, high = moved_cxcywh_px[:, :2] - half, moved_cxcywh_px[:, :2] + half
-    in_low, in_high = cut_low & (low > 0), cut_high & (high < extent)
+    (low, high), extent = _edges(moved_cxcywh_px), np.array(size_hw_px[::-1], float)
+    was = cut_by_picture(*_edges(before_cxcywh_px), size_hw_px)
+    now = cut_by_picture(low, high, size_hw_px)
+    in_low, in_high = (a & ~b & shown[:, None] for a, b in zip(was, now, strict=True))
     low, high = np.where(in_low, 0.0, low), np.where(in_high, extent, high)
     return np.concatenate([(low + high) / 2, high - low], 1), in_low | in_high
+
+
+def _edges(boxes_cxcywh_px: Float[np.ndarray, "k 4"]) -> tuple[Float[np.ndarray, "k 2"], Float[np.ndarray, "k 2"]]:
+    half = boxes_cxcywh_px[:, 2:] / 2
+    return boxes_cxcywh_px[:, :2] - half, boxes_cxcywh_px[:, :2] + half
 
 
 def cut_by_picture(
@@ -111,8 +114,7 @@ def within(
     boxes_cxcywh_px: Float[np.ndarray, "k 4"], size_hw_px: tuple[int, int] | None
 ) -> tuple[Float[np.ndarray, "k 4"], Float[np.ndarray, " k"]]:
     """The boxes as xyxy, cut by the picture, and the share of each that is in it."""
-    half = boxes_cxcywh_px[:, 2:] / 2
-    low, high = boxes_cxcywh_px[:, :2] - half, boxes_cxcywh_px[:, :2] + half
+    low, high = _edges(boxes_cxcywh_px)
     if size_hw_px is None:
         return np.concatenate([low, high], 1), np.ones(len(low))
     extent = np.array(size_hw_px[::-1], float)

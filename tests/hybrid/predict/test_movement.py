@@ -192,6 +192,15 @@ def test_a_fast_part_that_comes_in_at_the_edge_keeps_its_id_from_its_first_slive
             np.testing.assert_allclose(state.picture.way_px, way, atol=0.7)
 
 
+def test_a_part_that_stands_at_the_edge_does_not_come_in() -> None:
+    """Its box is 20 px wide, then a little less by the noise of the detector: the part keeps its size."""
+    state = None
+    for t, width in enumerate((20.0, 20.0, 17.5, 20.0, 17.5, 17.5)):
+        rows = Detections(torch.tensor([[0.0, 50, width, 70]]), torch.tensor([0.9]), torch.zeros(1, dtype=torch.int64))
+        _, state = link(rows, state, Linking(), size_hw_px=SIZE, image=picture({0: (0.0, 50.0)}))
+        assert state.boxes_cxcywh_px[0, 2] > 19.5, t
+
+
 def test_a_hidden_part_goes_by_the_pixels_and_not_by_boxes_that_are_off_together() -> None:
     """From the fifth frame on one part gets no box, and the boxes of the others are all 5 px ahead of their pixels."""
     state = None
