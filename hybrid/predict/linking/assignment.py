@@ -56,7 +56,7 @@ def _fits(expected: Linked, seen: Seen, size_hw_px: tuple[int, int] | None) -> B
     boxes = expected.boxes_cxcywh_px
     ratio = seen.boxes_cxcywh_px[:, None, 2:] / np.maximum(boxes[None, :, 2:], 1e-6)
     most = np.where(expected.hits < YOUNG, 3.0, 1.6)[:, None]
-    cut = np.logical_or(*cut_by_picture(boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2, size_hw_px))
+    cut = np.logical_or(*cut_by_picture(boxes, size_hw_px))
     most = np.where(cut & (expected.unseen == 0)[:, None], np.inf, most)
     return (ratio <= most).all(-1) & (ratio.prod(-1) >= LEAST_PIECE)  # type: ignore[no-any-return]
 

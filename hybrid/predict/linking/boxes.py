@@ -46,7 +46,7 @@ def measured(
     """
     centre, old, part = expected_cxcywh_px[:, :2], expected_cxcywh_px[:, 2:], found_cxcywh_px[:, 2:]
     low, high = _edges(found_cxcywh_px)
-    cut_low, cut_high = cut_by_picture(low, high, size_hw_px)
+    cut_low, cut_high = cut_by_picture(found_cxcywh_px, size_hw_px)
     size = old + np.where(open_, 1.0, _rates(old, part, hits, cut_low | cut_high)) * (part - old)
     off_low = np.abs(low - (centre - old / 2)) + 1e6 * cut_low
     off_high = np.abs(high - (centre + old / 2)) + 1e6 * cut_high
@@ -88,11 +88,10 @@ def coming_in(
     """
     if size_hw_px is None:
         return moved_cxcywh_px, np.zeros((len(moved_cxcywh_px), 2), bool)
-    (low, high), extent = _edges(moved_cxcywh_px), np.array(size_hw_px[::-1], float)
-    was = cut_by_picture(*_edges(before_cxcywh_px), size_hw_px)
-    now = cut_by_picture(low, high, size_hw_px)
+    was, now = (cut_by_picture(boxes, size_hw_px) for boxes in (before_cxcywh_px, moved_cxcywh_px))
     in_low, in_high = (a & ~b & shown[:, None] for a, b in zip(was, now, strict=True))
-    low, high = np.where(in_low, 0.0, low), np.where(in_high, extent, high)
+    low, high = _edges(moved_cxcywh_px)
+    low, high = np.where(in_low, 0.0, low), np.where(in_high, np.array(size_hw_px[::-1], float), high)
     return np.concatenate([(low + high) / 2, high - low], 1), in_low | in_high
 
 
@@ -102,9 +101,10 @@ def _edges(boxes_cxcywh_px: Float[np.ndarray, "k 4"]) -> tuple[Float[np.ndarray,
 
 
 def cut_by_picture(
-    low: Float[np.ndarray, "m 2"], high: Float[np.ndarray, "m 2"], size_hw_px: tuple[int, int] | None
+    boxes_cxcywh_px: Float[np.ndarray, "m 4"], size_hw_px: tuple[int, int] | None
 ) -> tuple[Bool[np.ndarray, "m 2"], Bool[np.ndarray, "m 2"]]:
     """Which low and high edges are at the picture's edge."""
+    low, high = _edges(boxes_cxcywh_px)
     if size_hw_px is None:
         return np.zeros(low.shape, bool), np.zeros(low.shape, bool)
     return low <= EDGE_PX, high >= np.array(size_hw_px[::-1]) - EDGE_PX
