@@ -201,6 +201,22 @@ def test_a_part_that_stands_at_the_edge_does_not_come_in() -> None:
         assert state.boxes_cxcywh_px[0, 2] > 19.5, t
 
 
+def test_a_part_that_is_hidden_as_it_comes_in_does_not_get_wider_while_it_is_hidden() -> None:
+    """What the picture's edge still cuts of it was seen last in the second frame; the others move on."""
+    state, widths = None, []
+    for t in range(6):
+        parts = {0: (8.0 * t - 14, 20.0), 1: (60.0 + 8 * t, 50.0), 2: (90.0 + 8 * t, 80.0)}
+        boxes = torch.from_numpy(boxes_of({k: at for k, at in parts.items() if k or t < 2}).astype(np.float32))
+        boxes[:, 0] = boxes[:, 0].clamp(min=0)
+        rows = Detections(boxes, torch.full((len(boxes),), 0.9), torch.zeros(len(boxes), dtype=torch.int64))
+        _, state = link(rows, state, Linking(), size_hw_px=SIZE, image=picture(parts))
+        widths.append(float(state.boxes_cxcywh_px[0, 2]))
+    assert state is not None
+    assert state.unseen[0] == 4
+    assert widths[3:] == pytest.approx([widths[2]] * 3)
+    assert state.boxes_cxcywh_px[0, 0] > 30, "it goes on with the others"
+
+
 def test_a_hidden_part_goes_by_the_pixels_and_not_by_boxes_that_are_off_together() -> None:
     """From the fifth frame on one part gets no box, and the boxes of the others are all 5 px ahead of their pixels."""
     state = None
